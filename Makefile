@@ -1,0 +1,37 @@
+# `make demo` and `make test` set up what they need in .venv and do nothing twice.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
+OUT := demo-output
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/.installed
+	rm -rf $(OUT) && mkdir $(OUT)
+	$(BIN)/geoseg classify sample_data/parana.tif --model sample_data/parana.safetensors --nodata 0 \
+	  --out $(OUT)/lulc.tif --polygons $(OUT)/lulc.gpkg --confidence $(OUT)/confidence.tif
+	$(BIN)/geoseg info $(OUT)/lulc.tif --plot $(OUT)/lulc.png
+
+test: $(VENV)/.installed-dev lint
+	$(BIN)/pytest
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml requirements.lock
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(OUT)
