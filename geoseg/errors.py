@@ -1,0 +1,44 @@
+"""Every error that geoseg raises on purpose, under one root.
+
+A message is one sentence a reader can act on: what is wrong, where, and what to do.
+"""
+
+
+class GeosegError(Exception):
+    """Root of all deliberate errors; the command line prints it without a traceback."""
+
+    exit_code = 1
+
+
+class SceneError(GeosegError):
+    """A scene cannot be read, or does not fit the model."""
+
+
+class LabelError(GeosegError):
+    """Labels, classes or a legend do not make sense together."""
+
+
+class ModelError(GeosegError):
+    """A model file cannot be loaded, or a spec is impossible."""
+
+
+class TileError(GeosegError):
+    """A set of training tiles is missing, empty or inconsistent."""
+
+
+class OutputError(GeosegError):
+    """An output exists already, or cannot be written."""
+
+
+class ChunkError(GeosegError):
+    """One chunk of a run failed; the message names the chunk and the cause."""
+
+
+class RunError(GeosegError):
+    """Parts on disk belong to another run, or options contradict each other."""
+
+
+class InterruptedRun(GeosegError):  # noqa: N818 - an interruption, not an error
+    """The run was stopped on request and can be resumed."""
+
+    exit_code = 75

@@ -1,0 +1,268 @@
+"""The classes of a map: value, name and colour, and the value that means no data."""
+
+import csv
+import io
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from geoseg.errors import LabelError
+
+NODATA = 255
+"""Labels' value for "no data"; no class may have it."""
+
+_QUALITATIVE = (
+    "#e41a1c", "#4daf4a", "#377eb8", "#ff7f00", "#984ea3", "#ffff33", "#a65628", "#f781bf",
+    "#66c2a5", "#fc8d62", "#8da0cb", "#e78ac3", "#a6d854", "#ffd92f", "#e5c494", "#b3b3b3",
+)  # fmt: skip
+
+_CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class LandCover:
+    """One class.
+
+    Raises:
+        LabelError: if the value is not in 0..254, the name is empty or holds control characters
+            (which neither XML nor a line of CSV can), or the colour is not #RRGGBB.
+    """
+
+    value: int
+    """Value in the labels, 0..254."""
+    name: str
+    """Without blanks around it."""
+    color: str
+    """#rrggbb, lower case."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.value < NODATA:
+            raise LabelError(f"class value {self.value} is not in 0..254, renumber the classes")
+        if not self.name.strip():
+            raise LabelError(f"class {self.value} has no name, give it one in the legend")
+        if _CONTROL.search(self.name.strip()):
+            raise LabelError(
+                f"the name {self.name!r} of class {self.value} holds a line break or another "
+                "control character, write it on one line"
+            )
+        if not re.fullmatch(r"#[0-9a-fA-F]{6}", self.color):
+            raise LabelError(
+                f"colour {self.color!r} of class {self.name!r} is not of the form #rrggbb"
+            )
+        object.__setattr__(self, "name", self.name.strip())
+        object.__setattr__(self, "color", self.color.lower())
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """Red, green, blue, each 0..255."""
+        return (int(self.color[1:3], 16), int(self.color[3:5], 16), int(self.color[5:7], 16))
+
+
+@dataclass(frozen=True, slots=True)
+class Legend:
+    """The classes in ascending order of value.
+
+    A model's output channel ``i`` is ``classes[i]``; labels on disk hold ``classes[i].value``.
+
+    Raises:
+        LabelError: if there is no class, or two share a value, or a name (but for its case).
+    """
+
+    classes: tuple[LandCover, ...]
+
+    def __post_init__(self) -> None:
+        ordered = tuple(sorted(self.classes, key=lambda c: c.value))
+        object.__setattr__(self, "classes", ordered)
+        if not ordered:
+            raise LabelError("a legend needs at least one class")
+        for one, next_ in pairwise(ordered):
+            if one.value == next_.value:
+                raise LabelError(f"two classes of the legend share the value {one.value}")
+        for one, next_ in pairwise(sorted(ordered, key=lambda c: c.name.casefold())):
+            if one.name.casefold() == next_.name.casefold():
+                raise LabelError(f"two classes of the legend share the name {next_.name!r}")
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """Label values, ascending."""
+        return tuple(c.value for c in self.classes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names, in order of value."""
+        return tuple(c.name for c in self.classes)
+
+    def value_of(self, name: str) -> int:
+        """Value of the class called ``name`` (case and outer blanks do not count).
+
+        Raises:
+            LabelError: if there is no such class.
+        """
+        for c in self.classes:
+            if c.name.casefold() == name.strip().casefold():
+                return c.value
+        raise LabelError(f"{name!r} is not in the legend ({', '.join(self.names)}), add it there")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return {"classes": [asdict(c) for c in self.classes]}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Legend":
+        """The inverse of `to_dict`."""
+        return cls(tuple(LandCover(c["value"], c["name"], c["color"]) for c in data["classes"]))
+
+    @classmethod
+    def from_names(cls, names: list[str]) -> "Legend":
+        """Classes 0, 1, ... with these names and well-known qualitative colours."""
+        return cls(
+            tuple(
+                LandCover(i, name, _QUALITATIVE[i % len(_QUALITATIVE)])
+                for i, name in enumerate(names)
+            )
+        )
+
+    def to_csv(self) -> str:
+        """The legend as CSV text: value,name,color."""
+        text = io.StringIO()
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(["value", "name", "color"])
+        rows.writerows([c.value, c.name, c.color] for c in self.classes)
+        return text.getvalue()
+
+    def to_qml(self) -> str:
+        """A QGIS layer style for the label raster."""
+        entries = "\n".join(
+            f'        <paletteEntry value="{c.value}" color="{c.color}" alpha="255" '
+            f'label="{_escape(c.name)}"/>'
+            for c in self.classes
+        )
+        return _RASTER_QML.format(entries=entries)
+
+    def to_polygon_qml(self) -> str:
+        """A QGIS layer style for polygons with a `class_id` field."""
+        categories = "\n".join(
+            f'      <category value="{c.value}" type="long" symbol="{i}" render="true" '
+            f'label="{_escape(c.name)}"/>'
+            for i, c in enumerate(self.classes)
+        )
+        symbols = "\n".join(_fill_symbol(i, c) for i, c in enumerate(self.classes))
+        return _POLYGON_QML.format(categories=categories, symbols=symbols)
+
+
+DUBAI = Legend(
+    (
+        LandCover(0, "building", "#3c1098"),
+        LandCover(1, "land", "#8429f6"),
+        LandCover(2, "road", "#6ec1e4"),
+        LandCover(3, "vegetation", "#fedd3a"),
+        LandCover(4, "water", "#e2a929"),
+        LandCover(5, "unlabelled", "#9b9b9b"),
+    )
+)
+"""The six classes of the lab, with the mask colours of the Dubai aerial imagery."""
+
+
+def read_legend(path: str | Path) -> Legend:
+    """Read a legend: CSV (value,name,color), QGIS style (.qml) or QGIS colour map (.txt, .clr).
+
+    Raises:
+        LabelError: if the file cannot be read as any of these.
+    """
+    path = Path(path)
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise LabelError(f"legend {path} is neither .csv, .qml, .txt nor .clr")
+    try:
+        return Legend(tuple(reader(path.read_text(encoding="utf-8-sig"))))
+    except FileNotFoundError:
+        raise LabelError(f"legend {path} does not exist, check the path") from None
+    except LabelError as error:
+        raise LabelError(f"legend {path}: {error}") from None
+    except (KeyError, ValueError, OSError, csv.Error, ET.ParseError) as error:
+        reason = f"there is no {error}" if isinstance(error, KeyError) else error
+        raise LabelError(
+            f"legend {path} cannot be read ({reason}), "
+            "expected a CSV with the columns value,name,color or a QGIS palette"
+        ) from None
+
+
+def _read_csv(text: str) -> list[LandCover]:
+    rows = csv.DictReader(text.splitlines(), skipinitialspace=True, restval="")
+    return [LandCover(int(r["value"]), r["name"], r["color"].strip()) for r in rows]
+
+
+def _read_qml(text: str) -> list[LandCover]:
+    entries = ET.fromstring(text).iter("paletteEntry")  # noqa: S314 - no external entities
+    cells = [
+        (int(e.attrib["value"]), e.attrib.get("label", ""), e.attrib["color"]) for e in entries
+    ]
+    return [LandCover(v, label or str(v), color) for v, label, color in cells if v < NODATA]
+
+
+def _read_color_map(text: str) -> list[LandCover]:
+    found = []
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in re.split(r"[,\s]+", line.strip(), maxsplit=5)]
+        if len(cells) < 4 or not cells[0].isdigit() or int(cells[0]) >= NODATA:
+            continue
+        color = "#{:02x}{:02x}{:02x}".format(*(int(c) for c in cells[1:4]))
+        found.append(LandCover(int(cells[0]), "".join(cells[5:]) or cells[0], color))
+    return found
+
+
+_READERS = {
+    ".csv": _read_csv,
+    ".qml": _read_qml,
+    ".txt": _read_color_map,
+    ".clr": _read_color_map,
+}
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+
+
+def _fill_symbol(index: int, c: LandCover) -> str:
+    red, green, blue = c.rgb
+    return (
+        f'      <symbol type="fill" name="{index}" alpha="1" clip_to_extent="1">'
+        '<layer class="SimpleFill" enabled="1" pass="0" locked="0"><Option type="Map">'
+        f'<Option type="QString" name="color" value="{red},{green},{blue},255"/>'
+        '<Option type="QString" name="outline_style" value="no"/>'
+        '<Option type="QString" name="style" value="solid"/>'
+        "</Option></layer></symbol>"
+    )
+
+
+_RASTER_QML = """<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
+<qgis version="3.28" hasScaleBasedVisibilityFlag="0">
+  <pipe>
+    <rasterrenderer type="paletted" band="1" opacity="1" alphaBand="-1">
+      <colorPalette>
+{entries}
+      </colorPalette>
+    </rasterrenderer>
+  </pipe>
+</qgis>
+"""
+
+_POLYGON_QML = """<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
+<qgis version="3.28" styleCategories="Symbology">
+  <renderer-v2 type="categorizedSymbol" attr="class_id" enableorderby="0" forceraster="0">
+    <categories>
+{categories}
+    </categories>
+    <symbols>
+{symbols}
+    </symbols>
+  </renderer-v2>
+</qgis>
+"""

@@ -1,0 +1,42 @@
+"""Fixtures: a tiny model with the real architecture, and the real data where it is."""
+
+from pathlib import Path
+
+import hypothesis
+import pytest
+import torch
+
+from geoseg.legend import Legend
+from geoseg.model import Model, UNet, UNetSpec
+
+# Examples are drawn the same way each time, and a busy machine does not fail a test.
+hypothesis.settings.register_profile("geoseg", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("geoseg")
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+def tiny_model(path: Path, *, bands: int = 3, classes: int = 4, seed: int = 1) -> Path:
+    """A U-Net of two levels with windows of 32 px and random weights, saved."""
+    torch.manual_seed(seed)
+    network = UNet(UNetSpec(bands=bands, classes=classes, width=4, depth=2, window=32))
+    with torch.no_grad():  # less of the checkerboard that untrained upsampling makes
+        for up in network.up:
+            up.weight.mul_(0.2)
+    legend = Legend.from_names([f"class {i}" for i in range(classes)])
+    names = ("red", "green", "blue", "nir", "swir1", "swir2")[:bands]
+    Model(network, legend, names).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("model") / "tiny.safetensors")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data and references, which is not part of the repository."""
+    if not SHARED.is_dir():
+        pytest.skip(f"real data is not at {SHARED.name}/ beside the checkout")
+    return SHARED
