@@ -1,0 +1,144 @@
+"""What a U-Net is made of, as a value: enough to rebuild it, count it and print it."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class UNetSpec:
+    """Shape and input scaling of a U-Net; the defaults are the lab's, with 1,941,190 parameters.
+
+    Raises:
+        ModelError: if the numbers cannot make a network.
+    """
+
+    bands: int = 3
+    """Input bands."""
+    classes: int = 6
+    """Output classes."""
+    width: int = 16
+    """Filters of the first level; each level below has twice as many."""
+    depth: int = 4
+    """Levels of the encoder, not counting the bottleneck."""
+    dropout: float = 0.1
+    window: int = 128
+    """Side of an input window (px), a multiple of 2**depth."""
+    low: tuple[float, ...] = (0.0,)
+    """Input value of each band (or of all) that the network sees as 0."""
+    high: tuple[float, ...] = (255.0,)
+    """Input value of each band (or of all) that the network sees as 1."""
+
+    def __post_init__(self) -> None:
+        if min(self.bands, self.classes, self.width, self.depth) < 1:
+            raise ModelError(f"bands, classes, width and depth must be at least 1, got {self}")
+        if not 0 <= self.dropout < 1:
+            raise ModelError(f"dropout {self.dropout} is not in [0, 1)")
+        if self.window < 1 or self.window % 2**self.depth:
+            raise ModelError(
+                f"window size {self.window} is not a multiple of {2**self.depth}, "
+                f"as {self.depth} levels of 2x2 pooling need"
+            )
+        for name in ("low", "high"):
+            if len(getattr(self, name)) not in (1, self.bands):
+                raise ModelError(f"{name} has {len(getattr(self, name))} values, not {self.bands}")
+        if any(h <= lo for lo, h in zip(self.band_low, self.band_high, strict=True)):
+            raise ModelError(f"scaling from {self.low} to {self.high} is empty or upside down")
+
+    @property
+    def band_low(self) -> tuple[float, ...]:
+        """`low`, one value a band."""
+        return self.low if len(self.low) == self.bands else self.low * self.bands
+
+    @property
+    def band_high(self) -> tuple[float, ...]:
+        """`high`, one value a band."""
+        return self.high if len(self.high) == self.bands else self.high * self.bands
+
+    def fill(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> None:
+        """Overwrite invalid pixels in place with what the network sees as (nearly) zero.
+
+        Args:
+            pixels: (bands, height, width), any numeric dtype.
+            valid: (height, width), True where a pixel has data.
+        """
+        invalid = ~valid
+        if not invalid.any():
+            return
+        for band, low in zip(pixels, self.band_low, strict=True):
+            band[invalid] = round(low) if np.issubdtype(pixels.dtype, np.integer) else low
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "UNetSpec":
+        """The inverse of `to_dict`."""
+        return cls(**{**data, "low": tuple(data["low"]), "high": tuple(data["high"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One row of the layer table."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    """Output shape (height, width, channels), or (channels,) of the input's bands."""
+    parameters: int
+    inputs: tuple[str, ...]
+    """Names of the layers this one reads."""
+
+
+def layer_table(spec: UNetSpec) -> list[Layer]:
+    """The layers in order of execution, named and counted as Keras does for the lab's model."""
+    table: list[Layer] = []
+    count: dict[str, int] = {}
+
+    def add(kind: str, stem: str, shape: tuple[int, ...], parameters: int, *inputs: str) -> str:
+        n = count.get(stem, 0)
+        count[stem] = n + 1
+        name = f"{stem}_{n}" if n else stem
+        table.append(Layer(name, kind, shape, parameters, inputs))
+        return name
+
+    def conv(source: str, side: int, channels: int, filters: int, kernel: int = 3) -> str:
+        weights = (channels * kernel**2 + 1) * filters
+        return add("Conv2D", "conv2d", (side, side, filters), weights, source)
+
+    def pair(source: str, side: int, channels: int, filters: int) -> str:
+        x = conv(source, side, channels, filters)
+        x = add("Dropout", "dropout", (side, side, filters), 0, x)
+        return conv(x, side, filters, filters)
+
+    side, channels = spec.window, spec.bands
+    x = add("InputLayer", "input_layer", (side, side, channels), 0)
+    x = add("Rescaling", "rescaling", (side, side, channels), 0, x)
+    skips = []
+    for level in range(spec.depth):
+        filters = spec.width * 2**level
+        x = pair(x, side, channels, filters)
+        skips.append(x)
+        side, channels = side // 2, filters
+        x = add("MaxPooling2D", "max_pooling2d", (side, side, channels), 0, x)
+    filters = spec.width * 2**spec.depth
+    x = add("Dropout", "dropout", (side, side, channels), 0, x)
+    x = conv(x, side, channels, filters)
+    x = conv(x, side, filters, filters)
+    channels = filters
+    for level in reversed(range(spec.depth)):
+        filters, side = spec.width * 2**level, side * 2
+        up = add(
+            "Conv2DTranspose", "conv2d_transpose", (side, side, filters),
+            (channels * 4 + 1) * filters, x,
+        )  # fmt: skip
+        x = add("Concatenate", "concatenate", (side, side, 2 * filters), 0, skips[level], up)
+        x = pair(x, side, 2 * filters, filters)
+        channels = filters
+    conv(x, side, channels, spec.classes, kernel=1)
+    return table
