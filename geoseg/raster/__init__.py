@@ -1,0 +1,24 @@
+"""The one door to GDAL rasters: describe, read a window with its mask, write atomically."""
+
+from geoseg.raster.facts import Facts, read_facts
+from geoseg.raster.preview import read_reduced
+from geoseg.raster.scene import Scene, describe, read, read_palette, read_whole
+from geoseg.raster.sidecar import pam_sidecar, read_categories
+from geoseg.raster.write import Target, write_cog, write_tile, writing
+
+__all__ = [
+    "Facts",
+    "Scene",
+    "Target",
+    "describe",
+    "pam_sidecar",
+    "read",
+    "read_categories",
+    "read_facts",
+    "read_palette",
+    "read_reduced",
+    "read_whole",
+    "write_cog",
+    "write_tile",
+    "writing",
+]

@@ -1,0 +1,51 @@
+"""What a raster says of itself beside its grid and its pixels."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rasterio.enums import MaskFlags
+
+from geoseg.raster.files import opened
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """How a file is stored, and what was written into it as text."""
+
+    driver: str
+    """GDAL's short name of the format."""
+    dtypes: tuple[str, ...]
+    """Dtype of each band of the file, alpha included."""
+    mask: str
+    """What marks pixels without data: "alpha", "mask", "nodata" or "none"."""
+    compression: str | None
+    """Name of the compression, None where there is none or the format does not tell."""
+    block: tuple[int, int]
+    """Height and width of a block of the first band (px)."""
+    overviews: tuple[int, ...]
+    """Reduction of each overview of the first band."""
+    tags: dict[str, str]
+    """Metadata of the file as a whole."""
+
+
+def read_facts(path: str | Path) -> Facts:
+    """Read a raster's metadata, not its pixels.
+
+    Raises:
+        SceneError: if the raster cannot be opened.
+    """
+    with opened(str(path)) as dataset:
+        flags = dataset.mask_flag_enums[0]
+        kinds = (
+            ("alpha", MaskFlags.alpha), ("mask", MaskFlags.per_dataset),
+            ("nodata", MaskFlags.nodata),
+        )  # fmt: skip
+        return Facts(
+            driver=dataset.driver,
+            dtypes=tuple(dataset.dtypes),
+            mask=next((name for name, flag in kinds if flag in flags), "none"),
+            compression=dataset.compression.name if dataset.compression else None,
+            block=dataset.block_shapes[0],
+            overviews=tuple(dataset.overviews(1)),
+            tags=dataset.tags(),
+        )

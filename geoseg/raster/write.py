@@ -1,0 +1,157 @@
+"""GeoTIFFs out: small ones at once, large ones block by block into a COG."""
+
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.io import MemoryFile
+from rasterio.windows import Window as RasterWindow
+
+from geoseg.errors import OutputError
+from geoseg.grid import CHUNK_BLOCK, Window
+from geoseg.raster.files import CACHE_BYTES, GDAL_ERRORS, cause
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a raster to be written is like, apart from its pixels (uint8)."""
+
+    height: int
+    width: int
+    bands: int
+    transform: tuple[float, float, float, float, float, float]
+    crs: str | None
+    nodata: int | None = None
+    names: tuple[str, ...] = ()
+    """Band descriptions."""
+    colormap: Mapping[int, tuple[int, int, int]] | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    overviews: str = "average"
+    """Resampling of the overviews: "mode" for classes."""
+
+
+def write_tile(
+    path: Path,
+    pixels: NDArray[Any],
+    *,
+    transform: Affine,
+    crs: str | None,
+    valid: NDArray[np.bool_] | None = None,
+    nodata: int | None = None,
+) -> None:
+    """Write a small GeoTIFF.
+
+    Args:
+        path: of the file.
+        pixels: (bands, height, width).
+        transform: pixel to CRS units.
+        crs: WKT or None.
+        valid: (height, width), kept as an internal mask where it is not all True.
+        nodata: value of pixels without data.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    bands, height, width = pixels.shape
+    # By way of memory: GDAL says nothing when the disk is full at the moment a file is closed.
+    with writing(path), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), MemoryFile() as file:
+        with file.open(
+            driver="GTiff", count=bands, height=height, width=width, nodata=nodata,
+            dtype=pixels.dtype, transform=transform, crs=crs, compress="deflate", zlevel=1,
+            predictor=1, alpha="no",
+        ) as out:  # fmt: skip
+            out.write(pixels)
+            if valid is not None and not valid.all():
+                out.write_mask(valid)
+        path.write_bytes(file.getbuffer())
+
+
+def write_cog(
+    path: Path, target: Target, blocks: Iterable[tuple[Window, NDArray[np.uint8]]]
+) -> None:
+    """Write a Cloud-Optimized GeoTIFF from blocks, in bounded memory, and read it back.
+
+    Args:
+        path: of the file, which appears when it is complete; hidden ones beside it come first.
+        target: size, georeferencing and looks.
+        blocks: windows that partition the raster, each (bands, height, width).
+
+    Raises:
+        OutputError: if it cannot be written, or does not read back as it was written.
+    """
+    plain, cog = (path.with_name(f".{path.stem}.{kind}.tif") for kind in ("plain", "cog"))
+    try:
+        with writing(path), rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_PAM_ENABLED=False):
+            sums = _write_plain(plain, target, blocks)
+            rasterio.shutil.copy(
+                plain, cog, driver="COG", BLOCKSIZE=CHUNK_BLOCK, COMPRESS="DEFLATE",
+                PREDICTOR="NO", OVERVIEW_RESAMPLING=target.overviews.upper(),
+                BIGTIFF="IF_SAFER", NUM_THREADS=os.cpu_count() or 1,
+            )  # fmt: skip
+            _verify(cog, sums)
+            cog.replace(path)
+    finally:
+        plain.unlink(missing_ok=True)
+        cog.unlink(missing_ok=True)
+
+
+def _write_plain(
+    path: Path, target: Target, blocks: Iterable[tuple[Window, NDArray[np.uint8]]]
+) -> dict[Window, int]:
+    sums = {}
+    with rasterio.open(
+        path, "w", driver="GTiff", count=target.bands, height=target.height, width=target.width,
+        dtype="uint8", nodata=target.nodata, transform=Affine(*target.transform), crs=target.crs,
+        tiled=True, blockxsize=CHUNK_BLOCK, blockysize=CHUNK_BLOCK, compress="deflate", zlevel=1,
+        bigtiff="if_safer", interleave="band", photometric="minisblack", alpha="no",
+    ) as out:  # fmt: skip
+        if target.colormap:
+            out.write_colormap(1, dict(target.colormap))
+        for band, name in enumerate(target.names, 1):
+            out.set_band_description(band, name)
+        out.update_tags(**target.tags)
+        for window, pixels in blocks:
+            out.write(pixels, window=_area(window))
+            sums[window] = _checksum(pixels)
+    return sums
+
+
+def _verify(path: Path, sums: Mapping[Window, int]) -> None:
+    """GDAL does not always report a failed write, on a full disk for instance."""
+    with rasterio.open(path) as written:
+        for window, crc in sums.items():
+            if _checksum(written.read(window=_area(window))) != crc:
+                raise OSError(f"{window} did not read back as written")
+
+
+def _checksum(pixels: NDArray[np.uint8]) -> int:
+    return zlib.crc32(np.ascontiguousarray(pixels).data)
+
+
+def _area(window: Window) -> RasterWindow:
+    return RasterWindow(window.col, window.row, window.width, window.height)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what GDAL and the system say of a failed write into one sentence.
+
+    Raises:
+        OutputError: in place of their errors.
+    """
+    try:
+        yield
+    except GDAL_ERRORS as error:
+        raise OutputError(
+            f"cannot write {path.name} in {path.parent} ({cause(error)}), "
+            "check the free space and permissions"
+        ) from None
