@@ -1,0 +1,169 @@
+"""True areas and perimeters of polygons that are given in pixel coordinates.
+
+In a projected CRS these are planar, times the square (the first power) of its unit in metres. In
+a geographic CRS and in Mercator projections, whose scale changes from row to row, they are those
+on the ellipsoid: areas by a cylindrical equal-area projection, in which meridians and parallels
+stay straight, so that the cells of a north-up scene are exact; lengths by geodesics, where a side
+along a row counts as many times as it has pixels, so that they add up over its parts.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from affine import Affine
+from pyproj import CRS, Geod, Transformer
+
+Floats = npt.NDArray[np.float64]
+Polygons = npt.NDArray[np.object_]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ellipsoid:
+    """How a CRS maps to its ellipsoid; longitudes are not wrapped."""
+
+    equal_area: Transformer
+    """CRS to metres in which areas are true."""
+    lon_lat: Transformer
+    """CRS to degrees."""
+    geod: Geod
+
+
+def areas(polygons: Polygons, transform: Affine, crs: str | None) -> Floats:
+    """Areas in m².
+
+    Args:
+        polygons: (n,) shapely polygons, vertices (col, row) (px).
+        transform: pixels to coordinates of the CRS.
+        crs: the CRS as WKT, or None where it is unknown.
+
+    Returns:
+        (n,) m², NaN where the CRS is unknown.
+    """
+    if crs is None:
+        return np.full(polygons.size, np.nan)
+    metric = _metric(crs)
+    if isinstance(metric, float):
+        return np.asarray(shapely.area(polygons) * abs(transform.determinant) * metric**2)
+
+    def flatten(pixels: Floats) -> Floats:
+        return _by_axis(metric.equal_area, transform, pixels)
+
+    return np.asarray(shapely.area(shapely.transform(polygons, flatten)))
+
+
+def perimeters(polygons: Polygons, transform: Affine, crs: str | None) -> Floats:
+    """Lengths of all rings, holes included, in m.
+
+    Args:
+        polygons: (n,) shapely polygons, vertices (col, row) (px).
+        transform: pixels to coordinates of the CRS.
+        crs: the CRS as WKT, or None where it is unknown.
+
+    Returns:
+        (n,) m, NaN where the CRS is unknown.
+    """
+    if crs is None or not polygons.size:
+        return np.full(polygons.size, np.nan)
+    _, coords, (ring_offsets, polygon_offsets) = shapely.to_ragged_array(polygons)
+    start, end = coords[:-1], coords[1:]
+    metric = _metric(crs)
+    if isinstance(metric, float):
+        dx, dy = (end - start).T
+        along = (transform.a * dx + transform.b * dy, transform.d * dx + transform.e * dy)
+        length = np.hypot(*along) * metric
+    else:
+        length = _geodesic(metric, transform, start, end)
+    # The last vertex of a ring begins no side.
+    length = np.append(length, 0.0)
+    length[ring_offsets[1:] - 1] = 0.0
+    return np.asarray(np.add.reduceat(length, ring_offsets[polygon_offsets[:-1]]))
+
+
+@lru_cache(maxsize=8)
+def _metric(wkt: str) -> float | _Ellipsoid:
+    """Metres in a unit of a CRS that is fit for planar measures, else its ellipsoid."""
+    crs = _horizontal(CRS.from_user_input(wkt))
+    operation = crs.coordinate_operation
+    method = operation.method_name.casefold() if operation else ""
+    mercator = "mercator" in method and not ("transverse" in method or "oblique" in method)
+    if not (crs.is_geographic or mercator):
+        return float(crs.axis_info[0].unit_conversion_factor) if crs.axis_info else float("nan")
+    figure = crs.ellipsoid
+    if figure is None:
+        raise ValueError(f"the CRS {crs.name} has no ellipsoid")
+    size = f"+a={figure.semi_major_metre!r} +b={figure.semi_minor_metre!r}"
+    return _Ellipsoid(
+        _transformer(crs, f"+proj=cea +lat_ts=0 +lon_0=0 {size} +units=m +type=crs"),
+        _transformer(crs, f"+proj=longlat {size} +type=crs"),
+        Geod(a=figure.semi_major_metre, b=figure.semi_minor_metre),
+    )
+
+
+def _horizontal(crs: CRS) -> CRS:
+    """The part of a CRS that places columns and rows."""
+    if crs.is_bound and crs.source_crs is not None:
+        return _horizontal(crs.source_crs)
+    return _horizontal(crs.sub_crs_list[0]) if crs.is_compound else crs
+
+
+def _transformer(source: CRS, target: str) -> Transformer:
+    # The target has the same ellipsoid and no datum: PROJ then shifts nothing.
+    return Transformer.from_crs(source, CRS.from_proj4(target), always_xy=True, force_over=True)
+
+
+def _apply(transform: Affine, pixels: Floats) -> tuple[Floats, Floats]:
+    col, row = pixels[:, 0], pixels[:, 1]
+    x = transform.a * col + transform.b * row + transform.c
+    return x, transform.d * col + transform.e * row + transform.f
+
+
+def _by_axis(transformer: Transformer, transform: Affine, pixels: Floats) -> Floats:
+    """Pixel coordinates (m, 2) transformed, by distinct columns and rows where these suffice."""
+    if transform.b or transform.d or not pixels.size:
+        return np.column_stack(transformer.transform(*_apply(transform, pixels)))
+    (cols, at_col), (rows, at_row) = (np.unique(pixels[:, i], return_inverse=True) for i in (0, 1))
+    at_first_row = np.column_stack([cols, np.full(cols.size, rows[0])])
+    at_first_col = np.column_stack([np.full(rows.size, cols[0]), rows])
+    x, _ = transformer.transform(*_apply(transform, at_first_row))
+    _, y = transformer.transform(*_apply(transform, at_first_col))
+    return np.column_stack([x[at_col], y[at_row]])
+
+
+def _geodesic(metric: _Ellipsoid, transform: Affine, start: Floats, end: Floats) -> Floats:
+    """Lengths (m,) of the sides between pixel coordinates ``start`` and ``end`` (m, 2)."""
+
+    def distance(one: Floats, other: Floats) -> Floats:
+        lon, lat = metric.lon_lat.transform(*_apply(transform, one))
+        lon_end, lat_end = metric.lon_lat.transform(*_apply(transform, other))
+        return np.asarray(metric.geod.inv(lon, lat, lon_end, lat_end)[2])
+
+    length = np.empty(start.shape[0])
+    plain = not (transform.b or transform.d)
+    level = plain & (start[:, 1] == end[:, 1])
+    upright = plain & (start[:, 0] == end[:, 0]) & ~level
+    length[level] = _level(distance, start[level], end[level])
+    length[upright] = _upright(distance, start[upright], end[upright])
+    other = ~(level | upright)
+    length[other] = distance(start[other], end[other])
+    return length
+
+
+def _level(distance: Callable[[Floats, Floats], Floats], start: Floats, end: Floats) -> Floats:
+    """Lengths of sides along rows: pixels times the width of one pixel there."""
+    rows, at_row = np.unique(start[:, 1], return_inverse=True)
+    begin = np.column_stack([np.zeros(rows.size), rows])
+    width = distance(begin, begin + np.array([1.0, 0.0]))
+    return np.asarray(np.abs(end[:, 0] - start[:, 0]) * width[at_row])
+
+
+def _upright(distance: Callable[[Floats, Floats], Floats], start: Floats, end: Floats) -> Floats:
+    """Lengths of sides along columns: parts of one meridian."""
+    rows, at_row = np.unique(np.stack([start[:, 1], end[:, 1]]), return_inverse=True)
+    points = np.column_stack([np.zeros(rows.size), rows])
+    south = np.concatenate([[0.0], np.cumsum(distance(points[:-1], points[1:]))])
+    at_start, at_end = at_row.reshape(2, -1)
+    return np.asarray(np.abs(south[at_end] - south[at_start]))

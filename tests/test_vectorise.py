@@ -1,0 +1,305 @@
+"""Law 4: polygons are the map, whatever the chunks."""
+
+import io
+import tracemalloc
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from rasterio.features import rasterize, shapes
+from shapely.geometry import shape
+
+from geoseg.grid import Window
+from geoseg.vectorise import Coverage, Pieces, polygonise, unite
+
+
+@st.composite
+def scenes(draw):
+    """Small rasters of few values, with nodata, and a grid of chunks over them."""
+    height, width = draw(st.integers(1, 24)), draw(st.integers(1, 24))
+    values = st.sampled_from(draw(st.sampled_from([(0, 255), (0, 1), (0, 1, 2, 255), (7, 8, 9)])))
+    labels = draw(hnp.arrays(np.uint8, (height, width), elements=values, fill=st.nothing()))
+    return labels, draw(cuts(height)), draw(cuts(width))
+
+
+def cuts(length):
+    inner = st.sets(st.integers(1, max(length - 1, 1)), max_size=4)
+    return inner.map(lambda s: [0, *sorted(x for x in s if x < length), length])
+
+
+def grid_of(rows, cols):
+    return [
+        Window(r, c, r_end - r, c_end - c)
+        for r, r_end in pairwise(rows)
+        for c, c_end in pairwise(cols)
+    ]
+
+
+def every(step, length):
+    return [*range(0, length, step), length]
+
+
+def confidence_of(labels):
+    row, col = np.indices(labels.shape)
+    return (row * 31 + col * 17 + 3).astype(np.uint8)
+
+
+def whole(labels, rows=None, cols=None) -> Coverage:
+    """All batches of a scene in one."""
+    height, width = labels.shape
+    confidence = confidence_of(labels)
+    windows = grid_of(rows or [0, height], cols or [0, width])
+    parts = (polygonise(labels[w.slices], w, confidence[w.slices]) for w in windows)
+    batches = list(unite(parts, height, width))
+    return Coverage(
+        *(
+            np.concatenate([getattr(b, name) for b in batches])
+            for name in ("values", "pixels", "confidence_sum", "polygons")
+        )
+    )
+
+
+def as_set(coverage):
+    """Everything about each polygon, bit for bit, without the order."""
+    wkb = shapely.to_wkb(coverage.polygons)
+    rows = zip(coverage.values, coverage.pixels, coverage.confidence_sum, wkb, strict=True)
+    return Counter((int(v), int(p), int(c), g) for v, p, c, g in rows)
+
+
+def by_gdal(labels):
+    """GDAL's polygons: no vertex on straight sides."""
+    found = list(shapes(labels, mask=labels != 255, connectivity=4))
+    polygons = shapely.normalize([shape(geometry) for geometry, _ in found])
+    return Counter(zip([int(v) for _, v in found], shapely.to_wkb(polygons), strict=True))
+
+
+def without_nodes(coverage):
+    plain = shapely.normalize(shapely.simplify(coverage.polygons, 0))
+    return Counter(zip(coverage.values.tolist(), shapely.to_wkb(plain), strict=True))
+
+
+def vertices_demanded(labels):
+    """Vertices where a polygon's corner, or a change of neighbour, must have a vertex."""
+    padded = np.pad(labels.astype(int), 1, constant_values=-1)
+    padded[padded == 255] = -1
+    need = set()
+    for row in range(labels.shape[0] + 1):
+        for col in range(labels.shape[1] + 1):
+            a, b, c, d = padded[row : row + 2, col : col + 2].ravel()
+            straight = (a == b and c == d) or (a == c and b == d)
+            if not straight:
+                need |= {(int(v), col, row) for v in (a, b, c, d) if v >= 0}
+    return need
+
+
+def check_law(labels, coverage):
+    polygons = coverage.polygons
+    assert shapely.is_valid(polygons).all()
+    assert (shapely.get_type_id(polygons) == 3).all()
+    assert (shapely.area(polygons) == coverage.pixels).all()
+    assert shapely.coverage_is_valid(polygons)
+    assert coverage.pixels.sum() == (labels != 255).sum()
+    burnt = np.full(labels.shape, 255, np.uint8)
+    if len(coverage):
+        pairs = zip(polygons, coverage.values.tolist(), strict=True)
+        rasterize(pairs, out=burnt)
+    assert (burnt == labels).all()
+    have = {
+        (int(v), int(x), int(y))
+        for v, p in zip(coverage.values, polygons, strict=True)
+        for x, y in shapely.get_coordinates(p)
+    }
+    assert have == vertices_demanded(labels)
+
+
+@settings(max_examples=100, deadline=None)
+@given(scenes())
+def test_one_chunk_is_what_gdal_finds_plus_nodes(scene):
+    labels, _, _ = scene
+    coverage = whole(labels)
+    assert without_nodes(coverage) == by_gdal(labels)
+    check_law(labels, coverage)
+
+
+@settings(max_examples=150, deadline=None)
+@given(scenes())
+def test_the_set_of_polygons_does_not_depend_on_the_chunks(scene):
+    labels, rows, cols = scene
+    assert as_set(whole(labels, rows, cols)) == as_set(whole(labels))
+
+
+@settings(max_examples=50, deadline=None)
+@given(scenes())
+def test_chunked_polygons_are_the_map(scene):
+    labels, rows, cols = scene
+    check_law(labels, whole(labels, rows, cols))
+
+
+@settings(max_examples=40, deadline=None)
+@given(scenes())
+def test_confidence_is_summed_over_the_pixels_of_each_polygon(scene):
+    labels, rows, cols = scene
+    coverage = whole(labels, rows, cols)
+    confidence = confidence_of(labels)
+    for polygon, total in zip(coverage.polygons, coverage.confidence_sum, strict=True):
+        inside = rasterize([polygon], out_shape=labels.shape).astype(bool)
+        assert confidence[inside].sum() == total
+
+
+NAMED = {
+    "checkerboard": np.indices((9, 9)).sum(0) % 2,
+    "checkerboard with nodata": np.where(np.indices((9, 9)).sum(0) % 2, 255, 3),
+    "constant": np.full((8, 11), 4),
+    "all nodata": np.full((8, 11), 255),
+    "one pixel": np.array([[7]]),
+    "one row": np.array([[0, 0, 1, 255, 1, 1, 0, 0]]),
+    "one column": np.array([[0, 0, 1, 255, 1, 1, 0, 0]]).T,
+    "hole touching the shell": np.array(
+        [[1, 1, 1, 1, 0], [1, 0, 1, 1, 1], [1, 1, 0, 1, 1], [1, 1, 1, 0, 1], [1, 1, 1, 1, 1]]
+    ),
+    "ring across four chunks": np.pad(np.full((4, 4), 2), 2, constant_values=1),
+    "spiral": np.array(
+        [
+            [1, 1, 1, 1, 1, 1],
+            [0, 0, 0, 0, 0, 1],
+            [1, 1, 1, 1, 0, 1],
+            [1, 0, 0, 1, 0, 1],
+            [1, 0, 1, 1, 0, 1],
+            [1, 0, 0, 0, 0, 1],
+            [1, 1, 1, 1, 1, 1],
+        ]
+    ),
+}
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("name", NAMED)
+def test_named_shapes_in_all_chunks(name, step):
+    labels = NAMED[name].astype(np.uint8)
+    rows, cols = every(step, labels.shape[0]), every(step, labels.shape[1])
+    coverage = whole(labels, rows, cols)
+    assert as_set(coverage) == as_set(whole(labels))
+    assert without_nodes(coverage) == by_gdal(labels)
+    check_law(labels, coverage)
+
+
+def test_a_ring_across_four_chunks_is_one_polygon_with_one_hole():
+    labels = NAMED["ring across four chunks"].astype(np.uint8)
+    coverage = whole(labels, [0, 4, 8], [0, 4, 8])
+    assert sorted(coverage.values.tolist()) == [1, 2]
+    ring = coverage.polygons[coverage.values == 1][0]
+    assert len(ring.interiors) == 1
+    assert len(ring.exterior.coords) == 5
+
+
+def test_a_vertex_where_three_classes_meet_on_a_seam_is_kept_on_the_straight_side():
+    labels = np.array([[1, 1, 1, 1], [2, 2, 3, 3]], np.uint8)
+    for rows, cols in (([0, 2], [0, 4]), ([0, 1, 2], [0, 4]), ([0, 1, 2], [0, 2, 4])):
+        straight = whole(labels, rows, cols).polygons[0]
+        assert (2.0, 1.0) in straight.exterior.coords
+        assert len(straight.exterior.coords) == 6
+
+
+def test_area_of_each_class_is_its_pixels():
+    labels = np.random.default_rng(0).choice(np.array([0, 1, 5, 255], np.uint8), (40, 30))
+    coverage = whole(labels, every(16, 40), every(16, 30))
+    for value in (0, 1, 5):
+        area = shapely.area(coverage.polygons[coverage.values == value]).sum()
+        assert area == (labels == value).sum()
+    assert 255 not in coverage.values
+
+
+def test_pieces_survive_a_file_without_pickle():
+    labels = np.random.default_rng(1).choice(np.array([0, 1, 255], np.uint8), (12, 9))
+    window = Window(24, 18, 12, 9)
+    pieces = polygonise(labels, window)
+    file = io.BytesIO()
+    np.savez(file, **pieces.to_arrays())
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as arrays:
+        again = Pieces.from_arrays(window, arrays)
+    for name, array in pieces.to_arrays().items():
+        assert getattr(again, name).dtype == array.dtype
+        assert (getattr(again, name) == array).all()
+    assert len(again) == len(pieces)
+    with pytest.raises(ValueError, match="do not fit"):
+        Pieces.from_arrays(Window(0, 0, 9, 12), pieces.to_arrays())
+
+
+def test_sides_name_the_pieces_along_them():
+    labels = np.random.default_rng(2).choice(np.array([0, 1, 255], np.uint8), (12, 9))
+    pieces = polygonise(labels, Window(0, 0, 12, 9))
+    sides = (
+        (pieces.top, labels[0]),
+        (pieces.bottom, labels[-1]),
+        (pieces.left, labels[:, 0]),
+        (pieces.right, labels[:, -1]),
+    )
+    for side, along in sides:
+        assert (np.append(pieces.values, 255)[side] == along).all()
+
+
+def test_without_confidence_the_sums_are_zero():
+    assert not polygonise(np.zeros((4, 4), np.uint8), Window(0, 0, 4, 4)).confidence_sum.any()
+
+
+@pytest.mark.parametrize(
+    "labels", [np.zeros((4, 5), np.uint8), np.zeros((4, 4), np.int32)], ids=["size", "type"]
+)
+def test_labels_that_are_not_the_chunk_are_refused(labels):
+    with pytest.raises(ValueError, match=r"instead of uint8 \(4, 4\)"):
+        polygonise(labels, Window(0, 0, 4, 4))
+
+
+def test_chunks_out_of_order_or_missing_are_refused():
+    windows = grid_of([0, 2, 4], [0, 2, 4])
+    parts = [polygonise(np.zeros((2, 2), np.uint8), w) for w in windows]
+    for wrong in (parts[1:], parts[::-1], [*parts, parts[0]]):
+        with pytest.raises(ValueError, match="is not the next chunk"):
+            list(unite(wrong, 4, 4))
+    with pytest.raises(ValueError, match="before the scene"):
+        list(unite(parts[:3], 4, 4))
+
+
+def test_polygons_are_yielded_as_soon_as_they_are_whole():
+    labels = np.zeros((8, 4), np.uint8)
+    labels[::2] = 1
+    read = []
+
+    def parts():
+        for window in grid_of(every(2, 8), every(2, 4)):
+            read.append(window)
+            yield polygonise(labels[window.slices], window)
+
+    for batch in unite(parts(), 8, 4):
+        for polygon in batch.polygons:
+            bottom = polygon.bounds[3]
+            # One row of chunks more is needed only to see that a polygon does not go on there.
+            assert read[-1].row <= bottom
+
+
+def peak_of_uniting(height):
+    rng = np.random.default_rng(3)
+
+    def parts():
+        for window in grid_of(every(16, height), every(16, 32)):
+            labels = rng.choice(np.array([0, 1, 2, 3, 255], np.uint8), (16, 16))
+            yield polygonise(labels, window)
+
+    tracemalloc.start()
+    try:
+        for _ in unite(parts(), height, 32):
+            pass
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_scene():
+    peak_of_uniting(64)
+    assert peak_of_uniting(1024) < 1.3 * peak_of_uniting(128)

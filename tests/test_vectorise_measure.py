@@ -1,0 +1,132 @@
+"""Areas and perimeters on the ground."""
+
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+from pyproj import CRS, Geod, Transformer
+
+from geoseg.vectorise import areas, perimeters
+
+CELL = 1 / 12000
+WORKED = {0: 85.479667, 24: 78.262790, 45: 60.849879, 60: 43.172209, 80: 15.037962}
+"""m² of a cell of 1/12000 degree on WGS 84, by its southern latitude."""
+
+
+def wkt(code):
+    return CRS.from_user_input(code).to_wkt()
+
+
+def boxes(*bounds):
+    return np.array([shapely.box(*b) for b in bounds], dtype=object)
+
+
+@pytest.mark.parametrize(("lat", "expected"), WORKED.items())
+def test_cells_in_degrees(lat, expected):
+    transform = Affine(CELL, 0, 15, 0, -CELL, lat + CELL)
+    assert areas(boxes((0, 0, 1, 1)), transform, wkt(4326)) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("lat", "expected"), WORKED.items())
+@pytest.mark.parametrize("code", [3857, 3395])
+def test_cells_in_mercator_projections_have_their_true_area(lat, expected, code):
+    project = Transformer.from_crs(4326, code, always_xy=True).transform
+    (left, right), (bottom, top) = project([15, 15 + CELL], [lat, lat + CELL])
+    transform = Affine(right - left, 0, left, 0, bottom - top, top)
+    assert areas(boxes((0, 0, 1, 1)), transform, wkt(code)) == pytest.approx(expected, rel=1e-7)
+
+
+def test_areas_of_parts_add_up_to_the_zone():
+    # 10 by 10 degrees at 50 to 60 north: geodesic edges would give 0.997 of it.
+    transform = Affine(1, 0, 175, 0, -1, 60)
+    cells = boxes(*((c, r, c + 1, r + 1) for r in range(10) for c in range(10)))
+    total = areas(boxes((0, 0, 10, 10)), transform, wkt(4326))[0]
+    assert areas(cells, transform, wkt(4326)).sum() == pytest.approx(total, rel=1e-12)
+    e, b = np.sqrt(0.0066943799901413165), 6356752.314245179
+    sine = np.sin(np.radians([50, 60]))
+    q = sine / (1 - e**2 * sine**2) + np.arctanh(e * sine) / e
+    zone = b**2 / 2 * np.radians(10) * (q[1] - q[0])
+    assert total == pytest.approx(zone, rel=1e-10)
+
+
+def test_the_whole_ellipsoid():
+    transform = Affine(1, 0, -180, 0, -1, 90)
+    whole = areas(boxes((0, 0, 360, 180)), transform, wkt(4326))[0]
+    assert whole == pytest.approx(510_065_621_724_088.5, rel=1e-9)
+
+
+@pytest.mark.parametrize("code", [4326, 3857, 32633])
+def test_a_rotated_scene_measures_like_a_north_up_one(code):
+    size = 0.001 if code == 4326 else 100
+    origin = (15, 45) if code == 4326 else (500_000, 5_000_000)
+    north_up = Affine(size, 0, origin[0], 0, -size, origin[1])
+    quarter = Affine(0, -size, origin[0], -size, 0, origin[1])
+    cell, turned = boxes((3, 5, 9, 6)), boxes((5, -9, 6, -3))
+    for measure in (areas, perimeters):
+        expected = measure(cell, north_up, wkt(code))
+        assert measure(turned, quarter, wkt(code)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_feet_become_metres():
+    square = boxes((0, 0, 10, 10))
+    foot, survey_foot = 0.3048, 1200 / 3937
+    for code, unit in ((2222, foot), (2263, survey_foot)):
+        transform = Affine(2, 0, 1e6, 0, -2, 2e5)
+        assert areas(square, transform, wkt(code)) == pytest.approx(400 * unit**2)
+        assert perimeters(square, transform, wkt(code)) == pytest.approx(80 * unit)
+
+
+@pytest.mark.parametrize("code", [32633, 2056, "EPSG:32633+5773"])
+def test_projections_other_than_mercator_are_planar(code):
+    ring = shapely.box(0, 0, 4, 4) - shapely.box(1, 1, 2, 3)
+    transform = Affine(0.5, 0, 4e5, 0, -0.25, 5e6)
+    polygons = np.array([ring], dtype=object)
+    assert areas(polygons, transform, wkt(code)) == [14 * 0.125]
+    assert perimeters(polygons, transform, wkt(code)) == [4 * 0.5 * 2 + 4 * 0.25 * 2 + 1 + 1]
+
+
+def test_a_bound_crs_is_the_one_inside():
+    bound = CRS.from_proj4("+proj=utm +zone=33 +ellps=intl +towgs84=1,2,3 +type=crs")
+    assert bound.is_bound
+    cell = boxes((0, 0, 1, 1))
+    assert areas(cell, Affine(10, 0, 5e5, 0, -10, 5e6), bound.to_wkt()) == [100]
+
+
+def test_perimeters_in_degrees_are_geodesic_and_add_up():
+    transform = Affine(CELL, 0, 15, 0, -CELL, 45)
+    geod = Geod(ellps="WGS84")
+    lon, lat = [15, 15 + CELL, 15 + CELL, 15, 15], [45, 45, 45 - CELL, 45 - CELL, 45]
+    around = geod.line_length(lon, lat)
+    one, node, wide = boxes((0, 0, 1, 1)), boxes((0, 0, 40, 1)), boxes((0, 0, 40, 1))
+    node[0] = shapely.segmentize(node[0], 1)
+    assert perimeters(one, transform, wkt(4326)) == pytest.approx(around, rel=1e-9)
+    many = perimeters(node, transform, wkt(4326))
+    assert perimeters(wide, transform, wkt(4326)) == pytest.approx(many, rel=1e-12)
+
+
+def test_a_slanted_side_is_a_geodesic():
+    transform = Affine(CELL, 0, 15, 0, -CELL, 45)
+    triangle = np.array([shapely.Polygon([(0, 0), (0, 8), (8, 8)])], dtype=object)
+    lon = 15 + np.array([0, 0, 8, 0]) * CELL
+    lat = 45 - np.array([0, 8, 8, 0]) * CELL
+    expected = Geod(ellps="WGS84").line_length(lon, lat)
+    assert perimeters(triangle, transform, wkt(4326)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_perimeters_include_holes_and_keep_polygons_apart():
+    ring = shapely.box(0, 0, 4, 4) - shapely.box(1, 1, 2, 3)
+    polygons = np.array([ring, shapely.box(0, 0, 1, 1)], dtype=object)
+    transform = Affine(10, 0, 5e5, 0, -10, 5e6)
+    assert perimeters(polygons, transform, wkt(32633)).tolist() == [220, 40]
+    degrees = Affine(1e-4, 0, 0, 0, -1e-4, 0)
+    pair = perimeters(polygons, degrees, wkt(4326))
+    assert pair[0] / pair[1] == pytest.approx(22 / 4, rel=1e-3)
+
+
+def test_without_a_crs_nothing_is_measured():
+    cells = boxes((0, 0, 1, 1), (1, 0, 2, 1))
+    for measure in (areas, perimeters):
+        assert np.isnan(measure(cells, Affine.identity(), None)).tolist() == [True, True]
+        assert measure(cells[:0], Affine.identity(), wkt(4326)).shape == (0,)
+        assert measure(cells[:0], Affine.identity(), wkt(3857)).shape == (0,)
+        assert measure(cells[:0], Affine.identity(), wkt(32633)).shape == (0,)
