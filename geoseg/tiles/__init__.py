@@ -1,0 +1,7 @@
+"""Scenes and labels into training tiles, and tiles back into arrays."""
+
+from geoseg.tiles.cut import TileSettings, tile
+from geoseg.tiles.split import SPLITS, Split
+from geoseg.tiles.store import IGNORE, TileSet, open_tiles
+
+__all__ = ["IGNORE", "SPLITS", "Split", "TileSet", "TileSettings", "open_tiles", "tile"]

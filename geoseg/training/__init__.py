@@ -1,0 +1,6 @@
+"""Train a U-Net on tiles."""
+
+from geoseg.training.loop import train
+from geoseg.training.settings import Augment, Loss, Optimizer, Schedule, TrainSettings
+
+__all__ = ["Augment", "Loss", "Optimizer", "Schedule", "TrainSettings", "train"]
