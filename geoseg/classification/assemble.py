@@ -1,0 +1,137 @@
+"""Finished parts to the files of the map."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from geoseg.classification.job import Job
+from geoseg.classification.outputs import Outputs
+from geoseg.classification.parts import read_part
+from geoseg.grid import Window
+from geoseg.legend import NODATA
+from geoseg.raster import Target, pam_sidecar, write_cog, writing
+from geoseg.vectorise import Pieces, areas, unite, write_polygons
+
+
+def assemble(job: Job, outputs: Outputs, about: dict[str, Any]) -> dict[str, Any]:
+    """Write all outputs inside the folder of parts, then rename them to their names.
+
+    Args:
+        job: a run whose chunks are all finished.
+        outputs: where the files go.
+        about: the report so far; classes are added to it.
+
+    Returns:
+        The report as written.
+
+    Raises:
+        RunError: if a part is damaged.
+        OutputError: if an output cannot be written.
+    """
+    staging = outputs.parts / "assembled"
+    with writing(staging):
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
+    staged = {path: staging / f"{n}-{path.name}" for n, path in enumerate(outputs.asked())}
+    counts = np.zeros((job.scene.height, len(job.legend)), np.int64)
+    tasks: list[Callable[[], object]] = [
+        lambda: write_cog(staged[outputs.labels], _labels_target(job), _labels(job, counts))
+    ]
+    if outputs.confidence is not None:
+        tasks.append(_raster_task(job, staged[outputs.confidence], "confidence"))
+    if outputs.probabilities is not None:
+        tasks.append(_raster_task(job, staged[outputs.probabilities], "probabilities"))
+    if outputs.polygons is not None:
+        tasks.append(_polygon_task(job, staged[outputs.polygons], outputs.polygons.stem))
+    with ThreadPoolExecutor(max_workers=len(tasks)) as pool:
+        for future in [pool.submit(task) for task in tasks]:
+            future.result()
+    report = {**about, **_class_report(job, counts)}
+    texts = {
+        outputs.sidecar: pam_sidecar(job.legend, counts.sum(0).tolist()),
+        outputs.style: job.legend.to_qml(),
+        outputs.report: json.dumps(report, indent=2) + "\n",
+    }
+    for number, (path, text) in enumerate(texts.items()):
+        staged[path] = staging / f"text-{number}"
+        with writing(path):
+            staged[path].write_text(text, encoding="utf-8")
+    for path in sorted(staged, key=lambda path: path == outputs.labels):
+        with writing(path):
+            staged[path].replace(path)
+    return report
+
+
+def _labels(job: Job, counts: NDArray[np.int64]) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
+    """Blocks of labels; ``counts`` (height, classes) gets the pixels of each class in each row."""
+    for chunk in job.chunks():
+        labels = read_part(job.parts, chunk)["labels"]
+        for number, value in enumerate(job.legend.values):
+            counts[chunk.slices[0], number] += (labels == value).sum(axis=1)
+        yield chunk, labels[None]
+
+
+def _raster_task(job: Job, path: Path, name: str) -> Callable[[], object]:
+    names = job.legend.names if name == "probabilities" else ("confidence",)
+    target = Target(
+        job.scene.height, job.scene.width, len(names), job.scene.transform, job.scene.crs,
+        nodata=0 if name == "confidence" else None, names=names, tags=job.tags(),
+    )  # fmt: skip
+
+    def blocks() -> Iterator[tuple[Window, NDArray[np.uint8]]]:
+        for chunk in job.chunks():
+            pixels = read_part(job.parts, chunk)[name]
+            yield chunk, pixels.reshape(len(names), chunk.height, chunk.width)
+
+    return lambda: write_cog(path, target, blocks())
+
+
+def _polygon_task(job: Job, path: Path, layer: str) -> Callable[[], object]:
+    def pieces() -> Iterator[Pieces]:
+        for chunk in job.chunks():
+            yield Pieces.from_arrays(chunk, read_part(job.parts, chunk))
+
+    return lambda: write_polygons(
+        path,
+        unite(pieces(), job.scene.height, job.scene.width),
+        legend=job.legend,
+        transform=job.scene.affine,
+        crs=job.scene.crs,
+        layer=layer,
+    )
+
+
+def _labels_target(job: Job) -> Target:
+    return Target(
+        job.scene.height, job.scene.width, 1, job.scene.transform, job.scene.crs,
+        nodata=NODATA, names=("land cover",), tags=job.tags(), overviews="mode",
+        colormap={c.value: c.rgb for c in job.legend.classes},
+    )  # fmt: skip
+
+
+def _class_report(job: Job, counts: NDArray[np.int64]) -> dict[str, Any]:
+    """Pixels and true area of each class, from its pixels in each row."""
+    height = job.scene.height
+    rows = np.arange(height)
+    cells = areas(shapely.box(0, rows, 1, rows + 1), job.scene.affine, job.scene.crs)
+    pixels, area = counts.sum(0), counts.T @ cells
+    return {
+        "classes": [
+            {
+                "value": c.value,
+                "name": c.name,
+                "color": c.color,
+                "pixels": int(n),
+                "area_m2": round(float(a), 3) if np.isfinite(a) else None,
+            }
+            for c, n, a in zip(job.legend.classes, pixels, area, strict=True)
+        ],
+        "nodata_pixels": int(height * job.scene.width - pixels.sum()),
+    }

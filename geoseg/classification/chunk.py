@@ -1,0 +1,129 @@
+"""One chunk from scene to part: the function that every backend runs."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import rasterio.features
+import shapely
+from numpy.typing import NDArray
+
+from geoseg.blend import blend, taper, weight_sums
+from geoseg.classification.job import Job
+from geoseg.classification.parts import Part, commit_part, find_part
+from geoseg.errors import ChunkError, GeosegError, InterruptedRun
+from geoseg.grid import Window, bounds
+from geoseg.legend import NODATA
+from geoseg.model import Predictor, load_predictor, winner
+from geoseg.raster import read
+from geoseg.vectorise import polygonise
+
+Tick = Callable[[int], None]
+
+
+def classify_chunk(job: Job, chunk: Window, tick: Tick | None = None) -> Part:
+    """Classify one chunk and leave it as a part on disk; return at once if the part is there.
+
+    Reads its own halo, so it needs nothing from its neighbours.
+
+    Args:
+        job: the run.
+        chunk: pixels to classify, one of ``job.chunks()``.
+        tick: called with a number of windows as they are done or found needless.
+
+    Raises:
+        ChunkError: if anything fails; the message names the chunk and the cause.
+    """
+    part = find_part(job.parts, chunk)
+    if part is not None:
+        return part
+    try:
+        return _classify(job, chunk, tick or (lambda windows: None))
+    except InterruptedRun:
+        raise
+    except GeosegError as error:
+        raise ChunkError(f"chunk at {chunk} failed: {error}") from error
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ChunkError(f"chunk at {chunk} failed: {reason}") from error
+
+
+def _classify(job: Job, chunk: Window, tick: Tick) -> Part:
+    windows = job.lattice.windows(chunk)
+    area = bounds(windows)
+    pixels, valid = read(job.scene, area)
+    if job.aoi is not None:
+        valid &= _inside(job, area)
+    useful = [w for w in windows if valid[w.relative_to(area)].any()]
+    tick(len(windows) - len(useful))
+    here = valid[chunk.relative_to(area)]
+    if useful and here.any():
+        predictor = load_predictor(
+            job.model, job.model_hash, job.device, job.precision, job.batch_size, job.options.tta
+        )
+        predictor.spec.fill(pixels, valid)
+        scores = _scores(predictor, pixels, useful, area, tick)
+        arrays: dict[str, NDArray[Any]] = {**_decide(job, predictor, scores, chunk, here)}
+    else:
+        tick(len(useful))
+        arrays = {**_nothing(job, chunk)}
+    if job.polygons:
+        arrays |= polygonise(arrays["labels"], chunk, arrays.get("confidence")).to_arrays()
+    if not job.confidence:
+        arrays.pop("confidence", None)
+    return commit_part(job.parts, chunk, arrays, windows=len(useful))
+
+
+def _scores(
+    predictor: Predictor, pixels: NDArray[Any], windows: list[Window], area: Window, tick: Tick
+) -> Iterator[tuple[Window, Any]]:
+    places = [w.relative_to(area) for w in windows]
+    return zip(windows, predictor.scores(pixels, places, tick), strict=True)
+
+
+def _decide(
+    job: Job,
+    predictor: Predictor,
+    scores: Iterator[tuple[Window, Any]],
+    chunk: Window,
+    valid: NDArray[np.bool_],
+) -> dict[str, NDArray[np.uint8]]:
+    """Blend and take the best class where the scores are; only bytes come back from a device."""
+    weights = taper(job.options.blend, job.lattice.size, job.options.overlap)
+    square = predictor.to_device(np.outer(weights, weights).astype(np.float32))
+    total = blend(scores, chunk, square, predictor.zeros, predictor.spec.classes)
+    index, best = winner(total)
+    values = np.array(job.legend.values, np.uint8)
+    arrays = {"labels": np.where(valid, values[index.cpu().numpy()], NODATA).astype(np.uint8)}
+    if not (job.polygons or job.confidence or job.probabilities):
+        return arrays
+    rows = weight_sums(job.lattice.rows, weights, chunk.row, chunk.row_end)
+    cols = weight_sums(job.lattice.cols, weights, chunk.col, chunk.col_end)
+    scale = predictor.to_device((255 / np.outer(rows, cols)).astype(np.float32))
+
+    def as_bytes(scores: Any) -> NDArray[np.uint8]:  # noqa: ANN401 - a tensor
+        scaled = (scores * scale).round().clamp(0, 255).cpu().numpy().astype(np.uint8)
+        return np.where(valid, scaled, 0).astype(np.uint8)
+
+    arrays["confidence"] = as_bytes(best)
+    if job.probabilities:
+        arrays["probabilities"] = np.stack([as_bytes(scores) for scores in total])
+    return arrays
+
+
+def _nothing(job: Job, chunk: Window) -> dict[str, NDArray[np.uint8]]:
+    """The arrays of a chunk without a valid pixel."""
+    shape = (chunk.height, chunk.width)
+    arrays = {"labels": np.full(shape, NODATA, np.uint8), "confidence": np.zeros(shape, np.uint8)}
+    if job.probabilities:
+        arrays["probabilities"] = np.zeros((len(job.legend), *shape), np.uint8)
+    return arrays
+
+
+def _inside(job: Job, area: Window) -> NDArray[np.bool_]:
+    transform = job.scene.affine @ job.scene.affine.translation(area.col, area.row)
+    shapes = shapely.from_wkb(list(job.aoi or ()))
+    burnt: NDArray[np.bool_] = rasterio.features.geometry_mask(
+        shapes, (area.height, area.width), transform, invert=True
+    )
+    return burnt

@@ -1,0 +1,85 @@
+"""Whether a scene suits a model, said in words before hours are spent on it."""
+
+import numpy as np
+
+from geoseg.errors import SceneError
+from geoseg.grid import Window
+from geoseg.model import Model
+from geoseg.raster import Scene, read
+
+_SAMPLES = 3
+"""Windows looked at along each axis."""
+_SAMPLE_SIZE = 256
+_PIXEL_SIZE_FACTOR = 2
+
+
+def choose_bands(scene: Scene, model: Model, bands: tuple[int, ...] | None) -> Scene:
+    """The scene read through the bands that the model wants.
+
+    By number where given; else by name (red, green, blue, or band descriptions), where the scene
+    names them all; else as they come, where their number is right.
+
+    Raises:
+        SceneError: if the number of bands is wrong.
+    """
+    wanted = model.band_names
+    if bands is not None:
+        scene = scene.with_bands(bands)
+    elif all(scene.band_names.count(name) == 1 for name in wanted):
+        scene = scene.with_bands(
+            tuple(scene.bands[scene.band_names.index(name)] for name in wanted)
+        )
+    if len(scene.bands) != len(wanted):
+        example = ",".join(str(i + 1) for i in range(len(wanted)))
+        named = f" ({', '.join(wanted)})" if all(wanted) else ""
+        raise SceneError(
+            f"{scene.path} has {len(scene.bands)} bands, the model wants {len(wanted)}{named}, "
+            f"choose them in this order: --bands {example}"
+        )
+    return scene
+
+
+def check_values(scene: Scene, model: Model) -> None:
+    """Refuse values that the model cannot know, from a sample of the scene.
+
+    Only where the dtype is another than in training: bytes may be dark for good reasons.
+
+    Raises:
+        SceneError: if the values reach far beyond, or fill next to nothing of, the model's range.
+    """
+    if scene.dtype == model.dtype:
+        return
+    sample = _sample(scene)
+    if sample is None:
+        return
+    low, high = np.array(model.spec.band_low), np.array(model.spec.band_high)
+    reach = ((np.percentile(sample, 98, axis=1) - low) / (high - low)).max()
+    if not 0.02 <= reach <= 3:
+        raise SceneError(
+            f"{scene.path} has {scene.dtype} values up to about {sample.max():g}, the model was "
+            f"trained on {model.dtype} from {low.min():g} to {high.max():g}, rescale the scene "
+            "(gdal_translate -scale -ot) or train a model on such scenes"
+        )
+
+
+def pixel_size_warning(scene: Scene, model: Model) -> str | None:
+    """A sentence where the scene's pixels are more than twice, or less than half, the model's."""
+    ours, theirs = scene.pixel_size, model.pixel_size
+    if not ours or not theirs or 1 / _PIXEL_SIZE_FACTOR <= ours / theirs <= _PIXEL_SIZE_FACTOR:
+        return None
+    return (
+        f"{scene.path} has pixels of {ours:.3g} m, the model was trained on {theirs:.3g} m, "
+        "expect poor classes or resample the scene (gdalwarp -tr)"
+    )
+
+
+def _sample(scene: Scene) -> np.ndarray | None:
+    """Valid pixels (bands, n) from a grid of small windows; None if there are none."""
+    height, width = min(_SAMPLE_SIZE, scene.height), min(_SAMPLE_SIZE, scene.width)
+    found = []
+    for row in np.linspace(0, scene.height - height, _SAMPLES).astype(int):
+        for col in np.linspace(0, scene.width - width, _SAMPLES).astype(int):
+            pixels, valid = read(scene, Window(int(row), int(col), height, width))
+            found.append(pixels[:, valid].astype(np.float64))
+    sample = np.concatenate(found, axis=1)
+    return sample if sample.size else None

@@ -1,0 +1,81 @@
+"""The files of a map: where they go, and whether they may."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from geoseg.errors import OutputError
+from geoseg.raster import Scene
+from geoseg.vectorise import check_extension
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Paths of what a run writes; the sidecars of the labels are named after them.
+
+    Raises:
+        OutputError: if two outputs share a path, or an extension is unknown.
+    """
+
+    labels: Path
+    polygons: Path | None = None
+    confidence: Path | None = None
+    probabilities: Path | None = None
+
+    def __post_init__(self) -> None:
+        asked = list(self.asked())
+        if len(set(asked)) < len(asked):
+            raise OutputError(f"two outputs have the path {max(asked, key=asked.count)}")
+        if self.polygons is not None:
+            check_extension(self.polygons)
+        for raster in (self.labels, self.confidence, self.probabilities):
+            if raster is not None and raster.suffix.lower() not in (".tif", ".tiff"):
+                raise OutputError(f"{raster} is to be a GeoTIFF, name it .tif")
+
+    def asked(self) -> Iterator[Path]:
+        """The files that the caller named."""
+        for path in (self.labels, self.polygons, self.confidence, self.probabilities):
+            if path is not None:
+                yield path
+
+    @property
+    def sidecar(self) -> Path:
+        """Category names and attribute table, which GDAL and QGIS read beside the labels."""
+        return self.labels.with_name(f"{self.labels.name}.aux.xml")
+
+    @property
+    def style(self) -> Path:
+        """QGIS style of the labels."""
+        return self.labels.with_suffix(".qml")
+
+    @property
+    def report(self) -> Path:
+        """Provenance, pixels and area per class, timings."""
+        return self.labels.with_suffix(".json")
+
+    @property
+    def parts(self) -> Path:
+        """Folder of the parts, until the map is assembled."""
+        return self.labels.with_name(f"{self.labels.name}.parts")
+
+    def check(self, scene: Scene, *, overwrite: bool) -> None:
+        """Refuse early what would fail late.
+
+        Raises:
+            OutputError: if an output exists, its folder does not, or it is the scene itself.
+        """
+        for path in self.asked():
+            if path.resolve() == Path(scene.path).resolve():
+                raise OutputError(f"{path} is the scene itself, give another --out")
+            if not path.parent.is_dir():
+                raise OutputError(f"folder {path.parent} does not exist, create it first")
+            if path.is_dir():
+                raise OutputError(f"{path} is a folder, give a file name")
+            if path.exists() and not overwrite and not self.parts.exists():
+                raise OutputError(f"{path} exists, use -f to replace it or another name")
+        geojson = self.polygons is not None and self.polygons.suffix.lower() == ".geojson"
+        if geojson and scene.crs is None:
+            raise OutputError(
+                f"{scene.path} has no CRS, so its polygons cannot be GeoJSON (longitude and "
+                "latitude), write .gpkg or assign a CRS (gdal_edit -a_srs)"
+            )

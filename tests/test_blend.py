@@ -1,0 +1,100 @@
+"""Law 2: no edge cases. The rim counts like the rest, whatever the taper."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from geoseg.blend import TAPERS, blend, taper, weight_sums
+from geoseg.grid import Lattice, Window
+
+geometry = st.tuples(
+    st.integers(16, 70), st.integers(16, 70), st.integers(4, 16), st.data(), st.sampled_from(TAPERS)
+)
+
+
+def blended(lattice: Lattice, area: Window, kind: str, model) -> np.ndarray:
+    """Blend what ``model`` says of each window (channels, size, size), divided by the weights."""
+    weights = taper(kind, lattice.size, lattice.size - lattice.stride)
+    windows = lattice.windows(area)
+    total = blend(
+        ((w, model(w)) for w in windows), area, np.outer(weights, weights), np.zeros, classes=2
+    )
+    rows = weight_sums(lattice.rows, weights, area.row, area.row_end)
+    cols = weight_sums(lattice.cols, weights, area.col, area.col_end)
+    return total / np.outer(rows, cols)
+
+
+@given(geometry)
+def test_an_identity_model_returns_the_image(drawn):
+    height, width, size, data, kind = drawn
+    lattice = Lattice(height, width, size, data.draw(st.integers(1, size)))
+    image = np.random.default_rng(height * width).random((2, height, width))
+    whole = Window(0, 0, height, width)
+    result = blended(lattice, whole, kind, lambda w: image[:, *w.slices])
+    np.testing.assert_allclose(result, image, rtol=1e-9)
+
+
+@given(geometry)
+def test_a_constant_model_returns_a_constant_map(drawn):
+    height, width, size, data, kind = drawn
+    lattice = Lattice(height, width, size, data.draw(st.integers(1, size)))
+    constant = np.full((2, size, size), 0.3)
+    result = blended(lattice, Window(0, 0, height, width), kind, lambda w: constant)
+    np.testing.assert_allclose(result, 0.3, rtol=1e-9)
+
+
+@given(geometry)
+def test_part_of_an_area_has_the_same_bits_as_in_the_whole(drawn):
+    height, width, size, data, kind = drawn
+    lattice = Lattice(height, width, size, data.draw(st.integers(1, size)))
+    whole = Window(0, 0, height, width)
+    row, col = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
+    part = Window(row, col, data.draw(st.integers(1, height - row)), width - col)
+
+    def model(window):
+        return np.random.default_rng((window.row, window.col)).random((2, size, size), np.float32)
+
+    expected = blended(lattice, whole, kind, model)[:, *part.slices]
+    assert np.array_equal(blended(lattice, part, kind, model), expected)
+
+
+@given(st.integers(2, 128), st.data(), st.sampled_from(TAPERS))
+def test_weights_are_symmetric_and_none_is_zero(size, data, kind):
+    weights = taper(kind, size, data.draw(st.integers(0, size - 1)))
+    assert weights.shape == (size,)
+    assert (weights > 0).all()
+    assert (weights <= 1).all()
+    np.testing.assert_allclose(weights, weights[::-1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["hann", "linear"])
+def test_weights_of_neighbours_add_up_to_one_over_the_overlap(kind):
+    weights = taper(kind, 128, 32)
+    np.testing.assert_allclose(weights[-32:] + weights[:32], 1)
+    assert (weights[32:-32] == 1).all()
+
+
+def test_half_overlap_gives_the_hann_window():
+    expected = np.sin(np.pi * (np.arange(128) + 0.5) / 128) ** 2
+    np.testing.assert_allclose(taper("hann", 128, 64), expected)
+
+
+def test_crop_takes_each_pixel_from_the_window_that_has_it_deepest():
+    lattice = Lattice(16, 40, 16, 12)
+
+    def model(window):
+        return np.full((2, 16, 16), float(window.col))
+
+    result = blended(lattice, Window(0, 0, 16, 40), "crop", model)[0, 8]
+    np.testing.assert_allclose(result[:14], 0, atol=1e-4)
+    np.testing.assert_allclose(result[14:26], 12, atol=1e-4)
+    np.testing.assert_allclose(result[26:], 24, atol=1e-4)
+
+
+def test_a_window_beside_the_area_is_refused():
+    with pytest.raises(ValueError, match="does not touch"):
+        blend(
+            [(Window(0, 0, 4, 4), np.ones((1, 4, 4)))], Window(8, 8, 4, 4), np.ones((4, 4)),
+            np.zeros, 1,
+        )  # fmt: skip
