@@ -1,0 +1,96 @@
+"""``geoseg classify``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from geoseg.cli import options
+
+_EXECUTION = ("device", "batch_size", "chunk", "workers", "scheduler", "shard", "resume")
+_SIDE_OUTPUTS = {"polygons": ".gpkg", "confidence": ".tif", "probabilities": ".tif"}
+
+
+@click.command(
+    "classify",
+    epilog="Example: geoseg classify scene.tif --out lulc.tif --polygons lulc.gpkg",
+)
+@click.argument("scenes", nargs=-1, required=True, metavar="SCENE...")
+@click.option("--out", required=True, metavar="FILE", help="Labels; a folder for several scenes.")
+@click.option("--model", default="default", show_default=True, help="A .safetensors model.")
+@click.option("--polygons", metavar="FILE", help=".gpkg, .parquet, .fgb or .geojson.")
+@click.option("--confidence", metavar="FILE", help="Score of the winning class, GeoTIFF 0-255.")
+@click.option("--probabilities", metavar="FILE", help="Scores of all classes, GeoTIFF 0-255.")
+@click.option("--overlap", default=32, show_default=True, help="Pixels that windows share.")
+@click.option(
+    "--blend", type=click.Choice(["hann", "linear", "crop", "none"]), default="hann",
+    show_default=True, help="Taper of the windows over the overlap.",
+)  # fmt: skip
+@click.option("--tta", is_flag=True, help="Average over flips and turns: eight times the work.")
+@click.option("--aoi", metavar="FILE", help="Polygons; outside of them is no data.")
+@options.bands
+@options.nodata
+@options.device
+@click.option(
+    "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
+    show_default=True, help="auto: fp32 on a CPU, bf16 on a GPU.",
+)  # fmt: skip
+@click.option("--batch-size", type=click.IntRange(1), help="Windows at once.  [default: auto]")
+@click.option(
+    "--chunk", type=click.IntRange(512),
+    help="Side of a chunk (px), a multiple of 512.  [default: up to 2048]",
+)  # fmt: skip
+@click.option("--workers", type=click.IntRange(1), help="Chunks at a time.  [default: auto]")
+@click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler, or its scheduler file.")
+@click.option("--shard", type=options.Share(), help="Only this share of the chunks: 3/8.")
+@click.option(
+    "--resume/--no-resume", default=True, show_default=True, help="Keep parts of the same run."
+)
+@options.overwrite
+@options.verbosity
+def command(
+    scenes: tuple[str, ...],
+    out: str,
+    model: str,
+    overwrite: bool,
+    quiet: bool,
+    verbose: bool,
+    **given: Any,  # noqa: ANN401 - outputs and the fields of Options and Execution
+) -> None:
+    """Classify SCENES into land-cover maps: GeoTIFF, and polygons where asked."""
+    from geoseg.classification import Execution, Options, classify
+    from geoseg.cli.report import Progress, set_up
+
+    set_up(quiet=quiet, verbose=verbose)
+    side = {name: given.pop(name) for name in _SIDE_OUTPUTS}
+    execution = Execution(**{name: given.pop(name) for name in _EXECUTION})
+    for scene in scenes:
+        files = _files(scene, len(scenes), out, side)
+        progress = Progress("windows", quiet=quiet)
+        report = classify(
+            scene, **files, model=model, options=Options(**given), execution=execution,
+            overwrite=overwrite, progress=progress,
+        )  # fmt: skip
+        progress.close()
+        if report is not None:
+            click.echo(_summary(files["out"], report))
+
+
+def _files(scene: str, scenes: int, out: str, side: dict[str, str | None]) -> dict[str, Any]:
+    """Output paths of one scene; with several scenes every output is a folder."""
+    if scenes == 1 and not Path(out).is_dir():
+        return {"out": out, **side}
+    files = {"out": Path(out) / f"{Path(scene).stem}.tif"}
+    for name, path in side.items():
+        if path is not None:
+            files[name] = Path(path) / f"{Path(scene).stem}{_SIDE_OUTPUTS[name]}"
+    for file in files.values():
+        file.parent.mkdir(parents=True, exist_ok=True)
+    return files
+
+
+def _summary(out: str | Path, report: dict[str, Any]) -> str:
+    total = sum(c["pixels"] for c in report["classes"])
+    shares = [(c["pixels"] / total, c["name"]) for c in report["classes"] if c["pixels"]]
+    listed = ", ".join(f"{name} {share:.1%}" for share, name in sorted(shares, reverse=True))
+    return f"{out}: {listed or 'no valid pixel'}"

@@ -1,0 +1,25 @@
+"""``geoseg info``."""
+
+import click
+
+from geoseg.cli import options
+
+
+@click.command("info", epilog="Example: geoseg info model.safetensors --plot unet.png")
+@click.argument("path")
+@click.option("--json", "as_data", is_flag=True, help="Print JSON.")
+@click.option("--plot", metavar="FILE", help="Draw it: a model's layers, a map, a scene, tiles.")
+@options.verbosity
+def command(path: str, as_data: bool, plot: str | None, quiet: bool, verbose: bool) -> None:
+    """Describe PATH: a scene, a model file, a tile set, a label map or a folder of parts."""
+    from pathlib import Path
+
+    from geoseg.cli.report import set_up
+    from geoseg.inspection import as_json, as_text, inspect
+    from geoseg.inspection import plot as draw
+
+    set_up(quiet=quiet, verbose=verbose)
+    report = inspect(path)
+    click.echo(as_json(report) if as_data else as_text(report))
+    if plot is not None:
+        draw(path, Path(plot))

@@ -1,0 +1,118 @@
+"""Options and parameter types that several commands share."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Bands(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
+    """Band numbers from 1, as in 3,2,1."""
+
+    name = "bands"
+
+    def convert(
+        self,
+        value: str | tuple[int, ...],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[int, ...]:
+        """The numbers as a tuple."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(band) for band in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not a list of band numbers like 1,2,3", param, ctx)
+
+
+class Share(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
+    """A share i/n, as in 3/8."""
+
+    name = "i/n"
+
+    def convert(
+        self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """The share as (i, n)."""
+        if isinstance(value, tuple):
+            return value
+        number, slash, of = value.partition("/")
+        if not (slash and number.isdigit() and of.isdigit()):
+            self.fail(f"{value!r} is not a share like 3/8", param, ctx)
+        return int(number), int(of)
+
+
+class ManyValues(click.Command):
+    """A command whose repeatable options also take several values in a row.
+
+    ``--labels a.png b.png`` is read as ``--labels a.png --labels b.png``, so that a shell's
+    ``*`` works.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Repeat the option's name before each of its values, then parse as usual."""
+        repeatable = {
+            name
+            for param in self.params
+            if isinstance(param, click.Option) and param.multiple
+            for name in param.opts
+        }
+        return super().parse_args(ctx, _repeat(args, repeatable))
+
+
+def _repeat(args: list[str], repeatable: set[str]) -> list[str]:
+    result: list[str] = []
+    current, first = "", False
+    for arg in args:
+        if arg.startswith("-"):
+            current, first = (arg, True) if arg in repeatable else ("", False)
+        elif current and not first:
+            result.append(current)
+        else:
+            first = False
+        result.append(arg)
+    return result
+
+
+def bands(function: F) -> F:
+    """Add --bands."""
+    return click.option(
+        "--bands", type=Bands(), help="Bands of the scene, from 1, in the order wanted: 3,2,1."
+    )(function)
+
+
+def nodata(function: F) -> F:
+    """Add --nodata."""
+    return click.option(
+        "--nodata", type=float, help="Value of pixels without data; overrides the file's own."
+    )(function)
+
+
+def device(function: F) -> F:
+    """Add --device."""
+    return click.option(
+        "--device", default="auto", show_default=True, metavar="[auto|cpu|cuda|cuda:N]",
+        help="Where the network runs; auto takes a GPU where there is one.",
+    )(function)  # fmt: skip
+
+
+def seed(function: F) -> F:
+    """Add --seed."""
+    return click.option("--seed", default=0, show_default=True, help="Of all that is drawn.")(
+        function
+    )
+
+
+def overwrite(function: F) -> F:
+    """Add --overwrite, -f."""
+    return click.option("-f", "--overwrite", is_flag=True, help="Replace what is there.")(function)
+
+
+def verbosity(function: F) -> F:
+    """Add -q and -v."""
+    quiet = click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors.")
+    verbose = click.option("-v", "--verbose", is_flag=True, help="Say more.")
+    return quiet(verbose(function))

@@ -1,0 +1,104 @@
+"""A path to a report on it."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from geoseg.grid import Lattice
+from geoseg.inspection.count import count_labels, count_tiles
+from geoseg.inspection.ground import grid_of
+from geoseg.inspection.kind import find_kind
+from geoseg.inspection.parts import describe_parts
+from geoseg.inspection.report import Report
+from geoseg.model import DEFAULT, Model, layer_table, resolve
+from geoseg.raster import describe, read_categories, read_facts, read_palette
+from geoseg.tiles import open_tiles
+
+WINDOW = 128
+"""Side of the windows that a scene's report counts (px): the bundled model's."""
+OVERLAP = 32
+"""Overlap of these windows (px): the default of `geoseg classify`."""
+
+
+def inspect(path: str | Path) -> Report:
+    """Find out what a path is, and describe it.
+
+    Label maps and tile sets are counted through, a block at a time; of a scene no pixel is read.
+
+    Args:
+        path: a model file or "default", a tile set, a folder of parts, a label map or a scene.
+
+    Raises:
+        GeosegError: of the kind that fits, if the path is missing, unknown or damaged.
+    """
+    kind = find_kind(path)
+    describers = {
+        "model": _model, "tiles": _tiles, "parts": describe_parts, "labels": _labels,
+        "scene": _scene,
+    }  # fmt: skip
+    return Report(kind, describers[kind](path))
+
+
+def _model(path: str | Path) -> dict[str, Any]:
+    model = Model.load(path)
+    table = layer_table(model.spec)
+    return {
+        "path": str(resolve(path)),
+        "bundled": str(path) == DEFAULT,
+        "hash": model.hash,
+        "bytes": resolve(path).stat().st_size,
+        "bands": list(model.band_names),
+        "dtype": model.dtype,
+        "pixel_size": model.pixel_size,
+        "unet": {
+            k: list(v) if isinstance(v, tuple) else v for k, v in model.spec.to_dict().items()
+        },
+        **model.legend.to_dict(),
+        "training": dict(model.training),
+        "parameters": sum(layer.parameters for layer in table),
+        "trainable": model.parameters,
+        "layers": [
+            {**asdict(layer), "shape": list(layer.shape), "inputs": list(layer.inputs)}
+            for layer in table
+        ],
+    }
+
+
+def _tiles(path: str | Path) -> dict[str, Any]:
+    tiles = open_tiles(path)
+    return {**tiles.to_dict(), "own": tiles.own, **count_tiles(tiles)}
+
+
+def _labels(path: str | Path) -> dict[str, Any]:
+    scene, facts = describe(path), read_facts(path)
+    return {
+        **grid_of(scene),
+        **_storage(path),
+        "tags": {k: v for k, v in sorted(facts.tags.items()) if k.startswith("GEOSEG_")},
+        **count_labels(scene, read_palette(path), read_categories(path)),
+    }
+
+
+def _scene(path: str | Path) -> dict[str, Any]:
+    scene, facts = describe(path), read_facts(path)
+    lattice = Lattice(scene.height, scene.width, WINDOW, WINDOW - OVERLAP)
+    return {
+        **grid_of(scene),
+        **_storage(path),
+        "bands": [
+            {"band": band, "name": name, "dtype": facts.dtypes[band - 1]}
+            for band, name in zip(scene.bands, scene.band_names, strict=True)
+        ],
+        "windows": {"count": len(lattice), "size": WINDOW, "overlap": OVERLAP},
+    }
+
+
+def _storage(path: str | Path) -> dict[str, Any]:
+    facts = read_facts(path)
+    return {
+        "format": facts.driver,
+        "compression": facts.compression,
+        "block": list(facts.block),
+        "overviews": list(facts.overviews),
+        "mask": facts.mask,
+    }

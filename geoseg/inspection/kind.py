@@ -1,0 +1,67 @@
+"""What kind of thing lies at a path, without reading pixels or weights."""
+
+from pathlib import Path
+from typing import Literal
+
+from geoseg.errors import SceneError
+from geoseg.model import DEFAULT
+from geoseg.raster import describe, read_categories, read_facts, read_palette
+
+Kind = Literal["model", "tiles", "parts", "labels", "scene"]
+
+PLAN = "plan.json"
+"""What a folder of parts is known by."""
+
+_TILES = "tiles.json"
+_MODEL_SUFFIXES = frozenset({".safetensors", ".pt", ".pth", ".ckpt", ".keras"})
+"""The model file's own, and those of which loading says in words why they will not do."""
+
+
+def find_kind(path: str | Path) -> Kind:
+    """Tell models, tile sets, part folders, label maps and scenes apart.
+
+    Args:
+        path: file, folder, or anything GDAL opens; "default" is the bundled model.
+
+    Raises:
+        SceneError: if there is nothing, or nothing that geoseg knows.
+    """
+    text, local = str(path), Path(path)
+    if text == DEFAULT or local.suffix.lower() in _MODEL_SUFFIXES:
+        return "model"
+    if (local / PLAN).is_file():
+        return "parts"
+    if (local / _TILES).is_file() or _has_masks(local):
+        return "tiles"
+    if local.is_dir():
+        return _folder_kind(text)
+    return _raster_kind(text)
+
+
+def _has_masks(folder: Path) -> bool:
+    """Whether images/ and masks/ lie in a folder, or in a folder of it as in the lab's data."""
+    if not folder.is_dir():
+        return False
+    some = [folder, *(p for p in folder.iterdir() if p.is_dir())]
+    return any((p / "images").is_dir() and (p / "masks").is_dir() for p in some)
+
+
+def _folder_kind(path: str) -> Kind:
+    """Kind of a folder that GDAL may know (a few formats are folders)."""
+    try:
+        return _raster_kind(path)
+    except SceneError:
+        raise SceneError(
+            f"folder {path} is neither a tile set ({_TILES}, or images/ and masks/) nor a folder "
+            f"of parts ({PLAN}), give a file in it"
+        ) from None
+
+
+def _raster_kind(path: str) -> Kind:
+    scene = describe(path)
+    if len(scene.bands) != 1 or scene.dtype != "uint8":
+        return "scene"
+    if read_palette(path) or read_categories(path):
+        return "labels"
+    own = any(tag.startswith("GEOSEG_") for tag in read_facts(path).tags)
+    return "labels" if own and scene.band_names != ("confidence",) else "scene"

@@ -1,0 +1,49 @@
+"""The floors of the house, and what importing costs."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import geoseg
+
+PACKAGE = Path(geoseg.__file__).parent
+HEAVY = ("torch", "rasterio", "dask", "geopandas", "matplotlib", "numpy")
+
+
+def test_imports_point_down():
+    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
+    done = subprocess.run(command, cwd=PACKAGE.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("module", ["geoseg", "geoseg.cli", "geoseg.cli.classify"])
+def test_importing_the_command_line_loads_nothing_heavy(module):
+    code = f"import sys, {module}; print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_can_be_had_and_is_documented():
+    for name in geoseg.__all__:
+        assert getattr(geoseg, name).__doc__
+    with pytest.raises(AttributeError, match="banana"):
+        _ = geoseg.banana
+    assert set(geoseg.__all__) <= set(dir(geoseg))
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.stem)
+def test_files_stay_small(path):
+    assert len(path.read_text().splitlines()) <= 320
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.stem)
+def test_no_inheritance_but_from_modules_errors_and_protocols(path):
+    allowed = {"nn.Module", "Exception", "Protocol", "GeosegError"}
+    # Click's and logging's way to be extended is subclassing.
+    allowed |= {"click.Group", "click.Command", "click.ParamType", "logging.Formatter"}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ClassDef):
+            assert {ast.unparse(base) for base in node.bases} <= allowed

@@ -1,0 +1,211 @@
+"""The command line: bad input ends in one sentence, good input in files."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+import rasterio
+import torch
+
+from geoseg.cli import _COMMANDS, cli
+from geoseg.cli.options import _repeat
+from tests.scenes import write_raster
+
+
+def geoseg(*args, cwd=None, limit=None) -> subprocess.CompletedProcess:
+    """Run the command line in a process of its own; ``limit``: largest file (bytes)."""
+
+    def restrict():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    return subprocess.run(
+        [sys.executable, "-m", "geoseg", *map(str, args)], capture_output=True, text=True, cwd=cwd,
+        preexec_fn=restrict if limit else None, check=False,
+    )  # fmt: skip
+
+
+def refused(done: subprocess.CompletedProcess, code: int = 1) -> str:
+    """The one sentence of a refusal."""
+    assert done.returncode == code, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert "Traceback" not in done.stderr
+    sentence = lines[-1]
+    assert sentence.startswith("geoseg: ")
+    return sentence
+
+
+@pytest.fixture(scope="module")
+def image() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (3, 80, 90), dtype=np.uint8)
+
+
+@pytest.fixture
+def scene(image, tmp_path) -> Path:
+    return write_raster(tmp_path / "scene.tif", image)
+
+
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_every_command_has_help_that_ends_with_an_example(command):
+    found = cli.get_command(click.Context(cli), command)
+    context = click.Context(found, info_name=f"geoseg {command}")
+    assert found.get_help(context).split("Example: ")[1].startswith(f"geoseg {command}")
+    documented = [p for p in found.params if isinstance(p, click.Option)]
+    assert all(p.help or p.show_default for p in documented)
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("s --labels a b --out o", "s --labels a --labels b --out o"),
+        ("--labels a --out o s", "--labels a --out o s"),
+        ("s t --out o", "s t --out o"),
+        ("s --labels a --labels b c -f", "s --labels a --labels b --labels c -f"),
+    ],
+)
+def test_labels_take_several_values_in_a_row(given, read):
+    assert _repeat(given.split(), {"--labels"}) == read.split()
+
+
+def cases(tmp_path, scene, model):
+    """Name, arguments of `geoseg classify`, words of the refusal."""
+    (tmp_path / "text.tif").write_text("not a raster")
+    (tmp_path / "cut.tif").write_bytes(scene.read_bytes()[:3000])
+    (tmp_path / "there.tif").write_text("precious")
+    torch.save({"a": 1}, tmp_path / "pickle.safetensors")
+    five = write_raster(tmp_path / "five.tif", np.ones((5, 40, 40), np.uint8))
+    good = ("--model", model, "--out", tmp_path / "o.tif")
+    return {
+        "missing scene": ((tmp_path / "no.tif", *good), "no.tif: No such file"),
+        "not a raster": ((tmp_path / "text.tif", *good), "text.tif: not recognized"),
+        "truncated": ((tmp_path / "cut.tif", *good), "cut.tif"),
+        "five bands": ((five, *good), "5 bands, the model wants 3"),
+        "no model": ((scene, "--model", "no.safetensors", "--out", "o.tif"), "No such file"),
+        "pickled model": (
+            (scene, "--model", tmp_path / "pickle.safetensors", "--out", tmp_path / "o.tif"),
+            "pickled",
+        ),
+        "output exists": (
+            (scene, "--model", model, "--out", tmp_path / "there.tif"), "there.tif exists, use -f",
+        ),
+        "no such folder": (
+            (scene, "--model", model, "--out", tmp_path / "no" / "o.tif"), "does not exist",
+        ),
+        "over the scene": ((scene, "--model", model, "--out", scene, "-f"), "the scene itself"),
+        "not a GeoTIFF": ((scene, "--model", model, "--out", tmp_path / "o.png"), "name it .tif"),
+        "unknown polygons": ((scene, *good, "--polygons", tmp_path / "p.doc"), ".gpkg"),
+        "twice the same": ((scene, *good, "--confidence", tmp_path / "o.tif"), "two outputs"),
+        "no device": ((scene, *good, "--device", "cuda:7"), "not there"),
+        "odd chunk": ((scene, *good, "--chunk", "700"), "multiple of 512"),
+        "large overlap": ((scene, *good, "--overlap", "32"), "not smaller than the model's"),
+        "no scheduler": ((scene, *good, "--scheduler", "tcp://127.0.0.1:1"), "no Dask scheduler"),
+    }  # fmt: skip
+
+
+NAMES = (
+    "missing scene", "not a raster", "truncated", "five bands", "no model", "pickled model",
+    "output exists", "no such folder", "over the scene", "not a GeoTIFF", "unknown polygons",
+    "twice the same", "no device", "odd chunk", "large overlap",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_bad_input_gives_one_sentence_and_leaves_nothing(name, scene, model, tmp_path):
+    args, words = cases(tmp_path, scene, model)[name]
+    before = {p: p.read_bytes() for p in tmp_path.iterdir()}
+    assert words in refused(geoseg("classify", "-q", *args, cwd=tmp_path))
+    left = {p for p in tmp_path.iterdir() if p.suffix != ".parts"}
+    assert left == set(before)
+    assert all(p.read_bytes() == content for p, content in before.items())
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_is_not_there_is_said(scene, model, tmp_path):
+    pytest.importorskip("distributed")
+    args, words = cases(tmp_path, scene, model)["no scheduler"]
+    assert words in geoseg("classify", *args).stderr
+
+
+def test_wrong_usage_has_exit_code_2(scene):
+    for args in ((), ("--out", "x.tif", "--shard", "three"), ("--out", "x.tif", "--bands", "red")):
+        done = geoseg("classify", scene, *args)
+        assert done.returncode == 2
+        assert "Usage:" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", [2_000, 5_000])
+def test_a_full_disk_is_said_and_leaves_nothing_half_written(scene, model, tmp_path, limit):
+    done = geoseg(
+        "classify", scene, "--model", model, "--overlap", 8, "--out", tmp_path / "o.tif",
+        "--polygons", tmp_path / "o.gpkg", limit=limit,
+    )  # fmt: skip
+    assert "cannot" in refused(done)
+    assert {p.name for p in tmp_path.iterdir()} <= {"scene.tif", "o.tif.parts"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written_is_said(scene, model, tmp_path):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    sentence = refused(geoseg("classify", scene, "--model", model, "--out", locked / "o.tif"))
+    assert "cannot write" in sentence
+
+
+@pytest.mark.slow
+def test_a_folder_that_is_a_device_without_room_is_said(scene, model):
+    sentence = refused(geoseg("classify", scene, "--model", model, "--out", "/proc/o.tif"))
+    assert "/proc" in sentence
+
+
+@pytest.mark.slow
+def test_progress_is_plain_lines_where_there_is_no_terminal(scene, model, tmp_path):
+    done = geoseg("classify", scene, "--model", model, "--overlap", 8, "--out", tmp_path / "o.tif")
+    assert done.returncode == 0, done.stderr
+    assert "windows of 32 px" in done.stderr
+    assert "windows/s" in done.stderr
+    assert "\r" not in done.stderr
+    assert done.stdout.startswith(f"{tmp_path / 'o.tif'}: class ")
+    quiet = geoseg("classify", "-qf", scene, "--model", model, "--out", tmp_path / "o.tif")
+    assert quiet.stderr == ""
+
+
+@pytest.mark.slow
+def test_several_scenes_go_into_a_folder(image, model, tmp_path):
+    scenes = [write_raster(tmp_path / f"{name}.tif", image) for name in "ab"]
+    done = geoseg(
+        "classify", *scenes, "--model", model, "--out", tmp_path / "maps",
+        "--polygons", tmp_path / "polygons",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for name in "ab":
+        assert (tmp_path / "maps" / f"{name}.tif").exists()
+        assert (tmp_path / "polygons" / f"{name}.gpkg").exists()
+
+
+@pytest.mark.slow
+def test_tile_train_and_classify_work_one_after_the_other(image, tmp_path):
+    labels = (image[:1] > 127).astype(np.uint8)
+    write_raster(tmp_path / "scene.tif", image)
+    write_raster(tmp_path / "labels.tif", labels)
+    (tmp_path / "legend.csv").write_text("value,name,color\n0,dark,#000080\n1,light,#ffff00\n")
+    for step in (
+        "tile scene.tif --labels labels.tif --legend legend.csv --size 16 --split random --out t",
+        "train t --out m.safetensors --epochs 2 --width 2 --depth 2 --lr 0.01",
+        "classify scene.tif --out lulc.tif --model m.safetensors --overlap 4 --polygons p.gpkg",
+        "info lulc.tif --json",
+    ):
+        done = geoseg(*step.split(), cwd=tmp_path)
+        assert done.returncode == 0, (step, done.stderr)
+    assert json.loads(done.stdout)
+    with rasterio.open(tmp_path / "lulc.tif") as map_:
+        assert set(np.unique(map_.read(1))) <= {0, 1}
