@@ -1,0 +1,83 @@
+"""Speed and memory of `geoseg classify`, each measured in a process of its own.
+
+python benchmarks/run.py speed [SIDE]     beside a plain script, both in this one run
+python benchmarks/run.py memory           peak memory on 5,000 and 20,000 px a side
+"""
+
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from scenes import sparse, textured
+
+HERE = Path(__file__).parent
+
+
+def timed(name: str, command: list[str], pixels: int) -> tuple[float, float]:
+    """Run a command; seconds of wall time and peak memory in GB."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = __import__("os").wait4(process.pid, 0)
+    seconds, peak = time.perf_counter() - start, usage.ru_maxrss / 1e6
+    if status:
+        sys.exit(f"{name} failed")
+    cpu = usage.ru_utime + usage.ru_stime
+    print(
+        f"{name:38} {seconds:7.1f} s {pixels / seconds / 1e6:6.3f} Mpx/s "
+        f"{cpu:7.1f} CPU s {peak:5.2f} GB",
+        flush=True,
+    )
+    return seconds, peak
+
+
+def geoseg(scene: Path, out: Path, overlap: int, *more: str) -> list[str]:
+    return [
+        sys.executable, "-m", "geoseg", "classify", "-q", "-f", str(scene), "--out", str(out),
+        "--overlap", str(overlap), *more,
+    ]  # fmt: skip
+
+
+def speed(folder: Path, side: int) -> None:
+    scene = textured(folder / "scene.tif", side)
+    for overlap in (64, 32):
+        script = [sys.executable, str(HERE / "plain_script.py"), str(scene)]
+        plain, _ = timed(
+            f"plain script, overlap {overlap}",
+            [*script, str(folder / "plain.tif"), str(overlap)],
+            side**2,
+        )
+        ours, _ = timed(
+            f"geoseg, overlap {overlap}", geoseg(scene, folder / "a.tif", overlap), side**2
+        )
+        print(f"ratio at overlap {overlap}: {plain / ours:.2f}", flush=True)
+    timed(
+        "geoseg, overlap 32, with polygons",
+        geoseg(scene, folder / "b.tif", 32, "--polygons", str(folder / "b.gpkg")),
+        side**2,
+    )
+    timed(
+        "geoseg, overlap 32, bf16", geoseg(scene, folder / "c.tif", 32, "--precision", "bf16"),
+        side**2,
+    )  # fmt: skip
+
+
+def memory(folder: Path) -> None:
+    peaks = []
+    for side in (5_000, 20_000):
+        scene = sparse(folder / f"{side}.tif", side)
+        command = geoseg(scene, folder / f"map{side}.tif", 0, "--chunk", "2048")
+        peaks.append(timed(f"{side} x {side}, overlap 0", command, side**2)[1])
+    print(f"peak of the large scene over that of the small: {peaks[1] / peaks[0]:.3f}")
+
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with tempfile.TemporaryDirectory() as name:
+        if sys.argv[1] == "memory":
+            memory(Path(name))
+        else:
+            speed(Path(name), int(sys.argv[2]) if len(sys.argv) > 2 else 4096)
