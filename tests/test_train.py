@@ -120,11 +120,15 @@ def test_four_tiles_are_learnt_by_heart(tmp_path):
 
 def test_the_best_epoch_is_kept_and_not_the_last(tiles, tmp_path):
     out = tmp_path / "m.safetensors"
-    model = run(tiles, out, epochs=6, lr=0.3, optimizer="sgd", seed=2)
+    model = run(tiles, out, **WILD)
     history = history_of(out)
     best = min(history, key=lambda row: row["val_loss"])
-    assert best["epoch"] < 6  # a rate this high does not get better and better
+    assert best["epoch"] < 6
     assert loss_of(model, *tiles.load("val")) == pytest.approx(best["val_loss"], rel=1e-4)
+
+
+WILD = {"epochs": 6, "lr": 0.3, "optimizer": "sgd", "seed": 2}
+"""A rate so high that the loss does not get better and better."""
 
 
 def loss_of(model, images, _, labels):
@@ -207,6 +211,15 @@ def test_a_stopped_run_resumes_to_the_same_file(tiles, tmp_path, epoch):
     plain = history_of(tmp_path / "whole.safetensors")
     assert same == [{k: v for k, v in row.items() if k != "seconds"} for row in plain]
     assert not out.with_name("m.safetensors.checkpoint").exists()
+
+
+def test_a_run_resumed_after_its_best_epoch_keeps_that_epoch(tiles, tmp_path):
+    whole = run(tiles, tmp_path / "whole.safetensors", **WILD)
+    assert whole.training["best_epoch"] < 5
+    with pytest.raises(Stopped):
+        run(tiles, tmp_path / "m.safetensors", report=stop_after(5), **WILD)
+    resumed = run(tiles, tmp_path / "m.safetensors", resume=True, **WILD)
+    assert resumed.hash == whole.hash
 
 
 @pytest.mark.slow
@@ -526,15 +539,20 @@ def test_a_folder_that_is_not_there_is_named_before_anything_is_done(tiles, tmp_
         run(tiles, tmp_path / "gone" / "m.safetensors")
 
 
-def test_a_full_disk_leaves_no_half_checkpoint(tiles, tmp_path, monkeypatch):
+def test_a_full_disk_leaves_the_last_whole_checkpoint(tiles, tmp_path, monkeypatch):
     def half(content, path):
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(torch, "save", half)
-    with pytest.raises(OutputError, match=r"cannot write checkpoint .*No space left.*disk"):
-        run(tiles, tmp_path / "m.safetensors")
-    assert names_in(tmp_path) == []
+    out = stopped_run(tiles, tmp_path)
+    with monkeypatch.context() as full:
+        full.setattr(torch, "save", half)
+        with pytest.raises(OutputError, match=r"cannot write checkpoint .*No space left.*disk"):
+            run(tiles, out, resume=True)
+    assert names_in(tmp_path) == ["m.safetensors.checkpoint"]
+    seen = []
+    run(tiles, out, resume=True, report=lambda row: seen.append(row["epoch"]))
+    assert seen == [2, 3]
 
 
 def test_a_history_that_cannot_be_written_keeps_the_checkpoint(tiles, tmp_path):
