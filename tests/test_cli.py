@@ -32,6 +32,11 @@ def geoseg(*args, cwd=None, limit=None) -> subprocess.CompletedProcess:
     )  # fmt: skip
 
 
+def classified(scene, model, out, *more) -> subprocess.CompletedProcess:
+    """Classify with the tiny model."""
+    return geoseg("classify", scene, "--model", model, "--overlap", 8, "--out", out, *more)
+
+
 def refused(done: subprocess.CompletedProcess, code: int = 1) -> str:
     """The one sentence of a refusal."""
     assert done.returncode == code, done.stderr
@@ -81,7 +86,7 @@ def cases(tmp_path, scene, model):
     (tmp_path / "there.tif").write_text("precious")
     torch.save({"a": 1}, tmp_path / "pickle.safetensors")
     five = write_raster(tmp_path / "five.tif", np.ones((5, 40, 40), np.uint8))
-    good = ("--model", model, "--out", tmp_path / "o.tif")
+    good = ("--model", model, "--overlap", "8", "--out", tmp_path / "o.tif")
     return {
         "missing scene": ((tmp_path / "no.tif", *good), "no.tif: No such file"),
         "not a raster": ((tmp_path / "text.tif", *good), "text.tif: not recognized"),
@@ -157,25 +162,25 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(scene, model, tmp_p
 def test_a_folder_that_may_not_be_written_is_said(scene, model, tmp_path):
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
-    sentence = refused(geoseg("classify", scene, "--model", model, "--out", locked / "o.tif"))
+    sentence = refused(classified(scene, model, locked / "o.tif"))
     assert "cannot write" in sentence
 
 
 @pytest.mark.slow
 def test_a_folder_that_is_a_device_without_room_is_said(scene, model):
-    sentence = refused(geoseg("classify", scene, "--model", model, "--out", "/proc/o.tif"))
+    sentence = refused(classified(scene, model, "/proc/o.tif"))
     assert "/proc" in sentence
 
 
 @pytest.mark.slow
 def test_progress_is_plain_lines_where_there_is_no_terminal(scene, model, tmp_path):
-    done = geoseg("classify", scene, "--model", model, "--overlap", 8, "--out", tmp_path / "o.tif")
+    done = classified(scene, model, tmp_path / "o.tif")
     assert done.returncode == 0, done.stderr
     assert "windows of 32 px" in done.stderr
     assert "windows/s" in done.stderr
     assert "\r" not in done.stderr
     assert done.stdout.startswith(f"{tmp_path / 'o.tif'}: class ")
-    quiet = geoseg("classify", "-qf", scene, "--model", model, "--out", tmp_path / "o.tif")
+    quiet = classified(scene, model, tmp_path / "o.tif", "-qf")
     assert quiet.stderr == ""
 
 
@@ -183,7 +188,7 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(scene, model, tmp_pa
 def test_several_scenes_go_into_a_folder(image, model, tmp_path):
     scenes = [write_raster(tmp_path / f"{name}.tif", image) for name in "ab"]
     done = geoseg(
-        "classify", *scenes, "--model", model, "--out", tmp_path / "maps",
+        "classify", *scenes, "--model", model, "--overlap", 8, "--out", tmp_path / "maps",
         "--polygons", tmp_path / "polygons",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -36,11 +36,11 @@ def test_chunks_and_workers_do_not_show_on_a_real_scene(tile4, tmp_path):
     for chunk, workers in ((512, 2), (1024, 2), (2048, 1)):
         out = tmp_path / f"{chunk}.tif"
         classify(
-            tile4, out, polygons=tmp_path / f"{chunk}.parquet", options=Options(overlap=16),
+            tile4, out, polygons=tmp_path / f"{chunk}.fgb", options=Options(overlap=16),
             execution=Execution(chunk=chunk, workers=workers),
         )  # fmt: skip
         maps.append(out.read_bytes())
-        _, _, wkb, columns = pyogrio.raw.read(tmp_path / f"{chunk}.parquet")
+        _, _, wkb, columns = pyogrio.raw.read(tmp_path / f"{chunk}.fgb")
         shapes = (shapely.normalize(g).wkb for g in shapely.from_wkb(wkb))
         polygons.append(set(zip(shapes, columns[0], columns[2], columns[4], strict=True)))
     assert maps[0] == maps[1] == maps[2]
