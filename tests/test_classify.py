@@ -18,6 +18,7 @@ import shapely
 from affine import Affine
 from rio_cogeo.cogeo import cog_validate
 
+from geoseg import __version__
 from geoseg.blend import taper
 from geoseg.classification import Execution, Options, classify, classify_chunk, default_chunk
 from geoseg.classification import chunk as chunk_module
@@ -118,6 +119,22 @@ def test_the_map_is_that_of_a_plain_script_over_the_whole_scene(scene, model, pl
         found = probs.read().astype(float)
     assert np.abs(found - np.where(valid, mean * 255, 0)).max() <= 0.51
     assert np.array_equal(labels_of(plain / "conf.tif"), found.max(0))
+
+
+def test_every_chunk_sums_its_windows_in_the_order_of_the_lattice(
+    scene, model, tmp_path, monkeypatch
+):
+    orders = []
+    true_scores = Predictor.scores
+
+    def recording(self, image, windows, tick=None):
+        orders.append([(rows.start, cols.start) for rows, cols in windows])
+        return true_scores(self, image, windows, tick)
+
+    monkeypatch.setattr(Predictor, "scores", recording)
+    run(scene, tmp_path, model)
+    assert len(orders) == 6
+    assert all(order == sorted(order) for order in orders)
 
 
 # Law 3: invalid in, nodata out.
@@ -564,7 +581,7 @@ def test_the_labels_are_a_valid_cog_with_palette_names_and_provenance(scene, pla
         ]
         tags = map_.tags()
         overviews = map_.overviews(1)
-    assert tags["GEOSEG_MODEL"] == Model.load(model).hash
+    assert (tags["GEOSEG_VERSION"], tags["GEOSEG_MODEL"]) == (__version__, Model.load(model).hash)
     assert (tags["GEOSEG_OVERLAP"], tags["GEOSEG_PRECISION"]) == ("8", "fp32")
     assert overviews
     with rasterio.open(plain / "lulc.tif", overview_level=0) as small:

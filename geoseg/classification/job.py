@@ -5,6 +5,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from geoseg import __version__
 from geoseg.blend import TAPERS, Taper
 from geoseg.errors import RunError
 from geoseg.grid import Lattice, Window, chunks
@@ -92,6 +93,7 @@ class Job:
     def tags(self) -> dict[str, str]:
         """What determined the map, for the output's metadata: no time, no place."""
         return {
+            "GEOSEG_VERSION": __version__,
             "GEOSEG_MODEL": self.model_hash,
             "GEOSEG_OVERLAP": str(self.options.overlap),
             "GEOSEG_BLEND": self.options.blend,
