@@ -186,9 +186,9 @@ class Bomb:
 
 def test_a_pickled_model_is_refused_without_running_it(tmp_path):
     torch.save({"w": Bomb()}, tmp_path / "zip.pt")
-    assert "pickled" in refused(tmp_path / "zip.pt")
+    assert "pickled PyTorch file" in refused(tmp_path / "zip.pt")
     torch.save({"w": Bomb()}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
-    assert "pickled" in refused(tmp_path / "old.pt")
+    assert "pickled PyTorch file" in refused(tmp_path / "old.pt")
 
 
 def test_what_is_not_a_model_is_refused_in_words(tmp_path, model):
