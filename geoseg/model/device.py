@@ -71,6 +71,6 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(ctypes.util.find_library("c")), "mallopt", None)
     if mallopt is None:
         return False
-    trim_threshold, mmap_threshold, arena_max = -1, -3, -8
-    settings = {mmap_threshold: 32 << 20, trim_threshold: 1 << 30, arena_max: 1}
+    trim_threshold, mmap_threshold, mmap_max, arena_max = -1, -3, -4, -8
+    settings = {mmap_threshold: 32 << 20, mmap_max: 0, trim_threshold: 1 << 30, arena_max: 1}
     return bool(sum(mallopt(*setting) for setting in settings.items()) == len(settings))

@@ -8,6 +8,7 @@ level down.
 import math
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - the customary name
 from torch import Tensor, nn
 
 from geoseg.model.spec import UNetSpec
@@ -16,13 +17,37 @@ _TRUNCATED_STD = 0.8796256610342398
 """Standard deviation of a unit normal cut at two sigma; Keras divides by it, so do we."""
 
 
+class Dropout(nn.Module):
+    """Zero a share of the activations in training and scale up the rest, as `nn.Dropout` does.
+
+    On a CPU torch draws one Bernoulli number at a time, which costs a quarter of a training step;
+    16 random bits an activation take a sixth of that and meet the share to 1e-5.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any dense tensor to one of its shape, dtype and memory format."""
+        if not self.training or self.share == 0:
+            return x
+        if x.device.type != "cpu":
+            return F.dropout(x, self.share)
+        lowest, most = -(2**15), 2**16
+        words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+        bits = words.view(torch.int16)[: x.numel()].as_strided(x.shape, x.stride())
+        kept = bits >= lowest + round(self.share * most)
+        return x * kept.to(x.dtype).mul_(1 / (1 - self.share))
+
+
 class Pair(nn.Module):
     """Convolution, ReLU, dropout, convolution, ReLU: (n, channels, h, w) to (n, filters, h, w)."""
 
     def __init__(self, channels: int, filters: int, dropout: float) -> None:
         super().__init__()
         self.first = nn.Conv2d(channels, filters, 3, padding=1)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.second = nn.Conv2d(filters, filters, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -57,7 +82,7 @@ class UNet(nn.Module):
             for channels, f in zip([spec.bands, *filters], filters, strict=False)
         )
         self.pool = nn.MaxPool2d(2)
-        self.bottom_dropout = nn.Dropout(spec.dropout)
+        self.bottom_dropout = Dropout(spec.dropout)
         self.bottom_first = nn.Conv2d(filters[-1], bottom, 3, padding=1)
         self.bottom_second = nn.Conv2d(bottom, bottom, 3, padding=1)
         self.up = nn.ModuleList(
