@@ -56,7 +56,7 @@ def pasted(tiles, shape=(HEIGHT, WIDTH)):
     """The masks of a tile set at their places in the scene; -1 where there is no tile."""
     canvas = np.full(shape, -1)
     index = geopandas.read_parquet(f"{tiles.folder}/tiles.parquet")
-    for path, row, col in zip(tiles.masks, index["row"], index["col"], strict=True):
+    for path, row, col in zip(tiles.store.masks, index["row"], index["col"], strict=True):
         mask = read_whole(path)[0][0]
         canvas[row : row + len(mask), col : col + len(mask)] = mask
     return canvas
@@ -70,7 +70,7 @@ def test_tiles_hold_the_pixels_and_labels_of_their_place(tmp_path, scene, labels
     index = geopandas.read_parquet(tmp_path / "tiles" / "tiles.parquet")
     starts = [(row, col) for row in (0, 32, 64) for col in (0, 32, 64, 96)]
     assert list(zip(index["row"], index["col"], strict=True)) == starts  # and no remainders
-    for (row, col), image, mask in zip(starts, tiles.images, tiles.masks, strict=True):
+    for (row, col), image, mask in zip(starts, tiles.store.images, tiles.store.masks, strict=True):
         place = slice(row, row + 32), slice(col, col + 32)
         assert np.array_equal(read_whole(image)[0], noise()[:, *place])
         assert np.array_equal(read_whole(mask)[0][0], classes()[place])
@@ -84,7 +84,7 @@ def test_the_footprint_of_a_tile_is_in_the_index(tmp_path, scene, labels):
     tiles = cut(scene, labels, tmp_path / "tiles")
     index = geopandas.read_parquet(tmp_path / "tiles" / "tiles.parquet")
     assert index.crs == "EPSG:32640"
-    for path, footprint in zip(tiles.images, index.geometry, strict=True):
+    for path, footprint in zip(tiles.store.images, index.geometry, strict=True):
         with rasterio.open(path) as file:
             assert footprint.equals(shapely.box(*file.bounds))
 
@@ -133,7 +133,7 @@ def test_labels_of_any_value_become_indices_in_memory(tmp_path, scene):
     values = np.array([7, 10, 99], np.uint8)[classes()]
     labels = write_raster(tmp_path / "labels.tif", values[None])
     tiles = cut(scene, labels, tmp_path / "tiles", legend=legend)
-    assert np.array_equal(read_whole(tiles.masks[0])[0][0], values[:32, :32])
+    assert np.array_equal(read_whole(tiles.store.masks[0])[0][0], values[:32, :32])
     assert np.array_equal(tiles.load("train")[2][0], classes()[:32, :32])
 
 
@@ -330,7 +330,7 @@ def test_one_vector_file_serves_all_scenes(tmp_path):
     vector = write_polygons(tmp_path / "fields.gpkg", FIELDS)
     tiles = cut(folder, vector, tmp_path / "tiles", BY_NAME)
     assert tiles.scenes == ("a", "b")
-    masks = [read_whole(mask)[0][0] for mask in tiles.masks]
+    masks = [read_whole(mask)[0][0] for mask in tiles.store.masks]
     assert np.array_equal(masks[0], burnt([1, 2, 0])[:32, :32])
     assert np.array_equal(masks[1], burnt([1, 2, 0])[:32, 50:82])
 
@@ -425,7 +425,7 @@ def test_a_tile_unlike_the_first_is_named(tmp_path, scene, labels, kind, file, p
             for name in "ab":
                 write_raster(tmp_path / "tiles" / folder / f"{name}.tif", content)
         tiles = open_tiles(tmp_path / "tiles", LEGEND).split_again("random", 0, seed=0)
-    odd = (tiles.images if file == "images" else tiles.masks)[-1]
+    odd = (tiles.store.images if file == "images" else tiles.store.masks)[-1]
     write_raster(odd, pixels)
     with pytest.raises(GeosegError, match=message) as error:
         tiles.load("train")

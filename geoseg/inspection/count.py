@@ -1,7 +1,6 @@
 """Pixels and ground of each class, in bounded memory."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -70,7 +69,8 @@ def count_tiles(tiles: TileSet) -> dict[str, Any]:
     """
     found = np.zeros(_VALUES, np.int64)
     for first in range(0, len(tiles), _TILES_AT_ONCE):
-        _, _, labels = some_tiles(tiles, range(first, min(first + _TILES_AT_ONCE, len(tiles))))
+        some = tiles.take(range(first, min(first + _TILES_AT_ONCE, len(tiles))))
+        _, _, labels = some.read(np.arange(len(some)))
         found += np.bincount(labels.ravel(), minlength=_VALUES)
     labelled = int(found.sum() - found[IGNORE])
     return {
@@ -86,24 +86,6 @@ def count_tiles(tiles: TileSet) -> dict[str, Any]:
         ],
         "unlabelled_pixels": int(found[IGNORE]),
     }
-
-
-def some_tiles(
-    tiles: TileSet, numbers: Sequence[int]
-) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8]]:
-    """Read the tiles with these numbers, as `TileSet.load` reads those of a split.
-
-    Raises:
-        TileError: if a tile is missing or of another shape.
-    """
-    chosen = replace(
-        tiles,
-        images=tuple(tiles.images[i] for i in numbers),
-        masks=tuple(tiles.masks[i] for i in numbers),
-        scenes=tuple(tiles.scenes[i] for i in numbers),
-        splits=("",) * len(numbers),
-    )
-    return chosen.load("")
 
 
 def _by_value(scene: Scene) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

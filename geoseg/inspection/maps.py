@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from geoseg.inspection.count import some_tiles
 from geoseg.inspection.ground import crs_of
 from geoseg.inspection.sheet import (
     MARGIN,
@@ -80,7 +79,7 @@ def draw_tiles(tiles: TileSet) -> Figure:
     """
     shown = min(_TILES, len(tiles))
     numbers = [i * len(tiles) // shown for i in range(shown)]
-    images, valid, labels = some_tiles(tiles, numbers)
+    images, valid, labels = tiles.take(numbers).read(np.arange(shown))
     table = np.full((IGNORE + 1, 3), 255, np.uint8)
     table[: len(tiles.legend)] = [c.rgb for c in tiles.legend.classes]
     lines = -(-shown // _PAIRS_A_ROW)
@@ -103,9 +102,7 @@ def draw_tiles(tiles: TileSet) -> Figure:
         show(figure, picture, left, top, (_TILE, _TILE))
         mask = rgba(table[labels[place]], labels[place] != IGNORE)
         show(figure, mask, left + _TILE, top, (_TILE, _TILE))
-        write(
-            figure, left, top + _TILE + 14, shortened(Path(tiles.images[number]).stem, 52), size=8
-        )
+        write(figure, left, top + _TILE + 14, shortened(tiles.names[number], 52), size=8)
     draw_legend(figure, _classes(tiles.legend), height - key, width)
     return figure
 

@@ -16,6 +16,7 @@ from geoseg.errors import OutputError, TileError
 from geoseg.grid import Window, bounds
 from geoseg.legend import NODATA, Legend, read_legend
 from geoseg.raster import Scene, describe, read, write_tile, writing
+from geoseg.tiles.index import checksum, class_pixels
 from geoseg.tiles.labels import Labels, open_labels
 from geoseg.tiles.pairs import Pair, find_pairs
 from geoseg.tiles.split import SPLITS, Split, assign
@@ -190,6 +191,8 @@ def _cut_one(
                     "tile": name, "row": window.row, "col": window.col,
                     "labelled": round(share, 6), "geometry": _footprint(scene, window),
                     "crs": scene.crs,
+                    "checksum": checksum(pixels[:, *place], valid[place], labels[place]),
+                    "pixels": class_pixels(labels[place], source.legend),
                 }
             )  # fmt: skip
     return found

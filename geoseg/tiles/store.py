@@ -1,8 +1,8 @@
 """A set of training tiles on disk: read what `tile` wrote, or the lab's images/ and masks/."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import LabelError, TileError
-from geoseg.legend import DUBAI, NODATA, Legend
-from geoseg.raster import describe, read, read_whole
+from geoseg.legend import DUBAI, Legend, read_legend
+from geoseg.raster import describe
+from geoseg.tiles.files import Files
 from geoseg.tiles.labels import open_labels
 from geoseg.tiles.pairs import find_pairs
+from geoseg.tiles.samples import Samples
 from geoseg.tiles.split import Split, assign
 
 INDEX = "tiles.parquet"
 ABOUT = "tiles.json"
-IGNORE = 255
-"""Class index of pixels that are not labelled."""
 
 
 @dataclass(frozen=True, slots=True)
 class TileSet:
-    """Where the tiles are and what they are made of; pixels are read by `load`."""
+    """Where the tiles are and what they are made of; pixels are read by `samples`."""
 
     folder: str
-    images: tuple[str, ...]
-    """Path of each tile's image."""
-    masks: tuple[str, ...]
-    """Path of each tile's labels."""
+    names: tuple[str, ...]
     scenes: tuple[str, ...]
     """Scene (or group of scenes) of each tile."""
     splits: tuple[str, ...]
@@ -43,11 +40,22 @@ class TileSet:
     dtype: str
     pixel_size: float | None
     """Ground size of a pixel (m), None where not known."""
-    own: bool
-    """Whether `tile` wrote it, so that masks hold class values."""
+    store: Files
+    """Reads the pixels."""
+    checksums: tuple[str, ...] | None = None
+    """Of the pixels of each tile, None where there is no index of them."""
+    counts: NDArray[np.int64] | None = field(default=None, compare=False)
+    """Pixels of each class in each tile (tiles, classes), None where there is no index."""
+    ignored: tuple[int, ...] = ()
+    """Values of classes whose pixels count as not labelled."""
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.names)
+
+    @property
+    def own(self) -> bool:
+        """Whether `tile` wrote it."""
+        return self.checksums is not None
 
     def count(self, split: str) -> int:
         """Tiles of one split."""
@@ -67,40 +75,41 @@ class TileSet:
         drawn = assign(scene, place, place, size=self.size, how=how, val=val, seed=seed)
         return replace(self, splits=tuple(drawn.tolist()))
 
-    def load(self, split: str) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8]]:
-        """Read all tiles of a split into memory.
+    def ignoring(self, classes: Sequence[str]) -> "TileSet":
+        """The same tiles, read as if pixels of these classes were not labelled.
 
-        Returns:
-            Images (n, bands, size, size) in the scene's dtype, valid (n, size, size), and class
-            indices (n, size, size) uint8, 255 where not labelled or not valid.
+        Args:
+            classes: names, or values as text; the legend keeps them.
 
         Raises:
-            TileError: if a tile is missing or of another shape.
+            LabelError: if the legend has no such class.
         """
-        chosen = [i for i, s in enumerate(self.splits) if s == split]
-        shape = (len(chosen), len(self.band_names), self.size, self.size)
-        images = np.zeros(shape, self.dtype)
-        valid = np.zeros((len(chosen), self.size, self.size), bool)
-        labels = np.full(valid.shape, IGNORE, np.uint8)
-        indices = np.full(256, IGNORE, np.uint8)
-        indices[list(self.legend.values)] = np.arange(len(self.legend))
+        known = {str(c.value): c.value for c in self.legend.classes}
+        known |= {c.name.casefold(): c.value for c in self.legend.classes}
+        values = set(self.ignored)
+        for text in classes:
+            if text.strip().casefold() not in known:
+                listed = ", ".join(self.legend.names)
+                raise LabelError(f"{text!r} is no class of {self.folder}, ignore some of: {listed}")
+            values.add(known[text.strip().casefold()])
+        return replace(self, ignored=tuple(sorted(values)))
 
-        def load_one(place: int, tile: int) -> None:
-            pixels, seen, values = (_read_own if self.own else _read_any)(self, tile)
-            if (pixels.shape, str(pixels.dtype)) != (shape[1:], self.dtype):
-                raise TileError(
-                    f"tile {self.images[tile]} is {pixels.shape} {pixels.dtype}, "
-                    f"not {shape[1:]} {self.dtype} like the first"
-                )
-            if values.shape != seen.shape:
-                raise TileError(f"{self.masks[tile]} is {values.shape} px, its tile {seen.shape}")
-            images[place], valid[place] = pixels, seen
-            labels[place] = np.where(seen, indices[values], IGNORE)
+    def samples(self, split: str) -> Samples:
+        """The tiles of one split, read when asked for: "train", "val", "gap" or "" (no split)."""
+        return self.take([number for number, s in enumerate(self.splits) if s == split])
 
-        with ThreadPoolExecutor() as pool:
-            for _ in pool.map(load_one, range(len(chosen)), chosen):
-                pass
-        return images, valid, labels
+    def take(self, numbers: Sequence[int]) -> Samples:
+        """The tiles with these numbers in the set, from 0."""
+        return Samples(self, np.array(numbers, np.int64))
+
+    def load(self, split: str) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8]]:
+        """Read all tiles of a split into memory, as `Samples.read` does.
+
+        Raises:
+            GeosegError: if a tile is missing, damaged or of another shape.
+        """
+        samples = self.samples(split)
+        return samples.read(np.arange(len(samples)))
 
     def to_dict(self) -> dict[str, Any]:
         """A summary as plain data, for JSON."""
@@ -117,15 +126,22 @@ class TileSet:
         }
 
 
-def open_tiles(folder: str | Path, legend: Legend | None = None) -> TileSet:
+def open_tiles(folder: str | Path, legend: Legend | str | Path | None = None) -> TileSet:
     """Open a set of tiles: what `geoseg tile` wrote, or a folder with images/ and masks/.
+
+    Args:
+        folder: of the set.
+        legend: the classes of a folder of images and masks, or a file of them; None to take them
+            from the first mask. For a set that `tile` wrote: other names and colours of its values.
 
     Raises:
         TileError: if there are none, or they are damaged.
+        LabelError: if the legend cannot be read, or a set that `tile` wrote has other values.
     """
     folder = Path(folder)
+    classes = read_legend(legend) if isinstance(legend, str | Path) else legend
     if (folder / ABOUT).is_file():
-        return _open_own(folder)
+        return _renamed(_open_own(folder), classes)
     if not folder.is_dir():
         raise TileError(f"{folder} does not exist, give a folder that `geoseg tile` wrote")
     pairs = find_pairs([str(folder)], [])
@@ -135,18 +151,20 @@ def open_tiles(folder: str | Path, legend: Legend | None = None) -> TileSet:
             f"{first.path} is {first.height} x {first.width} px, not a square tile, "
             f"cut tiles first: geoseg tile {folder} --out tiles"
         )
+    classes = classes or _legend_of_masks(pairs[0].labels)
+    shape = len(first.bands), first.height, first.width
+    scenes, labels = zip(*((p.scene, p.labels) for p in pairs), strict=True)
     return TileSet(
         folder=str(folder),
-        images=tuple(p.scene for p in pairs),
-        masks=tuple(p.labels for p in pairs),
+        names=tuple(p.name for p in pairs),
         scenes=tuple(p.group for p in pairs),
         splits=("",) * len(pairs),
         size=first.height,
-        legend=legend or _legend_of_masks(pairs[0].labels),
+        legend=classes,
         band_names=first.band_names,
         dtype=first.dtype,
         pixel_size=first.pixel_size,
-        own=False,
+        store=Files(scenes, labels, shape, first.dtype, classes),
     )
 
 
@@ -158,40 +176,45 @@ def _legend_of_masks(mask: str) -> Legend:
     return labels.legend
 
 
+def _renamed(tiles: TileSet, legend: Legend | None) -> TileSet:
+    if legend is None:
+        return tiles
+    if legend.values != tiles.legend.values:
+        raise LabelError(
+            f"the legend has the values {_listed(legend)}, but tile set {tiles.folder} was cut "
+            f"with {_listed(tiles.legend)}, tile the scenes again with it"
+        )
+    return replace(tiles, legend=legend)
+
+
+def _listed(legend: Legend) -> str:
+    return ", ".join(map(str, legend.values))
+
+
 def _open_own(folder: Path) -> TileSet:
     try:
         about = json.loads((folder / ABOUT).read_text())
         index = geopandas.read_parquet(folder / INDEX)
-    except (OSError, ValueError) as error:
+        names = index["tile"].tolist()
+        images, masks = (
+            tuple(str(folder / kind / f"{name}.tif") for name in names)
+            for kind in ("images", "masks")
+        )
+        shape = len(about["bands"]), about["size"], about["size"]
+        return TileSet(
+            folder=str(folder),
+            names=tuple(names),
+            scenes=tuple(index["group"]),
+            splits=tuple(index["split"]),
+            size=about["size"],
+            legend=Legend.from_dict(about),
+            band_names=tuple(about["bands"]),
+            dtype=about["dtype"],
+            pixel_size=about["pixel_size"],
+            store=Files(images, masks, shape, about["dtype"]),
+            checksums=tuple(index["checksum"]),
+            counts=np.stack(index["pixels"].to_numpy()),
+        )
+    except (OSError, ValueError, KeyError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise TileError(f"tile set {folder} is damaged ({reason}), tile the scenes again") from None
-    return TileSet(
-        folder=str(folder),
-        images=tuple(str(folder / "images" / f"{name}.tif") for name in index["tile"]),
-        masks=tuple(str(folder / "masks" / f"{name}.tif") for name in index["tile"]),
-        scenes=tuple(index["group"]),
-        splits=tuple(index["split"]),
-        size=about["size"],
-        legend=Legend.from_dict(about),
-        band_names=tuple(about["bands"]),
-        dtype=about["dtype"],
-        pixel_size=about["pixel_size"],
-        own=True,
-    )
-
-
-_Tile = tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8]]
-
-
-def _read_own(tiles: TileSet, tile: int) -> _Tile:
-    pixels, valid = read_whole(tiles.images[tile])
-    return pixels, valid, read_whole(tiles.masks[tile])[0][0]
-
-
-def _read_any(tiles: TileSet, tile: int) -> _Tile:
-    image = describe(tiles.images[tile])
-    labels = open_labels(tiles.masks[tile], image, tiles.legend, None)
-    return *read(image, image.window), labels.read(image.window)
-
-
-assert IGNORE == NODATA  # noqa: S101 - one value for "no label" on disk and in memory

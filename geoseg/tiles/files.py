@@ -1,0 +1,65 @@
+"""Tiles as pairs of raster files: an image, and its labels."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import TileError
+from geoseg.legend import Legend
+from geoseg.raster import describe, read, read_whole
+from geoseg.tiles.labels import open_labels
+
+Pixels = tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8]]
+"""Images (k, bands, s, s), valid (k, s, s), and labels (k, s, s): class values, 255 for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Pairs of files, by number."""
+
+    images: tuple[str, ...]
+    masks: tuple[str, ...]
+    shape: tuple[int, int, int]
+    """Bands, height and width of each image."""
+    dtype: str
+    legend: Legend | None = None
+    """What the masks' colours mean; None where `tile` wrote them, as class values."""
+
+    def read(self, some: NDArray[np.int64]) -> Pixels:
+        """Read the tiles with these numbers, several at once.
+
+        Raises:
+            TileError: if a tile is of another shape or dtype.
+            SceneError: if a file is missing or damaged.
+            LabelError: if labels cannot be read.
+        """
+        images = np.zeros((len(some), *self.shape), self.dtype)
+        valid = np.zeros((len(some), *self.shape[1:]), bool)
+        labels = np.zeros(valid.shape, np.uint8)
+
+        def read_one(place: int, number: int) -> None:
+            pixels, seen, values = self._read_one(number)
+            if (pixels.shape, str(pixels.dtype)) != (self.shape, self.dtype):
+                raise TileError(
+                    f"tile {self.images[number]} is {pixels.shape} {pixels.dtype}, "
+                    f"not {self.shape} {self.dtype} like the first"
+                )
+            if values.shape != seen.shape:
+                raise TileError(f"{self.masks[number]} is {values.shape} px, its tile {seen.shape}")
+            images[place], valid[place], labels[place] = pixels, seen, values
+
+        with ThreadPoolExecutor() as pool:
+            for _ in pool.map(read_one, range(len(some)), some):
+                pass
+        return images, valid, labels
+
+    def _read_one(self, number: int) -> Pixels:
+        if self.legend is None:
+            pixels, valid = read_whole(self.images[number])
+            return pixels, valid, read_whole(self.masks[number])[0][0]
+        image = describe(self.images[number])
+        labels = open_labels(self.masks[number], image, self.legend, None)
+        return *read(image, image.window), labels.read(image.window)
