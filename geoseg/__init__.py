@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from geoseg.legend import LandCover, Legend, read_legend
     from geoseg.model import Model
     from geoseg.tiles import TileSet, TileSettings, open_tiles, tile
-    from geoseg.training import TrainSettings, train
+    from geoseg.training import TrainSettings, Watch, score, train
 
 __version__ = "0.1.0"
 
@@ -32,10 +32,12 @@ __all__ = [
     "TileSet",
     "TileSettings",
     "TrainSettings",
+    "Watch",
     "classify",
     "inspect",
     "open_tiles",
     "read_legend",
+    "score",
     "tile",
     "train",
 ]
@@ -47,7 +49,7 @@ _HOMES = {
     "legend": ("LandCover", "Legend", "read_legend"),
     "model": ("Model",),
     "tiles": ("TileSet", "TileSettings", "open_tiles", "tile"),
-    "training": ("TrainSettings", "train"),
+    "training": ("TrainSettings", "Watch", "score", "train"),
 }
 
 

@@ -30,6 +30,10 @@ class OutputError(GeosegError):
     """An output exists already, or cannot be written."""
 
 
+class TrainError(GeosegError):
+    """Training cannot go on: the loss is not a number."""
+
+
 class ChunkError(GeosegError):
     """One chunk of a run failed; the message names the chunk and the cause."""
 

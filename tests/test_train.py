@@ -1,6 +1,5 @@
 """Training: the same run is the same weights, killed or not; and it learns."""
 
-import csv
 import os
 import signal
 import subprocess
@@ -13,75 +12,29 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geoseg.errors import GeosegError, ModelError, OutputError, RunError, TileError
-from geoseg.legend import Legend
+from geoseg.errors import GeosegError, ModelError, OutputError, RunError, TileError, TrainError
 from geoseg.model import Model
-from geoseg.tiles import IGNORE, TileSettings, tile
-from geoseg.training import TrainSettings, train
+from geoseg.tiles import IGNORE
+from geoseg.training import TrainSettings, losses
 from geoseg.training import augment as augmentation
 from geoseg.training.augment import augment
-from geoseg.training.loop import _class_weights
 from tests.scenes import write_raster
-
-LEGEND = Legend.from_names(["water", "grass", "rock"])
-SIZE = 16
-SMALL = {"width": 2, "depth": 1, "batch_size": 4, "epochs": 3, "dropout": 0.1}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Networks this small are quickest alone, above all where something else is running."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def ground(height, width):
-    """Class values in stripes and blocks."""
-    rows, cols = np.indices((height, width))
-    return ((rows // 5 + cols // 7) % 3).astype(np.uint8)
-
-
-def picture(labels, dtype="uint8", scale=1):
-    """Two bands from which the classes can be told, with some noise."""
-    rng = np.random.default_rng(0)
-    table = np.array([[40, 200, 120], [180, 90, 20]])
-    pixels = table[:, labels] + rng.integers(-20, 20, (2, *labels.shape))
-    return (pixels * scale).astype(dtype)
-
-
-def make_tiles(folder, *, size=SIZE, val=0.25, labels=None, pixels=None, **profile):
-    """A tile set, split at random; of 2 x 6 tiles of 16 px if nothing else is given."""
-    folder.mkdir(parents=True, exist_ok=True)
-    labels = ground(2 * SIZE, 6 * SIZE) if labels is None else labels
-    pixels = picture(np.minimum(labels, 2)) if pixels is None else pixels
-    scene = write_raster(folder / "scene.tif", pixels, **profile)
-    mask = write_raster(folder / "labels.tif", labels[None])
-    wanted = TileSettings(size=size, split="random", val=val, min_valid=0)
-    return tile([scene], [mask], out=folder / "tiles", legend=LEGEND, settings=wanted)
-
-
-@pytest.fixture(scope="module")
-def tiles(tmp_path_factory):
-    return make_tiles(tmp_path_factory.mktemp("train"))
-
-
-def run(tiles, out, *, resume=False, overwrite=False, report=None, **changes):
-    return train(
-        tiles, out, settings=TrainSettings(**{**SMALL, **changes}), device="cpu", resume=resume,
-        overwrite=overwrite, report=report,
-    )  # fmt: skip
-
-
-def history_of(out):
-    with out.with_name(f"{out.stem}.history.csv").open() as file:
-        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
-
-
-def names_in(folder):
-    return sorted(path.name for path in folder.iterdir())
-
+from tests.training import (
+    LEGEND,
+    SIZE,
+    SMALL,
+    Stopped,
+    ground,
+    history_of,
+    make_tiles,
+    names_in,
+    picture,
+    run,
+    stop_after,
+    weights,
+)
+from tests.training import one_thread as one_thread
+from tests.training import tiles as tiles
 
 # Learning.
 
@@ -177,22 +130,6 @@ def test_the_same_run_is_the_same_file(tiles, tmp_path):
     assert not torch.equal(weights(one), weights(other))
 
 
-def weights(model):
-    return torch.cat([p.detach().flatten() for p in model.network.parameters()])
-
-
-class Stopped(Exception):  # noqa: N818 - stands for a power cut
-    pass
-
-
-def stop_after(epoch):
-    def report(row):
-        if row["epoch"] == epoch:
-            raise Stopped
-
-    return report
-
-
 RICH = {"epochs": 5, "augment": "full", "schedule": "cosine", "optimizer": "adam", "lr": 0.01}
 
 
@@ -227,10 +164,10 @@ def test_a_killed_process_resumes_to_the_same_file(tiles, tmp_path):
     out = tmp_path / "m.safetensors"
     whole = run(tiles, tmp_path / "whole.safetensors", **{**RICH, "epochs": 40})
     code = (
-        "import sys; from geoseg.training import TrainSettings, train\n"
+        "import sys; from geoseg.training import TrainSettings, Watch, train\n"
         f"settings = TrainSettings(**{ {**SMALL, **RICH, 'epochs': 40}!r})\n"
         "train(sys.argv[1], sys.argv[2], settings=settings, device='cpu',\n"
-        "      report=lambda row: print(row['epoch'], flush=True))"
+        "      watch=Watch(report=lambda row: print(row['epoch'], flush=True), pictures=0))"
     )
     command = [sys.executable, "-c", code, tiles.folder, out]
     alone = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -360,14 +297,6 @@ def test_the_loss_is_the_mean_over_labelled_pixels(tmp_path):
     row = history_of(out)[0]
     assert row["loss"] == pytest.approx(loss_of(model, *tiles.load("train")), rel=1e-5)
     assert row["val_loss"] == pytest.approx(loss_of(model, *tiles.load("val")), rel=1e-5)
-
-
-def test_rare_classes_weigh_more_and_a_mean_pixel_one():
-    labels = np.array([0] * 8 + [2] * 4 + [IGNORE] * 5, np.uint8)
-    found = _class_weights(labels, 3, TrainSettings(loss="weighted"))
-    assert found.tolist() == [0.75, 0, 1.5]
-    assert (8 * found[0] + 4 * found[2]) / 12 == 1
-    assert _class_weights(labels, 3, TrainSettings()).tolist() == [1, 1, 1]
 
 
 def test_weights_change_what_is_learnt(tiles, tmp_path):
@@ -549,7 +478,7 @@ def test_a_full_disk_leaves_the_last_whole_checkpoint(tiles, tmp_path, monkeypat
         full.setattr(torch, "save", half)
         with pytest.raises(OutputError, match=r"cannot write checkpoint .*No space left.*disk"):
             run(tiles, out, resume=True)
-    assert names_in(tmp_path) == ["m.safetensors.checkpoint"]
+    assert names_in(tmp_path) == ["m.history.csv", "m.safetensors.checkpoint"]
     seen = []
     run(tiles, out, resume=True, report=lambda row: seen.append(row["epoch"]))
     assert seen == [2, 3]
@@ -562,8 +491,10 @@ def test_a_history_that_cannot_be_written_keeps_the_checkpoint(tiles, tmp_path):
     assert names_in(tmp_path) == ["m.history.csv", "m.safetensors.checkpoint"]
     (tmp_path / "m.history.csv").rmdir()
     seen = []
-    run(tiles, tmp_path / "m.safetensors", resume=True, report=seen.append)
-    assert seen == []
+    run(
+        tiles, tmp_path / "m.safetensors", resume=True, report=lambda row: seen.append(row["epoch"])
+    )
+    assert seen == [2, 3]
     assert names_in(tmp_path) == ["m.history.csv", "m.safetensors"]
 
 
@@ -590,22 +521,49 @@ def test_a_depth_that_does_not_fit_the_tiles_is_refused(tiles, tmp_path):
         run(tiles, tmp_path / "m.safetensors", depth=5)
 
 
-def test_a_run_that_diverges_says_what_to_change(tiles, tmp_path):
-    with pytest.raises(TileError, match="never finite, lower the learning rate with --lr"):
+def test_a_run_that_diverges_at_once_says_where_and_what_to_change(tiles, tmp_path):
+    with pytest.raises(
+        TrainError, match=r"became (nan|inf) in epoch 1 at step \d of 3, lower --lr"
+    ):
         run(tiles, tmp_path / "m.safetensors", lr=1e30, optimizer="sgd")
-    assert not (tmp_path / "m.safetensors").exists()
+    assert names_in(tmp_path) == []
+
+
+def test_a_run_that_diverges_later_keeps_the_best_weights_so_far(tiles, tmp_path, monkeypatch):
+    def explode(how, logits, labels, weights, known):
+        loss = loss_of_batch(how, logits, labels, weights, known)
+        return loss * float("nan") if len(rows) == 2 and loss.requires_grad else loss
+
+    rows, out = [], tmp_path / "m.safetensors"
+    loss_of_batch = losses.loss_of
+    monkeypatch.setattr("geoseg.training.loop.loss_of", explode)
+    with pytest.raises(TrainError) as error:
+        run(tiles, out, report=rows.append)
+    best = min(rows, key=lambda row: row["val_loss"])["epoch"]
+    assert str(error.value) == (
+        f"the loss became nan in epoch 3 at step 1 of 3, {out} holds the weights of epoch {best}, "
+        "lower --lr (now 0.001) or clip the gradient (--clip 1)"
+    )
+    monkeypatch.undo()
+    assert Model.load(out).training["best_epoch"] == best
+    two = run(tiles, tmp_path / "two.safetensors", report=stop_after(9), epochs=2)
+    assert torch.equal(weights(Model.load(out)), weights(two))
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
         {"epochs": 0}, {"batch_size": 0}, {"lr": 0.0}, {"lr": float("nan")}, {"patience": 0},
-        {"optimizer": "lion"}, {"loss": "dice"}, {"schedule": "step"}, {"augment": "flip"},
+        {"optimizer": "lion"}, {"loss": "hinge"},
+        {"warmup": 3.5, "epochs": 3}, {"clip": 0.0}, {"schedule": "step"}, {"augment": "flip"},
     ],
     ids=str,
 )  # fmt: skip
 def test_settings_out_of_range_are_refused_at_once(wrong):
-    with pytest.raises(ModelError, match=next(iter(wrong)).replace("_", " ").replace("lr", "rate")):
+    with pytest.raises(
+        ModelError,
+        match=next(iter(wrong)).replace("_", " ").replace("lr", "rate").replace("clip", "clipped"),
+    ):
         TrainSettings(**wrong)
 
 

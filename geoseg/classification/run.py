@@ -3,11 +3,8 @@
 import logging
 import platform
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -24,7 +21,7 @@ from geoseg.classification.job import Execution, Job, Options
 from geoseg.classification.outputs import Outputs
 from geoseg.classification.parts import Part, find_part, prepare_folder
 from geoseg.errors import InterruptedRun, RunError
-from geoseg.execute import cores, free_memory, run_here, run_on_cluster, shard
+from geoseg.execute import cores, free_memory, run_here, run_on_cluster, shard, stop_on_signal
 from geoseg.grid import Lattice, Window
 from geoseg.model import DEFAULT, Model, Predictor
 from geoseg.raster import Scene, describe
@@ -218,7 +215,7 @@ def _compute(
 
         run_on_cluster(partial(classify_chunk, job), chunks, scheduler, done)
         return
-    with _stop_on_signal() as stop:
+    with stop_on_signal() as stop:
 
         def tick(windows: int) -> None:
             if stop.is_set():
@@ -228,21 +225,6 @@ def _compute(
             report(windows, total)
 
         run_here(partial(classify_chunk, job, tick=tick), chunks, workers)
-
-
-@contextmanager
-def _stop_on_signal() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set, instead of ending the process mid-chunk."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _about(

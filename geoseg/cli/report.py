@@ -8,8 +8,6 @@ import warnings
 
 from tqdm import tqdm
 
-_SECONDS_BETWEEN_LINES = 10.0
-
 
 def set_up(*, quiet: bool, verbose: bool) -> None:
     """Send geoseg's log to stderr, and keep libraries' warnings out of it."""
@@ -35,10 +33,15 @@ class Progress:
     """Done of total, with rate and time left: a bar on a terminal, plain lines elsewhere.
 
     Called from several threads at once.
+
+    Args:
+        unit: what is counted, in the plural.
+        quiet: say nothing.
+        seconds: least time between two plain lines.
     """
 
-    def __init__(self, unit: str, *, quiet: bool) -> None:
-        self._unit, self._quiet = unit, quiet
+    def __init__(self, unit: str, *, quiet: bool, seconds: float = 10.0) -> None:
+        self._unit, self._quiet, self._seconds = unit, quiet, seconds
         self._lock = threading.Lock()
         self._done = 0
         self._start = self._last = time.monotonic()
@@ -55,6 +58,11 @@ class Progress:
             else:
                 self._print_line(total)
 
+    def say(self, line: str) -> None:
+        """Print a line, above the bar if there is one."""
+        with self._lock:
+            tqdm.write(f"geoseg: {line}", file=sys.stderr)
+
     def close(self) -> None:
         """Finish the bar's line."""
         if self._bar is not None:
@@ -67,7 +75,7 @@ class Progress:
 
     def _print_line(self, total: int) -> None:
         now = time.monotonic()
-        if self._done < total and now - self._last < _SECONDS_BETWEEN_LINES:
+        if self._done < total and now - self._last < self._seconds:
             return
         self._last = now
         rate = self._done / max(now - self._start, 1e-9)

@@ -1,5 +1,6 @@
 """``geoseg train``."""
 
+import os
 from typing import Any
 
 import click
@@ -9,7 +10,9 @@ from geoseg.cli import options
 
 @click.command(
     "train",
-    epilog="Example: geoseg train tiles --out model.safetensors --epochs 100 --augment full",
+    epilog="Example: geoseg train tiles --out model.safetensors --epochs 100 --augment full "
+    "--optimizer adam --schedule cosine. On the GPUs of one machine: torchrun --nproc-per-node 4 "
+    "-m geoseg train tiles --out model.safetensors",
 )
 @click.argument("tiles")
 @click.option("--out", required=True, metavar="FILE", help="Model to write, .safetensors.")
@@ -21,29 +24,54 @@ from geoseg.cli import options
     show_default=True,
 )  # fmt: skip
 @click.option(
-    "--loss", type=click.Choice(["ce", "weighted"]), default="ce", show_default=True,
-    help="Cross-entropy, plain or weighted by inverse class frequency.",
+    "--loss", type=click.Choice(["ce", "weighted", "focal", "dice"]), default="ce",
+    show_default=True,
+    help="Cross-entropy; weighted by inverse class frequency; focal; plus Dice.",
 )  # fmt: skip
 @click.option(
-    "--schedule", type=click.Choice(["constant", "cosine"]), default="constant", show_default=True,
-    help="Learning rate over time.",
+    "--schedule", type=click.Choice(["constant", "cosine", "plateau"]), default="constant",
+    show_default=True,
+    help="Learning rate over time: the same; down to 0; halved after 5 epochs without a better "
+    "validation loss.",
 )  # fmt: skip
+@click.option(
+    "--warmup", default=0.0, show_default=True, help="Epochs in which the rate rises from 0."
+)
+@click.option("--clip", type=float, help="Largest norm of the gradient.  [default: no limit]")
 @click.option(
     "--augment", type=click.Choice(["none", "flips", "full"]), default="none", show_default=True,
     help="Flips and quarter turns; full: also colour and zoom.",
 )  # fmt: skip
+@click.option("--dropout", default=0.1, show_default=True, help="Share of activations dropped.")
 @click.option(
     "--val", type=float,
     help="Share of tiles drawn for validation.  [default: the set's own split, else 0.25]",
 )  # fmt: skip
+@click.option(
+    "--legend", metavar="FILE",
+    help="Classes of a folder of images/ and masks/: CSV (value,name,color) or QGIS palette.",
+)  # fmt: skip
+@click.option(
+    "--ignore", multiple=True, metavar="CLASS",
+    help="Class, by name or value, whose pixels count as not labelled; may be repeated.",
+)  # fmt: skip
 @click.option("--width", default=16, show_default=True, help="Filters of the first level.")
 @click.option("--depth", default=4, show_default=True, help="Levels above the bottleneck.")
+@click.option(
+    "--start", metavar="MODEL",
+    help="Start from this model's weights (default: the bundled one), to adapt it to new tiles.",
+)  # fmt: skip
 @click.option("--patience", type=int, help="Stop after so many epochs without a better loss.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint of a stopped run.")
 @click.option(
     "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
-    show_default=True,
+    show_default=True, help="Of the network's arithmetic; auto: fp32 on a CPU.",
 )  # fmt: skip
+@click.option(
+    "--pictures", default=5, show_default=True, metavar="N",
+    help="Draw curves and sample predictions every N epochs; 0 for never.",
+)  # fmt: skip
+@click.option("--tensorboard", metavar="DIR", help="Also write a TensorBoard log.")
 @options.device
 @options.seed
 @options.overwrite
@@ -51,29 +79,39 @@ from geoseg.cli import options
 def command(
     tiles: str,
     out: str,
+    legend: str | None,
     resume: bool,
     device: str,
     overwrite: bool,
     quiet: bool,
     verbose: bool,
-    **settings: Any,  # noqa: ANN401 - the fields of TrainSettings
+    **settings: Any,  # noqa: ANN401 - the fields of TrainSettings, and what is popped below
 ) -> None:
     """Train a U-Net on TILES: what `geoseg tile` wrote, or a folder with images/ and masks/."""
-    from geoseg.cli.report import set_up
-    from geoseg.training import TrainSettings, train
+    from geoseg.cli.report import Progress, set_up
+    from geoseg.tiles import open_tiles
+    from geoseg.training import TrainSettings, Watch, train
 
     set_up(quiet=quiet, verbose=verbose)
-    model = train(
-        tiles, out, settings=TrainSettings(**settings), device=device, resume=resume,
-        overwrite=overwrite, report=None if quiet else _print_epoch,
+    progress = Progress("steps", quiet=quiet, seconds=60)
+    watch = Watch(
+        settings.pop("pictures"), settings.pop("tensorboard"), tick=progress,
+        report=None if quiet else lambda row: progress.say(_epoch(row)),
     )  # fmt: skip
-    click.echo(f"{out}: best epoch {model.training['best_epoch']}, {model.parameters:,} parameters")
+    start = settings.pop("start")
+    model = train(
+        open_tiles(tiles, legend), out, settings=TrainSettings(**settings), start=start,
+        device=device, resume=resume, overwrite=overwrite, watch=watch,
+    )  # fmt: skip
+    progress.close()
+    if os.environ.get("RANK", "0") == "0":  # of the processes of torchrun, one speaks
+        best = f"best epoch {model.training['best_epoch']}, {model.parameters:,} parameters"
+        click.echo(f"{out}: {best}")
 
 
-def _print_epoch(row: dict[str, float]) -> None:
-    click.echo(
-        f"geoseg: epoch {row['epoch']}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.4f}; "
+def _epoch(row: dict[str, float]) -> str:
+    return (
+        f"epoch {row['epoch']}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.4f}; "
         f"validation loss {row['val_loss']:.4f}, accuracy {row['val_accuracy']:.4f}, "
-        f"mean IoU {row['val_mean_iou']:.4f}; {row['seconds']:.0f} s",
-        err=True,
+        f"mean IoU {row['val_mean_iou']:.4f}; {row['seconds']:.0f} s"
     )

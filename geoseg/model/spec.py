@@ -72,6 +72,13 @@ class UNetSpec:
         for band, low in zip(pixels, self.band_low, strict=True):
             band[invalid] = round(low) if np.issubdtype(pixels.dtype, np.integer) else low
 
+    def scaled(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Pixels (bands, height, width) in scene values as the network sees them, mostly 0 to 1."""
+        low, high = (
+            np.array(v, np.float64)[:, None, None] for v in (self.band_low, self.band_high)
+        )
+        return ((pixels - low) / (high - low)).astype(np.float32)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
         return asdict(self)

@@ -6,9 +6,9 @@ from typing import Any, Literal, get_args
 from geoseg.errors import ModelError
 
 Optimizer = Literal["rmsprop", "adam", "adamw", "sgd"]
-Loss = Literal["ce", "weighted"]
+Loss = Literal["ce", "weighted", "focal", "dice"]
 Augment = Literal["none", "flips", "full"]
-Schedule = Literal["constant", "cosine"]
+Schedule = Literal["constant", "cosine", "plateau"]
 _CHOICES = {"optimizer": Optimizer, "loss": Loss, "schedule": Schedule, "augment": Augment}
 
 
@@ -22,14 +22,23 @@ class TrainSettings:
 
     epochs: int = 25
     batch_size: int = 32
+    """Tiles a step, over all processes together."""
     lr: float = 1e-3
-    """Learning rate of the first epoch."""
+    """Highest learning rate."""
     optimizer: Optimizer = "rmsprop"
     loss: Loss = "ce"
-    """Cross-entropy, plain or weighted by the inverse frequency of the classes."""
+    """Cross-entropy; the same weighted by the inverse frequency of the classes; focal; or
+    cross-entropy plus Dice."""
     schedule: Schedule = "constant"
-    """Learning rate over the steps: the same, or a half cosine down to 0."""
+    """Learning rate over the steps: the same, a half cosine down to 0, or halved whenever the
+    validation loss has not become lower for five epochs."""
+    warmup: float = 0.0
+    """Epochs over which the learning rate rises from 0, at first."""
+    clip: float | None = None
+    """Largest norm of the gradient, larger ones are scaled down to it; None for no limit."""
     augment: Augment = "none"
+    ignore: tuple[str, ...] = ()
+    """Classes, by name or value, whose pixels count as not labelled."""
     val: float | None = None
     """Share of tiles drawn at random for validation; None for the set's own split, if any."""
     patience: int | None = None
@@ -48,6 +57,10 @@ class TrainSettings:
                 f"epochs {self.epochs}, batch size {self.batch_size}, patience {self.patience} "
                 f"and learning rate {self.lr} must be positive"
             )
+        if not 0 <= self.warmup < self.epochs:
+            raise ModelError(f"a warmup of {self.warmup} is not from 0 to the {self.epochs} epochs")
+        if self.clip is not None and not self.clip > 0:
+            raise ModelError(f"the gradient cannot be clipped to {self.clip}, give a norm above 0")
         for name, kinds in _CHOICES.items():
             if getattr(self, name) not in get_args(kinds):
                 raise ModelError(
@@ -57,4 +70,4 @@ class TrainSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
-        return asdict(self)
+        return {**asdict(self), "ignore": list(self.ignore)}

@@ -7,6 +7,9 @@ from typing import Any
 import torch
 
 from geoseg.errors import OutputError, RunError
+from geoseg.training.run import Run
+
+History = list[dict[str, float]]
 
 
 @dataclass(slots=True)
@@ -19,26 +22,28 @@ class State:
     best_epoch: int = 0
     best: dict[str, Any] = field(default_factory=dict)
     """Weights of the best epoch."""
-    history: list[dict[str, float]] = field(default_factory=list)
+    best_counts: list[list[int]] = field(default_factory=list)
+    """Its confusion matrix on the validation tiles."""
+    history: History = field(default_factory=list)
+
+    @property
+    def val_losses(self) -> list[float]:
+        """Of the epochs done."""
+        return [row["val_loss"] for row in self.history]
 
 
-def save_state(
-    path: Path, run: str, state: State, network: torch.nn.Module, optimizer: torch.optim.Optimizer
-) -> None:
+def save_state(path: Path, state: State, run: Run) -> None:
     """Write a checkpoint beside and rename it.
 
     Raises:
         OutputError: if it cannot be written.
     """
     content = {
-        "run": run,
-        "epoch": state.epoch,
-        "best_loss": state.best_loss,
-        "best_epoch": state.best_epoch,
-        "best": state.best,
-        "history": state.history,
-        "network": network.state_dict(),
-        "optimizer": optimizer.state_dict(),
+        "run": run.identity,
+        "state": {name: getattr(state, name) for name in State.__slots__},
+        "network": run.network.state_dict(),
+        "optimizer": run.optimizer.state_dict(),
+        "scaler": run.scaler.state_dict(),
     }
     beside = path.with_name(f".{path.name}.writing")
     try:
@@ -50,10 +55,8 @@ def save_state(
         raise OutputError(f"cannot write checkpoint {path} ({reason}), check the disk") from None
 
 
-def load_state(
-    path: Path, run: str, network: torch.nn.Module, optimizer: torch.optim.Optimizer
-) -> State:
-    """Read a checkpoint of the same run into network and optimizer.
+def load_state(path: Path, run: Run) -> State:
+    """Read a checkpoint of the same run into its network and optimizer.
 
     Raises:
         RunError: if the checkpoint is damaged, or of a run with other tiles or settings.
@@ -63,14 +66,12 @@ def load_state(
     except Exception as error:  # noqa: BLE001 - torch raises many kinds for a damaged file
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise RunError(f"checkpoint {path} is damaged ({reason}), delete it") from None
-    if not isinstance(content, dict) or content.get("run") != run:
+    if not isinstance(content, dict) or content.get("run") != run.identity:
         raise RunError(
             f"checkpoint {path} is of a run with other tiles or settings, "
             "give the same ones, or delete it to start again"
         )
-    network.load_state_dict(content["network"])
-    optimizer.load_state_dict(content["optimizer"])
-    return State(
-        content["epoch"], content["best_loss"], content["best_epoch"], content["best"],
-        content["history"],
-    )  # fmt: skip
+    run.network.load_state_dict(content["network"])
+    run.optimizer.load_state_dict(content["optimizer"])
+    run.scaler.load_state_dict(content["scaler"])
+    return State(**content["state"])

@@ -1,0 +1,71 @@
+"""One run in several processes, each with its share of every batch: torch's DDP under torchrun."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed
+from torch.nn.parallel import DistributedDataParallel
+
+from geoseg.model import UNet, choose_device
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """This process among those that train together."""
+
+    rank: int = 0
+    """Its number; the one with 0 validates what is written and writes it."""
+    count: int = 1
+    local: int = 0
+    """Its number on this machine, and so its GPU."""
+
+    @property
+    def first(self) -> bool:
+        """Whether this process speaks and writes for all."""
+        return self.rank == 0
+
+    def device(self, name: str) -> torch.device:
+        """The device of this process: of several GPUs, each takes its own.
+
+        Raises:
+            GeosegError: if there is no such device here.
+        """
+        device = choose_device(name)
+        own = self.count > 1 and device.type == "cuda" and ":" not in name
+        return choose_device(f"cuda:{self.local}") if own else device
+
+    def wrap(self, network: UNet) -> torch.nn.Module:
+        """The network with gradients averaged over the processes."""
+        return network if self.count == 1 else DistributedDataParallel(network)
+
+    def total(self, value: Tensor) -> Tensor:
+        """The sum of a tensor over the processes."""
+        if self.count > 1:
+            value = value.clone()
+            distributed.all_reduce(value)
+        return value
+
+
+@contextmanager
+def joined(device: str) -> Iterator[Processes]:
+    """Join the processes that torchrun started with this one, if it did.
+
+    Args:
+        device: name as on the command line; decides how they talk (NCCL or Gloo).
+    """
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        yield Processes()
+        return
+    mine = Processes(int(os.environ["RANK"]), count, int(os.environ["LOCAL_RANK"]))
+    where = mine.device(device)
+    if where.type == "cuda":
+        torch.cuda.set_device(where)
+    distributed.init_process_group("nccl" if where.type == "cuda" else "gloo")
+    try:
+        yield mine
+    finally:
+        distributed.destroy_process_group()

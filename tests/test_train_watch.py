@@ -1,0 +1,256 @@
+"""What can be seen of a training run: pictures, a TensorBoard log, several processes, signals."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.image import imread
+
+from geoseg.errors import GeosegError, LabelError, ModelError, RunError, TileError
+from geoseg.legend import Legend
+from geoseg.model import Model
+from geoseg.training import TrainSettings, Watch, score, train
+from geoseg.training.pictures import Sample, draw_samples
+from tests.training import (
+    LEGEND,
+    SIZE,
+    SMALL,
+    Stopped,
+    ground,
+    history_of,
+    make_tiles,
+    names_in,
+    run,
+    stop_after,
+)
+from tests.training import one_thread as one_thread
+from tests.training import tiles as tiles
+from tests.training import weights as weights_of
+
+# Pictures.
+
+
+def test_pictures_appear_every_few_epochs_and_at_the_end(tiles, tmp_path):
+    settings = TrainSettings(**{**SMALL, "epochs": 5})
+    out = tmp_path / "m.safetensors"
+    train(tiles, out, settings=settings, device="cpu", watch=Watch(pictures=2))
+    samples = tmp_path / "m.samples"
+    assert names_in(tmp_path) == ["m.history.csv", "m.history.png", "m.safetensors", "m.samples"]
+    assert names_in(samples) == ["best.png", "epoch_0002.png", "epoch_0004.png"]
+    for picture in (tmp_path / "m.history.png", *samples.iterdir()):
+        assert imread(picture).shape[2] == 4
+    quiet = train(tiles, tmp_path / "q.safetensors", settings=settings, device="cpu",
+                  watch=Watch(pictures=0))  # fmt: skip
+    assert torch.equal(weights_of(Model.load(out)), weights_of(quiet))
+
+
+def test_a_sample_shows_labels_and_prediction_in_the_colours_of_the_legend(tmp_path):
+    labels = np.zeros((SIZE, SIZE), np.uint8)
+    mapped = np.full((SIZE, SIZE), 2, np.uint8)
+    image = np.zeros((2, SIZE, SIZE), np.float32)
+    draw_samples(tmp_path / "s.png", [Sample(image, labels, mapped)] * 2, LEGEND, "title")
+    pixels = (imread(tmp_path / "s.png")[..., :3] * 255).round().astype(int).reshape(-1, 3)
+    amount = [
+        (pixels == [int(c.color[i : i + 2], 16) for i in (1, 3, 5)]).all(1).sum()
+        for c in LEGEND.classes
+    ]
+    assert amount[0] > 20 * amount[1]  # a square against a swatch
+    assert amount[2] > 20 * amount[1]
+    assert amount[1] > 0
+
+
+def test_pictures_cannot_come_every_minus_one_epochs():
+    with pytest.raises(ModelError, match="give 0 for none"):
+        Watch(pictures=-1)
+
+
+def test_the_history_has_the_iou_of_each_class(tiles, tmp_path):
+    model = run(tiles, tmp_path / "m.safetensors")
+    rows = history_of(tmp_path / "m.safetensors")
+    best = rows[model.training["best_epoch"] - 1]
+    for name in LEGEND.names:
+        wanted = model.training["validation"]["classes"][name]["iou"]
+        assert best[f"val_iou_{name}"] == pytest.approx(wanted, abs=1e-6)
+    assert best["val_mean_iou"] == pytest.approx(
+        np.mean([best[f"val_iou_{name}"] for name in LEGEND.names])
+    )
+
+
+def test_a_tensorboard_log_has_the_history(tiles, tmp_path):
+    accumulate = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    settings = TrainSettings(**SMALL)
+    watch = Watch(pictures=0, tensorboard=tmp_path / "board")
+    train(tiles, tmp_path / "m.safetensors", settings=settings, device="cpu", watch=watch)
+    log = accumulate.EventAccumulator(str(tmp_path / "board")).Reload()
+    found = [event.value for event in log.Scalars("val/accuracy")]
+    wanted = [row["val_accuracy"] for row in history_of(tmp_path / "m.safetensors")]
+    assert found == pytest.approx(wanted, rel=1e-6)
+
+
+def test_a_tensorboard_log_without_the_package_says_what_to_install(tiles, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    watch = Watch(tensorboard=tmp_path / "board")
+    with pytest.raises(GeosegError, match=r"pip install 'geoseg\[tensorboard\]'"):
+        train(tiles, tmp_path / "m.safetensors", device="cpu", watch=watch)
+    assert names_in(tmp_path) == []
+
+
+# Settings that reach the loop.
+
+
+@pytest.mark.parametrize("loss", ["weighted", "focal", "dice"])
+def test_each_loss_is_learnt_from(tiles, tmp_path, loss):
+    changes = {"epochs": 8, "lr": 0.01, "optimizer": "adam", "dropout": 0.0}
+    run(tiles, tmp_path / "m.safetensors", loss=loss, **changes)
+    rows = history_of(tmp_path / "m.safetensors")
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert rows[-1]["accuracy"] > rows[0]["accuracy"]
+
+
+def test_a_clipped_gradient_takes_shorter_steps(tiles, tmp_path):
+    changes = {"epochs": 1, "optimizer": "sgd", "lr": 0.1}
+    still = run(tiles, tmp_path / "a.safetensors", **{**changes, "lr": 1e-30})
+    free = run(tiles, tmp_path / "b.safetensors", **changes)
+    clipped = run(tiles, tmp_path / "c.safetensors", **changes, clip=1e-4)
+    moved = [float((weights_of(m) - weights_of(still)).norm()) for m in (free, clipped)]
+    assert 0 < moved[1] < 3 * 0.1 * 1e-4 * 2.8  # three steps with momentum 0.9
+    assert moved[0] > 10 * moved[1]
+
+
+def test_a_plateau_lowers_the_rate_also_after_a_restart(tiles, tmp_path):
+    changes = {"epochs": 9, "schedule": "plateau", "optimizer": "sgd", "lr": 1e-12}
+    run(tiles, tmp_path / "m.safetensors", **changes)
+    rows = history_of(tmp_path / "m.safetensors")
+    assert {row["lr"] for row in rows[:6]} == {1e-12}
+    assert rows[-1]["lr"] < 1e-12
+
+
+def test_pixels_of_an_ignored_class_teach_nothing(tmp_path):
+    plain = make_tiles(tmp_path / "a")
+    model = run(plain, tmp_path / "m.safetensors", ignore=("rock",))
+    scores = model.training["validation"]["classes"]
+    assert scores["rock"]["pixels"] == 0
+    assert scores["water"]["pixels"] > 0
+    assert model.legend == LEGEND
+    with pytest.raises(LabelError, match="sand"):
+        run(plain, tmp_path / "n.safetensors", ignore=("sand",))
+
+
+# Starting from a model, and testing one.
+
+
+def start_from(model, tiles, out, **changes):
+    settings = TrainSettings(**{**SMALL, "epochs": 1, "width": 16, "depth": 4, **changes})
+    return train(tiles, out, settings=settings, start=model, device="cpu", watch=Watch(pictures=0))
+
+
+def test_a_run_starts_from_the_weights_of_a_model(tiles, tmp_path):
+    first = run(tiles, tmp_path / "a.safetensors", lr=0.01)
+    still = start_from(tmp_path / "a.safetensors", tiles, tmp_path / "b.safetensors", lr=1e-30)
+    assert torch.equal(weights_of(still), weights_of(first))
+    assert still.spec.width == SMALL["width"]
+    assert still.training["start"] == first.hash
+    assert first.training["start"] is None
+
+
+def test_other_classes_get_a_new_last_layer_and_keep_the_rest(tiles, tmp_path):
+    first = run(tiles, tmp_path / "a.safetensors")
+    fewer = make_tiles(tmp_path / "two", legend=Legend.from_names(["wet", "dry", "other", "more"]))
+    second = start_from(first, fewer, tmp_path / "b.safetensors", lr=1e-30)
+    assert second.network.head.weight.shape[0] == 4
+    kept = first.network.state_dict()
+    for name, value in second.network.state_dict().items():
+        assert ("head" in name) or torch.equal(value, kept[name])
+
+
+def test_a_model_of_other_bands_is_no_start(tiles, tmp_path):
+    with pytest.raises(
+        ModelError, match="sees 3 bands of uint8, the tiles have 2 of uint8, choose"
+    ):
+        start_from("default", tiles, tmp_path / "m.safetensors")
+    assert names_in(tmp_path) == []
+
+
+def test_a_checkpoint_of_another_start_is_refused(tiles, tmp_path):
+    first = run(tiles, tmp_path / "a.safetensors")
+    out = tmp_path / "m.safetensors"
+    with pytest.raises(Stopped):
+        run(tiles, out, report=stop_after(1))
+    with pytest.raises(RunError, match="other tiles or settings"):
+        train(tiles, out, settings=TrainSettings(**SMALL), start=first, resume=True, device="cpu")
+
+
+def test_the_score_of_a_model_is_that_of_its_validation(tiles, tmp_path):
+    model = run(tiles, tmp_path / "m.safetensors")
+    found = score(model, tiles, device="cpu").to_dict(LEGEND.names)
+    assert found == model.training["validation"]
+    with pytest.raises(TileError, match="no 'gap' tiles to score"):
+        score(model, tiles, "gap", device="cpu")
+    with pytest.raises(TileError, match="other classes or bands"):
+        score(Model.load(), tiles, device="cpu")
+
+
+# Several processes.
+
+_TRAIN = """
+import sys, torch
+from geoseg.training import TrainSettings, Watch, score, train
+torch.set_num_threads(1)
+settings = TrainSettings(width=2, depth=1, batch_size=5, epochs=3, dropout=0.0, lr=0.01)
+train(sys.argv[1], sys.argv[2], settings=settings, device="cpu",
+      watch=Watch(pictures=0, report=lambda row: print(row["epoch"], flush=True)))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does(tmp_path):
+    labels = ground(2 * SIZE, 7 * SIZE)  # 11 tiles to train on: batches of 5, 5 and 1
+    tiles = make_tiles(tmp_path / "set", labels=labels, val=0.21)
+    assert tiles.count("train") % 5 == 1
+    script = tmp_path / "one.py"
+    script.write_text(_TRAIN)
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+    outputs = []
+    for name, launcher in (
+        ("one", []),
+        ("two", ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]),
+    ):
+        done = subprocess.run(
+            [sys.executable, *launcher, script, tiles.folder, tmp_path / f"{name}.safetensors"],
+            capture_output=True, text=True, env=alone, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        outputs.append(done.stdout.split())
+    assert outputs[0] == outputs[1] == ["1", "2", "3"]
+    one, two = (history_of(tmp_path / f"{name}.safetensors") for name in ("one", "two"))
+    for single, shared in zip(one, two, strict=True):
+        for key in set(single) - {"seconds"}:
+            assert shared[key] == pytest.approx(single[key], rel=1e-3, abs=1e-3), key
+    models = [Model.load(tmp_path / f"{name}.safetensors") for name in ("one", "two")]
+    assert torch.allclose(weights_of(models[0]), weights_of(models[1]), atol=1e-4)
+
+
+# Signals.
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_command_says_how_to_go_on(tiles, tmp_path, number):
+    out = tmp_path / "m.safetensors"
+    command = [
+        sys.executable, "-m", "geoseg", "train", tiles.folder, "--out", out, "--epochs", "100000",
+        "--width", "2", "--depth", "1", "--pictures", "0",
+    ]  # fmt: skip
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while "epoch 2" not in process.stderr.readline():
+            time.sleep(0.01)
+        process.send_signal(number)
+        *_, last = process.stderr.read().splitlines()
+    assert process.returncode == 75
+    assert last == "geoseg: interrupted, whole epochs are kept, go on with --resume"
+    assert names_in(tmp_path) == ["m.history.csv", "m.safetensors.checkpoint"]
