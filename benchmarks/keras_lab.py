@@ -1,0 +1,240 @@
+"""Training speed beside the lab's Keras model: the same tiles, one run, each in its own process.
+
+benchmarks/keras_lab.sh TILES [--epochs 4] [--rounds 2]      makes Keras's environment, then:
+python benchmarks/keras_lab.py TILES --keras PYTHON          PYTHON has keras and tensorflow-cpu
+
+TILES is a set of uint8 RGB tiles that `geoseg tile` wrote, with a train and a val split. The
+rivals take turns: Keras, geoseg fp32, geoseg bf16, and again. Each trains from scratch on all cores
+with the lab's settings (batches of 32, RMSprop 1e-3, cross-entropy, dropout 0.1, no augmentation),
+checks the validation tiles after every epoch and keeps its best weights. What is timed is the time
+from one epoch's end to the next, the saving included; the first epoch of a process goes uncounted,
+as it holds the start and, in Keras, the tracing.
+
+In favour of Keras: it gets the tiles decoded, as arrays in memory, and prefetches, which the lab
+did not. geoseg reads its tiles itself, as users have it do. Keras decides itself about XLA, which
+means none on a CPU; switched on, it took 1.6 times the CPU time.
+
+The lab called pixels without a label "building". Here they weigh nothing on either side, neither in
+the loss nor in the accuracy, so that both learn from the same pixels and are judged by the same.
+
+CPU seconds include the threads' waiting for one another, which grows on a busy machine: there,
+compare them on one core (`taskset -c 0 benchmarks/keras_lab.sh ...`).
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import keras
+
+BATCH, RATE = 32, 1e-3
+IGNORE = 255
+PARAMETERS = 1_941_190
+RIVALS = {"Keras": "", "geoseg fp32": "fp32", "geoseg bf16": "bf16"}
+"""Who takes part, in the order of a round, and the precision of geoseg."""
+
+
+class Clock:
+    """Prints a line of JSON at the end of each epoch: what it took and what it reached."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def epoch(self, figures: dict[str, float]) -> None:
+        """Seconds of wall and CPU time since the last call, all threads together."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        row = {
+            "wall": wall - self._wall,
+            "cpu": cpu - self._cpu,
+            "loss": float(figures["val_loss"]),
+            "accuracy": float(figures["val_accuracy"]),
+        }
+        print(json.dumps(row), flush=True)
+        self._wall, self._cpu = wall, cpu
+
+
+def lab_model(size: int) -> "keras.Model":
+    """The lab's U-Net: (n, size, size, 3) values 0 to 255 to (n, size, size, 6) probabilities."""
+    import keras
+    from keras import layers
+
+    def conv(x: "keras.KerasTensor", filters: int) -> "keras.KerasTensor":
+        return layers.Conv2D(
+            filters, 3, activation="relu", kernel_initializer="he_normal", padding="same"
+        )(x)
+
+    def pair(x: "keras.KerasTensor", filters: int) -> "keras.KerasTensor":
+        return conv(layers.Dropout(0.1)(conv(x, filters)), filters)
+
+    source = layers.Input((size, size, 3))
+    x = layers.Rescaling(1 / 255)(source)
+    skips = []
+    for filters in (16, 32, 64, 128):
+        skips.append(pair(x, filters))
+        x = layers.MaxPooling2D(2, strides=2)(skips[-1])
+    x = conv(conv(layers.Dropout(0.1)(x), 256), 256)
+    for filters, skip in zip((128, 64, 32, 16), reversed(skips), strict=True):
+        x = layers.Conv2DTranspose(filters, 2, strides=2, padding="same")(x)
+        x = pair(layers.Concatenate()([skip, x]), filters)
+    model = keras.Model(source, layers.Conv2D(6, 1, activation="softmax")(x))
+    assert model.count_params() == PARAMETERS, model.count_params()
+    return model
+
+
+def train_keras(arrays: Path, out: Path, epochs: int, seed: int) -> None:
+    """Train the lab's model as the lab did; runs in Keras's own environment."""
+    import keras
+    import tensorflow as tf
+
+    def dataset(split: str) -> "tf.data.Dataset":
+        images, labels = (np.load(arrays / f"{split}_{kind}.npy") for kind in ("images", "labels"))
+        known = labels != IGNORE
+        parts = images, np.where(known, labels, 0).astype(np.uint8), known.astype(np.uint8)
+        tiles = tf.data.Dataset.from_tensor_slices(parts)
+        return tiles.shuffle(len(images)).batch(BATCH).prefetch(tf.data.AUTOTUNE)
+
+    keras.utils.set_random_seed(seed)
+    train, val = dataset("train"), dataset("val")
+    model = lab_model(train.element_spec[0].shape[1])
+    model.compile(
+        optimizer=keras.optimizers.RMSprop(learning_rate=RATE),
+        loss="sparse_categorical_crossentropy",
+        weighted_metrics=["accuracy"],
+    )
+    clock = Clock()
+    model.fit(
+        train, validation_data=val, epochs=epochs, verbose=0, shuffle=False,
+        callbacks=[
+            keras.callbacks.ModelCheckpoint(out, save_best_only=True),
+            keras.callbacks.LambdaCallback(on_epoch_end=lambda _, logs: clock.epoch(logs)),
+        ],
+    )  # fmt: skip
+
+
+def train_geoseg(tiles: Path, out: Path, epochs: int, seed: int, precision: str) -> None:
+    """Train as `geoseg train` does; its defaults are the lab's settings."""
+    import geoseg
+
+    settings = geoseg.TrainSettings(
+        epochs=epochs, batch_size=BATCH, lr=RATE, seed=seed, precision=precision
+    )
+    clock = Clock()
+    watch = geoseg.Watch(report=clock.epoch)
+    geoseg.train(tiles, out, settings=settings, device="cpu", watch=watch)
+
+
+def save_arrays(tiles: Path, folder: Path) -> None:
+    """The tiles as Keras takes them, uint8: images (n, s, s, 3) and labels (n, s, s)."""
+    from geoseg.tiles import open_tiles
+
+    found = open_tiles(tiles)
+    for split in ("train", "val"):
+        images, valid, labels = found.load(split)
+        if images.dtype != np.uint8 or images.shape[1] != 3 or not len(images):
+            sys.exit(
+                f"{split} tiles of {tiles} are {images.shape} {images.dtype}, wanted RGB bytes"
+            )
+        images = images * valid[:, None]
+        np.save(folder / f"{split}_images.npy", np.ascontiguousarray(images.transpose(0, 2, 3, 1)))
+        np.save(folder / f"{split}_labels.npy", labels)
+        print(f"{len(images)} {split} tiles, {(labels == IGNORE).mean():.2%} without a label")
+
+
+def rows_of(command: list[str], log: Path) -> Iterator[dict[str, float]]:
+    """Run one rival in a process of its own, its chatter kept aside; its epochs as they end."""
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+    ):
+        assert process.stdout is not None
+        yield from (json.loads(line) for line in process.stdout)
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{log.read_text()[-2000:]}")
+
+
+def contest(args: argparse.Namespace, folder: Path) -> None:
+    """All rounds of all rivals, then the table."""
+    save_arrays(args.tiles, folder)
+    print(f"{len(os.sched_getaffinity(0))} cores, load before the run {os.getloadavg()[0]:.2f}")
+    counted: dict[str, list[dict[str, float]]] = {rival: [] for rival in RIVALS}
+    kept: dict[str, list[float]] = {rival: [] for rival in RIVALS}
+    for seed in range(args.rounds):
+        for rival, precision in RIVALS.items():
+            python, tiles = (sys.executable, args.tiles) if precision else (args.keras, folder)
+            model = folder / f"{precision}{seed}.{'safetensors' if precision else 'keras'}"
+            command = [
+                str(python), __file__, str(tiles), "--rival", rival, "--out", str(model),
+                "--epochs", str(args.epochs), "--seed", str(seed),
+            ]  # fmt: skip
+            rows = []
+            for row in rows_of(command, folder / "log.txt"):
+                rows.append(row)
+                print(
+                    f"{rival:11} seed {seed} epoch {len(rows)}: {row['wall']:6.1f} s "
+                    f"{row['cpu']:6.1f} CPU s, validation accuracy {row['accuracy']:.4f}",
+                    flush=True,
+                )
+            counted[rival] += rows[1:]
+            kept[rival].append(min(rows, key=lambda row: row["loss"])["accuracy"])
+    print_table(counted, kept)
+
+
+def print_table(counted: dict[str, list[dict[str, float]]], kept: dict[str, list[float]]) -> None:
+    """Medians over the epochs counted, and the accuracy of the weights kept, seed by seed."""
+    medians = {
+        rival: [statistics.median(row[kind] for row in rows) for kind in ("wall", "cpu")]
+        for rival, rows in counted.items()
+    }
+    print("\n| per epoch | wall s | least to most | CPU s | Keras / this: wall | CPU | accuracy |")
+    print("|---|---|---|---|---|---|---|")
+    for rival, (wall, cpu) in medians.items():
+        walls = [row["wall"] for row in counted[rival]]
+        times, cpus = (a / b for a, b in zip(medians["Keras"], (wall, cpu), strict=True))
+        seeds = ", ".join(f"{accuracy:.4f}" for accuracy in kept[rival])
+        print(
+            f"| {rival} | {wall:.1f} | {min(walls):.1f} to {max(walls):.1f} | {cpu:.1f} "
+            f"| {times:.2f} | {cpus:.2f} | {statistics.mean(kept[rival]):.4f} ({seeds}) |"
+        )
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=str(__doc__).split("\n", 1)[0])
+    parser.add_argument("tiles", type=Path, help="set that `geoseg tile` wrote")
+    parser.add_argument("--keras", type=Path, help="python of an environment that has Keras")
+    parser.add_argument(
+        "--epochs", type=int, default=4, help="of each process, the first uncounted"
+    )
+    parser.add_argument("--rounds", type=int, default=2, help="with seeds 0, 1, ...")
+    parser.add_argument("--rival", choices=RIVALS, help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.epochs < 2 or args.rounds < 1 or not (args.keras or args.rival):
+        parser.error("give --keras, at least 2 epochs and at least 1 round")
+    return args
+
+
+def main() -> None:
+    args = parse()
+    if args.rival == "Keras":
+        train_keras(args.tiles, args.out, args.epochs, args.seed)
+    elif args.rival:
+        train_geoseg(args.tiles, args.out, args.epochs, args.seed, RIVALS[args.rival])
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            contest(args, Path(folder))
+
+
+if __name__ == "__main__":
+    main()
