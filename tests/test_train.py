@@ -431,9 +431,13 @@ def test_a_folder_of_images_and_masks_is_split_and_trained_on(tmp_path):
 def test_the_share_for_validation_can_be_drawn_anew(tiles, tmp_path):
     model = run(tiles, tmp_path / "m.safetensors", epochs=1, val=0.5)
     assert model.training["tiles"] == {"train": 6, "val": 6}
-    model = run(tiles, tmp_path / "n.safetensors", epochs=1, val=0)
+    model = run(tiles, tmp_path / "n.safetensors", epochs=2, val=0)
     assert model.training["tiles"] == {"train": 12, "val": 0}
     assert model.training["validation"] is None
+    rows = history_of(tmp_path / "n.safetensors")
+    assert not any(key.startswith("val") for key in rows[0])
+    best = min(rows, key=lambda row: row["loss"])["epoch"]
+    assert model.training["best_epoch"] == best
 
 
 def test_tiles_of_the_gap_are_not_used(tiles, tmp_path):

@@ -110,8 +110,10 @@ def command(
 
 
 def _epoch(row: dict[str, float]) -> str:
-    return (
-        f"epoch {row['epoch']}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.4f}; "
-        f"validation loss {row['val_loss']:.4f}, accuracy {row['val_accuracy']:.4f}, "
-        f"mean IoU {row['val_mean_iou']:.4f}; {row['seconds']:.0f} s"
-    )
+    line = f"epoch {row['epoch']}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.4f}"
+    if "val_loss" in row:
+        line += (
+            f"; validation loss {row['val_loss']:.4f}, accuracy {row['val_accuracy']:.4f}, "
+            f"mean IoU {row['val_mean_iou']:.4f}"
+        )
+    return f"{line}; {row['seconds']:.0f} s"

@@ -40,7 +40,9 @@ def train(
     overwrite: bool = False,
     watch: Watch = Watch(),
 ) -> Model:
-    """Train a U-Net and write the weights of its best epoch (lowest validation loss).
+    """Train a U-Net and write the weights of its best epoch.
+
+    The best epoch is that of the lowest validation loss, or training loss where no tiles are held.
 
     Beside the model go ``<stem>.history.csv`` and ``.png``, pictures of what the network makes of
     some validation tiles in ``<stem>.samples/`` and, until the run is complete, a checkpoint from
@@ -90,8 +92,8 @@ def train(
                 raise TrainError(f"{error}, {_keep_best(out, run, state)}") from None
             state.epoch += 1
             state.history.append(row)
-            if row["val_loss"] < state.best_loss:
-                state.best_loss, state.best_epoch = row["val_loss"], state.epoch
+            if state.losses[-1] < state.best_loss:
+                state.best_loss, state.best_epoch = state.losses[-1], state.epoch
                 state.best = {k: v.cpu().clone() for k, v in run.network.state_dict().items()}
                 state.best_counts = scores.confusion.counts.tolist()
             if record is not None:
@@ -108,8 +110,32 @@ def train(
 def _epoch(
     run: Run, state: State, stop: threading.Event, step_done: Callable[[], None]
 ) -> tuple[dict[str, float], Scores]:
-    """Train once over all tiles, then validate; all chance comes from seed, epoch and process."""
-    settings, processes, start = run.settings, run.processes, time.perf_counter()
+    """Train once over all tiles and validate: a row of the history, and the scores that count."""
+    start = time.perf_counter()
+    done, rate = _train_once(run, state, stop, step_done)
+    row = {"epoch": state.epoch + 1, "seconds": 0.0, "lr": rate}
+    row |= {"loss": done.loss, "accuracy": done.confusion.accuracy}
+    held = _validate(run) if len(run.val) else None
+    if held is not None:
+        if not np.isfinite(held.loss):
+            raise TrainError(f"the validation loss became {held.loss} in epoch {state.epoch + 1}")
+        row |= {"val_loss": held.loss, "val_accuracy": held.confusion.accuracy}
+        row |= {"val_mean_iou": held.confusion.mean_iou}
+        for name, iou in zip(run.tiles.legend.names, held.confusion.iou.tolist(), strict=True):
+            row[f"val_iou_{name}"] = iou
+    row["seconds"] = round(time.perf_counter() - start, 2)
+    return row, held or done
+
+
+def _train_once(
+    run: Run, state: State, stop: threading.Event, step_done: Callable[[], None]
+) -> tuple[Scores, float]:
+    """One pass over the tiles; all chance comes from seed, epoch and process.
+
+    Returns:
+        The scores under way, with dropout and changing weights, and the last learning rate.
+    """
+    settings, processes = run.settings, run.processes
     seed = settings.seed * 100_003 + state.epoch
     order = torch.randperm(len(run.train), generator=torch.Generator().manual_seed(seed)).numpy()
     own_seed = seed + processes.rank * 1_000_000_007
@@ -124,7 +150,7 @@ def _epoch(
     for step, (images, labels) in enumerate(feed):
         if stop.is_set():
             raise InterruptedRun("interrupted, whole epochs are kept, go on with --resume")
-        rate = learning_rate(settings, state.epoch * run.steps + step, run.steps, state.val_losses)
+        rate = learning_rate(settings, state.epoch * run.steps + step, run.steps, state.losses)
         for group in run.optimizer.param_groups:
             group["lr"] = rate
         if not len(shares[step]):  # gradients are averaged over all processes, so all must step
@@ -146,22 +172,7 @@ def _epoch(
             _check_finite(losses, run, state, first=step + 1 - len(losses))
             losses.clear()
         step_done()
-    done = tally.scores(processes)
-    held = _validate(run) if len(run.val) else done
-    if not np.isfinite(held.loss):
-        raise TrainError(f"the validation loss became {held.loss} in epoch {state.epoch + 1}")
-    names = run.tiles.legend.names
-    return {
-        "epoch": state.epoch + 1,
-        "seconds": round(time.perf_counter() - start, 2),
-        "lr": rate,
-        "loss": done.loss,
-        "accuracy": done.confusion.accuracy,
-        "val_loss": held.loss,
-        "val_accuracy": held.confusion.accuracy,
-        "val_mean_iou": held.confusion.mean_iou,
-        **dict(zip((f"val_iou_{n}" for n in names), held.confusion.iou.tolist(), strict=True)),
-    }, held
+    return tally.scores(processes), rate
 
 
 @torch.inference_mode()

@@ -42,38 +42,53 @@ def draw_history(
         legend: names and colours of the classes.
         best_epoch: whose weights are kept, marked.
     """
-    epochs = [row["epoch"] for row in history]
     figure = _figure(14, 4.4)
     loss, accuracy, iou = figure.subplots(1, 3)
     for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
-        for key, label, color in (
-            (name, "training", _TRAIN),
-            (f"val_{name}", "validation", _VAL),
-        ):
-            axes.plot(epochs, [r[key] for r in history], color=color, label=label, lw=1.8)
-    mean = [row["val_mean_iou"] for row in history]
-    accuracy.plot(epochs, mean, color=_VAL, ls="--", lw=1.5, label="validation, mean IoU")
+        _plot(axes, history, name, "training", _TRAIN)
+        _plot(axes, history, f"val_{name}", "validation", _VAL)
+    _plot(accuracy, history, "val_mean_iou", "validation, mean IoU", _VAL, "--")
     for land_cover in legend.classes:
-        values = [row[f"val_iou_{land_cover.name}"] for row in history]
-        for color, width in (("#333333", 2.8), (land_cover.color, 1.8)):
-            (line,) = iou.plot(epochs, values, color=color, lw=width)
-        line.set_label(land_cover.name)
-    best = next((row for row in history if row["epoch"] == best_epoch), None)
+        name = f"val_iou_{land_cover.name}"
+        _plot(iou, history, name, "", "#333333", width=2.8)
+        _plot(iou, history, name, land_cover.name, land_cover.color)
     titles = ("Loss", "Accuracy and mean IoU", "Validation IoU of each class")
     for axes, title in zip((loss, accuracy, iou), titles, strict=True):
         _dress(axes, title)
-        if best is not None:
+        if best_epoch:
             axes.axvline(best_epoch, color=_MARK, lw=1, ls=":")
-        axes.legend(fontsize=8, frameon=False)
+        if axes.lines:
+            axes.legend(fontsize=8, frameon=False)
     for axes in (accuracy, iou):
         axes.set_ylim(0, 1)
-    if best is not None:
-        figure.suptitle(
-            f"Best epoch {best_epoch} of {len(history)}: validation loss {best['val_loss']:.4f}, "
-            f"accuracy {best['val_accuracy']:.4f}, mean IoU {best['val_mean_iou']:.4f}",
-            fontsize=11,
+    best = history[best_epoch - 1] if best_epoch else history[-1]
+    figures = [
+        f"{label} {best[key]:.4f}"
+        for key, label in (
+            ("loss", "loss"), ("accuracy", "accuracy"), ("val_loss", "validation loss"),
+            ("val_accuracy", "accuracy"), ("val_mean_iou", "mean IoU"),
         )
+        if key in best
+    ]  # fmt: skip
+    title = f"Best epoch {best_epoch} of {len(history)}: {', '.join(figures)}"
+    figure.suptitle(title, fontsize=11)
     figure.savefig(path, dpi=_DPI)
+
+
+def _plot(
+    axes: Axes,
+    history: Sequence[dict[str, float]],
+    key: str,
+    label: str,
+    color: str,
+    style: str = "-",
+    width: float = 1.8,
+) -> None:
+    """A curve of one column; none where the history lacks it, as without validation tiles."""
+    points = [(row["epoch"], row[key]) for row in history if key in row]
+    if points:
+        axes.plot(*zip(*points, strict=True), color=color, ls=style, lw=width,
+                  label=label or "_hidden")  # fmt: skip
 
 
 def draw_samples(path: Path, samples: Sequence[Sample], legend: Legend, title: str) -> None:

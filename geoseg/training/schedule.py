@@ -10,16 +10,14 @@ PATIENCE = 5
 FACTOR = 0.5
 
 
-def learning_rate(
-    settings: TrainSettings, step: int, steps: int, val_losses: Sequence[float]
-) -> float:
+def learning_rate(settings: TrainSettings, step: int, steps: int, losses: Sequence[float]) -> float:
     """The rate of a step; a function of its arguments alone, so that a resumed run has the same.
 
     Args:
         settings: rate, schedule, warm-up, epochs.
         step: from 0, over all epochs.
         steps: in an epoch.
-        val_losses: of the epochs done.
+        losses: of the epochs done, those that decide which is the best.
     """
     warmup = round(settings.warmup * steps)
     if step < warmup:
@@ -28,7 +26,7 @@ def learning_rate(
         done = (step - warmup) / (steps * settings.epochs - warmup)
         return settings.lr * (1 + math.cos(math.pi * done)) / 2
     if settings.schedule == "plateau":
-        return settings.lr * FACTOR ** _plateaus(val_losses)
+        return settings.lr * FACTOR ** _plateaus(losses)
     return settings.lr
 
 

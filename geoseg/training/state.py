@@ -27,9 +27,9 @@ class State:
     history: History = field(default_factory=list)
 
     @property
-    def val_losses(self) -> list[float]:
-        """Of the epochs done."""
-        return [row["val_loss"] for row in self.history]
+    def losses(self) -> list[float]:
+        """Validation losses of the epochs done, training losses where no tiles are held."""
+        return [row.get("val_loss", row["loss"]) for row in self.history]
 
 
 def save_state(path: Path, state: State, run: Run) -> None:

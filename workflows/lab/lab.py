@@ -1,0 +1,90 @@
+"""The lab reproduced, then left behind: from a Dubai folder to a table and a figure.
+
+python workflows/lab/lab.py DUBAI_FOLDER OUT [--long 100] [--more 50] [--only NAME ...]
+
+DUBAI_FOLDER holds "Tile N/images" and "Tile N/masks" ("Semantic segmentation of aerial imagery",
+Humans in the Loop with MBRSC, CC0). What is done already stays; a stopped training goes on.
+"""
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+from report import figure, read_csv, table
+from runs import Training, choose, trainings
+
+import geoseg
+from geoseg import Model, TileSet, TileSettings, Watch
+
+log = logging.getLogger("lab")
+
+
+def main() -> None:
+    """Parse, train what is not there, report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("dubai", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--long", type=int, default=100, help="epochs of the long training")
+    parser.add_argument("--more", type=int, default=50, help="epochs on all images")
+    parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16", "fp16"])
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--only", nargs="*", help="names of trainings; none: only the report")
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    given.out.mkdir(parents=True, exist_ok=True)
+    tiles = cut(given.dubai, given.out / "tiles")
+    plan = trainings(long=given.long, more=given.more, precision=given.precision)
+    results = []
+    for training in plan:
+        path = given.out / f"{training.name}.safetensors"
+        if not path.exists() and (given.only is None or training.name in given.only):
+            run(training, tiles, path, given.device)
+        if path.exists():
+            results.append(result(training, tiles, path, given.device))
+    (given.out / "lab.md").write_text(table(results, tiles.legend.names))
+    (given.out / "lab.json").write_text(json.dumps(results, indent=1) + "\n")
+    paths = {t.name: given.out / f"{t.name}.history.csv" for t in plan}
+    figure(given.out / "lab.png", {n: read_csv(p) for n, p in paths.items() if p.exists()})
+    log.info("%s", (given.out / "lab.md").read_text())
+
+
+def cut(dubai: Path, out: Path) -> TileSet:
+    """The lab's tiles: 128 px from the top left of each image, all that are there."""
+    if not out.exists():
+        geoseg.tile([dubai], out=out, settings=TileSettings(split="random", min_valid=0))
+    return geoseg.open_tiles(out)
+
+
+def run(training: Training, tiles: TileSet, path: Path, device: str) -> None:
+    """Train, or go on with it."""
+    start = path.with_name(f"{training.start}.safetensors") if training.start else None
+    geoseg.train(
+        choose(tiles, training.data), path, settings=training.settings, start=start, device=device,
+        resume=True, watch=Watch(report=lambda row: log.info("%s: %s", training.name, _line(row))),
+    )  # fmt: skip
+
+
+def result(training: Training, tiles: TileSet, path: Path, device: str) -> dict:
+    """A row of the table."""
+    model, chosen = Model.load(path), choose(tiles, training.data)
+    fold = training.data.removeprefix("all but ")
+    held = "val" if chosen.count("val") else "gap"
+    scores = model.training["validation"]
+    if scores is None:
+        scores = geoseg.score(model, chosen, held, device=device).to_dict(tiles.legend.names)
+    return {
+        "name": training.name, "what": training.what,
+        "tested_on": "500 tiles, at random" if held == "val" else f"{fold}, whole",
+        "epochs": model.training["epochs"], "best": model.training["best_epoch"],
+        "scores": scores,
+    }  # fmt: skip
+
+
+def _line(row: dict[str, float]) -> str:
+    line = f"epoch {row['epoch']}, {row['seconds']:.0f} s, accuracy {row['accuracy']:.4f}"
+    return f"{line}, validation {row['val_accuracy']:.4f}" if "val_accuracy" in row else line
+
+
+if __name__ == "__main__":
+    main()
