@@ -1,6 +1,7 @@
 """Training: the same run is the same weights, killed or not; and it learns."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -472,17 +473,19 @@ def test_a_folder_that_is_not_there_is_named_before_anything_is_done(tiles, tmp_
         run(tiles, tmp_path / "gone" / "m.safetensors")
 
 
-def test_a_full_disk_leaves_the_last_whole_checkpoint(tiles, tmp_path, monkeypatch):
-    def half(content, path):
-        path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
+def test_a_full_disk_leaves_the_last_whole_checkpoint(tiles, tmp_path):
     out = stopped_run(tiles, tmp_path)
-    with monkeypatch.context() as full:
-        full.setattr(torch, "save", half)
-        with pytest.raises(OutputError, match=r"cannot write checkpoint .*No space left.*disk"):
+    checkpoint = tmp_path / "m.safetensors.checkpoint"
+    size = checkpoint.stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, before[1]))
+    try:
+        with pytest.raises(OutputError, match=r"cannot write checkpoint .*File too large.*--resume"):
             run(tiles, out, resume=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert names_in(tmp_path) == ["m.history.csv", "m.safetensors.checkpoint"]
+    assert checkpoint.stat().st_size == size
     seen = []
     run(tiles, out, resume=True, report=lambda row: seen.append(row["epoch"]))
     assert seen == [2, 3]

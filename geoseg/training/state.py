@@ -1,5 +1,6 @@
 """The checkpoint of a run that can be killed at any time and goes on exactly as it would have."""
 
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,13 +47,16 @@ def save_state(path: Path, state: State, run: Run) -> None:
         "scaler": run.scaler.state_dict(),
     }
     beside = path.with_name(f".{path.name}.writing")
+    buffer = io.BytesIO()  # torch's own writer hides why a write failed
+    torch.save(content, buffer)
     try:
-        torch.save(content, beside)
+        beside.write_bytes(buffer.getbuffer())
         beside.replace(path)
-    except (OSError, RuntimeError) as error:
+    except OSError as error:
         beside.unlink(missing_ok=True)
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise OutputError(f"cannot write checkpoint {path} ({reason}), check the disk") from None
+        raise OutputError(
+            f"cannot write checkpoint {path} ({error.strerror}), make room and go on with --resume"
+        ) from None
 
 
 def load_state(path: Path, run: Run) -> State:
