@@ -218,12 +218,17 @@ def test_a_model_that_cannot_be_written_leaves_nothing(tmp_path, model):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_half_precision_weights_are_read(tmp_path, model):
+def test_half_precision_weights_are_half_the_size_and_read_back_rounded(tmp_path, model):
     loaded = Model.load(model)
-    loaded.network.half()
-    loaded.save(tmp_path / "half.safetensors")
-    again = Model.load(tmp_path / "half.safetensors")
-    assert all(p.dtype == torch.float32 for p in again.network.parameters())
+    loaded.save(tmp_path / "whole.safetensors")
+    loaded.save(tmp_path / "half.safetensors", half=True)
+    sizes = [(tmp_path / f"{n}.safetensors").stat().st_size for n in ("whole", "half")]
+    assert sizes[0] - sizes[1] == pytest.approx(2 * loaded.parameters, abs=500)  # the header's text
+    whole, half = (Model.load(tmp_path / f"{n}.safetensors") for n in ("whole", "half"))
+    for name, value in half.network.state_dict().items():
+        assert value.dtype == torch.float32
+        assert torch.equal(value, whole.network.state_dict()[name].half().float())
+    assert (half.legend, half.spec, half.training) == (whole.legend, whole.spec, whole.training)
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,13 @@ class Model:
         """Number of trainable parameters."""
         return sum(p.numel() for p in self.network.parameters())
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, half: bool = False) -> None:
         """Write the model; the name appears only when the file is complete.
+
+        Args:
+            path: of the file, .safetensors.
+            half: store the weights as float16, half the size; they are float32 again when loaded,
+                rounded to 11 bits.
 
         Raises:
             OutputError: if the file cannot be written.
@@ -83,7 +88,11 @@ class Model:
             "pixel_size": self.pixel_size,
             "training": dict(self.training),
         }
-        weights = {k: v.detach().cpu().contiguous() for k, v in self.network.state_dict().items()}
+        dtype = torch.float16 if half else torch.float32
+        weights = {
+            name: value.detach().to("cpu", dtype).contiguous()
+            for name, value in self.network.state_dict().items()
+        }
         data = save(weights, {"geoseg": json.dumps(metadata, sort_keys=True)})
         path = Path(path)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
