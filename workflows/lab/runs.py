@@ -78,7 +78,7 @@ def choose(tiles: TileSet, data: str) -> TileSet:
     drawn = np.random.default_rng(0).permutation(len(lab))[:HELD]
     held = {lab[place] for place in drawn}
     others = "train" if data == "all" else "gap"
-    splits = [others] * len(tiles)
+    splits = [others] * len(tiles.scenes)
     for number in lab:
         splits[number] = "val" if number in held else "train"
     return replace(tiles, splits=tuple(splits))
