@@ -143,9 +143,7 @@ def _train_once(
     torch.manual_seed(own_seed)
     tally, losses, rate = Tally(run.spec.classes, run.device), list[Tensor](), settings.lr
     batches = run.batches(order)
-    shares = [some[processes.rank :: processes.count] for some in batches]
-    feed = run.train.batches([share if len(share) else some[:1]
-                              for share, some in zip(shares, batches, strict=True)])  # fmt: skip
+    feed = run.train.batches([processes.share(some) for some in batches])
     run.network.train()
     for step, (images, labels) in enumerate(feed):
         if stop.is_set():
@@ -153,7 +151,7 @@ def _train_once(
         rate = learning_rate(settings, state.epoch * run.steps + step, run.steps, state.losses)
         for group in run.optimizer.param_groups:
             group["lr"] = rate
-        if not len(shares[step]):  # gradients are averaged over all processes, so all must step
+        if len(batches[step]) <= processes.rank:  # nothing left for this one, yet all must step
             labels = torch.full_like(labels, IGNORE)
         images, labels = augment(settings.augment, images, labels, run.spread, rng)
         known = processes.total((labels != IGNORE).sum()).clamp(min=1)

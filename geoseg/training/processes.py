@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, distributed
 from torch.nn.parallel import DistributedDataParallel
 
@@ -36,6 +38,11 @@ class Processes:
         device = choose_device(name)
         own = self.count > 1 and device.type == "cuda" and ":" not in name
         return choose_device(f"cuda:{self.local}") if own else device
+
+    def share(self, batch: NDArray[np.int64]) -> NDArray[np.int64]:
+        """This process's tiles of a batch; the first one where there are fewer than processes."""
+        mine = batch[self.rank :: self.count]
+        return mine if len(mine) else batch[:1]
 
     def wrap(self, network: UNet) -> torch.nn.Module:
         """The network with gradients averaged over the processes."""
