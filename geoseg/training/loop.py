@@ -90,12 +90,7 @@ def train(
                 row, scores = _epoch(run, state, stop, step_done)
             except TrainError as error:
                 raise TrainError(f"{error}, {_keep_best(out, run, state)}") from None
-            state.epoch += 1
-            state.history.append(row)
-            if state.losses[-1] < state.best_loss:
-                state.best_loss, state.best_epoch = state.losses[-1], state.epoch
-                state.best = {k: v.cpu().clone() for k, v in run.network.state_dict().items()}
-                state.best_counts = scores.confusion.counts.tolist()
+            _note(run, state, row, scores)
             if record is not None:
                 save_state(checkpoint, state, run)
                 record.epoch(state)
@@ -105,6 +100,16 @@ def train(
             model.save(out)
             checkpoint.unlink(missing_ok=True)
     return Model.load(out) if processes.first else model
+
+
+def _note(run: Run, state: State, row: dict[str, float], scores: Scores) -> None:
+    """Add an epoch to what the run has come to; its weights too if it is the best so far."""
+    state.epoch += 1
+    state.history.append(row)
+    if state.losses[-1] < state.best_loss:
+        state.best_loss, state.best_epoch = state.losses[-1], state.epoch
+        state.best = {k: v.cpu().clone() for k, v in run.network.state_dict().items()}
+        state.best_counts = scores.confusion.counts.tolist()
 
 
 def _epoch(

@@ -150,7 +150,8 @@ def _scaling(samples: Samples, dtype: str) -> tuple[tuple[float, ...], tuple[flo
 
 def _optimizer(settings: TrainSettings, network: UNet) -> torch.optim.Optimizer:
     parameters, lr = network.parameters(), settings.lr
-    if settings.optimizer == "rmsprop":  # decay and epsilon are those of Keras, and so the lab's
+    if settings.optimizer == "rmsprop":
+        # Decay and epsilon are those of Keras, and so the lab's; Keras has epsilon in the root.
         return torch.optim.RMSprop(parameters, lr=lr, alpha=0.9, eps=1e-7)
     if settings.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=lr, momentum=0.9)
