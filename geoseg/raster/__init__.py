@@ -4,6 +4,7 @@ from geoseg.raster.facts import Facts, read_facts
 from geoseg.raster.preview import read_reduced
 from geoseg.raster.scene import Scene, describe, read, read_palette, read_whole
 from geoseg.raster.sidecar import pam_sidecar, read_categories
+from geoseg.raster.warp import onto
 from geoseg.raster.write import Target, write_cog, write_tile, writing
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Scene",
     "Target",
     "describe",
+    "onto",
     "pam_sidecar",
     "read",
     "read_categories",

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from geoseg.errors import SceneError
 from geoseg.raster.files import GDAL_ERRORS, cause, opened
 from geoseg.raster.scene import Scene, read_valid
+from geoseg.raster.warp import on_grid
 
 
 def read_reduced(scene: Scene, longest: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -26,9 +27,9 @@ def read_reduced(scene: Scene, longest: int) -> tuple[NDArray[Any], NDArray[np.b
     """
     factor = max(1.0, max(scene.height, scene.width) / longest)
     shape = max(1, round(scene.height / factor)), max(1, round(scene.width / factor))
-    with opened(scene.path) as dataset:
+    with opened(scene.path) as dataset, on_grid(dataset, scene) as source:
         try:
-            return read_valid(dataset, scene, shape=shape)
+            return read_valid(source, scene, shape=shape)
         except GDAL_ERRORS as error:
             raise SceneError(
                 f"cannot read {scene.path} ({cause(error)}), the file may be truncated or damaged"

@@ -17,6 +17,7 @@ from rasterio.windows import Window as RasterWindow
 from geoseg.errors import SceneError
 from geoseg.grid import Window
 from geoseg.raster.files import GDAL_ERRORS, cause, forget, handle, opened, reading, stamp
+from geoseg.raster.warp import on_grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class Scene:
     """Bytes of the file, None where it is not a local file."""
     modified: int | None
     """Time of last change (ns), None where it is not a local file."""
+    warped: bool = False
+    """Whether the file has another grid, and is warped onto this one as it is read."""
 
     @property
     def affine(self) -> Affine:
@@ -151,7 +154,8 @@ def read(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]
     try:
         with reading():
             dataset = handle(scene.path, (scene.size, scene.modified))
-            pixels, valid = read_valid(dataset, scene, area=area)
+            with on_grid(dataset, scene) as source:
+                pixels, valid = read_valid(source, scene, area=area)
     except GDAL_ERRORS as error:
         forget()
         raise SceneError(
