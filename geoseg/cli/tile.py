@@ -1,5 +1,6 @@
 """``geoseg tile``."""
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -24,13 +25,39 @@ from geoseg.cli import options
 @click.option("--legend", metavar="FILE", help="Classes: CSV (value,name,color) or QGIS palette.")
 @click.option("--class-field", metavar="NAME", help="Field of vector labels with the class.")
 @click.option(
+    "--ignore", multiple=True, metavar="CLASS...",
+    help="Class, value or colour ('#000000') in the labels that means not labelled.",
+)  # fmt: skip
+@click.option(
     "--split", type=click.Choice(["block", "scene", "random"]), default="block", show_default=True,
-    help="What is drawn for validation: blocks of tiles with a gap around, whole scenes, tiles.",
+    help="What is drawn for validation: blocks of 4 x 4 tiles, whole scenes (or folders), or "
+    "tiles. With blocks and scenes, training tiles within a tile's side of a validation tile are "
+    "set aside as a gap, also where scenes overlap.",
 )  # fmt: skip
 @click.option("--val", default=0.25, show_default=True, help="Share for validation.")
 @click.option(
     "--min-valid", default=0.5, show_default=True, help="Least labelled share of a tile's pixels."
 )
+@click.option(
+    "--balance", type=int, metavar="N",
+    help="Keep at most N training tiles, so that classes even out: again and again the class "
+    "with the fewest pixels so far draws a tile, the likelier the more of it is there. Validation "
+    "keeps the true shares.",
+)  # fmt: skip
+@click.option(
+    "--store", type=click.Choice(["files", "shards"]), default="files", show_default=True,
+    help="A pair of GeoTIFFs a tile, for other programs; or .npy files of about 1,000 tiles, which "
+    "train reads about 100 times as fast.",
+)  # fmt: skip
+@click.option(
+    "--preview/--no-preview", default=True, show_default=True,
+    help="Draw preview.png: sample tiles, and the split on the map.",
+)  # fmt: skip
+@click.option(
+    "--workers", type=click.IntRange(1), metavar="N",
+    help="Blocks of tiles at a time.  [default: the cores]",
+)  # fmt: skip
+@click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler, or its scheduler file.")
 @options.bands
 @options.nodata
 @options.seed
@@ -44,16 +71,37 @@ def command(
     overwrite: bool,
     quiet: bool,
     verbose: bool,
-    **settings: Any,  # noqa: ANN401 - the fields of TileSettings
+    **settings: Any,  # noqa: ANN401 - the fields of TileSettings, and two of Workers
 ) -> None:
-    """Cut labelled scenes into training tiles."""
-    from geoseg.cli.report import Progress, set_up
-    from geoseg.tiles import TileSettings, tile
+    """Cut labelled scenes into training tiles.
+
+    The folder gets the tiles, an index of them with footprints (tiles.parquet, for QGIS), and a
+    sheet to look at (preview.png).
+    """
+    from geoseg.cli.report import set_up
+    from geoseg.tiles import TileSettings, Workers, tile
 
     set_up(quiet=quiet, verbose=verbose)
+    workers = Workers(settings.pop("workers"), settings.pop("scheduler"))
     tiles = tile(
         scenes, labels, out=out, legend=legend, settings=TileSettings(**settings),
-        overwrite=overwrite, tick=Progress("scenes", quiet=quiet),
+        workers=workers, overwrite=overwrite, tick=_progress(quiet=quiet),
     )  # fmt: skip
-    splits = ", ".join(f"{tiles.count(s)} {s}" for s in ("train", "val", "gap") if tiles.count(s))
-    click.echo(f"{out}: {len(tiles)} tiles of {tiles.size} px ({splits})")
+    splits = ", ".join(f"{tiles.count(s):,} {s}" for s in ("train", "val", "gap") if tiles.count(s))
+    click.echo(f"{out}: {len(tiles):,} tiles of {tiles.size} px ({splits})")
+
+
+def _progress(*, quiet: bool) -> Callable[[str, int, int], None]:
+    """A bar for each step, the one under the other."""
+    from geoseg.cli.report import Progress
+
+    bars: dict[str, Progress] = {}
+
+    def tick(step: str, done: int, total: int) -> None:
+        if step not in bars:
+            for bar in bars.values():
+                bar.close()
+            bars[step] = Progress(step, quiet=quiet)
+        bars[step](done, total)
+
+    return tick

@@ -1,8 +1,23 @@
 """Scenes and labels into training tiles, and tiles back into arrays."""
 
-from geoseg.tiles.cut import TileSettings, tile
+from geoseg.tiles.cut import tile
 from geoseg.tiles.samples import IGNORE, Samples
-from geoseg.tiles.split import SPLITS, Split
+from geoseg.tiles.settings import STORAGES, Storage, TileSettings
+from geoseg.tiles.split import SPLITS, Split, check_split
 from geoseg.tiles.store import TileSet, open_tiles
+from geoseg.tiles.workers import Workers
 
-__all__ = ["IGNORE", "SPLITS", "Samples", "Split", "TileSet", "TileSettings", "open_tiles", "tile"]
+__all__ = [
+    "IGNORE",
+    "SPLITS",
+    "STORAGES",
+    "Samples",
+    "Split",
+    "Storage",
+    "TileSet",
+    "TileSettings",
+    "Workers",
+    "check_split",
+    "open_tiles",
+    "tile",
+]

@@ -2,62 +2,32 @@
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence, Sized
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import geopandas
-import numpy as np
-import shapely
-from numpy.typing import NDArray
+from geoseg.errors import OutputError
+from geoseg.legend import Legend, read_legend
+from geoseg.raster import writing
+from geoseg.tiles.blocks import blocks, survey
+from geoseg.tiles.choose import choose
+from geoseg.tiles.files import IMAGES, MASKS
+from geoseg.tiles.index import INDEX, stacked
+from geoseg.tiles.pairs import find_pairs
+from geoseg.tiles.settings import DEFAULTS, TileSettings
+from geoseg.tiles.shards import SHARDS, Shards
+from geoseg.tiles.sources import Source, open_sources
+from geoseg.tiles.store import ABOUT, TileSet, open_tiles
+from geoseg.tiles.workers import Workers
+from geoseg.tiles.write import batches, write_batch
 
-from geoseg.errors import OutputError, TileError
-from geoseg.grid import Window, bounds
-from geoseg.legend import NODATA, Legend, read_legend
-from geoseg.raster import Scene, describe, read, write_tile, writing
-from geoseg.tiles.index import checksum, class_pixels
-from geoseg.tiles.labels import Labels, open_labels
-from geoseg.tiles.pairs import Pair, find_pairs
-from geoseg.tiles.split import SPLITS, Split, assign
-from geoseg.tiles.store import ABOUT, INDEX, TileSet, open_tiles
+if TYPE_CHECKING:
+    import geopandas
 
-_ROWS_AT_ONCE = 8
-"""Tiles are read in bands of this many rows of tiles, which bounds memory for wide scenes."""
-
-
-@dataclass(frozen=True, slots=True)
-class TileSettings:
-    """How to cut tiles.
-
-    Raises:
-        TileError: if a number is out of range.
-    """
-
-    size: int = 128
-    """Side of a tile (px)."""
-    stride: int | None = None
-    """Distance between tiles (px); None for the side, so that tiles do not overlap."""
-    split: Split = "block"
-    val: float = 0.25
-    """Share of the tiles for validation."""
-    min_valid: float = 0.5
-    """Least share of a tile's pixels that are valid and labelled."""
-    seed: int = 0
-    class_field: str | None = None
-    """Field of vector labels that holds the class."""
-    bands: tuple[int, ...] | None = None
-    nodata: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.size < 1 or (self.stride is not None and self.stride < 1):
-            raise TileError(f"size {self.size} and stride {self.stride} must be at least 1 px")
-        if not 0 <= self.min_valid <= 1:
-            raise TileError(f"the least valid share {self.min_valid} is not in [0, 1]")
-        if not 0 <= self.val < 1:
-            raise TileError(f"validation share {self.val} is not in [0, 1)")
-        if self.split not in SPLITS:
-            raise TileError(f"unknown split {self.split!r}, use one of {', '.join(SPLITS)}")
+Tick = Callable[[str, int, int], None]
+"""Told what was just done ("tiles read"), how many, and of how many in all; in any thread."""
 
 
 def tile(
@@ -66,28 +36,33 @@ def tile(
     *,
     out: str | Path,
     legend: Legend | str | Path | None = None,
-    settings: TileSettings = TileSettings(),
+    settings: TileSettings = DEFAULTS,
+    workers: Workers | None = None,
     overwrite: bool = False,
-    tick: Callable[[int, int], None] | None = None,
+    tick: Tick | None = None,
 ) -> TileSet:
     """Cut labelled scenes into square training tiles.
+
+    Every scene is read twice: once to count what its tiles hold, and once, when it is decided
+    which tiles are kept and what each is for, to write them.
 
     Args:
         scenes: rasters, or folders of rasters; without labels, folders that hold images/ and
             masks/ somewhere below them.
         labels: class rasters, colour masks, folders of them, or vector files; one for each scene,
-            or one vector file for all.
+            or one vector file for all. What has another grid than its scene is warped onto it.
         out: folder to write; it appears when it is complete.
         legend: the classes, or a file of them; None to take them from the labels.
         settings: size, split and what to keep.
+        workers: how many, and where; the tiles are the same.
         overwrite: replace an existing set.
-        tick: called with scenes done and scenes in all.
+        tick: told of progress.
 
     Returns:
         The set of tiles, as `open_tiles` reads it.
 
     Raises:
-        TileError: if scenes and labels do not match, or no tile is left.
+        TileError: if scenes and labels do not match, no tile is left, or they cannot be split.
         LabelError: if labels do not fit a scene or the legend.
         SceneError: if a scene cannot be read.
         OutputError: if the folder exists or cannot be written.
@@ -96,25 +71,44 @@ def tile(
     _check_free(out, overwrite=overwrite)
     pairs = find_pairs([str(s) for s in scenes], [str(s) for s in labels])
     classes = read_legend(legend) if isinstance(legend, str | Path) else legend
-    beside, old = (out.with_name(f".{out.name}.{kind}") for kind in ("tiling", "old"))
-    shutil.rmtree(beside, ignore_errors=True)
-    try:
-        with writing(out):
-            (beside / "images").mkdir(parents=True)
-            (beside / "masks").mkdir()
-        rows, first, classes = _cut_all(pairs, classes, settings, beside, tick)
-        _write_index(beside, rows, first, classes, settings)
-        with writing(out):
-            if out.exists():
-                out.replace(old)
-            beside.replace(out)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+    workers, tick = workers or Workers(), tick or _silent
+    opened = _telling(tick, "scenes opened", len(pairs))
+    sources = open_sources(pairs, classes, settings, workers, opened)
+    parts = [
+        part
+        for number, source in enumerate(sources)
+        for part in blocks(source.scene, source.labels, number, settings.size, settings.step)
+    ]
+    read = _telling(tick, "tiles read", sum(map(len, parts)))
+    classes = sources[0].labels.legend
+    found = stacked(workers.map(survey, parts, read), classes)
+    index = choose(found, sources, classes, settings)
+    places = [(part, window) for part in parts for window in part.windows]
+    with _appearing(out) as folder:
+        shards = _prepare(folder, len(index), sources[0], settings)
+        chosen = [places[number] for number in index.index]
+        todo = list(batches(folder, index["tile"].tolist(), chosen, shards))
+        written = _telling(tick, "tiles written", len(index))
+        sums = workers.map(write_batch, todo, written)
+        index["checksum"] = list(chain.from_iterable(sums))
+        _describe(folder, index, sources, settings)
     return open_tiles(out)
 
 
+def _silent(what: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def _telling(tick: Tick, what: str, total: int) -> Callable[[Sized], None]:
+    """What tells of results as they come, each for as much as its length."""
+    tick(what, 0, total)
+    return lambda result: tick(what, len(result), total)
+
+
 def _check_free(out: Path, *, overwrite: bool) -> None:
+    _, old = _hidden(out)
+    if old.exists() and not out.exists():  # a run was killed as it put the new set in its place
+        old.replace(out)
     if not out.exists():
         return
     if not overwrite:
@@ -123,135 +117,63 @@ def _check_free(out: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{out} is not a tile set, so -f does not replace it, use another --out")
 
 
-def _cut_all(
-    pairs: list[Pair],
-    legend: Legend | None,
+def _hidden(out: Path) -> tuple[Path, Path]:
+    """Where a set is written, and where the one that it replaces goes for a moment."""
+    return out.with_name(f".{out.name}.tiling"), out.with_name(f".{out.name}.old")
+
+
+@contextmanager
+def _appearing(out: Path) -> Iterator[Path]:
+    """A folder to write, which gets its name when it is complete; until then an old one stays."""
+    beside, old = _hidden(out)
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        with writing(out):
+            beside.mkdir(parents=True)
+        yield beside
+        with writing(out):
+            if out.exists():
+                out.replace(old)
+            beside.replace(out)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _prepare(folder: Path, tiles: int, source: Source, settings: TileSettings) -> Shards | None:
+    """Make the folders that tiles go to."""
+    names = (SHARDS,) if settings.store == "shards" else (IMAGES, MASKS)
+    with writing(folder):
+        for name in names:
+            (folder / name).mkdir()
+    if settings.store == "files":
+        return None
+    shape = len(source.scene.bands), settings.size, settings.size
+    return Shards(str(folder / SHARDS), tiles, shape, source.scene.dtype)
+
+
+def _describe(
+    folder: Path,
+    index: "geopandas.GeoDataFrame",
+    sources: Sequence[Source],
     settings: TileSettings,
-    out: Path,
-    tick: Callable[[int, int], None] | None,
-) -> tuple[list[dict[str, Any]], Scene, Legend]:
-    rows: list[dict[str, Any]] = []
-    first: Scene | None = None
-    names = [pair.name for pair in pairs]
-    if len(set(names)) < len(names):
-        names = [f"{number:04d}_{name}" for number, name in enumerate(names)]
-    for number, pair in enumerate(pairs):
-        scene = describe(pair.scene, bands=settings.bands, nodata=settings.nodata)
-        first = first or scene
-        if (len(scene.bands), scene.dtype) != (len(first.bands), first.dtype):
-            raise TileError(
-                f"{scene.path} has {len(scene.bands)} bands of {scene.dtype}, {first.path} has "
-                f"{len(first.bands)} of {first.dtype}, tile scenes of one kind together"
-            )
-        source = open_labels(pair.labels, scene, legend, settings.class_field)
-        legend = legend or source.legend
-        if source.legend != legend:
-            raise TileError(f"labels {pair.labels} have other classes, give all of them: --legend")
-        found = _cut_one(names[number], scene, source, settings, out)
-        rows += [
-            {**row, "scene": pair.scene, "group": pair.group, "number": number} for row in found
-        ]
-        if tick is not None:
-            tick(number + 1, len(pairs))
-    if first is None or legend is None or not rows:
-        raise TileError(
-            f"no tile of {settings.size} px has {settings.min_valid:.0%} valid and labelled "
-            "pixels, lower --min-valid or --size"
-        )
-    return rows, first, legend
-
-
-def _cut_one(
-    stem: str, scene: Scene, source: Labels, settings: TileSettings, out: Path
-) -> list[dict[str, Any]]:
-    size, stride = settings.size, settings.stride or settings.size
-    cols = range(0, scene.width - size + 1, stride)
-    all_rows = range(0, scene.height - size + 1, stride)
-    found = []
-    for first in range(0, len(all_rows), _ROWS_AT_ONCE):
-        some = [
-            Window(row, col, size, size)
-            for row in all_rows[first : first + _ROWS_AT_ONCE]
-            for col in cols
-        ]
-        if not some:
-            continue
-        area = bounds(some)
-        pixels, valid = read(scene, area)
-        labels = np.where(valid, source.read(area), NODATA).astype(np.uint8)
-        for window in some:
-            place = window.relative_to(area)
-            share = float((labels[place] != NODATA).mean())
-            if share < settings.min_valid or share == 0:
-                continue
-            name = f"{stem}_{window.row:06d}_{window.col:06d}"
-            _write_pair(out, name, scene, window, (pixels[:, *place], valid[place], labels[place]))
-            found.append(
-                {
-                    "tile": name, "row": window.row, "col": window.col,
-                    "labelled": round(share, 6), "geometry": _footprint(scene, window),
-                    "crs": scene.crs,
-                    "checksum": checksum(pixels[:, *place], valid[place], labels[place]),
-                    "pixels": class_pixels(labels[place], source.legend),
-                }
-            )  # fmt: skip
-    return found
-
-
-def _write_pair(
-    out: Path,
-    name: str,
-    scene: Scene,
-    window: Window,
-    arrays: tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8]],
 ) -> None:
-    pixels, valid, labels = arrays
-    transform = scene.affine @ scene.affine.translation(window.col, window.row)
-    write_tile(
-        out / "images" / f"{name}.tif", pixels, transform=transform, crs=scene.crs, valid=valid
-    )
-    write_tile(
-        out / "masks" / f"{name}.tif", labels[None], transform=transform, crs=scene.crs,
-        nodata=NODATA,
-    )  # fmt: skip
-
-
-def _footprint(scene: Scene, window: Window) -> shapely.Polygon:
-    corners = [
-        (window.col, window.row), (window.col_end, window.row),
-        (window.col_end, window.row_end), (window.col, window.row_end),
-    ]  # fmt: skip
-    return shapely.Polygon([scene.affine @ xy for xy in corners])
-
-
-def _write_index(
-    out: Path, rows: list[dict[str, Any]], first: Scene, legend: Legend, settings: TileSettings
-) -> None:
-    crs = {row.pop("crs") for row in rows}
-    one_crs = first.crs if len(crs) == 1 else None
-    frame = geopandas.GeoDataFrame(rows, geometry="geometry", crs=one_crs)
-    groups, group = np.unique(frame["group"], return_inverse=True)
-    frame["split"] = assign(
-        group if settings.split == "scene" else frame["number"].to_numpy(),
-        frame["row"].to_numpy(),
-        frame["col"].to_numpy(),
-        size=settings.size,
-        how=settings.split,
-        val=settings.val,
-        seed=settings.seed,
-    )
+    """Write the index, and what holds for all tiles."""
+    scene, legend = sources[0].scene, sources[0].labels.legend
     about = {
         "size": settings.size,
-        "stride": settings.stride or settings.size,
+        "stride": settings.step,
         "split": settings.split,
         "val": settings.val,
         "seed": settings.seed,
-        "groups": groups.tolist(),
-        "bands": list(first.band_names),
-        "dtype": first.dtype,
-        "pixel_size": first.pixel_size,
+        "store": settings.store,
+        "bands": list(scene.band_names),
+        "dtype": scene.dtype,
+        "pixel_size": scene.pixel_size,
+        "crs": index.crs and index.crs.to_wkt(),
+        "bounds": index.total_bounds.tolist(),
         **legend.to_dict(),
     }
-    with writing(out):
-        frame.drop(columns="number").to_parquet(out / INDEX)
-        (out / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+    with writing(folder):
+        index.to_parquet(folder / INDEX, index=False)
+        (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n")

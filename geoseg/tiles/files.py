@@ -2,18 +2,23 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import TileError
-from geoseg.legend import Legend
-from geoseg.raster import describe, read, read_whole
-from geoseg.tiles.labels import open_labels
+from geoseg.grid import Window
+from geoseg.legend import NODATA, Legend
+from geoseg.raster import Scene, describe, read, read_whole, write_tile
+from geoseg.tiles.labels import LabelFiles
 
+IMAGES, MASKS = "images", "masks"
+"""Names of the folders of a set."""
 Pixels = tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8]]
-"""Images (k, bands, s, s), valid (k, s, s), and labels (k, s, s): class values, 255 for none."""
+"""Of k tiles: images (k, bands, s, s), valid (k, s, s), and labels (k, s, s), class values or 255
+for none; of one tile, without the first axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,5 +66,22 @@ class Files:
             pixels, valid = read_whole(self.images[number])
             return pixels, valid, read_whole(self.masks[number])[0][0]
         image = describe(self.images[number])
-        labels = open_labels(self.masks[number], image, self.legend, None)
+        labels = LabelFiles(self.legend).open(self.masks[number], image)
         return *read(image, image.window), labels.read(image.window)
+
+
+def write_pair(folder: Path, name: str, scene: Scene, window: Window, pixels: Pixels) -> None:
+    """Write a tile of a scene as GeoTIFFs: folder/images/name.tif and folder/masks/name.tif.
+
+    Raises:
+        OutputError: if they cannot be written.
+    """
+    image, valid, labels = pixels
+    transform = scene.affine @ scene.affine.translation(window.col, window.row)
+    write_tile(
+        folder / IMAGES / f"{name}.tif", image, transform=transform, crs=scene.crs, valid=valid
+    )
+    write_tile(
+        folder / MASKS / f"{name}.tif", labels[None], transform=transform, crs=scene.crs,
+        nodata=NODATA,
+    )  # fmt: skip

@@ -1,38 +1,73 @@
 """Which tiles train and which validate."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from geoseg.errors import TileError
+from geoseg.tiles.apart import cells, close_pairs
+
+if TYPE_CHECKING:
+    import geopandas
 
 Split = Literal["block", "scene", "random"]
 SPLITS: tuple[Split, ...] = ("block", "scene", "random")
 BLOCK_TILES = 4
 """Side of a block, in tiles."""
+APART = 1
+"""Least distance of training and validation tiles, in sides of a tile."""
 
 
 def assign(
-    scene: NDArray[np.int64],
-    row: NDArray[np.int64],
-    col: NDArray[np.int64],
+    corners: NDArray[np.float64],
+    places: NDArray[Any],
+    groups: NDArray[Any],
     *,
-    size: int,
     how: Split,
     val: float,
     seed: int,
 ) -> NDArray[np.str_]:
     """The split of each tile: "train", "val" or "gap".
 
+    Law: unless tiles are drawn at random, at least one tile's side of ground lies between any
+    training and any validation tile, of whatever scenes; `check_split` proves it.
+
     Args:
-        scene: (n,) number of the scene, or group of scenes, of each tile.
-        row: (n,) first row of each tile (px); groups of scenes must not share coordinates.
-        col: (n,) first column (px).
-        size: side of a tile (px).
-        how: "random" draws tiles (neighbours leak); "scene" draws whole scenes; "block" draws
-            blocks of 4 x 4 tiles and sets the training tiles around them aside as "gap", so that
-            at least one tile's side lies between any training and any validation pixel.
+        corners: (n, 4, 2) x and y of each tile's corners, in order around it.
+        places: (n,) where scenes have no place on the ground, the scene of each tile; else all
+            the same, so that scenes may overlap.
+        groups: (n,) scene or group of scenes of each tile.
+        how: "random" draws tiles (neighbours leak); "scene" draws whole groups; "block" draws
+            squares of 4 x 4 tiles. Training tiles too near a validation tile become "gap".
+        val: share of the tiles wanted for validation, 0 to 1.
+        seed: of the draw.
+
+    Raises:
+        TileError: if the share leaves nothing to train on, or there is too little to split.
+    """
+    if how == "random":
+        return draw(np.arange(len(corners)), "tile", val=val, seed=seed)
+    units = groups if how == "scene" else cells(corners, places, BLOCK_TILES)
+    splits = draw(units, how, val=val, seed=seed)
+    near = [train for train, _ in close_pairs(corners, splits, places, APART)]
+    if near:
+        splits[np.concatenate(near)] = "gap"
+    if not (splits == "train").any():
+        raise TileError(
+            f"all training tiles lie within a tile's side of a validation tile, so a {how} split "
+            "has nothing to train on, use --split random, a smaller --val, or more scenes"
+        )
+    return splits
+
+
+def draw(units: NDArray[Any], what: str, *, val: float, seed: int) -> NDArray[np.str_]:
+    """Draw whole units of tiles for validation: "train" or "val" for each tile.
+
+    Args:
+        units: (n,) unit of each tile.
+        what: the unit in one word, for messages.
         val: share of the tiles wanted for validation, 0 to 1.
         seed: of the draw.
 
@@ -41,56 +76,43 @@ def assign(
     """
     if not 0 <= val < 1:
         raise TileError(f"validation share {val} is not in [0, 1)")
-    split = np.full(len(scene), "train", dtype="<U5")
+    splits = np.full(len(units), "train", dtype="<U5")
     if val == 0:
-        return split
-    if how == "random":
-        unit = np.arange(len(scene))
-    elif how == "scene":
-        unit = scene
-    else:
-        side = size * BLOCK_TILES
-        unit = np.unique(np.stack([scene, row // side, col // side]), axis=1, return_inverse=True)[
-            1
-        ].ravel()
-    chosen = _draw(unit, round(val * len(scene)), np.random.default_rng(seed))
-    split[chosen] = "val"
-    if how == "block":
-        split[_near(scene, row, col, chosen, size) & ~chosen] = "gap"
-    if not (split == "train").any() or not chosen.any():
+        return splits
+    names, sizes = np.unique(units, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(names))
+    before = np.cumsum(sizes[order]) - sizes[order]
+    taken = order[before + sizes[order] / 2 <= round(val * len(units))]
+    if not len(taken) and len(names) > 1:
+        taken = order[:1]
+    splits[np.isin(units, names[taken])] = "val"
+    if len(set(splits.tolist())) < 2:
         raise TileError(
-            f"{len(scene)} tiles in {len(np.unique(unit))} {how}s cannot be split with a share of "
+            f"{len(units)} tiles in {len(names)} {what}s cannot be split with a share of "
             f"{val} for validation, use --split random, another --val, or more scenes"
         )
-    return split
+    return splits
 
 
-def _draw(unit: NDArray[np.int64], wanted: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Whole units, in random order, until about ``wanted`` members are drawn."""
-    units, sizes = np.unique(unit, return_counts=True)
-    order = rng.permutation(len(units))
-    before = np.cumsum(sizes[order]) - sizes[order]
-    take = order[before + sizes[order] / 2 <= wanted]
-    if not len(take) and len(units) > 1:
-        take = order[:1]
-    return np.isin(unit, units[take])
+def check_split(index: "geopandas.GeoDataFrame") -> None:
+    """Prove from a set's index that no training tile lies near a validation tile.
 
+    Args:
+        index: what GeoPandas reads from tiles.parquet: footprints, and the columns tile, split
+            and scene. Footprints without a CRS are compared within each scene.
 
-def _near(
-    scene: NDArray[np.int64],
-    row: NDArray[np.int64],
-    col: NDArray[np.int64],
-    chosen: NDArray[np.bool_],
-    size: int,
-) -> NDArray[np.bool_]:
-    """Tiles less than ``size`` px away from a chosen tile of the same scene."""
-    near = np.zeros(len(scene), bool)
-    for s in np.unique(scene[chosen]):
-        here = np.flatnonzero(scene == s)
-        centres = np.flatnonzero(chosen & (scene == s))
-        for some in np.array_split(centres, max(1, len(centres) * len(here) // 4_000_000)):
-            away = np.maximum(
-                np.abs(row[here, None] - row[some]), np.abs(col[here, None] - col[some])
-            )
-            near[here] |= (away < 2 * size).any(axis=1)
-    return near
+    Raises:
+        TileError: if a training tile lies less than a tile's side from a validation tile; it
+            says how many pairs do, and names one.
+    """
+    corners = shapely.get_coordinates(index.geometry.to_numpy()).reshape(-1, 5, 2)[:, :4]
+    scenes = np.unique(index["scene"].to_numpy(str), return_inverse=True)[1]
+    places = scenes if index.crs is None else np.zeros(len(index), np.int64)
+    found = list(close_pairs(corners, index["split"].to_numpy(str), places, APART))
+    if found:
+        train, held = (int(some[0]) for some in found[0])
+        raise TileError(
+            f"{sum(len(some) for some, _ in found):,} pairs of a training and a validation tile "
+            f"lie less than a tile's side apart, such as {index['tile'].iloc[train]} and "
+            f"{index['tile'].iloc[held]}"
+        )

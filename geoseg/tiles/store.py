@@ -6,20 +6,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import geopandas
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import LabelError, TileError
 from geoseg.legend import DUBAI, Legend, read_legend
 from geoseg.raster import describe
-from geoseg.tiles.files import Files
-from geoseg.tiles.labels import open_labels
+from geoseg.tiles.files import IMAGES, MASKS, Files
+from geoseg.tiles.index import INDEX, pixel_columns, read_columns
+from geoseg.tiles.labels import LabelFiles
 from geoseg.tiles.pairs import find_pairs
 from geoseg.tiles.samples import Samples
-from geoseg.tiles.split import Split, assign
+from geoseg.tiles.shards import SHARDS, Shards
+from geoseg.tiles.split import Split, draw
 
-INDEX = "tiles.parquet"
 ABOUT = "tiles.json"
 
 
@@ -40,12 +40,16 @@ class TileSet:
     dtype: str
     pixel_size: float | None
     """Ground size of a pixel (m), None where not known."""
-    store: Files
+    store: Files | Shards
     """Reads the pixels."""
     checksums: tuple[str, ...] | None = None
     """Of the pixels of each tile, None where there is no index of them."""
     counts: NDArray[np.int64] | None = field(default=None, compare=False)
     """Pixels of each class in each tile (tiles, classes), None where there is no index."""
+    crs: str | None = None
+    """Of `bounds`, WKT; EPSG:4326 where the scenes differ; None where there is none."""
+    bounds: tuple[float, ...] | None = None
+    """Left, bottom, right and top of all tiles (CRS units), None where there is no index."""
     ignored: tuple[int, ...] = ()
     """Values of classes whose pixels count as not labelled."""
 
@@ -67,13 +71,10 @@ class TileSet:
         Raises:
             TileError: if they cannot be split that way.
         """
-        names = sorted(set(self.scenes))
-        scene = np.array([names.index(s) for s in self.scenes], np.int64)
-        place = np.zeros(len(self), np.int64)
         if how == "block":
             raise TileError("blocks are cut by `geoseg tile --split block`, tile the scenes again")
-        drawn = assign(scene, place, place, size=self.size, how=how, val=val, seed=seed)
-        return replace(self, splits=tuple(drawn.tolist()))
+        units = np.arange(len(self)) if how == "random" else np.array(self.scenes)
+        return replace(self, splits=tuple(draw(units, how, val=val, seed=seed).tolist()))
 
     def ignoring(self, classes: Sequence[str]) -> "TileSet":
         """The same tiles, read as if pixels of these classes were not labelled.
@@ -170,7 +171,7 @@ def open_tiles(folder: str | Path, legend: Legend | str | Path | None = None) ->
 
 def _legend_of_masks(mask: str) -> Legend:
     try:
-        labels = open_labels(mask, describe(mask), None, None)
+        labels = LabelFiles().open(mask, describe(mask))
     except LabelError:  # class ids without a palette: the lab's own tiles
         return DUBAI
     return labels.legend
@@ -194,27 +195,39 @@ def _listed(legend: Legend) -> str:
 def _open_own(folder: Path) -> TileSet:
     try:
         about = json.loads((folder / ABOUT).read_text())
-        index = geopandas.read_parquet(folder / INDEX)
-        names = index["tile"].tolist()
-        images, masks = (
-            tuple(str(folder / kind / f"{name}.tif") for name in names)
-            for kind in ("images", "masks")
-        )
+        legend = Legend.from_dict(about)
+        pixels = pixel_columns(legend)
+        index = read_columns(folder / INDEX, ["tile", "group", "split", "checksum", *pixels])
         shape = len(about["bands"]), about["size"], about["size"]
         return TileSet(
             folder=str(folder),
-            names=tuple(names),
+            names=tuple(index["tile"]),
             scenes=tuple(index["group"]),
             splits=tuple(index["split"]),
             size=about["size"],
-            legend=Legend.from_dict(about),
+            legend=legend,
             band_names=tuple(about["bands"]),
             dtype=about["dtype"],
             pixel_size=about["pixel_size"],
-            store=Files(images, masks, shape, about["dtype"]),
+            store=_store(folder, about["store"], index["tile"], shape, about["dtype"]),
             checksums=tuple(index["checksum"]),
-            counts=np.stack(index["pixels"].to_numpy()),
+            counts=np.array([index[column] for column in pixels], np.int64).T,
+            crs=about["crs"],
+            bounds=tuple(about["bounds"]),
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, LabelError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise TileError(f"tile set {folder} is damaged ({reason}), tile the scenes again") from None
+        raise TileError(
+            f"tile set {folder} is damaged or of another version ({reason}), tile the scenes again"
+        ) from None
+
+
+def _store(
+    folder: Path, kind: str, names: Sequence[str], shape: tuple[int, int, int], dtype: str
+) -> Files | Shards:
+    if kind == "shards":
+        return Shards(str(folder / SHARDS), len(names), shape, dtype)
+    images, masks = (
+        tuple(str(folder / place / f"{name}.tif") for name in names) for place in (IMAGES, MASKS)
+    )
+    return Files(images, masks, shape, dtype)

@@ -1,0 +1,68 @@
+"""What tiles are to be like."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from geoseg.errors import TileError
+from geoseg.tiles.split import SPLITS, Split
+
+Storage = Literal["files", "shards"]
+STORAGES: tuple[Storage, ...] = ("files", "shards")
+
+
+@dataclass(frozen=True, slots=True)
+class TileSettings:
+    """How to cut tiles.
+
+    Raises:
+        TileError: if a value is out of range.
+    """
+
+    size: int = 128
+    """Side of a tile (px)."""
+    stride: int | None = None
+    """Distance between tiles (px); None for the side, so that tiles do not overlap."""
+    split: Split = "block"
+    val: float = 0.25
+    """Share of the tiles for validation."""
+    min_valid: float = 0.5
+    """Least share of a tile's pixels that are valid and labelled."""
+    balance: int | None = None
+    """Most training tiles, chosen so that class shares even out; None to keep all."""
+    seed: int = 0
+    class_field: str | None = None
+    """Field of vector labels that holds the class."""
+    ignore: tuple[str, ...] = ()
+    """Class names, values and colours (#rrggbb) in the labels that mean "not labelled"."""
+    preview: bool = True
+    """Whether to draw a sheet of tiles and a map of the split."""
+    store: Storage = "files"
+    """Pairs of GeoTIFFs, or shards that a training reads about 100 times as fast."""
+    bands: tuple[int, ...] | None = None
+    nodata: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or (self.stride is not None and self.stride < 1):
+            raise TileError(f"size {self.size} and stride {self.stride} must be at least 1 px")
+        if not 0 <= self.min_valid <= 1:
+            raise TileError(f"the least valid share {self.min_valid} is not in [0, 1]")
+        if not 0 <= self.val < 1:
+            raise TileError(f"validation share {self.val} is not in [0, 1)")
+        if self.split not in SPLITS:
+            raise TileError(f"unknown split {self.split!r}, use one of {', '.join(SPLITS)}")
+        if self.balance is not None and self.balance < 1:
+            raise TileError(f"{self.balance} training tiles cannot be balanced, keep at least 1")
+        if self.store not in STORAGES:
+            raise TileError(f"unknown store {self.store!r}, use one of {', '.join(STORAGES)}")
+        for text in self.ignore:
+            if text.startswith("#") and not re.fullmatch("#[0-9a-fA-F]{6}", text):
+                raise TileError(f"colour {text!r} to ignore is not of the form #rrggbb")
+
+    @property
+    def step(self) -> int:
+        """Distance between tiles (px)."""
+        return self.stride or self.size
+
+
+DEFAULTS = TileSettings()

@@ -1,0 +1,74 @@
+"""Scenes with their labels, opened and of one kind."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from geoseg.errors import TileError
+from geoseg.legend import Legend
+from geoseg.raster import Scene, describe
+from geoseg.tiles.labels import LabelFiles, Labels
+from geoseg.tiles.pairs import Pair
+from geoseg.tiles.settings import TileSettings
+from geoseg.tiles.workers import Workers
+
+Opened = tuple[Scene, Labels]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """A scene to cut, and its labels on its grid."""
+
+    name: str
+    """What the names of its tiles begin with; no two sources share it."""
+    group: str
+    """What must not be split over training and validation."""
+    scene: Scene
+    labels: Labels
+
+
+def open_sources(
+    pairs: Sequence[Pair],
+    legend: Legend | None,
+    settings: TileSettings,
+    workers: Workers,
+    done: Callable[[Sequence[Opened]], None],
+) -> list[Source]:
+    """Open all scenes and labels, and see that they go together.
+
+    Args:
+        pairs: at least one.
+        legend: the classes; None to take them from the labels.
+        settings: bands, nodata and how to read labels.
+        workers: how many to open at a time.
+        done: called with each one, as a sequence of one.
+
+    Raises:
+        TileError: if scenes have other bands or dtypes, or labels other classes.
+        LabelError: if labels do not fit a scene or the legend.
+        SceneError: if a raster cannot be opened.
+    """
+    files = LabelFiles(legend, settings.class_field, settings.ignore)
+    opened = workers.here(partial(_open, files, settings), pairs, done)
+    first_scene, first_labels = opened[0][0]
+    for pair, [(scene, labels)] in zip(pairs, opened, strict=True):
+        if (len(scene.bands), scene.dtype) != (len(first_scene.bands), first_scene.dtype):
+            raise TileError(
+                f"{scene.path} has {len(scene.bands)} bands of {scene.dtype}, "
+                f"{first_scene.path} has {len(first_scene.bands)} of {first_scene.dtype}, "
+                "tile scenes of one kind together"
+            )
+        if labels.legend != first_labels.legend:
+            raise TileError(f"labels {pair.labels} have other classes, give all of them: --legend")
+    names = [pair.name for pair in pairs]
+    if len(set(names)) < len(names):
+        names = [f"{number:04d}_{name}" for number, name in enumerate(names)]
+    return [
+        Source(name, pair.group, *both)
+        for name, pair, [both] in zip(names, pairs, opened, strict=True)
+    ]
+
+
+def _open(files: LabelFiles, settings: TileSettings, pair: Pair) -> list[Opened]:
+    scene = describe(pair.scene, bands=settings.bands, nodata=settings.nodata)
+    return [(scene, files.open(pair.labels, scene))]

@@ -1,0 +1,67 @@
+"""Who does the work of cutting tiles."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from geoseg.errors import TileError
+from geoseg.execute import cores, run_here, run_on_cluster
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """How many work at once, and where: nothing here changes the tiles.
+
+    Raises:
+        TileError: if there are none.
+    """
+
+    number: int | None = None
+    """Blocks of tiles at a time; None for one a processor."""
+    scheduler: str | None = None
+    """Address or file of a Dask scheduler, whose workers see the same folders."""
+
+    def __post_init__(self) -> None:
+        if self.number is not None and self.number < 1:
+            raise TileError(f"{self.number} workers cannot work, use at least 1")
+
+    def map(
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        done: Callable[[Result], None],
+    ) -> list[Result]:
+        """Apply a top-level function to all items, here or on the scheduler's workers.
+
+        Args:
+            function: what to do; on a scheduler it, the items and the results travel.
+            items: values.
+            done: called with each result, in any thread.
+
+        Returns:
+            The results in the order of the items.
+
+        Raises:
+            Exception: the first one that the function raised.
+        """
+        if self.scheduler is not None:
+            return run_on_cluster(function, items, self.scheduler, done)
+        return self.here(function, items, done)
+
+    def here(
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        done: Callable[[Result], None],
+    ) -> list[Result]:
+        """Apply any function to all items on this machine, as `map` does."""
+
+        def told(item: Item) -> Result:
+            result = function(item)
+            done(result)
+            return result
+
+        return run_here(told, items, self.number or cores())
