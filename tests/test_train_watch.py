@@ -189,9 +189,12 @@ def test_the_score_of_a_model_is_that_of_its_validation(tiles, tmp_path):
     model = run(tiles, tmp_path / "m.safetensors")
     found = score(model, tiles, device="cpu").to_dict(LEGEND.names)
     assert found == model.training["validation"]
+    turned = score(model, tiles, device="cpu", tta=True)
+    assert turned.total == found["pixels"]
+    assert not np.array_equal(turned.counts, found["confusion"])
     with pytest.raises(TileError, match="no 'gap' tiles to score"):
         score(model, tiles, "gap", device="cpu")
-    with pytest.raises(TileError, match="other classes or bands"):
+    with pytest.raises(TileError, match="other classes, bands or size"):
         score(Model.load(), tiles, device="cpu")
 
 

@@ -1,26 +1,26 @@
 """How well a model maps tiles that it was not trained on."""
 
+from functools import partial
+
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
 from geoseg.errors import TileError
+from geoseg.execute import cores, run_here
 from geoseg.metrics import Confusion
-from geoseg.model import Model, choose_device, choose_precision, keep_freed_memory, torch_dtype
-from geoseg.tiles import TileSet
-from geoseg.training.feed import Feed
-from geoseg.training.processes import Processes
-from geoseg.training.tally import Tally
+from geoseg.model import Model, Predictor, winner
+from geoseg.tiles import IGNORE, Samples, TileSet
 
-_AT_ONCE = 16
-"""Tiles in a batch; small ones stay in a processor's cache."""
+_AT_ONCE = 64
+"""Tiles read together."""
 
 
-@torch.inference_mode()
 def score(
     model: Model,
     tiles: TileSet,
     split: str = "val",
     *,
+    tta: bool = False,
     device: str = "auto",
     precision: str = "auto",
 ) -> Confusion:
@@ -30,8 +30,9 @@ def score(
         model: with the legend and bands of the tiles.
         tiles: labelled tiles.
         split: "train", "val" or "gap".
+        tta: average the scores over the eight symmetries of the square.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        precision: "auto", "fp32", "bf16" or "fp16".
+        precision: "auto", "fp32", "bf16" or "fp16", of weights and activations.
 
     Returns:
         The error matrix over all labelled pixels.
@@ -39,24 +40,27 @@ def score(
     Raises:
         TileError: if there are no such tiles, or they do not fit the model.
     """
-    if model.legend != tiles.legend or model.spec.bands != len(tiles.band_names):
+    fits = model.legend == tiles.legend and model.spec.bands == len(tiles.band_names)
+    if not fits or model.spec.window != tiles.size:
         raise TileError(
-            f"the tiles of {tiles.folder} have other classes or bands than model {model.path}, "
-            "tile the scenes with --legend and --bands of the model"
+            f"the tiles of {tiles.folder} have other classes, bands or size than model "
+            f"{model.path}, tile the scenes with --legend, --bands and --size of the model"
         )
     samples = tiles.samples(split)
     if not len(samples):
         raise TileError(f"{tiles.folder} has no {split!r} tiles to score")
-    keep_freed_memory()
-    where = choose_device(device)
-    dtype = torch_dtype(choose_precision(precision, where))
-    network = model.network.to(where).eval()
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    tally = Tally(model.spec.classes, where)
-    numbers = np.arange(len(samples))
-    batches = [numbers[first : first + _AT_ONCE] for first in range(0, len(samples), _AT_ONCE)]
-    for images, labels in Feed(samples, model.spec, where).batches(batches):
-        with torch.autocast(where.type, dtype, enabled=dtype != torch.float32):
-            logits = network(images)
-        tally.add(torch.zeros((), device=where), logits, labels)
-    return tally.scores(Processes()).confusion
+    predictor = Predictor(model, device=device, precision=precision, tta=tta)
+    numbers = np.array_split(np.arange(len(samples)), -(-len(samples) // _AT_ONCE))
+    parts = run_here(partial(_score_some, predictor, samples), numbers, cores())
+    return sum(parts, Confusion.zeros(model.spec.classes))
+
+
+def _score_some(predictor: Predictor, samples: Samples, some: NDArray[np.int64]) -> Confusion:
+    """The error matrix of the tiles with these numbers, mapped as one column of windows."""
+    images, valid, labels = samples.read(some)
+    size = labels.shape[-1]
+    column = images.transpose(1, 0, 2, 3).reshape(images.shape[1], -1, size)
+    predictor.spec.fill(column, valid.reshape(-1, size))
+    windows = [(slice(row, row + size), slice(0, size)) for row in range(0, size * len(some), size)]
+    mapped = [winner(scores)[0].cpu().numpy() for scores in predictor.scores(column, windows)]
+    return Confusion.of(np.stack(mapped), labels, predictor.spec.classes, IGNORE)

@@ -18,6 +18,7 @@ import geoseg
 from geoseg import Model, TileSet, TileSettings, Watch
 
 log = logging.getLogger("lab")
+LAB_TEST = "500 tiles, at random"
 
 
 def main() -> None:
@@ -41,7 +42,7 @@ def main() -> None:
         if not path.exists() and (given.only is None or training.name in given.only):
             run(training, tiles, path, given.device)
         if path.exists():
-            results.append(result(training, tiles, path, given.device))
+            results += test(training, tiles, path, given.device)
     (given.out / "lab.md").write_text(table(results, tiles.legend.names))
     (given.out / "lab.json").write_text(json.dumps(results, indent=1) + "\n")
     paths = {t.name: given.out / f"{t.name}.history.csv" for t in plan}
@@ -65,20 +66,24 @@ def run(training: Training, tiles: TileSet, path: Path, device: str) -> None:
     )  # fmt: skip
 
 
-def result(training: Training, tiles: TileSet, path: Path, device: str) -> dict:
-    """A row of the table."""
+def test(training: Training, tiles: TileSet, path: Path, device: str) -> list[dict]:
+    """The rows of a training in the table."""
     model, chosen = Model.load(path), choose(tiles, training.data)
     fold = training.data.removeprefix("all but ")
     held = "val" if chosen.count("val") else "gap"
-    scores = model.training["validation"]
-    if scores is None:
-        scores = geoseg.score(model, chosen, held, device=device).to_dict(tiles.legend.names)
-    return {
-        "name": training.name, "what": training.what,
-        "tested_on": "500 tiles, at random" if held == "val" else f"{fold}, whole",
+    about = {
+        "name": training.name, "tested_on": LAB_TEST if held == "val" else f"{fold}, whole",
         "epochs": model.training["epochs"], "best": model.training["best_epoch"],
-        "scores": scores,
     }  # fmt: skip
+    rows = []
+    for what, tta in ((training.what, False), ("the same, eight symmetries averaged", True)):
+        if training.tta or not tta:
+            known = path.with_name(f"{path.stem}.{held}{'.tta' if tta else ''}.json")
+            if not known.exists():
+                matrix = geoseg.score(model, chosen, held, tta=tta, device=device)
+                known.write_text(json.dumps(matrix.to_dict(tiles.legend.names)))
+            rows.append({**about, "what": what, "scores": json.loads(known.read_text())})
+    return rows
 
 
 def _line(row: dict[str, float]) -> str:

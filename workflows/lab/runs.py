@@ -28,6 +28,8 @@ class Training:
     same 500 held. "all but X": all folders but X, which is held whole."""
     start: str | None = None
     """Name of the training whose weights it starts from."""
+    tta: bool = False
+    """Whether to test it also with the scores of the eight symmetries averaged."""
 
 
 def trainings(*, long: int, more: int, precision: str) -> list[Training]:
@@ -51,8 +53,9 @@ def trainings(*, long: int, more: int, precision: str) -> list[Training]:
         Training("flips", "+ flips and quarter turns", flips),
         Training("cosine", "+ Adam, cosine schedule, batches of 16", cosine),
         Training("dice", "+ Dice in the loss", replace(cosine, loss="dice")),
-        Training("long", f"+ {long} epochs, without Dice", longer),
-        Training("all", f"+ all images, colour and zoom, {more} more", further, "all", "long"),
+        Training("long", f"+ {long} epochs, without Dice", longer, tta=True),
+        Training("all", f"+ all images, colour and zoom, {more} more", further, "all", "long",
+                 tta=True),
         *(
             Training(f"without-{fold[-1]}", f"seven folders, {more} more after {long} of the lab's",
                      further, f"all but {fold}", "long")
