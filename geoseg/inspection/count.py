@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 from geoseg.grid import chunks
 from geoseg.legend import NODATA
 from geoseg.raster import Scene, read
-from geoseg.tiles import IGNORE, TileSet
-from geoseg.vectorise import areas
+from geoseg.tiles import TileSet
 
 _BLOCK = 2048
 """Side of the blocks in which a label map is read (px)."""
-_TILES_AT_ONCE = 128
 _VALUES = 256
 _NO_COLOR = "#000000"
 
@@ -58,38 +56,36 @@ def count_labels(
 
 
 def count_tiles(tiles: TileSet) -> dict[str, Any]:
-    """Count the labels of a tile set, a few tiles at a time.
+    """Count the labels of a tile set, by its index where it has one.
 
     Returns:
         Key classes: a list of value, name, color, pixels and share of the labelled pixels; key
         unlabelled_pixels.
 
     Raises:
-        TileError: if a tile is missing or of another shape.
+        GeosegError: if a set without an index has a tile that is damaged or of another shape.
     """
-    found = np.zeros(_VALUES, np.int64)
-    for first in range(0, len(tiles), _TILES_AT_ONCE):
-        some = tiles.take(range(first, min(first + _TILES_AT_ONCE, len(tiles))))
-        _, _, labels = some.read(np.arange(len(some)))
-        found += np.bincount(labels.ravel(), minlength=_VALUES)
-    labelled = int(found.sum() - found[IGNORE])
+    found = tiles.take(range(len(tiles))).counts
+    labelled = int(found.sum())
     return {
         "classes": [
             {
                 "value": c.value,
                 "name": c.name,
                 "color": c.color,
-                "pixels": int(found[index]),
-                "share": _share(found[index], labelled),
+                "pixels": int(pixels),
+                "share": _share(pixels, labelled),
             }
-            for index, c in enumerate(tiles.legend.classes)
+            for c, pixels in zip(tiles.legend.classes, found, strict=True)
         ],
-        "unlabelled_pixels": int(found[IGNORE]),
+        "unlabelled_pixels": len(tiles) * tiles.size**2 - labelled,
     }
 
 
 def _by_value(scene: Scene) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Valid pixels of each value (256,), and their area in m² (256,), NaN where not known."""
+    from geoseg.vectorise import areas  # with GeoPandas, which tile sets do without
+
     pixels, ground = np.zeros(_VALUES, np.int64), np.zeros(_VALUES)
     for block in chunks(scene.height, scene.width, _BLOCK):
         labels, valid = read(scene, block)

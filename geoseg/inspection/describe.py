@@ -6,11 +6,10 @@ from typing import Any
 
 from geoseg.grid import Lattice
 from geoseg.inspection.count import count_labels, count_tiles
-from geoseg.inspection.ground import grid_of
+from geoseg.inspection.ground import crs_of, grid_of
 from geoseg.inspection.kind import find_kind
 from geoseg.inspection.parts import describe_parts
 from geoseg.inspection.report import Report
-from geoseg.model import DEFAULT, Model, layer_table, resolve
 from geoseg.raster import describe, read_categories, read_facts, read_palette
 from geoseg.tiles import open_tiles
 
@@ -23,7 +22,8 @@ OVERLAP = 32
 def inspect(path: str | Path) -> Report:
     """Find out what a path is, and describe it.
 
-    Label maps and tile sets are counted through, a block at a time; of a scene no pixel is read.
+    Label maps are counted through, a block at a time, and so are folders of images and masks; a
+    tile set that `tile` wrote has its counts in the index. Of a scene no pixel is read.
 
     Args:
         path: a model file or "default", a tile set, a folder of parts, a label map or a scene.
@@ -40,6 +40,9 @@ def inspect(path: str | Path) -> Report:
 
 
 def _model(path: str | Path) -> dict[str, Any]:
+    # It loads torch, which takes longer than any other report.
+    from geoseg.model import DEFAULT, Model, layer_table, resolve
+
     model = Model.load(path)
     table = layer_table(model.spec)
     return {
@@ -66,7 +69,16 @@ def _model(path: str | Path) -> dict[str, Any]:
 
 def _tiles(path: str | Path) -> dict[str, Any]:
     tiles = open_tiles(path)
-    return {**tiles.to_dict(), "own": tiles.own, **count_tiles(tiles)}
+    edges = ("left", "bottom", "right", "top")
+    return {
+        **tiles.to_dict(),
+        "own": tiles.own,
+        "crs": crs_of(tiles.crs),
+        "extent": dict(zip(edges, tiles.bounds, strict=True))
+        if tiles.bounds and tiles.crs
+        else None,
+        **count_tiles(tiles),
+    }
 
 
 def _labels(path: str | Path) -> dict[str, Any]:

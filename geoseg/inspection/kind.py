@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Literal
 
 from geoseg.errors import SceneError
-from geoseg.model import DEFAULT
 from geoseg.raster import describe, read_categories, read_facts, read_palette
 
 Kind = Literal["model", "tiles", "parts", "labels", "scene"]
@@ -12,6 +11,8 @@ Kind = Literal["model", "tiles", "parts", "labels", "scene"]
 PLAN = "plan.json"
 """What a folder of parts is known by."""
 
+_BUNDLED = "default"
+"""The model package's word for its own; to import it from there would load torch for any path."""
 _TILES = "tiles.json"
 _MODEL_SUFFIXES = frozenset({".safetensors", ".pt", ".pth", ".ckpt", ".keras"})
 """The model file's own, and those of which loading says in words why they will not do."""
@@ -27,7 +28,7 @@ def find_kind(path: str | Path) -> Kind:
         SceneError: if there is nothing, or nothing that geoseg knows.
     """
     text, local = str(path), Path(path)
-    if text == DEFAULT or local.suffix.lower() in _MODEL_SUFFIXES:
+    if text == _BUNDLED or local.suffix.lower() in _MODEL_SUFFIXES:
         return "model"
     if (local / PLAN).is_file():
         return "parts"

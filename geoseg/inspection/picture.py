@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from geoseg.errors import OutputError
 from geoseg.inspection.kind import find_kind
-from geoseg.model import Model, resolve
 from geoseg.raster import describe, read_categories, read_palette, writing
 from geoseg.tiles import open_tiles
 
@@ -32,6 +31,8 @@ def plot(path: str | Path, out: str | Path) -> None:
             or if the path is a folder of parts.
         GeosegError: as `inspect` does, if the path is missing, unknown or damaged.
     """
+    from geoseg.model import resolve
+
     out = Path(out)
     if out.suffix.lower() not in SUFFIXES:
         raise OutputError(f"{out} is no picture, name it {', '.join(SUFFIXES[:-1])} or .pdf")
@@ -52,6 +53,7 @@ def plot(path: str | Path, out: str | Path) -> None:
 def _draw(path: str | Path) -> "Figure":
     # Importing matplotlib takes long, and reports in words do without.
     from geoseg.inspection import diagram, maps
+    from geoseg.model import Model, resolve
 
     kind = find_kind(path)
     if kind == "model":

@@ -106,6 +106,8 @@ def _tiles(data: dict[str, Any]) -> list[str]:
         ("Scenes", f"{data['scenes']:,} (or groups of them)"),
         ("Bands", f"{_named(data['bands'])} ({data['dtype']})"),
         ("Pixel size", _metres(data["pixel_size"])),
+        ("CRS", _crs(data["crs"])),
+        ("Extent", _extent(data["extent"])),
         ("Unlabelled", f"{data['unlabelled_pixels']:,} pixels"),
     ]
     return [*_aligned(facts), "", *_class_lines(data["classes"], "Of labelled")]

@@ -112,5 +112,6 @@ def read_columns(path: Path, columns: list[str]) -> dict[str, list[Any]]:
     """Some columns of an index, without the footprints."""
     from pyarrow import parquet
 
-    found: dict[str, list[Any]] = parquet.read_table(path, columns=columns).to_pydict()
+    with parquet.ParquetFile(path) as file:  # read_table would load pandas
+        found: dict[str, list[Any]] = file.read(columns=columns).to_pydict()
     return found
