@@ -43,7 +43,7 @@ from geoseg.metrics import Confusion
 from geoseg.model import Model, Predictor, UNet, winner
 from geoseg.raster import Scene, describe, read
 from geoseg.tiles import IGNORE
-from geoseg.tiles.labels import open_labels
+from geoseg.tiles.labels import LabelFiles
 from geoseg.tiles.pairs import Pair, find_pairs
 
 warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -151,13 +151,11 @@ def judge(
 def read_reference(
     pair: Pair, scene: Scene, model: Model, ignored: tuple[str, ...]
 ) -> NDArray[np.uint8]:
-    """Class indices (height, width), IGNORE where black or of an ignored class."""
-    values = open_labels(pair.labels, scene, model.legend, None).read(scene.window)
+    """Class indices (height, width), IGNORE where the mask has an ignored class or colour."""
+    labels = LabelFiles(model.legend, ignore=ignored).open(pair.labels, scene)
     indices = np.full(256, IGNORE, np.uint8)
-    for index, c in enumerate(model.legend.classes):
-        if c.name not in ignored:
-            indices[c.value] = index
-    return indices[values]
+    indices[list(model.legend.values)] = np.arange(len(model.legend))
+    return indices[labels.read(scene.window)]
 
 
 def predictor_of(model: Model, size: int) -> Predictor:
@@ -250,7 +248,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("folders", nargs="+", help="with images/ and masks/ in or below them")
     parser.add_argument("--out", type=Path, required=True, help="plot to write, PNG; a CSV beside")
     parser.add_argument("--images", type=int, help="at most so many, in order of name")
-    parser.add_argument("--ignore", nargs="*", default=["unlabelled"], help="classes left out")
+    parser.add_argument(
+        "--ignore", nargs="*", default=["#000000", "unlabelled"],
+        help="colours of the masks, and names of classes, that are left out",
+    )  # fmt: skip
     parser.add_argument("--workers", type=int, default=2, help="images at a time, one core each")
     return parser.parse_args()
 
