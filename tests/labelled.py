@@ -1,5 +1,7 @@
 """Small labelled scenes for the tests, and the tiles cut from them."""
 
+from dataclasses import replace
+
 import geopandas
 import numpy as np
 import pytest
@@ -30,8 +32,10 @@ def classes(height=HEIGHT, width=WIDTH):
     return ((rows + 2 * cols) % 3).astype(np.uint8)
 
 
-def cut(scenes, labels, out, settings=ALL, **options):
+def cut(scenes, labels, out, settings=ALL, *, preview=False, **options):
+    """Cut tiles, without the sheet, which takes longer than all the rest."""
     scenes, labels = ([p] if not isinstance(p, list) else p for p in (scenes, labels))
+    settings = replace(settings, preview=preview)
     return tile(scenes, labels, out=out, settings=settings, **{"legend": LEGEND, **options})
 
 

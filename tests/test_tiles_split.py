@@ -106,7 +106,7 @@ def test_scenes_that_overlap_on_the_ground_do_not_leak(tmp_path, how, turn):
         name, pixels = f"{number}.tif", noise(height=96, width=96)
         scenes.append(write_raster(tmp_path / f"s{name}", pixels, transform=place))
         labels.append(write_raster(tmp_path / f"l{name}", classes(96, 96)[None], transform=place))
-    wanted = TileSettings(size=8, split=how, val=0.5, seed=1, preview=False)
+    wanted = TileSettings(size=8, split=how, val=0.5, seed=1)
     cut(scenes, labels, tmp_path / "tiles", wanted)
     index = geopandas.read_parquet(tmp_path / "tiles" / "tiles.parquet")
     train, held = (index[index["split"] == split] for split in ("train", "val"))
@@ -129,7 +129,7 @@ def test_scenes_of_different_crs_do_not_leak(tmp_path):
         write_raster(tmp_path / "l0.tif", classes(96, 96)[None]),
         write_raster(tmp_path / "l1.tif", classes(96, 96)[None], transform=place, crs="EPSG:4326"),
     ]
-    wanted = TileSettings(size=8, split="block", val=0.3, preview=False)
+    wanted = TileSettings(size=8, split="block", val=0.3)
     cut([scene, other], labels, tmp_path / "tiles", wanted)
     index = geopandas.read_parquet(tmp_path / "tiles" / "tiles.parquet")
     assert index.crs == "EPSG:4326"
@@ -167,7 +167,7 @@ def test_a_scene_is_not_divided_by_a_split_of_scenes():
 
 def test_folders_of_images_are_not_divided_by_a_split_of_scenes(tmp_path):
     root = lab_folder(tmp_path / "lab", ("Tile 1", "Tile 2", "Tile 3"))
-    wanted = TileSettings(size=32, split="scene", val=0.3, min_valid=0, preview=False)
+    wanted = TileSettings(size=32, split="scene", val=0.3, min_valid=0)
     tiles = cut(root, [], tmp_path / "tiles", wanted)
     kinds = {(scene, split) for scene, split in zip(tiles.scenes, tiles.splits, strict=True)}
     assert len(kinds) == 3
@@ -203,7 +203,7 @@ def test_blocks_of_scenes_of_the_same_ground_are_drawn_together():
 def test_a_random_split_says_that_neighbours_leak(tmp_path, caplog):
     scene = write_raster(tmp_path / "scene.tif", noise())
     labels = write_raster(tmp_path / "labels.tif", classes()[None])
-    wanted = TileSettings(size=16, split="random", preview=False)
+    wanted = TileSettings(size=16, split="random")
     cut(scene, labels, tmp_path / "tiles", wanted)
     assert "12 of 12 validation tiles touch a training tile" in caplog.text
 
@@ -258,8 +258,8 @@ def test_validation_keeps_its_tiles_when_training_is_balanced(tmp_path, caplog):
     ground[20:30, 20:60] = 1
     ground[70:75, 90:100] = 2
     labels = write_raster(tmp_path / "labels.tif", ground[None])
-    plain = cut(scene, labels, tmp_path / "plain", TileSettings(size=8, preview=False))
-    wanted = TileSettings(size=8, balance=20, preview=False)
+    plain = cut(scene, labels, tmp_path / "plain", TileSettings(size=8))
+    wanted = TileSettings(size=8, balance=20)
     with caplog.at_level("INFO", logger="geoseg"):
         even = cut(scene, labels, tmp_path / "even", wanted)
     assert re.search(r"20 of \d+ training tiles kept: water [\d.]+% to [\d.]+%, grass", caplog.text)

@@ -140,7 +140,7 @@ def test_workers_do_not_show(tmp_path, scene, labels, store, monkeypatch):
     monkeypatch.setattr("geoseg.tiles.blocks._TALLEST", 32)
     monkeypatch.setattr("geoseg.tiles.blocks._BYTES", 3 * 32 * 50)
     monkeypatch.setattr("geoseg.tiles.shards._BYTES", 20_000)
-    wanted = TileSettings(size=16, stride=12, min_valid=0.6, store=store, preview=False)
+    wanted = TileSettings(size=16, stride=12, min_valid=0.6, store=store)
     one = cut(scene, labels, tmp_path / "one", wanted, workers=Workers(1))
     four = cut(scene, labels, tmp_path / "four", wanted, workers=Workers(4))
     assert one.checksums == four.checksums
@@ -149,7 +149,7 @@ def test_workers_do_not_show(tmp_path, scene, labels, store, monkeypatch):
 
 @pytest.mark.slow
 def test_a_cluster_does_not_show(tmp_path, scene, labels):
-    wanted = TileSettings(size=16, store="shards", preview=False)
+    wanted = TileSettings(size=16, store="shards")
     cut(scene, labels, tmp_path / "here", wanted)
     with LocalCluster(
         n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
@@ -195,7 +195,7 @@ def fill_disk(monkeypatch, after):
 def test_a_full_disk_leaves_the_old_set(tmp_path, scene, labels, monkeypatch):
     made = cut(scene, labels, tmp_path / "tiles")
     fill_disk(monkeypatch, after=7)
-    wanted = TileSettings(size=16, preview=False)
+    wanted = TileSettings(size=16)
     match = (
         r"cannot write \w+_\d+_\d+\.tif in .* \(.*No space left on device\), check the free space"
     )

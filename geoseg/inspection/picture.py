@@ -19,8 +19,8 @@ def plot(path: str | Path, out: str | Path) -> None:
     """Draw what a path is, and replace ``out`` if it is there.
 
     A model: its layers as a U. A label map: the map with its legend. A scene: a preview in colour,
-    each band stretched over 2 to 98 % of its valid pixels. A tile set: some tiles beside their
-    labels. Large rasters are read at reduced size.
+    each band stretched over 2 to 98 % of its valid pixels. A tile set: some tiles with their
+    labels, and a map of the split. Large rasters are read at reduced size.
 
     Args:
         path: a model file or "default", a tile set, a label map or a scene.
@@ -54,13 +54,14 @@ def _draw(path: str | Path) -> "Figure":
     # Importing matplotlib takes long, and reports in words do without.
     from geoseg.inspection import diagram, maps
     from geoseg.model import Model, resolve
+    from geoseg.tiles.preview import draw_tiles
 
     kind = find_kind(path)
     if kind == "model":
         model = Model.load(path)
         return diagram.draw_unet(model.spec, f"{resolve(path).name}, {model.hash}")
     if kind == "tiles":
-        return maps.draw_tiles(open_tiles(path))
+        return draw_tiles(open_tiles(path))
     if kind == "labels":
         return maps.draw_labels(describe(path), read_palette(path), read_categories(path))
     if kind == "scene":

@@ -1,7 +1,7 @@
 """The one door to GDAL rasters: describe, read a window with its mask, write atomically."""
 
 from geoseg.raster.facts import Facts, read_facts
-from geoseg.raster.preview import read_reduced
+from geoseg.raster.preview import colour_bands, read_reduced, stretch
 from geoseg.raster.scene import Scene, describe, read, read_palette, read_whole
 from geoseg.raster.sidecar import pam_sidecar, read_categories
 from geoseg.raster.warp import onto
@@ -11,6 +11,7 @@ __all__ = [
     "Facts",
     "Scene",
     "Target",
+    "colour_bands",
     "describe",
     "onto",
     "pam_sidecar",
@@ -20,6 +21,7 @@ __all__ = [
     "read_palette",
     "read_reduced",
     "read_whole",
+    "stretch",
     "write_cog",
     "write_tile",
     "writing",

@@ -1,5 +1,6 @@
-"""A scene at reduced size, to look at."""
+"""Scenes to look at: at reduced size, in three colours or in grey."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,3 +35,41 @@ def read_reduced(scene: Scene, longest: int) -> tuple[NDArray[Any], NDArray[np.b
             raise SceneError(
                 f"cannot read {scene.path} ({cause(error)}), the file may be truncated or damaged"
             ) from None
+
+
+def colour_bands(names: Sequence[str]) -> tuple[int, ...]:
+    """Which bands to look at: those named red, green and blue, else the first three, or the first.
+
+    Args:
+        names: of the bands, lower case, "" for none.
+
+    Returns:
+        Their places, from 1.
+    """
+    if {"red", "green", "blue"} <= set(names):
+        return tuple(names.index(color) + 1 for color in ("red", "green", "blue"))
+    return (1, 2, 3) if len(names) >= 3 else (1,)
+
+
+def stretch(pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Bands to greys 0..255, each from 2 to 98 % of its valid pixels.
+
+    Pixels that are 0 in all bands are drawn but not counted: often a frame without data, of which
+    the file says nothing.
+
+    Args:
+        pixels: (bands, height, width); one band gives greys.
+        valid: (height, width), True where a pixel has data.
+
+    Returns:
+        (height, width, 3).
+    """
+    greys = []
+    counted = valid & (pixels != 0).any(axis=0)
+    for band in pixels:
+        known = band[counted]
+        low, high = np.percentile(known, (2, 98)) if known.size else (0.0, 1.0)
+        span = high - low if high > low else 1.0
+        filled = np.where(valid, band, low).astype(np.float64)
+        greys.append(np.clip((filled - low) / span * 255, 0, 255).astype(np.uint8))
+    return np.stack(greys if len(greys) == 3 else greys[:1] * 3, axis=-1)

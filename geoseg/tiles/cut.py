@@ -26,6 +26,8 @@ from geoseg.tiles.write import batches, write_batch
 if TYPE_CHECKING:
     import geopandas
 
+PREVIEW = "preview.png"
+
 Tick = Callable[[str, int, int], None]
 """Told what was just done ("tiles read"), how many, and of how many in all; in any thread."""
 
@@ -92,6 +94,8 @@ def tile(
         sums = workers.map(write_batch, todo, written)
         index["checksum"] = list(chain.from_iterable(sums))
         _describe(folder, index, sources, settings)
+        if settings.preview:
+            _draw(folder, out.name)
     return open_tiles(out)
 
 
@@ -177,3 +181,11 @@ def _describe(
     with writing(folder):
         index.to_parquet(folder / INDEX, index=False)
         (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+
+
+def _draw(folder: Path, title: str) -> None:
+    from geoseg.tiles.preview import draw_tiles  # with matplotlib, which is slow to load
+
+    figure = draw_tiles(open_tiles(folder), title)
+    with writing(folder):
+        figure.savefig(folder / PREVIEW)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
@@ -115,3 +116,14 @@ def read_columns(path: Path, columns: list[str]) -> dict[str, list[Any]]:
     with parquet.ParquetFile(path) as file:  # read_table would load pandas
         found: dict[str, list[Any]] = file.read(columns=columns).to_pydict()
     return found
+
+
+def read_footprints(path: Path) -> tuple[NDArray[np.float64], list[str]]:
+    """Where the tiles of an index lie.
+
+    Returns:
+        Corners (n, 4, 2) as `corners` has them, and the path of each tile's scene.
+    """
+    columns = read_columns(path, ["geometry", "scene"])
+    rings = shapely.get_coordinates(shapely.from_wkb(columns["geometry"]))
+    return rings.reshape(-1, 5, 2)[:, :4], columns["scene"]

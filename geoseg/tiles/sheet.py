@@ -29,7 +29,7 @@ def blank(width: int, height: int) -> Figure:
     return figure
 
 
-def _place(figure: Figure, left: float, top: float, size: tuple[float, float]) -> Axes:
+def place(figure: Figure, left: float, top: float, size: tuple[float, float]) -> Axes:
     """Axes without frame at px from the top left, size (height, width) px."""
     width, height = figure.get_size_inches() * _DPI
     axes = figure.add_axes(
@@ -51,10 +51,20 @@ def show(
         top: px from its top.
         size: height and width on the sheet (px).
     """
-    axes = _place(figure, left, top, size)
+    axes = place(figure, left, top, size)
     axes.imshow(picture, interpolation="nearest", aspect="auto")
     frame = Rectangle((0, 0), 1, 1, transform=axes.transAxes, fill=False, edgecolor=_FRAME)
     axes.add_patch(frame)
+
+
+def swatch(
+    figure: Figure, left: float, top: float, color: str, size: tuple[float, float] = _SWATCH
+) -> None:
+    """A rectangle of one colour, ``size`` (height, width) px, at px from the top left."""
+    axes = place(figure, left, top, size)
+    axes.add_patch(
+        Rectangle((0, 0), 1, 1, transform=axes.transAxes, facecolor=color, edgecolor=_FRAME)
+    )
 
 
 def write(
@@ -85,19 +95,21 @@ def draw_legend(figure: Figure, classes: Classes, top: float, width: int) -> Non
     """The legend in rows from ``top`` (px)."""
     columns = _columns(classes, width)
     step = (width - MARGIN) / columns
-    for place, (name, color) in enumerate(classes):
-        row, col = divmod(place, columns)
+    for number, (name, color) in enumerate(classes):
+        row, col = divmod(number, columns)
         left, upper = MARGIN + col * step, top + row * _KEY
-        axes = _place(figure, left, upper, _SWATCH)
-        axes.add_patch(
-            Rectangle((0, 0), 1, 1, transform=axes.transAxes, facecolor=color, edgecolor=_FRAME)
-        )
+        swatch(figure, left, upper, color)
         write(figure, left + _SWATCH[1] + 8, upper + _SWATCH[0] / 2 + 1, shortened(name, 40))
 
 
 def shortened(text: str, length: int) -> str:
     """The text, or its beginning with an ellipsis, in at most ``length`` characters."""
     return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def ending(text: str, length: int) -> str:
+    """The text, or its end after an ellipsis, in at most ``length`` characters."""
+    return text if len(text) <= length else f"…{text[len(text) - length + 1 :]}"
 
 
 def rgba(colors: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
