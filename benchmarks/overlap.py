@@ -41,7 +41,7 @@ from geoseg.errors import GeosegError
 from geoseg.grid import Lattice, Window, bounds
 from geoseg.metrics import Confusion
 from geoseg.model import Model, Predictor, UNet, winner
-from geoseg.raster import Scene, describe, read
+from geoseg.raster import Scene, describe, read, reflected
 from geoseg.tiles import IGNORE
 from geoseg.tiles.labels import LabelFiles
 from geoseg.tiles.pairs import Pair, find_pairs
@@ -171,8 +171,8 @@ def predictor_of(model: Model, size: int) -> Predictor:
 def scores_of(predictor: Predictor, scene: Scene, windows: list[Window]) -> Iterator[Any]:
     """Scores (classes, size, size) of each window; beyond the edge of a small image, reflected."""
     area = bounds(windows)
-    pixels, _ = read(scene, area)
-    return predictor.scores(pixels, [w.relative_to(area) for w in windows])
+    pixels, _ = read(scene, area.intersection(scene.window) or area)
+    return predictor.scores(reflected(pixels, area), [w.relative_to(area) for w in windows])
 
 
 @torch.inference_mode()
@@ -180,7 +180,7 @@ def map_whole(model: Model, scene: Scene) -> tuple[NDArray[np.uint8], int]:
     """Class indices (height, width) from one forward pass, and the pixels computed."""
     step = 2**model.spec.depth
     height, width = (-(-side // step) * step for side in (scene.height, scene.width))
-    pixels, _ = read(scene, Window(0, 0, height, width))
+    pixels = reflected(read(scene, scene.window)[0], Window(0, 0, height, width))
     batch = torch.from_numpy(pixels[None]).float().contiguous(memory_format=torch.channels_last)
     network = model.network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     labels = network(batch)[0].argmax(0).to(torch.uint8).numpy()

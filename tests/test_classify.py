@@ -629,6 +629,20 @@ def test_polygons_come_in_other_formats(extension, scene, model, plain, tmp_path
     assert found.crs.to_epsg() == (4326 if extension == ".geojson" else 32640)
 
 
+def test_a_scene_smaller_than_a_window_is_seen_as_its_own_mirror(tmp_path, model):
+    image = np.maximum(pixels(20, 24, seed=3), 1)
+    image[:, 2:5, 20:] = 0
+    mirrored = np.pad(image, ((0, 0), (0, 12), (0, 8)), mode="reflect")
+    found = []
+    for name, content in (("small", image), ("window", mirrored)):
+        (tmp_path / name).mkdir()
+        path = write_raster(tmp_path / name / "scene.tif", content, nodata=0)
+        run(path, tmp_path / name, model)
+        found.append(labels_of(tmp_path / name / "lulc.tif"))
+    assert np.array_equal(found[0], found[1][:20, :24])
+    assert (found[0] == 255).sum() == 12
+
+
 # Options and small decisions.
 
 

@@ -15,7 +15,7 @@ from geoseg.errors import ChunkError, GeosegError, InterruptedRun
 from geoseg.grid import Window, bounds
 from geoseg.legend import NODATA
 from geoseg.model import Predictor, load_predictor, winner
-from geoseg.raster import read
+from geoseg.raster import read, reflected
 from geoseg.vectorise import polygonise
 
 Tick = Callable[[int], None]
@@ -51,9 +51,10 @@ def classify_chunk(job: Job, chunk: Window, tick: Tick | None = None) -> Part:
 def _classify(job: Job, chunk: Window, tick: Tick) -> Part:
     windows = job.lattice.windows(chunk)
     area = bounds(windows)
-    pixels, valid = read(job.scene, area)
+    seen = area.intersection(job.scene.window) or area
+    pixels, valid = read(job.scene, seen)
     if job.aoi is not None:
-        valid &= _inside(job, area)
+        valid &= _inside(job, seen)
     useful = [w for w in windows if valid[w.relative_to(area)].any()]
     tick(len(windows) - len(useful))
     here = valid[chunk.relative_to(area)]
@@ -62,7 +63,7 @@ def _classify(job: Job, chunk: Window, tick: Tick) -> Part:
             job.model, job.model_hash, job.device, job.precision, job.batch_size, job.options.tta
         )
         predictor.spec.fill(pixels, valid)
-        scores = _scores(predictor, pixels, useful, area, tick)
+        scores = _scores(predictor, reflected(pixels, area), useful, area, tick)
         arrays: dict[str, NDArray[Any]] = {**_decide(job, predictor, scores, chunk, here)}
     else:
         tick(len(useful))

@@ -2,7 +2,7 @@
 
 from geoseg.raster.facts import Facts, read_facts
 from geoseg.raster.preview import colour_bands, read_reduced, stretch
-from geoseg.raster.scene import Scene, describe, read, read_palette, read_whole
+from geoseg.raster.scene import Scene, describe, read, read_palette, read_whole, reflected
 from geoseg.raster.sidecar import pam_sidecar, read_categories
 from geoseg.raster.warp import onto
 from geoseg.raster.write import Target, write_cog, write_tile, writing
@@ -21,6 +21,7 @@ __all__ = [
     "read_palette",
     "read_reduced",
     "read_whole",
+    "reflected",
     "stretch",
     "write_cog",
     "write_tile",

@@ -137,32 +137,40 @@ def describe(
 def read(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Read a window of a scene.
 
-    A window may end beyond the edge only where the scene is smaller than the window; the rest is
-    filled by reflection and not valid.
-
     Returns:
         Pixels (bands, height, width) in the scene's dtype, and valid (height, width), True where
         the pixel has data: not masked, not transparent, finite in all bands and not nodata in all.
 
     Raises:
-        SceneError: if the pixels cannot be read.
+        SceneError: if the pixels cannot be read, or are not all inside of the scene.
     """
-    inside = window.intersection(scene.window)
-    if inside is None:
+    if window.intersection(scene.window) != window:
         raise SceneError(f"{window} is outside of {scene.path}")
-    area = RasterWindow(inside.col, inside.row, inside.width, inside.height)
+    area = RasterWindow(window.col, window.row, window.width, window.height)
     try:
         with reading():
             dataset = handle(scene.path, (scene.size, scene.modified))
             with on_grid(dataset, scene) as source:
-                pixels, valid = read_valid(source, scene, area=area)
+                return read_valid(source, scene, area=area)
     except GDAL_ERRORS as error:
         forget()
         raise SceneError(
-            f"cannot read {scene.path} at {inside} ({cause(error)}), "
+            f"cannot read {scene.path} at {window} ({cause(error)}), "
             "the file may be truncated or damaged"
         ) from None
-    return _padded(pixels, valid, window)
+
+
+def reflected(pixels: NDArray[Any], window: Window) -> NDArray[Any]:
+    """Pixels continued by reflection, where a scene is smaller than a window.
+
+    Args:
+        pixels: (bands, height, width), the upper left part of the window.
+        window: gives the height and width wanted.
+    """
+    below, right = window.height - pixels.shape[1], window.width - pixels.shape[2]
+    if not below and not right:
+        return pixels
+    return np.pad(pixels, ((0, 0), (0, below), (0, right)), mode="reflect")
 
 
 def read_valid(
@@ -198,16 +206,6 @@ def read_valid(
     if np.issubdtype(pixels.dtype, np.floating):
         valid &= np.isfinite(pixels).all(axis=0)
     return pixels, valid
-
-
-def _padded(
-    pixels: NDArray[Any], valid: NDArray[np.bool_], window: Window
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    below, right = window.height - valid.shape[0], window.width - valid.shape[1]
-    if not below and not right:
-        return pixels, valid
-    pixels = np.pad(pixels, ((0, 0), (0, below), (0, right)), mode="reflect")
-    return pixels, np.pad(valid, ((0, below), (0, right)))
 
 
 def _through(scene: Scene, dataset: rasterio.DatasetReader, bands: tuple[int, ...]) -> Scene:
