@@ -47,7 +47,7 @@ from geoseg.cli import options
 @click.option(
     "--store", type=click.Choice(["files", "shards"]), default="files", show_default=True,
     help="A pair of GeoTIFFs a tile, for other programs; or .npy files of about 1,000 tiles, which "
-    "train reads about 100 times as fast.",
+    "train reads about 40 times as fast.",
 )  # fmt: skip
 @click.option(
     "--preview/--no-preview", default=True, show_default=True,

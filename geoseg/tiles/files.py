@@ -17,8 +17,8 @@ from geoseg.tiles.labels import LabelFiles
 IMAGES, MASKS = "images", "masks"
 """Names of the folders of a set."""
 Pixels = tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8]]
-"""Of k tiles: images (k, bands, s, s), valid (k, s, s), and labels (k, s, s), class values or 255
-for none; of one tile, without the first axis."""
+"""Of k tiles: images (k, bands, s, s), valid (k, s, s), and labels (k, s, s), class values, 255
+where not labelled or not valid; of one tile, without the first axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,8 @@ class Files:
                 )
             if values.shape != seen.shape:
                 raise TileError(f"{self.masks[number]} is {values.shape} px, its tile {seen.shape}")
-            images[place], valid[place], labels[place] = pixels, seen, values
+            images[place], valid[place] = pixels, seen
+            labels[place] = np.where(seen, values, np.uint8(NODATA))
 
         with ThreadPoolExecutor() as pool:
             for _ in pool.map(read_one, range(len(some)), some):

@@ -52,7 +52,9 @@ class Samples:
             LabelError: if the labels of a folder of images and masks do not fit its legend.
         """
         images, valid, values = self._tiles.store.read(self._numbers[some])
-        return images, valid, np.where(valid, self._indices[values], np.uint8(IGNORE))
+        # Ten times as fast as indexing a table, which would be a third of the time.
+        labels = bytearray(values).translate(self._indices)
+        return images, valid, np.frombuffer(labels, np.uint8).reshape(values.shape)
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -75,13 +77,13 @@ class Samples:
         return hashlib.sha256(json.dumps(contents).encode()).hexdigest()
 
     @cached_property
-    def _indices(self) -> NDArray[np.uint8]:
-        """(256,) class value to class index."""
+    def _indices(self) -> bytes:
+        """Class index of each of the 256 values."""
         indices = np.full(NODATA + 1, IGNORE, np.uint8)
         legend, ignored = self._tiles.legend, self._tiles.ignored
         for index, value in enumerate(legend.values):
             indices[value] = IGNORE if value in ignored else index
-        return indices
+        return indices.tobytes()
 
     @cached_property
     def _known(self) -> tuple[list[str], NDArray[np.int64]]:
@@ -92,9 +94,8 @@ class Samples:
         sums: list[str] = []
         counts = np.zeros((len(self), len(tiles.legend)), np.int64)
         for first in range(0, len(self), _AT_ONCE):
-            images, valid, values = tiles.store.read(self._numbers[first : first + _AT_ONCE])
-            labels = np.where(valid, values, np.uint8(NODATA))
-            for number, tile in enumerate(zip(images, valid, labels, strict=True), first):
+            pixels = tiles.store.read(self._numbers[first : first + _AT_ONCE])
+            for number, tile in enumerate(zip(*pixels, strict=True), first):
                 sums.append(checksum(*tile))
                 counts[number] = class_pixels(tile[2], tiles.legend)
         return sums, counts

@@ -38,7 +38,7 @@ class TileSettings:
     preview: bool = True
     """Whether to draw a sheet of tiles and a map of the split."""
     store: Storage = "files"
-    """Pairs of GeoTIFFs, or shards that a training reads about 100 times as fast."""
+    """Pairs of GeoTIFFs, or shards that a training reads about 40 times as fast."""
     bands: tuple[int, ...] | None = None
     nodata: float | None = None
 

@@ -75,7 +75,7 @@ class Shards:
         side = self.shape[1:]
         bits = np.unpackbits(records["valid"], axis=1, count=side[0] * side[1])
         images = np.ascontiguousarray(records["image"], self.dtype)
-        return images, bits.view(bool).reshape(-1, *side), records["label"]
+        return images, bits.view(bool).reshape(-1, *side), np.ascontiguousarray(records["label"])
 
     def _fill(
         self,
