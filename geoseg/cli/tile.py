@@ -26,7 +26,8 @@ from geoseg.cli import options
 @click.option("--class-field", metavar="NAME", help="Field of vector labels with the class.")
 @click.option(
     "--ignore", multiple=True, metavar="CLASS...",
-    help="Class, value or colour ('#000000') in the labels that means not labelled.",
+    help="Class, value or colour ('#000000') in the labels that means not labelled. Without a "
+    "legend of your own, colours are the lab's and black is ignored.",
 )  # fmt: skip
 @click.option(
     "--split", type=click.Choice(["block", "scene", "random"]), default="block", show_default=True,

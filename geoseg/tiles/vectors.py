@@ -79,7 +79,7 @@ class VectorFile:
         self._legend = legend or _legend_of(path, kept)
         codes = {c: _class_value(path, self._legend, c) for c in dict.fromkeys(kept)}
         self._values = np.array([codes.get(c, NODATA) for c in classes], np.uint8)
-        self._placed: tuple[str, NDArray[Any]] | None = None
+        self._placed: tuple[str, NDArray[Any], NDArray[np.float64]] | None = None
 
     def on(self, scene: Scene) -> VectorLabels:
         """Its labels on the grid of a scene.
@@ -90,11 +90,9 @@ class VectorFile:
         if scene.crs is None:
             raise LabelError(f"scene {scene.path} has no CRS, assign it with gdal_edit -a_srs")
         if self._placed is None or self._placed[0] != scene.crs:
-            self._placed = scene.crs, self._frame.geometry.to_crs(scene.crs).to_numpy()
-        geometries = self._placed[1]
-        return VectorLabels(
-            scene, self._legend, geometries, shapely.bounds(geometries), self._values
-        )
+            moved = self._frame.geometry.to_crs(scene.crs).to_numpy()
+            self._placed = scene.crs, moved, shapely.bounds(moved)
+        return VectorLabels(scene, self._legend, *self._placed[1:], self._values)
 
 
 def _read(path: str, class_field: str | None) -> Any:  # noqa: ANN401 - a GeoDataFrame

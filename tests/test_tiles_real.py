@@ -1,0 +1,158 @@
+"""Tiles of real scenes with real labels, which are not part of the repository."""
+
+import hashlib
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+from rasterio.vrt import WarpedVRT
+
+from geoseg.legend import DUBAI
+from geoseg.tiles import IGNORE, TileSettings, check_split, open_tiles, tile
+
+LAB = TileSettings(
+    split="random", val=0.248015873, min_valid=0, seed=0, store="shards", preview=False
+)
+GOLDEN = "3d6b58cb9fa71ca5d06c00c21f8b19162646477b04766e722d2db34985cdcc2b"
+"""SHA-256 of the names and splits of the lab's tiles."""
+PARANA = "LC08_L1TP_224078_20200518_20200518_01_RT"
+
+
+@pytest.fixture(scope="module")
+def lab(shared, tmp_path_factory):
+    folders = [shared / "data" / "dubai" / f"Tile {number}" for number in (4, 8)]
+    return tile(folders, out=tmp_path_factory.mktemp("lab") / "tiles", settings=LAB)
+
+
+@pytest.mark.slow
+def test_the_labs_tiles_and_their_split_stay_what_they_are(lab):
+    """Trainings that are compared with each other rely on it."""
+    assert (len(lab), lab.count("train"), lab.count("val")) == (2016, 1516, 500)
+    assert lab.names[0] == "Tile-4_image_part_001_000000_000000"
+    listed = "\n".join(f"{n} {s}" for n, s in zip(lab.names, lab.splits, strict=True))
+    assert hashlib.sha256(listed.encode()).hexdigest() == GOLDEN
+    share = lab.samples("val").counts / 500 / 128**2
+    assert share == pytest.approx([0.2433, 0.4125, 0.1165, 0.1398, 0.0663, 0.0062], abs=1e-4)
+
+
+@pytest.mark.slow
+def test_what_dubai_leaves_black_is_not_labelled(lab, shared):
+    """545,723 px of one mask, of which the lab's tiles have all but the remainders at the edges."""
+    index = geopandas.read_parquet(f"{lab.folder}/tiles.parquet")
+    missing = index[index["labelled"] < 1]
+    assert set(missing["scene"].str[-17:]) == {
+        "image_part_002.jpg"[-17:],
+        "image_part_003.jpg"[-17:],
+    }
+    unlabelled = 2016 * 128**2 - lab.take(range(2016)).counts.sum()
+    assert 460_000 < unlabelled < 546_609
+
+
+@pytest.mark.slow
+def test_masks_with_palettes_are_read_like_those_without(shared, tmp_path):
+    """Tile 2 has palettes; the colours say what is what."""
+    root = shared / "data" / "dubai" / "Tile 2"
+    settings = TileSettings(split="random", min_valid=0, preview=False)
+    tiles = tile([root], out=tmp_path / "tiles", settings=settings)
+    assert tiles.legend == DUBAI
+    index = geopandas.read_parquet(tmp_path / "tiles" / "tiles.parquet").iloc[5]
+    mask = index["scene"].replace("images", "masks").replace(".jpg", ".png")
+    with rasterio.open(mask) as file:
+        palette = {i: "#{:02x}{:02x}{:02x}".format(*c[:3]) for i, c in file.colormap(1).items()}
+        window = rasterio.windows.Window(index["col"], index["row"], 128, 128)
+        values, pixels = np.unique(file.read(1, window=window), return_counts=True)
+    expected = {palette[v]: n for v, n in zip(values.tolist(), pixels.tolist(), strict=True)}
+    found = {c.color: index[f"pixels_{c.name}"] for c in DUBAI.classes if index[f"pixels_{c.name}"]}
+    assert found == expected
+
+
+@pytest.fixture(scope="module")
+def carolina(shared, tmp_path_factory):
+    """Six files of one band each, stacked by a VRT, and the folder of their labels."""
+    folder = shared / "data" / "scenes" / "nc_landsat_labelled"
+    path = tmp_path_factory.mktemp("carolina") / "stack.vrt"
+    bands = sorted(folder.glob("lsat7_2000_*.tif"))
+    with rasterio.open(bands[0]) as first, WarpedVRT(first) as same:
+        size = f'rasterXSize="{same.width}" rasterYSize="{same.height}"'
+        crs = same.crs.to_wkt().replace('"', "&quot;")
+        place = ", ".join(map(str, same.transform.to_gdal()))
+    sources = "".join(
+        f'<VRTRasterBand dataType="Float32" band="{n}"><NoDataValue>-99999</NoDataValue>'
+        f"<ComplexSource><SourceFilename>{band}</SourceFilename><SourceBand>1</SourceBand>"
+        f"<NODATA>{-32768 if '_70' in band.name else -99999}</NODATA></ComplexSource>"
+        "</VRTRasterBand>"
+        for n, band in enumerate(bands, 1)
+    )
+    path.write_text(
+        f"<VRTDataset {size}><SRS>{crs}</SRS><GeoTransform>{place}</GeoTransform>"
+        f"{sources}</VRTDataset>"
+    )
+    return path, folder
+
+
+CAROLINA = TileSettings(size=32, min_valid=0, class_field="label", store="shards", preview=False)
+
+
+def has_data(scene):
+    """Where all of the scene's bands have data (416, 480): what tiles of 32 px cover of it."""
+    with rasterio.open(scene) as file:
+        return (file.read() != -99999).any(axis=0)[:416, :480]
+
+
+def test_polygons_and_a_raster_of_another_datum_label_the_same_ground(carolina, tmp_path):
+    scene, folder = carolina
+    vector = tile(
+        [scene], [folder / "landsat96_polygons.shp"], out=tmp_path / "v", settings=CAROLINA
+    )
+    (tmp_path / "legend.csv").write_text(
+        "value,name,color\n" + "".join(f"{i},class {i},#0000{i:02}\n" for i in range(1, 8))
+    )
+    raster = tile(
+        [scene], [folder / "landsat96_labelled_pixels.tif"], out=tmp_path / "r",
+        legend=tmp_path / "legend.csv", settings=CAROLINA,
+    )  # fmt: skip
+    assert len(vector.band_names) == 6
+    with rasterio.open(folder / "landsat96_labelled_pixels.tif") as file:
+        labelled = (file.read(1)[:416, :480] > 0) & has_data(scene)
+    assert raster.take(range(len(raster))).counts.sum() == labelled.sum() > 2000
+    both = sorted(set(vector.names) & set(raster.names))
+    assert len(both) == len(vector)
+    one, other = (
+        tiles.take([tiles.names.index(name) for name in both]).read(np.arange(len(both)))[2]
+        for tiles in (vector, raster)
+    )
+    assert ((one == IGNORE) == (other == IGNORE)).mean() > 0.98  # they differ on polygons' edges
+    labelled = (one != IGNORE) & (other != IGNORE)
+    assert len(set(zip(one[labelled].tolist(), other[labelled].tolist(), strict=True))) == 7
+
+
+def test_points_of_another_datum_label_single_pixels(carolina, tmp_path):
+    scene, folder = carolina
+    tiles = tile([scene], [folder / "landsat96_points.shp"], out=tmp_path / "t", settings=CAROLINA)
+    assert len(tiles.legend) == 7
+    with rasterio.open(scene) as file:
+        points = geopandas.read_file(folder / "landsat96_points.shp").to_crs(file.crs).geometry
+        cols, rows = np.floor(~file.transform @ (points.x.to_numpy(), points.y.to_numpy()))
+    inside = (rows >= 0) & (rows < 416) & (cols >= 0) & (cols < 480)
+    hit = np.zeros((416, 480), bool)
+    hit[rows[inside].astype(int), cols[inside].astype(int)] = True  # some points share a pixel
+    expected = (hit & has_data(scene)).sum()
+    assert tiles.take(range(len(tiles))).counts.sum() == expected > 700
+    assert tiles.count("gap") > 0
+    check_split(geopandas.read_parquet(tmp_path / "t" / "tiles.parquet"))
+
+
+@pytest.mark.parametrize(("kind", "labelled"), [("polygons", 100), ("points", 6)])
+def test_a_few_labels_in_a_large_scene_are_found(shared, tmp_path, kind, labelled):
+    folder = shared / "data" / "scenes" / "landsat8_parana"
+    settings = TileSettings(
+        size=64, split="random", min_valid=0, class_field="name", nodata=0, preview=False
+    )
+    tiles = tile(
+        [folder / f"{PARANA}.TIF"], [folder / f"{PARANA}_{kind}.gpkg"], out=tmp_path / "t",
+        settings=settings,
+    )  # fmt: skip
+    assert tiles.legend.names == ("crop", "developed", "tree", "water")
+    assert tiles.take(range(len(tiles))).counts.sum() >= labelled
+    assert open_tiles(tmp_path / "t").load("train")[0].dtype == np.uint16
