@@ -12,8 +12,8 @@ from geoseg.raster import Scene, read
 from geoseg.tiles.index import class_pixels
 from geoseg.tiles.labels import Labels
 
-_BYTES = 64 << 20
-"""Most pixels that a worker reads at once."""
+_BYTES = 16 << 20
+"""Most bytes of a scene that a worker reads at once; finding the labels takes some times more."""
 _TALLEST = 1024
 """Rows of a block (px), so that a scene has work for several workers."""
 

@@ -91,8 +91,12 @@ def _draw_panel(
     size = up * scale, across * scale
     axes = place(figure, left, top, size)
     side = math.dist(corners[0, 0], corners[0, 1]) * scale
-    edge = {"edgecolors": "white", "linewidths": 0.4} if side > _EDGE else {"edgecolors": "face"}
-    axes.add_collection(PolyCollection(list(corners), facecolors=colors, **edge))
+    edge = 0.4 if side > _EDGE else 0.0  # smoothing would show seams between tiles of a few px
+    drawn = PolyCollection(
+        list(corners), facecolors=colors, edgecolors="white", linewidths=edge,
+        antialiaseds=edge > 0,
+    )  # fmt: skip
+    axes.add_collection(drawn)
     axes.set_xlim(low[0], high[0])
     axes.set_ylim(low[1], high[1])
     if known is not None and known.is_projected and known.axis_info[0].unit_name == "metre":

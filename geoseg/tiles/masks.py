@@ -55,11 +55,11 @@ class RasterLabels:
     def _codes(self, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         pixels, valid = read(self.raster, window)
         if self.palette:
-            table = np.zeros(np.iinfo(pixels.dtype).max + 1, np.int64)
+            table = np.zeros(np.iinfo(pixels.dtype).max + 1, np.int32)
             table[[value for value, _ in self.palette]] = [code for _, code in self.palette]
             return table[pixels[0]], valid
         if self.colors:
-            red, green, blue = pixels[:3].astype(np.int64)
+            red, green, blue = pixels[:3].astype(np.int32)
             return red << 16 | green << 8 | blue, valid
         return pixels[0], valid
 
