@@ -256,6 +256,17 @@ def test_more_scenes_than_labels(tmp_path, scene, labels):
     refused(TileError, "2 scenes but 1 labels, give one --labels", tmp_path, [scene] * 2, labels)
 
 
+def test_no_scenes(tmp_path):
+    refused(TileError, "there are no scenes to tile", tmp_path, [], [])
+
+
+def test_a_set_may_fill_the_folder_one_is_in(tmp_path, scene, labels, monkeypatch):
+    (tmp_path / "tiles").mkdir()
+    monkeypatch.chdir(tmp_path / "tiles")
+    assert len(cut(scene, labels, ".", overwrite=True)) == 12
+    assert len(open_tiles(tmp_path / "tiles")) == 12
+
+
 def test_a_scene_without_labels(tmp_path, scene):
     refused(TileError, r"scene\.tif has no labels, give them with --labels", tmp_path, scene, [])
 

@@ -39,7 +39,7 @@ def pixels():
 def tiles(tmp_path):
     scene = write_raster(tmp_path / "scene.tif", pixels(), nodata=0)
     labels = write_raster(tmp_path / "labels.tif", ground()[None])
-    wanted = TileSettings(size=16, split="random", val=0.25, min_valid=0)
+    wanted = TileSettings(size=16, split="random", val=0.25, min_valid=0, preview=False)
     return tile([scene], [labels], out=tmp_path / "tiles", legend=LEGEND, settings=wanted)
 
 

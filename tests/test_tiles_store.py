@@ -2,6 +2,9 @@
 
 import errno
 import json
+import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -204,13 +207,35 @@ def test_a_full_disk_leaves_the_old_set(tmp_path, scene, labels, monkeypatch):
     assert len(made.load("train")[0]) == 12
 
 
-def test_a_full_disk_while_a_shard_is_written_leaves_nothing(tmp_path, scene, labels, monkeypatch):
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
+SMALL_FILES = """
+import resource, sys
+from geoseg.errors import OutputError
+from geoseg.tiles import TileSettings, tile
 
-    monkeypatch.setattr("geoseg.tiles.shards.write_array_header_1_0", full)
-    match = r"cannot write 00000\.npy in .* \(.*No space left on device\)"
-    refused(OutputError, match, tmp_path, scene, labels, settings=SHARDS)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+settings = TileSettings(size=32, val=0, min_valid=0, store="shards", preview=False)
+try:
+    tile([sys.argv[1]], [sys.argv[2]], out=sys.argv[3], legend=sys.argv[4], settings=settings,
+         overwrite=True)
+except OutputError as error:
+    sys.exit(f"OutputError: {error}")
+"""
+
+
+def test_a_disk_that_fills_while_a_shard_is_written_leaves_the_old_set(tmp_path, scene, labels):
+    """No file may grow beyond 20 kB, which the first shard does."""
+    made = cut(scene, labels, tmp_path / "tiles", SHARDS)
+    (tmp_path / "legend.csv").write_text(LEGEND.to_csv())
+    before = files_of(tmp_path)
+    paths = [scene, labels, tmp_path / "tiles", tmp_path / "legend.csv"]
+    command = [sys.executable, "-W", "ignore", "-c", SMALL_FILES, *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert re.match(
+        r"OutputError: cannot write 00000\.npy in .* \(.*File too large\), check the free space",
+        done.stderr.splitlines()[-1],
+    )
+    assert files_of(tmp_path) == before
+    assert open_tiles(tmp_path / "tiles") == made
 
 
 def test_a_run_killed_as_it_renamed_is_made_good(tmp_path, scene, labels):

@@ -4,7 +4,7 @@ from geoseg.tiles.cut import tile
 from geoseg.tiles.samples import IGNORE, Samples
 from geoseg.tiles.settings import STORAGES, Storage, TileSettings
 from geoseg.tiles.split import SPLITS, Split, check_split
-from geoseg.tiles.store import TileSet, open_tiles
+from geoseg.tiles.tileset import TileSet, open_tiles
 from geoseg.tiles.workers import Workers
 
 __all__ = [

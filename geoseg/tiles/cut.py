@@ -19,7 +19,7 @@ from geoseg.tiles.pairs import find_pairs
 from geoseg.tiles.settings import DEFAULTS, TileSettings
 from geoseg.tiles.shards import SHARDS, Shards
 from geoseg.tiles.sources import Source, open_sources
-from geoseg.tiles.store import ABOUT, TileSet, open_tiles
+from geoseg.tiles.tileset import ABOUT, TileSet, open_tiles
 from geoseg.tiles.workers import Workers
 from geoseg.tiles.write import batches, write_batch
 
@@ -69,7 +69,7 @@ def tile(
         SceneError: if a scene cannot be read.
         OutputError: if the folder exists or cannot be written.
     """
-    out = Path(out)
+    out = Path(out).resolve()
     _check_free(out, overwrite=overwrite)
     pairs = find_pairs([str(s) for s in scenes], [str(s) for s in labels])
     classes = read_legend(legend) if isinstance(legend, str | Path) else legend

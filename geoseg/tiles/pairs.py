@@ -37,6 +37,8 @@ def find_pairs(scenes: list[str], labels: list[str]) -> list[Pair]:
     Raises:
         TileError: if something is missing or does not match.
     """
+    if not scenes:
+        raise TileError("there are no scenes to tile, give a raster or a folder")
     if not labels:
         return [pair for folder in scenes for pair in _image_mask_folders(Path(folder))]
     if len(labels) == 1 and Path(labels[0]).suffix.lower() in VECTOR_SUFFIXES:

@@ -12,7 +12,7 @@ from geoseg.tiles.chart import draw_map
 from geoseg.tiles.index import INDEX, read_footprints
 from geoseg.tiles.samples import IGNORE
 from geoseg.tiles.sheet import MARGIN, blank, ending, rgba, shortened, show, swatch, write
-from geoseg.tiles.store import TileSet
+from geoseg.tiles.tileset import TileSet
 
 _SPLITS = {
     "gap": ("Gap", "#d8d8d8"), "train": ("Training", "#4477aa"), "val": ("Validation", "#ee7733"),

@@ -12,7 +12,7 @@ from geoseg.legend import NODATA
 from geoseg.tiles.index import checksum, class_pixels
 
 if TYPE_CHECKING:
-    from geoseg.tiles.store import TileSet
+    from geoseg.tiles.tileset import TileSet
 
 IGNORE = NODATA
 """Class index of pixels that are not labelled."""
