@@ -104,7 +104,7 @@ def _read(path: str, class_field: str | None) -> Any:  # noqa: ANN401 - a GeoDat
     try:
         frame = read(path)
     except Exception as error:  # noqa: BLE001 - each driver has its own, none is a programming error
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0].removeprefix(f"{path}: ")
         raise LabelError(f"cannot read labels {path}: {reason}, check the path") from None
     if not isinstance(frame, geopandas.GeoDataFrame):
         raise LabelError(f"labels {path} hold no geometries, give a file of polygons")
