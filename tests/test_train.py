@@ -511,7 +511,7 @@ def test_tiles_without_a_label_are_refused(tmp_path, tiles):
         bare = {"driver": "PNG", "crs": None, "transform": None}
         pixels = np.full((3, SIZE, SIZE), 77, np.uint8)
         write_raster(tmp_path / "images" / f"{number}.png", pixels, **bare)
-        write_raster(tmp_path / "masks" / f"{number}.png", pixels[:1], **bare)
+        write_raster(tmp_path / "masks" / f"{number}.png", np.full_like(pixels[:1], IGNORE), **bare)
     with pytest.raises(TileError, match=r"no pixel of the train tiles of .* has a class"):
         run(tmp_path, tmp_path / "m.safetensors")
 
