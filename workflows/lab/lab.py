@@ -9,8 +9,10 @@ Humans in the Loop with MBRSC, CC0). What is done already stays; a stopped train
 import argparse
 import json
 import logging
+import warnings
 from pathlib import Path
 
+from rasterio.errors import NotGeoreferencedWarning
 from report import figure, read_csv, table
 from runs import Training, choose, trainings
 
@@ -32,6 +34,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--only", nargs="*", help="names of trainings; none: only the report")
     given = parser.parse_args()
+    warnings.simplefilter("ignore", NotGeoreferencedWarning)  # these images have no place
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     given.out.mkdir(parents=True, exist_ok=True)
     tiles = cut(given.dubai, given.out / "tiles")
