@@ -65,7 +65,7 @@ def _training(training: dict[str, Any]) -> Facts:
     """What is known of the training, in one line each for settings and scores."""
     facts = []
     settings = training.get("settings") or {}
-    told = [f"{k.replace('_', ' ')} {v}" for k, v in settings.items() if v is not None]
+    told = [f"{k.replace('_', ' ')} {v}" for k, v in settings.items() if v not in (None, [])]
     tiles = training.get("tiles") or {}
     if tiles:
         told.append(f"on {tiles.get('train', 0):,} tiles, {tiles.get('val', 0):,} for validation")

@@ -30,6 +30,8 @@ class Training:
     """Name of the training whose weights it starts from."""
     tta: bool = False
     """Whether to test it also with the scores of the eight symmetries averaged."""
+    folds: tuple[str, ...] = ()
+    """Folders, none of which it was trained on, to test it on as well."""
 
 
 def trainings(*, long: int, more: int, precision: str) -> list[Training]:
@@ -50,14 +52,14 @@ def trainings(*, long: int, more: int, precision: str) -> list[Training]:
             Training(f"lab-{seed}", f"the lab, seed {seed}", replace(lab, seed=seed))
             for seed in range(3)
         ),
-        Training("flips", "+ flips and quarter turns", flips),
-        Training("cosine", "+ Adam, cosine schedule, batches of 16", cosine),
-        Training("dice", "+ Dice in the loss", replace(cosine, loss="dice")),
-        Training("long", f"+ {long} epochs, without Dice", longer, tta=True),
-        Training("all", f"+ all images, colour and zoom, {more} more", further, "all", "long",
+        Training("flips", "flips and quarter turns", flips),
+        Training("cosine", "flips, Adam, cosine schedule, batches of 16", cosine),
+        Training("dice", "the same with Dice in the loss", replace(cosine, loss="dice")),
+        Training("long", f"flips, Adam, cosine, {long} epochs", longer, tta=True, folds=FOLDS),
+        Training("all", f"all images, colour, zoom, {more} epochs more", further, "all", "long",
                  tta=True),
         *(
-            Training(f"without-{fold[-1]}", f"seven folders, {more} more after {long} of the lab's",
+            Training(f"without-{fold[-1]}", f"seven folders, {more} epochs after those {long}",
                      further, f"all but {fold}", "long")
             for fold in FOLDS
         ),
