@@ -71,21 +71,25 @@ def run(training: Training, tiles: TileSet, path: Path, device: str) -> None:
 
 def test(training: Training, tiles: TileSet, path: Path, device: str) -> list[dict]:
     """The rows of a training in the table."""
-    model, chosen = Model.load(path), choose(tiles, training.data)
-    fold = training.data.removeprefix("all but ")
-    held = "val" if chosen.count("val") else "gap"
-    about = {
-        "name": training.name, "tested_on": LAB_TEST if held == "val" else f"{fold}, whole",
-        "epochs": model.training["epochs"], "best": model.training["best_epoch"],
-    }  # fmt: skip
+    model = Model.load(path)
+    tests = [(training.what, training.data, False)]
+    if training.tta:
+        tests.append(("the same, eight symmetries averaged", training.data, True))
+    tests += [("the same", f"all but {fold}", False) for fold in training.folds]
     rows = []
-    for what, tta in ((training.what, False), ("the same, eight symmetries averaged", True)):
-        if training.tta or not tta:
-            known = path.with_name(f"{path.stem}.{held}{'.tta' if tta else ''}.json")
-            if not known.exists():
-                matrix = geoseg.score(model, chosen, held, tta=tta, device=device)
-                known.write_text(json.dumps(matrix.to_dict(tiles.legend.names)))
-            rows.append({**about, "what": what, "scores": json.loads(known.read_text())})
+    for what, data, tta in tests:
+        chosen = choose(tiles, data)
+        held = "gap" if data.startswith("all but") else "val"
+        known = path.with_name(f"{path.stem}.{data}{' tta' if tta else ''}.json".replace(" ", "-"))
+        if not known.exists():
+            matrix = geoseg.score(model, chosen, held, tta=tta, device=device)
+            known.write_text(json.dumps(matrix.to_dict(tiles.legend.names)))
+        row = {
+            "name": training.name, "what": what,
+            "tested_on": LAB_TEST if held == "val" else f"{data.removeprefix('all but ')}, whole",
+            "epochs": model.training["epochs"], "best": model.training["best_epoch"],
+        }  # fmt: skip
+        rows.append({**row, "scores": json.loads(known.read_text())})
     return rows
 
 

@@ -60,7 +60,8 @@ def figure(path: Path, histories: dict[str, list[Row]]) -> None:
     for axes in (lab, beyond):
         axes.set(xlabel="epoch", ylabel="validation accuracy", ylim=(0.4, 0.92))
         axes.grid(alpha=0.3)
-        axes.legend(frameon=False, fontsize=9, loc="lower right")
+        if axes.lines:
+            axes.legend(frameon=False, fontsize=9, loc="lower right")
         axes.spines[["top", "right"]].set_visible(False)
     sheet.savefig(path, dpi=110)
 
