@@ -16,8 +16,8 @@ from geoseg.classification.outputs import Outputs
 from geoseg.classification.parts import read_part
 from geoseg.grid import Window
 from geoseg.legend import NODATA
+from geoseg.polygons import Pieces, areas, unite, write_polygons
 from geoseg.raster import Target, pam_sidecar, write_cog, writing
-from geoseg.vectorise import Pieces, areas, unite, write_polygons
 
 
 def assemble(job: Job, outputs: Outputs, about: dict[str, Any]) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from geoseg.errors import ChunkError, GeosegError, InterruptedRun
 from geoseg.grid import Window, bounds
 from geoseg.legend import NODATA
 from geoseg.model import Predictor, load_predictor, winner
+from geoseg.polygons import polygonise
 from geoseg.raster import read, reflected
-from geoseg.vectorise import polygonise
 
 Tick = Callable[[int], None]
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geoseg.errors import OutputError
+from geoseg.polygons import check_extension
 from geoseg.raster import Scene
-from geoseg.vectorise import check_extension
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def count_tiles(tiles: TileSet) -> dict[str, Any]:
 
 def _by_value(scene: Scene) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Valid pixels of each value (256,), and their area in m² (256,), NaN where not known."""
-    from geoseg.vectorise import areas  # with GeoPandas, which tile sets do without
+    from geoseg.polygons import areas  # with GeoPandas, which tile sets do without
 
     pixels, ground = np.zeros(_VALUES, np.int64), np.zeros(_VALUES)
     for block in chunks(scene.height, scene.width, _BLOCK):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from geoseg.vectorise.rings import (
+from geoseg.polygons.rings import (
     Coords,
     Flags,
     Ints,

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import shapely
 
 from geoseg.grid import Window
-from geoseg.vectorise.join import Seams, join
-from geoseg.vectorise.pieces import Index, Pieces
-from geoseg.vectorise.rings import Ints, Shapes, meeting, pack
+from geoseg.polygons.join import Seams, join
+from geoseg.polygons.pieces import Index, Pieces
+from geoseg.polygons.rings import Ints, Shapes, meeting, pack
 
 
 @dataclass(frozen=True, slots=True)

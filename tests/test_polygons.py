@@ -15,7 +15,7 @@ from rasterio.features import rasterize, shapes
 from shapely.geometry import shape
 
 from geoseg.grid import Window
-from geoseg.vectorise import Coverage, Pieces, polygonise, unite
+from geoseg.polygons import Coverage, Pieces, polygonise, unite
 
 
 @st.composite

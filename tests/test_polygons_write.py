@@ -16,7 +16,7 @@ from pyproj import CRS
 from geoseg.errors import ChunkError, LabelError, OutputError
 from geoseg.grid import Window
 from geoseg.legend import DUBAI, LandCover, Legend
-from geoseg.vectorise import check_extension, polygonise, unite, write_polygons
+from geoseg.polygons import check_extension, polygonise, unite, write_polygons
 
 EXTENSIONS = ["gpkg", "parquet", "fgb", "geojson"]
 FIELDS = ["class_id", "class_name", "area_m2", "perimeter_m", "pixels", "mean_confidence"]
@@ -227,7 +227,7 @@ def test_a_class_that_the_legend_lacks_is_named(tmp_path):
 
 
 def test_many_small_and_one_large_batch_are_regrouped(tmp_path, monkeypatch):
-    monkeypatch.setattr("geoseg.vectorise.table._ENOUGH_VERTICES", 60)
+    monkeypatch.setattr("geoseg.polygons.table._ENOUGH_VERTICES", 60)
     path = tmp_path / "lulc.parquet"
     count = write(path, batches_of(labels_of()))
     metadata = pq.read_metadata(path)
@@ -268,6 +268,6 @@ def test_unknown_measures_are_null_not_nan(tmp_path):
 
 @pytest.mark.parametrize("extension", EXTENSIONS)
 def test_a_file_with_fewer_polygons_than_were_written_is_refused(tmp_path, monkeypatch, extension):
-    monkeypatch.setattr("geoseg.vectorise.write._count", lambda *_: 3)
+    monkeypatch.setattr("geoseg.polygons.write._count", lambda *_: 3)
     with pytest.raises(OutputError, match="has 3 of"):
         write(tmp_path / f"lulc.{extension}", batches_of(labels_of()))

@@ -13,10 +13,10 @@ from affine import Affine
 
 from geoseg.errors import OutputError
 from geoseg.legend import Legend
-from geoseg.vectorise.geoparquet import write_geoparquet
-from geoseg.vectorise.seams import Coverage
-from geoseg.vectorise.style import FIXED_TIME, add_style
-from geoseg.vectorise.table import GEOMETRY, SCHEMA, Frame, regroup
+from geoseg.polygons.geoparquet import write_geoparquet
+from geoseg.polygons.seams import Coverage
+from geoseg.polygons.style import FIXED_TIME, add_style
+from geoseg.polygons.table import GEOMETRY, SCHEMA, Frame, regroup
 
 _DRIVERS = {".gpkg": "GPKG", ".parquet": "Parquet", ".fgb": "FlatGeobuf", ".geojson": "GeoJSON"}
 _LON_LAT = "EPSG:4326"

@@ -1,9 +1,9 @@
 """Labels to polygons: per chunk, united across chunks, measured, written."""
 
-from geoseg.vectorise.measure import areas, perimeters
-from geoseg.vectorise.pieces import Pieces, polygonise
-from geoseg.vectorise.seams import Coverage, unite
-from geoseg.vectorise.write import check_extension, write_polygons
+from geoseg.polygons.measure import areas, perimeters
+from geoseg.polygons.pieces import Pieces, polygonise
+from geoseg.polygons.seams import Coverage, unite
+from geoseg.polygons.write import check_extension, write_polygons
 
 __all__ = [
     "Coverage",

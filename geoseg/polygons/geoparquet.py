@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import shapely
 from pyproj import CRS
 
-from geoseg.vectorise.table import GEOMETRY, SCHEMA
+from geoseg.polygons.table import GEOMETRY, SCHEMA
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _BOX = pa.struct([(side, pa.float64()) for side in _SIDES])

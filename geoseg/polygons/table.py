@@ -12,8 +12,8 @@ from pyproj import Transformer
 
 from geoseg.errors import LabelError
 from geoseg.legend import Legend
-from geoseg.vectorise.measure import areas, perimeters
-from geoseg.vectorise.seams import Coverage
+from geoseg.polygons.measure import areas, perimeters
+from geoseg.polygons.seams import Coverage
 
 GEOMETRY = "geometry"
 """Name of the geometry column (WKB)."""

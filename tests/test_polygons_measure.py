@@ -6,7 +6,7 @@ import shapely
 from affine import Affine
 from pyproj import CRS, Geod, Transformer
 
-from geoseg.vectorise import areas, perimeters
+from geoseg.polygons import areas, perimeters
 
 CELL = 1 / 12000
 WORKED = {0: 85.479667, 24: 78.262790, 45: 60.849879, 60: 43.172209, 80: 15.037962}

@@ -10,7 +10,7 @@ from rasterio.features import shapes
 
 from geoseg.grid import Window
 from geoseg.legend import NODATA
-from geoseg.vectorise.rings import (
+from geoseg.polygons.rings import (
     Coords,
     Ints,
     Shapes,
