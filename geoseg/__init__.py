@@ -4,6 +4,7 @@
     >>> geoseg.tile(["scene.tif"], ["labels.gpkg"], out="tiles")  # doctest: +SKIP
     >>> geoseg.train("tiles", "model.safetensors")  # doctest: +SKIP
     >>> geoseg.classify("scene.tif", "lulc.tif", polygons="lulc.gpkg")  # doctest: +SKIP
+    >>> geoseg.vectorise("worldcover.tif", "worldcover.gpkg")  # doctest: +SKIP
 
 The names below are loaded when they are first used, so that importing geoseg costs nothing.
 """
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
     from geoseg.model import Model
     from geoseg.tiles import TileSet, TileSettings, open_tiles, tile
     from geoseg.training import TrainSettings, Watch, score, train
+    from geoseg.vectorisation import Cleaning, vectorise
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Cleaning",
     "Execution",
     "GeosegError",
     "LandCover",
@@ -40,6 +43,7 @@ __all__ = [
     "score",
     "tile",
     "train",
+    "vectorise",
 ]
 
 _HOMES = {
@@ -50,6 +54,7 @@ _HOMES = {
     "model": ("Model",),
     "tiles": ("TileSet", "TileSettings", "open_tiles", "tile"),
     "training": ("TrainSettings", "Watch", "score", "train"),
+    "vectorisation": ("Cleaning", "vectorise"),
 }
 
 

@@ -3,7 +3,9 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -65,6 +67,30 @@ def run_here(
     # Not dask.compute: it imports distributed, which costs a second.
     graph = {f"item-{number}": (function, item) for number, item in enumerate(items)}
     return list(threaded.get(graph, list(graph), num_workers=workers))
+
+
+@contextmanager
+def ahead(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """A ``map`` that keeps the order and works ahead in threads, on as many items as there are.
+
+    So memory holds at most twice as many results as there are workers.
+    """
+    with ThreadPoolExecutor(workers) as pool:
+
+        def each(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+            waiting: deque[Future[Result]] = deque()
+            try:
+                for item in items:
+                    waiting.append(pool.submit(function, item))
+                    if len(waiting) > workers:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+        yield each
 
 
 def run_on_cluster(

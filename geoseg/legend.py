@@ -4,7 +4,7 @@ import csv
 import io
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +13,10 @@ from typing import Any
 from geoseg.errors import LabelError
 
 NODATA = 255
-"""Labels' value for "no data"; no class may have it."""
+"""Value for "no data" in geoseg's own labels."""
+
+_LARGEST = 255
+"""Labels are bytes."""
 
 _QUALITATIVE = (
     "#e41a1c", "#4daf4a", "#377eb8", "#ff7f00", "#984ea3", "#ffff33", "#a65628", "#f781bf",
@@ -28,20 +31,20 @@ class LandCover:
     """One class.
 
     Raises:
-        LabelError: if the value is not in 0..254, the name is empty or holds control characters
+        LabelError: if the value is not in 0..255, the name is empty or holds control characters
             (which neither XML nor a line of CSV can), or the colour is not #RRGGBB.
     """
 
     value: int
-    """Value in the labels, 0..254."""
+    """Value in the labels, 0..255."""
     name: str
     """Without blanks around it."""
     color: str
     """#rrggbb, lower case."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.value < NODATA:
-            raise LabelError(f"class value {self.value} is not in 0..254, renumber the classes")
+        if not 0 <= self.value <= _LARGEST:
+            raise LabelError(f"class value {self.value} is not in 0..255, renumber the classes")
         if not self.name.strip():
             raise LabelError(f"class {self.value} has no name, give it one in the legend")
         if _CONTROL.search(self.name.strip()):
@@ -69,16 +72,25 @@ class Legend:
     A model's output channel ``i`` is ``classes[i]``; labels on disk hold ``classes[i].value``.
 
     Raises:
-        LabelError: if there is no class, or two share a value, or a name (but for its case).
+        LabelError: if there is no class, one has the value for no data, or two share a value, or
+            a name (but for its case).
     """
 
     classes: tuple[LandCover, ...]
+    nodata: int | None = NODATA
+    """Value that means no data, and no class; None where every value is a class."""
 
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.classes, key=lambda c: c.value))
         object.__setattr__(self, "classes", ordered)
         if not ordered:
             raise LabelError("a legend needs at least one class")
+        for c in ordered:
+            if c.value == self.nodata:
+                raise LabelError(
+                    f"class {c.name!r} has the value {c.value}, which means no data, "
+                    "renumber the classes"
+                )
         for one, next_ in pairwise(ordered):
             if one.value == next_.value:
                 raise LabelError(f"two classes of the legend share the value {one.value}")
@@ -109,6 +121,11 @@ class Legend:
             if c.name.casefold() == name.strip().casefold():
                 return c.value
         raise LabelError(f"{name!r} is not in the legend ({', '.join(self.names)}), add it there")
+
+    def only(self, values: Collection[int]) -> "Legend":
+        """The classes with these values; all of them where none is among them."""
+        chosen = tuple(c for c in self.classes if c.value in values)
+        return Legend(chosen or self.classes, self.nodata)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
@@ -170,8 +187,12 @@ DUBAI = Legend(
 """The six classes of the lab, with the mask colours of the Dubai aerial imagery."""
 
 
-def read_legend(path: str | Path) -> Legend:
+def read_legend(path: str | Path, *, nodata: int | None = NODATA) -> Legend:
     """Read a legend: CSV (value,name,color), QGIS style (.qml) or QGIS colour map (.txt, .clr).
+
+    Args:
+        path: of the file.
+        nodata: value that means no data, None for none.
 
     Raises:
         LabelError: if the file cannot be read as any of these.
@@ -181,7 +202,7 @@ def read_legend(path: str | Path) -> Legend:
     if reader is None:
         raise LabelError(f"legend {path} is neither .csv, .qml, .txt nor .clr")
     try:
-        return Legend(tuple(reader(path.read_text(encoding="utf-8-sig"))))
+        return Legend(tuple(reader(path.read_text(encoding="utf-8-sig"))), nodata)
     except FileNotFoundError:
         raise LabelError(f"legend {path} does not exist, check the path") from None
     except LabelError as error:

@@ -20,12 +20,20 @@ from rio_cogeo.cogeo import cog_validate
 
 from geoseg import __version__
 from geoseg.blend import taper
-from geoseg.classification import Execution, Options, classify, classify_chunk, default_chunk
+from geoseg.classification import (
+    Cleaning,
+    Execution,
+    Options,
+    classify,
+    classify_chunk,
+    default_chunk,
+)
 from geoseg.classification import chunk as chunk_module
 from geoseg.classification import run as run_module
 from geoseg.errors import ChunkError, GeosegError, OutputError, RunError, SceneError
 from geoseg.grid import Lattice, Window
 from geoseg.model import Model, Predictor
+from geoseg.polygons import polygonise
 from tests.conftest import tiny_model
 from tests.scenes import write_raster
 
@@ -249,11 +257,35 @@ def test_polygons_carry_class_and_confidence(plain):
     frame = pyogrio.read_dataframe(plain / "lulc.gpkg", layer="lulc")
     conf, labels = labels_of(plain / "conf.tif"), labels_of(plain / "lulc.tif")
     assert list(frame.columns) == [
-        "class_id", "class_name", "area_m2", "perimeter_m", "pixels", "mean_confidence", "geometry",
+        "class_id", "class_name", "area_m2", "perimeter_m", "pixels", "mean_confidence",
+        "min_confidence", "true_area_m2", "geometry",
     ]  # fmt: skip
     assert (frame.class_name == "class " + frame.class_id.astype(str)).all()
     weighted = (frame.mean_confidence * frame.pixels).sum() / frame.pixels.sum()
     assert weighted == pytest.approx(conf[labels != 255].mean() / 255, abs=1e-9)
+
+
+@pytest.mark.parametrize("chunk", [512, 1024])
+def test_cleaning_is_that_of_the_map_and_does_not_show_the_chunks(scene, model, tmp_path, chunk):
+    cleaning = Cleaning(min_area=3000, simplify=1.5, smooth=1)
+    run(scene, tmp_path, model, options=Options(overlap=8, cleaning=cleaning),
+        execution=Execution(chunk=chunk, workers=2))  # fmt: skip
+    labels = labels_of(tmp_path / "lulc.tif")
+    frame = pyogrio.read_dataframe(tmp_path / "lulc.gpkg", layer="lulc")
+    found = polygonise(labels)
+    assert sorted(found.pixels) == sorted(frame.pixels)
+    assert found.pixels.min() * 100 >= 3000
+    assert shapely.coverage_is_valid(frame.geometry.to_numpy())
+    assert not frame.mean_confidence.isna().any()
+    report = json.loads((tmp_path / "lulc.json").read_text())
+    assert sum(c["pixels"] for c in report["classes"]) == (labels != 255).sum()
+    assert report["options"]["cleaning"] == {"min_area": 3000, "simplify": 1.5, "smooth": 1}
+    other = tmp_path / "other"
+    other.mkdir()
+    run(scene, other, model, options=Options(overlap=8, cleaning=cleaning),
+        execution=Execution(chunk=1536, workers=1))  # fmt: skip
+    for name in ("lulc.tif", "lulc.gpkg"):
+        assert (other / name).read_bytes() == (tmp_path / name).read_bytes()
 
 
 # Law 5: memory does not grow with the scene.

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoseg.errors import LabelError
-from geoseg.legend import DUBAI, NODATA, LandCover, Legend, read_legend
+from geoseg.legend import DUBAI, LandCover, Legend, read_legend
 
 AWKWARD = Legend(
     (
@@ -125,8 +125,8 @@ def test_names_alone_make_a_legend():
 @pytest.mark.parametrize(
     ("value", "name", "color", "message"),
     [
-        (NODATA, "a", "#000000", "255 is not in 0..254"),
-        (-1, "a", "#000000", "-1 is not in 0..254"),
+        (256, "a", "#000000", "256 is not in 0..255"),
+        (-1, "a", "#000000", "-1 is not in 0..255"),
         (1, "  ", "#000000", "class 1 has no name"),
         (1, "a\nb", "#000000", "control character"),
         (1, "a\x07", "#000000", "control character"),
@@ -158,7 +158,7 @@ def test_impossible_legends_are_refused(classes, message):
         ("a.csv", "id,name,color\n1,a,#000000\n", "no 'value'), expected a CSV with the columns"),
         ("a.csv", "value,name,color\n1\n", "a.csv: class 1 has no name"),
         ("a.csv", "value,name,color\none,a,#000000\n", "expected a CSV"),
-        ("a.csv", "value,name,color\n255,a,#000000\n", "a.csv: class value 255"),
+        ("a.csv", "value,name,color\n255,a,#000000\n", "a.csv: class 'a' has the value 255"),
         ("a.csv", "", "a.csv: a legend needs at least one class"),
         ("a.csv", b"value,name,color\n1,\xff\xfe,#000000\n", "cannot be read"),
         ("a.qml", "<qgis><paletteEntry", "a.qml cannot be read"),

@@ -1,12 +1,15 @@
 """Areas and perimeters on the ground."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import shapely
 from affine import Affine
 from pyproj import CRS, Geod, Transformer
 
-from geoseg.polygons import areas, perimeters
+from geoseg.polygons import Polygons, areas, perimeters, polygonise, true_areas
+from geoseg.polygons.ground import Ground
 
 CELL = 1 / 12000
 WORKED = {0: 85.479667, 24: 78.262790, 45: 60.849879, 60: 43.172209, 80: 15.037962}
@@ -130,3 +133,67 @@ def test_without_a_crs_nothing_is_measured():
         assert measure(cells[:0], Affine.identity(), wkt(4326)).shape == (0,)
         assert measure(cells[:0], Affine.identity(), wkt(3857)).shape == (0,)
         assert measure(cells[:0], Affine.identity(), wkt(32633)).shape == (0,)
+
+
+def squares(*bounds) -> Polygons:
+    """Rectangles of pixels, (col, row, col_end, row_end) each."""
+    return Polygons.concatenate(
+        [replace(polygonise(np.zeros((e - b, c - a), np.uint8)), coords=np.array(
+            [[a, b], [a, e], [c, e], [c, b]], np.int32)) for a, b, c, e in bounds]
+    )  # fmt: skip
+
+
+GROUND = [
+    (4326, Affine(CELL, 0, 55, 0, -CELL, 25)),
+    (3857, Affine(10, 0, 6.1e6, 0, -10, 2.9e6)),
+    (32640, Affine(10, 0, 3e5, 0, -10, 2.8e6)),
+    (32633, Affine(0.5, 0.1, 4e5, 0.1, -0.5, 5e6)),
+    (2263, Affine(2, 0, 1e6, 0, -2, 2e5)),
+    (3035, Affine(100, 0, 4e6, 0, -100, 3e6)),
+]
+
+
+@pytest.mark.parametrize(("code", "transform"), GROUND)
+def test_outlines_along_pixels_measure_like_any_others(code, transform):
+    found = squares((0, 0, 1, 1), (5, 7, 900, 31), (0, 0, 3000, 4000), (2999, 3999, 3000, 4000))
+    area, perimeter, true_area = Ground.of(transform, wkt(code), 4000, 3000).measure(found)
+    shapes = found.to_shapely()
+    assert area == pytest.approx(areas(shapes, transform, wkt(code)), rel=1e-9)
+    assert perimeter == pytest.approx(perimeters(shapes, transform, wkt(code)), rel=1e-9)
+    dense = shapely.segmentize(shapes, 10)
+    assert true_area == pytest.approx(true_areas(dense, transform, wkt(code)), rel=1e-7)
+
+
+def test_a_grid_that_is_rotated_in_degrees_is_measured_vertex_by_vertex():
+    assert Ground.of(Affine(0, CELL, 15, CELL, 0, 45), wkt(4326), 10, 10) is None
+
+
+def test_a_local_crs_has_areas_but_no_true_ones():
+    local = 'LOCAL_CS["site",UNIT["metre",1]]'
+    area, _, true_area = Ground.of(Affine(2, 0, 0, 0, -2, 0), local, 5, 5).measure(
+        squares((0, 0, 5, 5))
+    )
+    assert area == [100]
+    assert np.isnan(true_area).all()
+
+
+def test_the_same_ground_has_the_same_true_area_in_three_crs():
+    # A field of about 40 by 30 km at Dubai, 170 km off the meridian of its UTM zone.
+    west, south, east, north = 55.0, 24.9, 55.4, 25.2
+    field = shapely.segmentize(shapely.box(west, south, east, north), 0.001)
+    size = 0.0001
+    cells = polygonise(np.zeros((3000, 4000), np.uint8))
+    degrees = Ground.of(Affine(size, 0, west, 0, -size, north), wkt(4326), 3000, 4000)
+    expected = degrees.measure(cells)[2][0]
+    assert expected == pytest.approx(
+        true_areas(boxes((0, 0, 1, 1)), Affine(0.4, 0, west, 0, -0.3, north), wkt(4326))[0]
+    )
+    for code, unit in ((32640, 10), (3857, 10)):
+        project = Transformer.from_crs(4326, code, always_xy=True).transform
+        outline = shapely.transform(field, project, interleaved=False)
+        x, _, _, y = outline.bounds
+        grid = Affine(unit, 0, x, 0, -unit, y)
+        pixels = shapely.transform(outline, lambda xy, t=~grid: np.column_stack(t @ xy.T))
+        assert true_areas(np.array([pixels]), grid, wkt(code))[0] == pytest.approx(
+            expected, rel=1e-6
+        )

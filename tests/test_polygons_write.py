@@ -16,10 +16,11 @@ from pyproj import CRS
 from geoseg.errors import ChunkError, LabelError, OutputError
 from geoseg.grid import Window
 from geoseg.legend import DUBAI, LandCover, Legend
-from geoseg.polygons import check_extension, polygonise, unite, write_polygons
+from geoseg.polygons import Frame, check_extension, trace, unite, write_polygons
 
 EXTENSIONS = ["gpkg", "parquet", "fgb", "geojson"]
-FIELDS = ["class_id", "class_name", "area_m2", "perimeter_m", "pixels", "mean_confidence"]
+FIELDS = ["class_id", "class_name", "area_m2", "perimeter_m", "pixels"]
+FIELDS += ["mean_confidence", "min_confidence", "true_area_m2"]
 UTM = CRS.from_epsg(32633).to_wkt()
 NORTH_UP = Affine(0.5, 0, 400_000, 0, -0.5, 5_000_000)
 
@@ -37,13 +38,15 @@ def batches_of(labels, value=128):
     half = height // 2
     for_all = np.full(labels.shape, value, np.uint8)
     windows = [Window(0, 0, half, width), Window(half, 0, height - half, width)]
-    parts = (polygonise(labels[w.slices], w, for_all[w.slices]) for w in windows)
+    parts = (
+        trace(labels[w.slices], w, labels.shape, confidence=for_all[w.slices]) for w in windows
+    )
     return unite(parts, height, width)
 
 
-def write(path, batches, **changes):
-    options = {"legend": DUBAI, "transform": NORTH_UP, "crs": UTM} | changes
-    return write_polygons(path, batches, **options)
+def write(path, batches, layer=None, **changes):
+    options = {"legend": DUBAI, "transform": NORTH_UP, "crs": UTM, "size": (240, 240)} | changes
+    return write_polygons(path, batches, Frame(**options), layer=layer)
 
 
 def read(path, layer=None):
@@ -64,6 +67,7 @@ def test_features_are_what_the_polygons_were(tmp_path, extension):
     assert (found["area_m2"] == found["pixels"] * 0.25).all()
     assert found["pixels"].sum() == (labels != 255).sum()
     assert (found["mean_confidence"] == 128 / 255).all()
+    assert (found["min_confidence"] == 128 / 255).all()
     assert [DUBAI.value_of(name) for name in found["class_name"]] == found["class_id"].tolist()
     assert found.geometry.exterior.is_ccw.all()
     assert found.geometry.is_valid.all()
@@ -104,12 +108,12 @@ def test_without_crs_or_confidence_the_fields_are_null(tmp_path, extension):
     write(path, batches_of(labels_of()), crs=None, confidence=False, transform=Affine.identity())
     found = read(path)
     assert found.crs is None
-    assert found[["area_m2", "perimeter_m", "mean_confidence"]].isna().all().all()
+    assert found[["area_m2", "true_area_m2", "perimeter_m", "mean_confidence"]].isna().all().all()
     assert (found.area == found["pixels"]).all()
 
 
 def test_geojson_needs_a_crs(tmp_path):
-    with pytest.raises(OutputError, match="scene has no CRS"):
+    with pytest.raises(OutputError, match="map has no CRS"):
         write(tmp_path / "lulc.geojson", batches_of(labels_of()), crs=None)
 
 
@@ -124,12 +128,14 @@ def test_geojson_is_in_longitude_and_latitude_without_a_crs_member(tmp_path):
 
 def test_geopackage_has_an_index_and_the_legend_as_default_style(tmp_path):
     path = tmp_path / "stage.gpkg"
-    write(path, batches_of(labels_of()), layer="lulc")
+    labels = labels_of()
+    labels[labels == 2] = 0
+    write(path, batches_of(labels), layer="lulc")
     assert [name for name, _ in pyogrio.list_layers(path)] == ["lulc", "layer_styles"]
     style = pyogrio.read_dataframe(path, layer="layer_styles").iloc[0]
     assert style["f_table_name"] == "lulc"
     assert style["useAsDefault"]
-    assert style["styleQML"] == DUBAI.to_polygon_qml()
+    assert style["styleQML"] == DUBAI.only({0, 1, 3, 4, 5}).to_polygon_qml()
     with sqlite3.connect(path) as database:
         geometry = database.execute("SELECT * FROM gpkg_geometry_columns").fetchall()
         assert geometry[0][:3] == ("lulc", style["f_geometry_column"], "POLYGON")
@@ -247,7 +253,7 @@ def test_any_transform_places_each_vertex_and_keeps_shells_counter_clockwise(tmp
     write(path, batches_of(labels_of()), transform=transform)
     found = read(path)
     t = transform
-    polygons = np.concatenate([b.polygons for b in batches_of(labels_of())])
+    polygons = np.concatenate([b.to_shapely() for b in batches_of(labels_of())])
     for polygon, placed in zip(polygons, found.geometry, strict=True):
         expected = {
             (t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f) for x, y in polygon.exterior.coords
@@ -262,7 +268,7 @@ def test_unknown_measures_are_null_not_nan(tmp_path):
     path = tmp_path / "lulc.parquet"
     count = write(path, batches_of(labels_of()), crs=None, confidence=False)
     table = pq.read_table(path)
-    for name in ("area_m2", "perimeter_m", "mean_confidence"):
+    for name in ("area_m2", "true_area_m2", "perimeter_m", "mean_confidence"):
         assert table[name].null_count == count
 
 

@@ -4,5 +4,15 @@ from geoseg.classification.chunk import classify_chunk
 from geoseg.classification.job import Execution, Job, Options
 from geoseg.classification.parts import Part
 from geoseg.classification.run import classify, default_chunk
+from geoseg.polygons import Cleaning
 
-__all__ = ["Execution", "Job", "Options", "Part", "classify", "classify_chunk", "default_chunk"]
+__all__ = [
+    "Cleaning",
+    "Execution",
+    "Job",
+    "Options",
+    "Part",
+    "classify",
+    "classify_chunk",
+    "default_chunk",
+]

@@ -13,10 +13,22 @@ from numpy.typing import NDArray
 
 from geoseg.classification.job import Job
 from geoseg.classification.outputs import Outputs
-from geoseg.classification.parts import read_part
+from geoseg.classification.parts import read_part, read_window
+from geoseg.execute import ahead, cores
 from geoseg.grid import Window
 from geoseg.legend import NODATA
-from geoseg.polygons import Pieces, areas, unite, write_polygons
+from geoseg.polygons import (
+    Frame,
+    Map,
+    Pieces,
+    Polygons,
+    areas,
+    cells,
+    outline,
+    sieve,
+    unite,
+    write_polygons,
+)
 from geoseg.raster import Target, pam_sidecar, write_cog, writing
 
 
@@ -41,18 +53,23 @@ def assemble(job: Job, outputs: Outputs, about: dict[str, Any]) -> dict[str, Any
         staging.mkdir(parents=True)
     staged = {path: staging / f"{n}-{path.name}" for n, path in enumerate(outputs.asked())}
     counts = np.zeros((job.scene.height, len(job.legend)), np.int64)
-    tasks: list[Callable[[], object]] = [
-        lambda: write_cog(staged[outputs.labels], _labels_target(job), _labels(job, counts))
-    ]
-    if outputs.confidence is not None:
-        tasks.append(_raster_task(job, staged[outputs.confidence], "confidence"))
-    if outputs.probabilities is not None:
-        tasks.append(_raster_task(job, staged[outputs.probabilities], "probabilities"))
-    if outputs.polygons is not None:
-        tasks.append(_polygon_task(job, staged[outputs.polygons], outputs.polygons.stem))
-    with ThreadPoolExecutor(max_workers=len(tasks)) as pool:
-        for future in [pool.submit(task) for task in tasks]:
-            future.result()
+    with ahead(cores()) as each:
+        clean = _cleaned(job, each)
+        tasks: list[Callable[[], object]] = [
+            lambda: write_cog(
+                staged[outputs.labels], _labels_target(job), _labels(job, clean, counts)
+            )
+        ]
+        if outputs.confidence is not None:
+            tasks.append(_raster_task(job, staged[outputs.confidence], "confidence"))
+        if outputs.probabilities is not None:
+            tasks.append(_raster_task(job, staged[outputs.probabilities], "probabilities"))
+        if outputs.polygons is not None:
+            polygons = _traced(job, each) if job.polygons else _outlined(job, clean, each)
+            tasks.append(_polygon_task(job, outputs.polygons, staged, polygons, each))
+        with ThreadPoolExecutor(max_workers=len(tasks)) as pool:
+            for future in [pool.submit(task) for task in tasks]:
+                future.result()
     report = {**about, **_class_report(job, counts)}
     texts = {
         outputs.sidecar: pam_sidecar(job.legend, counts.sum(0).tolist()),
@@ -69,13 +86,29 @@ def assemble(job: Job, outputs: Outputs, about: dict[str, Any]) -> dict[str, Any
     return report
 
 
-def _labels(job: Job, counts: NDArray[np.int64]) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
+Clean = Callable[[Window, NDArray[np.uint8]], NDArray[np.uint8]]
+
+
+def _cleaned(job: Job, each: Map) -> Clean | None:
+    """What gives small areas to their neighbours, cell by cell; None where that is not asked."""
+    limit = job.options.cleaning.limit(job.scene.affine, job.scene.crs, job.scene.height)
+    if limit is None:
+        return None
+    grid = cells(job.scene.height, job.scene.width)
+    return sieve(lambda cell: read_window(job, cell, "labels"), grid, limit, NODATA, each)
+
+
+def _labels(
+    job: Job, clean: Clean | None, counts: NDArray[np.int64]
+) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
     """Blocks of labels; ``counts`` (height, classes) gets the pixels of each class in each row."""
-    for chunk in job.chunks():
-        labels = read_part(job.parts, chunk)["labels"]
+    for block in cells(job.scene.height, job.scene.width) if clean else job.chunks():
+        labels = read_window(job, block, "labels")
+        if clean:
+            labels = clean(block, labels)
         for number, value in enumerate(job.legend.values):
-            counts[chunk.slices[0], number] += (labels == value).sum(axis=1)
-        yield chunk, labels[None]
+            counts[block.slices[0], number] += (labels == value).sum(axis=1)
+        yield block, labels[None]
 
 
 def _raster_task(job: Job, path: Path, name: str) -> Callable[[], object]:
@@ -93,19 +126,37 @@ def _raster_task(job: Job, path: Path, name: str) -> Callable[[], object]:
     return lambda: write_cog(path, target, blocks())
 
 
-def _polygon_task(job: Job, path: Path, layer: str) -> Callable[[], object]:
-    def pieces() -> Iterator[Pieces]:
-        for chunk in job.chunks():
-            yield Pieces.from_arrays(chunk, read_part(job.parts, chunk))
+def _traced(job: Job, each: Map) -> Iterator[Polygons]:
+    """Polygons of the outlines that the chunks left."""
 
-    return lambda: write_polygons(
-        path,
-        unite(pieces(), job.scene.height, job.scene.width),
-        legend=job.legend,
-        transform=job.scene.affine,
-        crs=job.scene.crs,
-        layer=layer,
-    )
+    def pieces(chunk: Window) -> Pieces:
+        return Pieces.from_arrays(chunk, read_part(job.parts, chunk))
+
+    return unite(each(pieces, job.chunks()), job.scene.height, job.scene.width)
+
+
+def _outlined(job: Job, clean: Clean | None, each: Map) -> Iterator[Polygons]:
+    """Polygons of the cleaned labels."""
+
+    def look(cell: Window) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        labels = read_window(job, cell, "labels")
+        if clean:
+            labels = clean(cell, labels)
+        return labels, read_window(job, cell, "confidence")
+
+    tolerance = job.options.cleaning.simplify
+    return outline(look, job.scene.height, job.scene.width, tolerance=tolerance, each=each)
+
+
+def _polygon_task(
+    job: Job, path: Path, staged: dict[Path, Path], polygons: Iterator[Polygons], each: Map
+) -> Callable[[], object]:
+    cleaning = job.options.cleaning
+    frame = Frame(
+        job.legend, job.scene.affine, job.scene.crs, (job.scene.height, job.scene.width),
+        straight=not cleaning.simplify, smooth=cleaning.smooth,
+    )  # fmt: skip
+    return lambda: write_polygons(staged[path], polygons, frame, layer=path.stem, each=each)
 
 
 def _labels_target(job: Job) -> Target:

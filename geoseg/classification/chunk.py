@@ -15,7 +15,7 @@ from geoseg.errors import ChunkError, GeosegError, InterruptedRun
 from geoseg.grid import Window, bounds
 from geoseg.legend import NODATA
 from geoseg.model import Predictor, load_predictor, winner
-from geoseg.polygons import polygonise
+from geoseg.polygons import trace
 from geoseg.raster import read, reflected
 
 Tick = Callable[[int], None]
@@ -69,7 +69,9 @@ def _classify(job: Job, chunk: Window, tick: Tick) -> Part:
         tick(len(useful))
         arrays = {**_nothing(job, chunk)}
     if job.polygons:
-        arrays |= polygonise(arrays["labels"], chunk, arrays.get("confidence")).to_arrays()
+        size = (job.scene.height, job.scene.width)
+        confidence = arrays.get("confidence")
+        arrays |= trace(arrays["labels"], chunk, size, confidence=confidence).to_arrays()
     if not job.confidence:
         arrays.pop("confidence", None)
     return commit_part(job.parts, chunk, arrays, windows=len(useful))

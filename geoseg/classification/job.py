@@ -10,6 +10,7 @@ from geoseg.blend import TAPERS, Taper
 from geoseg.errors import RunError
 from geoseg.grid import Lattice, Window, chunks
 from geoseg.legend import Legend
+from geoseg.polygons import Cleaning
 from geoseg.raster import Scene
 
 
@@ -34,6 +35,8 @@ class Options:
     """Average over the eight symmetries of the square: eight times the work."""
     aoi: str | None = None
     """Vector file; pixels whose centre lies outside of its polygons become nodata."""
+    cleaning: Cleaning = Cleaning()
+    """Its least area is that of the labels, too; the rest is of the polygons alone."""
 
     def __post_init__(self) -> None:
         if self.overlap < 0:
@@ -81,7 +84,9 @@ class Job:
     parts: str
     """Folder of the parts."""
     polygons: bool
+    """Whether chunks leave the outlines of their areas."""
     confidence: bool
+    """Whether chunks leave the confidence."""
     probabilities: bool
     aoi: tuple[bytes, ...] | None = None
     """WKB of the area of interest, in the scene's CRS."""
@@ -101,6 +106,7 @@ class Job:
             "GEOSEG_NODATA": "" if self.scene.nodata is None else str(self.scene.nodata),
             "GEOSEG_PRECISION": self.precision,
             "GEOSEG_TTA": str(self.options.tta).lower(),
+            "GEOSEG_MIN_AREA": f"{self.options.cleaning.min_area:g}",
         }
 
     def plan(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geoseg.errors import OutputError
-from geoseg.polygons import check_extension
+from geoseg.polygons import check_extension, check_place
 from geoseg.raster import Scene
 
 
@@ -73,9 +73,5 @@ class Outputs:
                 raise OutputError(f"{path} is a folder, give a file name")
             if path.exists() and not overwrite and not self.parts.exists():
                 raise OutputError(f"{path} exists, use -f to replace it or another name")
-        geojson = self.polygons is not None and self.polygons.suffix.lower() == ".geojson"
-        if geojson and scene.crs is None:
-            raise OutputError(
-                f"{scene.path} has no CRS, so its polygons cannot be GeoJSON (longitude and "
-                "latitude), write .gpkg or assign a CRS (gdal_edit -a_srs)"
-            )
+        if self.polygons is not None:
+            check_place(self.polygons, scene.crs)

@@ -88,6 +88,28 @@ def read_part(folder: str | Path, chunk: Window) -> dict[str, NDArray[Any]]:
         raise RunError(f"part {path} is damaged ({error}), run the same command again") from None
 
 
+def read_window(job: Job, window: Window, name: str) -> NDArray[Any]:
+    """One array (height, width) of the parts of a finished run, over any window of the scene.
+
+    Raises:
+        RunError: if a part is damaged.
+    """
+    out: NDArray[Any] | None = None
+    for chunk in job.chunks():
+        shared = chunk.intersection(window)
+        if shared is None:
+            continue
+        found = read_part(job.parts, chunk)[name]
+        if shared == window == chunk:
+            return found
+        if out is None:
+            out = np.empty((window.height, window.width), found.dtype)
+        out[shared.relative_to(window)] = found[shared.relative_to(chunk)]
+    if out is None:
+        raise ValueError(f"{window} is outside of the scene")
+    return out
+
+
 def prepare_folder(job: Job, *, resume: bool) -> bool:
     """Make the folder of a run, or accept the one that an earlier try of the same run left.
 

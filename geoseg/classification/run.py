@@ -117,6 +117,9 @@ def _plan(
         batch_size=execution.batch_size,
     )  # fmt: skip
     chunk = execution.chunk or default_chunk(scene.height, scene.width)
+    cleaning = options.cleaning
+    cleaning.limit(scene.affine, scene.crs, scene.height)
+    later = outputs.polygons is not None and bool(cleaning.min_area or cleaning.simplify)
     size = model.spec.window
     job = Job(
         scene=scene,
@@ -130,8 +133,8 @@ def _plan(
         device=str(probe.device),
         batch_size=probe.batch_size,
         parts=str(outputs.parts),
-        polygons=outputs.polygons is not None,
-        confidence=outputs.confidence is not None,
+        polygons=outputs.polygons is not None and not later,
+        confidence=outputs.confidence is not None or later,
         probabilities=outputs.probabilities is not None,
         aoi=_read_aoi(options.aoi, scene) if options.aoi else None,
     )

@@ -14,8 +14,12 @@ _COMMANDS = {
     "tile": "Cut labelled scenes into training tiles.",
     "train": "Train a U-Net on tiles.",
     "classify": "Classify scenes into land-cover maps and polygons.",
+    "vectorise": "Outline the classes of a class raster as polygons.",
     "info": "Describe a scene, model, tile set, label map or part folder.",
 }
+
+
+_ALIASES = {"vectorize": "vectorise"}
 
 
 class _Commands(click.Group):
@@ -25,9 +29,10 @@ class _Commands(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        name = _ALIASES.get(cmd_name, cmd_name)
+        if name not in _COMMANDS:
             return None
-        command = import_module(f"geoseg.cli.{cmd_name}").command
+        command = import_module(f"geoseg.cli.{name}").command
         assert isinstance(command, click.Command)  # noqa: S101 - a convention of this package
         return command
 

@@ -8,6 +8,7 @@ import click
 from geoseg.cli import options
 
 _EXECUTION = ("device", "batch_size", "chunk", "workers", "scheduler", "shard", "resume")
+_CLEANING = ("min_area", "simplify", "smooth")
 _SIDE_OUTPUTS = {"polygons": ".gpkg", "confidence": ".tif", "probabilities": ".tif"}
 
 
@@ -18,7 +19,7 @@ _SIDE_OUTPUTS = {"polygons": ".gpkg", "confidence": ".tif", "probabilities": ".t
 @click.argument("scenes", nargs=-1, required=True, metavar="SCENE...")
 @click.option("--out", required=True, metavar="FILE", help="Labels; a folder for several scenes.")
 @click.option("--model", default="default", show_default=True, help="A .safetensors model.")
-@click.option("--polygons", metavar="FILE", help=".gpkg, .parquet, .fgb or .geojson.")
+@click.option("--polygons", metavar="FILE", help=".gpkg, .parquet, .fgb, .geojson or .pmtiles.")
 @click.option("--confidence", metavar="FILE", help="Score of the winning class, GeoTIFF 0-255.")
 @click.option("--probabilities", metavar="FILE", help="Scores of all classes, GeoTIFF 0-255.")
 @click.option("--overlap", default=32, show_default=True, help="Pixels that windows share.")
@@ -28,6 +29,9 @@ _SIDE_OUTPUTS = {"polygons": ".gpkg", "confidence": ".tif", "probabilities": ".t
 )  # fmt: skip
 @click.option("--tta", is_flag=True, help="Average over flips and turns: eight times the work.")
 @click.option("--aoi", metavar="FILE", help="Polygons; outside of them is no data.")
+@options.min_area
+@options.simplify
+@options.smooth
 @options.bands
 @options.nodata
 @options.device
@@ -57,18 +61,24 @@ def command(
     verbose: bool,
     **given: Any,  # noqa: ANN401 - outputs and the fields of Options and Execution
 ) -> None:
-    """Classify SCENES into land-cover maps: GeoTIFF, and polygons where asked."""
-    from geoseg.classification import Execution, Options, classify
+    """Classify SCENES into land-cover maps: GeoTIFF, and polygons where asked.
+
+    --min-area works on the map, so on its polygons too; --simplify and --smooth on the polygons
+    alone, in this order. Polygons stay one coverage without gap or overlap.
+    """
+    from geoseg.classification import Cleaning, Execution, Options, classify
     from geoseg.cli.report import Progress, set_up
 
     set_up(quiet=quiet, verbose=verbose)
     side = {name: given.pop(name) for name in _SIDE_OUTPUTS}
+    cleaning = Cleaning(**{name: given.pop(name) for name in _CLEANING})
     execution = Execution(**{name: given.pop(name) for name in _EXECUTION})
+    chosen = Options(**given, cleaning=cleaning)
     for scene in scenes:
         files = _files(scene, len(scenes), out, side)
         progress = Progress("windows", quiet=quiet)
         report = classify(
-            scene, **files, model=model, options=Options(**given), execution=execution,
+            scene, **files, model=model, options=chosen, execution=execution,
             overwrite=overwrite, progress=progress,
         )  # fmt: skip
         progress.close()

@@ -91,6 +91,33 @@ def nodata(function: F) -> F:
     )(function)
 
 
+def min_area(function: F) -> F:
+    """Add --min-area."""
+    return click.option(
+        "--min-area", type=click.FloatRange(0), default=0.0, metavar="M2",
+        help="Areas below this (m²) take the class along the longest part of their border, the "
+        "smallest first. Valid pixels stay valid; only islands in no data may stay small.",
+    )(function)  # fmt: skip
+
+
+def simplify(function: F) -> F:
+    """Add --simplify."""
+    return click.option(
+        "--simplify", type=click.FloatRange(0), default=0.0, metavar="PX",
+        help="Leave out vertices, in triangles of up to this side (px). Corners where three "
+        "polygons meet stay; area_m2 and perimeter_m are those of the outlines drawn.",
+    )(function)  # fmt: skip
+
+
+def smooth(function: F) -> F:
+    """Add --smooth."""
+    return click.option(
+        "--smooth", type=click.IntRange(0, 3), default=0, metavar="N",
+        help="Cut corners N times (1 to 3), by less than half a pixel; each round about doubles "
+        "the vertices. Corners where three polygons meet stay.",
+    )(function)  # fmt: skip
+
+
 def device(function: F) -> F:
     """Add --device."""
     return click.option(

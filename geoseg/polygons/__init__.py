@@ -1,17 +1,32 @@
-"""Labels to polygons: per chunk, united across chunks, measured, written."""
+"""Labels to polygons: per chunk, united across chunks, cleaned, measured, written."""
 
-from geoseg.polygons.measure import areas, perimeters
-from geoseg.polygons.pieces import Pieces, polygonise
-from geoseg.polygons.seams import Coverage, unite
-from geoseg.polygons.write import check_extension, write_polygons
+from geoseg.polygons.cleaning import Cleaning
+from geoseg.polygons.measure import areas, perimeters, true_areas
+from geoseg.polygons.pieces import Pieces, trace
+from geoseg.polygons.rings import Polygons
+from geoseg.polygons.sieve import Limit, sieve
+from geoseg.polygons.table import Frame
+from geoseg.polygons.unite import unite
+from geoseg.polygons.whole import Map, cells, outline, polygonise
+from geoseg.polygons.write import check_extension, check_place, write_polygons
 
 __all__ = [
-    "Coverage",
+    "Cleaning",
+    "Frame",
+    "Limit",
+    "Map",
     "Pieces",
+    "Polygons",
     "areas",
+    "cells",
     "check_extension",
+    "check_place",
+    "outline",
     "perimeters",
     "polygonise",
+    "sieve",
+    "trace",
+    "true_areas",
     "unite",
     "write_polygons",
 ]

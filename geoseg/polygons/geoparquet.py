@@ -9,16 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-import shapely
 from pyproj import CRS
 
-from geoseg.polygons.table import GEOMETRY, SCHEMA
+from geoseg.polygons.table import GEOMETRY, SCHEMA, Features
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _BOX = pa.struct([(side, pa.float64()) for side in _SIDES])
 
 
-def write_geoparquet(path: Path, batches: Iterable[pa.RecordBatch], crs: str | None) -> None:
+def write_geoparquet(path: Path, batches: Iterable[Features], crs: str | None) -> None:
     """Write features, each batch as one row group.
 
     Raises:
@@ -29,11 +28,10 @@ def write_geoparquet(path: Path, batches: Iterable[pa.RecordBatch], crs: str | N
     schema = SCHEMA.append(pa.field("bbox", _BOX))
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for batch in batches:
-            boxes = shapely.bounds(shapely.from_wkb(batch[GEOMETRY].to_numpy(zero_copy_only=False)))
-            extent[:2] = np.minimum(extent[:2], boxes[:, :2].min(axis=0))
-            extent[2:] = np.maximum(extent[2:], boxes[:, 2:].max(axis=0))
-            box = pa.StructArray.from_arrays(list(boxes.T), fields=list(_BOX))
-            writer.write_batch(pa.record_batch([*batch.columns, box], schema=schema))
+            extent[:2] = np.minimum(extent[:2], batch.boxes[:, :2].min(axis=0))
+            extent[2:] = np.maximum(extent[2:], batch.boxes[:, 2:].max(axis=0))
+            box = pa.StructArray.from_arrays(list(batch.boxes.T), fields=list(_BOX))
+            writer.write_batch(pa.record_batch([*batch.rows.columns, box], schema=schema))
         # The extent is known only now; Parquet keeps its metadata at the end of the file.
         writer.add_key_value_metadata({"geo": json.dumps(_metadata(extent, crs))})
 

@@ -1,10 +1,11 @@
-"""True areas and perimeters of polygons that are given in pixel coordinates.
+"""Areas and perimeters of polygons that are given in pixel coordinates.
 
 In a projected CRS these are planar, times the square (the first power) of its unit in metres. In
 a geographic CRS and in Mercator projections, whose scale changes from row to row, they are those
-on the ellipsoid: areas by a cylindrical equal-area projection, in which meridians and parallels
-stay straight, so that the cells of a north-up scene are exact; lengths by geodesics, where a side
-along a row counts as many times as it has pixels, so that they add up over its parts.
+on the ellipsoid; true areas are so in every CRS. Such areas are found by a cylindrical equal-area
+projection, in which meridians and parallels stay straight, so that the cells of a north-up scene
+in degrees are exact; such lengths by geodesics, where a side along a row counts as many times as
+it has pixels, so that they add up over its parts.
 """
 
 from collections.abc import Callable
@@ -17,12 +18,13 @@ import shapely
 from affine import Affine
 from pyproj import CRS, Geod, Transformer
 
-Floats = npt.NDArray[np.float64]
+from geoseg.polygons.rings import Floats
+
 Polygons = npt.NDArray[np.object_]
 
 
 @dataclass(frozen=True, slots=True)
-class _Ellipsoid:
+class Ellipsoid:
     """How a CRS maps to its ellipsoid; longitudes are not wrapped."""
 
     equal_area: Transformer
@@ -45,12 +47,12 @@ def areas(polygons: Polygons, transform: Affine, crs: str | None) -> Floats:
     """
     if crs is None:
         return np.full(polygons.size, np.nan)
-    metric = _metric(crs)
+    metric = metric_of(crs)
     if isinstance(metric, float):
         return np.asarray(shapely.area(polygons) * abs(transform.determinant) * metric**2)
 
     def flatten(pixels: Floats) -> Floats:
-        return _by_axis(metric.equal_area, transform, pixels)
+        return by_axis(metric.equal_area, transform, pixels)
 
     return np.asarray(shapely.area(shapely.transform(polygons, flatten)))
 
@@ -70,21 +72,44 @@ def perimeters(polygons: Polygons, transform: Affine, crs: str | None) -> Floats
         return np.full(polygons.size, np.nan)
     _, coords, (ring_offsets, polygon_offsets) = shapely.to_ragged_array(polygons)
     start, end = coords[:-1], coords[1:]
-    metric = _metric(crs)
+    metric = metric_of(crs)
     if isinstance(metric, float):
         dx, dy = (end - start).T
         along = (transform.a * dx + transform.b * dy, transform.d * dx + transform.e * dy)
         length = np.hypot(*along) * metric
     else:
-        length = _geodesic(metric, transform, start, end)
+        length = geodesic(metric, transform, start, end)
     # The last vertex of a ring begins no side.
     length = np.append(length, 0.0)
     length[ring_offsets[1:] - 1] = 0.0
     return np.asarray(np.add.reduceat(length, ring_offsets[polygon_offsets[:-1]]))
 
 
+def true_areas(polygons: Polygons, transform: Affine, crs: str | None) -> Floats:
+    """Areas on the ellipsoid in m², whatever the CRS.
+
+    Args:
+        polygons: (n,) shapely polygons, vertices (col, row) (px).
+        transform: pixels to coordinates of the CRS.
+        crs: the CRS as WKT, or None where it is unknown.
+
+    Returns:
+        (n,) m², NaN where the CRS is unknown or has no ellipsoid.
+    """
+    figure = None if crs is None else ellipsoid(crs)
+    if crs is None or figure is None:
+        return np.full(polygons.size, np.nan)
+    if isinstance(metric_of(crs), Ellipsoid):
+        return areas(polygons, transform, crs)
+
+    def flatten(pixels: Floats) -> Floats:
+        return np.column_stack(figure.equal_area.transform(*_apply(transform, pixels)))
+
+    return np.asarray(shapely.area(shapely.transform(polygons, flatten)))
+
+
 @lru_cache(maxsize=8)
-def _metric(wkt: str) -> float | _Ellipsoid:
+def metric_of(wkt: str) -> float | Ellipsoid:
     """Metres in a unit of a CRS that is fit for planar measures, else its ellipsoid."""
     crs = _horizontal(CRS.from_user_input(wkt))
     operation = crs.coordinate_operation
@@ -92,11 +117,21 @@ def _metric(wkt: str) -> float | _Ellipsoid:
     mercator = "mercator" in method and not ("transverse" in method or "oblique" in method)
     if not (crs.is_geographic or mercator):
         return float(crs.axis_info[0].unit_conversion_factor) if crs.axis_info else float("nan")
+    found = ellipsoid(wkt)
+    if found is None:
+        raise ValueError(f"the CRS {crs.name} has no ellipsoid")
+    return found
+
+
+@lru_cache(maxsize=8)
+def ellipsoid(wkt: str) -> Ellipsoid | None:
+    """The ellipsoid of a CRS, None where it has none."""
+    crs = _horizontal(CRS.from_user_input(wkt))
     figure = crs.ellipsoid
     if figure is None:
-        raise ValueError(f"the CRS {crs.name} has no ellipsoid")
+        return None
     size = f"+a={figure.semi_major_metre!r} +b={figure.semi_minor_metre!r}"
-    return _Ellipsoid(
+    return Ellipsoid(
         _transformer(crs, f"+proj=cea +lat_ts=0 +lon_0=0 {size} +units=m +type=crs"),
         _transformer(crs, f"+proj=longlat {size} +type=crs"),
         Geod(a=figure.semi_major_metre, b=figure.semi_minor_metre),
@@ -121,7 +156,7 @@ def _apply(transform: Affine, pixels: Floats) -> tuple[Floats, Floats]:
     return x, transform.d * col + transform.e * row + transform.f
 
 
-def _by_axis(transformer: Transformer, transform: Affine, pixels: Floats) -> Floats:
+def by_axis(transformer: Transformer, transform: Affine, pixels: Floats) -> Floats:
     """Pixel coordinates (m, 2) transformed, by distinct columns and rows where these suffice."""
     if transform.b or transform.d or not pixels.size:
         return np.column_stack(transformer.transform(*_apply(transform, pixels)))
@@ -133,7 +168,7 @@ def _by_axis(transformer: Transformer, transform: Affine, pixels: Floats) -> Flo
     return np.column_stack([x[at_col], y[at_row]])
 
 
-def _geodesic(metric: _Ellipsoid, transform: Affine, start: Floats, end: Floats) -> Floats:
+def geodesic(metric: Ellipsoid, transform: Affine, start: Floats, end: Floats) -> Floats:
     """Lengths (m,) of the sides between pixel coordinates ``start`` and ``end`` (m, 2)."""
 
     def distance(one: Floats, other: Floats) -> Floats:

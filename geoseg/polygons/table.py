@@ -12,8 +12,12 @@ from pyproj import Transformer
 
 from geoseg.errors import LabelError
 from geoseg.legend import Legend
-from geoseg.polygons.measure import areas, perimeters
-from geoseg.polygons.seams import Coverage
+from geoseg.polygons.ground import Ground
+from geoseg.polygons.measure import areas, perimeters, true_areas
+from geoseg.polygons.rings import Floats, Polygons, closed
+from geoseg.polygons.runs import Ints
+from geoseg.polygons.smooth import smooth
+from geoseg.polygons.wkb import to_wkb
 
 GEOMETRY = "geometry"
 """Name of the geometry column (WKB)."""
@@ -27,12 +31,24 @@ SCHEMA = pa.schema(
         ("perimeter_m", pa.float64()),
         ("pixels", pa.int64()),
         ("mean_confidence", pa.float64()),
+        ("min_confidence", pa.float64()),
+        ("true_area_m2", pa.float64()),
     ]
 )
 """Fields of the output, in order."""
 
 _ENOUGH_POLYGONS = 1 << 16
-_ENOUGH_VERTICES = 1 << 22
+_ENOUGH_VERTICES = 1 << 21
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Rows of the output."""
+
+    rows: pa.RecordBatch
+    """With the fields of `SCHEMA`."""
+    boxes: Floats
+    """(n, 4) west, south, east, north of each row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,87 +59,119 @@ class Frame:
     transform: Affine
     """Pixels to coordinates of ``crs``."""
     crs: str | None
-    """WKT of the scene's CRS, None where it is unknown."""
-    target: str | None
-    """Another CRS for the output's coordinates, or None."""
-    confidence: bool
-    """Whether confidence was recorded."""
+    """WKT of the map's CRS, None where it is unknown: then areas and perimeters are null."""
+    size: tuple[int, int]
+    """Height and width of the map (px)."""
+    confidence: bool = True
+    """Whether the polygons hold confidence; if not, it is null."""
+    straight: bool = True
+    """Whether outlines still run along the sides of pixels, as they do until simplified."""
+    smooth: int = 0
+    """Rounds of `smooth`."""
 
-    def place(self, polygons: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
-        """Polygons (n,) from pixels to output coordinates, shells counter-clockwise."""
-        t = self.transform
-        linear, origin = np.array([[t.a, t.d], [t.b, t.e]]), np.array([t.c, t.f])
-        placed = shapely.transform(polygons, lambda xy: xy @ linear + origin)
-        if self.target is not None:
-            project = Transformer.from_crs(self.crs, self.target, always_xy=True).transform
-            placed = shapely.transform(placed, project, interleaved=False)
-        return np.asarray(shapely.orient_polygons(placed))
+    def ground(self) -> Ground | None:
+        """What measures outlines along the sides of pixels; None where each is to be measured."""
+        if self.crs is None or not self.straight or self.smooth:
+            return None
+        return Ground.of(self.transform, self.crs, *self.size)
 
-    def features(self, coverage: Coverage) -> pa.RecordBatch:
-        """One row for each polygon, with the fields of `SCHEMA`.
+    def features(self, polygons: Polygons, ground: Ground | None, target: str | None) -> Features:
+        """One row for each polygon.
+
+        Args:
+            polygons: of the map.
+            ground: `ground` of this frame.
+            target: another CRS for the coordinates, or None.
 
         Raises:
             LabelError: if the legend lacks a class of the polygons.
+            ValueError: if their coordinates take more than 2 GiB.
         """
-        names = dict(zip(self.legend.values, self.legend.names, strict=True))
-        for value in np.unique(coverage.values).tolist():
-            if value not in names:
-                raise LabelError(f"label {value} is not in the legend, add a class of this value")
-        known = None if self.crs is not None else np.ones(len(coverage), np.bool_)
-        recorded = None if self.confidence else np.ones(len(coverage), np.bool_)
-        size = areas(coverage.polygons, self.transform, self.crs)
-        length = perimeters(coverage.polygons, self.transform, self.crs)
+        names = self._names(polygons)
+        vertices: npt.NDArray[np.number] = polygons.coords
+        ring_offsets = polygons.ring_offsets
+        if self.smooth:
+            vertices, ring_offsets = smooth(
+                vertices.astype(np.float64), polygons.pinned, ring_offsets, self.smooth
+            )
+        xy, offsets = closed(vertices, ring_offsets, self.transform)
+        if target is not None:
+            project = Transformer.from_crs(self.crs, target, always_xy=True).transform
+            xy = np.column_stack(project(xy[:, 0], xy[:, 1]))
+        if ground is not None:
+            size, length, true_size = ground.measure(polygons)
+        else:
+            size, length, true_size = self._measured(polygons, vertices, ring_offsets)
+        recorded = None if self.confidence else np.ones(len(polygons), np.bool_)
+        known = None if self.crs is not None else np.ones(len(polygons), np.bool_)
+        mean = polygons.confidence_sum / (255 * polygons.pixels)
         columns = [
-            pa.array(shapely.to_wkb(self.place(coverage.polygons)), pa.binary()),
-            pa.array(coverage.values, pa.int32()),
-            pa.array([names[value] for value in coverage.values.tolist()], pa.string()),
+            to_wkb(xy, offsets, polygons.polygon_offsets),
+            pa.array(polygons.values, pa.int32()),
+            names,
             pa.array(size, pa.float64(), mask=known),
             pa.array(length, pa.float64(), mask=known),
-            pa.array(coverage.pixels, pa.int64()),
-            pa.array(coverage.confidence_sum / 255 / coverage.pixels, mask=recorded),
+            pa.array(polygons.pixels, pa.int64()),
+            pa.array(mean, mask=recorded),
+            pa.array(polygons.confidence_min / 255, mask=recorded),
+            pa.array(true_size, pa.float64(), from_pandas=True),
         ]
-        return pa.record_batch(columns, schema=SCHEMA)
+        boxes = _boxes(xy, offsets, polygons.polygon_offsets)
+        return Features(pa.record_batch(columns, schema=SCHEMA), boxes)
+
+    def _names(self, polygons: Polygons) -> pa.Array:
+        values = np.array(self.legend.values)
+        place = np.full(256, -1)
+        place[values] = np.arange(values.size)
+        number = place[polygons.values]
+        if (number < 0).any():
+            value = int(polygons.values[number < 0].min())
+            raise LabelError(f"label {value} is not in the legend, add a class of this value")
+        return pa.array(self.legend.names).take(pa.array(number))
+
+    def _measured(
+        self, polygons: Polygons, vertices: npt.NDArray[np.number], ring_offsets: Ints
+    ) -> tuple[Floats, Floats, Floats]:
+        """Areas, perimeters and true areas of the outlines as they are drawn."""
+        xy, offsets = closed(vertices, ring_offsets)
+        shapes = shapely.from_ragged_array(
+            shapely.GeometryType.POLYGON, xy, (offsets, polygons.polygon_offsets)
+        )
+        where = (shapes, self.transform, self.crs)
+        return areas(*where), perimeters(*where), true_areas(*where)
 
 
-def regroup(batches: Iterable[Coverage]) -> Iterator[Coverage]:
+def regroup(batches: Iterable[Polygons]) -> Iterator[Polygons]:
     """The same polygons in the same order, in batches of a size that suits a file.
 
     Bounded both ways: many small batches are slow, and a WKB column holds 2 GiB at most.
     """
-    waiting: list[Coverage] = []
+    waiting: list[Polygons] = []
     polygons = vertices = 0
     for batch in batches:
         for part in _split(batch):
             waiting.append(part)
             polygons += len(part)
-            vertices += int(shapely.get_num_coordinates(part.polygons).sum())
+            vertices += part.coords.shape[0]
             if polygons >= _ENOUGH_POLYGONS or vertices >= _ENOUGH_VERTICES:
-                yield _together(waiting)
+                yield Polygons.concatenate(waiting)
                 waiting, polygons, vertices = [], 0, 0
     if waiting:
-        yield _together(waiting)
+        yield Polygons.concatenate(waiting)
 
 
-def _split(batch: Coverage) -> Iterator[Coverage]:
+def _split(batch: Polygons) -> Iterator[Polygons]:
     """Parts of a batch that begin with each new multiple of the vertices that are enough."""
     if not len(batch):
         return
-    vertices = np.cumsum(shapely.get_num_coordinates(batch.polygons))
+    vertices = batch.ring_offsets[batch.polygon_offsets[1:]]
     bounds = 1 + np.flatnonzero(np.diff(vertices // _ENOUGH_VERTICES))
     for first, end in zip([0, *bounds], [*bounds, len(batch)], strict=True):
-        part = slice(int(first), int(end))
-        yield Coverage(
-            batch.values[part],
-            batch.pixels[part],
-            batch.confidence_sum[part],
-            batch.polygons[part],
-        )
+        yield batch.part(int(first), int(end))
 
 
-def _together(batches: list[Coverage]) -> Coverage:
-    return Coverage(
-        np.concatenate([b.values for b in batches]),
-        np.concatenate([b.pixels for b in batches]),
-        np.concatenate([b.confidence_sum for b in batches]),
-        np.concatenate([b.polygons for b in batches]),
-    )
+def _boxes(xy: Floats, ring_offsets: Ints, polygon_offsets: Ints) -> Floats:
+    """(n, 4) west, south, east, north of polygons of closed rings."""
+    first = ring_offsets[polygon_offsets[:-1]]
+    low, high = np.minimum.reduceat(xy, first), np.maximum.reduceat(xy, first)
+    return np.column_stack([low, high])

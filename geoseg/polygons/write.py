@@ -2,31 +2,39 @@
 
 import sqlite3
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyogrio
-from affine import Affine
 
 from geoseg.errors import OutputError
-from geoseg.legend import Legend
 from geoseg.polygons.geoparquet import write_geoparquet
-from geoseg.polygons.seams import Coverage
+from geoseg.polygons.pmtiles import check_tippecanoe, to_pmtiles
+from geoseg.polygons.rings import Polygons
 from geoseg.polygons.style import FIXED_TIME, add_style
-from geoseg.polygons.table import GEOMETRY, SCHEMA, Frame, regroup
+from geoseg.polygons.table import GEOMETRY, SCHEMA, Features, Frame, regroup
 
-_DRIVERS = {".gpkg": "GPKG", ".parquet": "Parquet", ".fgb": "FlatGeobuf", ".geojson": "GeoJSON"}
+_DRIVERS = {
+    ".gpkg": "GPKG",
+    ".parquet": "Parquet",
+    ".fgb": "FlatGeobuf",
+    ".geojson": "GeoJSON",
+    ".pmtiles": "PMTiles",
+}
 _LON_LAT = "EPSG:4326"
+_IN_LON_LAT = ("GeoJSON", "PMTiles")
 
 
 def check_extension(path: str | Path) -> str:
-    """Name of the GDAL driver for a polygon file.
+    """Name of the format of a polygon file.
 
     Raises:
-        OutputError: if the extension is unknown.
+        OutputError: if the extension is unknown, or its writer is not installed.
     """
     driver = _DRIVERS.get(Path(path).suffix.lower())
     if driver is None:
@@ -34,61 +42,79 @@ def check_extension(path: str | Path) -> str:
             f"{path} is no polygon file geoseg can write, "
             f"give it one of the extensions {', '.join(_DRIVERS)}"
         )
+    if driver == "PMTiles":
+        check_tippecanoe(path)
     return driver
+
+
+def check_place(path: str | Path, crs: str | None) -> None:
+    """Refuse formats that need longitude and latitude, for a map without a CRS.
+
+    Raises:
+        OutputError: if that is so.
+    """
+    if crs is None and check_extension(path) in _IN_LON_LAT:
+        raise OutputError(
+            f"{path} would need longitude and latitude, but the map has no CRS: "
+            "write .gpkg instead, or assign a CRS (gdal_edit -a_srs)"
+        )
 
 
 def write_polygons(
     path: str | Path,
-    batches: Iterable[Coverage],
+    batches: Iterable[Polygons],
+    frame: Frame,
     *,
-    legend: Legend,
-    transform: Affine,
-    crs: str | None,
     layer: str | None = None,
-    confidence: bool = True,
+    each: Callable[..., Iterable[Any]] = map,
 ) -> int:
-    """Write polygons with their class, area, perimeter, pixels and mean confidence.
+    """Write polygons with their class, area, perimeter, pixels and confidence.
 
-    The same polygons give the same bytes. A file at ``path`` is replaced; what is left there after
-    an error is not complete, so write beside the final name and rename.
+    The same polygons give the same bytes (but for .pmtiles). A file at ``path`` is replaced; what
+    is left there after an error is not complete, so write beside the final name and rename.
 
     Args:
-        path: .gpkg, .parquet (GeoParquet 1.1), .fgb or .geojson (in longitude and latitude).
+        path: .gpkg, .parquet (GeoParquet 1.1), .fgb, or in longitude and latitude .geojson or
+            .pmtiles.
         batches: polygons in pixel coordinates, read once.
-        legend: names and, for .gpkg, colours of the classes.
-        transform: pixels to coordinates of ``crs``.
-        crs: WKT, or None where it is unknown: then areas and perimeters are null.
+        frame: what they are on the ground.
         layer: name of the layer; the file's stem if None.
-        confidence: whether the polygons hold confidence; if not, it is null.
+        each: a map that keeps the order, and may work ahead.
 
     Returns:
         How many features were written.
 
     Raises:
         OutputError: if the extension is unknown, the file cannot be written, or is not complete;
-            or for .geojson without a CRS.
+            or for longitude and latitude without a CRS.
         LabelError: if the legend lacks a class of the polygons.
     """
     path = Path(path)
     driver = check_extension(path)
+    check_place(path, frame.crs)
     layer = layer or path.stem
-    if driver == "GeoJSON" and crs is None:
-        raise OutputError(
-            f"{path} would need longitude and latitude, but the scene has no CRS: "
-            "write .gpkg instead, or give the scene a CRS"
-        )
-    frame = Frame(legend, transform, crs, _LON_LAT if driver == "GeoJSON" else None, confidence)
-    source = _Source(regroup(batches), frame)
+    target = _LON_LAT if driver in _IN_LON_LAT else None
+    make = partial(frame.features, ground=frame.ground(), target=target)
+    source = _Source(each(make, regroup(batches)))
     found = 0
     try:
         path.unlink(missing_ok=True)
         if driver == "Parquet":
-            write_geoparquet(path, source, crs)
+            write_geoparquet(path, source, frame.crs)
+        elif driver == "PMTiles":
+            beside = path.with_name(f"{path.name}.fgb")
+            try:
+                _write_ogr(beside, source, "FlatGeobuf", layer, target)
+                found = _count(beside, "FlatGeobuf", layer)
+                to_pmtiles(beside, path, layer)
+            finally:
+                beside.unlink(missing_ok=True)
         else:
-            _write_ogr(path, source, driver, layer, frame.target or crs)
+            _write_ogr(path, source, driver, layer, target or frame.crs)
         if driver == "GPKG":
-            add_style(path, layer, legend)
-        found = _count(path, driver, layer)
+            add_style(path, layer, frame.legend.only(source.classes))
+        if driver != "PMTiles":
+            found = _count(path, driver, layer)
     except (OSError, RuntimeError, ValueError, pa.ArrowException, sqlite3.Error) as error:
         if source.failure is None:
             raise OutputError(
@@ -107,17 +133,17 @@ class _Source:
     GDAL reads through a C interface in which an exception would lose its type.
     """
 
-    def __init__(self, batches: Iterator[Coverage], frame: Frame) -> None:
+    def __init__(self, batches: Iterable[Features]) -> None:
         self._batches = batches
-        self._frame = frame
         self.written = 0
+        self.classes: set[int] = set()
         self.failure: BaseException | None = None
 
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
+    def __iter__(self) -> Iterator[Features]:
         try:
-            for batch in self._batches:
-                features = self._frame.features(batch)
-                self.written += features.num_rows
+            for features in self._batches:
+                self.written += features.rows.num_rows
+                self.classes |= set(features.rows["class_id"].unique().to_pylist())
                 yield features
         except GeneratorExit:
             raise
@@ -127,7 +153,8 @@ class _Source:
 
 
 def _write_ogr(path: Path, source: _Source, driver: str, layer: str, crs: str | None) -> None:
-    reader = pa.RecordBatchReader.from_batches(SCHEMA, iter(source))
+    rows = (features.rows for features in source)
+    reader = pa.RecordBatchReader.from_batches(SCHEMA, rows)
     with _fixed_date(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
         pyogrio.write_arrow(

@@ -8,10 +8,11 @@ from xml.sax.saxutils import escape
 from geoseg.errors import LabelError
 from geoseg.legend import Legend
 
+_NAME, _VALUE = 2, 5
 # GDALRATFieldUsage and GDALRATFieldType (0 integer, 2 string) of each column, see gdal.h.
 _COLUMNS = (
-    ("Value", 0, 5),
-    ("Class", 2, 2),
+    ("Value", 0, _VALUE),
+    ("Class", 2, _NAME),
     ("Red", 0, 6),
     ("Green", 0, 7),
     ("Blue", 0, 8),
@@ -56,7 +57,9 @@ def pam_sidecar(legend: Legend, pixels: Sequence[int]) -> str:
 
 
 def read_categories(path: str | Path) -> dict[int, str]:
-    """Category names of a raster's first band, from its ``<raster>.aux.xml``.
+    """Class names of a raster's first band, from its ``<raster>.aux.xml``.
+
+    Category names, or else the names of an attribute table.
 
     Returns:
         Value to name, without empty names; empty where there is no local sidecar or none in it.
@@ -67,10 +70,23 @@ def read_categories(path: str | Path) -> dict[int, str]:
     sidecar = Path(f"{path}.aux.xml")
     try:
         root = ET.fromstring(sidecar.read_bytes())  # noqa: S314 - no external entities
+        band = root.find("PAMRasterBand[@band='1']")
+        if band is None:
+            return {}
+        names = [(name.text or "").strip() for name in band.iterfind("CategoryNames/Category")]
+        table = band.find("GDALRasterAttributeTable")
+        found = dict(enumerate(names)) if names or table is None else _table_names(table)
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, ET.ParseError) as error:
         raise LabelError(f"cannot read {sidecar} ({error}), delete it or write it again") from None
-    names = root.iterfind("PAMRasterBand[@band='1']/CategoryNames/Category")
-    texts = ((name.text or "").strip() for name in names)
-    return {value: text for value, text in enumerate(texts) if text}
+    return {value: text for value, text in found.items() if text}
+
+
+def _table_names(table: ET.Element) -> dict[int, str]:
+    usages = [int(field.findtext("Usage") or -1) for field in table.iterfind("FieldDefn")]
+    if _VALUE not in usages or _NAME not in usages:
+        return {}
+    value, name = usages.index(_VALUE), usages.index(_NAME)
+    rows = [[cell.text or "" for cell in row.iterfind("F")] for row in table.iterfind("Row")]
+    return {int(float(row[value])): row[name].strip() for row in rows if len(row) == len(usages)}

@@ -1,0 +1,244 @@
+"""Lines that lead on to each other, to polygons."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from geoseg.polygons.compiled import compiled
+from geoseg.polygons.pieces import Pieces
+from geoseg.polygons.rings import Coords, Polygons, offsets_of, ranges
+from geoseg.polygons.runs import Bytes, Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Parts of the outlines of unfinished areas."""
+
+    owner: Ints
+    """(n,) the area of each line."""
+    coords: Coords
+    """(m, 2) vertices as (col, row) of the scene (px)."""
+    pinned: Bytes
+    """(m,) 1 where three or more sides meet, else 0."""
+    offsets: Ints
+    """(n + 1,) first vertex of each line."""
+
+    def __len__(self) -> int:
+        return int(self.owner.size)
+
+    def take(self, index: Ints) -> "Lines":
+        """The lines at ``index`` (k,), in that order."""
+        if index.size == len(self):
+            return self
+        counts = np.diff(self.offsets)[index]
+        vertices = ranges(self.offsets[index], counts)
+        return Lines(
+            self.owner[index], self.coords[vertices], self.pinned[vertices], offsets_of(counts)
+        )
+
+    def of(self, group: Ints) -> "Lines":
+        """The same lines, of other areas."""
+        return replace(self, owner=group[self.owner])
+
+    @classmethod
+    def unfinished(cls, pieces: Pieces, first: int) -> "Lines":
+        """Lines of the areas that reach other chunks; these count from ``first``."""
+        line = int(pieces.line_offsets[pieces.whole])
+        vertex = int(pieces.vertex_offsets[line])
+        counts = np.diff(pieces.line_offsets[pieces.whole :])
+        return cls(
+            np.repeat(np.arange(first, first + counts.size), counts),
+            pieces.coords[vertex:],
+            pieces.pinned[vertex:],
+            pieces.vertex_offsets[line:] - vertex,
+        )
+
+    @classmethod
+    def single(cls, owner: Ints, coords: Coords, pinned: Bytes, counts: Ints) -> "Lines":
+        """Lines with ``counts`` (n,) vertices each."""
+        return cls(owner, coords, pinned, offsets_of(counts))
+
+    @classmethod
+    def concatenate(cls, many: "Sequence[Lines]") -> "Lines":
+        """All lines of ``many``, in order."""
+        if not many:
+            none = np.zeros(0, np.int64)
+            return cls(none, np.zeros((0, 2), np.int32), none.astype(np.uint8), offsets_of(none))
+        return cls(
+            np.concatenate([lines.owner for lines in many]),
+            np.concatenate([lines.coords for lines in many]),
+            np.concatenate([lines.pinned for lines in many]),
+            offsets_of(np.concatenate([np.diff(lines.offsets) for lines in many])),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What is known of areas, as in `Polygons`."""
+
+    values: Bytes
+    """(n,)"""
+    pixels: Ints
+    """(n,)"""
+    confidence_sum: Ints
+    """(n,)"""
+    confidence_min: Bytes
+    """(n,)"""
+
+    def united(self, group: Ints) -> "Totals":
+        """One area for each group 0, 1, ..., from the group of each area (n,)."""
+        count = int(group.max()) + 1 if group.size else 0
+        values, least = np.zeros(count, np.uint8), np.full(count, 255, np.uint8)
+        pixels, total = np.zeros((2, count), np.int64)
+        values[group] = self.values
+        np.add.at(pixels, group, self.pixels)
+        np.add.at(total, group, self.confidence_sum)
+        np.minimum.at(least, group, self.confidence_min)
+        return Totals(values, pixels, total, least)
+
+    @classmethod
+    def unfinished(cls, pieces: Pieces) -> "Totals":
+        """Those of a chunk that reach other chunks."""
+        rest = slice(pieces.whole, None)
+        return cls(
+            pieces.values[rest],
+            pieces.pixels[rest],
+            pieces.confidence_sum[rest],
+            pieces.confidence_min[rest],
+        )
+
+    @classmethod
+    def concatenate(cls, many: list["Totals"]) -> "Totals":
+        """All areas of ``many``, in order."""
+        return cls(
+            np.concatenate([a.values for a in many]),
+            np.concatenate([a.pixels for a in many]),
+            np.concatenate([a.confidence_sum for a in many]),
+            np.concatenate([a.confidence_min for a in many]),
+        )
+
+    def take(self, index: Ints) -> "Totals":
+        """The areas at ``index`` (k,), in that order."""
+        return Totals(
+            self.values[index],
+            self.pixels[index],
+            self.confidence_sum[index],
+            self.confidence_min[index],
+        )
+
+
+def to_polygons(
+    lines: Lines,
+    follows: Ints,
+    areas: Totals,
+    *,
+    exact: bool,
+) -> Polygons:
+    """Polygons of areas 0, 1, ... from all lines of each.
+
+    Args:
+        lines: of these areas.
+        follows: (lines,) the line after each line.
+        areas: these n areas.
+        exact: whether the polygons must have the area of their pixels.
+
+    Raises:
+        ValueError: if the lines do not make such polygons.
+    """
+    broken = ValueError("the pieces of two chunks do not fit together, are they of one map?")
+    if (follows < 0).any():
+        raise broken
+    order = np.empty(len(lines), np.int64)
+    first = np.empty(len(lines) + 1, np.int64)
+    rings = _cycles(follows, order, first)
+    first = first[: rings + 1]
+    counts = np.diff(lines.offsets)
+    along = offsets_of(counts[order])
+    ring_offsets = along[first]
+    coords = np.empty((int(along[-1]), 2), np.int32)
+    pinned = np.empty(coords.shape[0], np.uint8)
+    start = np.empty(rings, np.int64)
+    doubled = np.empty(rings, np.int64)
+    _weave(
+        order, first, lines.offsets, lines.coords, lines.pinned, ring_offsets,
+        coords, pinned, start, doubled,
+    )  # fmt: skip
+    owner = lines.owner[order[first[:-1]]]
+    # Of all rings of a polygon, its shell holds the first vertex in raster order.
+    by_polygon = np.lexsort((start, owner))
+    vertices = ranges(ring_offsets[by_polygon], np.diff(ring_offsets)[by_polygon])
+    polygon_offsets = np.searchsorted(owner[by_polygon], np.arange(areas.values.size + 1))
+    area = np.zeros(areas.values.size, np.int64)
+    np.add.at(area, owner, doubled)
+    if np.diff(polygon_offsets).min(initial=1) < 1 or (exact and (area != 2 * areas.pixels).any()):
+        raise broken
+    return Polygons(
+        areas.values,
+        areas.pixels,
+        areas.confidence_sum,
+        areas.confidence_min,
+        coords[vertices],
+        pinned[vertices],
+        offsets_of(np.diff(ring_offsets)[by_polygon]),
+        polygon_offsets,
+    )
+
+
+@compiled
+def _cycles(follows: Ints, order: Ints, first: Ints) -> int:
+    """Lines ring by ring into ``order``, and where each ring begins; return how many rings."""
+    done = np.zeros(follows.size, np.bool_)
+    rings = 0
+    count = 0
+    for line in range(follows.size):
+        if done[line]:
+            continue
+        first[rings] = count
+        rings += 1
+        here = line
+        while not done[here]:
+            done[here] = True
+            order[count] = here
+            count += 1
+            here = follows[here]
+    first[rings] = count
+    return rings
+
+
+@compiled
+def _weave(  # noqa: PLR0913 - arrays to read and to fill
+    order: Ints, first: Ints, offsets: Ints, coords: Coords, pinned: Bytes, ring_offsets: Ints,
+    ring_coords: Coords, ring_pinned: Bytes, start: Ints, doubled: Ints,
+) -> None:  # fmt: skip
+    """Rings from their first vertex in raster order on, the key of it, and twice their area."""
+    for ring in range(first.size - 1):
+        begin = ring_offsets[ring]
+        count = ring_offsets[ring + 1] - begin
+        place = 0
+        best = 0
+        least = np.int64(9223372036854775807)
+        for line in order[first[ring] : first[ring + 1]]:
+            for vertex in range(offsets[line], offsets[line + 1]):
+                key = (np.int64(coords[vertex, 1]) << 32) | np.int64(coords[vertex, 0])
+                if key < least:
+                    least = key
+                    best = place
+                place += 1
+        start[ring] = least
+        place = count - best
+        for line in order[first[ring] : first[ring + 1]]:
+            for vertex in range(offsets[line], offsets[line + 1]):
+                if place == count:
+                    place = 0
+                ring_coords[begin + place, 0] = coords[vertex, 0]
+                ring_coords[begin + place, 1] = coords[vertex, 1]
+                ring_pinned[begin + place] = pinned[vertex]
+                place += 1
+        area = np.int64(0)
+        for k in range(count):
+            one = begin + k
+            other = begin + (k + 1) % count
+            area += np.int64(ring_coords[other, 0]) * np.int64(ring_coords[one, 1])
+            area -= np.int64(ring_coords[one, 0]) * np.int64(ring_coords[other, 1])
+        doubled[ring] = area

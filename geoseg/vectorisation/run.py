@@ -1,0 +1,132 @@
+"""A class raster in, land-cover polygons out."""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import OutputError, SceneError
+from geoseg.execute import ahead, cores
+from geoseg.grid import Window
+from geoseg.polygons import (
+    Cleaning,
+    Frame,
+    cells,
+    check_place,
+    outline,
+    sieve,
+    write_polygons,
+)
+from geoseg.raster import Scene, describe, read, writing
+from geoseg.vectorisation.classmap import open_class_map
+
+log = logging.getLogger("geoseg")
+
+Progress = Callable[[int, int], None]
+"""Called with the cells just done and the cells of the whole run."""
+
+
+def vectorise(  # noqa: PLR0913 - one call, all but two by name
+    labels: str | Path,
+    out: str | Path,
+    *,
+    legend: str | Path | None = None,
+    confidence: str | Path | None = None,
+    nodata: float | None = None,
+    cleaning: Cleaning = Cleaning(),
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> int:
+    """Polygons of a class raster of any size, as one valid coverage.
+
+    Args:
+        labels: anything GDAL opens, one band of integers 0 to 255; geoseg's own map or another.
+        out: .gpkg, .parquet, .fgb, .geojson or .pmtiles.
+        legend: names and colours; None for those in the raster and beside it.
+        confidence: raster of the same grid, one band of bytes, as `classify` writes it.
+        nodata: value without polygons; overrides the raster's own.
+        cleaning: of the polygons; the raster stays as it is.
+        workers: cells at a time; None for as many as there are processors.
+        overwrite: replace ``out``.
+        progress: called as cells are done.
+
+    Returns:
+        How many polygons were written.
+
+    Raises:
+        GeosegError: in one sentence, whatever is wrong.
+    """
+    start = time.perf_counter()
+    out = Path(out)
+    classes = open_class_map(labels, legend=legend, nodata=nodata)
+    scene = classes.scene
+    _check(out, scene, overwrite=overwrite)
+    scores = None if confidence is None else _matching(confidence, scene)
+    limit = cleaning.limit(scene.affine, scene.crs, scene.height)
+    if scene.crs is None:
+        log.warning("%s has no CRS: the polygons have none either, nor areas", scene.path)
+    grid = cells(scene.height, scene.width)
+    rounds = len(grid) * (2 if limit else 1)
+    say = progress or (lambda done, total: None)
+    partial_out = out.with_name(f".{os.getpid()}-{out.name}")
+
+    def labels_of(cell: Window) -> NDArray[np.uint8]:
+        say(1, rounds)
+        return classes.read(cell)
+
+    frame = Frame(
+        classes.legend, scene.affine, scene.crs, (scene.height, scene.width),
+        confidence=scores is not None, straight=not cleaning.simplify,
+        smooth=cleaning.smooth,
+    )  # fmt: skip
+    try:
+        with ahead(workers or cores()) as each:
+            clean = sieve(labels_of, grid, limit, classes.nodata, each) if limit else None
+
+            def look(cell: Window) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+                found = labels_of(cell)
+                beside = None if scores is None else read(scores, cell)[0][0]
+                return (clean(cell, found) if clean else found), beside
+
+            polygons = outline(
+                look, scene.height, scene.width,
+                nodata=classes.nodata, tolerance=cleaning.simplify, each=each,
+            )  # fmt: skip
+            count = write_polygons(partial_out, polygons, frame, layer=out.stem, each=each)
+        with writing(out):
+            partial_out.replace(out)
+    except OutputError as error:
+        raise OutputError(str(error).replace(str(partial_out), str(out))) from None
+    finally:
+        for left in out.parent.glob(f"{partial_out.name}*"):
+            left.unlink(missing_ok=True)
+    log.info("%s: %s polygons in %.1f s", out, f"{count:,}", time.perf_counter() - start)
+    return count
+
+
+def _check(out: Path, scene: Scene, *, overwrite: bool) -> None:
+    """Refuse early what would fail late."""
+    check_place(out, scene.crs)
+    if not out.parent.is_dir():
+        raise OutputError(f"folder {out.parent} does not exist, create it first")
+    if out.is_dir():
+        raise OutputError(f"{out} is a folder, give a file name")
+    if out.exists() and not overwrite:
+        raise OutputError(f"{out} exists, use -f to replace it or another name")
+
+
+def _matching(path: str | Path, scene: Scene) -> Scene:
+    """The confidence of a map, on the same grid."""
+    found = describe(path)
+    if (found.height, found.width, found.transform) != (
+        scene.height, scene.width, scene.transform,
+    ):  # fmt: skip
+        raise SceneError(f"{path} is not on the grid of {scene.path}, give the one written with it")
+    if found.dtype != "uint8" or len(found.bands) != 1:
+        raise SceneError(f"{path} is not one band of bytes, give the one that classify wrote")
+    return found
