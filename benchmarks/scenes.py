@@ -33,3 +33,38 @@ def sparse(path: Path, side: int) -> Path:
     ):  # fmt: skip
         pass
     return path
+
+
+def land_cover(side: int, kind: str) -> np.ndarray:
+    """side x side uint8 labels of six classes in a slanted frame of nodata (255, a quarter).
+
+    "real": the largest of six smooth noises at four scales; "salt": 1 % random pixels more.
+    """
+    rng = np.random.default_rng(0)
+    labels = np.zeros((side, side), np.uint8)
+    best = np.full((side, side), -np.inf, np.float32)
+    for value in range(6):
+        noise = sum(
+            weight * _upscaled(rng, side, scale)
+            for scale, weight in ((512, 1.0), (128, 0.6), (32, 0.4), (8, 0.34))
+        )
+        labels[noise > best] = value
+        np.maximum(best, noise, out=best)
+    if kind == "salt":
+        salt = rng.random(labels.shape, np.float32) < 0.01
+        labels[salt] = rng.integers(0, 6, int(salt.sum()))
+    row, col = np.ogrid[:side, :side]
+    inside = (col + row // 4 > 0.19 * side) & (col + row // 4 < 1.06 * side)
+    inside &= (row - col // 4 > -0.16 * side) & (row - col // 4 < 0.91 * side)
+    labels[~inside] = 255
+    return labels
+
+
+def _upscaled(rng: np.random.Generator, side: int, scale: int) -> np.ndarray:
+    """Normal noise with one number for ``scale`` px, bilinear between."""
+    coarse = rng.standard_normal((side // scale + 2, side // scale + 2), np.float32)
+    at = (np.arange(side, dtype=np.float32) + 0.5) / scale
+    low = at.astype(int)
+    part = (at - low)[:, None]
+    rows = coarse[low] * (1 - part) + coarse[low + 1] * part
+    return rows[:, low] * (1 - part.T) + rows[:, low + 1] * part.T
