@@ -73,7 +73,7 @@ def run_here(
 def ahead(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
     """A ``map`` that keeps the order and works ahead in threads, on as many items as there are.
 
-    So memory holds at most twice as many results as there are workers.
+    So memory holds at most three times as many results as there are workers.
     """
     with ThreadPoolExecutor(workers) as pool:
 
@@ -82,7 +82,7 @@ def ahead(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
             try:
                 for item in items:
                     waiting.append(pool.submit(function, item))
-                    if len(waiting) > workers:
+                    if len(waiting) > 2 * workers:
                         yield waiting.popleft().result()
                 while waiting:
                     yield waiting.popleft().result()

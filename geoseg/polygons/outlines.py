@@ -7,7 +7,7 @@ import numpy as np
 
 from geoseg.polygons.compiled import compiled
 from geoseg.polygons.pieces import Pieces
-from geoseg.polygons.rings import Coords, Polygons, offsets_of, ranges
+from geoseg.polygons.rings import Coords, Polygons, offsets_of
 from geoseg.polygons.runs import Bytes, Ints
 
 
@@ -31,11 +31,11 @@ class Lines:
         """The lines at ``index`` (k,), in that order."""
         if index.size == len(self):
             return self
-        counts = np.diff(self.offsets)[index]
-        vertices = ranges(self.offsets[index], counts)
-        return Lines(
-            self.owner[index], self.coords[vertices], self.pinned[vertices], offsets_of(counts)
-        )
+        offsets = offsets_of(np.diff(self.offsets)[index])
+        coords = np.empty((int(offsets[-1]), 2), np.int32)
+        pinned = np.empty(coords.shape[0], np.uint8)
+        _pick(index, self.offsets, self.coords, self.pinned, offsets, coords, pinned)
+        return Lines(self.owner[index], coords, pinned, offsets)
 
     def of(self, group: Ints) -> "Lines":
         """The same lines, of other areas."""
@@ -153,34 +153,33 @@ def to_polygons(
     first = np.empty(len(lines) + 1, np.int64)
     rings = _cycles(follows, order, first)
     first = first[: rings + 1]
-    counts = np.diff(lines.offsets)
-    along = offsets_of(counts[order])
-    ring_offsets = along[first]
-    coords = np.empty((int(along[-1]), 2), np.int32)
-    pinned = np.empty(coords.shape[0], np.uint8)
+    counts = np.empty(rings, np.int64)
     start = np.empty(rings, np.int64)
-    doubled = np.empty(rings, np.int64)
-    _weave(
-        order, first, lines.offsets, lines.coords, lines.pinned, ring_offsets,
-        coords, pinned, start, doubled,
-    )  # fmt: skip
+    begin = np.empty(rings, np.int64)
+    _look(order, first, lines.offsets, lines.coords, counts, start, begin)
     owner = lines.owner[order[first[:-1]]]
     # Of all rings of a polygon, its shell holds the first vertex in raster order.
     by_polygon = np.lexsort((start, owner))
-    vertices = ranges(ring_offsets[by_polygon], np.diff(ring_offsets)[by_polygon])
     polygon_offsets = np.searchsorted(owner[by_polygon], np.arange(areas.values.size + 1))
-    area = np.zeros(areas.values.size, np.int64)
-    np.add.at(area, owner, doubled)
-    if np.diff(polygon_offsets).min(initial=1) < 1 or (exact and (area != 2 * areas.pixels).any()):
+    ring_offsets = offsets_of(counts[by_polygon])
+    coords = np.empty((int(ring_offsets[-1]), 2), np.int32)
+    pinned = np.empty(coords.shape[0], np.uint8)
+    doubled = np.zeros(areas.values.size, np.int64)
+    _weave(
+        by_polygon, order, first, begin, owner, lines.offsets, lines.coords, lines.pinned,
+        ring_offsets, coords, pinned, doubled,
+    )  # fmt: skip
+    shells = np.diff(polygon_offsets).min(initial=1) > 0
+    if not shells or (exact and (doubled != 2 * areas.pixels).any()):
         raise broken
     return Polygons(
         areas.values,
         areas.pixels,
         areas.confidence_sum,
         areas.confidence_min,
-        coords[vertices],
-        pinned[vertices],
-        offsets_of(np.diff(ring_offsets)[by_polygon]),
+        coords,
+        pinned,
+        ring_offsets,
         polygon_offsets,
     )
 
@@ -207,38 +206,64 @@ def _cycles(follows: Ints, order: Ints, first: Ints) -> int:
 
 
 @compiled
-def _weave(  # noqa: PLR0913 - arrays to read and to fill
-    order: Ints, first: Ints, offsets: Ints, coords: Coords, pinned: Bytes, ring_offsets: Ints,
-    ring_coords: Coords, ring_pinned: Bytes, start: Ints, doubled: Ints,
-) -> None:  # fmt: skip
-    """Rings from their first vertex in raster order on, the key of it, and twice their area."""
-    for ring in range(first.size - 1):
-        begin = ring_offsets[ring]
-        count = ring_offsets[ring + 1] - begin
-        place = 0
-        best = 0
+def _look(
+    order: Ints, first: Ints, offsets: Ints, coords: Coords, counts: Ints, start: Ints, begin: Ints
+) -> None:
+    """Of each ring how many vertices it has, the key of the first in raster order, its place."""
+    for ring in range(counts.size):
+        count = 0
         least = np.int64(9223372036854775807)
         for line in order[first[ring] : first[ring + 1]]:
             for vertex in range(offsets[line], offsets[line + 1]):
                 key = (np.int64(coords[vertex, 1]) << 32) | np.int64(coords[vertex, 0])
                 if key < least:
                     least = key
-                    best = place
-                place += 1
+                    begin[ring] = count
+                count += 1
+        counts[ring] = count
         start[ring] = least
-        place = count - best
+
+
+@compiled
+def _weave(  # noqa: PLR0913 - arrays to read and to fill
+    rings: Ints, order: Ints, first: Ints, begin: Ints, owner: Ints,
+    offsets: Ints, coords: Coords, pinned: Bytes, ring_offsets: Ints,
+    ring_coords: Coords, ring_pinned: Bytes, doubled: Ints,
+) -> None:  # fmt: skip
+    """Write rings from their first vertex in raster order on; add up twice the polygons' areas."""
+    for n in range(rings.size):
+        ring = rings[n]
+        low = ring_offsets[n]
+        count = ring_offsets[n + 1] - low
+        place = count - begin[ring]
         for line in order[first[ring] : first[ring + 1]]:
             for vertex in range(offsets[line], offsets[line + 1]):
                 if place == count:
                     place = 0
-                ring_coords[begin + place, 0] = coords[vertex, 0]
-                ring_coords[begin + place, 1] = coords[vertex, 1]
-                ring_pinned[begin + place] = pinned[vertex]
+                ring_coords[low + place, 0] = coords[vertex, 0]
+                ring_coords[low + place, 1] = coords[vertex, 1]
+                ring_pinned[low + place] = pinned[vertex]
                 place += 1
         area = np.int64(0)
-        for k in range(count):
-            one = begin + k
-            other = begin + (k + 1) % count
-            area += np.int64(ring_coords[other, 0]) * np.int64(ring_coords[one, 1])
-            area -= np.int64(ring_coords[one, 0]) * np.int64(ring_coords[other, 1])
-        doubled[ring] = area
+        before = low + count - 1
+        for here in range(low, low + count):
+            area += np.int64(ring_coords[here, 0]) * np.int64(ring_coords[before, 1])
+            area -= np.int64(ring_coords[before, 0]) * np.int64(ring_coords[here, 1])
+            before = here
+        doubled[owner[ring]] += area
+
+
+@compiled
+def _pick(
+    index: Ints, offsets: Ints, coords: Coords, pinned: Bytes,
+    new_offsets: Ints, new_coords: Coords, new_pinned: Bytes,
+) -> None:  # fmt: skip
+    for n in range(index.size):
+        begin = offsets[index[n]]
+        end = offsets[index[n] + 1]
+        place = new_offsets[n]
+        for vertex in range(begin, end):
+            new_coords[place, 0] = coords[vertex, 0]
+            new_coords[place, 1] = coords[vertex, 1]
+            new_pinned[place] = pinned[vertex]
+            place += 1
