@@ -1,10 +1,16 @@
-"""An addable confusion matrix and what follows from it."""
+"""An addable confusion matrix of pixels."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from geoseg.metrics import agreement
+
+_VALUES = 256
+_AT_ONCE = 1 << 17
+"""Pixels counted together: few enough that what they need stays in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,6 +27,8 @@ class Confusion:
     def __post_init__(self) -> None:
         if self.counts.ndim != 2 or self.counts.shape[0] != self.counts.shape[1]:
             raise ValueError(f"not a square matrix: {self.counts.shape}")
+        if not np.issubdtype(self.counts.dtype, np.integer):
+            raise ValueError(f"counts of {self.counts.dtype}, not of integers")
 
     @classmethod
     def zeros(cls, classes: int) -> "Confusion":
@@ -36,15 +44,11 @@ class Confusion:
         Raises:
             ValueError: if the shapes differ, or an index is neither a class nor ``ignore``.
         """
-        if mapped.shape != reference.shape:
-            raise ValueError(f"a map of {mapped.shape} and a reference of {reference.shape} pixels")
-        known = (reference != ignore) & (mapped != ignore)
-        rows, cols = mapped[known].astype(np.int64), reference[known].astype(np.int64)
-        if max(rows.max(initial=0), cols.max(initial=0)) >= classes:
+        counts = count_pairs(mapped, reference)
+        counts[ignore] = counts[:, ignore] = 0
+        if counts[classes:].any() or counts[:, classes:].any():
             raise ValueError(f"a class index beyond the {classes} classes")
-        pairs = rows * classes + cols
-        counts = np.bincount(pairs, minlength=classes**2)
-        return cls(counts.reshape(classes, classes))
+        return cls(counts[:classes, :classes].copy())
 
     def __add__(self, other: "Confusion") -> "Confusion":
         return Confusion(self.counts + other.counts)
@@ -57,32 +61,30 @@ class Confusion:
     @property
     def accuracy(self) -> float:
         """Share of pixels mapped as their reference class; NaN if none was counted."""
-        return float(np.trace(self.counts)) / self.total if self.total else float("nan")
+        return agreement.overall_accuracy(self.counts)
 
     @property
     def iou(self) -> NDArray[np.float64]:
         """Intersection over union of each class, (classes,); NaN for a class nowhere seen."""
-        hits = np.diag(self.counts)
-        return _ratio(hits, self.counts.sum(0) + self.counts.sum(1) - hits)
+        return agreement.iou(self.counts)
 
     @property
     def mean_iou(self) -> float:
         """Mean of `iou` over the classes that occur in the map or the reference."""
-        iou = self.iou
-        return float(np.nanmean(iou)) if np.isfinite(iou).any() else float("nan")
+        return agreement.mean_iou(self.counts)
 
     @property
     def users_accuracy(self) -> NDArray[np.float64]:
         """Share of each mapped class that is right (precision), (classes,)."""
-        return _ratio(np.diag(self.counts), self.counts.sum(1))
+        return agreement.users_accuracy(self.counts)
 
     @property
     def producers_accuracy(self) -> NDArray[np.float64]:
         """Share of each reference class that was found (recall), (classes,)."""
-        return _ratio(np.diag(self.counts), self.counts.sum(0))
+        return agreement.producers_accuracy(self.counts)
 
     def to_dict(self, names: tuple[str, ...]) -> dict[str, Any]:
-        """All of it as plain data, for JSON; NaN becomes None."""
+        """What a model file keeps of it, as plain data for JSON; NaN becomes None."""
         columns = (self.iou, self.users_accuracy, self.producers_accuracy, self.counts.sum(0))
         return {
             "pixels": self.total,
@@ -101,10 +103,24 @@ class Confusion:
         }
 
 
-def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
-    ratio = np.full(whole.shape, np.nan)
-    np.divide(part, whole, out=ratio, where=whole > 0)
-    return ratio
+def count_pairs(mapped: NDArray[np.uint8], reference: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """How often each pair of values occurs in two arrays of one shape.
+
+    Returns:
+        (256, 256): ``counts[i, j]`` places with i in the map and j in the reference.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    if mapped.shape != reference.shape:
+        raise ValueError(f"a map of {mapped.shape} and a reference of {reference.shape} pixels")
+    rows, cols = mapped.reshape(-1), reference.reshape(-1)
+    counts = np.zeros(_VALUES**2, np.int64)
+    for first in range(0, rows.size, _AT_ONCE):
+        some = slice(first, first + _AT_ONCE)
+        pairs = rows[some].astype(np.uint16) << 8 | cols[some]
+        counts += np.bincount(pairs, minlength=_VALUES**2)
+    return counts.reshape(_VALUES, _VALUES)
 
 
 def _plain(value: float) -> float | None:

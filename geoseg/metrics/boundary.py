@@ -1,0 +1,94 @@
+"""Boundary IoU: agreement near the outlines of classes (Cheng et al. 2021, arXiv:2103.16562)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.metrics.agreement import Floats, ratio
+from geoseg.metrics.confusion import count_pairs
+
+_VALUES = 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoundaryCounts:
+    """Pixels of each value near an outline of it; counts of parts add up."""
+
+    both: NDArray[np.int64]
+    """(256,) near an outline of the value in the map and in the reference."""
+    either: NDArray[np.int64]
+    """(256,) near an outline of the value in one of them or both."""
+
+    def __add__(self, other: "BoundaryCounts") -> "BoundaryCounts":
+        return BoundaryCounts(self.both + other.both, self.either + other.either)
+
+    @property
+    def iou(self) -> Floats:
+        """Boundary IoU of each value, (256,); NaN for a value without an outline."""
+        return ratio(self.both, self.either)
+
+
+def count_boundaries(
+    mapped: NDArray[np.uint8],
+    reference: NDArray[np.uint8],
+    distance: int,
+    ignore: int,
+    inside: tuple[slice, slice] = (slice(None), slice(None)),
+) -> BoundaryCounts:
+    """Count the pixels near outlines.
+
+    Args:
+        mapped: (height, width) class values.
+        reference: of the same shape.
+        distance: how far from an outline "near" is (px).
+        ignore: value of pixels that are not counted.
+        inside: the part to count; the rest only says where outlines are.
+    """
+    known = ((mapped != ignore) & (reference != ignore))[inside]
+    in_map, in_reference = (
+        np.where(near_outline(values, distance, ignore)[inside] & known, values[inside], ignore)
+        for values in (mapped, reference)
+    )
+    pairs = count_pairs(in_map, in_reference)
+    pairs[ignore, ignore] = 0
+    both = np.diag(pairs).copy()
+    either = pairs.sum(0) + pairs.sum(1) - both
+    either[ignore] = 0
+    return BoundaryCounts(both, either)
+
+
+def near_outline(
+    values: NDArray[np.uint8], distance: int, ignore: int = _VALUES - 1
+) -> NDArray[np.bool_]:
+    """Where another value, or the end of the array, is at most ``distance`` px away.
+
+    Distance is that of a square around the pixel, so that this is the class without what
+    ``distance`` erosions by 3 x 3 px leave of it. Pixels of ``ignore`` make no outline.
+
+    Args:
+        values: (height, width).
+        distance: px, at least 1.
+        ignore: value that is not another one.
+    """
+    hidden = values == ignore
+    low = np.pad(np.where(hidden, np.uint8(_VALUES - 1), values), distance, constant_values=0)
+    high = np.pad(np.where(hidden, np.uint8(0), values), distance, constant_values=_VALUES - 1)
+    size = 2 * distance + 1
+    for axis in (0, 1):
+        low, high = _running(np.minimum, low, size, axis), _running(np.maximum, high, size, axis)
+    return np.asarray(low != high)
+
+
+def _running(
+    pick: Callable[..., NDArray[Any]], values: NDArray[np.uint8], size: int, axis: int
+) -> NDArray[np.uint8]:
+    """Minimum or maximum over ``size`` neighbours along an axis, by doubling."""
+    values = np.moveaxis(values, axis, 0)
+    end, width = len(values) - size + 1, 1
+    while 2 * width <= size:
+        values = pick(values[:-width], values[width:])
+        width *= 2
+    return np.moveaxis(pick(values[:end], values[size - width : size - width + end]), 0, axis)
