@@ -34,6 +34,10 @@ class TrainError(GeosegError):
     """Training cannot go on: the loss is not a number."""
 
 
+class EvaluateError(GeosegError):
+    """A map and its reference cannot be compared, or say too little."""
+
+
 class ChunkError(GeosegError):
     """One chunk of a run failed; the message names the chunk and the cause."""
 

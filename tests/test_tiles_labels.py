@@ -268,7 +268,7 @@ def test_a_value_that_the_legend_does_not_name(tmp_path, scene):
     labels = write_raster(tmp_path / "labels.tif", ground[None])
     match = (
         r"labels .*labels\.tif have 12 px of 9, 1 px of -7, values that the legend does not name "
-        r"\(water 0, grass 1, rock 2\), add them to the legend, or tile with --ignore '9'"
+        r"\(water 0, grass 1, rock 2\), add them to the legend, or give --ignore '9'"
     )
     refused(LabelError, match, tmp_path, scene, labels)
 

@@ -1,19 +1,17 @@
 """Labelled scenes in, a set of training tiles out."""
 
 import json
-import shutil
-from collections.abc import Callable, Iterator, Sequence, Sized
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence, Sized
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geoseg.errors import OutputError
 from geoseg.legend import Legend, read_legend
 from geoseg.raster import writing
 from geoseg.tiles.blocks import blocks, survey
 from geoseg.tiles.choose import choose
 from geoseg.tiles.files import IMAGES, MASKS
+from geoseg.tiles.folder import appearing, check_free
 from geoseg.tiles.index import INDEX, stacked
 from geoseg.tiles.pairs import find_pairs
 from geoseg.tiles.settings import DEFAULTS, TileSettings
@@ -70,7 +68,7 @@ def tile(
         OutputError: if the folder exists or cannot be written.
     """
     out = Path(out).resolve()
-    _check_free(out, overwrite=overwrite)
+    check_free(out, ABOUT, "a tile set", overwrite=overwrite)
     pairs = find_pairs([str(s) for s in scenes], [str(s) for s in labels])
     classes = read_legend(legend) if isinstance(legend, str | Path) else legend
     workers, tick = workers or Workers(), tick or _silent
@@ -86,7 +84,7 @@ def tile(
     found = stacked(workers.map(survey, parts, read), classes)
     index = choose(found, sources, classes, settings)
     places = [(part, window) for part in parts for window in part.windows]
-    with _appearing(out) as folder:
+    with appearing(out) as folder:
         shards = _prepare(folder, len(index), sources[0], settings)
         chosen = [places[number] for number in index.index]
         todo = list(batches(folder, index["tile"].tolist(), chosen, shards))
@@ -107,41 +105,6 @@ def _telling(tick: Tick, what: str, total: int) -> Callable[[Sized], None]:
     """What tells of results as they come, each for as much as its length."""
     tick(what, 0, total)
     return lambda result: tick(what, len(result), total)
-
-
-def _check_free(out: Path, *, overwrite: bool) -> None:
-    _, old = _hidden(out)
-    if old.exists() and not out.exists():  # a run was killed as it put the new set in its place
-        old.replace(out)
-    if not out.exists():
-        return
-    if not overwrite:
-        raise OutputError(f"{out} exists, use -f to replace it or another --out")
-    if not (out / ABOUT).is_file() and not (out.is_dir() and not any(out.iterdir())):
-        raise OutputError(f"{out} is not a tile set, so -f does not replace it, use another --out")
-
-
-def _hidden(out: Path) -> tuple[Path, Path]:
-    """Where a set is written, and where the one that it replaces goes for a moment."""
-    return out.with_name(f".{out.name}.tiling"), out.with_name(f".{out.name}.old")
-
-
-@contextmanager
-def _appearing(out: Path) -> Iterator[Path]:
-    """A folder to write, which gets its name when it is complete; until then an old one stays."""
-    beside, old = _hidden(out)
-    shutil.rmtree(beside, ignore_errors=True)
-    try:
-        with writing(out):
-            beside.mkdir(parents=True)
-        yield beside
-        with writing(out):
-            if out.exists():
-                out.replace(old)
-            beside.replace(out)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _prepare(folder: Path, tiles: int, source: Source, settings: TileSettings) -> Shards | None:

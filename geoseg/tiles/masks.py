@@ -15,6 +15,7 @@ from geoseg.raster import Scene, read, read_categories, read_palette
 BLACK = "#000000"
 """Not annotated, in the masks of the built-in legend; an unused entry, in palettes."""
 _BLOCK = 1024
+_BYTES = 256
 _NAMED = 3
 """Unknown codes that a message counts; a mask may hold thousands."""
 _BLURRED = 50
@@ -45,6 +46,8 @@ class RasterLabels:
             LabelError: if a valid pixel has a code that the legend does not name.
             SceneError: if the pixels cannot be read.
         """
+        if self.raster.dtype == "uint8" and len(self.raster.bands) == 1:
+            return self._read_bytes(window)
         codes, valid = self._codes(window)
         known, values = self._table()
         places = np.minimum(np.searchsorted(known, codes), len(known) - 1)
@@ -52,16 +55,34 @@ class RasterLabels:
             raise LabelError(self._complaint())
         return np.where(valid, values[places], np.uint8(NODATA))
 
+    def _read_bytes(self, window: Window) -> NDArray[np.uint8]:
+        """`read`, where a table holds all that a pixel can be: several times as fast."""
+        pixels, valid = read(self.raster, window)
+        known, values = self._table()
+        codes = self._decoded(np.arange(_BYTES, dtype=np.uint8))
+        places = np.minimum(np.searchsorted(known, codes), len(known) - 1)
+        strange = known[places] != codes
+        if strange.any() and (strange[pixels[0]] & valid).any():
+            raise LabelError(self._complaint())
+        found: NDArray[np.uint8] = values[places][pixels[0]]
+        found[~valid] = NODATA
+        return found
+
     def _codes(self, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         pixels, valid = read(self.raster, window)
-        if self.palette:
-            table = np.zeros(np.iinfo(pixels.dtype).max + 1, np.int32)
-            table[[value for value, _ in self.palette]] = [code for _, code in self.palette]
-            return table[pixels[0]], valid
-        if self.colors:
+        if self.colors and not self.palette:
             red, green, blue = pixels[:3].astype(np.int32)
             return red << 16 | green << 8 | blue, valid
-        return pixels[0], valid
+        return self._decoded(pixels[0]), valid
+
+    def _decoded(self, band: NDArray[Any]) -> NDArray[Any]:
+        """Codes of the pixels of a single band."""
+        if not self.palette:
+            return band
+        table = np.zeros(np.iinfo(band.dtype).max + 1, np.int32)
+        table[[value for value, _ in self.palette]] = [code for _, code in self.palette]
+        codes: NDArray[np.int32] = table[band]
+        return codes
 
     def _table(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Known codes, ascending, and the class value of each."""
@@ -87,7 +108,7 @@ class RasterLabels:
         way = (
             "a mask must not be compressed with loss, as in a JPEG, nor resampled smoothly"
             if self.colors and len(counts) > _BLURRED
-            else f"add them to the legend, or tile with --ignore '{self._word(most[0][0])}' "
+            else f"add them to the legend, or give --ignore '{self._word(most[0][0])}' "
             "if that means not labelled"
         )
         return (

@@ -15,6 +15,8 @@ from geoseg.grid import Window
 from geoseg.legend import NODATA, Legend
 from geoseg.raster import Scene
 
+_NAMED = 20
+"""Classes that a message lists."""
 SUFFIXES = frozenset({".gpkg", ".geojson", ".json", ".shp", ".fgb", ".parquet", ".gml", ".kml"})
 
 
@@ -72,14 +74,21 @@ class VectorFile:
     def __init__(
         self, path: str, class_field: str | None, legend: Legend | None, ignore: tuple[str, ...]
     ) -> None:
-        self._frame = _read(path, class_field)
+        everything = _read(path, class_field)
+        self._frame = _labelled(path, everything, class_field)
+        self.unlabelled = len(everything) - len(self._frame)
+        """Features without a class or a place."""
         classes = self._frame[class_field].tolist()
         dropped = {text.strip().casefold() for text in ignore}
         kept = [c for c in classes if _text(c) not in dropped]
         self._legend = legend or _legend_of(path, kept)
-        codes = {c: _class_value(path, self._legend, c) for c in dict.fromkeys(kept)}
+        codes = _class_values(path, self._legend, list(dict.fromkeys(kept)))
         self._values = np.array([codes.get(c, NODATA) for c in classes], np.uint8)
         self._placed: tuple[str, NDArray[Any], NDArray[np.float64]] | None = None
+
+    def column(self, name: str) -> list[Any] | None:
+        """A field of the features that have a class; None where there is no such field."""
+        return self._frame[name].tolist() if name in self._frame else None
 
     def on(self, scene: Scene) -> VectorLabels:
         """Its labels on the grid of a scene.
@@ -113,8 +122,14 @@ def _read(path: str, class_field: str | None) -> Any:  # noqa: ANN401 - a GeoDat
         raise LabelError(f"labels {path} need --class-field, one of: {', '.join(fields)}")
     if frame.crs is None:
         raise LabelError(f"labels {path} have no CRS, assign it with ogr2ogr -a_srs")
+    return frame
+
+
+def _labelled(path: str, frame: Any, class_field: str | None) -> Any:  # noqa: ANN401 - GeoDataFrames
+    """The features with a class and a place."""
     there = frame.geometry.notna() & ~frame.geometry.is_empty
-    frame = frame[frame[class_field].notna() & there]
+    named = frame[class_field].notna() & (frame[class_field].astype(str).str.strip() != "")
+    frame = frame[named & there]
     if frame.empty:
         raise LabelError(f"labels {path} hold no feature with a {class_field}")
     return frame
@@ -137,15 +152,31 @@ def _legend_of(path: str, classes: list[Any]) -> Legend:
     return Legend(tuple(replace(c, value=v) for v, c in zip(values, named, strict=True)))
 
 
-def _class_value(path: str, legend: Legend, label: Any) -> int:  # noqa: ANN401 - any type
-    try:
-        if isinstance(label, str):
-            return legend.value_of(label)
-        if label in legend.values:
-            return int(label)
-    except LabelError:
-        pass
+def _class_values(path: str, legend: Legend, classes: list[Any]) -> dict[Any, int]:
+    """Value of each class by name or value."""
+    found = {label: _class_value(legend, label) for label in classes}
+    unknown = [label for label, value in found.items() if value is None]
+    if not unknown:
+        return {label: value for label, value in found.items() if value is not None}
+    several = len(unknown) > 1
     raise LabelError(
-        f"class {label!r} of labels {path} is not in the legend ({', '.join(legend.names)}), "
-        "add it there, or tile with --ignore if it means not labelled"
+        f"class{'es' * several} {_listed(unknown)} of labels {path} "
+        f"(which have {_listed(classes)}) {'are' if several else 'is'} not in the legend "
+        f"({', '.join(legend.names)}), add what is missing there, or give --ignore if it means "
+        "not labelled"
     )
+
+
+def _class_value(legend: Legend, label: Any) -> int | None:  # noqa: ANN401 - a cell of any type
+    if isinstance(label, str):
+        try:
+            return legend.value_of(label)
+        except LabelError:
+            return None
+    return int(label) if label in legend.values else None
+
+
+def _listed(labels: list[Any]) -> str:
+    """The first of them, as Python writes them."""
+    more = ", ..." if len(labels) > _NAMED else ""
+    return ", ".join(repr(label) for label in labels[:_NAMED]) + more
