@@ -5,6 +5,7 @@
     >>> geoseg.train("tiles", "model.safetensors")  # doctest: +SKIP
     >>> geoseg.classify("scene.tif", "lulc.tif", polygons="lulc.gpkg")  # doctest: +SKIP
     >>> geoseg.vectorise("worldcover.tif", "worldcover.gpkg")  # doctest: +SKIP
+    >>> geoseg.evaluate("lulc.tif", "reference.tif", out="report")  # doctest: +SKIP
 
 The names below are loaded when they are first used, so that importing geoseg costs nothing.
 """
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from geoseg.classification import Execution, Options, classify
     from geoseg.errors import GeosegError
+    from geoseg.evaluation import EvaluateSettings, evaluate, evaluate_matrix
     from geoseg.inspection import inspect
     from geoseg.legend import LandCover, Legend, read_legend
     from geoseg.model import Model
@@ -26,6 +28,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Cleaning",
+    "EvaluateSettings",
     "Execution",
     "GeosegError",
     "LandCover",
@@ -37,6 +40,8 @@ __all__ = [
     "TrainSettings",
     "Watch",
     "classify",
+    "evaluate",
+    "evaluate_matrix",
     "inspect",
     "open_tiles",
     "read_legend",
@@ -49,6 +54,7 @@ __all__ = [
 _HOMES = {
     "classification": ("Execution", "Options", "classify"),
     "errors": ("GeosegError",),
+    "evaluation": ("EvaluateSettings", "evaluate", "evaluate_matrix"),
     "inspection": ("inspect",),
     "legend": ("LandCover", "Legend", "read_legend"),
     "model": ("Model",),

@@ -15,6 +15,7 @@ _COMMANDS = {
     "train": "Train a U-Net on tiles.",
     "classify": "Classify scenes into land-cover maps and polygons.",
     "vectorise": "Outline the classes of a class raster as polygons.",
+    "evaluate": "Compare a map with a reference and write a report.",
     "info": "Describe a scene, model, tile set, label map or part folder.",
 }
 

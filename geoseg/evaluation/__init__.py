@@ -1,0 +1,6 @@
+"""How good a map is: compared with a reference, and with a sample of one."""
+
+from geoseg.evaluation.run import evaluate, evaluate_matrix
+from geoseg.evaluation.settings import EvaluateSettings
+
+__all__ = ["EvaluateSettings", "evaluate", "evaluate_matrix"]

@@ -1,0 +1,115 @@
+"""Error matrices and areas in CSV files, in and out."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import EvaluateError
+
+Table = list[list[str]]
+
+
+def read_matrix(path: str | Path) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Read an error matrix: the first column names the mapped class, the first row the reference.
+
+    Returns:
+        Names of the classes of either, those of rows first, and (classes, classes) counts.
+
+    Raises:
+        EvaluateError: if it is no such matrix of whole numbers.
+    """
+    head, *rows = _read(path, "matrix")
+    columns, names = head[1:], [row[0] for row in rows]
+    for kind, found in (("columns", columns), ("rows", names)):
+        if len(set(found)) < len(found) or "" in found:
+            raise EvaluateError(f"matrix {path} has {kind} without a name of their own, name each")
+    classes = tuple(dict.fromkeys([*names, *columns]))
+    counts = np.zeros((len(classes), len(classes)), np.int64)
+    places = [classes.index(name) for name in columns]
+    for row in rows:
+        if len(row) != len(head):
+            raise EvaluateError(
+                f"matrix {path} has {len(row) - 1} counts for {row[0]!r} under {len(columns)} "
+                "columns, complete it"
+            )
+        counts[classes.index(row[0]), places] = [_count(path, row[0], cell) for cell in row[1:]]
+    if not counts.sum():
+        raise EvaluateError(f"matrix {path} holds no samples")
+    return classes, counts
+
+
+def read_areas(path: str | Path, classes: Sequence[str]) -> NDArray[np.float64]:
+    """Read the mapped area of each class (ha) from rows of name and area under a header.
+
+    Args:
+        path: of the file.
+        classes: names; those that the file lacks have no area.
+
+    Raises:
+        EvaluateError: if a class is not among them, or an area is no number.
+    """
+    areas = dict.fromkeys(classes, 0.0)
+    rows = _read(path, "areas")[1:]
+    unknown = [row[0] for row in rows if row[0] not in areas]
+    if unknown:
+        raise EvaluateError(
+            f"areas {path} name the classes {', '.join(row[0] for row in rows)}, of which "
+            f"{', '.join(unknown)} are not in the matrix ({', '.join(classes)}), name both alike"
+        )
+    for row in rows:
+        try:
+            areas[row[0]] = float(row[1])
+        except (IndexError, ValueError):
+            raise EvaluateError(f"areas {path} have no number (ha) for {row[0]!r}") from None
+        if not 0 <= areas[row[0]] < float("inf"):
+            raise EvaluateError(f"areas {path} have {row[1]} ha for {row[0]!r}, correct it")
+    return np.array(list(areas.values()))
+
+
+def matrix_text(names: Sequence[str], counts: NDArray[np.int64]) -> str:
+    """The text of a file that `read_matrix` reads."""
+    return table_text(["map \\ reference", *names], zip(names, counts.tolist(), strict=True))
+
+
+def areas_text(names: Sequence[str], hectares: NDArray[np.float64]) -> str:
+    """The text of a file that `read_areas` reads."""
+    return table_text(["class", "area_ha"], zip(names, hectares[:, None].tolist(), strict=True))
+
+
+def table_text(head: Sequence[str], rows: "zip[tuple[str, list[object]]]") -> str:
+    """CSV of a name and some cells a row."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows([name, *cells] for name, cells in rows)
+    return text.getvalue()
+
+
+def _read(path: str | Path, what: str) -> Table:
+    """The rows that are not empty, cells without blanks around them."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+        rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines())]
+    except (OSError, ValueError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise EvaluateError(f"cannot read {what} {path}: {reason}, check the path") from None
+    rows = [row for row in rows if any(row)]
+    if len(rows) < 2 or len(rows[0]) < 2:
+        raise EvaluateError(
+            f"{what} {path} has no table, give a CSV with a header and a class a row"
+        )
+    return rows
+
+
+def _count(path: str | Path, name: str, cell: str) -> int:
+    try:
+        count = int(cell)
+    except ValueError:
+        count = -1
+    if count < 0:
+        raise EvaluateError(f"matrix {path} has {cell!r} for {name!r}, not a count of samples")
+    return count

@@ -1,0 +1,142 @@
+"""A map and a reference in, a report out."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from geoseg.evaluation.by_pixels import compare_pixels
+from geoseg.evaluation.by_points import compare_points
+from geoseg.evaluation.findings import Findings
+from geoseg.evaluation.inference import Sample
+from geoseg.evaluation.matrix_file import read_areas, read_matrix
+from geoseg.evaluation.points import has_points
+from geoseg.evaluation.provenance import about_files
+from geoseg.evaluation.settings import DEFAULTS, EvaluateSettings
+from geoseg.evaluation.sides import as_legend, is_vector, open_map, open_reference, recoded
+from geoseg.evaluation.subject import Subject, Tick
+from geoseg.evaluation.write import REPORT, write_report
+from geoseg.execute import cores
+from geoseg.legend import Legend
+from geoseg.metrics import by_map_class
+from geoseg.tiles.folder import check_free
+from geoseg.tiles.vectors import VectorFile
+
+_FIELD = "reference"
+"""Field of the class, as `sample` names it."""
+
+
+def evaluate(
+    labels: str | Path,
+    reference: str | Path,
+    *,
+    out: str | Path,
+    settings: EvaluateSettings = DEFAULTS,
+    workers: int | None = None,
+    overwrite: bool = False,
+    tick: Tick | None = None,
+) -> dict[str, Any]:
+    """Compare a label map with a reference and write a report.
+
+    Rasters and polygons are compared pixel by pixel. Points are taken for a stratified random
+    sample, from which accuracy and area of the whole map are estimated with 95 % intervals.
+
+    Args:
+        labels: label map.
+        reference: raster on any grid (warped onto the map's, nearest pixel), or polygons or points
+            in any CRS.
+        out: folder to write; it appears when it is complete.
+        settings: how to read both sides, and what to look at.
+        workers: windows at a time; None for the cores.
+        overwrite: replace an existing report.
+        tick: told of progress.
+
+    Returns:
+        What is also written as report.json.
+
+    Raises:
+        EvaluateError: if nothing can be compared, or a sample says too little.
+        LabelError: if the classes of both sides do not fit, or the map has no CRS.
+        SceneError: if a raster cannot be read.
+        OutputError: if the folder exists or cannot be written.
+    """
+    out = Path(out).resolve()
+    check_free(out, REPORT, "a report", overwrite=overwrite)
+    path, target, ignore = str(labels), str(reference), settings.ignore
+    scene, mapped = open_map(path, as_legend(settings.legend), ignore)
+    subject = Subject(path, scene, mapped, target, settings, workers or cores(), tick or _silent)
+    return write_report(out, _compare(subject, as_legend(settings.reference_legend)))
+
+
+def _compare(subject: Subject, own: Legend | None) -> Findings:
+    """Compare with whatever the reference is, of which ``own`` is the legend if it has its own."""
+    settings, path, scene = subject.settings, subject.reference, subject.scene
+    legend, ignore = subject.labels.legend, subject.settings.ignore
+    if not is_vector(path):
+        return compare_pixels(subject, open_reference(path, scene, legend, own, ignore))
+    file = VectorFile(path, settings.class_field or _FIELD, own or legend, ignore)
+    if has_points(file, path, scene):
+        return compare_points(subject, file)
+    return compare_pixels(subject, recoded(file.on(scene), legend, path, ignore))
+
+
+def evaluate_matrix(
+    matrix: str | Path,
+    areas: str | Path | None = None,
+    *,
+    out: str | Path,
+    legend: Legend | str | Path | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Write the report of an error matrix that is there already.
+
+    Args:
+        matrix: CSV of counts; its first column names the mapped class, its first row the reference.
+        areas: CSV with a header and the mapped area (ha) of each class a row, where the matrix is
+            of a sample stratified by the mapped classes.
+        out: folder to write; it appears when it is complete.
+        legend: colours of the classes, by name.
+        overwrite: replace an existing report.
+
+    Returns:
+        What is also written as report.json.
+
+    Raises:
+        EvaluateError: if a file cannot be read, or a class was not sampled.
+        LabelError: if the legend lacks a class.
+        OutputError: if the folder exists or cannot be written.
+    """
+    out = Path(out).resolve()
+    check_free(out, REPORT, "a report", overwrite=overwrite)
+    names, counts = read_matrix(matrix)
+    classes = _coloured(names, as_legend(legend))
+    hectares = sample = found = None
+    notes: list[str] = []
+    if areas is not None:
+        hectares = read_areas(areas, names)
+        sample = Sample(names, by_map_class(counts), hectares)
+        found, notes = sample.estimate()
+    findings = Findings(
+        title=Path(matrix).name,
+        legend=classes,
+        counts=counts,
+        unit="samples",
+        hectares=hectares,
+        sample=sample,
+        estimate=found,
+        notes=tuple(notes),
+        provenance=about_files(matrix=matrix, areas=areas),
+    )
+    return write_report(out, findings)
+
+
+def _coloured(names: tuple[str, ...], legend: Legend | None) -> Legend:
+    """Classes of these names in this order, in the colours of a legend."""
+    found = Legend.from_names(list(names))
+    if legend is None:
+        return found
+    colors = {c.value: c.color for c in legend.classes}
+    return Legend(tuple(replace(c, color=colors[legend.value_of(c.name)]) for c in found.classes))
+
+
+def _silent(done: int, total: int) -> None:
+    """Tell nobody."""

@@ -1,0 +1,161 @@
+"""The map and the reference, read in the values of one legend."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import LabelError
+from geoseg.grid import Window
+from geoseg.legend import NODATA, Legend, read_legend
+from geoseg.raster import Scene, describe, read_categories, read_palette
+from geoseg.tiles.labels import LabelFiles, Labels
+from geoseg.tiles.masks import RasterLabels
+from geoseg.tiles.vectors import SUFFIXES
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recoded:
+    """Labels in the values of another legend, matched by name."""
+
+    labels: Labels
+    legend: Legend
+    table: NDArray[np.uint8]
+    """(256,) value in ``legend`` of each value of ``labels``."""
+
+    def near(self, window: Window) -> "Recoded":
+        """The same labels, with no more than what reading inside this window needs."""
+        return Recoded(self.labels.near(window), self.legend, self.table)
+
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """Class values (height, width), 255 where there are none."""
+        values: NDArray[np.uint8] = self.table[self.labels.read(window)]
+        return values
+
+
+def is_vector(path: str) -> bool:
+    """Whether a path is a file of polygons or points, by its name."""
+    return Path(path).suffix.lower() in SUFFIXES
+
+
+def as_legend(legend: Legend | str | Path | None) -> Legend | None:
+    """A legend, or the one in a file.
+
+    Raises:
+        LabelError: if the file is no legend.
+    """
+    return read_legend(legend) if isinstance(legend, str | Path) else legend
+
+
+def open_map(path: str, legend: Legend | None, ignore: tuple[str, ...]) -> tuple[Scene, Labels]:
+    """A label map, with its own classes where no legend is given.
+
+    Raises:
+        LabelError: if there is no legend.
+        SceneError: if it cannot be opened.
+    """
+    scene = describe(path)
+    return scene, _open_raster(path, scene, legend, ignore)
+
+
+def open_reference(
+    path: str, scene: Scene, legend: Legend, own: Legend | None, ignore: tuple[str, ...]
+) -> Labels:
+    """A reference raster on the map's grid, in the values of the map's legend.
+
+    Args:
+        path: of the raster.
+        scene: the map.
+        legend: of the map.
+        own: legend of the reference; None for the names in its file, or else the map's.
+        ignore: classes that mean "not labelled"; names that the reference lacks are passed over.
+
+    Raises:
+        LabelError: if its classes are not the map's, or it does not fit the map.
+        SceneError: if it cannot be opened.
+    """
+    labels = _open_raster(path, scene, own or _own_or(legend, path), ignore)
+    return recoded(labels, legend, path, ignore)
+
+
+def open_named(path: str, legend: Legend) -> tuple[Scene, Labels]:
+    """A label raster on its own grid, with the classes that its file names, or else a legend's.
+
+    Raises:
+        SceneError: if it cannot be opened.
+    """
+    scene = describe(path)
+    return scene, _open_raster(path, scene, _own_or(legend, path), ())
+
+
+def renaming(labels: Labels) -> NDArray[np.uint8]:
+    """(256,) the value in the common legend of each value in a file."""
+    if isinstance(labels, Recoded):
+        return labels.table
+    return np.arange(NODATA + 1, dtype=np.uint8)
+
+
+def recoded(labels: Labels, legend: Legend, path: str, ignore: tuple[str, ...] = ()) -> Labels:
+    """Labels in the values of a legend, by the names of their own.
+
+    Raises:
+        LabelError: if a class of theirs that is not ignored is not in the legend.
+    """
+    if labels.legend == legend:
+        return labels
+    values = {c.name.casefold(): c.value for c in legend.classes}
+    dropped = {text.strip().casefold() for text in ignore}
+    table = np.full(NODATA + 1, NODATA, np.uint8)
+    for c in labels.legend.classes:
+        if not {c.name.casefold(), str(c.value)} & dropped:
+            table[c.value] = values.get(c.name.casefold(), NODATA)
+    unknown = [
+        c.name
+        for c in labels.legend.classes
+        if c.name.casefold() not in values and not {c.name.casefold(), str(c.value)} & dropped
+    ]
+    if unknown:
+        raise LabelError(
+            f"reference {path} has the classes {', '.join(labels.legend.names)}, of which "
+            f"{', '.join(unknown)} are not among the map's ({', '.join(legend.names)}), name all "
+            "with --legend and --reference-legend, or give --ignore"
+        )
+    return Recoded(labels, legend, table)
+
+
+def without(legend: Legend, ignore: tuple[str, ...]) -> Legend:
+    """The classes that are not ignored.
+
+    Raises:
+        LabelError: if none is left.
+    """
+    dropped = {text.strip().casefold() for text in ignore}
+    kept = tuple(
+        c for c in legend.classes if not {c.name.casefold(), str(c.value), c.color} & dropped
+    )
+    if not kept:
+        raise LabelError("all classes are ignored, leave one")
+    return Legend(kept)
+
+
+def was_warped(labels: Labels) -> bool:
+    """Whether labels of a raster came from another grid."""
+    inner = labels.labels if isinstance(labels, Recoded) else labels
+    return isinstance(inner, RasterLabels) and inner.raster.warped
+
+
+def _open_raster(path: str, scene: Scene, legend: Legend | None, ignore: tuple[str, ...]) -> Labels:
+    labels = LabelFiles(legend).open(path, scene)
+    names = {name.casefold() for name in labels.legend.names}
+    known = tuple(
+        text
+        for text in ignore
+        if text.startswith("#") or text.isdigit() or text.strip().casefold() in names
+    )
+    return LabelFiles(legend, ignore=known).open(path, scene) if known else labels
+
+
+def _own_or(legend: Legend, path: str) -> Legend | None:
+    """None where a raster names its classes itself, else the legend given."""
+    return None if read_palette(path) and read_categories(path) else legend
