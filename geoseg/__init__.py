@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from geoseg.classification import Execution, Options, classify
     from geoseg.errors import GeosegError
-    from geoseg.evaluation import EvaluateSettings, evaluate, evaluate_matrix
+    from geoseg.evaluation import (
+        EvaluateSettings,
+        SampleSettings,
+        evaluate,
+        evaluate_matrix,
+        sample,
+    )
     from geoseg.inspection import inspect
     from geoseg.legend import LandCover, Legend, read_legend
     from geoseg.model import Model
@@ -35,6 +41,7 @@ __all__ = [
     "Legend",
     "Model",
     "Options",
+    "SampleSettings",
     "TileSet",
     "TileSettings",
     "TrainSettings",
@@ -45,6 +52,7 @@ __all__ = [
     "inspect",
     "open_tiles",
     "read_legend",
+    "sample",
     "score",
     "tile",
     "train",
@@ -54,7 +62,7 @@ __all__ = [
 _HOMES = {
     "classification": ("Execution", "Options", "classify"),
     "errors": ("GeosegError",),
-    "evaluation": ("EvaluateSettings", "evaluate", "evaluate_matrix"),
+    "evaluation": ("EvaluateSettings", "SampleSettings", "evaluate", "evaluate_matrix", "sample"),
     "inspection": ("inspect",),
     "legend": ("LandCover", "Legend", "read_legend"),
     "model": ("Model",),

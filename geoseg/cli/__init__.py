@@ -16,6 +16,7 @@ _COMMANDS = {
     "classify": "Classify scenes into land-cover maps and polygons.",
     "vectorise": "Outline the classes of a class raster as polygons.",
     "evaluate": "Compare a map with a reference and write a report.",
+    "sample": "Draw points of a map for collecting a reference.",
     "info": "Describe a scene, model, tile set, label map or part folder.",
 }
 

@@ -86,7 +86,7 @@ def command(
     else:
         if labels is None or reference is None:
             raise click.UsageError("Missing LABELS and REFERENCE, or --matrix.")
-        progress = Progress("pixels", quiet=quiet)
+        progress = Progress("blocks", quiet=quiet)
         report = evaluate(
             labels, reference, out=out, settings=EvaluateSettings(**settings), workers=workers,
             overwrite=overwrite, tick=progress,

@@ -18,7 +18,7 @@ from geoseg.raster import Scene, describe
 from geoseg.tiles.labels import Labels
 
 Tick = Callable[[int, int], None]
-"""Told how many pixels of the map were just compared, and of how many; in any thread."""
+"""Told how many blocks of the map were just compared, and of how many; in any thread."""
 
 _LONGEST = 720
 """Most pixels of a side of a picture."""
@@ -96,13 +96,11 @@ def survey(
     Returns:
         The counts, and map and reference at reduced size.
     """
-    total = comparison.scene.height * comparison.scene.width
     windows, tally, parts = list(comparison.windows()), Tally.zero(), []
 
     def count(number: int) -> tuple[Tally, Thumbnail]:
-        window = windows[number]
-        counted = comparison.count(window)
-        subject.tick(window.height * window.width, total)
+        counted = comparison.count(windows[number])
+        subject.tick(1, len(windows))
         return counted
 
     for first in range(0, len(windows), _BATCH):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyogrio
 import rasterio.features
 import shapely
 from numpy.typing import NDArray
@@ -107,11 +108,11 @@ class VectorFile:
 def _read(path: str, class_field: str | None) -> Any:  # noqa: ANN401 - a GeoDataFrame
     import geopandas
 
-    read = (
-        geopandas.read_parquet if Path(path).suffix.lower() == ".parquet" else geopandas.read_file
-    )
     try:
-        frame = read(path)
+        if Path(path).suffix.lower() == ".parquet":
+            frame = geopandas.read_parquet(path)
+        else:
+            frame = geopandas.read_file(path, layer=_layer(path))
     except Exception as error:  # noqa: BLE001 - each driver has its own, none is a programming error
         reason = (str(error) or type(error).__name__).splitlines()[0].removeprefix(f"{path}: ")
         raise LabelError(f"cannot read labels {path}: {reason}, check the path") from None
@@ -125,13 +126,22 @@ def _read(path: str, class_field: str | None) -> Any:  # noqa: ANN401 - a GeoDat
     return frame
 
 
+def _layer(path: str) -> str | None:
+    """The first layer with geometries; styles and other tables lie beside it in a GeoPackage."""
+    layers = pyogrio.list_layers(path).tolist()
+    return next((name for name, geometry in layers if geometry is not None), None)
+
+
 def _labelled(path: str, frame: Any, class_field: str | None) -> Any:  # noqa: ANN401 - GeoDataFrames
     """The features with a class and a place."""
     there = frame.geometry.notna() & ~frame.geometry.is_empty
     named = frame[class_field].notna() & (frame[class_field].astype(str).str.strip() != "")
     frame = frame[named & there]
     if frame.empty:
-        raise LabelError(f"labels {path} hold no feature with a {class_field}")
+        raise LabelError(
+            f"labels {path} hold no feature with a {class_field}, fill it in or choose "
+            "another field with --class-field"
+        )
     return frame
 
 
