@@ -37,6 +37,7 @@ def write_form(path: Path, points: Any, layer: str, legend: Legend) -> None:  # 
             "useAsDefault": True,
             "description": "Reference classes to be filled in",
             "owner": "",
+            "update_time": "2000-01-01T00:00:00.000Z",  # QGIS asks for the latest
         },
         index=[0],
     )

@@ -8,11 +8,13 @@ import numpy as np
 
 from geoseg.evaluation.findings import Findings
 from geoseg.evaluation.matrix_file import areas_text, matrix_text
+from geoseg.evaluation.page import page
 from geoseg.raster import writing
 from geoseg.tiles.folder import appearing
 
 REPORT = "report.json"
 """What a folder of a report is known by."""
+PAGE = "report.html"
 
 
 def write_report(out: Path, findings: Findings) -> dict[str, Any]:
@@ -34,6 +36,7 @@ def write_report(out: Path, findings: Findings) -> dict[str, Any]:
         "report.csv": findings.to_csv(),
         "matrix.csv": matrix_text(findings.names, findings.counts),
     }
+    files[PAGE] = page(findings)
     if findings.hectares is not None and np.isfinite(findings.hectares).all():
         files["areas.csv"] = areas_text(findings.names, findings.hectares)
     with appearing(out) as folder:

@@ -1,0 +1,222 @@
+"""The report as one page that needs nothing else: no network, no script, no file beside it."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from geoseg.evaluation import charts, tables
+from geoseg.evaluation.findings import Findings
+from geoseg.evaluation.pictures import figures
+from geoseg.evaluation.words import decimal, known, percent, text, whole
+from geoseg.metrics import Z95, agreement
+
+_MATRIX = (
+    "Rows are what the map says, columns what the reference says. Each cell has its share of the "
+    "row, in percent, and the number of {unit}: what is right on the diagonal, confusions beside."
+)
+
+
+def page(findings: Findings) -> str:
+    """The report as HTML."""
+    css = (files("geoseg.evaluation") / "page.css").read_text(encoding="utf-8")
+    sections = [
+        _section("Map and reference", "", figures(findings)),
+        _section("Error matrix", _about_matrix(findings), tables.matrix(findings)),
+        _section("Class by class", _about_classes(findings), tables.by_class(findings)),
+        _section(*_areas(findings)),
+        f'<div class="two">{_wrong(findings)}{_confidence(findings)}{_base(findings)}</div>',
+        _section("Where the numbers come from", "", _facts(findings.provenance)),
+    ]
+    notes = "".join(f'<p class="note">{text(note)}.</p>' for note in findings.notes)
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy"
+content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<link rel="icon" href="data:,"><title>Accuracy of {text(findings.title)}</title>
+<style>{css}</style></head><body>
+<header><p class="kicker">Accuracy assessment</p><h1>{text(findings.title)}</h1>
+<p class="lead">{_lead(findings)}</p>{_figures(findings)}{notes}</header>
+<main>{"".join(sections)}</main>
+<footer>{_methods(findings)}</footer></body></html>
+"""
+
+
+def _section(title: str, about: str, body: str) -> str:
+    if not body:
+        return ""
+    words = f'<p class="about">{about}</p>' if about else ""
+    return f"<section><h2>{title}</h2>{words}{body}</section>"
+
+
+def _lead(findings: Findings) -> str:
+    """The result in two sentences."""
+    found, total = findings.estimate, whole(findings.total)
+    if found is None:
+        right = percent(agreement.overall_accuracy(findings.counts))
+        first = f"Of {total} {findings.unit} that have a class on both sides, {right} % agree."
+        return f"{first} {_weakest(findings)}"
+    right = percent(found.overall_accuracy)
+    within = Z95 * found.overall_accuracy_se
+    interval = f", give or take {percent(within)} points," if known(within) else ""
+    return (
+        f"An estimated {right} % of the mapped area{interval} has the right class, as {total} "
+        f"samples tell. {_weakest(findings)}"
+    )
+
+
+def _weakest(findings: Findings) -> str:
+    source = findings.counts if findings.estimate is None else findings.estimate.shares
+    scores = agreement.f1(source)
+    if np.isfinite(scores).sum() < 2:
+        return ""
+    worst = int(np.nanargmin(scores))
+    users, found = agreement.users_accuracy(source), agreement.producers_accuracy(source)
+    name = text(findings.names[worst])
+    if not known(users[worst]):
+        return f"The weakest class is <i>{name}</i>, which the map does not have at all."
+    if not known(found[worst]):
+        return f"The weakest class is <i>{name}</i>, which the reference does not have at all."
+    return (
+        f"The weakest class is <i>{name}</i>: {percent(users[worst], 0)} % of what is mapped so is "
+        f"right, and {percent(found[worst], 0)} % of what is there was found."
+    )
+
+
+def _figures(findings: Findings) -> str:
+    counts, found = findings.counts, findings.estimate
+    source = counts if found is None else found.shares
+    accuracy = percent(agreement.overall_accuracy(source)) + "&nbsp;%"
+    if found is not None:
+        within = percent(Z95 * found.overall_accuracy_se)
+        accuracy = f"{percent(found.overall_accuracy)}<small> ± {within}&nbsp;%</small>"
+    shown = {
+        "Overall accuracy": accuracy,
+        "Mean IoU": decimal(agreement.mean_iou(source)),
+        "Frequency-weighted IoU": decimal(agreement.frequency_weighted_iou(source)),
+    }
+    if findings.boundary is not None:
+        mean = decimal(agreement.mean_known(findings.boundary))
+        shown[f"Boundary IoU ({findings.boundary_distance})"] = mean
+    shown[f"{findings.unit.capitalize()} compared"] = _short(findings.total)
+    cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in shown.items())
+    return f'<dl class="figures">{cells}</dl>'
+
+
+def _short(count: int) -> str:
+    return f"{count / 1e6:.1f}<small> million</small>" if count >= 10_000_000 else whole(count)
+
+
+def _about_matrix(findings: Findings) -> str:
+    about = _MATRIX.format(unit=findings.unit)
+    if findings.estimate is None:
+        return about
+    return (
+        f"{about} These are raw counts: what they say of the whole map, where each sample stands "
+        "for another share of the ground, follows below."
+    )
+
+
+def _about_classes(findings: Findings) -> str:
+    if findings.estimate is None:
+        return "Counted over everything that was compared."
+    return (
+        "Estimated for the whole map: each sample stands for the part of its stratum that it was "
+        "drawn from. Whiskers are 95 % intervals."
+    )
+
+
+def _areas(findings: Findings) -> tuple[str, str, str]:
+    if findings.estimate is None:
+        about = (
+            "Share of what was compared: in the reference (thick bar) and in the map (thin bar)."
+        )
+        return "How much of each class", about, charts.areas(findings)
+    about = (
+        "What the map shows is not how much there is: omissions and commissions do not cancel. "
+        "Thick bars are areas estimated from the samples, with 95 % intervals; thin bars are the "
+        "areas that the map shows."
+    )
+    return "Area of each class", about, charts.areas(findings)
+
+
+def _wrong(findings: Findings) -> str:
+    source = findings.counts if findings.estimate is None else findings.estimate.shares
+    about = (
+        f"Kappa is {decimal(agreement.kappa(source))}. It cannot tell a class of the wrong size "
+        "from one in the wrong place; these can:"
+    )
+    return _section("What kind of wrong", about, charts.disagreement(findings))
+
+
+def _confidence(findings: Findings) -> str:
+    found = findings.reliability
+    if found is None:
+        return ""
+    about = (
+        "Where the map is sure to 90 %, 90 % should be right: bars should end on the diagonal. "
+        f"They miss it by {percent(found.expected_error)} points in the mean (ECE), by "
+        f"{percent(found.largest_error)} at most."
+    )
+    return _section("Is its confidence true?", about, charts.reliability(found))
+
+
+def _base(findings: Findings) -> str:
+    body = tables.strata(findings)
+    if findings.left_out:
+        body = tables.left_out(findings) + (f"<br>{body}" if body else "")
+    return _section("What was compared", "", body)
+
+
+def _facts(about: Mapping[str, Any]) -> str:
+    """Nested plain data as a list of terms."""
+    rows = []
+    for name, value in about.items():
+        told = value
+        if isinstance(value, Mapping):
+            told = ", ".join(
+                v if k == "path" else f"{k.replace('_', ' ')} {_told(v)}"
+                for k, v in value.items()
+                if v not in (None, "")
+            )
+        if told not in (None, ""):
+            rows.append(f"<dt>{text(name)}</dt><dd>{text(told)}</dd>")
+    return f'<dl class="facts">{"".join(rows)}</dl>'
+
+
+def _told(value: Any) -> str:  # noqa: ANN401 - plain data
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) and value > 9999 else str(value)
+
+
+def _methods(findings: Findings) -> str:
+    sampled = (
+        ""
+        if findings.estimate is None
+        else "<p>Accuracy and areas with 95 % intervals: stratified estimators of Olofsson et al. "
+        "(2014, doi:10.1016/j.rse.2014.02.015) and Stehman (2014, "
+        "doi:10.1080/01431161.2014.930207), 1.96 standard errors on each side. The error matrix "
+        "has raw counts.</p>"
+    )
+    bounds = (
+        ""
+        if findings.boundary is None
+        else f"<p>Boundary IoU: Cheng et al. (2021, arXiv:2103.16562), within "
+        f"{findings.boundary_distance} of an outline.</p>"
+    )
+    calibration = (
+        ""
+        if findings.reliability is None
+        else "<p>Calibration: Guo et al. (2017, arXiv:1706.04599), "
+        f"{len(findings.reliability.counts)} bins of equal width, each place counted once.</p>"
+    )
+    return (
+        f"{sampled}<p>Quantity and allocation disagreement: Pontius and Millones (2011, "
+        f"doi:10.1080/01431161.2011.552923).</p>{bounds}{calibration}"
+        "<p>All numbers: report.json, report.csv, matrix.csv.</p>"
+    )
