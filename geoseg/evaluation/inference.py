@@ -72,7 +72,14 @@ class Sample:
                 f"{self._named(few, counted=True)}: fewer than {FEW} samples, so the intervals of "
                 "this class are rough"
             )
-        return estimate(self.counts, self.hectares), notes
+        found = estimate(self.counts, self.hectares)
+        flat = (self.sampled > 1) & (np.einsum("hii->h", self.counts) == self.sampled)
+        if flat.any():
+            notes.append(
+                f"every sample of {self._named(flat)} is right, so the formula gives an interval "
+                "without width; up to three in the number of its samples may still be wrong"
+            )
+        return found, notes
 
     def _named(self, some: NDArray[np.bool_], *, counted: bool = False) -> str:
         return ", ".join(

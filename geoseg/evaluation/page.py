@@ -29,7 +29,7 @@ def page(findings: Findings) -> str:
         f'<div class="two">{_wrong(findings)}{_confidence(findings)}{_base(findings)}</div>',
         _section("Where the numbers come from", "", _facts(findings.provenance)),
     ]
-    notes = "".join(f'<p class="note">{text(note)}.</p>' for note in findings.notes)
+    notes = "".join(f'<p class="note">{_sentence(note)}</p>' for note in findings.notes)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -42,6 +42,10 @@ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <main>{"".join(sections)}</main>
 <footer>{_methods(findings)}</footer></body></html>
 """
+
+
+def _sentence(note: str) -> str:
+    return text(f"{note[0].upper()}{note[1:]}.")
 
 
 def _section(title: str, about: str, body: str) -> str:
@@ -68,20 +72,17 @@ def _lead(findings: Findings) -> str:
 
 
 def _weakest(findings: Findings) -> str:
+    """The class of the lowest F1, of those that both sides have."""
     source = findings.counts if findings.estimate is None else findings.estimate.shares
-    scores = agreement.f1(source)
+    users, found = agreement.users_accuracy(source), agreement.producers_accuracy(source)
+    scores = np.where(np.isfinite(users) & np.isfinite(found), agreement.f1(source), np.nan)
     if np.isfinite(scores).sum() < 2:
         return ""
     worst = int(np.nanargmin(scores))
-    users, found = agreement.users_accuracy(source), agreement.producers_accuracy(source)
-    name = text(findings.names[worst])
-    if not known(users[worst]):
-        return f"The weakest class is <i>{name}</i>, which the map does not have at all."
-    if not known(found[worst]):
-        return f"The weakest class is <i>{name}</i>, which the reference does not have at all."
     return (
-        f"The weakest class is <i>{name}</i>: {percent(users[worst], 0)} % of what is mapped so is "
-        f"right, and {percent(found[worst], 0)} % of what is there was found."
+        f"The weakest class is <i>{text(findings.names[worst])}</i>: {percent(users[worst], 0)} % "
+        f"of what is mapped so is right, and {percent(found[worst], 0)} % of what is there was "
+        "found."
     )
 
 
@@ -171,19 +172,30 @@ def _base(findings: Findings) -> str:
 
 
 def _facts(about: Mapping[str, Any]) -> str:
-    """Nested plain data as a list of terms."""
+    """Where map and reference come from, as a list of terms."""
     rows = []
-    for name, value in about.items():
-        told = value
-        if isinstance(value, Mapping):
-            told = ", ".join(
-                v if k == "path" else f"{k.replace('_', ' ')} {_told(v)}"
-                for k, v in value.items()
-                if v not in (None, "")
-            )
-        if told not in (None, ""):
-            rows.append(f"<dt>{text(name)}</dt><dd>{text(told)}</dd>")
-    return f'<dl class="facts">{"".join(rows)}</dl>'
+    for what, found in about.items():
+        if isinstance(found, Mapping) and "path" in found:
+            rows.append((what, f"<b>{text(found['path'])}</b>{_listed(found, _FILE)}"))
+            rest = {k: v for k, v in found.items() if k not in ("path", *_FILE)}
+            if rest:
+                rows.append(("", _listed(rest, tuple(rest)).removeprefix(", ")))
+        elif isinstance(found, Mapping):
+            rows.append((what, _listed(found, tuple(found)).removeprefix(", ")))
+        else:
+            rows.append((what, text(found)))
+    return f'<dl class="facts">{"".join(f"<dt>{k}</dt><dd>{v}</dd>" for k, v in rows if v)}</dl>'
+
+
+_FILE = ("bytes", "modified")
+
+
+def _listed(found: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    return "".join(
+        f", {name.replace('_', ' ')}&nbsp;{text(_told(found[name]))}"
+        for name in names
+        if found.get(name) not in (None, "")
+    )
 
 
 def _told(value: Any) -> str:  # noqa: ANN401 - plain data
@@ -191,7 +203,7 @@ def _told(value: Any) -> str:  # noqa: ANN401 - plain data
         return f"{value:.4g}"
     if isinstance(value, list | tuple):
         return " ".join(map(str, value))
-    return f"{value:,}" if isinstance(value, int) and value > 9999 else str(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _methods(findings: Findings) -> str:

@@ -45,7 +45,7 @@ def matrix(findings: Findings) -> str:
     return f"""<div class="scroll"><table class="matrix{many}">
 <thead><tr><th class="corner"><span>map ↓ reference →</span></th>{head}
 <th scope="col" class="sum">mapped</th>
-<th scope="col" class="acc">user&rsquo;s acc.&nbsp;%</th></tr></thead>
+<th scope="col" class="acc">user's acc.&nbsp;%</th></tr></thead>
 <tbody>{body}</tbody>
 <tfoot><tr class="sums"><th scope="row" class="sum">in the reference</th>{sums}
 <td class="sum">{whole(findings.total)}</td><td></td></tr>

@@ -1,0 +1,137 @@
+"""A real browser for the tests: Chromium without a window, spoken to through a pipe."""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+QUIET = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-dev-shm-usage",
+    "--remote-debugging-pipe",
+)  # fmt: skip
+
+
+@dataclass
+class Seen:
+    """A page as the browser shows it."""
+
+    width: int
+    """Of what can be scrolled to (px)."""
+    height: int
+    text: str
+    picture: bytes
+    """PNG of the whole page."""
+    complaints: list[str]
+    """Errors and warnings of the console."""
+    requests: list[str]
+    """Addresses asked for, but for data inside the page."""
+
+
+@dataclass
+class Browser:
+    """The one open page of a running Chromium."""
+
+    to: int
+    answers: Any
+    session: str = ""
+    events: list[dict[str, Any]] = field(default_factory=list)
+    number: int = 0
+
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
+        """Ask for something and wait for the answer; events that come meanwhile are kept."""
+        self.number += 1
+        message = {"id": self.number, "method": method, "params": params}
+        if self.session:
+            message["sessionId"] = self.session
+        os.write(self.to, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self.read()
+            if answer.get("id") == self.number:
+                assert "error" not in answer, answer
+                return answer["result"]
+            self.events.append(answer)
+
+    def read(self) -> dict[str, Any]:
+        text = bytearray()
+        while (byte := self.answers.read(1)) != b"\0":
+            assert byte, "the browser ended"
+            text += byte
+        return json.loads(text)
+
+    def value(self, expression: str) -> Any:
+        """Of JavaScript in the page."""
+        return self.call("Runtime.evaluate", expression=expression)["result"]["value"]
+
+    def see(self, page: Path, width: int) -> Seen:
+        """Open a file in a window of this width (px)."""
+        self.events.clear()
+        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.call("Emulation.setDeviceMetricsOverride", **metrics)
+        self.call("Page.navigate", url=page.as_uri())
+        while not any(e.get("method") == "Page.loadEventFired" for e in self.events):
+            self.events.append(self.read())
+        root = "document.documentElement"
+        size = [self.value(f"{root}.scroll{side}") for side in ("Width", "Height")]
+        text = self.value("document.body.innerText")
+        picture = self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
+        return Seen(
+            *size, text, base64.b64decode(picture),
+            complaints=[
+                json.dumps(e["params"])
+                for e in self.events
+                if e.get("method")
+                in ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
+            ],
+            requests=[
+                url
+                for e in self.events
+                if e.get("method") == "Network.requestWillBeSent"
+                and not (url := e["params"]["request"]["url"]).startswith("data:")
+            ],
+        )  # fmt: skip
+
+    def pdf(self) -> bytes:
+        """The open page as it is printed."""
+        options = {"printBackground": False, "preferCSSPageSize": True}
+        return base64.b64decode(self.call("Page.printToPDF", **options)["data"])
+
+
+@contextmanager
+def browsing(folder: Path) -> Iterator[Browser]:
+    """Chromium with its profile in a folder; skips where there is none."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("no chromium here: apt-get install chromium")
+    (asked, to), (answered, out) = os.pipe(), os.pipe()
+
+    def place():  # Chromium listens at 3 and answers at 4
+        os.dup2(asked, 63), os.dup2(out, 64)
+        os.dup2(63, 3), os.dup2(64, 4)
+
+    process = subprocess.Popen(
+        [program, *QUIET, f"--user-data-dir={folder}"], preexec_fn=place, close_fds=False,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    os.close(asked), os.close(out)
+    try:
+        with os.fdopen(answered, "rb") as answers:
+            browser = Browser(to, answers)
+            target = browser.call("Target.createTarget", url="about:blank")["targetId"]
+            attached = browser.call("Target.attachToTarget", targetId=target, flatten=True)
+            browser.session = attached["sessionId"]
+            for domain in ("Page", "Runtime", "Log", "Network"):
+                browser.call(f"{domain}.enable")
+            yield browser
+    finally:
+        process.terminate()
+        process.wait(10)
+        os.close(to)
