@@ -46,8 +46,9 @@ class RasterLabels:
             LabelError: if a valid pixel has a code that the legend does not name.
             SceneError: if the pixels cannot be read.
         """
-        if self.raster.dtype == "uint8" and len(self.raster.bands) == 1:
-            return self._read_bytes(window)
+        free = set(range(NODATA)) - set(self.legend.values)
+        if self.raster.dtype == "uint8" and len(self.raster.bands) == 1 and free:
+            return self._read_bytes(window, max(free))
         codes, valid = self._codes(window)
         known, values = self._table()
         places = np.minimum(np.searchsorted(known, codes), len(known) - 1)
@@ -55,17 +56,22 @@ class RasterLabels:
             raise LabelError(self._complaint())
         return np.where(valid, values[places], np.uint8(NODATA))
 
-    def _read_bytes(self, window: Window) -> NDArray[np.uint8]:
-        """`read`, where a table holds all that a pixel can be: several times as fast."""
+    def _read_bytes(self, window: Window, strange: int) -> NDArray[np.uint8]:
+        """`read`, where a table holds all that a pixel can be: several times as fast.
+
+        Args:
+            window: what to read.
+            strange: a value that no class has, for codes that the legend does not name.
+        """
         pixels, valid = read(self.raster, window)
         known, values = self._table()
         codes = self._decoded(np.arange(_BYTES, dtype=np.uint8))
         places = np.minimum(np.searchsorted(known, codes), len(known) - 1)
-        strange = known[places] != codes
-        if strange.any() and (strange[pixels[0]] & valid).any():
+        table = np.where(known[places] == codes, values[places], np.uint8(strange))
+        found: NDArray[np.uint8] = table[pixels[0]]
+        np.copyto(found, np.uint8(NODATA), where=~valid)
+        if (found == strange).any():
             raise LabelError(self._complaint())
-        found: NDArray[np.uint8] = values[places][pixels[0]]
-        found[~valid] = NODATA
         return found
 
     def _codes(self, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
