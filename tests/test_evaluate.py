@@ -351,7 +351,7 @@ def test_a_class_sampled_once_has_no_interval_and_it_is_said_why(tmp_path):
     assert found["area_ha_ci95"] == [None, None]
     assert found["users_accuracy_ci95"][0] is None
     assert found["users_accuracy_ci95"][1] > 0
-    assert "'water' was sampled only once, and one place has no variance" in report["notes"][0]
+    assert "sampled only once: 'water'; one place has no variance" in report["notes"][0]
 
 
 def test_numbers_do_not_depend_on_windows_or_workers(pair, tmp_path, monkeypatch):

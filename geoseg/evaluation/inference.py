@@ -63,14 +63,14 @@ class Sample:
         once = self._named(self.sampled == 1)
         if once:
             notes.append(
-                f"{once} was sampled only once, and one place has no variance: intervals that "
-                "depend on it are not numbers, sample at least two"
+                f"sampled only once: {once}; one place has no variance, so intervals that depend "
+                "on it are not numbers, sample at least two of each class"
             )
         few = (self.sampled > 1) & (self.sampled < FEW)
         if few.any():
             notes.append(
-                f"{self._named(few, counted=True)}: fewer than {FEW} samples, so the intervals of "
-                "this class are rough"
+                f"fewer than {FEW} samples of {self._named(few, counted=True)}, so that intervals "
+                "are rough there"
             )
         found = estimate(self.counts, self.hectares)
         flat = (self.sampled > 1) & (np.einsum("hii->h", self.counts) == self.sampled)

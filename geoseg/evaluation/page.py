@@ -45,7 +45,7 @@ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 
 
 def _sentence(note: str) -> str:
-    return text(f"{note[0].upper()}{note[1:]}.")
+    return text(f"{note[0].upper()}{note[1:]}.".replace("`", ""))
 
 
 def _section(title: str, about: str, body: str) -> str:
