@@ -57,6 +57,7 @@ def _model(path: str | Path) -> dict[str, Any]:
             k: list(v) if isinstance(v, tuple) else v for k, v in model.spec.to_dict().items()
         },
         **model.legend.to_dict(),
+        "temperature": model.temperature,
         "training": dict(model.training),
         "parameters": sum(layer.parameters for layer in table),
         "trainable": model.parameters,

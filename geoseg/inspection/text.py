@@ -77,6 +77,11 @@ def _training(training: dict[str, Any]) -> Facts:
     if scores:
         text = f"accuracy {_percent(scores['accuracy'])}, mean IoU {_percent(scores['mean_iou'])}"
         facts.append(("Validation", f"{text}, {scores['pixels']:,} pixels"))
+    found = training.get("calibration")
+    if found:
+        before, after = (_percent(found[f"expected_calibration_error{at}"]) for at in ("_at_1", ""))
+        text = f"temperature {found['temperature']:.2f}, calibration error {after}, {before} at 1"
+        facts.append(("Confidence", text))
     return facts or [("Training", "not told")]
 
 

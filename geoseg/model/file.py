@@ -49,8 +49,12 @@ class Model:
     path: str | None = None
     hash: str = ""
     """First 16 hexadecimal digits of the file's SHA-256; empty before it is saved."""
+    temperature: float = 1.0
+    """What logits are to be divided by for scores that are true; labels do not depend on it."""
 
     def __post_init__(self) -> None:
+        if not 0 < self.temperature < float("inf"):
+            raise ModelError(f"temperature {self.temperature} is not a positive number")
         if len(self.legend) != self.spec.classes:
             raise ModelError(
                 f"the legend has {len(self.legend)} classes, the network {self.spec.classes}"
@@ -86,6 +90,7 @@ class Model:
             "bands": list(self.band_names),
             "dtype": self.dtype,
             "pixel_size": self.pixel_size,
+            "temperature": self.temperature,
             "training": dict(self.training),
         }
         dtype = torch.float16 if half else torch.float32
@@ -130,6 +135,7 @@ class Model:
                 training=metadata["training"],
                 path=str(path),
                 hash=hashlib.sha256(data).hexdigest()[:16],
+                temperature=metadata.get("temperature", 1.0),  # older files have none
             )
         except (KeyError, TypeError, ValueError, RuntimeError, GeosegError) as error:
             reason = str(error).splitlines()[0]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
 import rasterio.features
 import shapely
 from numpy.typing import NDArray
@@ -128,6 +127,8 @@ def _read(path: str, class_field: str | None) -> Any:  # noqa: ANN401 - a GeoDat
 
 def _layer(path: str) -> str | None:
     """The first layer with geometries; styles and other tables lie beside it in a GeoPackage."""
+    import pyogrio  # with pandas
+
     layers = pyogrio.list_layers(path).tolist()
     return next((name for name, geometry in layers if geometry is not None), None)
 

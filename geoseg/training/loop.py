@@ -24,6 +24,7 @@ from geoseg.training.schedule import learning_rate
 from geoseg.training.settings import TrainSettings
 from geoseg.training.state import State, load_state, save_state
 from geoseg.training.tally import Scores, Tally
+from geoseg.training.temperature import calibrate
 
 _CHECK_EVERY = 50
 """Steps between two looks at the loss: each look waits for the device."""
@@ -213,9 +214,9 @@ def _keep_best(out: Path, run: Run, state: State) -> str:
 
 
 def _best(run: Run, state: State) -> Model:
-    """The network of the best epoch as a model, with its scores."""
+    """The network of the best epoch as a model, with its scores and its temperature."""
     run.network.load_state_dict(state.best)
-    tiles = run.tiles
+    tiles, calibration = run.tiles, calibrate(run) if len(run.val) else None
     scores = Confusion(np.array(state.best_counts, np.int64)) if len(run.val) else None
     return Model(
         network=run.network,
@@ -230,7 +231,9 @@ def _best(run: Run, state: State) -> Model:
             "best_epoch": state.best_epoch,
             "epochs": state.epoch,
             "validation": scores.to_dict(tiles.legend.names) if scores else None,
+            "calibration": calibration.to_dict() if calibration else None,
         },
+        temperature=calibration.temperature if calibration else 1.0,
     )
 
 
