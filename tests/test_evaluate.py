@@ -482,6 +482,7 @@ def test_a_missing_crs(labels, tmp_path):
         ({"confidence": "small.tif"}, "small.tif is not a raster of bytes on the grid"),
         ({"legend": None, "class_field": "x"}, "have no palette, name their classes"),
         ({"ignore": ("water", "grass", "rock")}, "all classes are ignored"),
+        ({"ignore": ("lava",)}, r"'lava' is to be ignored, but is no class of the map \(water"),
     ],
 )
 def test_settings_that_do_not_fit(labels, tmp_path, settings, match):

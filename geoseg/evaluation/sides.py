@@ -69,13 +69,21 @@ def open_reference(
         scene: the map.
         legend: of the map.
         own: legend of the reference; None for the names in its file, or else the map's.
-        ignore: classes that mean "not labelled"; names that the reference lacks are passed over.
+        ignore: classes of either side that mean "not labelled".
 
     Raises:
-        LabelError: if its classes are not the map's, or it does not fit the map.
+        LabelError: if its classes are not the map's, it does not fit the map, or a class to be
+            ignored is unknown.
         SceneError: if it cannot be opened.
     """
     labels = _open_raster(path, scene, own or _own_or(legend, path), ignore)
+    names = {name.casefold() for name in (*legend.names, *labels.legend.names)}
+    for text in ignore:
+        if not (_is_code(text) or text.strip().casefold() in names):
+            raise LabelError(
+                f"{text!r} is to be ignored, but is no class of the map ({', '.join(legend.names)})"
+                f" nor of reference {path} ({', '.join(labels.legend.names)}), correct --ignore"
+            )
     return recoded(labels, legend, path, ignore)
 
 
@@ -148,12 +156,13 @@ def was_warped(labels: Labels) -> bool:
 def _open_raster(path: str, scene: Scene, legend: Legend | None, ignore: tuple[str, ...]) -> Labels:
     labels = LabelFiles(legend).open(path, scene)
     names = {name.casefold() for name in labels.legend.names}
-    known = tuple(
-        text
-        for text in ignore
-        if text.startswith("#") or text.isdigit() or text.strip().casefold() in names
-    )
+    known = tuple(text for text in ignore if _is_code(text) or text.strip().casefold() in names)
     return LabelFiles(legend, ignore=known).open(path, scene) if known else labels
+
+
+def _is_code(text: str) -> bool:
+    """Whether what is to be ignored is a colour or a value, not a name."""
+    return text.startswith("#") or text.lstrip("-").isdigit()
 
 
 def _own_or(legend: Legend, path: str) -> Legend | None:
