@@ -132,6 +132,6 @@ def browsing(folder: Path) -> Iterator[Browser]:
                 browser.call(f"{domain}.enable")
             yield browser
     finally:
-        process.terminate()
-        process.wait(10)
+        process.kill()
+        process.wait()
         os.close(to)

@@ -296,6 +296,40 @@ def test_points_outside_on_nodata_and_without_a_class_are_counted(tmp_path):
     assert any("at random" in note for note in report["notes"])
 
 
+@pytest.mark.parametrize("ignored", ["Grass", "1", "GRASS_COLOUR"])
+@pytest.mark.parametrize("kind", ["raster", "polygons", "points"])
+def test_what_is_ignored_is_counted_as_left_out_however_it_is_called(tmp_path, ignored, kind):
+    mapped = np.zeros((20, 30), np.uint8)
+    mapped[:, 15:20], mapped[:, 20:] = 1, 2
+    path = write_map(tmp_path / "map.tif", mapped)
+    other = Legend(tuple(replace(c, value=c.value + 5) for c in LEGEND.classes))
+    left, top = PLACE.c, PLACE.f
+    if kind == "raster":
+        reference = write_map(tmp_path / "reference.tif", np.roll(mapped, 3, 1) + 5, other)
+    elif kind == "points":
+        names = ["water", "grass", "rock", "rock"]
+        reference = write_points(tmp_path / "points.gpkg", [5] * 4, [2, 3, 17, 25], names)
+    else:
+        reference = tmp_path / "fields.gpkg"
+        columns = [(0, 10), (10, 20), (20, 30)]
+        boxes = [shapely.box(left + 30 * a, top - 600, left + 30 * b, top) for a, b in columns]
+        frame = geopandas.GeoDataFrame(
+            {"reference": LEGEND.names}, geometry=boxes, crs="EPSG:32640"
+        )
+        frame.to_file(reference)
+    ignore = (LEGEND.classes[1].color if ignored == "GRASS_COLOUR" else ignored,)
+    settings = EvaluateSettings(ignore=ignore)
+    report = evaluate(path, reference, out=tmp_path / "report", settings=settings)
+    assert report["classes"] == ["water", "rock"]
+    counted = report["compared"] + sum(report["left_out"].values())
+    assert counted == (4 if kind == "points" else 600)
+    expected = {
+        "raster": [[240, 60], [0, 140]], "polygons": [[200, 0], [0, 200]],
+        "points": [[1, 0], [0, 1]],
+    }[kind]  # fmt: skip
+    assert report["matrix"] == expected
+
+
 def test_points_by_the_strata_of_another_raster(tmp_path):
     """The strata are north and south, the map says something else: Stehman's estimator."""
     rng = np.random.default_rng(3)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import LabelError
 from geoseg.grid import Window
-from geoseg.legend import NODATA, Legend, read_legend
+from geoseg.legend import NODATA, LandCover, Legend, read_legend
 from geoseg.raster import Scene, describe, read_categories, read_palette
 from geoseg.tiles.labels import LabelFiles, Labels
 from geoseg.tiles.masks import RasterLabels
@@ -56,7 +56,8 @@ def open_map(path: str, legend: Legend | None, ignore: tuple[str, ...]) -> tuple
         SceneError: if it cannot be opened.
     """
     scene = describe(path)
-    return scene, _open_raster(path, scene, legend, ignore)
+    labels = _open_raster(path, scene, legend, ignore)
+    return scene, recoded(labels, labels.legend, path, ignore)
 
 
 def open_reference(
@@ -105,30 +106,26 @@ def renaming(labels: Labels) -> NDArray[np.uint8]:
 
 
 def recoded(labels: Labels, legend: Legend, path: str, ignore: tuple[str, ...] = ()) -> Labels:
-    """Labels in the values of a legend, by the names of their own.
+    """Labels in the values of a legend, by the names of their own; what is ignored is 255.
 
     Raises:
         LabelError: if a class of theirs that is not ignored is not in the legend.
     """
-    if labels.legend == legend:
-        return labels
-    values = {c.name.casefold(): c.value for c in legend.classes}
-    dropped = {text.strip().casefold() for text in ignore}
-    table = np.full(NODATA + 1, NODATA, np.uint8)
-    for c in labels.legend.classes:
-        if not {c.name.casefold(), str(c.value)} & dropped:
-            table[c.value] = values.get(c.name.casefold(), NODATA)
-    unknown = [
-        c.name
-        for c in labels.legend.classes
-        if c.name.casefold() not in values and not {c.name.casefold(), str(c.value)} & dropped
-    ]
+    own, kept = _kept(labels.legend, ignore), _kept(legend, ignore)
+    names = {name.casefold() for name in legend.names}
+    unknown = [c.name for c in own if c.name.casefold() not in names]
     if unknown:
         raise LabelError(
             f"reference {path} has the classes {', '.join(labels.legend.names)}, of which "
             f"{', '.join(unknown)} are not among the map's ({', '.join(legend.names)}), name all "
             "with --legend and --reference-legend, or give --ignore"
         )
+    if labels.legend == legend and len(kept) == len(legend):
+        return labels
+    values = {c.name.casefold(): c.value for c in kept}
+    table = np.full(NODATA + 1, NODATA, np.uint8)
+    for c in own:
+        table[c.value] = values.get(c.name.casefold(), NODATA)
     return Recoded(labels, legend, table)
 
 
@@ -138,13 +135,18 @@ def without(legend: Legend, ignore: tuple[str, ...]) -> Legend:
     Raises:
         LabelError: if none is left.
     """
-    dropped = {text.strip().casefold() for text in ignore}
-    kept = tuple(
-        c for c in legend.classes if not {c.name.casefold(), str(c.value), c.color} & dropped
-    )
+    kept = _kept(legend, ignore)
     if not kept:
         raise LabelError("all classes are ignored, leave one")
     return Legend(kept)
+
+
+def _kept(legend: Legend, ignore: tuple[str, ...]) -> tuple[LandCover, ...]:
+    """The classes that are not ignored by name, value or colour."""
+    dropped = {text.strip().casefold() for text in ignore}
+    return tuple(
+        c for c in legend.classes if not {c.name.casefold(), str(c.value), c.color} & dropped
+    )
 
 
 def was_warped(labels: Labels) -> bool:
