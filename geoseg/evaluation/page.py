@@ -26,7 +26,7 @@ def page(findings: Findings) -> str:
         _section("Error matrix", _about_matrix(findings), tables.matrix(findings)),
         _section("Class by class", _about_classes(findings), tables.by_class(findings)),
         _section(*_areas(findings)),
-        f'<div class="two">{_wrong(findings)}{_confidence(findings)}{_base(findings)}</div>',
+        _two_columns(_wrong(findings), _base(findings), _confidence(findings)),
         _section("Where the numbers come from", "", _facts(findings.provenance)),
     ]
     notes = "".join(f'<p class="note">{_sentence(note)}</p>' for note in findings.notes)
@@ -100,7 +100,7 @@ def _figures(findings: Findings) -> str:
     }
     if findings.boundary is not None:
         mean = decimal(agreement.mean_known(findings.boundary))
-        shown[f"Boundary IoU ({findings.boundary_distance})"] = mean
+        shown["Boundary IoU"] = mean
     shown[f"{findings.unit.capitalize()} compared"] = _short(findings.total)
     cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in shown.items())
     return f'<dl class="figures">{cells}</dl>'
@@ -143,6 +143,12 @@ def _areas(findings: Findings) -> tuple[str, str, str]:
     return "Area of each class", about, charts.areas(findings)
 
 
+def _two_columns(first: str, second: str, tall: str) -> str:
+    """Two sections side by side, or one over the other beside a tall one."""
+    left, right = (first + second, tall) if tall else (first, second)
+    return f'<div class="two"><div>{left}</div><div>{right}</div></div>'
+
+
 def _wrong(findings: Findings) -> str:
     source = findings.counts if findings.estimate is None else findings.estimate.shares
     about = (
@@ -157,7 +163,7 @@ def _confidence(findings: Findings) -> str:
     if found is None:
         return ""
     about = (
-        "Where the map is sure to 90 %, 90 % should be right: bars should end on the diagonal. "
+        "Where the map is sure to 90 %, 90 % should be right: bars should end on the diagonal; light red is the gap. "
         f"They miss it by {percent(found.expected_error)} points in the mean (ECE), by "
         f"{percent(found.largest_error)} at most."
     )
