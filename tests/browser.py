@@ -42,7 +42,8 @@ class Browser:
 
     to: int
     answers: Any
-    session: str = ""
+    page: str = ""
+    """The browser's name for it."""
     events: list[dict[str, Any]] = field(default_factory=list)
     number: int = 0
 
@@ -50,8 +51,8 @@ class Browser:
         """Ask for something and wait for the answer; events that come meanwhile are kept."""
         self.number += 1
         message = {"id": self.number, "method": method, "params": params}
-        if self.session:
-            message["sessionId"] = self.session
+        if self.page:
+            message["sessionId"] = self.page
         os.write(self.to, json.dumps(message).encode() + b"\0")
         while True:
             answer = self.read()
@@ -127,7 +128,7 @@ def browsing(folder: Path) -> Iterator[Browser]:
             browser = Browser(to, answers)
             target = browser.call("Target.createTarget", url="about:blank")["targetId"]
             attached = browser.call("Target.attachToTarget", targetId=target, flatten=True)
-            browser.session = attached["sessionId"]
+            browser.page = attached["sessionId"]
             for domain in ("Page", "Runtime", "Log", "Network"):
                 browser.call(f"{domain}.enable")
             yield browser

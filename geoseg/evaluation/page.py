@@ -163,7 +163,8 @@ def _confidence(findings: Findings) -> str:
     if found is None:
         return ""
     about = (
-        "Where the map is sure to 90 %, 90 % should be right: bars should end on the diagonal; light red is the gap. "
+        "Where the map is sure to 90 %, 90 % should be right: bars should end on the diagonal; "
+        "light red is the gap. "
         f"They miss it by {percent(found.expected_error)} points in the mean (ECE), by "
         f"{percent(found.largest_error)} at most."
     )
