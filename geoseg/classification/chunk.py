@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import rasterio.features
 import shapely
+import torch
 from numpy.typing import NDArray
 
 from geoseg.blend import blend, taper, weight_sums
@@ -103,6 +104,9 @@ def _decide(
     rows = weight_sums(job.lattice.rows, weights, chunk.row, chunk.row_end)
     cols = weight_sums(job.lattice.cols, weights, chunk.col, chunk.col_end)
     scale = predictor.to_device((255 / np.outer(rows, cols)).astype(np.float32))
+    if predictor.temperature != 1:
+        total = predictor.calibrated(total)
+        best, scale = total.amax(0), torch.full_like(scale, 255)
 
     def as_bytes(scores: Any) -> NDArray[np.uint8]:  # noqa: ANN401 - a tensor
         scaled = (scores * scale).round().clamp(0, 255).cpu().numpy().astype(np.uint8)

@@ -51,6 +51,7 @@ class Predictor:
         self.precision = choose_precision(precision, self.device)
         self.batch_size = batch_size or (CPU_BATCH if self.device.type == "cpu" else GPU_BATCH)
         self.spec = model.spec
+        self.temperature = model.temperature
         self._symmetries = range(SYMMETRIES) if tta else range(1)
         if self.device.type == "cpu":
             keep_freed_memory()
@@ -103,6 +104,22 @@ class Predictor:
             yield from self._forward(batch)[: len(some)]
             if tick is not None:
                 tick(len(some))
+
+    def calibrated(self, scores: Tensor) -> Tensor:
+        """Scores sharpened or softened by the model's temperature; the best class stays the best.
+
+        To be applied after windows are blended: before, it would change who wins where they
+        disagree. On scores of one window it is the softmax of logits over the temperature.
+
+        Args:
+            scores: (classes, height, width), of any sum.
+
+        Returns:
+            The same shape, sum 1 over the classes where any score is positive, else 0.
+        """
+        best = scores.amax(0).clamp(min=torch.finfo(scores.dtype).tiny)
+        sharp = (scores / best) ** (1 / self.temperature)
+        return sharp / sharp.sum(0).clamp(min=torch.finfo(scores.dtype).tiny)
 
     def _forward(self, batch: Tensor) -> Tensor:
         """(n, bands, s, s) scene values to (n, classes, s, s) float32 probabilities."""
