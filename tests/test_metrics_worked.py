@@ -288,3 +288,14 @@ def test_a_boundary_is_the_class_without_its_erosion(ground, distance):
         ]
         beyond = min(row, col, height - 1 - row, width - 1 - col) < distance
         assert found[row, col] == (beyond or bool(set(near.flat) - {value, 255}))
+
+
+def test_patches_of_one_class_each_say_nothing_of_outlines():
+    mapped = np.zeros((30, 30), np.uint8)
+    mapped[:, 12:] = 1
+    reference = np.full_like(mapped, 255)
+    reference[4:9, 4:20] = 0
+    reference[20:25, 14:24] = 1
+    assert np.isnan(count_boundaries(mapped, reference, 2, 255).iou).all()
+    reference[9:12, 4:20] = 1
+    assert np.isfinite(count_boundaries(mapped, reference, 2, 255).iou[:2]).all()

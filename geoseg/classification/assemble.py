@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from geoseg.classification.job import Job
@@ -22,7 +21,7 @@ from geoseg.polygons import (
     Map,
     Pieces,
     Polygons,
-    areas,
+    cell_areas,
     cells,
     outline,
     sieve,
@@ -171,7 +170,7 @@ def _class_report(job: Job, counts: NDArray[np.int64]) -> dict[str, Any]:
     """Pixels and true area of each class, from its pixels in each row."""
     height = job.scene.height
     rows = np.arange(height)
-    cells = areas(shapely.box(0, rows, 1, rows + 1), job.scene.affine, job.scene.crs)
+    cells = cell_areas(job.scene.affine, job.scene.crs, rows)
     pixels, area = counts.sum(0), counts.T @ cells
     return {
         "classes": [

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from geoseg.grid import Window
 from geoseg.legend import NODATA
 from geoseg.metrics import BoundaryCounts, count_boundaries, count_pairs
-from geoseg.polygons import areas
+from geoseg.polygons import cell_areas
 from geoseg.raster import Scene, read, read_facts
 from geoseg.tiles.labels import Labels
 
@@ -42,7 +41,7 @@ class Tally:
         """Nothing counted."""
         none = np.zeros(VALUES, np.int64)
         return cls(
-            np.zeros((VALUES, VALUES), np.int64), np.zeros(VALUES), BoundaryCounts(none, none),
+            np.zeros((VALUES, VALUES), np.int64), np.zeros(VALUES), BoundaryCounts(none, none, 0),
             np.zeros((2, VALUES), np.int64),
         )  # fmt: skip
 
@@ -73,7 +72,7 @@ class Comparison:
     def cells(self) -> NDArray[np.float64]:
         """(height,) m² of a pixel in each row."""
         rows = np.arange(self.scene.height)
-        return areas(shapely.box(0, rows, 1, rows + 1), self.scene.affine, self.scene.crs)
+        return cell_areas(self.scene.affine, self.scene.crs, rows)
 
     def windows(self) -> Iterator[Window]:
         """A partition of the map into windows of whole blocks of its file."""

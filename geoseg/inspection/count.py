@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from geoseg.grid import chunks
@@ -84,7 +83,7 @@ def count_tiles(tiles: TileSet) -> dict[str, Any]:
 
 def _by_value(scene: Scene) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Valid pixels of each value (256,), and their area in m² (256,), NaN where not known."""
-    from geoseg.polygons import areas  # with GeoPandas, which tile sets do without
+    from geoseg.polygons import cell_areas  # with GeoPandas, which tile sets do without
 
     pixels, ground = np.zeros(_VALUES, np.int64), np.zeros(_VALUES)
     for block in chunks(scene.height, scene.width, _BLOCK):
@@ -93,7 +92,7 @@ def _by_value(scene: Scene) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         counts = np.bincount(code[valid], minlength=_VALUES * block.height)
         by_row = counts.reshape(block.height, _VALUES)
         rows = np.arange(block.row, block.row_end)
-        cells = areas(shapely.box(0, rows, 1, rows + 1), scene.affine, scene.crs)
+        cells = cell_areas(scene.affine, scene.crs, rows)
         pixels += by_row.sum(axis=0)
         ground += by_row.T @ cells
     return pixels, ground

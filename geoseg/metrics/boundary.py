@@ -23,14 +23,21 @@ class BoundaryCounts:
     """(256,) near an outline of the value in the map and in the reference."""
     either: NDArray[np.int64]
     """(256,) near an outline of the value in one of them or both."""
+    expected: int
+    """Pixels near an outline in the reference: none where it only has patches far apart."""
 
     def __add__(self, other: "BoundaryCounts") -> "BoundaryCounts":
-        return BoundaryCounts(self.both + other.both, self.either + other.either)
+        return BoundaryCounts(
+            self.both + other.both, self.either + other.either, self.expected + other.expected
+        )
 
     @property
     def iou(self) -> Floats:
-        """Boundary IoU of each value, (256,); NaN for a value without an outline."""
-        return ratio(self.both, self.either)
+        """Boundary IoU of each value, (256,).
+
+        NaN for a value without an outline, and for all where the reference shows no outline.
+        """
+        return ratio(self.both, self.either if self.expected else np.zeros_like(self.either))
 
 
 def count_boundaries(
@@ -66,7 +73,8 @@ def count_boundaries(
     both = np.diag(pairs).copy()
     either = pairs.sum(0) + pairs.sum(1) - both
     both[ignore] = either[ignore] = 0
-    return BoundaryCounts(both, either)
+    expected = int(pairs.sum() - pairs[:, ignore].sum())
+    return BoundaryCounts(both, either, expected)
 
 
 def near_outline(

@@ -1,7 +1,7 @@
 """Labels to polygons: per chunk, united across chunks, cleaned, measured, written."""
 
 from geoseg.polygons.cleaning import Cleaning
-from geoseg.polygons.measure import areas, perimeters, true_areas
+from geoseg.polygons.measure import areas, cell_areas, perimeters, true_areas
 from geoseg.polygons.pieces import Pieces, trace
 from geoseg.polygons.rings import Polygons
 from geoseg.polygons.sieve import Limit, sieve
@@ -18,6 +18,7 @@ __all__ = [
     "Pieces",
     "Polygons",
     "areas",
+    "cell_areas",
     "cells",
     "check_extension",
     "check_place",

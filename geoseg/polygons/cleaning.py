@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import shapely
 from affine import Affine
 
 from geoseg.errors import RunError
-from geoseg.polygons.measure import areas
+from geoseg.polygons.measure import cell_areas
 from geoseg.polygons.sieve import Limit
 from geoseg.polygons.smooth import ROUNDS
 
@@ -49,5 +48,5 @@ class Cleaning:
                 "or leave out --min-area"
             )
         rows = np.arange(height)
-        cells = areas(shapely.box(0, rows, 1, rows + 1), transform, crs)
+        cells = cell_areas(transform, crs, rows)
         return Limit.of(cells, self.min_area)

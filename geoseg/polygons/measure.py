@@ -57,6 +57,11 @@ def areas(polygons: Polygons, transform: Affine, crs: str | None) -> Floats:
     return np.asarray(shapely.area(shapely.transform(polygons, flatten)))
 
 
+def cell_areas(transform: Affine, crs: str | None, rows: npt.NDArray[np.integer]) -> Floats:
+    """Area (m²) of a pixel in each of ``rows`` (n,), of the first column; see `areas`."""
+    return areas(shapely.box(0, rows, 1, rows + 1), transform, crs)
+
+
 def perimeters(polygons: Polygons, transform: Affine, crs: str | None) -> Floats:
     """Lengths of all rings, holes included, in m.
 
