@@ -10,6 +10,9 @@ from geoseg.polygons.runs import Ints, unite_pairs
 from geoseg.polygons.sweep import BOTTOM, LEFT, NONE, RIGHT, TOP
 from geoseg.polygons.vertices import EAST, NORTH, SOUTH, WEST, Vertices
 
+Chain = tuple[Ints, Ints, int, int]
+"""Vertices, those that follow them along a seam, the way there and the way back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Open:
@@ -125,16 +128,15 @@ class ChunkRow:
 
     def vertices(
         self, root: Ints, size: tuple[int, int]
-    ) -> tuple[Vertices, list[tuple[Ints, Ints, int, int]], list[tuple[int, int]]]:
+    ) -> tuple[Vertices, list[Chain], list[tuple[int, int]]]:
         """The vertices on the seams above and inside of this row.
 
         Returns:
-            The vertices; pairs of them that follow each other along a seam, with the way from
-            the first to the second and back; and for each vertical seam with any its column and
-            its last vertex.
+            The vertices; the chains of them along seams; and for each vertical seam with any its
+            column and its last vertex.
         """
         found: list[Vertices] = []
-        chains: list[tuple[Ints, Ints, int, int]] = []
+        chains: list[Chain] = []
         crossing: dict[int, int] = {}
         count = 0
         if self.top:

@@ -8,17 +8,19 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from geoseg.polygons.chunkrow import ChunkRow, Open, renumbered
+from geoseg.polygons.chunkrow import Chain, ChunkRow, Open, renumbered
 from geoseg.polygons.outlines import Lines, Totals, to_polygons
 from geoseg.polygons.pieces import Pieces
 from geoseg.polygons.rings import Polygons
-from geoseg.polygons.runs import Flags, Ints
+from geoseg.polygons.runs import Bytes, Flags, Ints
 from geoseg.polygons.sweep import BOTTOM, NONE
 from geoseg.polygons.vertices import (
     EAST,
     NORTH,
     SOUTH,
     WEST,
+    Passes,
+    Vertices,
     pass_through,
 )
 
@@ -79,6 +81,19 @@ def _close_row(
     passes = pass_through(vertices, follows.size, keep=keep_seams)
     blocks.append(Lines.single(passes.owner, passes.coords, passes.pinned, passes.counts))
     follows = np.append(follows, np.full(passes.owner.size, NONE))
+    _link(vertices, passes, chains, follows)
+    doubtful = [held.doubtful, here.doubtful, *_doubtful(vertices, passes, here.areas.values)]
+    ends, begins = here.loose(BOTTOM)
+    for col, vertex in bottoms:
+        ends[col], begins[col] = passes.leaving[vertex, SOUTH], passes.arriving[vertex, SOUTH]
+    below = renumbered(root, here.side(BOTTOM))
+    last = row[0].window.row_end == size[0]
+    state = Open(here.areas, blocks, follows, np.concatenate(doubtful), below, ends, begins)
+    return _finish(state, root, last=last, exact=not keep_seams)
+
+
+def _link(vertices: Vertices, passes: Passes, chains: list[Chain], follows: Ints) -> None:
+    """Fill in the followers of lines that end on seams, and of the passes there."""
     for way in range(4):
         ending, beginning = vertices.ends[:, way], vertices.begins[:, way]
         follows[ending[ending >= 0]] = passes.arriving[ending >= 0, way]
@@ -87,22 +102,14 @@ def _close_row(
         for near, far, along, against in ((one, other, way, back), (other, one, back, way)):
             line = passes.leaving[near, along]
             follows[line[line >= 0]] = passes.arriving[far, against][line >= 0]
-    values = here.areas.values
-    doubtful = [held.doubtful, here.doubtful]
-    for pair, corners, (way, back) in (
-        (0, [0, 3], (WEST, EAST)),
-        (1, [1, 2], (NORTH, SOUTH)),
-    ):
+
+
+def _doubtful(vertices: Vertices, passes: Passes, values: Bytes) -> Iterator[Ints]:
+    """Pairs (k, 2) of passes where two areas of equal label meet at a point."""
+    for pair, corners, ways in ((0, [0, 3], [WEST, EAST]), (1, [1, 2], [NORTH, SOUTH])):
         around = vertices.around[:, corners]
         same = passes.diagonal[:, pair] & (values[around[:, 0]] == values[around[:, 1]])
-        doubtful.append(passes.arriving[same][:, [way, back]])
-    ends, begins = here.loose(BOTTOM)
-    for col, vertex in bottoms:
-        ends[col], begins[col] = passes.leaving[vertex, SOUTH], passes.arriving[vertex, SOUTH]
-    below = renumbered(root, here.side(BOTTOM))
-    last = row[0].window.row_end == size[0]
-    state = Open(here.areas, blocks, follows, np.concatenate(doubtful), below, ends, begins)
-    return _finish(state, root, last=last, exact=not keep_seams)
+        yield passes.arriving[same][:, ways]
 
 
 def _finish(state: Open, root: Ints, *, last: bool, exact: bool) -> tuple[Polygons, Open]:

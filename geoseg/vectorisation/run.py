@@ -4,6 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from glob import escape
 from pathlib import Path
 
 import numpy as np
@@ -103,7 +104,7 @@ def vectorise(  # noqa: PLR0913 - one call, all but two by name
     except OutputError as error:
         raise OutputError(str(error).replace(str(partial_out), str(out))) from None
     finally:
-        for left in out.parent.glob(f"{partial_out.name}*"):
+        for left in out.parent.glob(f"{escape(partial_out.name)}*"):
             left.unlink(missing_ok=True)
     log.info("%s: %s polygons in %.1f s", out, f"{count:,}", time.perf_counter() - start)
     return count
