@@ -14,6 +14,10 @@ class SceneError(GeosegError):
     """A scene cannot be read, or does not fit the model."""
 
 
+class LinkError(SceneError):
+    """A remote scene cannot be read just now."""
+
+
 class LabelError(GeosegError):
     """Labels, classes or a legend do not make sense together."""
 
@@ -37,12 +41,17 @@ class TrainError(GeosegError):
 class ChunkError(GeosegError):
     """One chunk of a run failed; the message names the chunk and the cause."""
 
+    def __init__(self, message: str, *, again: bool = False) -> None:
+        """Keep the message, and whether another try may succeed."""
+        super().__init__(message)
+        self.again = again
+
 
 class RunError(GeosegError):
     """Parts on disk belong to another run, or options contradict each other."""
 
 
 class InterruptedRun(GeosegError):  # noqa: N818 - an interruption, not an error
-    """The run was stopped on request and can be resumed."""
+    """The run was stopped, or cannot go on now; the same command resumes it later."""
 
     exit_code = 75

@@ -47,6 +47,8 @@ class Scene:
     """Time of last change (ns), None where it is not a local file."""
     warped: bool = False
     """Whether the file has another grid, and is warped onto this one as it is read."""
+    etag: str | None = None
+    """What a server says of a remote file's version; None where it is local."""
 
     @property
     def affine(self) -> Affine:
