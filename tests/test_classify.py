@@ -685,7 +685,7 @@ def test_the_default_chunk_gives_a_few_chunks(shape, chunk):
 
 def test_a_chunk_that_is_there_is_not_computed_again(scene, model, tmp_path, monkeypatch):
     jobs = []
-    monkeypatch.setattr(run_module, "_compute", lambda job, *rest: jobs.append(job))
+    monkeypatch.setattr(run_module, "compute_here", lambda job, *rest: jobs.append(job))
     with pytest.raises(GeosegError):
         run(scene, tmp_path, model)
     chunk = jobs[0].chunks()[0]

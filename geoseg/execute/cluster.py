@@ -22,6 +22,8 @@ _TRIES = 3
 """Of an item whose failure may pass."""
 _LOOK = 1.0
 """Seconds between two looks at the workers and at the request to stop."""
+_FETCH = 10.0
+"""Seconds to wait for a result that is said to be there."""
 
 
 class Cluster:
@@ -106,11 +108,9 @@ class Cluster:
                 place = places.popleft()
                 tries[place] += 1
                 flying[self._submit(function, items[place])] = place
-            for future in self._landed(list(flying)):
-                place, error = flying.pop(future), future.exception()
+            for future, error, result in self._landed(list(flying)):
+                place = flying.pop(future)
                 if error is None:
-                    with self._scheduler_there():
-                        result = future.result()
                     yield place, result
                 elif isinstance(error, KilledWorker):
                     lost.append(place)
@@ -124,13 +124,18 @@ class Cluster:
         with self._scheduler_there():
             return self._client.submit(function, item, pure=False, resources=self._resources)
 
-    def _landed(self, flying: list[Any]) -> list[Any]:
-        """Futures that are done; none after a while, to look around."""
+    def _landed(self, flying: list[Any]) -> list[tuple[Any, BaseException | None, Any]]:
+        """(future, error, result) of what is done; nothing after a while, to look around."""
         from distributed import wait
 
+        landed = []
         with self._scheduler_there(), suppress(TimeoutError):
-            return list(wait(flying, timeout=_LOOK, return_when="FIRST_COMPLETED").done)
-        return []
+            for future in wait(flying, timeout=_LOOK, return_when="FIRST_COMPLETED").done:
+                error = future.exception(timeout=_FETCH)
+                # A result goes with its worker: it would be waited for until another comes.
+                result = future.result(timeout=_FETCH) if error is None else None
+                landed.append((future, error, result))
+        return landed
 
     def _look(self) -> None:
         """Count what the workers can take; wait for the first where there is none."""
