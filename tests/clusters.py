@@ -23,7 +23,9 @@ class DaskProcesses:
         self.common = [*protocol, *(str(x) for pair in pairs for x in pair)]
         self.common += ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(self.file)]
         self.workers: list[subprocess.Popen] = []
-        self.scheduler = self._start("scheduler", "--port", "0")
+        self.scheduler = self._start(
+            "scheduler", "--port", "0", "--dashboard-address", "127.0.0.1:0"
+        )
         wait_for(self.file.exists)
 
     def add(self, *more: str, nanny: bool = False) -> subprocess.Popen:

@@ -103,7 +103,7 @@ def test_an_item_that_kills_its_workers_is_named_and_takes_no_other_with_it(dask
     dask.add(nanny=True), dask.add(nanny=True)
     told = []
     with (
-        pytest.raises(GeosegError, match=r"^7 kills every worker that takes it"),
+        pytest.raises(GeosegError, match=r"^7: kills every worker that takes it"),
         connect(str(dask.file)) as cluster,
     ):
         cluster.map(partial(poison, done), range(12), told.append)

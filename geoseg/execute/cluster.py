@@ -78,15 +78,18 @@ class Cluster:
                     done(result)
 
         compute(list(range(len(items))))
-        for place in tuple(lost):
+        suspects, guilty = tuple(lost), list[Item]()
+        for place in suspects:
             log.warning("%s was lost with its worker, trying it alone", items[place])
             lost.clear()
             compute([place])
             if lost:
-                raise GeosegError(
-                    f"{items[place]} kills every worker that takes it, for want of memory "
-                    "perhaps: see the workers' logs, give them more or use smaller chunks"
-                )
+                guilty.append(items[place])
+        if guilty:
+            raise GeosegError(
+                f"{'; '.join(map(str, guilty))}: kills every worker that takes it, for want of "
+                "memory perhaps, see the workers' logs, give them more or use smaller chunks"
+            )
         return [results[place] for place in range(len(items))]
 
     def _each(
