@@ -27,17 +27,14 @@ from geoseg.errors import ChunkError, GeosegError, OutputError, RunError, SceneE
 from geoseg.grid import Lattice, Window
 from geoseg.model import Model, Predictor
 from tests.conftest import tiny_model
-from tests.scenes import write_raster
+from tests.scenes import blocks, write_raster
 
 OPTIONS = Options(overlap=8)
 ONE = Execution(workers=1)
 
 
 def pixels(height=600, width=1100, bands=3, seed=0) -> np.ndarray:
-    """Blocks of 16 px over the whole range of bytes: enough classes, not too many polygons."""
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 256, (bands, height // 16 + 1, width // 16 + 1), dtype=np.uint8)
-    return np.kron(coarse, np.ones((16, 16), np.uint8))[:, :height, :width]
+    return blocks(height, width, bands, seed)
 
 
 @pytest.fixture(scope="module")
