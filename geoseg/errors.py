@@ -3,11 +3,29 @@
 A message is one sentence a reader can act on: what is wrong, where, and what to do.
 """
 
+import re
+
+_LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
+_QUERY = re.compile(r"(\w+://[^\s?'\"]*|/vsi\w+)\?[^\s'\")]*[^\s'\"):,.;]")
+
+
+def redact(text: str) -> str:
+    """A text without what may be a credential: logins and queries of URLs.
+
+    >>> redact("cannot open https://me:word@host/a.tif?sig=abc: 403")
+    'cannot open https://host/a.tif?...: 403'
+    """
+    return _QUERY.sub(r"\1?...", _LOGIN.sub("", text))
+
 
 class GeosegError(Exception):
     """Root of all deliberate errors; the command line prints it without a traceback."""
 
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        """Keep the message, without credentials."""
+        super().__init__(redact(message))
 
 
 class SceneError(GeosegError):

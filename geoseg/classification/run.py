@@ -22,7 +22,7 @@ from geoseg.classification.outputs import Outputs
 from geoseg.classification.parts import unfinished
 from geoseg.classification.plan import close_folder, open_folder, read_plan
 from geoseg.classification.turn import turn
-from geoseg.errors import RunError
+from geoseg.errors import RunError, redact
 from geoseg.execute import (
     Cluster,
     Stop,
@@ -222,7 +222,7 @@ def _announce(job: Job, missing: list[Window], workers: int) -> None:
     log.info(
         "%s: %d x %d px, bands %s; %s windows of %d px, overlap %d; %d chunks of %d px, "
         "%d at a time, about %.1f GB; %s %s; model %s",
-        Path(job.scene.path).name, job.scene.height, job.scene.width,
+        Path(redact(job.scene.path)).name, job.scene.height, job.scene.width,
         ",".join(map(str, job.scene.bands)), f"{windows:,}", job.lattice.size,
         job.options.overlap, len(missing), job.chunk, workers,
         0.4 + workers * _chunk_bytes(job) / 1e9, job.device, job.precision, job.model_hash,
@@ -270,7 +270,10 @@ def _about(
         "python": platform.python_version(),
         "scene": job.scene.to_dict(),
         "model": {"path": model.path, "hash": model.hash, "bands": list(model.band_names)},
-        "options": {**asdict(job.options), "precision": job.precision},
+        "options": {
+            **asdict(job.options), "precision": job.precision,
+            "aoi": redact(job.options.aoi) if job.options.aoi else None,
+        },
         "execution": {
             **asdict(execution), "device": job.device, "batch_size": job.batch_size,
             "chunk": job.chunk, "workers": workers,
