@@ -3,15 +3,37 @@
 A message is one sentence a reader can act on: what is wrong, where, and what to do.
 """
 
+import re
+
+_LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
+_QUERY = re.compile(r"(\w+://[^\s?'\"]*|/vsi\w+)\?[^\s'\")]*[^\s'\"):,.;]")
+
+
+def redact(text: str) -> str:
+    """A text without what may be a credential: logins and queries of URLs.
+
+    >>> redact("cannot open https://me:word@host/a.tif?sig=abc: 403")
+    'cannot open https://host/a.tif?...: 403'
+    """
+    return _QUERY.sub(r"\1?...", _LOGIN.sub("", text))
+
 
 class GeosegError(Exception):
     """Root of all deliberate errors; the command line prints it without a traceback."""
 
     exit_code = 1
 
+    def __init__(self, message: str) -> None:
+        """Keep the message, without credentials."""
+        super().__init__(redact(message))
+
 
 class SceneError(GeosegError):
     """A scene cannot be read, or does not fit the model."""
+
+
+class LinkError(SceneError):
+    """A remote scene cannot be read just now."""
 
 
 class LabelError(GeosegError):
@@ -41,12 +63,17 @@ class EvaluateError(GeosegError):
 class ChunkError(GeosegError):
     """One chunk of a run failed; the message names the chunk and the cause."""
 
+    def __init__(self, message: str, *, again: bool = False) -> None:
+        """Keep the message, and whether another try may succeed."""
+        super().__init__(message)
+        self.again = again
+
 
 class RunError(GeosegError):
     """Parts on disk belong to another run, or options contradict each other."""
 
 
 class InterruptedRun(GeosegError):  # noqa: N818 - an interruption, not an error
-    """The run was stopped on request and can be resumed."""
+    """The run was stopped, or cannot go on now; the same command resumes it later."""
 
     exit_code = 75

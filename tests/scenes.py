@@ -25,3 +25,10 @@ def write_raster(
     ) as out:  # fmt: skip
         out.write(pixels)
     return path
+
+
+def blocks(height: int, width: int, bands: int = 3, seed: int = 0) -> np.ndarray:
+    """Blocks of 16 px over the whole range of bytes: enough classes, not too many polygons."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (bands, height // 16 + 1, width // 16 + 1), dtype=np.uint8)
+    return np.kron(coarse, np.ones((16, 16), np.uint8))[:, :height, :width]

@@ -35,17 +35,14 @@ from geoseg.grid import Lattice, Window
 from geoseg.model import Model, Predictor
 from geoseg.polygons import polygonise
 from tests.conftest import tiny_model
-from tests.scenes import write_raster
+from tests.scenes import blocks, write_raster
 
 OPTIONS = Options(overlap=8)
 ONE = Execution(workers=1)
 
 
 def pixels(height=600, width=1100, bands=3, seed=0) -> np.ndarray:
-    """Blocks of 16 px over the whole range of bytes: enough classes, not too many polygons."""
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 256, (bands, height // 16 + 1, width // 16 + 1), dtype=np.uint8)
-    return np.kron(coarse, np.ones((16, 16), np.uint8))[:, :height, :width]
+    return blocks(height, width, bands, seed)
 
 
 @pytest.fixture(scope="module")
@@ -717,7 +714,7 @@ def test_the_default_chunk_gives_a_few_chunks(shape, chunk):
 
 def test_a_chunk_that_is_there_is_not_computed_again(scene, model, tmp_path, monkeypatch):
     jobs = []
-    monkeypatch.setattr(run_module, "_compute", lambda job, *rest: jobs.append(job))
+    monkeypatch.setattr(run_module, "compute_here", lambda job, *rest: jobs.append(job))
     with pytest.raises(GeosegError):
         run(scene, tmp_path, model)
     chunk = jobs[0].chunks()[0]

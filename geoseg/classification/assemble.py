@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.classification.durable import replace_durably, temporary
 from geoseg.classification.job import Job
 from geoseg.classification.outputs import Outputs
 from geoseg.classification.parts import read_part, read_window
@@ -46,10 +47,16 @@ def assemble(job: Job, outputs: Outputs, about: dict[str, Any]) -> dict[str, Any
         RunError: if a part is damaged.
         OutputError: if an output cannot be written.
     """
-    staging = outputs.parts / "assembled"
+    staging = temporary(outputs.parts / "assembled")
     with writing(staging):
+        staging.mkdir()
+    try:
+        return _assemble(job, outputs, about, staging)
+    finally:
         shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir(parents=True)
+
+
+def _assemble(job: Job, outputs: Outputs, about: dict[str, Any], staging: Path) -> dict[str, Any]:
     staged = {path: staging / f"{n}-{path.name}" for n, path in enumerate(outputs.asked())}
     counts = np.zeros((job.scene.height, len(job.legend)), np.int64)
     with ahead(cores()) as each:
@@ -81,7 +88,7 @@ def assemble(job: Job, outputs: Outputs, about: dict[str, Any]) -> dict[str, Any
             staged[path].write_text(text, encoding="utf-8")
     for path in sorted(staged, key=lambda path: path == outputs.labels):
         with writing(path):
-            staged[path].replace(path)
+            replace_durably(staged[path], path)
     return report
 
 

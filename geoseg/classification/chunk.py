@@ -1,5 +1,6 @@
 """One chunk from scene to part: the function that every backend runs."""
 
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,10 +10,11 @@ import shapely
 import torch
 from numpy.typing import NDArray
 
+from geoseg import __version__
 from geoseg.blend import blend, taper, weight_sums
 from geoseg.classification.job import Job
 from geoseg.classification.parts import Part, commit_part, find_part
-from geoseg.errors import ChunkError, GeosegError, InterruptedRun
+from geoseg.errors import ChunkError, GeosegError, InterruptedRun, LinkError, OutputError, RunError
 from geoseg.grid import Window, bounds
 from geoseg.legend import NODATA
 from geoseg.model import Predictor, load_predictor, winner
@@ -34,8 +36,14 @@ def classify_chunk(job: Job, chunk: Window, tick: Tick | None = None) -> Part:
 
     Raises:
         ChunkError: if anything fails; the message names the chunk and the cause.
+        RunError: if this process has another version of geoseg than the one that planned the run.
     """
-    part = find_part(job.parts, chunk)
+    if job.geoseg != __version__:
+        raise RunError(
+            f"the run was planned by geoseg {job.geoseg}, {socket.gethostname()} has "
+            f"{__version__}, install the same version there"
+        )
+    part = find_part(job, chunk)
     if part is not None:
         return part
     try:
@@ -43,10 +51,15 @@ def classify_chunk(job: Job, chunk: Window, tick: Tick | None = None) -> Part:
     except InterruptedRun:
         raise
     except GeosegError as error:
-        raise ChunkError(f"chunk at {chunk} failed: {error}") from error
+        raise ChunkError(f"chunk at {chunk} failed: {error}", again=_passing(error)) from error
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
-        raise ChunkError(f"chunk at {chunk} failed: {reason}") from error
+        raise ChunkError(f"chunk at {chunk} failed: {reason}", again=_passing(error)) from error
+
+
+def _passing(error: Exception) -> bool:
+    """Whether the cause may be gone at another try: links break and shared disks stumble."""
+    return isinstance(error, OSError | LinkError | OutputError)
 
 
 def _classify(job: Job, chunk: Window, tick: Tick) -> Part:
@@ -75,7 +88,7 @@ def _classify(job: Job, chunk: Window, tick: Tick) -> Part:
         arrays |= trace(arrays["labels"], chunk, size, confidence=confidence).to_arrays()
     if not job.confidence:
         arrays.pop("confidence", None)
-    return commit_part(job.parts, chunk, arrays, windows=len(useful))
+    return commit_part(job, chunk, arrays, windows=len(useful))
 
 
 def _scores(

@@ -8,6 +8,7 @@ from typing import Any
 from geoseg import __version__
 from geoseg.blend import TAPERS, Taper
 from geoseg.errors import RunError
+from geoseg.execute import WAIT
 from geoseg.grid import Lattice, Window, chunks
 from geoseg.legend import Legend
 from geoseg.polygons import Cleaning
@@ -57,11 +58,18 @@ class Execution:
     workers: int | None = None
     """Chunks at a time; None for what processors and memory allow."""
     scheduler: str | None = None
-    """Address or file of a Dask scheduler."""
+    """Address (tcp://, tls://) or file of a Dask scheduler, whose workers see the same files."""
+    wait: float = WAIT
+    """Seconds to go without a Dask worker before giving up."""
     shard: tuple[int, int] | None = None
     """(i, n): compute only the i-th of n shares of the chunks, from 1, and do not assemble."""
     resume: bool = True
     """Keep parts of the same run; False to delete any parts and start again."""
+
+    @property
+    def share(self) -> str:
+        """The part of the run that this process does, in words."""
+        return "shard {}/{}".format(*self.shard) if self.shard else "a whole run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +98,8 @@ class Job:
     probabilities: bool
     aoi: tuple[bytes, ...] | None = None
     """WKB of the area of interest, in the scene's CRS."""
+    geoseg: str = __version__
+    """Version that planned the run; all that work on it have the same."""
 
     def chunks(self) -> list[Window]:
         """The chunks of the scene, row-major."""
@@ -113,10 +123,11 @@ class Job:
         """All that parts of the run depend on, as plain data."""
         scene = self.scene.to_dict()
         path = scene.pop("path")
-        if self.scene.modified is None:
+        if self.scene.modified is None and self.scene.etag is None:
             scene["path"] = path
         aoi = hashlib.sha256(b"".join(self.aoi)).hexdigest() if self.aoi else None
         return {
+            "geoseg": self.geoseg,
             "scene": scene,
             "model": self.model_hash,
             "overlap": self.options.overlap,
@@ -125,7 +136,7 @@ class Job:
             "aoi": aoi,
             "chunk": self.chunk,
             "precision": self.precision,
-            "device": self.device,
+            "device": self.device.partition(":")[0],
             "batch size": self.batch_size,
             "window": asdict(self.lattice),
             "outputs": [self.polygons, self.confidence, self.probabilities],

@@ -1,8 +1,10 @@
 """The files of a map: where they go, and whether they may."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from geoseg.errors import OutputError
 from geoseg.polygons import check_extension, check_place
@@ -58,11 +60,30 @@ class Outputs:
         """Folder of the parts, until the map is assembled."""
         return self.labels.with_name(f"{self.labels.name}.parts")
 
-    def check(self, scene: Scene, *, overwrite: bool) -> None:
+    def finished(self, run: str) -> dict[str, Any] | None:
+        """The report of a map that is there, complete and of this very run; else None."""
+        try:
+            report = json.loads(self.report.read_text())
+        except (OSError, ValueError):
+            return None
+        whole = all(path.exists() for path in self.asked())
+        return report if whole and isinstance(report, dict) and report.get("run") == run else None
+
+    def check_free(self) -> None:
+        """Refuse to replace what is there.
+
+        Raises:
+            OutputError: if an output exists.
+        """
+        for path in self.asked():
+            if path.exists():
+                raise OutputError(f"{path} exists, use -f to replace it or another name")
+
+    def check(self, scene: Scene) -> None:
         """Refuse early what would fail late.
 
         Raises:
-            OutputError: if an output exists, its folder does not, or it is the scene itself.
+            OutputError: if an output is the scene itself, or its folder does not exist.
         """
         for path in self.asked():
             if path.resolve() == Path(scene.path).resolve():
@@ -71,7 +92,5 @@ class Outputs:
                 raise OutputError(f"folder {path.parent} does not exist, create it first")
             if path.is_dir():
                 raise OutputError(f"{path} is a folder, give a file name")
-            if path.exists() and not overwrite and not self.parts.exists():
-                raise OutputError(f"{path} exists, use -f to replace it or another name")
         if self.polygons is not None:
             check_place(self.polygons, scene.crs)

@@ -1,11 +1,11 @@
-"""The folder of parts: what each finished chunk leaves on disk until the map is assembled."""
+"""Parts: what each finished chunk leaves on disk until the map is assembled."""
 
+import hashlib
 import io
 import json
 import os
-import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.classification.durable import write_durably
 from geoseg.classification.job import Job
 from geoseg.errors import RunError
 from geoseg.grid import Window
 from geoseg.raster import writing
-
-PLAN = "plan.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,10 @@ class Part:
     """Size of the file of arrays."""
     windows: int
     """Windows computed; those without a valid pixel are not."""
+    sha256: str
+    """Checksum of the file of arrays."""
+    run: str
+    """Identity of the run it belongs to."""
 
 
 def part_path(folder: str | Path, chunk: Window) -> Path:
@@ -38,23 +41,34 @@ def part_path(folder: str | Path, chunk: Window) -> Path:
     return Path(folder) / f"part-{chunk.row:07d}-{chunk.col:07d}.npz"
 
 
-def find_part(folder: str | Path, chunk: Window) -> Part | None:
-    """The record of a chunk, or None where the chunk is not finished."""
-    path = part_path(folder, chunk)
+def find_part(job: Job, chunk: Window) -> Part | None:
+    """The record of a chunk, or None where the run has not finished the chunk."""
+    path = part_path(job.parts, chunk)
     try:
-        record = json.loads(path.with_suffix(".json").read_text())
-        part = Part(**record)
-        return part if path.stat().st_size == part.bytes else None
-    except (OSError, ValueError, TypeError, KeyError):
+        part = Part(**json.loads(path.with_suffix(".json").read_text()))
+        whole = part.run == job.identity() and path.stat().st_size == part.bytes
+    except (OSError, ValueError, TypeError):
         return None
+    return part if whole else None
+
+
+def unfinished(job: Job, chunks: Iterable[Window]) -> list[Window]:
+    """The chunks without a part.
+
+    The folder is listed first: on NFS that ends what this machine remembers of names that were
+    not there a moment ago, and most chunks are then told without opening a file.
+    """
+    there = set(os.listdir(job.parts))  # noqa: PTH208 - names are enough, and there may be many
+    return [
+        chunk
+        for chunk in chunks
+        if part_path("", chunk).with_suffix(".json").name not in there
+        or find_part(job, chunk) is None
+    ]
 
 
 def commit_part(
-    folder: str | Path,
-    chunk: Window,
-    arrays: Mapping[str, NDArray[Any]],
-    *,
-    windows: int,
+    job: Job, chunk: Window, arrays: Mapping[str, NDArray[Any]], *, windows: int
 ) -> Part:
     """Write a chunk's arrays, then its record, each beside and renamed.
 
@@ -63,27 +77,33 @@ def commit_part(
     Raises:
         OutputError: if the disk does not take it.
     """
-    path = part_path(folder, chunk)
+    path = part_path(job.parts, chunk)
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
+    data = buffer.getvalue()
+    digest = hashlib.sha256(data).hexdigest()
+    part = Part(chunk.row, chunk.col, len(data), windows, digest, job.identity())
     with writing(path):
-        part = Part(chunk.row, chunk.col, buffer.tell(), windows)
-        _write_durably(path, buffer.getbuffer())
-        _write_durably(path.with_suffix(".json"), json.dumps(asdict(part)).encode())
+        write_durably(path, data)
+        write_durably(path.with_suffix(".json"), json.dumps(asdict(part)).encode())
     return part
 
 
 def read_part(folder: str | Path, chunk: Window) -> dict[str, NDArray[Any]]:
-    """The arrays of a finished chunk.
+    """The arrays of a finished chunk, as they were committed.
 
     Raises:
-        RunError: if the file is damaged; the part is deleted, so that a rerun computes it again.
+        RunError: if the file is damaged; its record is deleted, so that a rerun computes it again.
     """
     path = part_path(folder, chunk)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        part = Part(**json.loads(path.with_suffix(".json").read_text()))
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != part.sha256:
+            raise ValueError("its checksum is not that of its record")
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return dict(arrays)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         path.with_suffix(".json").unlink(missing_ok=True)
         raise RunError(f"part {path} is damaged ({error}), run the same command again") from None
 
@@ -108,49 +128,3 @@ def read_window(job: Job, window: Window, name: str) -> NDArray[Any]:
     if out is None:
         raise ValueError(f"{window} is outside of the scene")
     return out
-
-
-def prepare_folder(job: Job, *, resume: bool) -> bool:
-    """Make the folder of a run, or accept the one that an earlier try of the same run left.
-
-    Returns:
-        Whether parts of this run were there.
-
-    Raises:
-        RunError: if the folder holds parts of another run.
-        OutputError: if it cannot be written.
-    """
-    folder = Path(job.parts)
-    with writing(folder):
-        if not resume:
-            shutil.rmtree(folder, ignore_errors=True)
-        plan = folder / PLAN
-        if plan.exists():
-            _compare(json.loads(plan.read_text()), job)
-            return True
-        folder.mkdir(parents=True, exist_ok=True)
-        _write_durably(plan, json.dumps({"run": job.identity(), **job.plan()}, indent=1).encode())
-    return False
-
-
-def _compare(found: dict[str, Any], job: Job) -> None:
-    if found.pop("run", None) == job.identity():
-        return
-    wanted = json.loads(json.dumps(job.plan()))
-    differ = [key for key in wanted if found.get(key) != wanted[key]]
-    raise RunError(
-        f"{job.parts} holds parts of another run (another {', '.join(differ) or 'version'}), "
-        "finish that one, or use --no-resume to start again"
-    )
-
-
-def _write_durably(path: Path, data: bytes | memoryview) -> None:
-    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

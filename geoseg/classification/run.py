@@ -2,9 +2,8 @@
 
 import logging
 import platform
-import shutil
 import time
-from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -14,22 +13,30 @@ import geopandas
 import shapely
 
 from geoseg import __version__
+from geoseg.classification.arithmetic import Arithmetic
 from geoseg.classification.assemble import assemble
-from geoseg.classification.chunk import classify_chunk
+from geoseg.classification.compute import Progress, compute_here, compute_there
 from geoseg.classification.fit import check_values, choose_bands, pixel_size_warning
 from geoseg.classification.job import Execution, Job, Options
 from geoseg.classification.outputs import Outputs
-from geoseg.classification.parts import Part, find_part, prepare_folder
-from geoseg.errors import InterruptedRun, RunError
-from geoseg.execute import cores, free_memory, run_here, run_on_cluster, shard, stop_on_signal
+from geoseg.classification.parts import unfinished
+from geoseg.classification.plan import close_folder, open_folder, read_plan
+from geoseg.classification.turn import turn
+from geoseg.errors import RunError, redact
+from geoseg.execute import (
+    Cluster,
+    Stop,
+    connect,
+    cores,
+    free_memory,
+    shard,
+    stop_on_signal,
+)
 from geoseg.grid import Lattice, Window
-from geoseg.model import DEFAULT, Model, Predictor
+from geoseg.model import DEFAULT, Model
 from geoseg.raster import Scene, describe
 
 log = logging.getLogger("geoseg")
-
-Progress = Callable[[int, int], None]
-"""Called with the windows just done and the windows of the whole run."""
 
 LARGEST_CHUNK = 2048
 _FEWEST_CHUNKS = 4
@@ -68,7 +75,8 @@ def classify(  # noqa: PLR0913 - one call for the main job, all but two by name
 
     Raises:
         GeosegError: in one sentence, whatever is wrong with scene, model, options or outputs.
-        InterruptedRun: if stopped by SIGINT or SIGTERM; the same call resumes.
+        InterruptedRun: if stopped by SIGINT, SIGTERM or SIGUSR1, if another run is at work on
+            the same output, or if the cluster is lost; the same call resumes.
     """
     start = time.perf_counter()
     outputs = Outputs(
@@ -77,61 +85,88 @@ def classify(  # noqa: PLR0913 - one call for the main job, all but two by name
         confidence=Path(confidence) if confidence else None,
         probabilities=Path(probabilities) if probabilities else None,
     )
+    if execution.shard is not None and not execution.resume:
+        raise RunError("a shard cannot start again for all of them, leave out --no-resume")
     described = describe(scene, nodata=options.nodata)
-    outputs.check(described, overwrite=overwrite)
+    outputs.check(described)
     loaded = Model.load(model)
     fitted = choose_bands(described, loaded, options.bands)
     check_values(fitted, loaded)
-    job = _plan(fitted, loaded, options, execution, outputs)
-    resumed = prepare_folder(job, resume=execution.resume)
-    _warn(fitted, loaded)
-    chunks = job.chunks() if execution.shard is None else shard(job.chunks(), execution.shard)
-    missing = [c for c in chunks if find_part(job.parts, c) is None]
-    if resumed:
-        log.info("resuming: %d of %d chunks are there", len(chunks) - len(missing), len(chunks))
-    workers = _workers(job, execution, len(missing))
-    _announce(job, missing, workers)
-    _compute(job, missing, workers, execution.scheduler, progress)
-    if execution.shard is not None:
-        log.info("shard %d/%d is done, run without --shard to assemble", *execution.shard)
-        return None
-    computed = time.perf_counter()
-    about = _about(job, loaded, execution, outputs, workers)
-    about["seconds"] = {"classify": round(computed - start, 3)}
-    report = assemble(job, outputs, about)
-    shutil.rmtree(outputs.parts, ignore_errors=True)
+    with stop_on_signal() as stop, _connected(execution, stop) as cluster:
+        arithmetic = _arithmetic(outputs, options, execution, cluster)
+        job = _plan(fitted, loaded, options, execution, outputs, arithmetic)
+        begun = read_plan(outputs.parts) is not None
+        if not overwrite and not begun:
+            report = outputs.finished(job.identity()) if execution.resume else None
+            if report is not None:
+                log.info("%s is there already, of this very run; -f makes it again", out)
+                close_folder(outputs.parts)
+                return report
+            outputs.check_free()
+        with turn(outputs.parts, execution.share, alone=execution.shard is None):
+            resumed = open_folder(job, resume=execution.resume)
+            _warn(fitted, loaded)
+            workers = _compute(job, execution, cluster, stop, progress, resumed=resumed)
+            if execution.shard is not None:
+                log.info("%s is done, run without --shard to assemble", execution.share)
+                return None
+            computed = time.perf_counter()
+            about = _about(job, loaded, execution, outputs, workers)
+            about["seconds"] = {"classify": round(computed - start, 3)}
+            report = assemble(job, outputs, about)
+            close_folder(outputs.parts)
     log.info("assembled in %.1f s", time.perf_counter() - computed)
     return report
 
 
+def _connected(execution: Execution, stop: Stop) -> AbstractContextManager[Cluster | None]:
+    if execution.scheduler is None:
+        return nullcontext()
+    return connect(execution.scheduler, wait=execution.wait, stop=stop)
+
+
+def _arithmetic(
+    outputs: Outputs, options: Options, execution: Execution, cluster: Cluster | None
+) -> Arithmetic:
+    """What earlier tries computed with; else what the options mean where the chunks go."""
+    asked = (execution.device, options.precision, execution.batch_size)
+    recorded = Arithmetic.recorded(outputs.parts, *asked) if execution.resume else None
+    if recorded is not None or cluster is None:
+        return recorded or Arithmetic.here(*asked)
+    return cluster.map(partial(_settle, asked), [None])[0]
+
+
+def _settle(asked: tuple[str, str, int | None], _: None) -> Arithmetic:
+    return Arithmetic.here(*asked)
+
+
 def _plan(
-    scene: Scene, model: Model, options: Options, execution: Execution, outputs: Outputs
+    scene: Scene,
+    model: Model,
+    options: Options,
+    execution: Execution,
+    outputs: Outputs,
+    arithmetic: Arithmetic,
 ) -> Job:
-    if options.overlap >= model.spec.window:
-        raise RunError(
-            f"overlap {options.overlap} is not smaller than the model's window of "
-            f"{model.spec.window} px"
-        )
-    probe = Predictor(
-        model, device=execution.device, precision=options.precision,
-        batch_size=execution.batch_size,
-    )  # fmt: skip
-    chunk = execution.chunk or default_chunk(scene.height, scene.width)
     cleaning = options.cleaning
     cleaning.limit(scene.affine, scene.crs, scene.height)
     later = outputs.polygons is not None and bool(cleaning.min_area or cleaning.simplify)
     size = model.spec.window
+    if options.overlap >= size:
+        raise RunError(
+            f"overlap {options.overlap} is not smaller than the model's window of {size} px"
+        )
     job = Job(
         scene=scene,
         lattice=Lattice(scene.height, scene.width, size, size - options.overlap),
-        chunk=chunk,
+        chunk=execution.chunk or default_chunk(scene.height, scene.width),
         model=str(model.path),
         model_hash=model.hash,
         legend=model.legend,
         options=options,
-        precision=probe.precision,
-        device=str(probe.device),
-        batch_size=probe.batch_size,
+        precision=arithmetic.precision,
+        device=arithmetic.device,
+        batch_size=arithmetic.batch_size,
         parts=str(outputs.parts),
         polygons=outputs.polygons is not None and not later,
         confidence=outputs.confidence is not None or later,
@@ -190,7 +225,7 @@ def _announce(job: Job, missing: list[Window], workers: int) -> None:
     log.info(
         "%s: %d x %d px, bands %s; %s windows of %d px, overlap %d; %d chunks of %d px, "
         "%d at a time, about %.1f GB; %s %s; model %s",
-        Path(job.scene.path).name, job.scene.height, job.scene.width,
+        Path(redact(job.scene.path)).name, job.scene.height, job.scene.width,
         ",".join(map(str, job.scene.bands)), f"{windows:,}", job.lattice.size,
         job.options.overlap, len(missing), job.chunk, workers,
         0.4 + workers * _chunk_bytes(job) / 1e9, job.device, job.precision, job.model_hash,
@@ -206,39 +241,42 @@ def _warn(scene: Scene, model: Model) -> None:
 
 
 def _compute(
-    job: Job, chunks: list[Window], workers: int, scheduler: str | None, progress: Progress | None
-) -> None:
-    total = sum(job.lattice.count(chunk) for chunk in chunks)
-    report = progress or (lambda done, total: None)
-    if scheduler is not None:
-
-        def done(part: Part) -> None:
-            chunk = next(c for c in chunks if (c.row, c.col) == (part.row, part.col))
-            report(job.lattice.count(chunk), total)
-
-        run_on_cluster(partial(classify_chunk, job), chunks, scheduler, done)
-        return
-    with stop_on_signal() as stop:
-
-        def tick(windows: int) -> None:
-            if stop.is_set():
-                raise InterruptedRun(
-                    "interrupted, finished chunks are kept, run the same command to go on"
-                )
-            report(windows, total)
-
-        run_here(partial(classify_chunk, job, tick=tick), chunks, workers)
+    job: Job,
+    execution: Execution,
+    cluster: Cluster | None,
+    stop: Stop,
+    progress: Progress | None,
+    *,
+    resumed: bool,
+) -> int:
+    """Compute what is not there of the run's chunks, or of its share; returns the workers."""
+    chunks = job.chunks() if execution.shard is None else shard(job.chunks(), execution.shard)
+    missing = unfinished(job, chunks)
+    if resumed:
+        log.info("resuming: %d of %d chunks are there", len(chunks) - len(missing), len(chunks))
+    if cluster is not None:
+        _announce(job, missing, cluster.threads)
+        compute_there(job, missing, cluster, progress)
+        return cluster.threads
+    workers = _workers(job, execution, len(missing))
+    _announce(job, missing, workers)
+    compute_here(job, missing, workers, stop, progress)
+    return workers
 
 
 def _about(
     job: Job, model: Model, execution: Execution, outputs: Outputs, workers: int
 ) -> dict[str, Any]:
     return {
+        "run": job.identity(),
         "geoseg": __version__,
         "python": platform.python_version(),
         "scene": job.scene.to_dict(),
         "model": {"path": model.path, "hash": model.hash, "bands": list(model.band_names)},
-        "options": {**asdict(job.options), "precision": job.precision},
+        "options": {
+            **asdict(job.options), "precision": job.precision,
+            "aoi": redact(job.options.aoi) if job.options.aoi else None,
+        },
         "execution": {
             **asdict(execution), "device": job.device, "batch_size": job.batch_size,
             "chunk": job.chunk, "workers": workers,

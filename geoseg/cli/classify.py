@@ -7,7 +7,7 @@ import click
 
 from geoseg.cli import options
 
-_EXECUTION = ("device", "batch_size", "chunk", "workers", "scheduler", "shard", "resume")
+_EXECUTION = ("device", "batch_size", "chunk", "workers", "scheduler", "wait", "shard", "resume")
 _CLEANING = ("min_area", "simplify", "smooth")
 _SIDE_OUTPUTS = {"polygons": ".gpkg", "confidence": ".tif", "probabilities": ".tif"}
 
@@ -46,6 +46,10 @@ _SIDE_OUTPUTS = {"polygons": ".gpkg", "confidence": ".tif", "probabilities": ".t
 )  # fmt: skip
 @click.option("--workers", type=click.IntRange(1), help="Chunks at a time.  [default: auto]")
 @click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler, or its scheduler file.")
+@click.option(
+    "--wait", default=300.0, show_default=True, metavar="SECONDS",
+    help="Give up when the scheduler has no worker for so long.",
+)  # fmt: skip
 @click.option("--shard", type=options.Share(), help="Only this share of the chunks: 3/8.")
 @click.option(
     "--resume/--no-resume", default=True, show_default=True, help="Keep parts of the same run."

@@ -8,6 +8,8 @@ import warnings
 
 from tqdm import tqdm
 
+from geoseg.errors import redact
+
 
 def set_up(*, quiet: bool, verbose: bool) -> None:
     """Send geoseg's log to stderr, and keep libraries' warnings out of it."""
@@ -26,7 +28,7 @@ def set_up(*, quiet: bool, verbose: bool) -> None:
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         prefix = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
-        return f"geoseg: {prefix}{record.getMessage()}"
+        return redact(f"geoseg: {prefix}{record.getMessage()}")
 
 
 class Progress:

@@ -5,6 +5,7 @@ from typing import Any
 
 from pyproj import CRS
 
+from geoseg.errors import redact
 from geoseg.raster import Scene
 
 
@@ -18,7 +19,7 @@ def grid_of(scene: Scene) -> dict[str, Any]:
     """
     x = scene.affine
     return {
-        "path": scene.path,
+        "path": redact(scene.path),
         "bytes": scene.size,
         "height": scene.height,
         "width": scene.width,

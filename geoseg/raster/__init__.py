@@ -2,6 +2,7 @@
 
 from geoseg.raster.facts import Facts, read_facts
 from geoseg.raster.preview import colour_bands, read_reduced, stretch
+from geoseg.raster.remote import is_remote
 from geoseg.raster.scene import Scene, describe, read, read_palette, read_whole, reflected
 from geoseg.raster.sidecar import pam_sidecar, read_categories
 from geoseg.raster.warp import onto
@@ -13,6 +14,7 @@ __all__ = [
     "Target",
     "colour_bands",
     "describe",
+    "is_remote",
     "onto",
     "pam_sidecar",
     "read",

@@ -10,7 +10,8 @@ import rasterio
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 
-from geoseg.errors import SceneError
+from geoseg.errors import LinkError, SceneError
+from geoseg.raster.remote import forget_remote, is_remote, patience, version
 
 CACHE_BYTES = 128 << 20
 """GDAL's block cache; its default of 5 % of the machine's memory would count against the scene."""
@@ -18,19 +19,22 @@ CACHE_BYTES = 128 << 20
 GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError)
 """What GDAL raises by way of rasterio, which lets some of its errors pass as they are."""
 
-Stamp = tuple[int | None, int | None]
-"""Size (bytes) and time of last change (ns) of a file; None where it is not a local one."""
+Stamp = tuple[int | None, int | None, str | None]
+"""Size (bytes) and time of last change (ns) of a local file; a server's version of a remote one."""
 
 _open_here = threading.local()
 
 
 def stamp(path: str) -> Stamp:
-    """What tells a file from another one that takes its place."""
+    """What tells a file from another one that takes its place; needs `reading` for a remote one."""
+    if is_remote(path):
+        return None, None, version(path)
     try:
         found = Path(path).stat()
     except (OSError, ValueError):  # a URL, or the text of a VRT
-        return None, None
-    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else (None, None)
+        return None, None, None
+    file = stat.S_ISREG(found.st_mode)
+    return (found.st_size, found.st_mtime_ns, None) if file else (None, None, None)
 
 
 def reading() -> rasterio.Env:
@@ -39,6 +43,7 @@ def reading() -> rasterio.Env:
         GDAL_CACHEMAX=CACHE_BYTES,
         # The PNG driver's short cut for whole images takes half a file for a complete one.
         GDAL_PNG_WHOLE_IMAGE_OPTIM="NO",
+        **patience(),
     )
 
 
@@ -68,9 +73,26 @@ def handle(path: str, described: Stamp) -> rasterio.DatasetReader:
     return dataset
 
 
-def forget() -> None:
+def forget(path: str) -> None:
     """Close this thread's open dataset, after it failed."""
     _open_here.handle = None
+    if is_remote(path):
+        forget_remote(path)
+
+
+def trouble(path: str, what: str) -> SceneError:
+    """The error for a raster that cannot be opened or read.
+
+    A link that breaks passes, and so another try may succeed; a file that is not there does not.
+    """
+    if not is_remote(path):
+        return SceneError(what)
+    missing = any(
+        code in what for code in ("404", "403", "401", "does not exist", "not recognized")
+    )
+    if missing:
+        return SceneError(what)
+    return LinkError(f"{what}; the link or the server may be down, try the same again later")
 
 
 def cause(error: BaseException) -> str:
@@ -84,5 +106,12 @@ def _open(path: str) -> rasterio.DatasetReader:
     try:
         return rasterio.open(path)
     except GDAL_ERRORS as error:
+        if is_remote(path):
+            forget_remote(path)
         reason = cause(error).rpartition(f"{path}:")[2].strip().removeprefix(f"'{path}' ")
-        raise SceneError(f"cannot open {path}: {reason}, check the path and the format") from None
+        advice = (
+            "check the address and your credentials"
+            if is_remote(path)
+            else ("check the path and the format")
+        )
+        raise trouble(path, f"cannot open {path}: {reason}, {advice}") from None

@@ -1,7 +1,7 @@
 """Scenes: described once as a value, then read window by window with their valid mask."""
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ from pyproj.exceptions import ProjError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window as RasterWindow
 
-from geoseg.errors import SceneError
+from geoseg.errors import SceneError, redact
 from geoseg.grid import Window
-from geoseg.raster.files import GDAL_ERRORS, cause, forget, handle, opened, reading, stamp
+from geoseg.raster.files import GDAL_ERRORS, cause, forget, handle, opened, reading, stamp, trouble
 from geoseg.raster.warp import on_grid
 
 
@@ -24,8 +24,8 @@ from geoseg.raster.warp import on_grid
 class Scene:
     """A raster that can be read: where it is, its grid, the bands to read, what is invalid."""
 
-    path: str
-    """Anything GDAL opens."""
+    path: str = field(repr=False)
+    """Anything GDAL opens; it may hold a credential, so it is not shown."""
     height: int
     width: int
     dtype: str
@@ -47,6 +47,8 @@ class Scene:
     """Time of last change (ns), None where it is not a local file."""
     warped: bool = False
     """Whether the file has another grid, and is warped onto this one as it is read."""
+    etag: str | None = None
+    """What a server says of a remote file's version; None where it is local."""
 
     @property
     def affine(self) -> Affine:
@@ -86,8 +88,8 @@ class Scene:
             return _through(self, dataset, bands)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, for JSON."""
-        return asdict(self)
+        """Plain data, for JSON; without logins and queries of a URL."""
+        return {**asdict(self), "path": redact(self.path)}
 
 
 def describe(
@@ -115,7 +117,7 @@ def describe(
                 f"{path} is placed by ground control points only, which have no pixel grid, "
                 f"warp it first: gdalwarp {path} warped.tif"
             )
-        size, modified = stamp(path)
+        size, modified, etag = stamp(path)
         own = dataset.nodatavals[chosen[0] - 1] if 1 <= chosen[0] <= dataset.count else None
         scene = Scene(
             path=path,
@@ -130,6 +132,7 @@ def describe(
             masked=False,
             size=size,
             modified=modified,
+            etag=etag,
         )
         return _through(scene, dataset, chosen)
 
@@ -149,15 +152,13 @@ def read(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]
     area = RasterWindow(window.col, window.row, window.width, window.height)
     try:
         with reading():
-            dataset = handle(scene.path, (scene.size, scene.modified))
+            dataset = handle(scene.path, (scene.size, scene.modified, scene.etag))
             with on_grid(dataset, scene) as source:
                 return read_valid(source, scene, area=area)
     except GDAL_ERRORS as error:
-        forget()
-        raise SceneError(
-            f"cannot read {scene.path} at {window} ({cause(error)}), "
-            "the file may be truncated or damaged"
-        ) from None
+        forget(scene.path)
+        said = f"cannot read {scene.path} at {window} ({cause(error)})"
+        raise trouble(scene.path, f"{said}, the file may be truncated or damaged") from None
 
 
 def reflected(pixels: NDArray[Any], window: Window) -> NDArray[Any]:

@@ -1,6 +1,5 @@
 """Tiles in, a model file out: one visible loop."""
 
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 
 from geoseg.errors import InterruptedRun, OutputError, TrainError
-from geoseg.execute import stop_on_signal
+from geoseg.execute import Stop, stop_on_signal
 from geoseg.metrics import Confusion
 from geoseg.model import Model, keep_freed_memory
 from geoseg.tiles import IGNORE, TileSet, open_tiles
@@ -71,7 +70,7 @@ def train(
         TrainError: if the loss is not finite; the best weights so far are written.
         OutputError: if the model exists or cannot be written.
         RunError: if the checkpoint is of another run.
-        InterruptedRun: if stopped by SIGINT or SIGTERM; ``resume`` goes on.
+        InterruptedRun: if stopped by SIGINT, SIGTERM or SIGUSR1; ``resume`` goes on.
     """
     out = Path(out)
     checkpoint = out.with_name(f"{out.name}.checkpoint")
@@ -114,7 +113,7 @@ def _note(run: Run, state: State, row: dict[str, float], scores: Scores) -> None
 
 
 def _epoch(
-    run: Run, state: State, stop: threading.Event, step_done: Callable[[], None]
+    run: Run, state: State, stop: Stop, step_done: Callable[[], None]
 ) -> tuple[dict[str, float], Scores]:
     """Train once over all tiles and validate: a row of the history, and the scores that count."""
     start = time.perf_counter()
@@ -134,7 +133,7 @@ def _epoch(
 
 
 def _train_once(
-    run: Run, state: State, stop: threading.Event, step_done: Callable[[], None]
+    run: Run, state: State, stop: Stop, step_done: Callable[[], None]
 ) -> tuple[Scores, float]:
     """One pass over the tiles; all chance comes from seed, epoch and process.
 

@@ -1,0 +1,94 @@
+"""The way to a Dask cluster."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from geoseg.errors import GeosegError
+from geoseg.execute.cluster import Cluster
+from geoseg.execute.signals import Stop
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+log = logging.getLogger("geoseg")
+
+WAIT = 300.0
+"""Seconds without a worker, or without a scheduler's file, after which a run gives up."""
+_TALKING = ("python", "dask", "distributed", "cloudpickle", "msgpack")
+"""Packages that client, scheduler and workers must share to understand one another."""
+
+
+@contextmanager
+def connect(address: str, *, wait: float = WAIT, stop: Stop | None = None) -> Iterator[Cluster]:
+    """Connect to a Dask scheduler and wait for its first worker.
+
+    Certificates for tls:// come from Dask's own configuration (``distributed.comm.tls``, or
+    ``DASK_DISTRIBUTED__COMM__TLS__CA_FILE`` and so on).
+
+    Args:
+        address: tcp:// or tls:// address, or the path of a scheduler file, which may appear later.
+        wait: seconds to go without a worker.
+        stop: looked at while waiting.
+
+    Raises:
+        GeosegError: if `distributed` is not installed or the scheduler does not answer.
+        InterruptedRun: if no worker comes.
+    """
+    try:
+        from distributed import Client
+    except ImportError:
+        raise GeosegError(
+            "a scheduler needs the package distributed, pip install 'geoseg[cluster]'"
+        ) from None
+    stop = stop or Stop()
+    try:
+        client = Client(**_where(address, wait, stop), timeout=30)
+    except (OSError, ValueError, TypeError) as error:  # TypeError: tls without a certificate
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise GeosegError(
+            f"no Dask scheduler at {address} ({reason}), start one first; tls:// needs "
+            "certificates in Dask's configuration"
+        ) from None
+    with client:
+        cluster = Cluster(client, address, wait=wait, stop=stop)
+        _compare_versions(client)
+        log.info("Dask: %d at a time; dashboard %s", cluster.threads, client.dashboard_link)
+        yield cluster
+
+
+def run_on_cluster(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    address: str,
+    done: Callable[[Result], None] | None = None,
+) -> list[Result]:
+    """Connect, and apply ``function`` to all items as `Cluster.map` does."""
+    with connect(address) as cluster:
+        return cluster.map(function, items, done)
+
+
+def _where(address: str, wait: float, stop: Stop) -> dict[str, Any]:
+    """What to call the client with."""
+    file, start = Path(address), time.monotonic()
+    if not (file.suffix == ".json" or file.is_file()):
+        return {"address": address}
+    while not file.is_file():
+        if time.monotonic() - start > wait or stop.is_set():
+            raise GeosegError(f"no scheduler file {address} after {wait:.0f} s, start a scheduler")
+        time.sleep(0.2)
+    return {"scheduler_file": address}
+
+
+def _compare_versions(client: Any) -> None:  # noqa: ANN401
+    """Warn of versions that may not understand one another."""
+    found = client.get_versions()
+    everyone = [found["client"], found["scheduler"], *found["workers"].values()]
+    for name in _TALKING:
+        versions = {str(who["packages"].get(name)) for who in everyone if who}
+        if len(versions) > 1:
+            listed = " and ".join(sorted(versions))
+            log.warning("client, scheduler and workers have %s %s, install one", name, listed)

@@ -1,0 +1,72 @@
+"""Real Dask schedulers and workers, in processes of their own."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+TLS = ("--tls-ca-file", "--tls-cert", "--tls-key")
+
+
+class DaskProcesses:
+    """A scheduler, and workers that can be added and killed.
+
+    ``file`` is the scheduler's file; ``tls`` its authority, certificate and key.
+    """
+
+    def __init__(self, folder: Path, tls: tuple[Path, Path, Path] | None = None):
+        self.folder, self.file = folder, folder / "scheduler.json"
+        protocol = ("--protocol", "tls" if tls else "tcp")
+        pairs = zip(TLS, tls or (), strict=False)
+        self.common = [*protocol, *(str(x) for pair in pairs for x in pair)]
+        self.common += ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(self.file)]
+        self.workers: list[subprocess.Popen] = []
+        self.scheduler = self._start(
+            "scheduler", "--port", "0", "--dashboard-address", "127.0.0.1:0"
+        )
+        wait_for(self.file.exists)
+
+    def add(self, *more: str, nanny: bool = False) -> subprocess.Popen:
+        """Start a worker with one thread."""
+        kind = "--nanny" if nanny else "--no-nanny"
+        space = ("--local-directory", str(self.folder))
+        worker = self._start("worker", "--nthreads", "1", kind, *space, *more)
+        self.workers.append(worker)
+        return worker
+
+    def close(self) -> None:
+        """End them all, the scheduler last: workers without one wait for it."""
+        for process in (*self.workers, self.scheduler):
+            process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _start(self, what: str, *more: str) -> subprocess.Popen:
+        log = (self.folder / f"{what}-{time.monotonic_ns()}.log").open("w")
+        command = [sys.executable, "-m", "dask", what, *self.common, *more]
+        with log:
+            return subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
+
+
+@contextmanager
+def dask_processes(folder: Path, **kwargs) -> Iterator[DaskProcesses]:
+    """A scheduler that ends with the test."""
+    folder.mkdir(exist_ok=True)
+    processes = DaskProcesses(folder, **kwargs)
+    try:
+        yield processes
+    finally:
+        processes.close()
+
+
+def wait_for(condition, seconds: float = 60) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)

@@ -1,0 +1,207 @@
+"""Scenes behind a network: the same map as from a local file, and what breaks said in words."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from geoseg.classification import Execution, Options, classify
+from geoseg.errors import ChunkError, GeosegError, LinkError, RunError, SceneError, redact
+from geoseg.raster import describe, is_remote
+from geoseg.raster.remote import forget_remote
+from tests.clusters import wait_for
+from tests.scenes import blocks, write_raster
+from tests.servers import web
+
+OPTIONS = Options(overlap=8)
+KEYS = {"AWS_ACCESS_KEY_ID": "open-sesame", "AWS_SECRET_ACCESS_KEY": "verysecretkey"}
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory) -> Path:
+    """600 x 1100 px in blocks: six chunks of 512 px."""
+    folder = tmp_path_factory.mktemp("www")
+    return write_raster(
+        folder / "scene.tif", blocks(600, 1100), tiled=True, blockxsize=256, blockysize=256,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def plain(scene, model, tmp_path_factory) -> bytes:
+    out = tmp_path_factory.mktemp("plain") / "map.tif"
+    classify(scene, out, model=model, options=OPTIONS, execution=Execution(chunk=512))
+    return out.read_bytes()
+
+
+@pytest.fixture
+def server(scene, monkeypatch, tmp_path_factory):
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GDAL_HTTP_RETRY_DELAY", "0.05")
+    monkeypatch.setenv("GDAL_HTTP_MAX_RETRY", "3")
+    with web(scene.parent, tmp_path_factory.mktemp("control") / "control.json") as state:
+        yield state
+
+
+def mapped(address: str, folder: Path, model: Path, **kwargs) -> bytes:
+    execution = kwargs.pop("execution", Execution(chunk=512, workers=1))
+    out = folder / "map.tif"
+    classify(address, out, model=model, options=OPTIONS, execution=execution, **kwargs)
+    return out.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("path", "remote"),
+    [
+        ("https://host/a.tif", True), ("s3://bucket/a.tif", True), ("/vsicurl/http://h/a", True),
+        ("/vsis3/bucket/a.tif", True), ("zip+https://host/a.zip!b.tif", True),
+        ("/data/a.tif", False), ("file:///data/a.tif", False), ("a.tif", False),
+        ("/vsizip/a.zip/b.tif", False), ("C:/a.tif", False),
+    ],
+)  # fmt: skip
+def test_remote_paths_are_known(path, remote):
+    assert is_remote(path) == remote
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://me:word@host/a.tif is gone", "https://host/a.tif is gone"),
+        ("(s3://b/k?X-Amz-Signature=abc), try", "(s3://b/k?...), try"),
+        ("/vsicurl?header.Authorization=Bearer%20x&url=h: 403", "/vsicurl?...: 403"),
+        ("is it there? yes, a@b.c", "is it there? yes, a@b.c"),
+    ],
+)
+def test_credentials_are_taken_out_of_text(text, shown):
+    assert redact(text) == shown
+    assert str(GeosegError(text)) == shown
+
+
+@pytest.mark.parametrize("form", ["{}/scene.tif", "/vsicurl/{}/scene.tif"])
+def test_a_scene_on_a_web_server_gives_the_same_map(form, server, model, plain, tmp_path):
+    assert mapped(form.format(server.address), tmp_path, model) == plain
+
+
+def test_a_server_that_stumbles_is_asked_again(server, model, plain, tmp_path):
+    server.tell(fail_every=4)
+    assert mapped(f"{server.address}/scene.tif", tmp_path, model) == plain
+
+
+def test_a_link_that_breaks_is_said_and_the_run_resumes(server, model, plain, tmp_path):
+    address = f"{server.address}/scene.tif?signature=abc123"
+    parts = tmp_path / "map.tif.parts"
+    server.tell(fail_when=str(parts))
+    with pytest.raises(ChunkError, match=r"chunk at rows .* the link or the server") as caught:
+        mapped(address, tmp_path, model)
+    assert caught.value.again
+    assert "abc123" not in str(caught.value)
+    assert list(parts.glob("part-*.npz"))
+    server.tell()
+    assert mapped(address.replace("abc", "xyz"), tmp_path, model) == plain
+    assert "123" not in json.loads((tmp_path / "map.json").read_text())["scene"]["path"]
+
+
+def test_a_scene_that_was_replaced_on_its_server_is_another_run(server, model, tmp_path):
+    first = Execution(chunk=512, shard=(1, 2))
+    classify(
+        f"{server.address}/scene.tif", tmp_path / "map.tif", model=model, options=OPTIONS,
+        execution=first,
+    )  # fmt: skip
+    assert describe(f"{server.address}/scene.tif").etag == '"one"'
+    server.tell(tag='"two"')
+    forget_remote(f"{server.address}/scene.tif")
+    with pytest.raises(RunError, match="another scene"):
+        mapped(f"{server.address}/scene.tif", tmp_path, model)
+
+
+def test_what_is_not_there_or_forbidden_is_not_called_a_broken_link(server):
+    with pytest.raises(SceneError, match=r"no\.tif.*check the address") as caught:
+        describe(f"{server.address}/no.tif")
+    assert not isinstance(caught.value, LinkError)
+    server.tell(token="secret")
+    with pytest.raises(SceneError, match=r"other\.tif.*your credentials") as caught:
+        describe(f"{server.address}/other.tif?sig=abc")
+    assert not isinstance(caught.value, LinkError)
+    assert "abc" not in str(caught.value)
+
+
+def test_a_server_that_is_down_is_a_broken_link():
+    with pytest.raises(LinkError, match="the link or the server may be down"):
+        describe("http://127.0.0.1:1/scene.tif")
+
+
+def written(folder: Path) -> str:
+    """All that a run left, as text."""
+    files = [p for p in folder.rglob("*") if p.is_file()]
+    return "".join(p.read_bytes().decode("latin1") for p in files)
+
+
+@pytest.mark.slow
+def test_a_token_in_the_environment_opens_the_door_and_is_shown_nowhere(
+    server, model, plain, tmp_path
+):
+    server.tell(token="verysecrettoken")
+    headers = tmp_path / "headers.txt"
+    headers.write_text("Authorization: Bearer verysecrettoken\n")
+    (tmp_path / "out").mkdir()
+    common = ("--model", model, "--overlap", 8, "--chunk", 512, "--out", tmp_path / "out/map.tif")
+    command = ("classify", f"{server.address}/scene.tif", *common, "-v")
+    env = {**os.environ, "GDAL_HTTP_HEADER_FILE": str(headers)}
+    for more in (("--shard", "1/2"), ()):
+        done = subprocess.run(
+            [sys.executable, "-m", "geoseg", *map(str, (*command, *more))], env=env,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "verysecret" not in done.stderr + done.stdout + written(tmp_path / "out")
+    assert (tmp_path / "out" / "map.tif").read_bytes() == plain
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory):
+    """The address of an S3 server: moto's, which has needs of its own and so its own environment.
+
+    GEOSEG_MOTO is its moto_server; see .ci/run.
+    """
+    program = os.environ.get("GEOSEG_MOTO") or shutil.which("moto_server")
+    if program is None:
+        pytest.skip("no S3 server: pip install 'moto[s3,server]' elsewhere, set GEOSEG_MOTO")
+    log = (tmp_path_factory.mktemp("s3") / "log").open("w+")
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    process = subprocess.Popen(
+        [program, "-H", "127.0.0.1", "-p", "0"], stdout=log, stderr=log, env=env
+    )  # fmt: skip
+    try:
+        text = Path(log.name)
+        wait_for(lambda: "Running on http" in text.read_text())
+        yield text.read_text().partition("Running on ")[2].split()[0].removeprefix("http://")
+    finally:
+        process.terminate()
+        process.wait()
+        log.close()
+
+
+@pytest.mark.slow
+def test_a_scene_in_an_s3_bucket_gives_the_same_map(s3, scene, model, plain, tmp_path):
+    for path, data in (("bucket", b""), ("bucket/scene.tif", scene.read_bytes())):
+        request = urllib.request.Request(f"http://{s3}/{path}", data=data, method="PUT")
+        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request).close()
+    env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+    env |= {**KEYS, "AWS_S3_ENDPOINT": s3, "AWS_HTTPS": "NO", "AWS_VIRTUAL_HOSTING": "FALSE"}
+    for address in ("s3://bucket/scene.tif", "/vsis3/bucket/scene.tif"):
+        out = tmp_path / "map.tif"
+        command = ["classify", address, "--model", model, "--overlap", 8, "--out", out, "-vf"]
+        done = subprocess.run(
+            [sys.executable, "-m", "geoseg", *map(str, command), "--chunk", "512"], env=env,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert out.read_bytes() == plain
+        assert json.loads((tmp_path / "map.json").read_text())["scene"]["etag"]
+        told = done.stderr + done.stdout + written(tmp_path)
+        assert not any(secret in told for secret in KEYS.values())

@@ -1,0 +1,17 @@
+#!/bin/bash
+# local.sh WORKERS SCENE --out MAP [options of geoseg classify]
+# A scheduler and workers on this machine, each a process with one thread. PROTOCOL=tls: see tls.sh.
+set -u
+workers=$1; shift
+folder=$(mktemp -d) && file=$folder/scheduler.json
+talk=(--scheduler-file "$file" --host 127.0.0.1 --protocol "${PROTOCOL:-tcp}" --dashboard-address 127.0.0.1:0)
+
+dask scheduler "${talk[@]}" --port 0 2> "$folder/scheduler.log" & scheduler=$!
+for number in $(seq "$workers"); do
+  dask worker "${talk[@]}" --nthreads 1 --local-directory "$folder" 2> "$folder/worker-$number.log" &
+done
+geoseg classify "$@" --scheduler "$file"; code=$?
+
+kill $(jobs -p | grep -vx $scheduler); sleep 1; kill $scheduler; wait
+rm -r "$folder"
+exit $code
