@@ -14,7 +14,7 @@ demo: $(VENV)/.installed
 	$(BIN)/geoseg info $(OUT)/lulc.tif --plot $(OUT)/lulc.png
 
 test: $(VENV)/.installed-dev lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check
