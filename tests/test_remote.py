@@ -3,9 +3,9 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -162,24 +162,44 @@ def test_a_token_in_the_environment_opens_the_door_and_is_shown_nowhere(
     assert (tmp_path / "out" / "map.tif").read_bytes() == plain
 
 
+UPLOAD = """
+import sys, boto3
+s3 = boto3.client("s3", endpoint_url=sys.argv[1], region_name="us-east-1")
+s3.create_bucket(Bucket="bucket")
+s3.upload_file(sys.argv[2], "bucket", "scene.tif")
+"""
+
+
+def clean() -> dict[str, str]:
+    """The environment without proxies, and without this checkout in Python's way."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.lower().endswith("_proxy") and name != "PYTHONPATH"
+    }
+
+
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory):
-    """The address of an S3 server: moto's, which has needs of its own and so its own environment.
+    """An S3 server: Python with boto3, and the address.
 
-    GEOSEG_MOTO is its moto_server; see .ci/run.
+    It is moto's, which needs other versions than geoseg and so its own environment, where
+    GEOSEG_MOTO is the program; see .ci/run.
     """
     program = os.environ.get("GEOSEG_MOTO") or shutil.which("moto_server")
     if program is None:
         pytest.skip("no S3 server: pip install 'moto[s3,server]' elsewhere, set GEOSEG_MOTO")
     log = (tmp_path_factory.mktemp("s3") / "log").open("w+")
-    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
     process = subprocess.Popen(
-        [program, "-H", "127.0.0.1", "-p", "0"], stdout=log, stderr=log, env=env
+        [program, "-H", "127.0.0.1", "-p", port], stdout=log, stderr=log, env=clean()
     )  # fmt: skip
     try:
         text = Path(log.name)
         wait_for(lambda: "Running on http" in text.read_text())
-        yield text.read_text().partition("Running on ")[2].split()[0].removeprefix("http://")
+        yield Path(program).with_name("python"), f"127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait()
@@ -188,14 +208,18 @@ def s3(tmp_path_factory):
 
 @pytest.mark.slow
 def test_a_scene_in_an_s3_bucket_gives_the_same_map(s3, scene, model, plain, tmp_path):
-    for path, data in (("bucket", b""), ("bucket/scene.tif", scene.read_bytes())):
-        request = urllib.request.Request(f"http://{s3}/{path}", data=data, method="PUT")
-        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request).close()
-    env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-    env |= {**KEYS, "AWS_S3_ENDPOINT": s3, "AWS_HTTPS": "NO", "AWS_VIRTUAL_HOSTING": "FALSE"}
-    for address in ("s3://bucket/scene.tif", "/vsis3/bucket/scene.tif"):
+    python, address = s3
+    environment = clean() | KEYS
+    put = subprocess.run(
+        [python, "-c", UPLOAD, f"http://{address}", scene], env=environment, timeout=60,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert put.returncode == 0, put.stderr
+    env = environment | {"AWS_S3_ENDPOINT": address, "AWS_HTTPS": "NO"}
+    env |= {"AWS_VIRTUAL_HOSTING": "FALSE", "PYTHONPATH": str(Path(__file__).parents[1])}
+    for path in ("s3://bucket/scene.tif", "/vsis3/bucket/scene.tif"):
         out = tmp_path / "map.tif"
-        command = ["classify", address, "--model", model, "--overlap", 8, "--out", out, "-vf"]
+        command = ["classify", path, "--model", model, "--overlap", 8, "--out", out, "-vf"]
         done = subprocess.run(
             [sys.executable, "-m", "geoseg", *map(str, command), "--chunk", "512"], env=env,
             capture_output=True, text=True, check=False,

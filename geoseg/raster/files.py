@@ -22,6 +22,9 @@ GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError)
 Stamp = tuple[int | None, int | None, str | None]
 """Size (bytes) and time of last change (ns) of a local file; a server's version of a remote one."""
 
+_FINAL = ("404", "403", "401", "does not exist", "not recognized", "No such file")
+"""What GDAL says of remote files that another try will not bring."""
+
 _open_here = threading.local()
 
 
@@ -80,19 +83,21 @@ def forget(path: str) -> None:
         forget_remote(path)
 
 
-def trouble(path: str, what: str) -> SceneError:
+def trouble(path: str, what: str, advice: str) -> SceneError:
     """The error for a raster that cannot be opened or read.
 
     A link that breaks passes, and so another try may succeed; a file that is not there does not.
+
+    Args:
+        path: of the raster.
+        what: what went wrong.
+        advice: for a local file.
     """
     if not is_remote(path):
-        return SceneError(what)
-    missing = any(
-        code in what for code in ("404", "403", "401", "does not exist", "not recognized")
-    )
-    if missing:
-        return SceneError(what)
-    return LinkError(f"{what}; the link or the server may be down, try the same again later")
+        return SceneError(f"{what}, {advice}")
+    if any(sign in what for sign in _FINAL):
+        return SceneError(f"{what}, check the address and your credentials")
+    return LinkError(f"{what}, the link or the server may be down, run the same again later")
 
 
 def cause(error: BaseException) -> str:
@@ -109,9 +114,6 @@ def _open(path: str) -> rasterio.DatasetReader:
         if is_remote(path):
             forget_remote(path)
         reason = cause(error).rpartition(f"{path}:")[2].strip().removeprefix(f"'{path}' ")
-        advice = (
-            "check the address and your credentials"
-            if is_remote(path)
-            else ("check the path and the format")
-        )
-        raise trouble(path, f"cannot open {path}: {reason}, {advice}") from None
+        raise trouble(
+            path, f"cannot open {path}: {reason}", "check the path and the format"
+        ) from None

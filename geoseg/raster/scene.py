@@ -158,7 +158,7 @@ def read(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]
     except GDAL_ERRORS as error:
         forget(scene.path)
         said = f"cannot read {scene.path} at {window} ({cause(error)})"
-        raise trouble(scene.path, f"{said}, the file may be truncated or damaged") from None
+        raise trouble(scene.path, said, "the file may be truncated or damaged") from None
 
 
 def reflected(pixels: NDArray[Any], window: Window) -> NDArray[Any]:
