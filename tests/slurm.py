@@ -23,7 +23,7 @@ SlurmUser=root
 SlurmdUser=root
 SlurmctldPort={port}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge/munge.sock,cred_expire=5
+AuthInfo=socket={folder}/munge/munge.sock,cred_expire=2
 CredType=cred/munge
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool/%n

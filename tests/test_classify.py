@@ -285,6 +285,14 @@ def test_cleaning_is_that_of_the_map_and_does_not_show_the_chunks(scene, model, 
         assert (other / name).read_bytes() == (tmp_path / name).read_bytes()
 
 
+def test_a_map_that_is_there_is_not_that_of_another_cleaning(scene, model, tmp_path):
+    first = run(scene, tmp_path, model)
+    assert run(scene, tmp_path, model)["seconds"] == first["seconds"]
+    for cleaning in (Cleaning(min_area=3000), Cleaning(simplify=1)):
+        with pytest.raises(OutputError, match="exists, use -f"):
+            run(scene, tmp_path, model, options=replace(OPTIONS, cleaning=cleaning))
+
+
 # Law 5: memory does not grow with the scene.
 
 

@@ -98,7 +98,8 @@ def cases(tmp_path, scene, model):
             "pickled",
         ),
         "output exists": (
-            (scene, "--model", model, "--out", tmp_path / "there.tif"), "there.tif exists, use -f",
+            (scene, "--model", model, "--overlap", 8, "--out", tmp_path / "there.tif"),
+            "there.tif exists, use -f",
         ),
         "no such folder": (
             (scene, "--model", model, "--out", tmp_path / "no" / "o.tif"), "does not exist",

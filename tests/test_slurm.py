@@ -1,5 +1,6 @@
 """The workflows on a real Slurm of one machine: arrays, preemption, lost nodes, wrong ends."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from geoseg.classification import Execution, Options, classify
 from tests.clusters import wait_for
 from tests.scenes import blocks, write_raster
 from tests.slurm import WORKFLOWS, Slurm, private_slurm, why_not
+from tests.training import make_tiles
 
 REASON = why_not()
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
@@ -148,3 +150,49 @@ def test_many_scenes_are_one_array(slurm, model, tmp_path):
         for file in tmp_path.glob("one.*"):
             file.unlink()
     assert "is there already" in "".join(p.read_text() for p in tmp_path.glob("*.log"))
+
+
+def dask_arguments(scene: Path, model: Path, folder: Path) -> tuple:
+    return (
+        scene, "--model", model, "--overlap", 24, "--chunk", 512, "--out", folder / "map.tif",
+    )  # fmt: skip
+
+
+def test_dask_in_one_allocation(slurm, plain, scene, model, tmp_path):
+    pytest.importorskip("distributed")
+    slurm.run(
+        "sbatch", "--nodes=2", "--ntasks-per-node=1", WORKFLOWS / "dask" / "one_allocation.sbatch",
+        *dask_arguments(scene, model, tmp_path), cwd=tmp_path, INTERFACE="lo",
+    )  # fmt: skip
+    slurm.finish()
+    check(tmp_path, plain)
+    assert not list(tmp_path.glob("geoseg-dask-*.json"))
+
+
+def test_dask_workers_as_jobs(slurm, plain, scene, model, tmp_path):
+    pytest.importorskip("dask_jobqueue")
+    slurm.run(
+        sys.executable, WORKFLOWS / "dask" / "jobqueue.py", 2,
+        *dask_arguments(scene, model, tmp_path), cwd=tmp_path,
+        DASK_CONFIG=str(WORKFLOWS / "dask" / "jobqueue.yaml"),
+        DASK_JOBQUEUE__SLURM__INTERFACE="lo", DASK_JOBQUEUE__SLURM__MEMORY="2GB",
+    )  # fmt: skip
+    slurm.finish()
+    check(tmp_path, plain)
+
+
+def test_training_goes_on_after_its_job_was_told_to_end(slurm, tmp_path):
+    make_tiles(tmp_path / "set")
+    job = slurm.run(
+        "sbatch", "--parsable", "--gpus=2", "--cpus-per-task=2", "--mem=4G",
+        SCRIPTS / "train.sbatch", tmp_path / "set" / "tiles",
+        "--out", tmp_path / "model.safetensors",
+        "--epochs", 300, "--width", 2, "--depth", 2, "--batch-size", 4, "--pictures", 0,
+        cwd=tmp_path,
+    )  # fmt: skip
+    wait_for((tmp_path / "model.safetensors.checkpoint").exists, 60)
+    slurm.run("scancel", "--signal=TERM", "--batch", job)
+    slurm.finish(90)
+    log = next(tmp_path.glob("*.log")).read_text()
+    assert (tmp_path / "model.safetensors").exists(), log
+    assert slurm.job(job)["Restarts"] == "1"

@@ -142,6 +142,11 @@ class Job:
             "outputs": [self.polygons, self.confidence, self.probabilities],
         }
 
+    def map_identity(self) -> str:
+        """Hash of all that the outputs depend on: the parts, and what is made of them."""
+        made = {"parts": self.identity(), "cleaning": asdict(self.options.cleaning)}
+        return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:16]
+
     def identity(self) -> str:
         """Hash of `plan`: parts with another one are of another run."""
         return hashlib.sha256(json.dumps(self.plan(), sort_keys=True).encode()).hexdigest()[:16]

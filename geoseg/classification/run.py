@@ -97,7 +97,7 @@ def classify(  # noqa: PLR0913 - one call for the main job, all but two by name
         job = _plan(fitted, loaded, options, execution, outputs, arithmetic)
         begun = read_plan(outputs.parts) is not None
         if not overwrite and not begun:
-            report = outputs.finished(job.identity()) if execution.resume else None
+            report = outputs.finished(job.map_identity()) if execution.resume else None
             if report is not None:
                 log.info("%s is there already, of this very run; -f makes it again", out)
                 close_folder(outputs.parts)
@@ -268,7 +268,7 @@ def _about(
     job: Job, model: Model, execution: Execution, outputs: Outputs, workers: int
 ) -> dict[str, Any]:
     return {
-        "run": job.identity(),
+        "run": job.map_identity(),
         "geoseg": __version__,
         "python": platform.python_version(),
         "scene": job.scene.to_dict(),
