@@ -23,7 +23,7 @@ SlurmUser=root
 SlurmdUser=root
 SlurmctldPort={port}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge/munge.sock,cred_expire=2
+AuthInfo=socket={folder}/munge/munge.sock,cred_expire=5
 CredType=cred/munge
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool/%n
@@ -149,7 +149,7 @@ class Slurm:
         """State and reason of each job that is not finished."""
         return self.run("squeue", "-h", "-r", "-o", "%i %T %r").splitlines()
 
-    def finish(self, seconds: float = 60) -> None:
+    def finish(self, seconds: float = 120) -> None:
         """Wait until no job is left."""
         wait_for(lambda: not self.queue(), seconds)
 
