@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+import rasterio.windows
 from affine import Affine
 
 PLACE = {"crs": "EPSG:32640", "transform": Affine(0.5, 0, 320000, 0, -0.5, 2790000)}
@@ -22,6 +23,22 @@ def textured(path: Path, side: int) -> Path:
         blockxsize=512, blockysize=512, compress="deflate", **PLACE,
     ) as out:  # fmt: skip
         out.write(pixels)
+    return path
+
+
+def tiled(path: Path, side: int) -> Path:
+    """side x side x 3 uint8: 1024 px of the textured scene over and over; takes little memory."""
+    with rasterio.open(textured(path.with_suffix(".one.tif"), 1024)) as one:
+        pixels = one.read()
+    with rasterio.open(
+        path, "w", driver="GTiff", count=3, height=side, width=side, dtype="uint8", tiled=True,
+        blockxsize=512, blockysize=512, compress="deflate", **PLACE,
+    ) as out:  # fmt: skip
+        for row in range(0, side, 1024):
+            for col in range(0, side, 1024):
+                height, width = min(1024, side - row), min(1024, side - col)
+                window = rasterio.windows.Window(col, row, width, height)
+                out.write(pixels[:, :height, :width], window=window)
     return path
 
 
