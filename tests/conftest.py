@@ -16,6 +16,15 @@ hypothesis.settings.load_profile("geoseg")
 SHARED = Path(__file__).parents[2] / "shared"
 
 
+WAITING = ("test_slurm.py", "test_faults.py", "test_cluster.py", "test_workflows.py")
+"""Files that mostly wait for other processes: begun first, other tests fill the time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files for several workers, which take them as they come."""
+    items.sort(key=lambda item: item.path.name not in WAITING)
+
+
 def tiny_model(path: Path, *, bands: int = 3, classes: int = 4, seed: int = 1) -> Path:
     """A U-Net of two levels with windows of 32 px and random weights, saved."""
     torch.manual_seed(seed)

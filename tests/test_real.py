@@ -17,13 +17,13 @@ SAMPLE = Path(__file__).parents[1] / "sample_data"
 
 @pytest.fixture(scope="module")
 def tile4(shared, tmp_path_factory) -> Path:
-    """The nine parts of Dubai's Tile 4 as one scene of 2538 x 3297 px, placed in EPSG:32640."""
+    """Four parts of Dubai's Tile 4 as one scene of 1692 x 2198 px, placed in EPSG:32640."""
     folder = shared / "data" / "dubai" / "Tile 4" / "images"
     parts = []
-    for number in range(1, 10):
+    for number in (1, 2, 4, 5):
         with rasterio.open(folder / f"image_part_{number:03d}.jpg") as part:
             parts.append(part.read())
-    rows = [np.concatenate(parts[i : i + 3], axis=2) for i in (0, 3, 6)]
+    rows = [np.concatenate(parts[i : i + 2], axis=2) for i in (0, 2)]
     return write_raster(
         tmp_path_factory.mktemp("dubai") / "tile4.tif", np.concatenate(rows, axis=1),
         transform=Affine(0.5, 0, 320000, 0, -0.5, 2790000), tiled=True,
