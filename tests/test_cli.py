@@ -2,10 +2,7 @@
 
 import json
 import os
-import resource
-import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import click
@@ -16,35 +13,13 @@ import torch
 
 from geoseg.cli import _COMMANDS, cli
 from geoseg.cli.options import _repeat
+from tests.commands import geoseg, refused
 from tests.scenes import write_raster
-
-
-def geoseg(*args, cwd=None, limit=None) -> subprocess.CompletedProcess:
-    """Run the command line in a process of its own; ``limit``: largest file (bytes)."""
-
-    def restrict():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    return subprocess.run(
-        [sys.executable, "-m", "geoseg", *map(str, args)], capture_output=True, text=True, cwd=cwd,
-        preexec_fn=restrict if limit else None, check=False,
-    )  # fmt: skip
 
 
 def classified(scene, model, out, *more) -> subprocess.CompletedProcess:
     """Classify with the tiny model."""
     return geoseg("classify", scene, "--model", model, "--overlap", 8, "--out", out, *more)
-
-
-def refused(done: subprocess.CompletedProcess, code: int = 1) -> str:
-    """The one sentence of a refusal."""
-    assert done.returncode == code, done.stderr
-    lines = done.stderr.strip().splitlines()
-    assert "Traceback" not in done.stderr
-    sentence = lines[-1]
-    assert sentence.startswith("geoseg: ")
-    return sentence
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +86,8 @@ def cases(tmp_path, scene, model):
         "no device": ((scene, *good, "--device", "cuda:7"), "not there"),
         "odd chunk": ((scene, *good, "--chunk", "700"), "multiple of 512"),
         "large overlap": ((scene, *good, "--overlap", "32"), "not smaller than the model's"),
-        "no scheduler": ((scene, *good, "--scheduler", "tcp://127.0.0.1:1"), "no Dask scheduler"),
+        "no scheduler": ((scene, *good, "--scheduler", "tcp://127.0.0.1:1", "--wait", "2"),
+            "no Dask scheduler"),
     }  # fmt: skip
 
 

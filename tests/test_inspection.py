@@ -153,7 +153,7 @@ def save_parts(folder, *, done=2, height=1200, width=700):
     }
     (folder / "plan.json").write_text(json.dumps(plan))
     for row, col in list(itertools.product((0, 512, 1024), (0, 512)))[:done]:
-        part = folder / f"part-{row:07d}-{col:07d}.npz"
+        part = folder / f"part-{row:07d}-{col:07d}.safetensors"
         part.write_bytes(b"x" * 100)
         record = {"row": row, "col": col, "bytes": 100, "windows": 30}
         part.with_suffix(".json").write_text(json.dumps(record))

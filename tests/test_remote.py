@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from geoseg.errors import ChunkError, GeosegError, LinkError, RunError, SceneErr
 from geoseg.raster import describe, is_remote
 from geoseg.raster.remote import forget_remote
 from tests.clusters import wait_for
+from tests.commands import geoseg
 from tests.scenes import blocks, write_raster
 from tests.servers import web
 
@@ -100,7 +100,7 @@ def test_a_link_that_breaks_is_said_and_the_run_resumes(server, model, plain, tm
         mapped(address, tmp_path, model)
     assert caught.value.again
     assert "abc123" not in str(caught.value)
-    assert list(parts.glob("part-*.npz"))
+    assert list(parts.glob("part-*.safetensors"))
     server.tell()
     assert mapped(address.replace("abc", "xyz"), tmp_path, model) == plain
     assert "123" not in json.loads((tmp_path / "map.json").read_text())["scene"]["path"]
@@ -153,10 +153,7 @@ def test_a_token_in_the_environment_opens_the_door_and_is_shown_nowhere(
     command = ("classify", f"{server.address}/scene.tif", *common, "-v")
     env = {**os.environ, "GDAL_HTTP_HEADER_FILE": str(headers)}
     for more in (("--shard", "1/2"), ()):
-        done = subprocess.run(
-            [sys.executable, "-m", "geoseg", *map(str, (*command, *more))], env=env,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = geoseg(*command, *more, env=env)
         assert done.returncode == 0, done.stderr
         assert "verysecret" not in done.stderr + done.stdout + written(tmp_path / "out")
     assert (tmp_path / "out" / "map.tif").read_bytes() == plain
@@ -219,10 +216,9 @@ def test_a_scene_in_an_s3_bucket_gives_the_same_map(s3, scene, model, plain, tmp
     env |= {"AWS_VIRTUAL_HOSTING": "FALSE", "PYTHONPATH": str(Path(__file__).parents[1])}
     for path in ("s3://bucket/scene.tif", "/vsis3/bucket/scene.tif"):
         out = tmp_path / "map.tif"
-        command = ["classify", path, "--model", model, "--overlap", 8, "--out", out, "-vf"]
-        done = subprocess.run(
-            [sys.executable, "-m", "geoseg", *map(str, command), "--chunk", "512"], env=env,
-            capture_output=True, text=True, check=False,
+        done = geoseg(
+            "classify", path, "--model", model, "--overlap", 8, "--chunk", 512, "--out", out, "-vf",
+            env=env,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert out.read_bytes() == plain

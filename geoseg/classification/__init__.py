@@ -3,7 +3,8 @@
 from geoseg.classification.chunk import classify_chunk
 from geoseg.classification.job import Execution, Job, Options
 from geoseg.classification.parts import Part
-from geoseg.classification.run import classify, default_chunk
+from geoseg.classification.plan import default_chunk
+from geoseg.classification.run import classify
 from geoseg.polygons import Cleaning
 
 __all__ = [

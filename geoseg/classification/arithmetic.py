@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from geoseg.classification.plan import read_plan
+from geoseg.classification.folder import read_plan
 from geoseg.model import CPU_BATCH, GPU_BATCH, choose_device, choose_precision
 
 

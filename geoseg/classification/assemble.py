@@ -44,7 +44,7 @@ def assemble(job: Job, outputs: Outputs, about: dict[str, Any]) -> dict[str, Any
         The report as written.
 
     Raises:
-        RunError: if a part is damaged.
+        InterruptedRun: if a part is damaged; the same run computes it again.
         OutputError: if an output cannot be written.
     """
     staging = temporary(outputs.parts / "assembled")

@@ -5,13 +5,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import rasterio.features
-import shapely
 import torch
 from numpy.typing import NDArray
 
 from geoseg import __version__
 from geoseg.blend import blend, taper, weight_sums
+from geoseg.classification.area import kept
 from geoseg.classification.job import Job
 from geoseg.classification.parts import Part, commit_part, find_part
 from geoseg.errors import ChunkError, GeosegError, InterruptedRun, LinkError, OutputError, RunError
@@ -68,7 +67,7 @@ def _classify(job: Job, chunk: Window, tick: Tick) -> Part:
     seen = area.intersection(job.scene.window) or area
     pixels, valid = read(job.scene, seen)
     if job.aoi is not None:
-        valid &= _inside(job, seen)
+        valid &= kept(job.parts, job.aoi).inside(job.scene, seen)
     useful = [w for w in windows if valid[w.relative_to(area)].any()]
     tick(len(windows) - len(useful))
     here = valid[chunk.relative_to(area)]
@@ -138,12 +137,3 @@ def _nothing(job: Job, chunk: Window) -> dict[str, NDArray[np.uint8]]:
     if job.probabilities:
         arrays["probabilities"] = np.zeros((len(job.legend), *shape), np.uint8)
     return arrays
-
-
-def _inside(job: Job, area: Window) -> NDArray[np.bool_]:
-    transform = job.scene.affine @ job.scene.affine.translation(area.col, area.row)
-    shapes = shapely.from_wkb(list(job.aoi or ()))
-    burnt: NDArray[np.bool_] = rasterio.features.geometry_mask(
-        shapes, (area.height, area.width), transform, invert=True
-    )
-    return burnt

@@ -1,20 +1,65 @@
 """The chunks of a run, computed here or on a cluster."""
 
+import logging
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from geoseg.classification.chunk import classify_chunk
-from geoseg.classification.job import Job
-from geoseg.classification.parts import Part
-from geoseg.errors import InterruptedRun
-from geoseg.execute import Cluster, Stop, run_here
+from geoseg.classification.job import Execution, Job
+from geoseg.classification.parts import Part, unfinished
+from geoseg.errors import InterruptedRun, RunError, redact
+from geoseg.execute import Cluster, Stop, cores, free_memory, run_here, shard
 from geoseg.grid import Window
+
+log = logging.getLogger("geoseg")
 
 Progress = Callable[[int, int], None]
 """Called with the windows just done and the windows of the whole run."""
 
 
-def compute_here(
+def compute(
+    job: Job,
+    execution: Execution,
+    cluster: Cluster | None,
+    stop: Stop,
+    progress: Progress | None,
+    *,
+    resumed: bool,
+) -> int:
+    """Compute what is not there of the chunks of a run, or of its share.
+
+    Args:
+        job: the run; its folder is open.
+        execution: where and how.
+        cluster: the workers to use; None for threads of this process.
+        stop: looked at between chunks.
+        progress: called as windows are done.
+        resumed: whether to say what is there.
+
+    Returns:
+        How many chunks were computed at a time.
+
+    Raises:
+        ChunkError: the first one.
+        InterruptedRun: if asked to stop, when the chunks at work are done, or if the cluster is
+            lost.
+    """
+    chunks = job.chunks() if execution.shard is None else shard(job.chunks(), execution.shard)
+    missing = unfinished(job, chunks)
+    if resumed:
+        log.info("resuming: %d of %d chunks are there", len(chunks) - len(missing), len(chunks))
+    if cluster is not None:
+        _announce(job, missing, cluster.threads)
+        _there(job, missing, cluster, progress)
+        return cluster.threads
+    workers = _workers(job, execution, len(missing))
+    _announce(job, missing, workers)
+    _here(job, missing, workers, stop, progress)
+    return workers
+
+
+def _here(
     job: Job, chunks: list[Window], workers: int, stop: Stop, progress: Progress | None
 ) -> None:
     """Compute chunks in threads of this process.
@@ -43,9 +88,7 @@ def compute_here(
     run_here(step, chunks, workers)
 
 
-def compute_there(
-    job: Job, chunks: list[Window], cluster: Cluster, progress: Progress | None
-) -> None:
+def _there(job: Job, chunks: list[Window], cluster: Cluster, progress: Progress | None) -> None:
     """Compute chunks on the workers of a cluster.
 
     Raises:
@@ -60,3 +103,33 @@ def compute_there(
             progress(windows[part.row, part.col], total)
 
     cluster.map(partial(classify_chunk, job), chunks, done)
+
+
+def _chunk_bytes(job: Job) -> int:
+    """Memory of one chunk at work: pixels, scores, labels, and the activations of a batch."""
+    side = job.chunk + job.lattice.size
+    height, width = min(side, job.scene.height), min(side, job.scene.width)
+    scores = 4 * height * width * (len(job.legend) + 1 + len(job.scene.bands))
+    activations = 4 * job.batch_size * job.lattice.size**2 * 100
+    return scores + activations
+
+
+def _workers(job: Job, execution: Execution, chunks: int) -> int:
+    if execution.workers is not None:
+        if execution.workers < 1:
+            raise RunError(f"{execution.workers} workers cannot work, use at least 1")
+        return execution.workers
+    by_memory = free_memory() // (2 * _chunk_bytes(job))
+    return max(1, min(cores(), by_memory, chunks))
+
+
+def _announce(job: Job, missing: list[Window], workers: int) -> None:
+    windows = sum(job.lattice.count(chunk) for chunk in missing)
+    log.info(
+        "%s: %d x %d px, bands %s; %s windows of %d px, overlap %d; %d chunks of %d px, "
+        "%d at a time, about %.1f GB; %s %s; model %s",
+        Path(redact(job.scene.path)).name, job.scene.height, job.scene.width,
+        ",".join(map(str, job.scene.bands)), f"{windows:,}", job.lattice.size,
+        job.options.overlap, len(missing), job.chunk, workers,
+        0.4 + workers * _chunk_bytes(job) / 1e9, job.device, job.precision, job.model_hash,
+    )  # fmt: skip

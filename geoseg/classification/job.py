@@ -96,8 +96,8 @@ class Job:
     confidence: bool
     """Whether chunks leave the confidence."""
     probabilities: bool
-    aoi: tuple[bytes, ...] | None = None
-    """WKB of the area of interest, in the scene's CRS."""
+    aoi: str | None = None
+    """Checksum of the area of interest, which lies with the parts."""
     geoseg: str = __version__
     """Version that planned the run; all that work on it have the same."""
 
@@ -125,7 +125,6 @@ class Job:
         path = scene.pop("path")
         if self.scene.modified is None and self.scene.etag is None:
             scene["path"] = path
-        aoi = hashlib.sha256(b"".join(self.aoi)).hexdigest() if self.aoi else None
         return {
             "geoseg": self.geoseg,
             "scene": scene,
@@ -133,7 +132,7 @@ class Job:
             "overlap": self.options.overlap,
             "blend": self.options.blend,
             "tta": self.options.tta,
-            "aoi": aoi,
+            "aoi": self.aoi,
             "chunk": self.chunk,
             "precision": self.precision,
             "device": self.device.partition(":")[0],

@@ -1,21 +1,21 @@
 """Parts: what each finished chunk leaves on disk until the map is assembled."""
 
 import hashlib
-import io
 import json
 import os
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.numpy
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 from geoseg.classification.durable import write_durably
 from geoseg.classification.job import Job
-from geoseg.errors import RunError
+from geoseg.errors import InterruptedRun
 from geoseg.grid import Window
 from geoseg.raster import writing
 
@@ -38,7 +38,7 @@ class Part:
 
 def part_path(folder: str | Path, chunk: Window) -> Path:
     """The file of arrays of a chunk; its record lies beside it as .json."""
-    return Path(folder) / f"part-{chunk.row:07d}-{chunk.col:07d}.npz"
+    return Path(folder) / f"part-{chunk.row:07d}-{chunk.col:07d}.safetensors"
 
 
 def find_part(job: Job, chunk: Window) -> Part | None:
@@ -78,9 +78,7 @@ def commit_part(
         OutputError: if the disk does not take it.
     """
     path = part_path(job.parts, chunk)
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    data = buffer.getvalue()
+    data = safetensors.numpy.save(dict(arrays))
     digest = hashlib.sha256(data).hexdigest()
     part = Part(chunk.row, chunk.col, len(data), windows, digest, job.identity())
     with writing(path):
@@ -93,7 +91,8 @@ def read_part(folder: str | Path, chunk: Window) -> dict[str, NDArray[Any]]:
     """The arrays of a finished chunk, as they were committed.
 
     Raises:
-        RunError: if the file is damaged; its record is deleted, so that a rerun computes it again.
+        InterruptedRun: if the file is damaged; its record is deleted, so that a rerun computes it
+            again.
     """
     path = part_path(folder, chunk)
     try:
@@ -101,18 +100,19 @@ def read_part(folder: str | Path, chunk: Window) -> dict[str, NDArray[Any]]:
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != part.sha256:
             raise ValueError("its checksum is not that of its record")
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        return safetensors.numpy.load(data)
+    except (OSError, ValueError, TypeError, SafetensorError) as error:
         path.with_suffix(".json").unlink(missing_ok=True)
-        raise RunError(f"part {path} is damaged ({error}), run the same command again") from None
+        raise InterruptedRun(
+            f"part {path} is damaged ({error}), run the same command to compute it again"
+        ) from None
 
 
 def read_window(job: Job, window: Window, name: str) -> NDArray[Any]:
     """One array (height, width) of the parts of a finished run, over any window of the scene.
 
     Raises:
-        RunError: if a part is damaged.
+        InterruptedRun: if a part is damaged.
     """
     out: NDArray[Any] | None = None
     for chunk in job.chunks():

@@ -1,80 +1,79 @@
-"""The record of a run in its folder of parts: what the parts there are parts of."""
+"""Scene, model and options to a run: what is to be computed, before a pixel is touched."""
 
-import json
-import shutil
-from pathlib import Path
-from typing import Any
+import heapq
 
-from geoseg.classification.durable import sweep, write_durably
-from geoseg.classification.job import Job
-from geoseg.classification.turn import LOG
+from geoseg.classification.area import Area
+from geoseg.classification.arithmetic import Arithmetic
+from geoseg.classification.job import Execution, Job, Options
+from geoseg.classification.outputs import Outputs
 from geoseg.errors import RunError
-from geoseg.raster import writing
+from geoseg.grid import Lattice, chunks
+from geoseg.model import Model
+from geoseg.raster import Scene
 
-PLAN = "plan.json"
-
-
-def read_plan(folder: str | Path) -> dict[str, Any] | None:
-    """The record that an earlier try left, None where there is none.
-
-    Raises:
-        RunError: if it is damaged.
-    """
-    path = Path(folder) / PLAN
-    try:
-        found = json.loads(path.read_text())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} is damaged ({error}), use --no-resume to start again") from None
-    return found if isinstance(found, dict) else {}
+CHUNK_SIDES = (2048, 1536, 1024, 512)
+_USUAL_WORKERS = 4
+_USUAL_WINDOW = 128
 
 
-def open_folder(job: Job, *, resume: bool) -> bool:
-    """Make the folder of a run, or accept the one that an earlier try of the same run left.
-
-    Temporaries of dead processes are deleted.
-
-    Returns:
-        Whether parts of this run may be there.
+def plan(
+    scene: Scene,
+    model: Model,
+    options: Options,
+    execution: Execution,
+    outputs: Outputs,
+    arithmetic: Arithmetic,
+    area: Area | None,
+) -> Job:
+    """The run that makes the outputs.
 
     Raises:
-        RunError: if the folder holds parts of another run.
-        OutputError: if it cannot be written.
+        RunError: if the options do not suit the scene or the model.
     """
-    folder = Path(job.parts)
-    with writing(folder):
-        if not resume:
-            _empty(folder)
-        found = read_plan(folder)
-        if found is not None:
-            _compare(found, job)
-        sweep(folder)
-        if found is None:
-            record = {"run": job.identity(), **job.plan()}
-            write_durably(folder / PLAN, json.dumps(record, indent=1).encode())
-    return found is not None
-
-
-def close_folder(folder: Path) -> None:
-    """Delete the folder of a finished run: the record first, so that half a folder is no run."""
-    (folder / PLAN).unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _empty(folder: Path) -> None:
-    """Delete all but the lock."""
-    for path in folder.iterdir():
-        if path.name != LOG:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _compare(found: dict[str, Any], job: Job) -> None:
-    if found.get("run") == job.identity():
-        return
-    wanted = json.loads(json.dumps(job.plan()))
-    differ = [key for key in wanted if found.get(key) != wanted[key]]
-    raise RunError(
-        f"{job.parts} holds parts of another run (another {', '.join(differ) or 'version'}), "
-        "finish that one, or use --no-resume to start again"
+    cleaning = options.cleaning
+    cleaning.limit(scene.affine, scene.crs, scene.height)
+    later = outputs.polygons is not None and bool(cleaning.min_area or cleaning.simplify)
+    size = model.spec.window
+    if options.overlap >= size:
+        raise RunError(
+            f"overlap {options.overlap} is not smaller than the model's window of {size} px"
+        )
+    job = Job(
+        scene=scene,
+        lattice=Lattice(scene.height, scene.width, size, size - options.overlap),
+        chunk=execution.chunk or default_chunk(scene.height, scene.width),
+        model=str(model.path),
+        model_hash=model.hash,
+        legend=model.legend,
+        options=options,
+        precision=arithmetic.precision,
+        device=arithmetic.device,
+        batch_size=arithmetic.batch_size,
+        parts=str(outputs.parts),
+        polygons=outputs.polygons is not None and not later,
+        confidence=outputs.confidence is not None or later,
+        probabilities=outputs.probabilities is not None,
+        aoi=area.sha256 if area else None,
     )
+    try:
+        job.chunks()
+    except ValueError as error:
+        raise RunError(f"{error}, choose another --chunk") from None
+    return job
+
+
+def default_chunk(height: int, width: int) -> int:
+    """The side of 512 to 2048 px with which four workers would be done first.
+
+    Large chunks compute fewer windows twice, many chunks spread better. It depends on the scene
+    alone, so that all machines of a run agree on it.
+    """
+
+    def last_done(side: int) -> int:
+        loads = [0] * _USUAL_WORKERS
+        for chunk in chunks(height, width, side):
+            work = (chunk.height + _USUAL_WINDOW) * (chunk.width + _USUAL_WINDOW)
+            heapq.heapreplace(loads, loads[0] + work)
+        return max(loads)
+
+    return min(CHUNK_SIDES, key=last_done)

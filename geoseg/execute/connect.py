@@ -18,6 +18,8 @@ log = logging.getLogger("geoseg")
 
 WAIT = 300.0
 """Seconds without a worker, or without a scheduler's file, after which a run gives up."""
+_ANSWER = 30.0
+"""Seconds that a scheduler may take to answer."""
 _TALKING = ("python", "dask", "distributed", "cloudpickle", "msgpack")
 """Packages that client, scheduler and workers must share to understand one another."""
 
@@ -46,14 +48,14 @@ def connect(address: str, *, wait: float = WAIT, stop: Stop | None = None) -> It
         ) from None
     stop = stop or Stop()
     try:
-        client = Client(**_where(address, wait, stop), timeout=30)
+        client = Client(**_where(address, wait, stop), timeout=min(wait, _ANSWER))
     except (OSError, ValueError, TypeError) as error:  # TypeError: tls without a certificate
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise GeosegError(
             f"no Dask scheduler at {address} ({reason}), start one first; tls:// needs "
             "certificates in Dask's configuration"
         ) from None
-    with client:
+    with _hushed(), client:
         cluster = Cluster(client, address, wait=wait, stop=stop)
         _compare_versions(client)
         log.info("Dask: %d at a time; dashboard %s", cluster.threads, client.dashboard_link)
@@ -69,6 +71,21 @@ def run_on_cluster(
     """Connect, and apply ``function`` to all items as `Cluster.map` does."""
     with connect(address) as cluster:
         return cluster.map(function, items, done)
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep Dask's own tracebacks of broken links to itself, but for those who look closely."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    levels = [logger.level for logger in loggers]
+    if not log.isEnabledFor(logging.DEBUG):
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _where(address: str, wait: float, stop: Stop) -> dict[str, Any]:

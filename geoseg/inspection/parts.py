@@ -61,7 +61,7 @@ def _finished(record: Path) -> dict[str, int] | None:
     """A part's record, or None where the part is not complete."""
     try:
         part = json.loads(record.read_text())
-        size = record.with_suffix(".npz").stat().st_size
+        size = record.with_suffix(".safetensors").stat().st_size
         return {"windows": part["windows"], "bytes": size} if size == part["bytes"] else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
