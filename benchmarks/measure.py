@@ -1,13 +1,13 @@
 """Wall time, processor time and memory of a command, as its own process."""
 
+import resource
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +27,20 @@ def measured(command: Sequence[object]) -> Measured:
 
     The peak is the kernel's high-water mark, read until the end: wait4 would have the parent's.
     """
-    start = time.perf_counter()
+    start, before = time.perf_counter(), _children()
     process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL)
-    watched = psutil.Process(process.pid)
-    status, kilobytes, cpu = Path(f"/proc/{process.pid}/status"), 0, 0.0
+    status, kilobytes = Path(f"/proc/{process.pid}/status"), 0
     while process.poll() is None:
-        try:
+        with suppress(OSError, IndexError):  # it has just ended
             kilobytes = int(status.read_text().split("VmHWM:")[1].split()[0])
-            cpu = sum(watched.cpu_times()[:4])
-        except (OSError, IndexError, psutil.Error):
-            pass  # it has just ended
-        time.sleep(0.02)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.5)
     if process.returncode:
         sys.exit(f"failed: {' '.join(map(str, command))}")
-    return Measured(time.perf_counter() - start, cpu, kilobytes / 1e6)
+    return Measured(time.perf_counter() - start, _children() - before, kilobytes / 1e6)
+
+
+def _children() -> float:
+    """Seconds of processor of all children that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

@@ -5,33 +5,26 @@ python benchmarks/run.py memory           peak memory on 5,000 and 20,000 px a s
 """
 
 import resource
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+from measure import Measured, measured
 from scenes import sparse, textured
 
 HERE = Path(__file__).parent
 
 
-def timed(name: str, command: list[str], pixels: int) -> tuple[float, float]:
-    """Run a command; seconds of wall time and peak memory in GB."""
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = __import__("os").wait4(process.pid, 0)
-    seconds, peak = time.perf_counter() - start, usage.ru_maxrss / 1e6
-    if status:
-        sys.exit(f"{name} failed")
-    cpu = usage.ru_utime + usage.ru_stime
+def timed(name: str, command: list[str], pixels: int) -> Measured:
+    """Run a command and print what it took."""
+    took = measured(command)
     print(
-        f"{name:38} {seconds:7.1f} s {pixels / seconds / 1e6:6.3f} Mpx/s "
-        f"{cpu:7.1f} CPU s {peak:5.2f} GB",
+        f"{name:38} {took.wall:7.1f} s {pixels / took.wall / 1e6:6.3f} Mpx/s "
+        f"{took.cpu:7.1f} CPU s {took.peak:5.2f} GB",
         flush=True,
     )
-    return seconds, peak
+    return took
 
 
 def geoseg(scene: Path, out: Path, overlap: int, *more: str) -> list[str]:
@@ -45,15 +38,15 @@ def speed(folder: Path, side: int) -> None:
     scene = textured(folder / "scene.tif", side)
     for overlap in (64, 32):
         script = [sys.executable, str(HERE / "plain_script.py"), str(scene)]
-        plain, _ = timed(
+        plain = timed(
             f"plain script, overlap {overlap}",
             [*script, str(folder / "plain.tif"), str(overlap)],
             side**2,
         )
-        ours, _ = timed(
+        ours = timed(
             f"geoseg, overlap {overlap}", geoseg(scene, folder / "a.tif", overlap), side**2
         )
-        print(f"ratio at overlap {overlap}: {plain / ours:.2f}", flush=True)
+        print(f"ratio at overlap {overlap}: {plain.wall / ours.wall:.2f}", flush=True)
     timed(
         "geoseg, overlap 32, with polygons",
         geoseg(scene, folder / "b.tif", 32, "--polygons", str(folder / "b.gpkg")),
@@ -70,7 +63,7 @@ def memory(folder: Path) -> None:
     for side in (5_000, 20_000):
         scene = sparse(folder / f"{side}.tif", side)
         command = geoseg(scene, folder / f"map{side}.tif", 0, "--chunk", "2048")
-        peaks.append(timed(f"{side} x {side}, overlap 0", command, side**2)[1])
+        peaks.append(timed(f"{side} x {side}, overlap 0", command, side**2).peak)
     print(f"peak of the large scene over that of the small: {peaks[1] / peaks[0]:.3f}")
 
 

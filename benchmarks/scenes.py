@@ -27,12 +27,16 @@ def textured(path: Path, side: int) -> Path:
 
 
 def tiled(path: Path, side: int) -> Path:
-    """side x side x 3 uint8: 1024 px of the textured scene over and over; takes little memory."""
+    """side x side x 3 uint8: 1024 px of the textured scene over and over; takes little memory.
+
+    A line of nodata (0) between them keeps areas from growing together over the whole scene.
+    """
     with rasterio.open(textured(path.with_suffix(".one.tif"), 1024)) as one:
-        pixels = one.read()
+        pixels = np.maximum(one.read(), 1)
+    pixels[:, 0] = pixels[:, :, 0] = 0
     with rasterio.open(
         path, "w", driver="GTiff", count=3, height=side, width=side, dtype="uint8", tiled=True,
-        blockxsize=512, blockysize=512, compress="deflate", **PLACE,
+        blockxsize=512, blockysize=512, compress="deflate", nodata=0, **PLACE,
     ) as out:  # fmt: skip
         for row in range(0, side, 1024):
             for col in range(0, side, 1024):

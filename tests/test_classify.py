@@ -349,6 +349,26 @@ def test_a_stopped_run_resumes_to_the_same_bytes(scene, model, plain, tmp_path, 
     assert_same_map(tmp_path, plain, bytes_of_polygons=True)
 
 
+def test_a_run_asked_to_stop_while_it_assembles_keeps_its_chunks(
+    scene, model, plain, tmp_path, monkeypatch
+):
+    true_compute = run_module.compute
+
+    def then_stop(job, execution, cluster, stop, *more, **named):
+        workers = true_compute(job, execution, cluster, stop, *more, **named)
+        stop.ask()
+        return workers
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run_module, "compute", then_stop)
+        with pytest.raises(InterruptedRun, match="while assembling, all chunks are kept"):
+            run(scene, tmp_path, model)
+    assert {p.name for p in tmp_path.iterdir()} == {"lulc.tif.parts"}
+    assert not list(tmp_path.rglob("*.tmp"))
+    run(scene, tmp_path, model)
+    assert_same_map(tmp_path, plain, bytes_of_polygons=True)
+
+
 def test_shards_in_any_order_make_the_same_map(scene, model, plain, tmp_path):
     for share in ((3, 3), (1, 3), (2, 3)):
         assert run(scene, tmp_path, model, execution=Execution(shard=share, workers=1)) is None

@@ -2,10 +2,10 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,8 @@ from geoseg.classification.durable import replace_durably, temporary
 from geoseg.classification.job import Job
 from geoseg.classification.outputs import Outputs
 from geoseg.classification.parts import read_part, read_window
-from geoseg.execute import ahead, cores
+from geoseg.errors import InterruptedRun
+from geoseg.execute import Stop, ahead, cores
 from geoseg.grid import Window
 from geoseg.legend import NODATA
 from geoseg.polygons import (
@@ -31,48 +32,54 @@ from geoseg.polygons import (
 )
 from geoseg.raster import Target, pam_sidecar, write_cog, writing
 
+Block = TypeVar("Block")
 
-def assemble(job: Job, outputs: Outputs, about: dict[str, Any]) -> dict[str, Any]:
+
+def assemble(job: Job, outputs: Outputs, about: dict[str, Any], stop: Stop) -> dict[str, Any]:
     """Write all outputs inside the folder of parts, then rename them to their names.
 
     Args:
         job: a run whose chunks are all finished.
         outputs: where the files go.
         about: the report so far; classes are added to it.
+        stop: looked at from block to block.
 
     Returns:
         The report as written.
 
     Raises:
-        InterruptedRun: if a part is damaged; the same run computes it again.
+        InterruptedRun: if asked to stop; if a part is damaged: the same run computes it again.
         OutputError: if an output cannot be written.
     """
     staging = temporary(outputs.parts / "assembled")
     with writing(staging):
         staging.mkdir()
     try:
-        return _assemble(job, outputs, about, staging)
+        return _assemble(job, outputs, about, staging, stop)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _assemble(job: Job, outputs: Outputs, about: dict[str, Any], staging: Path) -> dict[str, Any]:
+def _assemble(
+    job: Job, outputs: Outputs, about: dict[str, Any], staging: Path, stop: Stop
+) -> dict[str, Any]:
     staged = {path: staging / f"{n}-{path.name}" for n, path in enumerate(outputs.asked())}
     counts = np.zeros((job.scene.height, len(job.legend)), np.int64)
     with ahead(cores()) as each:
         clean = _cleaned(job, each)
+        labels = _heeding(stop, _labels(job, clean, counts))
         tasks: list[Callable[[], object]] = [
-            lambda: write_cog(
-                staged[outputs.labels], _labels_target(job), _labels(job, clean, counts)
-            )
+            lambda: write_cog(staged[outputs.labels], _labels_target(job), labels, threads=cores())
         ]
-        if outputs.confidence is not None:
-            tasks.append(_raster_task(job, staged[outputs.confidence], "confidence"))
-        if outputs.probabilities is not None:
-            tasks.append(_raster_task(job, staged[outputs.probabilities], "probabilities"))
+        for name, path in (
+            ("confidence", outputs.confidence), ("probabilities", outputs.probabilities),
+        ):  # fmt: skip
+            if path is not None:
+                tasks.append(_raster_task(job, staged[path], name, stop))
         if outputs.polygons is not None:
             polygons = _traced(job, each) if job.polygons else _outlined(job, clean, each)
-            tasks.append(_polygon_task(job, outputs.polygons, staged, polygons, each))
+            heeding = _heeding(stop, polygons)
+            tasks.append(_polygon_task(job, outputs.polygons, staged, heeding, each))
         with ThreadPoolExecutor(max_workers=len(tasks)) as pool:
             for future in [pool.submit(task) for task in tasks]:
                 future.result()
@@ -90,6 +97,16 @@ def _assemble(job: Job, outputs: Outputs, about: dict[str, Any], staging: Path) 
         with writing(path):
             replace_durably(staged[path], path)
     return report
+
+
+def _heeding(stop: Stop, blocks: Iterable[Block]) -> Iterator[Block]:
+    """The same blocks, until the run is asked to stop."""
+    for block in blocks:
+        if stop.is_set():
+            raise InterruptedRun(
+                "interrupted while assembling, all chunks are kept, run the same command to go on"
+            )
+        yield block
 
 
 Clean = Callable[[Window, NDArray[np.uint8]], NDArray[np.uint8]]
@@ -117,7 +134,7 @@ def _labels(
         yield block, labels[None]
 
 
-def _raster_task(job: Job, path: Path, name: str) -> Callable[[], object]:
+def _raster_task(job: Job, path: Path, name: str, stop: Stop) -> Callable[[], object]:
     names = job.legend.names if name == "probabilities" else ("confidence",)
     target = Target(
         job.scene.height, job.scene.width, len(names), job.scene.transform, job.scene.crs,
@@ -129,7 +146,7 @@ def _raster_task(job: Job, path: Path, name: str) -> Callable[[], object]:
             pixels = read_part(job.parts, chunk)[name]
             yield chunk, pixels.reshape(len(names), chunk.height, chunk.width)
 
-    return lambda: write_cog(path, target, blocks())
+    return lambda: write_cog(path, target, _heeding(stop, blocks()), threads=cores())
 
 
 def _traced(job: Job, each: Map) -> Iterator[Polygons]:

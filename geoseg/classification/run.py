@@ -83,10 +83,8 @@ def classify(  # noqa: PLR0913 - one call for the main job, all but two by name
         arithmetic = _arithmetic(outputs, options, execution, cluster)
         job = plan(fitted, loaded, options, execution, outputs, arithmetic, area)
         if not overwrite and read_plan(outputs.parts) is None:
-            report = outputs.finished(job.map_identity()) if execution.resume else None
+            report = _made_already(job, outputs) if execution.resume else None
             if report is not None:
-                log.info("%s is there already, of this very run; -f makes it again", out)
-                _clear(outputs)
                 return report
             outputs.check_free()
         with turn(outputs.parts, execution.share, alone=execution.shard is None):
@@ -99,7 +97,7 @@ def classify(  # noqa: PLR0913 - one call for the main job, all but two by name
             about = _about(job, loaded, execution, outputs, workers)
             computed = time.perf_counter()
             about["seconds"] = {"classify": round(computed - start, 3)}
-            report = assemble(job, outputs, about)
+            report = assemble(job, outputs, about, stop)
             close_folder(outputs.parts)
             log.info("assembled in %.1f s", time.perf_counter() - computed)
             return report
@@ -126,11 +124,15 @@ def _settle(asked: tuple[str, str, int | None], _: None) -> Arithmetic:
     return Arithmetic.here(*asked)
 
 
-def _clear(outputs: Outputs) -> None:
-    """Delete what a run left that died while deleting its parts."""
-    if outputs.parts.exists():
-        with turn(outputs.parts, "clearing", alone=True):
-            close_folder(outputs.parts)
+def _made_already(job: Job, outputs: Outputs) -> dict[str, Any] | None:
+    """The report of a map that this very run has made, if so."""
+    report = outputs.finished(job.map_identity())
+    if report is not None:
+        log.info("%s is there already, of this very run; -f makes it again", outputs.labels)
+        if outputs.parts.exists():  # the run died while it deleted its parts
+            with turn(outputs.parts, "clearing", alone=True):
+                close_folder(outputs.parts)
+    return report
 
 
 def _warn(scene: Scene, model: Model) -> None:

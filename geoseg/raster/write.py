@@ -1,6 +1,5 @@
 """GeoTIFFs out: small ones at once, large ones block by block into a COG."""
 
-import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -76,7 +75,11 @@ def write_tile(
 
 
 def write_cog(
-    path: Path, target: Target, blocks: Iterable[tuple[Window, NDArray[np.uint8]]]
+    path: Path,
+    target: Target,
+    blocks: Iterable[tuple[Window, NDArray[np.uint8]]],
+    *,
+    threads: int = 1,
 ) -> None:
     """Write a Cloud-Optimized GeoTIFF from blocks, in bounded memory, and read it back.
 
@@ -84,6 +87,7 @@ def write_cog(
         path: of the file, which appears when it is complete; hidden ones beside it come first.
         target: size, georeferencing and looks.
         blocks: windows that partition the raster, each (bands, height, width).
+        threads: that compress.
 
     Raises:
         OutputError: if it cannot be written, or does not read back as it was written.
@@ -95,7 +99,7 @@ def write_cog(
             rasterio.shutil.copy(
                 plain, cog, driver="COG", BLOCKSIZE=CHUNK_BLOCK, COMPRESS="DEFLATE",
                 PREDICTOR="NO", OVERVIEW_RESAMPLING=target.overviews.upper(),
-                BIGTIFF="IF_SAFER", NUM_THREADS=os.cpu_count() or 1,
+                BIGTIFF="IF_SAFER", NUM_THREADS=threads,
             )  # fmt: skip
             _verify(cog, sums)
             cog.replace(path)
