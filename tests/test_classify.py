@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pyogrio
 import pytest
@@ -29,6 +30,7 @@ from geoseg.classification import (
 )
 from geoseg.classification import chunk as chunk_module
 from geoseg.classification import run as run_module
+from geoseg.classification.area import kept
 from geoseg.errors import ChunkError, GeosegError, InterruptedRun, OutputError, RunError, SceneError
 from geoseg.grid import Lattice, Window
 from geoseg.model import Model, Predictor
@@ -552,21 +554,55 @@ def test_bands_are_matched_by_name_or_by_number(model, tmp_path):
     assert np.array_equal(maps[0], maps[2])
 
 
+def write_area(path: Path, shapes: list) -> Options:
+    """Options with an area of interest, given in EPSG:32640 and written in EPSG:4326."""
+    geopandas.GeoDataFrame(geometry=shapes, crs="EPSG:32640").to_crs(4326).to_file(path)
+    return replace(OPTIONS, aoi=str(path))
+
+
 def test_an_area_of_interest_limits_the_map(model, tmp_path):
     scene = write_raster(tmp_path / "s.tif", pixels(100, 100))
     box = shapely.box(500_200, 2_799_200, 500_600, 2_799_700)
-    import geopandas
-
-    frame = geopandas.GeoDataFrame(geometry=[box], crs="EPSG:32640").to_crs(4326)
-    frame.to_file(tmp_path / "aoi.gpkg")
-    classify(
-        scene, tmp_path / "m.tif", model=model,
-        options=replace(OPTIONS, aoi=str(tmp_path / "aoi.gpkg")),
-    )  # fmt: skip
+    options = write_area(tmp_path / "aoi.gpkg", [box, None])
+    classify(scene, tmp_path / "m.tif", model=model, options=options)
     inside = labels_of(tmp_path / "m.tif") != 255
     expected = np.zeros((100, 100), bool)
     expected[30:80, 20:60] = True
     assert np.array_equal(inside, expected)
+
+
+def test_another_area_of_interest_is_another_run_and_an_empty_one_is_refused(model, tmp_path):
+    scene = write_raster(tmp_path / "s.tif", pixels(100, 100))
+    one, other = (
+        write_area(tmp_path / f"{x}.gpkg", [shapely.box(500_200, 2_799_200, x, 2_799_700)])
+        for x in (500_600, 500_700)
+    )
+    out, shard = tmp_path / "m.tif", Execution(shard=(1, 2))
+    classify(scene, out, model=model, options=one, execution=shard)
+    with pytest.raises(RunError, match=r"another run \(another aoi\)"):
+        classify(scene, out, model=model, options=other)
+    empty = write_area(tmp_path / "empty.gpkg", [None])
+    with pytest.raises(RunError, match="has no geometry"):
+        classify(scene, out, model=model, options=empty)
+
+
+def test_an_area_of_interest_damaged_on_the_way_is_told(model, tmp_path):
+    scene = write_raster(tmp_path / "s.tif", pixels(100, 100))
+    options = write_area(
+        tmp_path / "aoi.gpkg", [shapely.box(500_200, 2_799_200, 500_600, 2_799_700)]
+    )
+    first = Execution(shard=(1, 2))
+    classify(scene, tmp_path / "m.tif", model=model, options=options, execution=first)
+    kept.cache_clear()
+    parts = tmp_path / "m.tif.parts"
+    for part in parts.glob("part-*"):
+        part.unlink()
+    area = next(parts.glob("aoi-*"))
+    area.write_bytes(area.read_bytes()[:-8] + bytes(8))
+    with pytest.raises(ChunkError, match=r"aoi-\w+\.wkb is damaged, run the same command again"):
+        classify(scene, tmp_path / "m.tif", model=model, options=options)
+    classify(scene, tmp_path / "m.tif", model=model, options=options)
+    assert (labels_of(tmp_path / "m.tif") != 255).sum() == 2000
 
 
 # A scene that does not fit the model.

@@ -28,7 +28,7 @@ class Area:
         """Read any vector file into the scene's CRS.
 
         Raises:
-            RunError: if it cannot be read, or it or the scene has no CRS.
+            RunError: if it cannot be read or is empty, or it or the scene has no CRS.
         """
         import geopandas  # takes a third of a second, and most runs have no such area
 
@@ -39,7 +39,9 @@ class Area:
             raise RunError(f"cannot read area of interest {path}: {reason}") from None
         if frame.crs is None or scene.crs is None:
             raise RunError(f"{path} or {scene.path} has no CRS, assign one to use --aoi")
-        there = frame.to_crs(scene.crs).geometry
+        there = frame.to_crs(scene.crs).geometry.dropna()
+        if there.empty:
+            raise RunError(f"area of interest {path} has no geometry, nothing would be mapped")
         return cls(shapely.to_wkb(shapely.GeometryCollection(list(there))))
 
     @property
