@@ -35,7 +35,9 @@ def plain(scene, model, tmp_path_factory) -> Path:
     """The map as one process makes it, with so much overlap that chunks take a while."""
     out = tmp_path_factory.mktemp("plain") / "map.tif"
     options = Options(overlap=24)
-    classify(scene, out, model=model, options=options, execution=Execution(chunk=512))
+    execution = Execution(chunk=512)
+    polygons = out.with_suffix(".gpkg")
+    classify(scene, out, model=model, polygons=polygons, options=options, execution=execution)
     return out
 
 
@@ -50,9 +52,14 @@ def parts(folder: Path) -> dict[str, int]:
     return {p.name: p.stat().st_mtime_ns for p in found}
 
 
+def outputs(folder: Path) -> tuple:
+    """The map and its polygons."""
+    return "--out", folder / "map.tif", "--polygons", folder / "map.gpkg"
+
+
 def submit(slurm: Slurm, folder: Path, arguments: tuple, shards: int = 3) -> tuple[str, str]:
     """Array and assembly, as a user starts them."""
-    command = (SCRIPTS / "submit.sh", shards, *arguments, "--out", folder / "map.tif")
+    command = (SCRIPTS / "submit.sh", shards, *arguments, *outputs(folder))
     array, assembly = slurm.run(*command, cwd=folder, **SMALL).split()
     return array, assembly
 
@@ -60,7 +67,9 @@ def submit(slurm: Slurm, folder: Path, arguments: tuple, shards: int = 3) -> tup
 def check(folder: Path, plain: Path) -> None:
     logs = "\n".join(p.read_text() for p in folder.glob("*.log"))
     assert (folder / "map.tif").exists(), logs
-    assert (folder / "map.tif").read_bytes() == plain.read_bytes()
+    for suffix in (".tif", ".gpkg"):
+        found = (folder / "map").with_suffix(suffix)
+        assert found.read_bytes() == plain.with_suffix(suffix).read_bytes(), suffix
     assert not (folder / "map.tif.parts").exists()
     assert "Traceback" not in logs
     assert "\r" not in logs
@@ -154,7 +163,7 @@ def test_many_scenes_are_one_array(slurm, model, tmp_path):
 
 def dask_arguments(scene: Path, model: Path, folder: Path) -> tuple:
     return (
-        scene, "--model", model, "--overlap", 24, "--chunk", 512, "--out", folder / "map.tif",
+        scene, "--model", model, "--overlap", 24, "--chunk", 512, *outputs(folder),
     )  # fmt: skip
 
 

@@ -28,9 +28,11 @@ def script(*command: object, cwd: Path, **env: str) -> subprocess.CompletedProce
 @pytest.mark.parametrize("protocol", ["tcp", "tls"])
 def test_a_local_dask_cluster_makes_the_same_map(protocol, model, tmp_path):
     scene = write_raster(tmp_path / "scene.tif", blocks(600, 1100))
+    plain = tmp_path / "plain"
+    plain.mkdir()
     classify(
-        scene, tmp_path / "plain.tif", model=model, options=Options(overlap=8),
-        execution=Execution(chunk=512),
+        scene, plain / "map.tif", model=model, polygons=plain / "map.gpkg",
+        options=Options(overlap=8), execution=Execution(chunk=512),
     )  # fmt: skip
     env = {"PROTOCOL": protocol}
     if protocol == "tls":
@@ -40,9 +42,10 @@ def test_a_local_dask_cluster_makes_the_same_map(protocol, model, tmp_path):
         env["DASK_CONFIG"] = str(tmp_path / "secrets" / "dask.yaml")
     done = script(
         WORKFLOWS / "dask" / "local.sh", 2, scene, "--out", "map.tif", "--model", model,
-        "--overlap", 8, "--chunk", 512, cwd=tmp_path, **env,
+        "--polygons", "map.gpkg", "--overlap", 8, "--chunk", 512, cwd=tmp_path, **env,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "map.tif").read_bytes() == (tmp_path / "plain.tif").read_bytes()
+    for name in ("map.tif", "map.gpkg"):
+        assert (tmp_path / name).read_bytes() == (plain / name).read_bytes(), name
     assert "geoseg: Dask: " in done.stderr
     assert "dashboard http" in done.stderr
