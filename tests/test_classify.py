@@ -31,6 +31,7 @@ from geoseg.classification import (
 from geoseg.classification import chunk as chunk_module
 from geoseg.classification import run as run_module
 from geoseg.classification.area import kept
+from geoseg.classification.parts import commit_part
 from geoseg.errors import ChunkError, GeosegError, InterruptedRun, OutputError, RunError, SceneError
 from geoseg.grid import Lattice, Window
 from geoseg.model import Model, Predictor
@@ -331,23 +332,22 @@ def wait_for_parts(folder: Path, number: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_resumes_to_the_same_bytes(scene, model, plain, tmp_path, how):
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_resumes_to_the_same_bytes(scene, model, plain, tmp_path, monkeypatch, how):
     process = start_classify(scene, tmp_path, model)
     wait_for_parts(tmp_path, 2)
     process.send_signal(how)
     _, stderr = process.communicate(timeout=60)
-    assert process.returncode == (-how if how == signal.SIGKILL else 75), stderr
+    assert process.returncode == 75, stderr
     assert {p.name for p in tmp_path.iterdir()} == {"lulc.tif.parts"}
-    if how != signal.SIGKILL:
-        assert "run the same command to go on" in stderr
-        assert "Traceback" not in stderr
-    kept = {p: p.stat().st_mtime_ns for p in tmp_path.glob("lulc.tif.parts/part-*.safetensors")}
-    again = start_classify(scene, tmp_path, model)
-    _, stderr = again.communicate(timeout=60)
-    assert again.returncode == 0, stderr
-    assert "resuming" in stderr
-    assert len(kept) >= 2
+    assert "run the same command to go on" in stderr
+    assert "Traceback" not in stderr
+    computed = []
+    monkeypatch.setattr(
+        chunk_module, "commit_part", lambda *a, **k: computed.append(a) or commit_part(*a, **k)
+    )
+    run(scene, tmp_path, model)
+    assert len(computed) <= 4
     assert_same_map(tmp_path, plain, bytes_of_polygons=True)
 
 

@@ -13,13 +13,13 @@ import torch
 
 from geoseg.cli import _COMMANDS, cli
 from geoseg.cli.options import _repeat
-from tests.commands import geoseg, refused
+from tests.commands import geoseg, here, refused
 from tests.scenes import write_raster
 
 
 def classified(scene, model, out, *more) -> subprocess.CompletedProcess:
     """Classify with the tiny model."""
-    return geoseg("classify", scene, "--model", model, "--overlap", 8, "--out", out, *more)
+    return here("classify", scene, "--model", model, "--overlap", 8, "--out", out, *more)
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +100,11 @@ NAMES = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_bad_input_gives_one_sentence_and_leaves_nothing(name, scene, model, tmp_path):
+def test_bad_input_gives_one_sentence_and_leaves_nothing(name, scene, model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     args, words = cases(tmp_path, scene, model)[name]
     before = {p: p.read_bytes() for p in tmp_path.iterdir()}
-    assert words in refused(geoseg("classify", "-q", *args, cwd=tmp_path))
+    assert words in refused(here("classify", "-q", *args))
     left = {p for p in tmp_path.iterdir() if p.suffix != ".parts"}
     assert left == set(before)
     assert all(p.read_bytes() == content for p, content in before.items())
@@ -113,12 +114,12 @@ def test_bad_input_gives_one_sentence_and_leaves_nothing(name, scene, model, tmp
 def test_a_scheduler_that_is_not_there_is_said(scene, model, tmp_path):
     pytest.importorskip("distributed")
     args, words = cases(tmp_path, scene, model)["no scheduler"]
-    assert words in geoseg("classify", *args).stderr
+    assert words in here("classify", *args).stderr
 
 
 def test_wrong_usage_has_exit_code_2(scene):
     for args in ((), ("--out", "x.tif", "--shard", "three"), ("--out", "x.tif", "--bands", "red")):
-        done = geoseg("classify", scene, *args)
+        done = here("classify", scene, *args)
         assert done.returncode == 2
         assert "Usage:" in done.stderr
 
@@ -164,7 +165,7 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(scene, model, tmp_pa
 @pytest.mark.slow
 def test_several_scenes_go_into_a_folder(image, model, tmp_path):
     scenes = [write_raster(tmp_path / f"{name}.tif", image) for name in "ab"]
-    done = geoseg(
+    done = here(
         "classify", *scenes, "--model", model, "--overlap", 8, "--out", tmp_path / "maps",
         "--polygons", tmp_path / "polygons",
     )  # fmt: skip
@@ -175,7 +176,8 @@ def test_several_scenes_go_into_a_folder(image, model, tmp_path):
 
 
 @pytest.mark.slow
-def test_tile_train_and_classify_work_one_after_the_other(image, tmp_path):
+def test_tile_train_and_classify_work_one_after_the_other(image, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     labels = (image[:1] > 127).astype(np.uint8)
     write_raster(tmp_path / "scene.tif", image)
     write_raster(tmp_path / "labels.tif", labels)
@@ -186,7 +188,7 @@ def test_tile_train_and_classify_work_one_after_the_other(image, tmp_path):
         "classify scene.tif --out lulc.tif --model m.safetensors --overlap 4 --polygons p.gpkg",
         "info lulc.tif --json",
     ):
-        done = geoseg(*step.split(), cwd=tmp_path)
+        done = here(*step.split())
         assert done.returncode == 0, (step, done.stderr)
     assert json.loads(done.stdout)
     with rasterio.open(tmp_path / "lulc.tif") as map_:

@@ -1,8 +1,6 @@
 """Stratified samples: sizes, places, the form, and the way back into `evaluate`."""
 
 import sqlite3
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 
 import geopandas
@@ -14,6 +12,7 @@ from affine import Affine
 from geoseg.errors import EvaluateError, GeosegError, OutputError
 from geoseg.evaluation import SampleSettings, evaluate, sample
 from geoseg.legend import Legend
+from tests.commands import here
 from tests.scenes import write_raster
 from tests.test_evaluate import LEGEND, PLACE, write_map
 
@@ -220,36 +219,22 @@ def test_maps_from_which_nothing_can_be_drawn(labels, tmp_path):
         assert sorted(tmp_path.iterdir()) == before
 
 
-def geoseg(line, cwd):
-    done = subprocess.run(
-        [sys.executable, "-m", "geoseg", *line.split()],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
-
-
 @pytest.mark.slow
-def test_the_commands_one_after_the_other(labels, tmp_path):
-    done = geoseg(
-        "sample map.tif --out points.gpkg --standard-error 0.03 --expected 0.8 rock=0.9 "
-        "--allocation equal",
-        cwd=tmp_path,
-    )
+def test_the_commands_one_after_the_other(labels, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = "sample map.tif --out points.gpkg --standard-error 0.03 --expected 0.8 rock=0.9"
+    done = here(*line.split(), "--allocation", "equal")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "points.gpkg: 150 points (50 water, 50 grass, 50 rock)\n"
     frame = read(tmp_path / "points.gpkg")
     frame["reference"] = frame["stratum"]
     frame.to_file(tmp_path / "points.gpkg", layer="points")
-    done = geoseg("evaluate map.tif points.gpkg --out report", cwd=tmp_path)
+    done = here(*["evaluate", "map.tif", "points.gpkg", "--out", "report"])
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("report/report.html: overall accuracy 100.0 ± 0.0 % of the area")
     assert "interval without width" in done.stderr
-    done = geoseg("evaluate map.tif points.gpkg --out report", cwd=tmp_path)
+    done = here(*["evaluate", "map.tif", "points.gpkg", "--out", "report"])
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "exists, use -f" in done.stderr
     for args in ("evaluate --out r", "evaluate map.tif points.gpkg --matrix m.csv --out r"):
-        assert geoseg(args, cwd=tmp_path).returncode == 2
+        assert here(*args.split()).returncode == 2
