@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -435,6 +436,42 @@ def test_a_part_without_its_record_or_cut_short_does_not_count(scene, model, pla
     first, second, *_ = sorted(tmp_path.glob("lulc.tif.parts/part-*.safetensors"))
     first.with_suffix(".json").unlink()
     second.write_bytes(second.read_bytes()[:-10])
+    run(scene, tmp_path, model)
+    assert_same_map(tmp_path, plain, bytes_of_polygons=True)
+
+
+def late(folder: Path, scene: Path, model: Path) -> None:
+    """A worker of another run, told to stop long ago, puts its parts where ours are."""
+    other = folder / "other"
+    other.mkdir()
+    first_shard(scene, other, model, options=Options(overlap=16))
+    for part in other.glob("lulc.tif.parts/part-*"):
+        shutil.copy2(part, folder / "lulc.tif.parts")
+    shutil.rmtree(other)
+
+
+def test_a_part_of_another_run_does_not_count(scene, model, plain, tmp_path):
+    first_shard(scene, tmp_path, model)
+    late(tmp_path, scene, model)
+    run(scene, tmp_path, model)
+    assert_same_map(tmp_path, plain, bytes_of_polygons=True)
+
+
+def test_a_part_of_another_run_that_comes_before_assembly_is_told(
+    scene, model, plain, tmp_path, monkeypatch
+):
+    true_compute = run_module.compute
+
+    def then_late(*args, **named):
+        workers = true_compute(*args, **named)
+        monkeypatch.undo()
+        late(tmp_path, scene, model)
+        return workers
+
+    monkeypatch.setattr(run_module, "compute", then_late)
+    with pytest.raises(InterruptedRun, match="it is of another run"):
+        run(scene, tmp_path, model)
+    assert not (tmp_path / "lulc.tif").exists()
     run(scene, tmp_path, model)
     assert_same_map(tmp_path, plain, bytes_of_polygons=True)
 

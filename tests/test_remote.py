@@ -185,7 +185,7 @@ def s3(tmp_path_factory):
     """
     program = os.environ.get("GEOSEG_MOTO") or shutil.which("moto_server")
     if program is None:
-        pytest.skip("no S3 server: pip install 'moto[s3,server]' elsewhere, set GEOSEG_MOTO")
+        pytest.skip("no S3 server: pip install -r .ci/moto.lock elsewhere, set GEOSEG_MOTO")
     log = (tmp_path_factory.mktemp("s3") / "log").open("w+")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -143,7 +143,7 @@ def _raster_task(job: Job, path: Path, name: str, stop: Stop) -> Callable[[], ob
 
     def blocks() -> Iterator[tuple[Window, NDArray[np.uint8]]]:
         for chunk in job.chunks():
-            pixels = read_part(job.parts, chunk)[name]
+            pixels = read_part(job, chunk)[name]
             yield chunk, pixels.reshape(len(names), chunk.height, chunk.width)
 
     return lambda: write_cog(path, target, _heeding(stop, blocks()), threads=cores())
@@ -153,7 +153,7 @@ def _traced(job: Job, each: Map) -> Iterator[Polygons]:
     """Polygons of the outlines that the chunks left."""
 
     def pieces(chunk: Window) -> Pieces:
-        return Pieces.from_arrays(chunk, read_part(job.parts, chunk))
+        return Pieces.from_arrays(chunk, read_part(job, chunk))
 
     return unite(each(pieces, job.chunks()), job.scene.height, job.scene.width)
 

@@ -87,16 +87,18 @@ def commit_part(
     return part
 
 
-def read_part(folder: str | Path, chunk: Window) -> dict[str, NDArray[Any]]:
+def read_part(job: Job, chunk: Window) -> dict[str, NDArray[Any]]:
     """The arrays of a finished chunk, as they were committed.
 
     Raises:
-        InterruptedRun: if the file is damaged; its record is deleted, so that a rerun computes it
-            again.
+        InterruptedRun: if the file is damaged, or a worker that was late has put another run's in
+            its place; its record is deleted, so that a rerun computes it again.
     """
-    path = part_path(folder, chunk)
+    path = part_path(job.parts, chunk)
     try:
         part = Part(**json.loads(path.with_suffix(".json").read_text()))
+        if part.run != job.identity():
+            raise ValueError("it is of another run")
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != part.sha256:
             raise ValueError("its checksum is not that of its record")
@@ -119,7 +121,7 @@ def read_window(job: Job, window: Window, name: str) -> NDArray[Any]:
         shared = chunk.intersection(window)
         if shared is None:
             continue
-        found = read_part(job.parts, chunk)[name]
+        found = read_part(job, chunk)[name]
         if shared == window == chunk:
             return found
         if out is None:

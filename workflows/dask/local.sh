@@ -6,7 +6,7 @@ workers=$1; shift
 folder=$(mktemp -d) && file=$folder/scheduler.json
 talk=(--scheduler-file "$file" --host 127.0.0.1 --protocol "${PROTOCOL:-tcp}" --dashboard-address 127.0.0.1:0)
 
-# Dask looks after itself many times a second; on a worker's only core that takes 4 % of it.
+# Dask looks after itself many times a second; on a worker's only core that takes 2 to 4 % of it.
 export DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL=1s DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL=5s
 export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False
 
