@@ -469,7 +469,7 @@ def test_a_part_of_another_run_that_comes_before_assembly_is_told(
         return workers
 
     monkeypatch.setattr(run_module, "compute", then_late)
-    with pytest.raises(InterruptedRun, match="it is of another run"):
+    with pytest.raises(InterruptedRun, match="is of another run"):
         run(scene, tmp_path, model)
     assert not (tmp_path / "lulc.tif").exists()
     run(scene, tmp_path, model)

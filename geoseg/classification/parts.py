@@ -91,23 +91,29 @@ def read_part(job: Job, chunk: Window) -> dict[str, NDArray[Any]]:
     """The arrays of a finished chunk, as they were committed.
 
     Raises:
-        InterruptedRun: if the file is damaged, or a worker that was late has put another run's in
-            its place; its record is deleted, so that a rerun computes it again.
+        InterruptedRun: if the file is damaged (its record is deleted then, so that a rerun computes
+            it again), or if a worker that was late has put another run's in its place.
     """
     path = part_path(job.parts, chunk)
+    record = path.with_suffix(".json")
     try:
-        part = Part(**json.loads(path.with_suffix(".json").read_text()))
-        if part.run != job.identity():
-            raise ValueError("it is of another run")
+        part = Part(**json.loads(record.read_text()))
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != part.sha256:
             raise ValueError("its checksum is not that of its record")
-        return safetensors.numpy.load(data)
+        arrays = safetensors.numpy.load(data)
+    except FileNotFoundError:  # its record, where another thread has found the damage first
+        raise _again(path, "is damaged or gone") from None
     except (OSError, ValueError, TypeError, SafetensorError) as error:
-        path.with_suffix(".json").unlink(missing_ok=True)
-        raise InterruptedRun(
-            f"part {path} is damaged ({error}), run the same command to compute it again"
-        ) from None
+        record.unlink(missing_ok=True)
+        raise _again(path, f"is damaged ({error})") from None
+    if part.run != job.identity():
+        raise _again(path, "is of another run")
+    return arrays
+
+
+def _again(path: Path, what: str) -> InterruptedRun:
+    return InterruptedRun(f"part {path} {what}, run the same command to compute it again")
 
 
 def read_window(job: Job, window: Window, name: str) -> NDArray[Any]:
