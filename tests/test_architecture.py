@@ -19,11 +19,20 @@ def test_imports_point_down():
     assert done.returncode == 0, done.stdout
 
 
+def loaded_with(module: str, heavy: tuple[str, ...]) -> str:
+    code = f"import sys, {module}; print(*(m for m in {heavy} if m in sys.modules))"
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 @pytest.mark.parametrize("module", ["geoseg", "geoseg.cli", "geoseg.cli.classify"])
 def test_importing_the_command_line_loads_nothing_heavy(module):
-    code = f"import sys, {module}; print([m for m in {HEAVY} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert loaded_with(module, HEAVY) == ""
+
+
+def test_a_worker_loads_what_it_computes_with_and_nothing_for_tables_or_charts():
+    heavy = ("pandas", "geopandas", "pyogrio", "matplotlib", "distributed")
+    assert loaded_with("geoseg.classification", ("torch", *heavy)) == "torch"
 
 
 def test_every_public_name_can_be_had_and_is_documented():

@@ -3,6 +3,7 @@
 import json
 import resource
 import sqlite3
+from types import SimpleNamespace
 
 import geopandas
 import numpy as np
@@ -274,6 +275,7 @@ def test_unknown_measures_are_null_not_nan(tmp_path):
 
 @pytest.mark.parametrize("extension", EXTENSIONS)
 def test_a_file_with_fewer_polygons_than_were_written_is_refused(tmp_path, monkeypatch, extension):
-    monkeypatch.setattr("geoseg.polygons.write._count", lambda *_: 3)
+    monkeypatch.setattr("geoseg.polygons.ogr.count_ogr", lambda *_: 3)
+    monkeypatch.setattr(pq, "read_metadata", lambda _: SimpleNamespace(num_rows=3))
     with pytest.raises(OutputError, match="has 3 of"):
         write(tmp_path / f"lulc.{extension}", batches_of(labels_of()))

@@ -1,23 +1,20 @@
 """Polygons to a file, in one pass and in bounded memory: the format is the extension's."""
 
 import sqlite3
-import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pyogrio
 
 from geoseg.errors import OutputError
 from geoseg.polygons.geoparquet import write_geoparquet
 from geoseg.polygons.pmtiles import check_tippecanoe, to_pmtiles
 from geoseg.polygons.rings import Polygons
-from geoseg.polygons.style import FIXED_TIME, add_style
-from geoseg.polygons.table import GEOMETRY, SCHEMA, Features, Frame, regroup
+from geoseg.polygons.style import add_style
+from geoseg.polygons.table import Features, Frame, regroup
 
 _DRIVERS = {
     ".gpkg": "GPKG",
@@ -89,6 +86,9 @@ def write_polygons(
             or for longitude and latitude without a CRS.
         LabelError: if the legend lacks a class of the polygons.
     """
+    # It brings pandas, half a second that a map without polygons and most workers do without.
+    from geoseg.polygons.ogr import count_ogr, write_ogr
+
     path = Path(path)
     driver = check_extension(path)
     check_place(path, frame.crs)
@@ -101,20 +101,20 @@ def write_polygons(
         path.unlink(missing_ok=True)
         if driver == "Parquet":
             write_geoparquet(path, source, frame.crs)
+            found = int(pq.read_metadata(path).num_rows)
         elif driver == "PMTiles":
             beside = path.with_name(f"{path.name}.fgb")
             try:
-                _write_ogr(beside, source, "FlatGeobuf", layer, target)
-                found = _count(beside, "FlatGeobuf", layer)
+                write_ogr(beside, source.rows(), "FlatGeobuf", layer, target)
+                found = count_ogr(beside, "FlatGeobuf", layer)
                 to_pmtiles(beside, path, layer)
             finally:
                 beside.unlink(missing_ok=True)
         else:
-            _write_ogr(path, source, driver, layer, target or frame.crs)
-        if driver == "GPKG":
-            add_style(path, layer, frame.legend.only(source.classes))
-        if driver != "PMTiles":
-            found = _count(path, driver, layer)
+            write_ogr(path, source.rows(), driver, layer, target or frame.crs)
+            if driver == "GPKG":
+                add_style(path, layer, frame.legend.only(source.classes))
+            found = count_ogr(path, driver, layer)
     except (OSError, RuntimeError, ValueError, pa.ArrowException, sqlite3.Error) as error:
         if source.failure is None:
             raise OutputError(
@@ -151,45 +151,6 @@ class _Source:
             self.failure = error
             raise
 
-
-def _write_ogr(path: Path, source: _Source, driver: str, layer: str, crs: str | None) -> None:
-    rows = (features.rows for features in source)
-    reader = pa.RecordBatchReader.from_batches(SCHEMA, rows)
-    with _fixed_date(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
-        pyogrio.write_arrow(
-            reader,
-            path,
-            layer=layer,
-            driver=driver,
-            geometry_name=GEOMETRY,
-            geometry_type="Polygon",
-            crs=crs,
-            layer_options={"RFC7946": "YES"} if driver == "GeoJSON" else {},
-        )
-
-
-@contextmanager
-def _fixed_date() -> Iterator[None]:
-    """GDAL stamps GeoPackages with the current time; a fixed one makes equal maps equal bytes."""
-    before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": FIXED_TIME})
-    try:
-        yield
-    finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})
-
-
-def _count(path: Path, driver: str, layer: str) -> int:
-    """Features in a finished file.
-
-    Raises:
-        OSError: if the file is cut short.
-    """
-    if driver == "Parquet":
-        return int(pq.read_metadata(path).num_rows)
-    if driver == "FlatGeobuf":
-        # The count in its header precedes the features, which GDAL may fail to write unnoticed.
-        with pyogrio.open_arrow(path, use_pyarrow=True) as (_, features):
-            return sum(batch.num_rows for batch in features)
-    return int(pyogrio.read_info(path, layer=layer, force_feature_count=True)["features"])
+    def rows(self) -> Iterator[pa.RecordBatch]:
+        """The same, without what the table does not hold."""
+        return (features.rows for features in self)
