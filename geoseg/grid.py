@@ -155,14 +155,24 @@ def bounds(windows: list[Window]) -> Window:
     return Window(row, col, row_end - row, col_end - col)
 
 
-def chunks(height: int, width: int, size: int) -> Iterator[Window]:
+def chunks(height: int, width: int, size: int, area: Window | None = None) -> Iterator[Window]:
     """Partition of a scene into chunks of ``size`` px a side, row-major, smaller at the end.
+
+    Args:
+        height: rows of the scene (px).
+        width: its columns (px).
+        size: side of a chunk (px).
+        area: only the chunks that share a pixel with it; all if None.
 
     Raises:
         ValueError: if ``size`` is not a positive multiple of 512.
     """
     if size < 1 or size % CHUNK_BLOCK:
         raise ValueError(f"chunk size {size} is not a positive multiple of {CHUNK_BLOCK}")
-    for row in range(0, height, size):
-        for col in range(0, width, size):
+    rows, cols = (0, height), (0, width)
+    if area is not None:
+        rows = area.row // size * size, min(area.row_end, height)
+        cols = area.col // size * size, min(area.col_end, width)
+    for row in range(*rows, size):
+        for col in range(*cols, size):
             yield Window(row, col, min(size, height - row), min(size, width - col))

@@ -54,6 +54,16 @@ def test_chunks_partition_the_scene(height, width, size):
     assert found == sorted(found)
 
 
+@given(st.data(), st.sampled_from([512, 1024]))
+def test_chunks_of_an_area_are_those_that_touch_it_in_their_order(data, size):
+    height, width = data.draw(st.integers(1, 3000)), data.draw(st.integers(1, 3000))
+    row, col = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
+    rows, cols = data.draw(st.integers(1, 3000)), data.draw(st.integers(1, 3000))
+    area = Window(row, col, rows, cols)
+    touching = [c for c in chunks(height, width, size) if c.intersection(area)]
+    assert list(chunks(height, width, size, area)) == touching
+
+
 @given(st.data())
 def test_relative_index_serves_the_same_pixels(data):
     lattice = data.draw(lattices())

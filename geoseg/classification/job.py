@@ -101,9 +101,9 @@ class Job:
     geoseg: str = __version__
     """Version that planned the run; all that work on it have the same."""
 
-    def chunks(self) -> list[Window]:
-        """The chunks of the scene, row-major."""
-        return list(chunks(self.scene.height, self.scene.width, self.chunk))
+    def chunks(self, area: Window | None = None) -> list[Window]:
+        """The chunks of the scene, or those that share a pixel with ``area``, row-major."""
+        return list(chunks(self.scene.height, self.scene.width, self.chunk, area))
 
     def tags(self) -> dict[str, str]:
         """What determined the map, for the output's metadata: no time, no place."""

@@ -123,15 +123,14 @@ def read_window(job: Job, window: Window, name: str) -> NDArray[Any]:
         InterruptedRun: if a part is damaged.
     """
     out: NDArray[Any] | None = None
-    for chunk in job.chunks():
-        shared = chunk.intersection(window)
-        if shared is None:
-            continue
+    for chunk in job.chunks(window):
         found = read_part(job, chunk)[name]
-        if shared == window == chunk:
+        if chunk == window:
             return found
         if out is None:
             out = np.empty((window.height, window.width), found.dtype)
+        shared = chunk.intersection(window)
+        assert shared is not None  # noqa: S101 - such are the chunks asked for
         out[shared.relative_to(window)] = found[shared.relative_to(chunk)]
     if out is None:
         raise ValueError(f"{window} is outside of the scene")
