@@ -1,5 +1,6 @@
 """Real Dask schedulers and workers, in processes of their own."""
 
+import json
 import subprocess
 import sys
 import time
@@ -13,7 +14,8 @@ TLS = ("--tls-ca-file", "--tls-cert", "--tls-key")
 class DaskProcesses:
     """A scheduler, and workers that can be added and killed.
 
-    ``file`` is the scheduler's file; ``tls`` its authority, certificate and key.
+    ``file`` is the scheduler's file, ``address`` what it says; ``tls`` its authority, certificate
+    and key.
     """
 
     def __init__(self, folder: Path, tls: tuple[Path, Path, Path] | None = None):
@@ -26,7 +28,8 @@ class DaskProcesses:
         self.scheduler = self._start(
             "scheduler", "--port", "0", "--dashboard-address", "127.0.0.1:0"
         )
-        wait_for(self.file.exists)
+        wait_for(lambda: self.file.exists() and self.file.stat().st_size)
+        self.address: str = json.loads(self.file.read_text())["address"]
 
     def add(self, *more: str, nanny: bool = False) -> subprocess.Popen:
         """Start a worker with one thread."""

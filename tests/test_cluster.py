@@ -1,6 +1,5 @@
 """Functions on a real Dask cluster: what comes back, and what happens when parts of it die."""
 
-import json
 import os
 import signal
 import subprocess
@@ -188,10 +187,13 @@ def test_asking_to_stop_ends_it_soon(dask, done):
     assert len(list(done.iterdir())) < 100
 
 
-def test_a_scheduler_file_may_come_late(tmp_path, done):
+def test_a_scheduler_file_may_come_late_and_is_empty_at_first(tmp_path, done):
     late = tmp_path / "late" / "scheduler.json"
-    with pytest.raises(GeosegError, match="no scheduler file"):
-        connect(str(late), wait=0.3).__enter__()
+    late.parent.mkdir()
+    for make in (lambda: None, late.touch):
+        make()
+        with pytest.raises(GeosegError, match="no scheduler file"):
+            connect(str(late), wait=0.3).__enter__()
     found = []
 
     def use() -> None:
@@ -204,6 +206,21 @@ def test_a_scheduler_file_may_come_late(tmp_path, done):
         processes.add()
         thread.join(60)
     assert found == [4]
+
+
+@pytest.mark.parametrize("text", ["label,name", "[]", '{"workers": {}}'])
+def test_another_file_than_a_schedulers_is_told(tmp_path, text):
+    file = tmp_path / "other.json"
+    file.write_text(text)
+    with pytest.raises(GeosegError, match=r"other\.json is no file of a Dask scheduler"):
+        connect(str(file)).__enter__()
+
+
+def test_waiting_for_a_scheduler_file_can_be_interrupted(tmp_path):
+    stop = Stop()
+    stop.ask()
+    with pytest.raises(InterruptedRun, match="waiting for the scheduler file"):
+        connect(str(tmp_path / "never.json"), stop=stop).__enter__()
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +252,7 @@ def test_tls_lets_friends_in_and_strangers_not(tmp_path, done, certificates):
     ours, strangers = certificates
     with dask_processes(tmp_path / "d", tls=(ours, ours, ours.with_suffix(".key"))) as processes:
         processes.add()
-        address = json.loads(processes.file.read_text())["address"]
+        address = processes.address
         assert address.startswith("tls://")
         with dask_package.config.set(trusted(ours)), connect(address) as cluster:
             assert cluster.map(partial(note, done), range(3)) == [0, 1, 4]

@@ -1,5 +1,6 @@
 """The way to a Dask cluster."""
 
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -7,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from geoseg.errors import GeosegError
+from geoseg.errors import GeosegError, InterruptedRun
 from geoseg.execute.cluster import Cluster
 from geoseg.execute.signals import Stop
 
@@ -38,7 +39,7 @@ def connect(address: str, *, wait: float = WAIT, stop: Stop | None = None) -> It
 
     Raises:
         GeosegError: if `distributed` is not installed or the scheduler does not answer.
-        InterruptedRun: if no worker comes.
+        InterruptedRun: if no worker comes, or it is asked to stop.
     """
     try:
         from distributed import Client
@@ -48,7 +49,7 @@ def connect(address: str, *, wait: float = WAIT, stop: Stop | None = None) -> It
         ) from None
     stop = stop or Stop()
     try:
-        client = Client(**_where(address, wait, stop), timeout=min(wait, _ANSWER))
+        client = Client(_resolved(address, wait, stop), timeout=min(wait, _ANSWER))
     except (OSError, ValueError, TypeError) as error:  # TypeError: tls without a certificate
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise GeosegError(
@@ -88,16 +89,32 @@ def _hushed() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _where(address: str, wait: float, stop: Stop) -> dict[str, Any]:
-    """What to call the client with."""
+def _resolved(address: str, wait: float, stop: Stop) -> str:
+    """The address itself, or the one in the scheduler's file once that is written.
+
+    Raises:
+        GeosegError: if there is none in time, or it is another kind of file.
+        InterruptedRun: if asked to stop meanwhile.
+    """
     file, start = Path(address), time.monotonic()
     if not (file.suffix == ".json" or file.is_file()):
-        return {"address": address}
-    while not file.is_file():
-        if time.monotonic() - start > wait or stop.is_set():
+        return address
+    while not (file.is_file() and file.stat().st_size):  # it is there before it is filled
+        if stop.is_set():
+            raise InterruptedRun(
+                f"interrupted while waiting for the scheduler file {address}, run the same command "
+                "to go on"
+            )
+        if time.monotonic() - start > wait:
             raise GeosegError(f"no scheduler file {address} after {wait:.0f} s, start a scheduler")
         time.sleep(0.2)
-    return {"scheduler_file": address}
+    try:
+        return str(json.loads(file.read_text())["address"])
+    except (ValueError, TypeError, KeyError):
+        raise GeosegError(
+            f"{address} is no file of a Dask scheduler, give the one that `dask scheduler "
+            "--scheduler-file` wrote"
+        ) from None
 
 
 def _compare_versions(client: Any) -> None:  # noqa: ANN401
