@@ -12,6 +12,7 @@ import pytest
 from geoseg.classification import Execution, Options, classify
 from geoseg.errors import ChunkError, GeosegError, LinkError, RunError, SceneError, redact
 from geoseg.raster import describe, is_remote
+from geoseg.raster.files import trouble
 from geoseg.raster.remote import forget_remote
 from tests.clusters import wait_for
 from tests.commands import geoseg
@@ -128,6 +129,23 @@ def test_what_is_not_there_or_forbidden_is_not_called_a_broken_link(server):
         describe(f"{server.address}/other.tif?sig=abc")
     assert not isinstance(caught.value, LinkError)
     assert "abc" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "again"),
+    [
+        ("Request for 590328-983543 failed with response_code=503", True),
+        ("HTTP response code: 429", True),
+        ("TIFFReadEncodedTile:Read error at row 404, col 403", True),
+        ("HTTP response code: 404", False),
+        ("Request for 0-16383 failed with response_code=403", False),
+        ("HTTP response code: 410", False),
+    ],
+)
+def test_only_the_servers_answer_says_whether_to_try_again(said, again):
+    path = "http://host:40403/401/404.tif"
+    error = trouble(path, f"cannot read {path} at rows 404-1023, columns 403-914 ({said})", "-")
+    assert isinstance(error, LinkError) == again
 
 
 def test_a_server_that_is_down_is_a_broken_link():

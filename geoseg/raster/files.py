@@ -1,5 +1,6 @@
 """Files open for reading: one handle a thread, and errors in one sentence."""
 
+import re
 import stat
 import threading
 from collections.abc import Iterator
@@ -22,8 +23,10 @@ GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError)
 Stamp = tuple[int | None, int | None, str | None]
 """Size (bytes) and time of last change (ns) of a local file; a server's version of a remote one."""
 
-_FINAL = ("404", "403", "401", "does not exist", "not recognized", "No such file")
-"""What GDAL says of remote files that another try will not bring."""
+_FINAL = re.compile(
+    r"(response|error)[_ ]code ?[:=] ?4(?!08|29)\d\d|does not exist|not recognized|No such file"
+)
+"""What GDAL says of remote files that another try will not bring; 408 and 429 pass."""
 
 _open_here = threading.local()
 
@@ -95,7 +98,7 @@ def trouble(path: str, what: str, advice: str) -> SceneError:
     """
     if not is_remote(path):
         return SceneError(f"{what}, {advice}")
-    if any(sign in what for sign in _FINAL):
+    if _FINAL.search(what):
         return SceneError(f"{what}, check the address and your credentials")
     return LinkError(f"{what}, the link or the server may be down, run the same again later")
 
