@@ -2,8 +2,8 @@
 
 import json
 import os
+import re
 import shutil
-import socket
 import subprocess
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from tests.scenes import blocks, write_raster
 from tests.servers import web
 
 OPTIONS = Options(overlap=8)
+LISTENS = re.compile(r"Running on http://(\S+)")
 KEYS = {"AWS_ACCESS_KEY_ID": "open-sesame", "AWS_SECRET_ACCESS_KEY": "verysecretkey"}
 
 
@@ -204,21 +205,17 @@ def s3(tmp_path_factory):
     program = os.environ.get("GEOSEG_MOTO") or shutil.which("moto_server")
     if program is None:
         pytest.skip("no S3 server: pip install -r .ci/moto.lock elsewhere, set GEOSEG_MOTO")
-    log = (tmp_path_factory.mktemp("s3") / "log").open("w+")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    process = subprocess.Popen(
-        [program, "-H", "127.0.0.1", "-p", port], stdout=log, stderr=log, env=clean()
-    )  # fmt: skip
+    text = tmp_path_factory.mktemp("s3") / "log"
+    with text.open("w") as log:
+        process = subprocess.Popen(
+            [program, "-H", "127.0.0.1", "-p", "0"], stdout=log, stderr=log, env=clean()
+        )
     try:
-        text = Path(log.name)
-        wait_for(lambda: "Running on http" in text.read_text())
-        yield Path(program).with_name("python"), f"127.0.0.1:{port}"
+        wait_for(lambda: LISTENS.search(text.read_text()))
+        yield Path(program).with_name("python"), LISTENS.search(text.read_text())[1]
     finally:
         process.terminate()
         process.wait()
-        log.close()
 
 
 @pytest.mark.slow
