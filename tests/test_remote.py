@@ -141,6 +141,10 @@ def test_what_is_not_there_or_forbidden_is_not_called_a_broken_link(server):
         ("HTTP response code: 404", False),
         ("Request for 0-16383 failed with response_code=403", False),
         ("HTTP response code: 410", False),
+        ("Please reduce your request rate", True),
+        ("Access Denied", False),
+        ("The request signature we calculated does not match the signature you provided", False),
+        ("The provided token has expired", False),
     ],
 )
 def test_only_the_servers_answer_says_whether_to_try_again(said, again):

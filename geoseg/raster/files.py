@@ -25,8 +25,9 @@ Stamp = tuple[int | None, int | None, str | None]
 
 _FINAL = re.compile(
     r"(response|error)[_ ]code ?[:=] ?4(?!08|29)\d\d|does not exist|not recognized|No such file"
+    r"|Access ?Denied|signature we calculated|has expired"
 )
-"""What GDAL says of remote files that another try will not bring; 408 and 429 pass."""
+"""What GDAL, or S3 through it, says of remote files that another try will not bring."""
 
 _open_here = threading.local()
 
