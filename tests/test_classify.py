@@ -32,7 +32,7 @@ from geoseg.classification import (
 from geoseg.classification import chunk as chunk_module
 from geoseg.classification import run as run_module
 from geoseg.classification.area import kept
-from geoseg.classification.parts import commit_part
+from geoseg.classification.parts import commit_part, read_window
 from geoseg.errors import ChunkError, GeosegError, InterruptedRun, OutputError, RunError, SceneError
 from geoseg.grid import Lattice, Window
 from geoseg.model import Model, Predictor
@@ -104,6 +104,21 @@ def assert_same_map(folder: Path, plain: Path, *, bytes_of_polygons: bool) -> No
 def test_chunks_and_workers_do_not_show(scene, model, plain, tmp_path, chunk, workers):
     run(scene, tmp_path, model, execution=Execution(chunk=chunk, workers=workers))
     assert_same_map(tmp_path, plain, bytes_of_polygons=chunk == 512)
+
+
+def test_any_window_of_the_map_is_read_from_the_parts(scene, model, plain, tmp_path, monkeypatch):
+    jobs = []
+    monkeypatch.setattr(run_module, "assemble", lambda job, *_: jobs.append(job) or {})
+    monkeypatch.setattr(run_module, "close_folder", lambda _: None)
+    run(scene, tmp_path, model, execution=Execution(chunk=512, workers=2))
+    rng = np.random.default_rng(0)
+    for name, file in (("labels", "lulc.tif"), ("confidence", "conf.tif")):
+        whole = labels_of(plain / file)
+        for _ in range(20):
+            row, col = int(rng.integers(0, 600)), int(rng.integers(0, 1100))
+            height, width = int(rng.integers(1, 601 - row)), int(rng.integers(1, 1101 - col))
+            window = Window(row, col, height, width)
+            assert np.array_equal(read_window(jobs[0], window, name), whole[window.slices])
 
 
 def test_the_map_is_that_of_a_plain_script_over_the_whole_scene(scene, model, plain):
