@@ -1,5 +1,6 @@
 """Fixtures: a tiny model with the real architecture, and the real data where it is."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -8,6 +9,7 @@ import torch
 
 from geoseg.legend import Legend
 from geoseg.model import Model, UNet, UNetSpec
+from tests.clusters import DaskProcesses, dask_processes
 
 # Examples are drawn the same way each time, and a busy machine does not fail a test.
 hypothesis.settings.register_profile("geoseg", deadline=None, derandomize=True)
@@ -41,6 +43,13 @@ def tiny_model(path: Path, *, bands: int = 3, classes: int = 4, seed: int = 1) -
 @pytest.fixture(scope="session")
 def model(tmp_path_factory) -> Path:
     return tiny_model(tmp_path_factory.mktemp("model") / "tiny.safetensors")
+
+
+@pytest.fixture
+def dask(tmp_path) -> Iterator[DaskProcesses]:
+    """A Dask scheduler in a process of its own; workers are added by the test."""
+    with dask_processes(tmp_path / "dask") as processes:
+        yield processes
 
 
 @pytest.fixture(scope="session")

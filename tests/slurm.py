@@ -1,6 +1,7 @@
 """A private Slurm on this machine: munge, one controller, several nodes on the loopback device."""
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from tests.clusters import wait_for
@@ -71,6 +72,16 @@ def why_not() -> str | None:
     return None if os.getuid() == 0 else "only root can run slurmd"
 
 
+def free_ports(number: int) -> int:
+    """The first of some free ports in a row, below those that Linux gives to whoever asks."""
+    while True:
+        first = random.randrange(10_000, 32_000)
+        with ExitStack() as stack, suppress(OSError):
+            for port in range(first, first + number):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
+
+
 class Slurm:
     """The cluster: run its commands, look at its jobs, lose a node."""
 
@@ -78,9 +89,7 @@ class Slurm:
         self.folder, self.nodes = folder, nodes
         for name in ("state", "log", "munge", "run", *(f"spool/n{i}" for i in range(1, nodes + 1))):
             (folder / name).mkdir(parents=True)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1] - nodes - 1
+        port = free_ports(nodes + 1)
         host = socket.gethostname().partition(".")[0]
         for number in range(2):
             os.mknod(folder / f"gpu{number}", 0o666 | 0o020000, os.makedev(1, 3))

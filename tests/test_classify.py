@@ -397,14 +397,10 @@ def test_shards_in_any_order_make_the_same_map(scene, model, plain, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_dask_cluster_makes_the_same_map(scene, model, plain, tmp_path):
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
-    ) as cluster:
-        execution = Execution(scheduler=cluster.scheduler_address)
-        done = []
-        run(scene, tmp_path, model, execution=execution, progress=lambda *d: done.append(d))
+def test_a_dask_cluster_makes_the_same_map(scene, model, plain, tmp_path, dask):
+    dask.add(), dask.add()
+    execution, done = Execution(scheduler=dask.address), []
+    run(scene, tmp_path, model, execution=execution, progress=lambda *d: done.append(d))
     assert sum(n for n, _ in done) == done[0][1]
     assert_same_map(tmp_path, plain, bytes_of_polygons=True)
 

@@ -55,12 +55,6 @@ def done(tmp_path) -> Path:
     return folder
 
 
-@pytest.fixture
-def dask(tmp_path):
-    with dask_processes(tmp_path / "dask") as processes:
-        yield processes
-
-
 def test_results_come_in_the_order_of_the_items_from_all_workers(dask, done):
     dask.add(), dask.add()
     told = []

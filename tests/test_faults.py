@@ -58,6 +58,7 @@ def arguments(scene: Path, model: Path, folder: Path) -> tuple:
 
 @pytest.fixture
 def dask(tmp_path, monkeypatch) -> Iterator[DaskProcesses]:
+    """One that gives an item up after the second worker that it killed."""
     monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "1")
     with dask_processes(tmp_path / "dask") as processes:
         yield processes

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from dask.distributed import LocalCluster
 from pyarrow import parquet
 from pyproj import CRS
 
@@ -151,14 +150,11 @@ def test_workers_do_not_show(tmp_path, scene, labels, store, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_cluster_does_not_show(tmp_path, scene, labels):
+def test_a_cluster_does_not_show(tmp_path, scene, labels, dask):
     wanted = TileSettings(size=16, store="shards")
     cut(scene, labels, tmp_path / "here", wanted)
-    with LocalCluster(
-        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
-    ) as c:
-        workers = Workers(scheduler=c.scheduler_address)
-        cut(scene, labels, tmp_path / "there", wanted, workers=workers)
+    dask.add(), dask.add()
+    cut(scene, labels, tmp_path / "there", wanted, workers=Workers(scheduler=dask.address))
     assert files_of(tmp_path / "here") == files_of(tmp_path / "there")
 
 
