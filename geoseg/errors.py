@@ -3,6 +3,7 @@
 A message is one sentence a reader can act on: what is wrong, where, and what to do.
 """
 
+import os
 import re
 
 _LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
@@ -77,3 +78,17 @@ class InterruptedRun(GeosegError):  # noqa: N818 - an interruption, not an error
     """The run was stopped, or cannot go on now; the same command resumes it later."""
 
     exit_code = 75
+
+
+def check_list(name: str, value: object) -> None:
+    """Refuse one text or path where a list is wanted; its letters would count as the items.
+
+    Args:
+        name: of the argument, for the message.
+        value: of the argument.
+
+    Raises:
+        GeosegError: if the value is a text or a path.
+    """
+    if isinstance(value, str | bytes | os.PathLike):
+        raise GeosegError(f"{name} must be a list, give [{str(value)!r}]")

@@ -111,6 +111,10 @@ class Legend:
         """Class names, in order of value."""
         return tuple(c.name for c in self.classes)
 
+    def same_classes(self, other: "Legend") -> bool:
+        """Whether both legends have the same values and names; colours may differ."""
+        return self.values == other.values and self.names == other.names
+
     def value_of(self, name: str) -> int:
         """Value of the class called ``name`` (case and outer blanks do not count).
 

@@ -158,22 +158,6 @@ def test_a_cluster_does_not_show(tmp_path, scene, labels, dask):
     assert files_of(tmp_path / "here") == files_of(tmp_path / "there")
 
 
-def test_progress_is_told_and_adds_up(tmp_path, scene, labels):
-    told = {}
-
-    def tick(step, done, total):
-        told.setdefault(step, [0, total])[0] += done
-        assert told[step][1] == total
-
-    wanted = replace(ALL, min_valid=0.9)
-    tiles = cut(scene, labels, tmp_path / "tiles", wanted, tick=tick)
-    assert list(told) == ["scenes opened", "tiles read", "tiles written"]
-    assert told["scenes opened"] == [1, 1]
-    assert told["tiles read"] == [12, 12]
-    assert told["tiles written"] == [len(tiles), len(tiles)]
-    assert len(tiles) < 12
-
-
 # Never half there.
 
 

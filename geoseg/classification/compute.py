@@ -1,7 +1,6 @@
 """The chunks of a run, computed here or on a cluster."""
 
 import logging
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -9,13 +8,19 @@ from geoseg.classification.chunk import classify_chunk
 from geoseg.classification.job import Execution, Job
 from geoseg.classification.parts import Part, unfinished
 from geoseg.errors import InterruptedRun, RunError, redact
-from geoseg.execute import Cluster, Stop, cores, free_memory, run_here, shard
+from geoseg.execute import (
+    Cluster,
+    Progress,
+    ProgressCounter,
+    Stop,
+    cores,
+    free_memory,
+    run_here,
+    shard,
+)
 from geoseg.grid import Window
 
 log = logging.getLogger("geoseg")
-
-Progress = Callable[[int, int], None]
-"""Called with the windows just done and the windows of the whole run."""
 
 
 def compute(
@@ -34,7 +39,7 @@ def compute(
         execution: where and how.
         cluster: the workers to use; None for threads of this process.
         stop: looked at between chunks.
-        progress: called as windows are done.
+        progress: called as windows are done, see `Progress`.
         resumed: whether to say what is there.
 
     Returns:
@@ -68,7 +73,9 @@ def _here(
         ChunkError: the first one.
         InterruptedRun: if asked to stop, when the chunks at work are done.
     """
-    total = sum(job.lattice.count(chunk) for chunk in chunks)
+    windows_done = ProgressCounter(
+        progress, "windows", sum(job.lattice.count(chunk) for chunk in chunks)
+    )
 
     def check(asked: bool) -> None:
         if asked:
@@ -78,8 +85,7 @@ def _here(
 
     def tick(windows: int) -> None:
         check(stop.at_once)
-        if progress is not None:
-            progress(windows, total)
+        windows_done.add(windows)
 
     def step(chunk: Window) -> Part:
         check(stop.is_set())
@@ -96,11 +102,10 @@ def _there(job: Job, chunks: list[Window], cluster: Cluster, progress: Progress 
         InterruptedRun: if asked to stop, or the cluster is lost.
     """
     windows = {(chunk.row, chunk.col): job.lattice.count(chunk) for chunk in chunks}
-    total = sum(windows.values())
+    windows_done = ProgressCounter(progress, "windows", sum(windows.values()))
 
     def done(part: Part) -> None:
-        if progress is not None:
-            progress(windows[part.row, part.col], total)
+        windows_done.add(windows[part.row, part.col])
 
     cluster.map(partial(classify_chunk, job), chunks, done)
 

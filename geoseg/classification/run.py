@@ -13,7 +13,7 @@ from geoseg import __version__
 from geoseg.classification.area import Area
 from geoseg.classification.arithmetic import Arithmetic
 from geoseg.classification.assemble import assemble
-from geoseg.classification.compute import Progress, compute
+from geoseg.classification.compute import compute
 from geoseg.classification.fit import check_values, choose_bands, pixel_size_warning
 from geoseg.classification.folder import close_folder, open_folder, read_plan
 from geoseg.classification.job import Execution, Job, Options
@@ -21,7 +21,7 @@ from geoseg.classification.outputs import Outputs
 from geoseg.classification.plan import plan
 from geoseg.classification.turn import turn
 from geoseg.errors import RunError, redact
-from geoseg.execute import Cluster, Stop, connect, stop_on_signal
+from geoseg.execute import Cluster, Progress, Stop, connect, stop_on_signal
 from geoseg.model import DEFAULT, Model
 from geoseg.raster import Scene, describe
 
@@ -54,7 +54,7 @@ def classify(  # noqa: PLR0913 - one call for the main job, all but two by name
         options: what determines the map.
         execution: how and where it is computed; the map is the same.
         overwrite: replace existing outputs.
-        progress: called as windows are done.
+        progress: called as windows are done, see `geoseg.execute.Progress`.
 
     Returns:
         The report that is also written as JSON; None if only a shard was computed.

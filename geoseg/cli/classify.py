@@ -80,7 +80,7 @@ def command(
     chosen = Options(**given, cleaning=cleaning)
     for scene in scenes:
         files = _files(scene, len(scenes), out, side)
-        progress = Progress("windows", quiet=quiet)
+        progress = Progress(quiet=quiet)
         report = classify(
             scene, **files, model=model, options=chosen, execution=execution,
             overwrite=overwrite, progress=progress,

@@ -86,10 +86,10 @@ def command(
     else:
         if labels is None or reference is None:
             raise click.UsageError("Missing LABELS and REFERENCE, or --matrix.")
-        progress = Progress("blocks", quiet=quiet)
+        progress = Progress(quiet=quiet)
         report = evaluate(
             labels, reference, out=out, settings=EvaluateSettings(**settings), workers=workers,
-            overwrite=overwrite, tick=progress,
+            overwrite=overwrite, progress=progress,
         )  # fmt: skip
         progress.close()
     click.echo(f"{out}/report.html: {_summary(report)}")

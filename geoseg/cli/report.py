@@ -2,7 +2,6 @@
 
 import logging
 import sys
-import threading
 import time
 import warnings
 
@@ -34,56 +33,57 @@ class _Formatter(logging.Formatter):
 class Progress:
     """Done of total, with rate and time left: a bar on a terminal, plain lines elsewhere.
 
-    Called from several threads at once.
+    A `geoseg.execute.Progress`; a new kind of work begins a new bar.
 
     Args:
-        unit: what is counted, in the plural.
         quiet: say nothing.
         seconds: least time between two plain lines.
     """
 
-    def __init__(self, unit: str, *, quiet: bool, seconds: float = 10.0) -> None:
-        self._unit, self._quiet, self._seconds = unit, quiet, seconds
-        self._lock = threading.Lock()
-        self._done = 0
+    def __init__(self, *, quiet: bool, seconds: float = 10.0) -> None:
+        self._quiet, self._seconds = quiet, seconds
+        self._unit = ""
         self._start = self._last = time.monotonic()
         self._bar: tqdm[object] | None = None
 
-    def __call__(self, done: int, total: int) -> None:
-        """Add ``done`` to what is done of ``total``."""
+    def __call__(self, unit: str, done: int, total: int) -> None:
+        """Show that ``done`` of ``total`` are done."""
         if self._quiet:
             return
-        with self._lock:
-            self._done += done
-            if sys.stderr.isatty():
-                self._show_bar(done, total)
-            else:
-                self._print_line(total)
+        if unit != self._unit:
+            self.close()
+            self._unit, self._start = unit, time.monotonic()
+            self._last = self._start
+        if sys.stderr.isatty():
+            self._show_bar(done, total)
+        elif done:
+            self._print_line(done, total)
 
     def say(self, line: str) -> None:
         """Print a line, above the bar if there is one."""
-        with self._lock:
-            tqdm.write(f"geoseg: {line}", file=sys.stderr)
+        tqdm.write(f"geoseg: {line}", file=sys.stderr)
 
     def close(self) -> None:
         """Finish the bar's line."""
         if self._bar is not None:
             self._bar.close()
+            self._bar = None
 
     def _show_bar(self, done: int, total: int) -> None:
         if self._bar is None:
-            self._bar = tqdm(total=total, unit=f" {self._unit}", smoothing=0.05, dynamic_ncols=True)
-        self._bar.update(done)
+            unit = f" {self._unit}"
+            self._bar = tqdm(total=total, unit=unit, smoothing=0.05, dynamic_ncols=True)
+        self._bar.update(done - self._bar.n)
 
-    def _print_line(self, total: int) -> None:
+    def _print_line(self, done: int, total: int) -> None:
         now = time.monotonic()
-        if self._done < total and now - self._last < self._seconds:
+        if done < total and now - self._last < self._seconds:
             return
         self._last = now
-        rate = self._done / max(now - self._start, 1e-9)
-        left = (total - self._done) / rate if rate else 0
+        rate = done / max(now - self._start, 1e-9)
+        left = int((total - done) / rate)
         print(  # noqa: T201 - this is the command line's own voice
-            f"geoseg: {self._done:,} of {total:,} {self._unit} ({self._done / total:.0%}), "
-            f"{rate:.1f} {self._unit}/s, {int(left) // 60}:{int(left) % 60:02d} left",
+            f"geoseg: {done:,} of {total:,} {self._unit} ({done / total:.0%}), "
+            f"{rate:.1f} {self._unit}/s, {left // 60}:{left % 60:02d} left",
             file=sys.stderr, flush=True,
         )  # fmt: skip

@@ -1,6 +1,5 @@
 """``geoseg tile``."""
 
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -79,30 +78,16 @@ def command(
     The folder gets the tiles, an index of them with footprints (tiles.parquet, for QGIS), and a
     sheet to look at (preview.png).
     """
-    from geoseg.cli.report import set_up
+    from geoseg.cli.report import Progress, set_up
     from geoseg.tiles import TileSettings, Workers, tile
 
     set_up(quiet=quiet, verbose=verbose)
+    progress = Progress(quiet=quiet)
     workers = Workers(settings.pop("workers"), settings.pop("scheduler"))
     tiles = tile(
         scenes, labels, out=out, legend=legend, settings=TileSettings(**settings),
-        workers=workers, overwrite=overwrite, tick=_progress(quiet=quiet),
+        workers=workers, overwrite=overwrite, progress=progress,
     )  # fmt: skip
+    progress.close()
     splits = ", ".join(f"{tiles.count(s):,} {s}" for s in ("train", "val", "gap") if tiles.count(s))
     click.echo(f"{out}: {len(tiles):,} tiles of {tiles.size} px ({splits})")
-
-
-def _progress(*, quiet: bool) -> Callable[[str, int, int], None]:
-    """A bar for each step, the one under the other."""
-    from geoseg.cli.report import Progress
-
-    bars: dict[str, Progress] = {}
-
-    def tick(step: str, done: int, total: int) -> None:
-        if step not in bars:
-            for bar in bars.values():
-                bar.close()
-            bars[step] = Progress(step, quiet=quiet)
-        bars[step](done, total)
-
-    return tick

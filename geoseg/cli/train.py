@@ -93,9 +93,9 @@ def command(
     from geoseg.training import TrainSettings, Watch, train
 
     set_up(quiet=quiet, verbose=verbose)
-    progress = Progress("steps", quiet=quiet, seconds=60)
+    progress = Progress(quiet=quiet, seconds=60)
     watch = Watch(
-        settings.pop("pictures"), settings.pop("tensorboard"), tick=progress,
+        settings.pop("pictures"), settings.pop("tensorboard"), progress=progress,
         report=None if quiet else lambda row: progress.say(_epoch(row)),
     )  # fmt: skip
     start = settings.pop("start")

@@ -44,7 +44,7 @@ def command(  # noqa: PLR0913 - the options of the command
     from geoseg.vectorisation import Cleaning, vectorise
 
     set_up(quiet=quiet, verbose=verbose)
-    progress = Progress("cells", quiet=quiet)
+    progress = Progress(quiet=quiet)
     count = vectorise(
         labels, out, legend=legend, confidence=confidence, nodata=nodata,
         cleaning=Cleaning(min_area, simplify, smooth), workers=workers, overwrite=overwrite,

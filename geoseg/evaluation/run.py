@@ -13,9 +13,9 @@ from geoseg.evaluation.points import has_points
 from geoseg.evaluation.provenance import about_files
 from geoseg.evaluation.settings import DEFAULTS, EvaluateSettings
 from geoseg.evaluation.sides import as_legend, is_vector, open_map, open_reference, recoded
-from geoseg.evaluation.subject import Subject, Tick
+from geoseg.evaluation.subject import Subject
 from geoseg.evaluation.write import REPORT, write_report
-from geoseg.execute import cores
+from geoseg.execute import Progress, cores
 from geoseg.legend import Legend
 from geoseg.metrics import by_map_class
 from geoseg.tiles.folder import check_free
@@ -33,7 +33,7 @@ def evaluate(
     settings: EvaluateSettings = DEFAULTS,
     workers: int | None = None,
     overwrite: bool = False,
-    tick: Tick | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Compare a label map with a reference and write a report.
 
@@ -48,7 +48,7 @@ def evaluate(
         settings: how to read both sides, and what to look at.
         workers: windows at a time; None for the cores.
         overwrite: replace an existing report.
-        tick: told of progress.
+        progress: called as blocks of the map are compared, see `geoseg.execute.Progress`.
 
     Returns:
         What is also written as report.json.
@@ -63,7 +63,7 @@ def evaluate(
     check_free(out, REPORT, "a report", overwrite=overwrite)
     path, target, ignore = str(labels), str(reference), settings.ignore
     scene, mapped = open_map(path, as_legend(settings.legend), ignore)
-    subject = Subject(path, scene, mapped, target, settings, workers or cores(), tick or _silent)
+    subject = Subject(path, scene, mapped, target, settings, workers or cores(), progress)
     return write_report(out, _compare(subject, as_legend(settings.reference_legend)))
 
 
@@ -136,7 +136,3 @@ def _coloured(names: tuple[str, ...], legend: Legend | None) -> Legend:
         return found
     colors = {c.value: c.color for c in legend.classes}
     return Legend(tuple(replace(c, color=colors[legend.value_of(c.name)]) for c in found.classes))
-
-
-def _silent(done: int, total: int) -> None:
-    """Tell nobody."""

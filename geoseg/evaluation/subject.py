@@ -1,6 +1,5 @@
 """What is evaluated and how, and what all kinds of reference need of it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +10,11 @@ from geoseg.errors import EvaluateError
 from geoseg.evaluation.compare import Comparison, Tally, Thumbnail, thumbnails
 from geoseg.evaluation.settings import EvaluateSettings
 from geoseg.evaluation.sides import without
-from geoseg.execute import run_here
+from geoseg.execute import Progress, ProgressCounter, run_here
 from geoseg.legend import Legend
 from geoseg.metrics import Reliability
 from geoseg.raster import Scene, describe
 from geoseg.tiles.labels import Labels
-
-Tick = Callable[[int, int], None]
-"""Told how many blocks of the map were just compared, and of how many; in any thread."""
 
 _LONGEST = 720
 """Most pixels of a side of a picture."""
@@ -39,7 +35,7 @@ class Subject:
     """Path."""
     settings: EvaluateSettings
     workers: int
-    tick: Tick
+    progress: Progress | None
 
     @property
     def title(self) -> str:
@@ -97,10 +93,11 @@ def survey(
         The counts, and map and reference at reduced size.
     """
     windows, tally, parts = list(comparison.windows()), Tally.zero(), []
+    blocks_done = ProgressCounter(subject.progress, "blocks", len(windows))
 
     def count(number: int) -> tuple[Tally, Thumbnail]:
         counted = comparison.count(windows[number])
-        subject.tick(1, len(windows))
+        blocks_done.add()
         return counted
 
     for first in range(0, len(windows), _BATCH):

@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from geoseg.execute import Progress, ProgressCounter
 from geoseg.legend import Legend, read_legend
 from geoseg.raster import writing
 from geoseg.tiles.blocks import blocks, survey
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
 PREVIEW = "preview.png"
 
-Tick = Callable[[str, int, int], None]
-"""Told what was just done ("tiles read"), how many, and of how many in all; in any thread."""
-
 
 def tile(
     scenes: Sequence[str | Path],
@@ -39,7 +37,7 @@ def tile(
     settings: TileSettings = DEFAULTS,
     workers: Workers | None = None,
     overwrite: bool = False,
-    tick: Tick | None = None,
+    progress: Progress | None = None,
 ) -> TileSet:
     """Cut labelled scenes into square training tiles.
 
@@ -56,7 +54,8 @@ def tile(
         settings: size, split and what to keep.
         workers: how many, and where; the tiles are the same.
         overwrite: replace an existing set.
-        tick: told of progress.
+        progress: called as scenes are opened and tiles read and written, see
+            `geoseg.execute.Progress`.
 
     Returns:
         The set of tiles, as `open_tiles` reads it.
@@ -71,15 +70,15 @@ def tile(
     check_free(out, ABOUT, "a tile set", overwrite=overwrite)
     pairs = find_pairs([str(s) for s in scenes], [str(s) for s in labels])
     classes = read_legend(legend) if isinstance(legend, str | Path) else legend
-    workers, tick = workers or Workers(), tick or _silent
-    opened = _telling(tick, "scenes opened", len(pairs))
+    workers = workers or Workers()
+    opened = _counting(progress, "scenes opened", len(pairs))
     sources = open_sources(pairs, classes, settings, workers, opened)
     parts = [
         part
         for number, source in enumerate(sources)
         for part in blocks(source.scene, source.labels, number, settings.size, settings.step)
     ]
-    read = _telling(tick, "tiles read", sum(map(len, parts)))
+    read = _counting(progress, "tiles read", sum(map(len, parts)))
     classes = sources[0].labels.legend
     found = stacked(workers.map(survey, parts, read), classes)
     index = choose(found, sources, classes, settings)
@@ -88,7 +87,7 @@ def tile(
         shards = _prepare(folder, len(index), sources[0], settings)
         chosen = [places[number] for number in index.index]
         todo = list(batches(folder, index["tile"].tolist(), chosen, shards))
-        written = _telling(tick, "tiles written", len(index))
+        written = _counting(progress, "tiles written", len(index))
         sums = workers.map(write_batch, todo, written)
         index["checksum"] = list(chain.from_iterable(sums))
         _describe(folder, index, sources, settings)
@@ -97,14 +96,10 @@ def tile(
     return open_tiles(out)
 
 
-def _silent(what: str, done: int, total: int) -> None:
-    """Tell nobody."""
-
-
-def _telling(tick: Tick, what: str, total: int) -> Callable[[Sized], None]:
-    """What tells of results as they come, each for as much as its length."""
-    tick(what, 0, total)
-    return lambda result: tick(what, len(result), total)
+def _counting(progress: Progress | None, unit: str, total: int) -> Callable[[Sized], None]:
+    """A function that counts the items of each result."""
+    counter = ProgressCounter(progress, unit, total)
+    return lambda result: counter.add(len(result))
 
 
 def _prepare(folder: Path, tiles: int, source: Source, settings: TileSettings) -> Shards | None:

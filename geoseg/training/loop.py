@@ -1,8 +1,6 @@
 """Tiles in, a model file out: one visible loop."""
 
 import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +8,7 @@ import torch
 from torch import Tensor
 
 from geoseg.errors import InterruptedRun, OutputError, TrainError
-from geoseg.execute import Stop, stop_on_signal
+from geoseg.execute import ProgressCounter, Stop, stop_on_signal
 from geoseg.metrics import Confusion
 from geoseg.model import Model, keep_freed_memory
 from geoseg.tiles import IGNORE, TileSet, open_tiles
@@ -82,12 +80,11 @@ def train(
         run = Run(tiles, settings, processes.device(device), processes, first)
         state = load_state(checkpoint, run) if resume and checkpoint.exists() else State()
         record = Record(out, run, watch) if processes.first else None
-        total = (settings.epochs - state.epoch) * run.steps
-        tick = watch.tick if processes.first else None
-        step_done = partial(tick, 1, total) if tick is not None else _nothing
+        progress = watch.progress if processes.first else None
+        steps = ProgressCounter(progress, "steps", (settings.epochs - state.epoch) * run.steps)
         while state.epoch < settings.epochs and not _out_of_patience(state, settings):
             try:
-                row, scores = _epoch(run, state, stop, step_done)
+                row, scores = _epoch(run, state, stop, steps)
             except TrainError as error:
                 raise TrainError(f"{error}, {_keep_best(out, run, state)}") from None
             _note(run, state, row, scores)
@@ -113,11 +110,11 @@ def _note(run: Run, state: State, row: dict[str, float], scores: Scores) -> None
 
 
 def _epoch(
-    run: Run, state: State, stop: Stop, step_done: Callable[[], None]
+    run: Run, state: State, stop: Stop, steps: ProgressCounter
 ) -> tuple[dict[str, float], Scores]:
     """Train once over all tiles and validate: a row of the history, and the scores that count."""
     start = time.perf_counter()
-    done, rate = _train_once(run, state, stop, step_done)
+    done, rate = _train_once(run, state, stop, steps)
     row = {"epoch": state.epoch + 1, "seconds": 0.0, "lr": rate}
     row |= {"loss": done.loss, "accuracy": done.confusion.accuracy}
     held = _validate(run) if len(run.val) else None
@@ -132,9 +129,7 @@ def _epoch(
     return row, held or done
 
 
-def _train_once(
-    run: Run, state: State, stop: Stop, step_done: Callable[[], None]
-) -> tuple[Scores, float]:
+def _train_once(run: Run, state: State, stop: Stop, steps: ProgressCounter) -> tuple[Scores, float]:
     """One pass over the tiles; all chance comes from seed, epoch and process.
 
     Returns:
@@ -174,7 +169,7 @@ def _train_once(
         if len(losses) == _CHECK_EVERY or step == run.steps - 1:
             _check_finite(losses, run, state, first=step + 1 - len(losses))
             losses.clear()
-        step_done()
+        steps.add()
     return tally.scores(processes), rate
 
 
@@ -234,10 +229,6 @@ def _best(run: Run, state: State) -> Model:
         },
         temperature=calibration.temperature if calibration else 1.0,
     )
-
-
-def _nothing() -> None:
-    pass
 
 
 def _check_free(out: Path, *, overwrite: bool) -> None:

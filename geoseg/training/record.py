@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from geoseg.errors import GeosegError, ModelError, OutputError
+from geoseg.execute import Progress
 from geoseg.training.pictures import Sample, draw_history, draw_samples
 from geoseg.training.run import Run
 from geoseg.training.state import History, State
@@ -33,8 +34,8 @@ class Watch:
     """Folder for a TensorBoard log."""
     report: Callable[[dict[str, float]], None] | None = None
     """Called after each epoch with its row of the history."""
-    tick: Callable[[int, int], None] | None = None
-    """Called after each step with 1 and the number of steps there are to do."""
+    progress: Progress | None = None
+    """Called after each step, see `geoseg.execute.Progress`."""
 
     def __post_init__(self) -> None:
         if self.pictures < 0:

@@ -3,7 +3,6 @@
 import logging
 import os
 import time
-from collections.abc import Callable
 from glob import escape
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import OutputError, SceneError
-from geoseg.execute import ahead, cores
+from geoseg.execute import Progress, ProgressCounter, ahead, cores
 from geoseg.grid import Window
 from geoseg.polygons import (
     Cleaning,
@@ -26,9 +25,6 @@ from geoseg.raster import Scene, describe, read, writing
 from geoseg.vectorisation.classmap import open_class_map
 
 log = logging.getLogger("geoseg")
-
-Progress = Callable[[int, int], None]
-"""Called with the cells just done and the cells of the whole run."""
 
 
 def vectorise(  # noqa: PLR0913 - one call, all but two by name
@@ -54,7 +50,7 @@ def vectorise(  # noqa: PLR0913 - one call, all but two by name
         cleaning: of the polygons; the raster stays as it is.
         workers: cells at a time; None for as many as there are processors.
         overwrite: replace ``out``.
-        progress: called as cells are done.
+        progress: called as chunks are done, see `geoseg.execute.Progress`.
 
     Returns:
         How many polygons were written.
@@ -72,12 +68,11 @@ def vectorise(  # noqa: PLR0913 - one call, all but two by name
     if scene.crs is None:
         log.warning("%s has no CRS: the polygons have none either, nor areas", scene.path)
     grid = cells(scene.height, scene.width)
-    rounds = len(grid) * (2 if limit else 1)
-    say = progress or (lambda done, total: None)
+    chunks_done = ProgressCounter(progress, "chunks", len(grid) * (2 if limit else 1))
     partial_out = out.with_name(f".{os.getpid()}-{out.name}")
 
     def labels_of(cell: Window) -> NDArray[np.uint8]:
-        say(1, rounds)
+        chunks_done.add()
         return classes.read(cell)
 
     frame = Frame(
