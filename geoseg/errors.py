@@ -92,3 +92,27 @@ def check_list(name: str, value: object) -> None:
     """
     if isinstance(value, str | bytes | os.PathLike):
         raise GeosegError(f"{name} must be a list, give [{str(value)!r}]")
+
+
+def check_type(name: str, value: object, wanted: type) -> None:
+    """Refuse an argument of another type, such as a dictionary in place of settings.
+
+    Args:
+        name: of the argument, for the message.
+        value: of the argument.
+        wanted: the type.
+
+    Raises:
+        GeosegError: if the value is not of that type.
+    """
+    if not isinstance(value, wanted):
+        raise GeosegError(f"{name} is a {type(value).__name__}, give a {wanted.__name__}")
+
+
+def count_of(number: int, noun: str) -> str:
+    """A number with its noun in the singular or the plural.
+
+    >>> count_of(1, "band"), count_of(2_000, "window")
+    ('1 band', '2,000 windows')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
