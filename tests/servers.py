@@ -13,8 +13,9 @@ from pathlib import Path
 
 from tests.clusters import wait_for
 
-GOOD = {"fail_every": 0, "fail_when": None, "token": None, "tag": '"one"'}
-"""Every n-th request for content fails; all fail when a folder has a part; what is asked."""
+GOOD = {"fail_every": 0, "fail_when": None, "token": None, "tag": '"one"', "ranges": True}
+"""Every n-th request for content fails; all fail when a folder has a part; what is asked; whether
+parts of files can be had."""
 
 
 class Web:
@@ -53,7 +54,7 @@ class Handler(BaseHTTPRequestHandler):
         broken = how["fail_when"] and any(Path(how["fail_when"]).glob("part-*.json"))
         if unlucky or broken:
             return 503
-        return 206 if self.headers.get("Range") else 200
+        return 206 if self.headers.get("Range") and how["ranges"] else 200
 
     def answer(self, *, content: bool):
         how = json.loads(self.control.read_text())
@@ -68,7 +69,8 @@ class Handler(BaseHTTPRequestHandler):
             place = f"bytes {begin}-{begin + len(data) - 1}/{total}"
             self.send_header("Content-Range", place)
         self.send_header("Content-Length", str(len(data)))
-        self.send_header("Accept-Ranges", "bytes")
+        if how["ranges"]:
+            self.send_header("Accept-Ranges", "bytes")
         self.send_header("ETag", how["tag"])
         self.end_headers()
         if content:

@@ -452,7 +452,11 @@ def test_parts_all_done_in_words(tmp_path):
     assert "6 of 6 done (100.0 %), all done, ready to assemble" in text
 
 
-@pytest.mark.parametrize("text", ["{", "{}", '{"scene": {"height": 5, "width": 5}, "chunk": 7}'])
+@pytest.mark.parametrize(
+    "text",
+    ["{", "{}", '{"scene": {"height": 5, "width": 5}, "chunk": 7}', "[" * 100_000],
+    ids=["cut", "empty", "no step", "too deep"],
+)
 def test_damaged_plan_is_an_error(tmp_path, text):
     (tmp_path / "plan.json").write_text(text)
     with pytest.raises(RunError, match=r"plan\.json is damaged"):

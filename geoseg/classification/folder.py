@@ -26,7 +26,7 @@ def read_plan(folder: str | Path) -> dict[str, Any] | None:
         found = json.loads(path.read_text())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path} is damaged ({error}), use --no-resume to start again") from None
     return found if isinstance(found, dict) else {}
 

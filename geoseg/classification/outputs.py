@@ -64,7 +64,7 @@ class Outputs:
         """The report of a map that is there, complete and of this very run; else None."""
         try:
             report = json.loads(self.report.read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         whole = all(path.exists() for path in self.asked())
         return report if whole and isinstance(report, dict) and report.get("run") == run else None

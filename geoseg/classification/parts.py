@@ -47,7 +47,7 @@ def find_part(job: Job, chunk: Window) -> Part | None:
     try:
         part = Part(**json.loads(path.with_suffix(".json").read_text()))
         whole = part.run == job.identity() and path.stat().st_size == part.bytes
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
     return part if whole else None
 
@@ -104,7 +104,7 @@ def read_part(job: Job, chunk: Window) -> dict[str, NDArray[Any]]:
         arrays = safetensors.numpy.load(data)
     except FileNotFoundError:  # its record, where another thread has found the damage first
         raise _again(path, "is damaged or gone") from None
-    except (OSError, ValueError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, TypeError, RecursionError, SafetensorError) as error:
         record.unlink(missing_ok=True)
         raise _again(path, f"is damaged ({error})") from None
     if part.run != job.identity():

@@ -110,7 +110,7 @@ def _resolved(address: str, wait: float, stop: Stop) -> str:
         time.sleep(0.2)
     try:
         return str(json.loads(file.read_text())["address"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise GeosegError(
             f"{address} is no file of a Dask scheduler, give the one that `dask scheduler "
             "--scheduler-file` wrote"

@@ -50,7 +50,7 @@ def describe_parts(folder: str | Path) -> dict[str, Any]:
             },
             "options": {k: _option(k, v) for k, v in plan.items() if k not in _NOT_OPTIONS},
         }
-    except (OSError, ValueError, KeyError, TypeError, CRSError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, CRSError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
         raise RunError(
             f"{folder / PLAN} is damaged ({reason}), run the command again with --no-resume"
@@ -63,7 +63,7 @@ def _finished(record: Path) -> dict[str, int] | None:
         part = json.loads(record.read_text())
         size = record.with_suffix(".safetensors").stat().st_size
         return {"windows": part["windows"], "bytes": size} if size == part["bytes"] else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from rasterio.enums import MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags
 
 from geoseg.raster.files import opened
 
@@ -16,6 +16,8 @@ class Facts:
     """GDAL's short name of the format."""
     dtypes: tuple[str, ...]
     """Dtype of each band of the file, alpha included."""
+    alphas: tuple[int, ...]
+    """Bands tagged as transparency (alpha), from 1."""
     mask: str
     """What marks pixels without data: "alpha", "mask", "nodata" or "none"."""
     compression: str | None
@@ -43,6 +45,9 @@ def read_facts(path: str | Path) -> Facts:
         return Facts(
             driver=dataset.driver,
             dtypes=tuple(dataset.dtypes),
+            alphas=tuple(
+                band for band, c in enumerate(dataset.colorinterp, 1) if c == ColorInterp.alpha
+            ),
             mask=next((name for name, flag in kinds if flag in flags), "none"),
             compression=dataset.compression.name if dataset.compression else None,
             block=dataset.block_shapes[0],

@@ -20,6 +20,9 @@ CACHE_BYTES = 128 << 20
 GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError)
 """What GDAL raises by way of rasterio, which lets some of its errors pass as they are."""
 
+DAMAGED = "the file may be truncated or damaged"
+"""What to suspect when a local file opens but cannot be read."""
+
 Stamp = tuple[int | None, int | None, str | None]
 """Size (bytes) and time of last change (ns) of a local file; a server's version of a remote one."""
 
@@ -28,6 +31,11 @@ _FINAL = re.compile(
     r"|Access ?Denied|signature we calculated|has expired"
 )
 """What GDAL, or S3 through it, says of remote files that another try will not bring."""
+
+_NO_RANGES = "Range downloading not supported"
+"""What GDAL says of a server that sends whole files only."""
+
+_ARCHIVE = re.compile(r"(zip|tar)(?:\+file)?://([^!]+)!/?(.+)")
 
 _open_here = threading.local()
 
@@ -59,10 +67,13 @@ def opened(path: str) -> Iterator[rasterio.DatasetReader]:
     """Open a raster for a moment.
 
     Raises:
-        SceneError: if GDAL cannot open it.
+        SceneError: if GDAL cannot open it, or if GDAL fails while the caller reads from it.
     """
     with reading(), _open(path) as dataset:
-        yield dataset
+        try:
+            yield dataset
+        except (*GDAL_ERRORS, UnicodeDecodeError) as error:
+            raise trouble(path, f"cannot read {path} ({cause(error)})", DAMAGED) from None
 
 
 def handle(path: str, described: Stamp) -> rasterio.DatasetReader:
@@ -99,6 +110,11 @@ def trouble(path: str, what: str, advice: str) -> SceneError:
     """
     if not is_remote(path):
         return SceneError(f"{what}, {advice}")
+    if _NO_RANGES in what:
+        return SceneError(
+            f"cannot read {path}: its server sends whole files only (no range requests), download "
+            "the file and give its local path"
+        )
     if _FINAL.search(what):
         return SceneError(f"{what}, check the address and your credentials")
     return LinkError(f"{what}, the link or the server may be down, run the same again later")
@@ -113,7 +129,7 @@ def cause(error: BaseException) -> str:
 
 def _open(path: str) -> rasterio.DatasetReader:
     try:
-        return rasterio.open(path)
+        return rasterio.open(_in_archive(path))
     except GDAL_ERRORS as error:
         if is_remote(path):
             forget_remote(path)
@@ -121,3 +137,12 @@ def _open(path: str) -> rasterio.DatasetReader:
         raise trouble(
             path, f"cannot open {path}: {reason}", "check the path and the format"
         ) from None
+
+
+def _in_archive(path: str) -> str:
+    """GDAL's name of a file in an archive, for ``zip://a.zip!b.tif``; other paths as they are.
+
+    rasterio does this too, but not where the archive's path has no folder.
+    """
+    named = _ARCHIVE.fullmatch(path)
+    return f"/vsi{named[1]}/{named[2]}/{named[3]}" if named else path

@@ -16,7 +16,17 @@ from rasterio.windows import Window as RasterWindow
 
 from geoseg.errors import SceneError, redact
 from geoseg.grid import Window
-from geoseg.raster.files import GDAL_ERRORS, cause, forget, handle, opened, reading, stamp, trouble
+from geoseg.raster.files import (
+    DAMAGED,
+    GDAL_ERRORS,
+    cause,
+    forget,
+    handle,
+    opened,
+    reading,
+    stamp,
+    trouble,
+)
 from geoseg.raster.warp import on_grid
 
 
@@ -158,7 +168,7 @@ def read(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]
     except GDAL_ERRORS as error:
         forget(scene.path)
         said = f"cannot read {scene.path} at {window} ({cause(error)})"
-        raise trouble(scene.path, said, "the file may be truncated or damaged") from None
+        raise trouble(scene.path, said, DAMAGED) from None
 
 
 def reflected(pixels: NDArray[Any], window: Window) -> NDArray[Any]:
@@ -189,8 +199,8 @@ def read_valid(
         area: part to read; None for all.
         shape: height and width (px) to reduce it to; None for none.
     """
-    bands = scene.bands
-    if len({dataset.dtypes[band - 1] for band in bands}) == 1:
+    bands, dtypes = scene.bands, dataset.dtypes
+    if len({dtypes[band - 1] for band in bands}) == 1:
         whole = shape and (len(bands), *shape)
         pixels = dataset.read(list(bands), window=area, out_dtype=scene.dtype, out_shape=whole)
     else:  # which rasterio refuses to read together
@@ -215,7 +225,8 @@ def _through(scene: Scene, dataset: rasterio.DatasetReader, bands: tuple[int, ..
             f"{scene.path} has bands 1 to {dataset.count}, not {', '.join(map(str, bands))}, "
             "choose others with --bands"
         )
-    dtype = np.result_type(*(np.dtype(dataset.dtypes[band - 1]) for band in bands))
+    dtypes = dataset.dtypes  # a list that rasterio makes anew at each call
+    dtype = np.result_type(*{np.dtype(dtypes[band - 1]) for band in bands})
     if not (np.issubdtype(dtype, np.integer) or np.issubdtype(dtype, np.floating)):
         raise SceneError(
             f"{scene.path} has {dtype} pixels, but geoseg reads integers and floats, "
@@ -243,12 +254,14 @@ def _alphas(dataset: rasterio.DatasetReader, bands: tuple[int, ...]) -> list[int
 
 
 def _band_names(dataset: rasterio.DatasetReader, bands: tuple[int, ...]) -> tuple[str, ...]:
-    colors = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-    names = []
-    for band in bands:
-        color, named = dataset.colorinterp[band - 1], dataset.descriptions[band - 1]
-        names.append((named or (color.name if color in colors else "")).strip().lower())
-    return tuple(names)
+    """Names of the bands; each property of the dataset is read once, as it lists all bands."""
+    named = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+    colors = [c.name if c in named else "" for c in dataset.colorinterp]
+    try:
+        descriptions = dataset.descriptions
+    except UnicodeDecodeError:  # rasterio reads UTF-8 only; older files have other encodings
+        descriptions = (None,) * dataset.count
+    return tuple((descriptions[b - 1] or colors[b - 1]).strip().lower() for b in bands)
 
 
 def read_whole(path: str | Path) -> tuple[NDArray[Any], NDArray[np.bool_]]:
