@@ -14,7 +14,7 @@ _SIDE_OUTPUTS = {"polygons": ".gpkg", "confidence": ".tif", "probabilities": ".t
 
 @click.command(
     "classify",
-    epilog="Example: geoseg classify scene.tif --out lulc.tif --polygons lulc.gpkg",
+    epilog=options.examples("geoseg classify scene.tif --out lulc.tif --polygons lulc.gpkg"),
 )
 @click.argument("scenes", nargs=-1, required=True, metavar="SCENE...")
 @click.option("--out", required=True, metavar="FILE", help="Labels; a folder for several scenes.")
