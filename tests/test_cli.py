@@ -77,7 +77,7 @@ def cases(tmp_path, scene, model):
         "missing scene": ((tmp_path / "no.tif", *good), "no.tif: No such file"),
         "not a raster": ((tmp_path / "text.tif", *good), "text.tif: not recognized"),
         "truncated": ((tmp_path / "cut.tif", *good), "cut.tif"),
-        "five bands": ((five, *good), "5 bands, the model wants 3"),
+        "five bands": ((five, *good), "5 bands (without names), but the model wants 3"),
         "no model": ((scene, "--model", "no.safetensors", "--out", "o.tif"), "No such file"),
         "pickled model": (
             (scene, "--model", tmp_path / "pickle.safetensors", "--out", tmp_path / "o.tif"),

@@ -26,8 +26,10 @@ def read_plan(folder: str | Path) -> dict[str, Any] | None:
         found = json.loads(path.read_text())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} is damaged ({error}), use --no-resume to start again") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(
+            f"{path} is damaged ({error}), start again with resume=False (--no-resume)"
+        ) from None
     return found if isinstance(found, dict) else {}
 
 

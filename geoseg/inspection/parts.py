@@ -50,7 +50,7 @@ def describe_parts(folder: str | Path) -> dict[str, Any]:
             },
             "options": {k: _option(k, v) for k, v in plan.items() if k not in _NOT_OPTIONS},
         }
-    except (OSError, ValueError, KeyError, TypeError, CRSError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, CRSError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
         raise RunError(
             f"{folder / PLAN} is damaged ({reason}), run the command again with --no-resume"
