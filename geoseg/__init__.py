@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from geoseg.classification import Execution, Options, classify
+    from geoseg.classification import Execution, Options, classify, classify_scenes
     from geoseg.errors import GeosegError
     from geoseg.evaluation import (
         EvaluateSettings,
@@ -47,6 +47,7 @@ __all__ = [
     "TrainSettings",
     "Watch",
     "classify",
+    "classify_scenes",
     "evaluate",
     "evaluate_matrix",
     "inspect",
@@ -60,7 +61,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "classification": ("Execution", "Options", "classify"),
+    "classification": ("Execution", "Options", "classify", "classify_scenes"),
     "errors": ("GeosegError",),
     "evaluation": ("EvaluateSettings", "SampleSettings", "evaluate", "evaluate_matrix", "sample"),
     "inspection": ("inspect",),

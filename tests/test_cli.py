@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -32,13 +33,23 @@ def scene(image, tmp_path) -> Path:
     return write_raster(tmp_path / "scene.tif", image)
 
 
+def examples_of(help_text: str) -> list[list[str]]:
+    """The words of each example at the end of a help text."""
+    lines = help_text.partition("\n  Example")[2].partition("\n")[2].replace("\\\n", " ")
+    return [shlex.split(line) for line in lines.splitlines() if line.strip()]
+
+
 @pytest.mark.parametrize("command", _COMMANDS)
-def test_every_command_has_help_that_ends_with_an_example(command):
+def test_help_ends_with_examples_that_can_be_copied(command):
     found = cli.get_command(click.Context(cli), command)
-    context = click.Context(found, info_name=f"geoseg {command}")
-    assert found.get_help(context).split("Example: ")[1].startswith(f"geoseg {command}")
-    documented = [p for p in found.params if isinstance(p, click.Option)]
-    assert all(p.help or p.show_default for p in documented)
+    help_text = found.get_help(click.Context(found, info_name=f"geoseg {command}"))
+    assert max(map(len, help_text.splitlines())) <= 80
+    examples = examples_of(help_text)
+    assert examples
+    for words in examples:
+        arguments = words[words.index("geoseg") :]
+        assert arguments[1] == command
+        found.make_context(command, arguments[2:])  # fails for an option that does not exist
 
 
 @pytest.mark.parametrize(
@@ -66,7 +77,7 @@ def cases(tmp_path, scene, model):
         "missing scene": ((tmp_path / "no.tif", *good), "no.tif: No such file"),
         "not a raster": ((tmp_path / "text.tif", *good), "text.tif: not recognized"),
         "truncated": ((tmp_path / "cut.tif", *good), "cut.tif"),
-        "five bands": ((five, *good), "5 bands, the model wants 3"),
+        "five bands": ((five, *good), "5 bands (without names), but the model wants 3"),
         "no model": ((scene, "--model", "no.safetensors", "--out", "o.tif"), "No such file"),
         "pickled model": (
             (scene, "--model", tmp_path / "pickle.safetensors", "--out", tmp_path / "o.tif"),

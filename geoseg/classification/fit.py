@@ -2,15 +2,17 @@
 
 import numpy as np
 
-from geoseg.errors import SceneError
+from geoseg.errors import SceneError, count_of
 from geoseg.grid import Window
 from geoseg.model import Model
-from geoseg.raster import Scene, read
+from geoseg.raster import Scene, read, read_palette
 
 _SAMPLES = 3
 """Windows looked at along each axis."""
 _SAMPLE_SIZE = 256
 _PIXEL_SIZE_FACTOR = 2
+_LISTED = 20
+"""Bands that a message lists."""
 
 
 def choose_bands(scene: Scene, model: Model, bands: tuple[int, ...] | None) -> Scene:
@@ -30,13 +32,30 @@ def choose_bands(scene: Scene, model: Model, bands: tuple[int, ...] | None) -> S
             tuple(scene.bands[scene.band_names.index(name)] for name in wanted)
         )
     if len(scene.bands) != len(wanted):
-        example = ",".join(str(i + 1) for i in range(len(wanted)))
-        named = f" ({', '.join(wanted)})" if all(wanted) else ""
-        raise SceneError(
-            f"{scene.path} has {len(scene.bands)} bands, the model wants {len(wanted)}{named}, "
-            f"choose them in this order: --bands {example}"
-        )
+        raise SceneError(_band_advice(scene, wanted, chosen=bands is not None))
     return scene
+
+
+def _band_advice(scene: Scene, wanted: tuple[str, ...], *, chosen: bool) -> str:
+    """What is wrong with the number of bands, and what to do."""
+    has, named = count_of(len(scene.bands), "band"), all(wanted)
+    wants = f"the model wants {len(wanted)}" + (f" ({', '.join(wanted)})" if named else "")
+    if chosen:
+        return f"{has} of {scene.path} chosen, but {wants}, choose {len(wanted)}"
+    if len(scene.bands) == 1 and read_palette(scene.path):
+        return (
+            f"{scene.path} has 1 band with a palette of colours, but {wants}, expand the palette "
+            "first: gdal_translate -expand rgb"
+        )
+    if len(scene.bands) < len(wanted):
+        return f"{scene.path} has {has}, but {wants}, give a scene that has them or another model"
+    names = [f"{band} {name}" for band, name in zip(scene.bands, scene.band_names, strict=True)]
+    listed = ", ".join(names[:_LISTED]) if any(scene.band_names) else "without names"
+    which = ", ".join(wanted) if named else "the bands that it was trained on"
+    return (
+        f"{scene.path} has {has} ({listed}), but {wants}, give the numbers of {which} in this "
+        "order (--bands)"
+    )
 
 
 def check_values(scene: Scene, model: Model) -> None:

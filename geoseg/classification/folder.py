@@ -27,7 +27,9 @@ def read_plan(folder: str | Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"{path} is damaged ({error}), use --no-resume to start again") from None
+        raise RunError(
+            f"{path} is damaged ({error}), start again with resume=False (--no-resume)"
+        ) from None
     return found if isinstance(found, dict) else {}
 
 

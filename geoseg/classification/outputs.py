@@ -1,13 +1,13 @@
 """The files of a map: where they go, and whether they may."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from geoseg.errors import OutputError
-from geoseg.polygons import check_extension, check_place
+from geoseg.errors import OutputError, RunError
+from geoseg.polygons import Cleaning, check_extension, check_place
 from geoseg.raster import Scene
 
 
@@ -23,6 +23,8 @@ class Outputs:
     polygons: Path | None = None
     confidence: Path | None = None
     probabilities: Path | None = None
+    folders_made: bool = False
+    """Whether the run makes the folders of these files."""
 
     def __post_init__(self) -> None:
         asked = list(self.asked())
@@ -79,18 +81,65 @@ class Outputs:
             if path.exists():
                 raise OutputError(f"{path} exists, use -f to replace it or another name")
 
-    def check(self, scene: Scene) -> None:
+    def check(self, scene: Scene, cleaning: Cleaning) -> None:
         """Refuse early what would fail late.
 
         Raises:
-            OutputError: if an output is the scene itself, or its folder does not exist.
+            OutputError: if an output is the scene itself, its folder does not exist, or it cannot
+                hold the polygons of this scene.
+            RunError: if polygons are to be cleaned, but none are written.
         """
         for path in self.asked():
             if path.resolve() == Path(scene.path).resolve():
                 raise OutputError(f"{path} is the scene itself, give another --out")
-            if not path.parent.is_dir():
+            if not (path.parent.is_dir() or self.folders_made):
                 raise OutputError(f"folder {path.parent} does not exist, create it first")
             if path.is_dir():
                 raise OutputError(f"{path} is a folder, give a file name")
         if self.polygons is not None:
             check_place(self.polygons, scene.crs)
+        elif cleaning.simplify or cleaning.smooth:
+            raise RunError(
+                "simplify and smooth change polygons, but none are written: name a file for them "
+                "(--polygons) or leave simplify and smooth out"
+            )
+
+
+_EXTENSIONS = {"labels": ".tif", "polygons": ".gpkg", "confidence": ".tif", "probabilities": ".tif"}
+
+
+def outputs_in_folders(
+    scenes: Sequence[str], folders: Mapping[str, str | Path | None]
+) -> list[Outputs]:
+    """The outputs of several scenes, named after them.
+
+    Args:
+        scenes: paths of the scenes.
+        folders: folder of each output; None if it is not wanted.
+
+    Raises:
+        OutputError: if a folder has the name of a file, or two scenes have the same name.
+    """
+    for folder in folders.values():
+        if folder is not None and Path(folder).suffix.lower() in {".tif", ".tiff", ".gpkg"}:
+            raise OutputError(
+                f"{folder} must be a folder, as several scenes are classified, "
+                "give a name without an extension"
+            )
+    by_name: dict[str, str] = {}
+    outputs = []
+    for scene in scenes:
+        name = Path(scene).stem
+        if name.casefold() in by_name:
+            raise OutputError(
+                f"{by_name[name.casefold()]} and {scene} have the same name, so that one map would "
+                "replace the other, classify them into different folders or rename one"
+            )
+        by_name[name.casefold()] = scene
+        files = {
+            kind: Path(folder) / f"{name}{_EXTENSIONS[kind]}"
+            for kind, folder in folders.items()
+            if folder is not None
+        }
+        outputs.append(Outputs(**files, folders_made=True))
+    return outputs

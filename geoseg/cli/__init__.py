@@ -46,7 +46,7 @@ class _Commands(click.Group):
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: geoseg classify scene.tif --out lulc.tif --polygons lulc.gpkg",
+    epilog="Example:\n\n\b\ngeoseg classify scene.tif --out lulc.tif --polygons lulc.gpkg",
 )
 @click.version_option(geoseg.__version__, prog_name="geoseg")
 def cli() -> None:

@@ -9,12 +9,12 @@ from geoseg.cli import options
 
 _EXECUTION = ("device", "batch_size", "chunk", "workers", "scheduler", "wait", "shard", "resume")
 _CLEANING = ("min_area", "simplify", "smooth")
-_SIDE_OUTPUTS = {"polygons": ".gpkg", "confidence": ".tif", "probabilities": ".tif"}
+_SIDE_OUTPUTS = ("polygons", "confidence", "probabilities")
 
 
 @click.command(
     "classify",
-    epilog="Example: geoseg classify scene.tif --out lulc.tif --polygons lulc.gpkg",
+    epilog=options.examples("geoseg classify scene.tif --out lulc.tif --polygons lulc.gpkg"),
 )
 @click.argument("scenes", nargs=-1, required=True, metavar="SCENE...")
 @click.option("--out", required=True, metavar="FILE", help="Labels; a folder for several scenes.")
@@ -70,41 +70,31 @@ def command(
     --min-area works on the map, so on its polygons too; --simplify and --smooth on the polygons
     alone, in this order. Polygons stay one coverage without gap or overlap.
     """
-    from geoseg.classification import Cleaning, Execution, Options, classify
+    from geoseg.classification import Cleaning, Execution, Options, classify, classify_scenes
     from geoseg.cli.report import Progress, set_up
 
     set_up(quiet=quiet, verbose=verbose)
-    side = {name: given.pop(name) for name in _SIDE_OUTPUTS}
+    outputs = {name: given.pop(name) for name in _SIDE_OUTPUTS}
     cleaning = Cleaning(**{name: given.pop(name) for name in _CLEANING})
     execution = Execution(**{name: given.pop(name) for name in _EXECUTION})
-    chosen = Options(**given, cleaning=cleaning)
-    for scene in scenes:
-        files = _files(scene, len(scenes), out, side)
-        progress = Progress(quiet=quiet)
-        report = classify(
-            scene, **files, model=model, options=chosen, execution=execution,
-            overwrite=overwrite, progress=progress,
-        )  # fmt: skip
-        progress.close()
+    progress = Progress(quiet=quiet)
+    how = {
+        **outputs, "model": model, "options": Options(**given, cleaning=cleaning),
+        "execution": execution, "overwrite": overwrite, "progress": progress,
+    }  # fmt: skip
+    if len(scenes) > 1 or Path(out).is_dir():
+        reports = classify_scenes(scenes, out, **how)
+    else:
+        reports = [classify(scenes[0], out, **how)]
+    progress.close()
+    for report in reports:
         if report is not None:
-            click.echo(_summary(files["out"], report))
+            click.echo(_summary(out, report))
 
 
-def _files(scene: str, scenes: int, out: str, side: dict[str, str | None]) -> dict[str, Any]:
-    """Output paths of one scene; with several scenes every output is a folder."""
-    if scenes == 1 and not Path(out).is_dir():
-        return {"out": out, **side}
-    files = {"out": Path(out) / f"{Path(scene).stem}.tif"}
-    for name, path in side.items():
-        if path is not None:
-            files[name] = Path(path) / f"{Path(scene).stem}{_SIDE_OUTPUTS[name]}"
-    for file in files.values():
-        file.parent.mkdir(parents=True, exist_ok=True)
-    return files
-
-
-def _summary(out: str | Path, report: dict[str, Any]) -> str:
+def _summary(out: str, report: dict[str, Any]) -> str:
     total = sum(c["pixels"] for c in report["classes"])
     shares = [(c["pixels"] / total, c["name"]) for c in report["classes"] if c["pixels"]]
     listed = ", ".join(f"{name} {share:.1%}" for share, name in sorted(shares, reverse=True))
-    return f"{out}: {listed or 'no valid pixel'}"
+    path = Path(out) / report["outputs"][0] if Path(out).is_dir() else out
+    return f"{path}: {listed or 'no valid pixel'}"

@@ -10,7 +10,7 @@ from geoseg.cli import options
 @click.command(
     "evaluate",
     cls=options.ManyValues,
-    epilog="Example: geoseg evaluate lulc.tif points.gpkg --out report",
+    epilog=options.examples("geoseg evaluate lulc.tif points.gpkg --out report"),
 )
 @click.argument("labels", required=False)
 @click.argument("reference", required=False)

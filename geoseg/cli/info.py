@@ -5,7 +5,7 @@ import click
 from geoseg.cli import options
 
 
-@click.command("info", epilog="Example: geoseg info model.safetensors --plot unet.png")
+@click.command("info", epilog=options.examples("geoseg info model.safetensors --plot unet.png"))
 @click.argument("path")
 @click.option("--json", "as_data", is_flag=True, help="Print JSON.")
 @click.option("--plot", metavar="FILE", help="Draw it: a model's layers, a map, a scene, tiles.")

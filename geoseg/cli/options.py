@@ -8,6 +8,16 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def examples(*commands: str) -> str:
+    """The end of a command's help: examples on lines of their own, which a reader can copy.
+
+    Args:
+        commands: each a command; a backslash and a line break divide a long one.
+    """
+    lines = "\n\n".join("\b\n" + command.replace("\n", "\n    ") for command in commands)
+    return f"Example{'s' if len(commands) > 1 else ''}:\n\n{lines}"
+
+
 class Bands(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
     """Band numbers from 1, as in 3,2,1."""
 

@@ -31,8 +31,10 @@ class Expected(click.ParamType):  # type: ignore[type-arg] # not generic before 
 @click.command(
     "sample",
     cls=options.ManyValues,
-    epilog="Example: geoseg sample lulc.tif --out points.gpkg --standard-error 0.01 "
-    "--expected 0.85 water=0.98",
+    epilog=options.examples(
+        "geoseg sample lulc.tif --out points.gpkg --standard-error 0.01 \\\n"
+        "--expected 0.85 water=0.98"
+    ),
 )
 @click.argument("labels")
 @click.option("--out", required=True, metavar="FILE", help="Points to write, .gpkg.")

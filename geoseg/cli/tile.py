@@ -10,7 +10,9 @@ from geoseg.cli import options
 @click.command(
     "tile",
     cls=options.ManyValues,
-    epilog="Example: geoseg tile scene.tif --labels fields.gpkg --class-field crop --out tiles",
+    epilog=options.examples(
+        "geoseg tile scene.tif --labels fields.gpkg --class-field crop \\\n--out tiles"
+    ),
 )
 @click.argument("scenes", nargs=-1, required=True, metavar="SCENE...")
 @click.option(

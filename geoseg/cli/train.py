@@ -10,9 +10,11 @@ from geoseg.cli import options
 
 @click.command(
     "train",
-    epilog="Example: geoseg train tiles --out model.safetensors --epochs 100 --augment full "
-    "--optimizer adam --schedule cosine. On the GPUs of one machine: torchrun --nproc-per-node 4 "
-    "-m geoseg train tiles --out model.safetensors",
+    epilog=options.examples(
+        "geoseg train tiles --out model.safetensors --epochs 100 \\\n"
+        "--augment full --optimizer adam --schedule cosine",
+        "torchrun --nproc-per-node 4 -m geoseg train tiles --out model.safetensors",
+    ),
 )
 @click.argument("tiles")
 @click.option("--out", required=True, metavar="FILE", help="Model to write, .safetensors.")

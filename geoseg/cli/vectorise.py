@@ -5,7 +5,7 @@ import click
 from geoseg.cli import options
 
 
-@click.command("vectorise", epilog="Example: geoseg vectorise lulc.tif --out lulc.gpkg")
+@click.command("vectorise", epilog=options.examples("geoseg vectorise lulc.tif --out lulc.gpkg"))
 @click.argument("labels")
 @click.option(
     "--out", required=True, metavar="FILE", help=".gpkg, .parquet, .fgb, .geojson or .pmtiles."
