@@ -87,5 +87,5 @@ def test_an_older_file_has_none_and_means_one(tmp_path):
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("inf"), float("nan")])
 def test_a_temperature_that_cannot_be(temperature):
     spec = UNetSpec(bands=2, classes=3, width=2, depth=1, window=16)
-    with pytest.raises(ModelError, match="not a positive number"):
+    with pytest.raises(ModelError, match=r"temperature is .*, give a number above 0"):
         Model(UNet(spec), LEGEND, ("a", "b"), temperature=temperature)
