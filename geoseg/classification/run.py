@@ -14,7 +14,12 @@ from geoseg.classification.area import Area
 from geoseg.classification.arithmetic import Arithmetic
 from geoseg.classification.assemble import assemble
 from geoseg.classification.compute import compute
-from geoseg.classification.fit import check_values, choose_bands, pixel_size_warning
+from geoseg.classification.fit import (
+    check_classes,
+    check_values,
+    choose_bands,
+    pixel_size_warning,
+)
 from geoseg.classification.folder import close_folder, open_folder, read_plan
 from geoseg.classification.job import Execution, Job, Options
 from geoseg.classification.outputs import Outputs
@@ -76,6 +81,7 @@ def classify(  # noqa: PLR0913 - one call for the main job, all but two by name
     described = describe(scene, nodata=options.nodata)
     outputs.check(described)
     loaded = Model.load(model)
+    check_classes(loaded)
     fitted = choose_bands(described, loaded, options.bands)
     check_values(fitted, loaded)
     area = Area.read(options.aoi, fitted) if options.aoi else None
