@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -124,6 +125,20 @@ def test_an_older_file_without_checksum_and_range_of_pixel_sizes_loads(path):
         del about[key]
     save_file(weights, path, {"geoseg": json.dumps(about)})
     assert Model.load(path).pixel_size_range == (10.0, 10.0)
+
+
+@pytest.mark.parametrize("start", [b"\x80", b"PK"])
+def test_a_model_whose_first_bytes_look_like_a_pickle_or_an_archive_loads(path, start):
+    model = Model.load(path)
+    least = int.from_bytes(path.read_bytes()[:8], "little")
+    wanted = next(
+        n for n in range(least + 64, 99_999, 8) if n.to_bytes(8, "little")[: len(start)] == start
+    )
+    padding = "x" * (wanted - least - 24)
+    while not path.read_bytes().startswith(start):
+        replace(model, training={**TRAINING, "note": padding}).save(path)
+        padding += "x"
+    assert Model.load(path).hash != model.hash
 
 
 # Shapes.

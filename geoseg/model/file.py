@@ -220,7 +220,8 @@ def pixel_size_range(sizes: object) -> PixelSizes | None:
 
 def _read_header(path: Path, data: bytes) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
     """Metadata of a model file and the shape of each of its weights, without reading weights."""
-    if data[:2] == b"PK" or data[:1] == b"\x80":
+    # A safetensors file begins with the length of its header, which can be any bytes, and a "{".
+    if data[8:9] != b"{" and (data[:2] == b"PK" or data[:1] == b"\x80"):
         raise ModelError(
             f"{path} is a pickled PyTorch file or an archive, which may run code when loaded; "
             "geoseg loads only its own .safetensors models"
