@@ -69,7 +69,7 @@ def begin(out: Path, plan: Plan, *, resume: bool, overwrite: bool) -> Beginning:
         )
     if model is None or _run_of(model)[0] != plan.run:
         _check_free(out, overwrite=overwrite)
-    _check_end(out, plan, checkpoint)
+    _check_end(out, plan, checkpoint, "overwrite (-f)" if written else START_AGAIN)
     if epoch == last_epoch(plan.settings, checkpoint.state.losses):
         if model is not None and written and _same_looks(model, plan):
             _log_trained(out, plan, epoch)
@@ -113,8 +113,8 @@ def _check_free(out: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{out} exists, use another output name, or overwrite (-f)")
 
 
-def _check_end(out: Path, plan: Plan, checkpoint: Checkpoint) -> None:
-    """Refuse to end a run before an epoch that it has done."""
+def _check_end(out: Path, plan: Plan, checkpoint: Checkpoint, cure: str) -> None:
+    """Refuse to end a run before an epoch that it has done; ``cure`` is what else to do."""
     done, settings = checkpoint.state.epoch, plan.settings
     end = last_epoch(settings, checkpoint.state.losses)
     if end >= done:
@@ -126,7 +126,7 @@ def _check_end(out: Path, plan: Plan, checkpoint: Checkpoint) -> None:
             f"but a patience of {settings.patience} would have stopped it after epoch {end}, "
             "give more patience"
         )
-    raise RunError(f"{out} has {count_of(done, 'epoch')} already, {less}, or {START_AGAIN}")
+    raise RunError(f"{out} has {count_of(done, 'epoch')} already, {less}, or {cure}")
 
 
 def _log_trained(out: Path, plan: Plan, epochs: int) -> None:

@@ -108,5 +108,5 @@ def read_checkpoint(path: Path) -> Checkpoint:
         ) from None
 
 
-START_AGAIN = "start again without it (resume=False, --no-resume)"
+START_AGAIN = "start again (resume=False, --no-resume)"
 """What to do, for messages."""
