@@ -65,7 +65,7 @@ def test_a_sample_shows_labels_and_prediction_in_the_colours_of_the_legend(tmp_p
 
 
 def test_pictures_cannot_come_every_minus_one_epochs():
-    with pytest.raises(ModelError, match="give 0 for none"):
+    with pytest.raises(ModelError, match="pictures is -1, give a whole number of at least 0"):
         Watch(pictures=-1)
 
 

@@ -33,7 +33,7 @@ def choose_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise GeosegError(
             f"device {name} is not there ({torch.cuda.device_count()} CUDA devices visible), "
-            "use --device cpu or auto"
+            "use device cpu or auto"
         )
     return device
 
@@ -49,7 +49,7 @@ def choose_precision(name: str, device: torch.device) -> str:
     if name not in PRECISIONS:
         raise GeosegError(f"unknown precision {name!r}, use one of {', '.join(PRECISIONS)}")
     if name == "fp16" and device.type == "cpu":
-        raise GeosegError("fp16 is slow and coarse on a CPU, use --precision fp32 or bf16")
+        raise GeosegError("fp16 is slow and coarse on a CPU, use precision fp32 or bf16")
     if name != "auto":
         return name
     if device.type != "cuda":

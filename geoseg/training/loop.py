@@ -101,7 +101,7 @@ def train(  # noqa: PLR0913 - one call for the whole job, all but two by name
         decide = partial(begin, out, plan, resume=resume, overwrite=overwrite)
         beginning = processes.from_first(decide)
         if beginning.trained:
-            return Model.load(out)
+            return processes.from_first(partial(Model.load, out))
         run = Run(plan, processes.device(device), processes)
         state = beginning.checkpoint.restore(run) if beginning.checkpoint else State()
         return _train(run, state, out, watch, stop)
