@@ -47,7 +47,7 @@ class NumberRange:
     def __str__(self) -> str:
         noun = "a whole number" if self.whole else "a number"
         if self.low == -math.inf:
-            return f"{noun} that is finite"
+            return "a finite number"
         if self.high < math.inf and not (self.above or self.below):
             return f"{noun} from {self.low:g} to {self.high:.15g}"
         text = f"{noun} above {self.low:g}" if self.above else f"{noun} of at least {self.low:g}"
