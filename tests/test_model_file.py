@@ -15,6 +15,7 @@ from geoseg.inspection import as_json, as_text, inspect
 from geoseg.legend import Legend
 from geoseg.model import Model, Predictor, UNet, UNetSpec, resolve
 from geoseg.model.unet import weight_shapes
+from tests.training import one_thread as one_thread
 
 SCORES = {"iou": 0.5, "users_accuracy": 0.6, "producers_accuracy": None, "pixels": 9}
 TRAINING = {
