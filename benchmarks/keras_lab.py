@@ -131,7 +131,7 @@ def train_geoseg(tiles: Path, out: Path, epochs: int, seed: int, precision: str)
     )
     clock = Clock()
     watch = geoseg.Watch(report=clock.epoch)
-    geoseg.train(tiles, out, settings=settings, device="cpu", watch=watch)
+    geoseg.train(tiles, out, settings=settings, device="cpu", resume=False, watch=watch)
 
 
 def save_arrays(tiles: Path, folder: Path) -> None:

@@ -7,10 +7,12 @@ import xml.etree.ElementTree as ET
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from numbers import Integral
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any
 
-from geoseg.errors import LabelError
+from geoseg.errors import LabelError, check_type
 
 NODATA = 255
 """Value for "no data" in geoseg's own labels."""
@@ -31,8 +33,9 @@ class LandCover:
     """One class.
 
     Raises:
-        LabelError: if the value is not in 0..255, the name is empty or holds control characters
-            (which neither XML nor a line of CSV can), or the colour is not #RRGGBB.
+        LabelError: if the value is not a whole number in 0..255, the name is not a text, is empty
+            or holds control characters (which neither XML nor a line of CSV can), or the colour is
+            not #RRGGBB.
     """
 
     value: int
@@ -43,8 +46,16 @@ class LandCover:
     """#rrggbb, lower case."""
 
     def __post_init__(self) -> None:
+        value: object = self.value
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            raise LabelError(f"class value {shortened(value)} is not a whole number in 0..255")
+        object.__setattr__(self, "value", int(value))
         if not 0 <= self.value <= _LARGEST:
-            raise LabelError(f"class value {self.value} is not in 0..255, renumber the classes")
+            raise LabelError(
+                f"class value {shortened(value)} is not in 0..255, renumber the classes"
+            )
+        check_type("class name", self.name, str)
+        check_type("colour", self.color, str)
         if not self.name.strip():
             raise LabelError(f"class {self.value} has no name, give it one in the legend")
         if _CONTROL.search(self.name.strip()):

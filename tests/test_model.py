@@ -235,7 +235,7 @@ def test_half_precision_weights_are_half_the_size_and_read_back_rounded(tmp_path
     ("fields", "words"),
     [
         ({"window": 100}, "multiple of 16"),
-        ({"classes": 0}, "at least 1"),
+        ({"classes": 0}, "classes is 0, give a whole number from 1 to 256"),
         ({"dropout": 1.0}, "dropout"),
         ({"low": (0, 0)}, "low has 2"),
         ({"high": (0,)}, "upside down"),

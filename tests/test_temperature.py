@@ -1,6 +1,8 @@
 """The temperature of a model: fitted, kept, and of no effect on labels."""
 
 import json
+import logging
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ from safetensors.torch import save_file
 from geoseg.errors import ModelError
 from geoseg.inspection import as_text, inspect
 from geoseg.model import Model, UNet, UNetSpec
-from geoseg.training.temperature import fit_temperature
+from geoseg.training.processes import Processes
+from geoseg.training.temperature import calibrate, fit_temperature
 from tests.training import LEGEND, run
 from tests.training import one_thread as one_thread
 from tests.training import tiles as tiles
@@ -45,7 +48,8 @@ def test_a_network_that_is_never_wrong_has_the_least_there_is():
     assert fit_temperature(logits, torch.arange(3).repeat(10)) == pytest.approx(0.05)
 
 
-def test_training_fits_and_keeps_it(tiles, tmp_path):
+def test_training_fits_and_keeps_it(tiles, tmp_path, monkeypatch):
+    monkeypatch.setattr("geoseg.training.temperature._error", lambda _, __, at: 0.2 - (at != 1) / 8)
     model = run(tiles, tmp_path / "m.safetensors", epochs=2)
     found = model.training["calibration"]
     assert model.temperature == pytest.approx(found["temperature"], abs=1e-6)
@@ -58,6 +62,35 @@ def test_training_fits_and_keeps_it(tiles, tmp_path):
     again = fit_temperature(logits[known], torch.from_numpy(labels.astype(np.int64))[known])
     assert model.temperature == pytest.approx(again, rel=1e-4)
     assert "calibration error" in as_text(inspect(tmp_path / "m.safetensors"))
+
+
+def calibrated_with(monkeypatch, logits, labels):
+    """The calibration of a network with these logits of the validation pixels."""
+    monkeypatch.setattr("geoseg.training.temperature._validation", lambda _: (logits, labels))
+    return calibrate(SimpleNamespace(processes=Processes()))
+
+
+def test_a_fit_that_does_not_lower_the_calibration_error_is_not_kept(monkeypatch, caplog):
+    # Scores are true but in a few pixels with wild logits, which the likelihood minds most.
+    logits = torch.tensor([[1.0986, 0.0]] * 400 + [[30.0, 0.0]] * 4)
+    labels = torch.tensor([0] * 300 + [1] * 100 + [1] * 4)
+    assert fit_temperature(logits, labels) > 1.5
+    with caplog.at_level(logging.INFO, "geoseg"):
+        found = calibrated_with(monkeypatch, logits, labels)
+    assert found.temperature == 1
+    assert found.before == found.after
+    assert "the temperature stays 1: a fit of" in caplog.text
+    assert "does not lower the calibration error of" in caplog.text
+
+
+@pytest.mark.parametrize(("logits", "end"), [([1.0, 0.0], "0.05"), ([0.0, 1.0], "20")])
+def test_a_temperature_on_the_end_of_its_range_is_told(monkeypatch, caplog, logits, end):
+    with caplog.at_level(logging.WARNING, "geoseg"):
+        found = calibrated_with(
+            monkeypatch, torch.tensor([logits] * 50), torch.zeros(50, dtype=torch.int64)
+        )
+    assert found.after < found.before
+    assert f"the temperature of {end} is on the end of its range (0.05 to 20)" in caplog.text
 
 
 def test_it_has_the_same_bits_after_a_resume_and_a_repeat(tiles, tmp_path):
@@ -87,5 +120,5 @@ def test_an_older_file_has_none_and_means_one(tmp_path):
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("inf"), float("nan")])
 def test_a_temperature_that_cannot_be(temperature):
     spec = UNetSpec(bands=2, classes=3, width=2, depth=1, window=16)
-    with pytest.raises(ModelError, match="not a positive number"):
+    with pytest.raises(ModelError, match=r"temperature is .*, give a number above 0"):
         Model(UNet(spec), LEGEND, ("a", "b"), temperature=temperature)

@@ -2,12 +2,14 @@
 
 import math
 
+import click
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from geoseg.cli.train import command
 from geoseg.metrics import Confusion
 from geoseg.model.unet import Dropout
 from geoseg.tiles import IGNORE
@@ -16,6 +18,22 @@ from geoseg.training.losses import class_weights, loss_of
 from geoseg.training.processes import Processes
 from geoseg.training.schedule import learning_rate
 from geoseg.training.tally import Tally
+
+# The command.
+
+
+def test_each_option_of_the_command_says_what_it_is():
+    for option in (p for p in command.params if isinstance(p, click.Option)):
+        assert option.help, option.name
+        assert option.help.split("  [")[0].endswith("."), option.name
+
+
+def test_each_setting_is_an_option_with_the_same_default():
+    settings = TrainSettings().to_dict()
+    with command.make_context("train", ["tiles", "--out", "m.safetensors"]) as context:
+        defaults = {name: context.params[name] for name in settings}
+    assert TrainSettings(**defaults).to_dict() == settings
+
 
 # Losses, by NumPy and by hand.
 

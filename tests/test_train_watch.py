@@ -11,22 +11,20 @@ import pytest
 import torch
 from matplotlib.image import imread
 
-from geoseg.errors import GeosegError, LabelError, ModelError, RunError, TileError
-from geoseg.legend import Legend
+from geoseg.errors import GeosegError, LabelError, ModelError
+from geoseg.files import output_lock
 from geoseg.model import Model
-from geoseg.training import TrainSettings, Watch, score, train
+from geoseg.training import TrainSettings, Watch, train
 from geoseg.training.pictures import Sample, draw_samples
 from tests.training import (
     LEGEND,
     SIZE,
     SMALL,
-    Stopped,
     ground,
     history_of,
     make_tiles,
     names_in,
     run,
-    stop_after,
 )
 from tests.training import one_thread as one_thread
 from tests.training import tiles as tiles
@@ -40,7 +38,9 @@ def test_pictures_appear_every_few_epochs_and_at_the_end(tiles, tmp_path):
     out = tmp_path / "m.safetensors"
     train(tiles, out, settings=settings, device="cpu", watch=Watch(pictures=2))
     samples = tmp_path / "m.samples"
-    assert names_in(tmp_path) == ["m.history.csv", "m.history.png", "m.safetensors", "m.samples"]
+    assert names_in(tmp_path) == [
+        "m.history.csv", "m.history.png", "m.safetensors", "m.safetensors.checkpoint", "m.samples",
+    ]  # fmt: skip
     assert names_in(samples) == ["best.png", "epoch_0002.png", "epoch_0004.png"]
     for picture in (tmp_path / "m.history.png", *samples.iterdir()):
         assert imread(picture).shape[2] == 4
@@ -65,7 +65,7 @@ def test_a_sample_shows_labels_and_prediction_in_the_colours_of_the_legend(tmp_p
 
 
 def test_pictures_cannot_come_every_minus_one_epochs():
-    with pytest.raises(ModelError, match="give 0 for none"):
+    with pytest.raises(ModelError, match="pictures is -1, give a whole number of at least 0"):
         Watch(pictures=-1)
 
 
@@ -141,63 +141,6 @@ def test_pixels_of_an_ignored_class_teach_nothing(tmp_path):
         run(plain, tmp_path / "n.safetensors", ignore=("sand",))
 
 
-# Starting from a model, and testing one.
-
-
-def start_from(model, tiles, out, **changes):
-    settings = TrainSettings(**{**SMALL, "epochs": 1, "width": 16, "depth": 4, **changes})
-    return train(tiles, out, settings=settings, start=model, device="cpu", watch=Watch(pictures=0))
-
-
-def test_a_run_starts_from_the_weights_of_a_model(tiles, tmp_path):
-    first = run(tiles, tmp_path / "a.safetensors", lr=0.01)
-    still = start_from(tmp_path / "a.safetensors", tiles, tmp_path / "b.safetensors", lr=1e-30)
-    assert torch.equal(weights_of(still), weights_of(first))
-    assert still.spec.width == SMALL["width"]
-    assert still.training["start"] == first.hash
-    assert first.training["start"] is None
-
-
-def test_other_classes_get_a_new_last_layer_and_keep_the_rest(tiles, tmp_path):
-    first = run(tiles, tmp_path / "a.safetensors")
-    fewer = make_tiles(tmp_path / "two", legend=Legend.from_names(["wet", "dry", "other", "more"]))
-    second = start_from(first, fewer, tmp_path / "b.safetensors", lr=1e-30)
-    assert second.network.head.weight.shape[0] == 4
-    kept = first.network.state_dict()
-    for name, value in second.network.state_dict().items():
-        assert ("head" in name) or torch.equal(value, kept[name])
-
-
-def test_a_model_of_other_bands_is_no_start(tiles, tmp_path):
-    with pytest.raises(
-        ModelError, match="sees 3 bands of uint8, the tiles have 2 of uint8, choose"
-    ):
-        start_from("default", tiles, tmp_path / "m.safetensors")
-    assert names_in(tmp_path) == []
-
-
-def test_a_checkpoint_of_another_start_is_refused(tiles, tmp_path):
-    first = run(tiles, tmp_path / "a.safetensors")
-    out = tmp_path / "m.safetensors"
-    with pytest.raises(Stopped):
-        run(tiles, out, report=stop_after(1))
-    with pytest.raises(RunError, match="other tiles or settings"):
-        train(tiles, out, settings=TrainSettings(**SMALL), start=first, resume=True, device="cpu")
-
-
-def test_the_score_of_a_model_is_that_of_its_validation(tiles, tmp_path):
-    model = run(tiles, tmp_path / "m.safetensors")
-    found = score(model, tiles, device="cpu").to_dict(LEGEND.names)
-    assert found == model.training["validation"]
-    turned = score(model, tiles, device="cpu", tta=True)
-    assert turned.total == found["pixels"]
-    assert not np.array_equal(turned.counts, found["confusion"])
-    with pytest.raises(TileError, match="no 'gap' tiles to score"):
-        score(model, tiles, "gap", device="cpu")
-    with pytest.raises(TileError, match="other classes, bands or size"):
-        score(Model.load(), tiles, device="cpu")
-
-
 # Several processes.
 
 _TRAIN = """
@@ -208,34 +151,68 @@ settings = TrainSettings(width=2, depth=1, batch_size=5, epochs=3, dropout=0.0, 
 train(sys.argv[1], sys.argv[2], settings=settings, device="cpu",
       watch=Watch(pictures=0, report=lambda row: print(row["epoch"], flush=True)))
 """
+TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+
+@pytest.fixture
+def odd_tiles(tmp_path):
+    """Tiles with 11 to train on: batches of 5, 5 and 1."""
+    tiles = make_tiles(tmp_path / "set", labels=ground(2 * SIZE, 7 * SIZE), val=0.21)
+    assert tiles.count("train") % 5 == 1
+    return tiles
+
+
+@pytest.fixture
+def launch(odd_tiles, tmp_path):
+    """Train in new processes, and return how they ended."""
+    script = tmp_path / "one.py"
+    script.write_text(_TRAIN)
+
+    def launched(out, *launcher):
+        return subprocess.run(
+            [sys.executable, *launcher, script, odd_tiles.folder, out], capture_output=True,
+            text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=120, check=False,
+        )  # fmt: skip
+
+    return launched
 
 
 @pytest.mark.slow
-def test_two_processes_train_what_one_does(tmp_path):
-    labels = ground(2 * SIZE, 7 * SIZE)  # 11 tiles to train on: batches of 5, 5 and 1
-    tiles = make_tiles(tmp_path / "set", labels=labels, val=0.21)
-    assert tiles.count("train") % 5 == 1
-    script = tmp_path / "one.py"
-    script.write_text(_TRAIN)
-    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
-    outputs = []
-    for name, launcher in (
-        ("one", []),
-        ("two", ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]),
-    ):
-        done = subprocess.run(
-            [sys.executable, *launcher, script, tiles.folder, tmp_path / f"{name}.safetensors"],
-            capture_output=True, text=True, env=alone, timeout=120, check=False,
-        )  # fmt: skip
+def test_two_processes_train_what_one_does(launch, tmp_path):
+    outs = [tmp_path / f"{name}.safetensors" for name in ("one", "two")]
+    for out, launcher in zip(outs, ((), TWO), strict=True):
+        done = launch(out, *launcher)
         assert done.returncode == 0, done.stderr
-        outputs.append(done.stdout.split())
-    assert outputs[0] == outputs[1] == ["1", "2", "3"]
-    one, two = (history_of(tmp_path / f"{name}.safetensors") for name in ("one", "two"))
-    for single, shared in zip(one, two, strict=True):
+        assert done.stdout.split() == ["1", "2", "3"]
+    for single, shared in zip(*map(history_of, outs), strict=True):
         for key in set(single) - {"seconds"}:
             assert shared[key] == pytest.approx(single[key], rel=1e-3, abs=1e-3), key
-    models = [Model.load(tmp_path / f"{name}.safetensors") for name in ("one", "two")]
+    models = [Model.load(out) for out in outs]
     assert torch.allclose(weights_of(models[0]), weights_of(models[1]), atol=1e-4)
+    again = launch(outs[1], *TWO)
+    assert (again.returncode, again.stdout) == (0, ""), again.stderr
+    assert Model.load(outs[1]).hash == models[1].hash
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_together(launch, odd_tiles, tmp_path):
+    out = tmp_path / "m.safetensors"
+    changes = {"batch_size": 5, "dropout": 0.0, "lr": 0.01}
+    run(odd_tiles, out, epochs=2, **changes)
+    done = launch(out, *TWO)
+    assert done.stdout.split() == ["3"], done.stderr
+    whole = run(odd_tiles, tmp_path / "whole.safetensors", epochs=3, **changes)
+    assert torch.allclose(weights_of(Model.load(out)), weights_of(whole), atol=1e-4)
+
+
+@pytest.mark.slow
+def test_no_process_waits_for_ever_where_the_model_is_in_use(launch, tmp_path):
+    out = tmp_path / "m.safetensors"
+    with output_lock(tmp_path / ".m.safetensors.lock", out, "training"):
+        done = launch(out, *TWO)
+    assert done.returncode != 0
+    assert done.stderr.count(f"InterruptedRun: {out} is in use") >= 1
+    assert not out.exists()
 
 
 # Signals.
@@ -255,5 +232,7 @@ def test_a_stopped_command_says_how_to_go_on(tiles, tmp_path, number):
         process.send_signal(number)
         *_, last = process.stderr.read().splitlines()
     assert process.returncode == 75
-    assert last == "geoseg: interrupted, whole epochs are kept, go on with --resume"
+    assert last == (
+        "geoseg: interrupted, whole epochs are kept, run the same command again to go on"
+    )
     assert names_in(tmp_path) == ["m.history.csv", "m.safetensors.checkpoint"]

@@ -14,6 +14,8 @@ from tests.scenes import write_raster
 LEGEND = Legend.from_names(["water", "grass", "rock"])
 SIZE = 16
 SMALL = {"width": 2, "depth": 1, "batch_size": 4, "epochs": 3, "dropout": 0.1}
+WILD = {"epochs": 6, "lr": 0.3, "optimizer": "sgd", "seed": 2}
+"""A rate so high that the loss does not get better and better."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -55,10 +57,11 @@ def tiles(tmp_path_factory):
     return make_tiles(tmp_path_factory.mktemp("train"))
 
 
-def run(tiles, out, *, resume=False, overwrite=False, report=None, **changes):
+def run(tiles, out, *, resume=True, overwrite=False, report=None, pixel_size_range=None, **changes):
     return train(
         tiles, out, settings=TrainSettings(**{**SMALL, **changes}), device="cpu", resume=resume,
-        overwrite=overwrite, watch=Watch(pictures=0, report=report),
+        overwrite=overwrite, pixel_size_range=pixel_size_range,
+        watch=Watch(pictures=0, report=report),
     )  # fmt: skip
 
 
@@ -85,3 +88,18 @@ def stop_after(epoch):
             raise Stopped
 
     return report
+
+
+def epochs_of(tiles, out, **changes):
+    """Run, and return the numbers of the epochs that were trained."""
+    epochs = []
+    run(tiles, out, report=lambda row: epochs.append(row["epoch"]), **changes)
+    return epochs
+
+
+def stopped_run(tiles, tmp_path, epoch=1, **changes):
+    """The output of a run that was stopped after an epoch."""
+    out = tmp_path / "m.safetensors"
+    with pytest.raises(Stopped):
+        run(tiles, out, report=stop_after(epoch), **changes)
+    return out

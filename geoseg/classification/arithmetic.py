@@ -1,10 +1,13 @@
 """How a run computes: the same wherever it goes on, because it shows in the last bit."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 from geoseg.classification.folder import read_plan
-from geoseg.model import CPU_BATCH, GPU_BATCH, choose_device, choose_precision
+from geoseg.model import CPU_BATCH, GPU_BATCH, choose_device, choose_precision, slow_precision
+
+log = logging.getLogger("geoseg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,11 @@ class Arithmetic:
         """
         chosen = choose_device(device)
         usual = CPU_BATCH if chosen.type == "cpu" else GPU_BATCH
-        return cls(str(chosen), choose_precision(precision, chosen), batch_size or usual)
+        settled = choose_precision(precision, chosen)
+        slow = slow_precision(settled, chosen.type)
+        if slow:
+            log.warning(slow)
+        return cls(str(chosen), settled, batch_size or usual)
 
     @classmethod
     def recorded(

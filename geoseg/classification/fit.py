@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from geoseg.errors import SceneError, count_of
+from geoseg.errors import ModelError, SceneError, count_of
 from geoseg.grid import Window
 from geoseg.model import Model
 from geoseg.raster import Scene, read, read_palette
@@ -82,14 +82,36 @@ def check_values(scene: Scene, model: Model) -> None:
 
 
 def pixel_size_warning(scene: Scene, model: Model) -> str | None:
-    """A sentence where the scene's pixels are more than twice, or less than half, the model's."""
-    ours, theirs = scene.pixel_size, model.pixel_size
-    if not ours or not theirs or 1 / _PIXEL_SIZE_FACTOR <= ours / theirs <= _PIXEL_SIZE_FACTOR:
+    """A sentence if the scene's pixels are far larger or smaller than those of the training.
+
+    That is more than twice the largest or less than half of the smallest. None if they are not, or
+    if a size is unknown.
+    """
+    size, trained = scene.pixel_size, model.pixel_size_range
+    if not size or trained is None:
         return None
+    low, high = trained
+    if low / _PIXEL_SIZE_FACTOR <= size <= high * _PIXEL_SIZE_FACTOR:
+        return None
+    low_text, high_text = f"{low:.3g}", f"{high:.3g}"
+    sizes = low_text if low_text == high_text else f"{low_text} to {high_text}"
     return (
-        f"{scene.path} has pixels of {ours:.3g} m, the model was trained on {theirs:.3g} m, "
+        f"{scene.path} has pixels of {size:.3g} m, the model was trained on {sizes} m, "
         "expect poor classes or resample the scene (gdalwarp -tr)"
     )
+
+
+def check_classes(model: Model) -> None:
+    """Refuse a model of a single class, whose map would be that class everywhere.
+
+    Raises:
+        ModelError: if the model has fewer than two classes.
+    """
+    if len(model.legend) < 2:
+        raise ModelError(
+            f"model {model.path} knows only the class {model.legend.names[0]!r}, so its map would "
+            "be that class everywhere, train a model with at least two classes"
+        )
 
 
 def _sample(scene: Scene) -> np.ndarray | None:

@@ -15,7 +15,12 @@ from geoseg.classification.area import Area
 from geoseg.classification.arithmetic import Arithmetic
 from geoseg.classification.assemble import assemble
 from geoseg.classification.compute import compute
-from geoseg.classification.fit import check_values, choose_bands, pixel_size_warning
+from geoseg.classification.fit import (
+    check_classes,
+    check_values,
+    choose_bands,
+    pixel_size_warning,
+)
 from geoseg.classification.folder import close_folder, open_folder, read_plan
 from geoseg.classification.job import Execution, Job, Options
 from geoseg.classification.outputs import Outputs, outputs_in_folders
@@ -154,6 +159,7 @@ def _classify(
     for scene, (_, outputs) in zip(scenes, inputs, strict=True):
         outputs.check(scene, options.cleaning)
     loaded = model if isinstance(model, Model) else Model.load(model)
+    check_classes(loaded)
     checked = [
         _fitted(scene, outputs, loaded, options)
         for scene, (_, outputs) in zip(scenes, inputs, strict=True)

@@ -53,6 +53,7 @@ def _model(path: str | Path) -> dict[str, Any]:
         "bands": list(model.band_names),
         "dtype": model.dtype,
         "pixel_size": model.pixel_size,
+        "pixel_size_range": model.pixel_size_range and list(model.pixel_size_range),
         "unet": {
             k: list(v) if isinstance(v, tuple) else v for k, v in model.spec.to_dict().items()
         },

@@ -45,7 +45,7 @@ def _model(data: dict[str, Any]) -> list[str]:
         ("Model", f"{what}, {memory(data['bytes'])}"),
         ("Hash", data["hash"]),
         ("Bands", f"{', '.join(data['bands'])} ({data['dtype']})"),
-        ("Pixel size", _metres(data["pixel_size"])),
+        ("Pixel size", _metres_range(data["pixel_size_range"])),
         ("Window", f"{unet['window']} x {unet['window']} px"),
         ("Scaling", f"{_ends(unet['low'], unet['high'])} to 0..1"),
         ("Classes", ", ".join(f"{c['value']} {c['name']}" for c in data["classes"])),
@@ -249,6 +249,11 @@ def _percent(share: float | None) -> str:
 
 def _metres(size: float | None) -> str:
     return "not known" if size is None else f"{size:.4g} m"
+
+
+def _metres_range(sizes: Sequence[float] | None) -> str:
+    low, high = (_metres(size) for size in sizes or (None, None))
+    return low if low == high else f"{low.removesuffix(' m')} to {high}"
 
 
 def _named(names: Sequence[str]) -> str:

@@ -4,6 +4,8 @@ import ctypes
 import ctypes.util
 import functools
 import sys
+from collections.abc import Collection
+from pathlib import Path
 
 import torch
 
@@ -11,6 +13,8 @@ from geoseg.errors import GeosegError
 
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+"""Names of native bf16 arithmetic on x86 and, the last, on ARM."""
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -29,7 +33,7 @@ def choose_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise GeosegError(
             f"device {name} is not there ({torch.cuda.device_count()} CUDA devices visible), "
-            "use --device cpu or auto"
+            "use device cpu or auto"
         )
     return device
 
@@ -45,12 +49,47 @@ def choose_precision(name: str, device: torch.device) -> str:
     if name not in PRECISIONS:
         raise GeosegError(f"unknown precision {name!r}, use one of {', '.join(PRECISIONS)}")
     if name == "fp16" and device.type == "cpu":
-        raise GeosegError("fp16 is slow and coarse on a CPU, use --precision fp32 or bf16")
+        raise GeosegError("fp16 is slow and coarse on a CPU, use precision fp32 or bf16")
     if name != "auto":
         return name
     if device.type != "cuda":
         return "fp32"
     return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+
+
+def slow_precision(precision: str, device: str, flags: Collection[str] | None = None) -> str | None:
+    """A sentence if the precision is slow on the device; None if it is not, or if nothing is known.
+
+    Args:
+        precision: "fp32", "bf16" or "fp16".
+        device: type of the device, "cpu" or "cuda".
+        flags: what the CPU can do, as `cpu_flags` returns it; None to find it out.
+    """
+    if precision != "bf16" or device != "cpu":
+        return None
+    flags = cpu_flags() if flags is None else flags
+    if not flags or _BF16_FLAGS & set(flags):
+        return None
+    return (
+        "this CPU has no bf16 arithmetic and computes bf16 several times slower than fp32, "
+        "use precision fp32 here"
+    )
+
+
+def cpu_flags() -> frozenset[str]:
+    """What the CPU can do, by Linux or else by torch; empty if neither tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not Linux; older versions of torch do not tell either
+        ask = getattr(torch.cpu, "get_capabilities", None)
+        return frozenset(name for name, has in (ask() if ask else {}).items() if has is True)
+    fields = (line.partition(":") for line in lines)
+    return frozenset(
+        flag
+        for name, _, values in fields
+        if name.strip() in ("flags", "Features")
+        for flag in values.split()
+    )
 
 
 def torch_dtype(precision: str) -> torch.dtype:

@@ -6,20 +6,24 @@ Loading never runs code: safetensors holds arrays and text, nothing else.
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
-from geoseg.errors import GeosegError, ModelError, OutputError
+from geoseg.errors import GeosegError, ModelError, OutputError, check_list, check_type
 from geoseg.legend import Legend
+from geoseg.model.ranges import NumberRange
+from geoseg.model.record import check_record
 from geoseg.model.spec import UNetSpec
-from geoseg.model.unet import UNet
+from geoseg.model.unet import UNet, weight_shapes
 
 FORMAT = 1
 """Version of the metadata's layout."""
@@ -27,12 +31,24 @@ DEFAULT = "default"
 """Name of the bundled model, for very-high-resolution RGB."""
 
 
+CHECKSUM = "weights_sha256"
+"""Key of the metadata that holds the checksum of the weights; older files have none."""
+_DTYPES = (
+    "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64",
+)  # fmt: skip
+_POSITIVE = NumberRange(0, above=True)
+
+PixelSizes = tuple[float, float]
+"""Smallest and largest ground size of pixels (m)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """A network with everything that its use needs.
 
     Raises:
-        ModelError: if legend, band names and network do not agree.
+        ModelError: if a value is of the wrong type or out of range, or if legend, band names and
+            network do not agree.
     """
 
     network: UNet
@@ -51,10 +67,29 @@ class Model:
     """First 16 hexadecimal digits of the file's SHA-256; empty before it is saved."""
     temperature: float = 1.0
     """What logits are to be divided by for scores that are true; labels do not depend on it."""
+    pixel_size_range: PixelSizes | None = None
+    """Smallest and largest ground size of the training pixels (m). `pixel_size` twice if it is not
+    given, None where neither is known."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.temperature < float("inf"):
-            raise ModelError(f"temperature {self.temperature} is not a positive number")
+        temperature = _POSITIVE.check("temperature", self.temperature)
+        object.__setattr__(self, "temperature", temperature)
+        if self.pixel_size is not None:
+            pixel_size = _POSITIVE.check("pixel size", self.pixel_size)
+            object.__setattr__(self, "pixel_size", pixel_size)
+        sizes = pixel_size_range(self.pixel_size_range)
+        if sizes is None and self.pixel_size is not None:
+            sizes = self.pixel_size, self.pixel_size
+        object.__setattr__(self, "pixel_size_range", sizes)
+        if self.dtype not in _DTYPES:
+            raise ModelError(
+                f"dtype {shortened(self.dtype)} is unknown, use one of {', '.join(_DTYPES)}"
+            )
+        check_list("band_names", self.band_names)
+        for name in self.band_names:
+            check_type("band name", name, str)
+        object.__setattr__(self, "band_names", tuple(self.band_names))
+        check_record(self.training)
         if len(self.legend) != self.spec.classes:
             raise ModelError(
                 f"the legend has {len(self.legend)} classes, the network {self.spec.classes}"
@@ -90,6 +125,7 @@ class Model:
             "bands": list(self.band_names),
             "dtype": self.dtype,
             "pixel_size": self.pixel_size,
+            "pixel_size_range": self.pixel_size_range,
             "temperature": self.temperature,
             "training": dict(self.training),
         }
@@ -98,6 +134,7 @@ class Model:
             name: value.detach().to("cpu", dtype).contiguous()
             for name, value in self.network.state_dict().items()
         }
+        metadata[CHECKSUM] = _checksum(weights)
         data = save(weights, {"geoseg": json.dumps(metadata, sort_keys=True)})
         path = Path(path)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
@@ -112,8 +149,12 @@ class Model:
     def load(cls, path: str | Path = DEFAULT) -> "Model":
         """Read a model file; "default" is the bundled one.
 
+        Names and shapes of the weights are compared with the spec before the network is built, so
+        that a damaged spec costs neither time nor memory.
+
         Raises:
-            ModelError: if the file is missing, damaged, or not a geoseg model.
+            ModelError: if the file is missing or damaged, is not a geoseg model, or holds a weight
+                that is not a finite number.
         """
         path = resolve(path)
         try:
@@ -122,25 +163,32 @@ class Model:
             raise ModelError(
                 f"cannot read model {path}: {error.strerror}, check the path"
             ) from None
-        metadata, weights = _parse(path, data)
+        metadata, shapes = _read_header(path, data)
         try:
-            network = UNet(UNetSpec.from_dict(metadata["unet"]))
-            network.load_state_dict({k: v.float() for k, v in weights.items()})
+            spec = UNetSpec.from_dict(metadata["unet"])
+            _check_shapes(spec, shapes)
+            weights = _read_weights(path, shapes, metadata)
+            network = UNet(spec)
+            network.load_state_dict(weights)
             return cls(
                 network=network.eval(),
                 legend=Legend.from_dict(metadata["legend"]),
-                band_names=tuple(metadata["bands"]),
+                band_names=metadata["bands"],
                 dtype=metadata["dtype"],
                 pixel_size=metadata["pixel_size"],
                 training=metadata["training"],
                 path=str(path),
                 hash=hashlib.sha256(data).hexdigest()[:16],
-                temperature=metadata.get("temperature", 1.0),  # older files have none
+                # Older files have neither of these two.
+                temperature=metadata.get("temperature", 1.0),
+                pixel_size_range=metadata.get("pixel_size_range"),
             )
         except (KeyError, TypeError, ValueError, RuntimeError, GeosegError) as error:
-            reason = str(error).splitlines()[0]
+            text = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+            reason = (text or type(error).__name__).splitlines()[0][:200]
             raise ModelError(
-                f"model {path} does not fit this version of geoseg ({reason}), train it again"
+                f"model {path} is damaged or does not fit this version of geoseg ({reason}), "
+                "use an intact copy of the file or train it again"
             ) from None
 
 
@@ -151,8 +199,29 @@ def resolve(path: str | Path) -> Path:
     return Path(path)
 
 
-def _parse(path: Path, data: bytes) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    if data[:2] == b"PK" or data[:1] == b"\x80":
+def pixel_size_range(sizes: object) -> PixelSizes | None:
+    """A range of pixel sizes as two numbers, or None.
+
+    Raises:
+        ModelError: if it is not the smallest and the largest ground size (m), both above 0.
+    """
+    if sizes is None:
+        return None
+    if not isinstance(sizes, list | tuple) or len(sizes) != 2:
+        raise ModelError(
+            f"pixel size range {shortened(sizes)} is not a pair of numbers, "
+            "give the smallest and the largest pixel size in metres"
+        )
+    low, high = (_POSITIVE.check("pixel size", size) for size in sizes)
+    if low > high:
+        raise ModelError(f"pixel size range {low:g} to {high:g} m is upside down")
+    return low, high
+
+
+def _read_header(path: Path, data: bytes) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
+    """Metadata of a model file and the shape of each of its weights, without reading weights."""
+    # A safetensors file begins with the length of its header, which can be any bytes, and a "{".
+    if data[8:9] != b"{" and (data[:2] == b"PK" or data[:1] == b"\x80"):
         raise ModelError(
             f"{path} is a pickled PyTorch file or an archive, which may run code when loaded; "
             "geoseg loads only its own .safetensors models"
@@ -160,7 +229,10 @@ def _parse(path: Path, data: bytes) -> tuple[dict[str, Any], dict[str, torch.Ten
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get("geoseg")
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            shapes = {
+                name: tuple(file.get_slice(name).get_shape())
+                for name in file.keys()  # noqa: SIM118
+            }
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(
             f"{path} is not a model, or is truncated ({error}), "
@@ -173,11 +245,63 @@ def _parse(path: Path, data: bytes) -> tuple[dict[str, Any], dict[str, torch.Ten
         )
     try:
         metadata = dict(json.loads(text))
-    except (TypeError, ValueError) as error:
+        json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()  # plain numbers and text
+    except (TypeError, ValueError, RecursionError) as error:
         raise ModelError(f"the metadata of model {path} is damaged ({error})") from None
     if metadata.get("format") != FORMAT:
         raise ModelError(
-            f"model {path} has format {metadata.get('format')}, this geoseg reads {FORMAT}, "
-            "install the geoseg that wrote it or train it again"
+            f"model {path} has format {shortened(metadata.get('format'))}, this geoseg reads "
+            f"{FORMAT}, install the geoseg that wrote it or train it again"
         )
-    return metadata, weights
+    return metadata, shapes
+
+
+def _check_shapes(spec: UNetSpec, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse weights that are not those of a network with this spec."""
+    expected = weight_shapes(spec)
+    for name in sorted(expected.keys() | shapes.keys()):
+        if shapes.get(name) != expected.get(name):
+            has, needs = (_shape_text(of.get(name)) for of in (shapes, expected))
+            raise ModelError(
+                f"weight {shortened(name)} has {has}, but a network of depth {spec.depth} and "
+                f"width {spec.width} needs {needs}"
+            )
+
+
+def _shape_text(shape: tuple[int, ...] | None) -> str:
+    return "no value" if shape is None else f"shape {' x '.join(map(str, shape))}"
+
+
+def _read_weights(
+    path: Path, names: Iterable[str], metadata: Mapping[str, Any]
+) -> dict[str, Tensor]:
+    """Weights by name, float32.
+
+    Args:
+        path: of the model file.
+        names: of the weights.
+        metadata: of the file, with the checksum of the weights; older files have none.
+
+    Raises:
+        ModelError: if the weights have another checksum, or one is not a finite number.
+    """
+    with safe_open(path, framework="pt") as file:
+        stored = {name: file.get_tensor(name) for name in names}
+    if CHECKSUM in metadata and metadata[CHECKSUM] != _checksum(stored):
+        raise ModelError("its weights do not match its checksum")
+    weights = {name: value.float() for name, value in stored.items()}
+    for name, value in weights.items():
+        if not (stored[name].is_floating_point() and bool(torch.isfinite(value).all())):
+            raise ModelError(f"weight {name} holds values that are not finite numbers")
+    return weights
+
+
+def _checksum(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names, dtypes, shapes and bytes of weights, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        value = weights[name].contiguous()
+        dtype = str(value.dtype).removeprefix("torch.")
+        digest.update(f"{name} {dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

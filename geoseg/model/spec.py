@@ -1,12 +1,24 @@
 """What a U-Net is made of, as a value: enough to rebuild it, count it and print it."""
 
 from dataclasses import asdict, dataclass
+from reprlib import repr as shortened
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import ModelError
+from geoseg.model.ranges import LARGEST, NumberRange
+
+SIZES = {
+    "bands": NumberRange(1, 65_535, whole=True),
+    "classes": NumberRange(1, 256, whole=True),
+    "width": NumberRange(1, 4096, whole=True),
+    "depth": NumberRange(1, 12, whole=True),
+    "window": NumberRange(1, 4096, whole=True),
+}
+"""Sizes that a network may have; a damaged file must not ask for more memory than there is."""
+DROPOUT = NumberRange(0, 1, below=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +26,8 @@ class UNetSpec:
     """Shape and input scaling of a U-Net; the defaults are the lab's, with 1,941,190 parameters.
 
     Raises:
-        ModelError: if the numbers cannot make a network.
+        ModelError: if a value is not a number, is out of range, or the numbers cannot make a
+            network.
     """
 
     bands: int = 3
@@ -34,20 +47,24 @@ class UNetSpec:
     """Input value of each band (or of all) that the network sees as 1."""
 
     def __post_init__(self) -> None:
-        if min(self.bands, self.classes, self.width, self.depth) < 1:
-            raise ModelError(f"bands, classes, width and depth must be at least 1, got {self}")
-        if not 0 <= self.dropout < 1:
-            raise ModelError(f"dropout {self.dropout} is not in [0, 1)")
-        if self.window < 1 or self.window % 2**self.depth:
+        for name, allowed in {**SIZES, "dropout": DROPOUT}.items():
+            object.__setattr__(self, name, allowed.check(name, getattr(self, name)))
+        if self.window % 2**self.depth:
             raise ModelError(
                 f"window size {self.window} is not a multiple of {2**self.depth}, "
                 f"as {self.depth} levels of 2x2 pooling need"
             )
         for name in ("low", "high"):
-            if len(getattr(self, name)) not in (1, self.bands):
-                raise ModelError(f"{name} has {len(getattr(self, name))} values, not {self.bands}")
-        if any(h <= lo for lo, h in zip(self.band_low, self.band_high, strict=True)):
-            raise ModelError(f"scaling from {self.low} to {self.high} is empty or upside down")
+            values = getattr(self, name)
+            if not isinstance(values, list | tuple):
+                raise ModelError(f"{name} is {shortened(values)}, give a list of numbers")
+            if len(values) not in (1, self.bands):
+                raise ModelError(f"{name} has {len(values)} values, not {self.bands}")
+            values = tuple(NumberRange().check(name, value) for value in values)
+            object.__setattr__(self, name, values)
+        for low, high in zip(self.band_low, self.band_high, strict=True):
+            if not 1 / LARGEST <= high - low <= LARGEST:
+                raise ModelError(f"scaling from {low:g} to {high:g} is empty or upside down")
 
     @property
     def band_low(self) -> tuple[float, ...]:
@@ -70,7 +87,11 @@ class UNetSpec:
         if not invalid.any():
             return
         for band, low in zip(pixels, self.band_low, strict=True):
-            band[invalid] = round(low) if np.issubdtype(pixels.dtype, np.integer) else low
+            if np.issubdtype(pixels.dtype, np.integer):
+                limits = np.iinfo(pixels.dtype)
+                band[invalid] = min(max(round(low), int(limits.min)), int(limits.max))
+            else:
+                band[invalid] = low
 
     def scaled(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Pixels (bands, height, width) in scene values as the network sees them, mostly 0 to 1."""
@@ -86,7 +107,7 @@ class UNetSpec:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "UNetSpec":
         """The inverse of `to_dict`."""
-        return cls(**{**data, "low": tuple(data["low"]), "high": tuple(data["high"])})
+        return cls(**data)
 
 
 @dataclass(frozen=True, slots=True)

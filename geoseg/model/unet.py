@@ -72,11 +72,14 @@ class UNet(nn.Module):
         self.spec = spec
         filters = [spec.width * 2**level for level in range(spec.depth)]
         bottom = spec.width * 2**spec.depth
-        low = torch.tensor(spec.band_low, dtype=torch.float64)
-        high = torch.tensor(spec.band_high, dtype=torch.float64)
-        scale = 1 / (high - low)
-        self.register_buffer("low", low.float().view(1, -1, 1, 1), persistent=False)
-        self.register_buffer("scale", scale.float().view(1, -1, 1, 1), persistent=False)
+        # In Python's doubles: arithmetic on the "meta" device would import torch's compiler (1 s).
+        pairs = zip(spec.band_low, spec.band_high, strict=True)
+        scale = [1 / (high - low) for low, high in pairs]
+        low = torch.tensor(spec.band_low, dtype=torch.float32)
+        self.register_buffer("low", low.view(1, -1, 1, 1), persistent=False)
+        self.register_buffer(
+            "scale", torch.tensor(scale, dtype=torch.float32).view(1, -1, 1, 1), persistent=False
+        )
         self.encoder = nn.ModuleList(
             Pair(channels, f, spec.dropout)
             for channels, f in zip([spec.bands, *filters], filters, strict=False)
@@ -105,6 +108,13 @@ class UNet(nn.Module):
         for up, level, skip in zip(self.up, self.decoder, reversed(skips), strict=True):
             x = level(torch.cat([skip, up(x)], dim=1))
         return self.head(x)  # type: ignore[no-any-return]
+
+
+def weight_shapes(spec: UNetSpec) -> dict[str, tuple[int, ...]]:
+    """Name and shape of each weight that a network with this spec has; it allocates no memory."""
+    with torch.device("meta"):
+        network = UNet(spec)
+    return {name: tuple(value.shape) for name, value in network.state_dict().items()}
 
 
 def _initialise(module: nn.Module) -> None:

@@ -1,102 +1,144 @@
 """Tiles in, a model file out: one visible loop."""
 
+import logging
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from geoseg.errors import InterruptedRun, OutputError, TrainError
+from geoseg.errors import InterruptedRun, OutputError, TrainError, check_type
 from geoseg.execute import ProgressCounter, Stop, stop_on_signal
+from geoseg.files import output_lock
 from geoseg.metrics import Confusion
-from geoseg.model import Model, keep_freed_memory
+from geoseg.model import Model, PixelSizes, keep_freed_memory, slow_precision
 from geoseg.tiles import IGNORE, TileSet, open_tiles
 from geoseg.training.augment import augment
 from geoseg.training.losses import loss_of
-from geoseg.training.processes import joined
+from geoseg.training.plan import make_plan
+from geoseg.training.processes import Processes, joined
 from geoseg.training.record import Record, Watch
+from geoseg.training.resume import begin, checkpoint_of
 from geoseg.training.run import Run
-from geoseg.training.schedule import learning_rate
+from geoseg.training.schedule import last_epoch, learning_rate
 from geoseg.training.settings import TrainSettings
-from geoseg.training.state import State, load_state, save_state
+from geoseg.training.state import State, save_state
 from geoseg.training.tally import Scores, Tally
 from geoseg.training.temperature import calibrate
+
+log = logging.getLogger("geoseg")
 
 _CHECK_EVERY = 50
 """Steps between two looks at the loss: each look waits for the device."""
 
 
-def train(
+def train(  # noqa: PLR0913 - one call for the whole job, all but two by name
     tiles: str | Path | TileSet,
     out: str | Path,
     *,
     settings: TrainSettings = TrainSettings(),
     start: Model | str | Path | None = None,
+    pixel_size_range: PixelSizes | None = None,
     device: str = "auto",
-    resume: bool = False,
+    resume: bool = True,
     overwrite: bool = False,
     watch: Watch = Watch(),
 ) -> Model:
     """Train a U-Net and write the weights of its best epoch.
 
-    The best epoch is that of the lowest validation loss, or training loss where no tiles are held.
+    The best epoch has the lowest validation loss, or training loss if no tiles are for validation.
 
     Beside the model go ``<stem>.history.csv`` and ``.png``, pictures of what the network makes of
-    some validation tiles in ``<stem>.samples/`` and, until the run is complete, a checkpoint from
-    which ``resume`` continues to the same weights, bit for bit on a CPU. Under torchrun each
-    process takes its share of every batch, and the first one writes.
+    some validation tiles in ``<stem>.samples/``, and a checkpoint after each epoch
+    (``<name>.checkpoint``). The same call goes on from the checkpoint, to the same weights, bit for
+    bit on a CPU. The checkpoint stays when the run is complete: with more ``epochs`` the same call
+    trains the model further. Delete it if you do not need that. If the run is complete and has all
+    epochs, the model is returned as it is.
+
+    Under torchrun each process takes its share of every batch, and the first one writes.
 
     Args:
         tiles: a set that `tile` wrote, a folder with images/ and masks/, or a `TileSet`.
         out: model file to write, .safetensors.
         settings: everything that determines the run besides the tiles and the start.
         start: model, or its file, whose weights and scaling to start from instead of random ones;
-            width and depth are then the model's, and its last layer is kept if the legend is the
+            width and depth are then the model's, and its last layer is kept if the classes are the
             same.
+        pixel_size_range: smallest and largest ground size of the pixels (m), for tiles that do not
+            know it, or that come from scenes of several pixel sizes; None for that of the tiles.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        resume: continue from a checkpoint, if there is one.
-        overwrite: replace an existing model.
+        resume: go on from the checkpoint of the same tiles and settings, if there is one. False
+            starts again, and discards the epochs of the checkpoint.
+        overwrite: replace an existing model. A complete run starts again, a stopped run of the same
+            tiles and settings goes on.
         watch: how to follow the run.
 
     Returns:
         The model as saved.
 
     Raises:
-        TileError: if there are no tiles to train on.
-        ModelError: if the model to start from does not fit the tiles.
+        TileError: if there are no tiles to train on, or fewer than two classes are labelled.
+        ModelError: if the model to start from does not fit the tiles or the settings.
         TrainError: if the loss is not finite; the best weights so far are written.
         OutputError: if the model exists or cannot be written.
-        RunError: if the checkpoint is of another run.
-        InterruptedRun: if stopped by SIGINT, SIGTERM or SIGUSR1; ``resume`` goes on.
+        RunError: if the checkpoint is of other tiles or settings, or has more epochs than wanted.
+        InterruptedRun: if stopped by SIGINT, SIGTERM or SIGUSR1, or if another training writes the
+            same model; the same call goes on.
     """
     out = Path(out)
-    checkpoint = out.with_name(f"{out.name}.checkpoint")
-    _check_free(out, overwrite=overwrite or (resume and checkpoint.exists()))
+    check_type("settings", settings, TrainSettings)
+    check_type("watch", watch, Watch)
+    _check_name(out)
     tiles = tiles if isinstance(tiles, TileSet) else open_tiles(tiles)
     first = start if isinstance(start, Model | None) else Model.load(start)
+    plan = make_plan(tiles, settings, first, pixel_size_range)
     keep_freed_memory()
-    with joined(device) as processes, stop_on_signal() as stop:
-        run = Run(tiles, settings, processes.device(device), processes, first)
-        state = load_state(checkpoint, run) if resume and checkpoint.exists() else State()
-        record = Record(out, run, watch) if processes.first else None
-        progress = watch.progress if processes.first else None
-        steps = ProgressCounter(progress, "steps", (settings.epochs - state.epoch) * run.steps)
-        while state.epoch < settings.epochs and not _out_of_patience(state, settings):
-            try:
-                row, scores = _epoch(run, state, stop, steps)
-            except TrainError as error:
-                raise TrainError(f"{error}, {_keep_best(out, run, state)}") from None
-            _note(run, state, row, scores)
-            if record is not None:
-                save_state(checkpoint, state, run)
-                record.epoch(state)
-        model = _best(run, state)
+    with joined(device) as processes, _locked(out, processes), stop_on_signal() as stop:
+        decide = partial(begin, out, plan, resume=resume, overwrite=overwrite)
+        beginning = processes.from_first(decide)
+        if beginning.trained:
+            return processes.from_first(partial(Model.load, out))
+        run = Run(plan, processes.device(device), processes)
+        state = beginning.checkpoint.restore(run) if beginning.checkpoint else State()
+        return _train(run, state, out, watch, stop)
+
+
+def _train(run: Run, state: State, out: Path, watch: Watch, stop: Stop) -> Model:
+    """Train until the last epoch, and write what is wanted after each one."""
+    settings, first = run.settings, run.processes.first
+    slow = slow_precision(run.precision, run.device.type)
+    if slow and first:
+        log.warning(slow)
+    record = Record(out, run, watch) if first else None
+    progress = watch.progress if first else None
+    steps = ProgressCounter(progress, "steps", (settings.epochs - state.epoch) * run.steps)
+    while state.epoch < last_epoch(settings, state.losses):
+        try:
+            row, scores = _epoch(run, state, stop, steps)
+        except TrainError as error:
+            raise TrainError(f"{error}, {_keep_best(out, run, state)}") from None
+        _note(run, state, row, scores)
         if record is not None:
-            record.finish(state)
-            model.save(out)
-            checkpoint.unlink(missing_ok=True)
-    return Model.load(out) if processes.first else model
+            save_state(checkpoint_of(out), state, run)
+            record.epoch(state)
+    model = _best(run, state)
+    if record is not None:
+        record.finish(state)
+        model.save(out)
+    return Model.load(out) if first else model
+
+
+@contextmanager
+def _locked(out: Path, processes: Processes) -> Iterator[None]:
+    """Hold the lock of the output, in the first process; all processes fail if it is taken."""
+    with ExitStack() as stack:
+        lock = output_lock(out.with_name(f".{out.name}.lock"), out, "training")
+        processes.from_first(partial(stack.enter_context, lock))
+        yield
 
 
 def _note(run: Run, state: State, row: dict[str, float], scores: Scores) -> None:
@@ -147,7 +189,9 @@ def _train_once(run: Run, state: State, stop: Stop, steps: ProgressCounter) -> t
     run.network.train()
     for step, (images, labels) in enumerate(feed):
         if stop.is_set():
-            raise InterruptedRun("interrupted, whole epochs are kept, go on with --resume")
+            raise InterruptedRun(
+                "interrupted, whole epochs are kept, run the same command again to go on"
+            )
         rate = learning_rate(settings, state.epoch * run.steps + step, run.steps, state.losses)
         for group in run.optimizer.param_groups:
             group["lr"] = rate
@@ -199,7 +243,7 @@ def _check_finite(losses: list[Tensor], run: Run, state: State, first: int) -> N
 
 def _keep_best(out: Path, run: Run, state: State) -> str:
     """Write the best weights so far, and say what there is and what to do."""
-    cure = f"lower --lr (now {run.settings.lr:g}) or clip the gradient (--clip 1)"
+    cure = f"lower the learning rate (lr, now {run.settings.lr:g}) or clip the gradient (clip 1)"
     if not state.best:
         return cure
     if run.processes.first:
@@ -218,9 +262,11 @@ def _best(run: Run, state: State) -> Model:
         band_names=tiles.band_names,
         dtype=tiles.dtype,
         pixel_size=tiles.pixel_size,
+        pixel_size_range=run.plan.pixel_sizes,
         training={
             "settings": run.settings.to_dict(),
-            "start": run.start,
+            "run": run.plan.run,
+            "start": run.plan.start.hash if run.plan.start else None,
             "tiles": {"train": len(run.train), "val": len(run.val)},
             "best_epoch": state.best_epoch,
             "epochs": state.epoch,
@@ -231,12 +277,8 @@ def _best(run: Run, state: State) -> Model:
     )
 
 
-def _check_free(out: Path, *, overwrite: bool) -> None:
-    if out.exists() and not overwrite:
-        raise OutputError(f"{out} exists, use -f to replace it or another --out")
+def _check_name(out: Path) -> None:
+    if out.suffix.lower() != ".safetensors":
+        raise OutputError(f"model {out} is not named .safetensors, give it such a name")
     if not out.parent.is_dir():
         raise OutputError(f"folder {out.parent} does not exist, create it first")
-
-
-def _out_of_patience(state: State, settings: TrainSettings) -> bool:
-    return settings.patience is not None and state.epoch - state.best_epoch >= settings.patience

@@ -1,9 +1,10 @@
 """One run in several processes, each with its share of every batch: torch's DDP under torchrun."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -11,7 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor, distributed
 from torch.nn.parallel import DistributedDataParallel
 
+from geoseg.errors import GeosegError
 from geoseg.model import UNet, choose_device
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,25 @@ class Processes:
     def wrap(self, network: UNet) -> torch.nn.Module:
         """The network with gradients averaged over the processes."""
         return network if self.count == 1 else DistributedDataParallel(network)
+
+    def from_first(self, function: Callable[[], T]) -> T:
+        """What a function returns in the first process, which alone calls it, in every process.
+
+        Raises:
+            GeosegError: in every process, if the function raises it in the first one.
+        """
+        if self.count == 1:
+            return function()
+        answer: list[T | GeosegError | None] = [None]
+        if self.first:
+            try:
+                answer[0] = function()
+            except GeosegError as error:
+                answer[0] = error
+        distributed.broadcast_object_list(answer)
+        if isinstance(answer[0], GeosegError):
+            raise answer[0]
+        return answer[0]  # type: ignore[return-value]
 
     def total(self, value: Tensor) -> Tensor:
         """The sum of a tensor over the processes."""

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from geoseg.errors import GeosegError, ModelError, OutputError
+from geoseg.errors import GeosegError, OutputError
 from geoseg.execute import Progress
+from geoseg.model import NumberRange
 from geoseg.training.pictures import Sample, draw_history, draw_samples
 from geoseg.training.run import Run
 from geoseg.training.state import History, State
@@ -25,7 +26,7 @@ class Watch:
     """How to follow a run; the weights do not depend on it.
 
     Raises:
-        ModelError: if the number of epochs is negative.
+        ModelError: if ``pictures`` is not a whole number of at least 0.
     """
 
     pictures: int = 5
@@ -38,8 +39,7 @@ class Watch:
     """Called after each step, see `geoseg.execute.Progress`."""
 
     def __post_init__(self) -> None:
-        if self.pictures < 0:
-            raise ModelError(f"pictures every {self.pictures} epochs cannot be, give 0 for none")
+        NumberRange(0, whole=True).check("pictures", self.pictures)
 
 
 class Record:

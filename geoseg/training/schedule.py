@@ -30,6 +30,22 @@ def learning_rate(settings: TrainSettings, step: int, steps: int, losses: Sequen
     return settings.lr
 
 
+def last_epoch(settings: TrainSettings, losses: Sequence[float]) -> int:
+    """Number of the epoch that ends a run, as far as the losses tell; from 1.
+
+    Args:
+        settings: epochs and patience.
+        losses: of the epochs done, those that decide which is the best.
+    """
+    best, best_epoch = math.inf, 0
+    for epoch, loss in enumerate(losses[: settings.epochs], 1):
+        if loss < best:
+            best, best_epoch = loss, epoch
+        if settings.patience is not None and epoch - best_epoch >= settings.patience:
+            return epoch
+    return settings.epochs
+
+
 def _plateaus(losses: Sequence[float]) -> int:
     """How often the loss has not become lower for `PATIENCE` epochs in a row."""
     best, waited, count = math.inf, 0, 0

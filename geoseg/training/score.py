@@ -1,6 +1,7 @@
 """How well a model maps tiles that it was not trained on."""
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,15 +10,15 @@ from geoseg.errors import TileError
 from geoseg.execute import cores, run_here
 from geoseg.metrics import Confusion
 from geoseg.model import Model, Predictor, winner
-from geoseg.tiles import IGNORE, Samples, TileSet
+from geoseg.tiles import IGNORE, Samples, TileSet, open_tiles
 
 _AT_ONCE = 64
 """Tiles read together."""
 
 
 def score(
-    model: Model,
-    tiles: TileSet,
+    model: Model | str | Path,
+    tiles: TileSet | str | Path,
     split: str = "val",
     *,
     tta: bool = False,
@@ -27,8 +28,8 @@ def score(
     """Map the tiles of a split, each by itself, and compare with their labels.
 
     Args:
-        model: with the legend and bands of the tiles.
-        tiles: labelled tiles.
+        model: with the classes and bands of the tiles, or its file.
+        tiles: labelled tiles, or their folder.
         split: "train", "val" or "gap".
         tta: average the scores over the eight symmetries of the square.
         device: "auto", "cpu", "cuda" or "cuda:N".
@@ -39,12 +40,16 @@ def score(
 
     Raises:
         TileError: if there are no such tiles, or they do not fit the model.
+        ModelError: if the model cannot be loaded.
     """
-    fits = model.legend == tiles.legend and model.spec.bands == len(tiles.band_names)
+    model = model if isinstance(model, Model) else Model.load(model)
+    tiles = tiles if isinstance(tiles, TileSet) else open_tiles(tiles)
+    same_classes = model.legend.same_classes(tiles.legend)
+    fits = same_classes and model.spec.bands == len(tiles.band_names)
     if not fits or model.spec.window != tiles.size:
         raise TileError(
             f"the tiles of {tiles.folder} have other classes, bands or size than model "
-            f"{model.path}, tile the scenes with --legend, --bands and --size of the model"
+            f"{model.path}, tile the scenes with legend, bands and size of the model"
         )
     samples = tiles.samples(split)
     if not len(samples):

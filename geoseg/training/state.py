@@ -1,6 +1,7 @@
 """The checkpoint of a run that can be killed at any time and goes on exactly as it would have."""
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,31 @@ class State:
         return [row.get("val_loss", row["loss"]) for row in self.history]
 
 
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """All that a run needs to go on after an epoch."""
+
+    run: str
+    """SHA-256 of the identity."""
+    identity: Mapping[str, Any]
+    """See `Plan.identity`."""
+    epochs: int
+    """Epochs that the run was to have in all."""
+    state: State
+    tensors: Mapping[str, Any]
+    """State of network, optimizer and scaler."""
+
+    def restore(self, run: Run) -> State:
+        """Give a run's network, optimizer and scaler their state back."""
+        for name, part in _parts(run).items():
+            part.load_state_dict(self.tensors[name])
+        return self.state
+
+
+def _parts(run: Run) -> dict[str, Any]:
+    return {"network": run.network, "optimizer": run.optimizer, "scaler": run.scaler}
+
+
 def save_state(path: Path, state: State, run: Run) -> None:
     """Write a checkpoint beside and rename it.
 
@@ -40,42 +66,47 @@ def save_state(path: Path, state: State, run: Run) -> None:
         OutputError: if it cannot be written.
     """
     content = {
-        "run": run.identity,
+        "run": run.plan.run,
+        "identity": dict(run.plan.identity),
+        "epochs": run.settings.epochs,
         "state": {name: getattr(state, name) for name in State.__slots__},
-        "network": run.network.state_dict(),
-        "optimizer": run.optimizer.state_dict(),
-        "scaler": run.scaler.state_dict(),
+        **{name: part.state_dict() for name, part in _parts(run).items()},
     }
-    beside = path.with_name(f".{path.name}.writing")
+    tmp_path = path.with_name(f".{path.name}.writing")
     buffer = io.BytesIO()  # torch's own writer hides why a write failed
     torch.save(content, buffer)
     try:
-        beside.write_bytes(buffer.getbuffer())
-        beside.replace(path)
+        tmp_path.write_bytes(buffer.getbuffer())
+        tmp_path.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        tmp_path.unlink(missing_ok=True)
         raise OutputError(
-            f"cannot write checkpoint {path} ({error.strerror}), make room and go on with --resume"
+            f"cannot write checkpoint {path} ({error.strerror}), free some space, then run the "
+            "same command again to go on"
         ) from None
 
 
-def load_state(path: Path, run: Run) -> State:
-    """Read a checkpoint of the same run into its network and optimizer.
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint.
 
     Raises:
-        RunError: if the checkpoint is damaged, or of a run with other tiles or settings.
+        RunError: if it is damaged, is none, or is of another version of geoseg.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # noqa: BLE001 - torch raises many kinds for a damaged file
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise RunError(f"checkpoint {path} is damaged ({reason}), delete it") from None
-    if not isinstance(content, dict) or content.get("run") != run.identity:
+        raise RunError(f"checkpoint {path} is damaged ({reason}), {START_AGAIN}") from None
+    try:
+        return Checkpoint(
+            content["run"], content["identity"], content["epochs"], State(**content["state"]),
+            {name: content[name] for name in ("network", "optimizer", "scaler")},
+        )  # fmt: skip
+    except (KeyError, TypeError, IndexError):
         raise RunError(
-            f"checkpoint {path} is of a run with other tiles or settings, "
-            "give the same ones, or delete it to start again"
-        )
-    run.network.load_state_dict(content["network"])
-    run.optimizer.load_state_dict(content["optimizer"])
-    run.scaler.load_state_dict(content["scaler"])
-    return State(**content["state"])
+            f"{path} is not a checkpoint of this version of geoseg, {START_AGAIN}"
+        ) from None
+
+
+START_AGAIN = "start again (resume=False, --no-resume)"
+"""What to do, for messages."""

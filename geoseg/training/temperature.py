@@ -4,6 +4,7 @@ Scores are made from logits divided by it, so that of the pixels with a score of
 right. It changes no order of the classes.
 """
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +16,14 @@ from geoseg.metrics import Reliability
 from geoseg.tiles import IGNORE
 from geoseg.training.run import Run
 
+log = logging.getLogger("geoseg")
+
 _PIXELS = 1 << 20
 """Labelled pixels that are enough to fit one number, about."""
 _RANGE = 0.05, 20.0
-"""Of the temperature: a network that is never wrong would have 0."""
+"""Lowest and highest temperature: a network that is never wrong would have 0."""
+_NEAR = 1.001
+"""Factor between a temperature and an end of the range that counts as on the end."""
 _HALVINGS = 50
 
 
@@ -43,13 +48,34 @@ class Calibration:
 def calibrate(run: Run) -> Calibration | None:
     """Fit the temperature of a run's network to its validation tiles; None without any pixel.
 
+    The fit maximises the likelihood of the labels. With few or unusual validation pixels this can
+    make the expected calibration error larger; then the temperature is 1, which leaves the scores
+    as they are. A temperature on an end of its range (0.05 and 20) means that the likelihood has
+    no maximum inside: the network is right at nearly all validation pixels, or no better than
+    chance. Both cases are logged.
+
     Every process looks at all tiles and comes to the same number.
     """
     logits, labels = _validation(run)
     if not len(labels):
         return None
     temperature = fit_temperature(logits, labels)
-    return Calibration(temperature, _error(logits, labels, 1), _error(logits, labels, temperature))
+    before, after = (_error(logits, labels, value) for value in (1, temperature))
+    talks = run.processes.first
+    if after >= before:
+        if talks:
+            log.info(
+                "the temperature stays 1: a fit of %.3g does not lower the calibration error of "
+                "%.1f %% on the validation tiles", temperature, 100 * before,
+            )  # fmt: skip
+        return Calibration(1.0, before, before)
+    if talks and not _RANGE[0] * _NEAR < temperature < _RANGE[1] / _NEAR:
+        log.warning(
+            "the temperature of %.3g is on the end of its range (%g to %g), so confidence may be "
+            "wrong on other scenes: validate on more tiles, or on more varied ones",
+            temperature, *_RANGE,
+        )  # fmt: skip
+    return Calibration(temperature, before, after)
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
