@@ -67,7 +67,7 @@ def test_a_browser_shows_it_without_complaint(reports, browser, name, width):
     assert seen.requests == [(reports[name] / "report.html").as_uri()]
     assert seen.width <= width
     assert seen.height > 1000
-    for title in ("Error matrix", "Class by class", "What kind of wrong"):
+    for title in ("Error matrix", "Class by class", "Quantity and allocation disagreement"):
         assert title in seen.text
 
 

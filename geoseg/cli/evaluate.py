@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from geoseg.cli import options
+from geoseg.errors import count_of
 
 
 @click.command(
@@ -100,9 +101,13 @@ def command(
 def _summary(report: dict[str, Any]) -> str:
     adjusted = report["area_adjusted"]
     if adjusted is None:
+        classes = count_of(len(report["mean_iou_classes"]), "class")
+        left_out = ", ".join(report["mean_iou_left_out"])
         return (
             f"overall accuracy {report['overall_accuracy']:.1%}, mean IoU {report['mean_iou']:.3f} "
-            f"over {report['compared']:,} {report['unit']}"
+            f"over {classes} of the reference"
+            f"{f' (left out, as the reference lacks it: {left_out})' if left_out else ''}, "
+            f"{report['compared']:,} {report['unit']} compared"
         )
     within = adjusted["overall_accuracy_ci95"]
     interval = "" if within is None else f" ± {100 * within:.1f}"

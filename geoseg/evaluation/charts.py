@@ -65,10 +65,9 @@ def _thin(value: float, most: float) -> str:
 
 def disagreement(findings: Findings) -> str:
     """One bar: what is right, and what is wrong by kind."""
-    source = findings.counts if findings.estimate is None else findings.estimate.shares
-    found = agreement.disagreement(source)
+    found = agreement.disagreement(findings.matrix)
     parts = (
-        ("right", agreement.overall_accuracy(source), "mapped right"),
+        ("right", agreement.overall_accuracy(findings.matrix), "mapped right"),
         ("quantity", found.quantity, "quantity: a class too large or too small"),
         ("exchange", found.exchange, "exchange: two classes swapped"),
         ("shift", found.shift, "shift: swapped among three or more"),

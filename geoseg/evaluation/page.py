@@ -1,11 +1,12 @@
 """The report as one page that needs nothing else: no network, no script, no file beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
+from geoseg.errors import count_of
 from geoseg.evaluation import charts, tables
 from geoseg.evaluation.findings import Findings
 from geoseg.evaluation.pictures import figures
@@ -61,46 +62,64 @@ def _lead(findings: Findings) -> str:
     if found is None:
         right = percent(agreement.overall_accuracy(findings.counts))
         first = f"Of {total} {findings.unit} that have a class on both sides, {right} % agree."
-        return f"{first} {_weakest(findings)}"
+        return f"{first} {_weakest(findings)}".rstrip()
     right = percent(found.overall_accuracy)
     within = Z95 * found.overall_accuracy_se
     interval = f", give or take {percent(within)} points," if known(within) else ""
     return (
         f"An estimated {right} % of the mapped area{interval} has the right class, as {total} "
         f"samples tell. {_weakest(findings)}"
-    )
+    ).rstrip()
 
 
 def _weakest(findings: Findings) -> str:
-    """The class of the lowest F1, of those that both sides have."""
-    source = findings.counts if findings.estimate is None else findings.estimate.shares
-    users, found = agreement.users_accuracy(source), agreement.producers_accuracy(source)
-    scores = np.where(np.isfinite(users) & np.isfinite(found), agreement.f1(source), np.nan)
-    if np.isfinite(scores).sum() < 2:
-        return ""
-    worst = int(np.nanargmin(scores))
-    return (
-        f"The weakest class is <i>{text(findings.names[worst])}</i>: {percent(users[worst], 0)} % "
-        f"of what is mapped so is right, and {percent(found[worst], 0)} % of what is there was "
-        "found."
-    )
+    """The class of the reference with the lowest F1, and the classes that only the map has."""
+    matrix = findings.matrix
+    reference, only_mapped = agreement.in_reference(matrix), agreement.only_mapped(matrix)
+    never_mapped = findings.named(reference & (matrix.sum(1) == 0))
+    sentences = []
+    if never_mapped:
+        several = len(never_mapped) > 1
+        sentences.append(
+            f"The weakest class{'es are' if several else ' is'} {_listed_names(never_mapped)}: "
+            f"{'they were' if several else 'it was'} never mapped where the reference has a class, "
+            f"so nothing of {'them' if several else 'it'} was detected."
+        )
+    elif reference.sum() > 1:
+        worst = int(np.nanargmin(np.where(reference, agreement.f1(matrix), np.nan)))
+        users = percent(agreement.users_accuracy(matrix)[worst], 0)
+        producers = percent(agreement.producers_accuracy(matrix)[worst], 0)
+        sentences.append(
+            f"The weakest class is {_listed_names([findings.names[worst]])}: {users} % of what is "
+            f"mapped as this class is correct, and {producers} % of this class in the reference "
+            "was detected."
+        )
+    if only_mapped.any():
+        names = findings.named(only_mapped)
+        sentences.append(
+            f"{_listed_names(names)} {'are' if len(names) > 1 else 'is'} mapped, but the reference "
+            f"has no {findings.unit.removesuffix('s')} of {'them' if len(names) > 1 else 'it'}."
+        )
+    return " ".join(sentences)
+
+
+def _listed_names(names: Sequence[str]) -> str:
+    return ", ".join(f"<i>{text(name)}</i>" for name in names)
 
 
 def _figures(findings: Findings) -> str:
-    counts, found = findings.counts, findings.estimate
-    source = counts if found is None else found.shares
-    accuracy = percent(agreement.overall_accuracy(source)) + "&nbsp;%"
+    matrix, found = findings.matrix, findings.estimate
+    accuracy = percent(agreement.overall_accuracy(matrix)) + "&nbsp;%"
     if found is not None:
         within = percent(Z95 * found.overall_accuracy_se)
         accuracy = f"{percent(found.overall_accuracy)}<small> ± {within}&nbsp;%</small>"
     shown = {
         "Overall accuracy": accuracy,
-        "Mean IoU": decimal(agreement.mean_iou(source)),
-        "Frequency-weighted IoU": decimal(agreement.frequency_weighted_iou(source)),
+        "Mean IoU": decimal(agreement.mean_iou(matrix)),
+        "Frequency-weighted IoU": decimal(agreement.frequency_weighted_iou(matrix)),
     }
     if findings.boundary is not None:
-        mean = decimal(agreement.mean_known(findings.boundary))
-        shown["Boundary IoU"] = mean
+        shown["Boundary IoU"] = decimal(agreement.reference_mean(findings.boundary, matrix))
     shown[f"{findings.unit.capitalize()} compared"] = _short(findings.total)
     cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in shown.items())
     return f'<dl class="figures">{cells}</dl>'
@@ -121,11 +140,18 @@ def _about_matrix(findings: Findings) -> str:
 
 
 def _about_classes(findings: Findings) -> str:
+    classes = len(findings.named(agreement.in_reference(findings.matrix)))
+    means = f"Means are over the {count_of(classes, 'class')} of the reference"
+    left_out = findings.named(agreement.only_mapped(findings.matrix))
+    if left_out:
+        listed = text(", ".join(left_out))
+        several = len(left_out) > 1
+        means += f"; left out, as the reference lacks {'them' if several else 'it'}: {listed}"
     if findings.estimate is None:
-        return "Counted over everything that was compared."
+        return f"Counted over all pixels with a class on both sides. {means}."
     return (
-        "Estimated for the whole map: each sample stands for the part of its stratum that it was "
-        "drawn from. Whiskers are 95 % intervals."
+        "Estimated for the whole map: each sample represents the part of its stratum that it was "
+        f"drawn from. Whiskers are 95 % intervals. {means}."
     )
 
 
@@ -150,12 +176,12 @@ def _two_columns(first: str, second: str, tall: str) -> str:
 
 
 def _wrong(findings: Findings) -> str:
-    source = findings.counts if findings.estimate is None else findings.estimate.shares
     about = (
-        f"Kappa is {decimal(agreement.kappa(source))}. It cannot tell a class of the wrong size "
-        "from one in the wrong place; these can:"
+        f"Kappa is {decimal(agreement.kappa(findings.matrix))}. Kappa does not show whether a "
+        "class has the wrong size or is in the wrong place. Quantity and allocation disagreement "
+        "show this:"
     )
-    return _section("What kind of wrong", about, charts.disagreement(findings))
+    return _section("Quantity and allocation disagreement", about, charts.disagreement(findings))
 
 
 def _confidence(findings: Findings) -> str:

@@ -55,16 +55,15 @@ def matrix(findings: Findings) -> str:
 
 def by_class(findings: Findings) -> str:
     """A row a class: user's and producer's accuracy as bars, with intervals where there are any."""
-    found, counts = findings.estimate, findings.counts
-    source = counts if found is None else found.shares
-    users, producers = agreement.users_accuracy(source), agreement.producers_accuracy(source)
-    nothing = np.full(len(counts), np.nan)
+    found, matrix = findings.estimate, findings.matrix
+    users, producers = agreement.users_accuracy(matrix), agreement.producers_accuracy(matrix)
+    nothing = np.full(len(matrix), np.nan)
     errors = (
         (nothing, nothing)
         if found is None
         else (Z95 * found.users_accuracy_se, Z95 * found.producers_accuracy_se)
     )
-    plain = {"F1": agreement.f1(source), "IoU": agreement.iou(source)}
+    plain = {"F1": agreement.f1(matrix), "IoU": agreement.iou(matrix)}
     if findings.boundary is not None:
         plain["Boundary IoU"] = findings.boundary
     rows = "".join(
@@ -81,7 +80,8 @@ def by_class(findings: Findings) -> str:
         for i, c in enumerate(findings.legend.classes)
     )
     means = "".join(
-        f'<td class="num" data-label="{name}">{decimal(agreement.mean_known(values))}</td>'
+        f'<td class="num" data-label="{name}">'
+        f"{decimal(agreement.reference_mean(values, matrix))}</td>"
         for name, values in plain.items()
     )
     heads = "".join(f'<th scope="col" class="num">{name}</th>' for name in plain)
@@ -93,7 +93,7 @@ def by_class(findings: Findings) -> str:
 <small>of what is there, found</small></th>
 {heads}</tr></thead>
 <tbody>{rows}</tbody>
-<tfoot><tr><th scope="row">Mean of the classes</th>
+<tfoot><tr><th scope="row">Mean of the reference&rsquo;s classes</th>
 <td class="wide"></td><td class="wide"></td>{means}</tr></tfoot>
 </table>"""
 
