@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from geoseg.errors import EvaluateError
+from geoseg.errors import EvaluateError, check_list
 from geoseg.legend import Legend
 
 
@@ -13,6 +13,7 @@ class EvaluateSettings:
 
     Raises:
         EvaluateError: if the distance for boundaries is not positive.
+        GeosegError: if ``ignore`` is a text.
     """
 
     class_field: str | None = None
@@ -36,6 +37,7 @@ class EvaluateSettings:
     """Scene to show beside the map; None for the one that the map's report names."""
 
     def __post_init__(self) -> None:
+        check_list("ignore", self.ignore)
         if self.boundary is not None and not self.boundary > 0:
             raise EvaluateError(f"a boundary of {self.boundary} m has no width, give more than 0")
 
