@@ -538,7 +538,7 @@ def test_points_mixed_with_polygons(labels, tmp_path):
 @pytest.mark.parametrize(
     ("matrix", "areas", "match"),
     [
-        ("map,a,b\na,1,2\nb,3\n", "c,h\na,1\nb,1\n", "1 counts for 'b' under 2 columns"),
+        ("map,a,b\na,1,2\nb,3\n", "c,h\na,1\nb,1\n", "1 count for 'b' but 2 columns of"),
         ("map,a,b\na,1,x\nb,3,4\n", "c,h\na,1\nb,1\n", "'x' for 'a', not a count"),
         ("map,a,b\na,1,-2\nb,3,4\n", "c,h\na,1\nb,1\n", "'-2' for 'a', not a count"),
         ("map,a,a\na,1,2\nb,3,4\n", "c,h\na,1\nb,1\n", "columns without a name of their own"),

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from geoseg.errors import GeosegError
-from geoseg.evaluation import EvaluateSettings, evaluate
+from geoseg.errors import EvaluateError, GeosegError
+from geoseg.evaluation import EvaluateSettings, evaluate, evaluate_matrix
 from tests.test_evaluate import write_map
 
 
@@ -21,3 +21,42 @@ def test_wrong_types_of_settings_are_refused(labels, tmp_path):
     with pytest.raises(GeosegError, match="settings is a dict, give a EvaluateSettings"):
         evaluate(labels, labels, out=tmp_path / "report", settings={"ignore": ("water",)})
     assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.parametrize(
+    ("matrix", "match"),
+    [
+        (
+            "bare,10,2\nsparse,3,20\n",
+            r"m\.csv has the numbers 10, 2 in the first row, where the names of the reference "
+            "classes are expected, put a header like this above it: map,bare,sparse$",
+        ),
+        ("1,10,2\n2,3,20\n", "a header like this above it: map,1,2$"),
+        ("bare,10,10\nsparse,3,20\n", "has the numbers 10, 10 in the first row"),
+        ("bare,sparse\n10,2\n3,20\n", "numbers 10, 3 in the first column, where the names of the"),
+        ('map,"a\nb",c\n"a\nb",10,2\nc,3,20\n', r"m\.csv: the name 'a\\nb' .* a line break"),
+        ('map,"a\r\nb",c\n"a\r\nb",10,2\nc,3,20\n', r"the name 'a\\r\\nb' .* a line break"),
+        ("map,a,A\na,10,2\nA,3,20\n", r"m\.csv: two classes of the legend share the name"),
+    ],
+)
+def test_a_matrix_without_names_of_classes_is_refused(tmp_path, matrix, match):
+    (tmp_path / "m.csv").write_bytes(matrix.encode())
+    with pytest.raises(EvaluateError, match=match) as caught:
+        evaluate_matrix(tmp_path / "m.csv", out=tmp_path / "report")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_codes_as_names_and_any_line_ends_are_read(tmp_path, end):
+    (tmp_path / "m.csv").write_bytes(end.join(["map,1,2", '1,"10",2', "2,3,20", ""]).encode())
+    report = evaluate_matrix(tmp_path / "m.csv", out=tmp_path / "report")
+    assert report["classes"] == ["1", "2"]
+    assert report["matrix"] == [[10, 2], [3, 20]]
+
+
+def test_areas_without_a_header_are_refused(tmp_path):
+    (tmp_path / "m.csv").write_text("map,a,b\na,10,2\nb,3,20\n")
+    (tmp_path / "a.csv").write_text("a,100\nb,300\n")
+    with pytest.raises(EvaluateError, match="number 100 in the first row, which must be a header"):
+        evaluate_matrix(tmp_path / "m.csv", tmp_path / "a.csv", out=tmp_path / "report")
