@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from geoseg.errors import EvaluateError, GeosegError
-from geoseg.evaluation import EvaluateSettings, evaluate, evaluate_matrix
-from tests.test_evaluate import write_map
+from geoseg.errors import EvaluateError, GeosegError, LabelError
+from geoseg.evaluation import EvaluateSettings, evaluate, evaluate_matrix, sample
+from tests.scenes import write_raster
+from tests.test_evaluate import BY_NAME, PLACE, write_map
 
 
 @pytest.fixture
@@ -60,3 +61,53 @@ def test_areas_without_a_header_are_refused(tmp_path):
     (tmp_path / "a.csv").write_text("a,100\nb,300\n")
     with pytest.raises(EvaluateError, match="number 100 in the first row, which must be a header"):
         evaluate_matrix(tmp_path / "m.csv", tmp_path / "a.csv", out=tmp_path / "report")
+
+
+NOT_CLASSES = {
+    "eight.tif": (
+        np.ones((8, 20, 30), np.uint16),
+        "it has 8 bands of uint16, a class raster has 1",
+    ),
+    "two.tif": (
+        np.ones((2, 20, 30), np.uint8),
+        "it has 2 bands of uint8, a class raster has 1 band",
+    ),
+    "rgb16.tif": (np.ones((3, 20, 30), np.uint16), "3 bands of uint16, .* 3 bands of uint8"),
+    "half.tif": (np.full((1, 20, 30), 0.25, np.float32), "values that are not whole .* as 0.25;"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_CLASSES)
+@pytest.mark.parametrize("use", ["map", "reference", "sample"])
+def test_a_raster_without_classes_is_refused_before_its_legend(labels, tmp_path, name, use):
+    pixels, match = NOT_CLASSES[name]
+    path = write_raster(tmp_path / name, pixels, transform=PLACE)
+    calls = {
+        "map": lambda out: evaluate(path, labels, out=out),
+        "reference": lambda out: evaluate(labels, path, out=out),
+        "sample": lambda out: sample(path, out=out),
+    }
+    out = tmp_path / "out.gpkg"
+    with pytest.raises(LabelError, match=rf"{name} is not a class raster: .*{match}") as caught:
+        calls[use](out)
+    assert "\n" not in str(caught.value)
+    assert not out.exists()
+
+
+def test_fractions_after_a_block_without_data_are_seen(labels, tmp_path):
+    pixels = np.full((1, 1100, 30), np.nan, np.float32)
+    pixels[0, 1080:] = 0.5
+    path = write_raster(tmp_path / "late.tif", pixels, transform=PLACE, nodata=np.nan)
+    with pytest.raises(LabelError, match=r"such as 0\.5;"):
+        evaluate(labels, path, out=tmp_path / "report")
+
+
+def test_classes_in_a_raster_of_floats_are_read(labels, tmp_path):
+    pixels = np.zeros((1, 20, 30), np.float32)
+    pixels[:, :, 15:] = 1
+    pixels[0, 0] = np.nan
+    path = write_raster(tmp_path / "floats.tif", pixels, transform=PLACE, nodata=np.nan)
+    for pair in ((labels, path), (path, labels)):
+        report = evaluate(*pair, out=tmp_path / "report", settings=BY_NAME, overwrite=True)
+        assert report["overall_accuracy"] == 1
+        assert report["compared"] == 19 * 30

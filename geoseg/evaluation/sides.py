@@ -6,13 +6,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import LabelError
-from geoseg.grid import Window
+from geoseg.errors import LabelError, count_of
+from geoseg.grid import Window, chunks
 from geoseg.legend import NODATA, LandCover, Legend, read_legend
-from geoseg.raster import Scene, describe, read_categories, read_palette
+from geoseg.raster import Scene, describe, read, read_categories, read_palette
 from geoseg.tiles.labels import LabelFiles, Labels
 from geoseg.tiles.masks import RasterLabels
 from geoseg.tiles.vectors import SUFFIXES
+
+_BLOCK = 1024
+"""Side of the blocks in which a raster of floats is checked (px)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,10 +55,11 @@ def open_map(path: str, legend: Legend | None, ignore: tuple[str, ...]) -> tuple
     """A label map, with its own classes where no legend is given.
 
     Raises:
-        LabelError: if there is no legend.
+        LabelError: if it is not a class raster, or there is no legend.
         SceneError: if it cannot be opened.
     """
     scene = describe(path)
+    check_class_raster(scene)
     labels = _open_raster(path, scene, legend, ignore)
     return scene, recoded(labels, labels.legend, path, ignore)
 
@@ -73,10 +77,11 @@ def open_reference(
         ignore: classes of either side that mean "not labelled".
 
     Raises:
-        LabelError: if its classes are not the map's, it does not fit the map, or a class to be
-            ignored is unknown.
+        LabelError: if it is not a class raster, its classes are not the map's, it does not fit the
+            map, or a class to be ignored is unknown.
         SceneError: if it cannot be opened.
     """
+    check_class_raster(describe(path))
     labels = _open_raster(path, scene, own or _own_or(legend, path), ignore)
     names = {name.casefold() for name in (*legend.names, *labels.legend.names)}
     for text in ignore:
@@ -96,6 +101,40 @@ def open_named(path: str, legend: Legend) -> tuple[Scene, Labels]:
     """
     scene = describe(path)
     return scene, _open_raster(path, scene, _own_or(legend, path), ())
+
+
+def check_class_raster(raster: Scene) -> None:
+    """Refuse a raster that cannot hold classes: an image, or numbers that are not whole.
+
+    Of a raster of floats the first block with valid pixels is looked at.
+
+    Args:
+        raster: on its own grid.
+
+    Raises:
+        LabelError: if it is not a class raster.
+        SceneError: if it cannot be read.
+    """
+    bands = len(raster.bands)
+    if bands != 1 and (bands, raster.dtype) != (3, "uint8"):
+        raise LabelError(
+            f"{raster.path} is not a class raster: it has {count_of(bands, 'band')} of "
+            f"{raster.dtype}, a class raster has 1 band, a colour mask 3 bands of uint8; give a "
+            "map as `geoseg classify` writes it"
+        )
+    if np.issubdtype(np.dtype(raster.dtype), np.integer):
+        return
+    for block in chunks(raster.height, raster.width, _BLOCK):
+        pixels, valid = read(raster, block)
+        values = pixels[0][valid]
+        fractions = values[values != np.round(values)]
+        if fractions.size:
+            raise LabelError(
+                f"{raster.path} is not a class raster: it has values that are not whole numbers, "
+                f"such as {fractions[0]:.6g}; give a map as `geoseg classify` writes it"
+            )
+        if values.size:
+            return
 
 
 def renaming(labels: Labels) -> NDArray[np.uint8]:
