@@ -251,8 +251,11 @@ def _methods(findings: Findings) -> str:
     bounds = (
         ""
         if findings.boundary is None
-        else f"<p>Boundary IoU: Cheng et al. (2021, arXiv:2103.16562), within "
-        f"{findings.boundary_distance} of an outline.</p>"
+        else f"<p>Boundary IoU: Cheng et al. (2021, arXiv:2103.16562), of the pixels within "
+        f"{findings.boundary_distance} of an outline. A pixel without a class in the map or in the "
+        "reference is not counted and makes no outline; the edge of the map is an outline. "
+        "&ndash; means that the reference shows no outline of any class, or that the class has no "
+        "compared pixel near an outline.</p>"
     )
     calibration = (
         ""

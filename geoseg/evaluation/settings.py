@@ -30,7 +30,7 @@ class EvaluateSettings:
     strata: str | Path | None = None
     """Raster of the strata that points were drawn from; None for the map itself."""
     boundary: float | None = None
-    """How near to an outline boundary IoU looks (m); None for three pixels."""
+    """Distance to an outline within which boundary IoU counts pixels (m); None for three pixels."""
     confidence: str | Path | None = None
     """Raster of the winning score, 1..255, as `classify` writes it."""
     image: str | Path | None = None
