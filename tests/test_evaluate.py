@@ -512,7 +512,7 @@ def test_a_missing_crs(labels, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
-        ({"strata": "map.tif"}, "--strata is for points"),
+        ({"strata": "map.tif"}, "strata are for points"),
         ({"confidence": "small.tif"}, "small.tif is not a raster of bytes on the grid"),
         ({"legend": None, "class_field": "x"}, "have no palette, name their classes"),
         ({"ignore": ("water", "grass", "rock")}, "all classes are ignored"),

@@ -41,6 +41,11 @@ from geoseg.errors import count_of
     help="Raster of the strata that points were drawn from.  [default: the map]",
 )  # fmt: skip
 @click.option(
+    "--strata-legend", metavar="FILE",
+    help="Names of the strata: CSV (value,name,color) or QGIS palette. [default: the names in the "
+    "raster or beside it; else the map's class names, if the map has all values; else 'stratum 7']",
+)  # fmt: skip
+@click.option(
     "--boundary", type=float, metavar="M",
     help="Metres from an outline that boundary IoU looks at.  [default: 3 px]",
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """The map and the reference, read in the values of one legend."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +60,7 @@ def open_map(path: str, legend: Legend | None, ignore: tuple[str, ...]) -> tuple
     """
     scene = describe(path)
     check_class_raster(scene)
-    labels = _open_raster(path, scene, legend, ignore)
+    labels = _open_raster(path, scene, legend or _legend_of_names(path), ignore)
     return scene, recoded(labels, labels.legend, path, ignore)
 
 
@@ -82,7 +82,9 @@ def open_reference(
         SceneError: if it cannot be opened.
     """
     check_class_raster(describe(path))
-    labels = _open_raster(path, scene, own or _own_or(legend, path), ignore)
+    if own is None and not (read_palette(path) and read_categories(path)):
+        own = _legend_of_names(path) or legend
+    labels = _open_raster(path, scene, own, ignore)
     names = {name.casefold() for name in (*legend.names, *labels.legend.names)}
     for text in ignore:
         if not (_is_code(text) or text.strip().casefold() in names):
@@ -91,16 +93,6 @@ def open_reference(
                 f" nor of reference {path} ({', '.join(labels.legend.names)}), correct --ignore"
             )
     return recoded(labels, legend, path, ignore)
-
-
-def open_named(path: str, legend: Legend) -> tuple[Scene, Labels]:
-    """A label raster on its own grid, with the classes that its file names, or else a legend's.
-
-    Raises:
-        SceneError: if it cannot be opened.
-    """
-    scene = describe(path)
-    return scene, _open_raster(path, scene, _own_or(legend, path), ())
 
 
 def check_class_raster(raster: Scene) -> None:
@@ -206,6 +198,10 @@ def _is_code(text: str) -> bool:
     return text.startswith("#") or text.lstrip("-").isdigit()
 
 
-def _own_or(legend: Legend, path: str) -> Legend | None:
-    """None where a raster names its classes itself, else the legend given."""
-    return None if read_palette(path) and read_categories(path) else legend
+def _legend_of_names(path: str) -> Legend | None:
+    """The classes that a raster without a palette names; None if it has a palette or no names."""
+    names = {v: name for v, name in read_categories(path).items() if v != NODATA}
+    if not names or read_palette(path):
+        return None
+    classes = zip(names, Legend.from_names(list(names.values())).classes, strict=True)
+    return Legend(tuple(replace(c, value=value) for value, c in classes))
