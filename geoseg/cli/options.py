@@ -128,9 +128,7 @@ def device(function: F) -> F:
 
 def seed(function: F) -> F:
     """Add --seed."""
-    return click.option("--seed", default=0, show_default=True, help="Of all that is drawn.")(
-        function
-    )
+    return click.option("--seed", default=0, show_default=True, help="Random seed.")(function)
 
 
 def overwrite(function: F) -> F:
