@@ -398,7 +398,7 @@ def test_numbers_do_not_depend_on_windows_or_workers(pair, tmp_path, monkeypatch
         out = tmp_path / f"report{number}"
         evaluate(tmp_path / "map.tif", tmp_path / "reference.tif", out=out, workers=workers)
         report = json.loads((out / "report.json").read_text())
-        page = (out / "report.html").read_text().split("Where the numbers come from")[0]
+        page = (out / "report.html").read_text().split("Sources and settings")[0]
         reports.append((page, {**report, "provenance": None}))
     assert reports[0] == reports[1] == reports[2]
     expected = count_boundaries(mapped, reference, 3, 255).iou[:3]

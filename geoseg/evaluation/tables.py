@@ -42,15 +42,16 @@ def matrix(findings: Findings) -> str:
     )
     overall = percent(agreement.overall_accuracy(counts))
     many = " many" if len(classes) > _MANY else ""
+    of, emphasis = ("", " all") if findings.estimate is None else (" of samples,", "")
     return f"""<div class="scroll"><table class="matrix{many}">
 <thead><tr><th class="corner"><span>map ↓ reference →</span></th>{head}
 <th scope="col" class="sum">mapped</th>
-<th scope="col" class="acc">user's acc.&nbsp;%</th></tr></thead>
+<th scope="col" class="acc">user&rsquo;s acc.{of}&nbsp;%</th></tr></thead>
 <tbody>{body}</tbody>
 <tfoot><tr class="sums"><th scope="row" class="sum">in the reference</th>{sums}
 <td class="sum">{whole(findings.total)}</td><td></td></tr>
-<tr><th scope="row" class="acc">producer&rsquo;s acc.&nbsp;%</th>{found}<td class="sum"></td>
-<td class="acc all">{overall}</td></tr></tfoot></table></div>"""
+<tr><th scope="row" class="acc">producer&rsquo;s acc.{of}&nbsp;%</th>{found}<td class="sum"></td>
+<td class="acc{emphasis}">{overall}</td></tr></tfoot></table></div>"""
 
 
 def by_class(findings: Findings) -> str:
@@ -88,12 +89,12 @@ def by_class(findings: Findings) -> str:
     return f"""<table class="classes">
 <thead><tr><th scope="col">Class</th>
 <th scope="col">User&rsquo;s accuracy&nbsp;%
-<small>of what is mapped so, right</small></th>
+<small>correct share of what is mapped as this class</small></th>
 <th scope="col">Producer&rsquo;s accuracy&nbsp;%
-<small>of what is there, found</small></th>
+<small>detected share of this class in the reference</small></th>
 {heads}</tr></thead>
 <tbody>{rows}</tbody>
-<tfoot><tr><th scope="row">Mean of the reference&rsquo;s classes</th>
+<tfoot><tr><th scope="row">Mean</th>
 <td class="wide"></td><td class="wide"></td>{means}</tr></tfoot>
 </table>"""
 
