@@ -358,7 +358,7 @@ def test_points_by_the_strata_of_another_raster(tmp_path):
     assert found["overall_accuracy_ci95"] == pytest.approx(1.96 * variance**0.5)
     assert [s["samples"] for s in found["strata"]] == [80, 60]
     other = EvaluateSettings(strata=write_map(tmp_path / "turned.tif", 1 - strata, halves))
-    with pytest.raises(EvaluateError, match=r"drawn in another stratum .* with --strata"):
+    with pytest.raises(EvaluateError, match=r"drawn in another stratum .* as the strata"):
         evaluate(tmp_path / "map.tif", points, out=tmp_path / "no", settings=other)
 
 

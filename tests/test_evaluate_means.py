@@ -156,8 +156,7 @@ def test_nothing_is_called_the_weakest_of_one_class(tmp_path):
     ones = np.ones((20, 20), np.uint8)
     compare(tmp_path, ones, ones)
     assert lead(tmp_path) == (
-        "Map and reference have the same class in 100.0 % of the 400 pixels that have a class in "
-        "both."
+        "Map and reference have the same class in 100.0 % of the 400 pixels with a class in both."
     )
 
 

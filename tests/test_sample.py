@@ -204,7 +204,7 @@ def test_evaluate_reads_it_back(labels, ground, tmp_path):
     assert found["overall_accuracy"] == pytest.approx(1 - 0.3 * 9 / sizes[1])
     assert found["area_ha"][2] == pytest.approx(0.09 * 680 * (480 + 240 * 9 / sizes[1]))
     other = write_map(tmp_path / "other.tif", np.roll(ground, 60, 1))
-    with pytest.raises(EvaluateError, match="give the map that they were drawn from with --strata"):
+    with pytest.raises(EvaluateError, match="the map that they were drawn from as the strata"):
         evaluate(other, path, out=tmp_path / "no")
 
 

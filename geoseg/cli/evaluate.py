@@ -125,6 +125,7 @@ def command(
 
 def _summary(report: dict[str, Any]) -> str:
     adjusted = report["area_adjusted"]
+    compared = count_of(report["compared"], report["unit"].removesuffix("s"))
     if adjusted is None:
         classes = count_of(len(report["mean_iou_classes"]), "class")
         left_out = ", ".join(report["mean_iou_left_out"])
@@ -132,11 +133,11 @@ def _summary(report: dict[str, Any]) -> str:
             f"overall accuracy {report['overall_accuracy']:.1%}, mean IoU {report['mean_iou']:.3f} "
             f"over {classes} of the reference"
             f"{f' (left out, as the reference lacks it: {left_out})' if left_out else ''}, "
-            f"{report['compared']:,} {report['unit']} compared"
+            f"{compared} compared"
         )
     within = adjusted["overall_accuracy_ci95"]
     interval = "" if within is None else f" ± {100 * within:.1f}"
     return (
         f"overall accuracy {100 * adjusted['overall_accuracy']:.1f}{interval} % of the area, from "
-        f"{report['compared']:,} {report['unit']}"
+        f"{compared}"
     )

@@ -58,18 +58,19 @@ def _section(title: str, about: str, body: str) -> str:
 
 def _lead(findings: Findings) -> str:
     """The result in two sentences."""
-    found, total = findings.estimate, whole(findings.total)
+    found = findings.estimate
+    total = count_of(findings.total, findings.unit.removesuffix("s"))
     if found is None:
         share = percent(agreement.overall_accuracy(findings.counts))
         return (
-            f"Map and reference have the same class in {share} % of the {total} {findings.unit} "
-            f"that have a class in both. {_weakest(findings)}"
+            f"Map and reference have the same class in {share} % of the {total} "
+            f"with a class in both. {_weakest(findings)}"
         ).rstrip()
     within = Z95 * found.overall_accuracy_se
     interval = f" (± {percent(within)} percentage points)" if known(within) else ""
     return (
         f"{percent(found.overall_accuracy)} %{interval} of the area of the map is correct, as "
-        f"estimated from {total} samples. {_weakest(findings)}"
+        f"estimated from {total}. {_weakest(findings)}"
     ).rstrip()
 
 

@@ -90,7 +90,8 @@ def open_reference(
         if not (_is_code(text) or text.strip().casefold() in names):
             raise LabelError(
                 f"{text!r} is to be ignored, but is no class of the map ({', '.join(legend.names)})"
-                f" nor of reference {path} ({', '.join(labels.legend.names)}), correct --ignore"
+                f" nor of reference {path} ({', '.join(labels.legend.names)}), correct it "
+                "(--ignore)"
             )
     return recoded(labels, legend, path, ignore)
 
@@ -148,8 +149,9 @@ def recoded(labels: Labels, legend: Legend, path: str, ignore: tuple[str, ...] =
     if unknown:
         raise LabelError(
             f"reference {path} has the classes {', '.join(labels.legend.names)}, of which "
-            f"{', '.join(unknown)} are not among the map's ({', '.join(legend.names)}), name all "
-            "with --legend and --reference-legend, or give --ignore"
+            f"{', '.join(unknown)} are not among the map's ({', '.join(legend.names)}), give "
+            "legends with the same names (--legend, --reference-legend) or ignore these classes "
+            "(--ignore)"
         )
     if labels.legend == legend and len(kept) == len(legend):
         return labels
