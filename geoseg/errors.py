@@ -112,7 +112,8 @@ def check_type(name: str, value: object, wanted: type) -> None:
 def count_of(number: int, noun: str) -> str:
     """A number with its noun in the singular or the plural.
 
-    >>> count_of(1, "band"), count_of(2_000, "window")
-    ('1 band', '2,000 windows')
+    >>> count_of(1, "band"), count_of(2_000, "window"), count_of(3, "class")
+    ('1 band', '2,000 windows', '3 classes')
     """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    ending = "es" if noun.endswith("s") else "s"
+    return f"{number:,} {noun}{'' if number == 1 else ending}"

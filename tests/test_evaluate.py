@@ -358,7 +358,7 @@ def test_points_by_the_strata_of_another_raster(tmp_path):
     assert found["overall_accuracy_ci95"] == pytest.approx(1.96 * variance**0.5)
     assert [s["samples"] for s in found["strata"]] == [80, 60]
     other = EvaluateSettings(strata=write_map(tmp_path / "turned.tif", 1 - strata, halves))
-    with pytest.raises(EvaluateError, match=r"drawn in another stratum .* with --strata"):
+    with pytest.raises(EvaluateError, match=r"drawn in another stratum .* as the strata"):
         evaluate(tmp_path / "map.tif", points, out=tmp_path / "no", settings=other)
 
 
@@ -398,7 +398,7 @@ def test_numbers_do_not_depend_on_windows_or_workers(pair, tmp_path, monkeypatch
         out = tmp_path / f"report{number}"
         evaluate(tmp_path / "map.tif", tmp_path / "reference.tif", out=out, workers=workers)
         report = json.loads((out / "report.json").read_text())
-        page = (out / "report.html").read_text().split("Where the numbers come from")[0]
+        page = (out / "report.html").read_text().split("Sources and settings")[0]
         reports.append((page, {**report, "provenance": None}))
     assert reports[0] == reports[1] == reports[2]
     expected = count_boundaries(mapped, reference, 3, 255).iou[:3]
@@ -512,7 +512,7 @@ def test_a_missing_crs(labels, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
-        ({"strata": "map.tif"}, "--strata is for points"),
+        ({"strata": "map.tif"}, "strata are for points"),
         ({"confidence": "small.tif"}, "small.tif is not a raster of bytes on the grid"),
         ({"legend": None, "class_field": "x"}, "have no palette, name their classes"),
         ({"ignore": ("water", "grass", "rock")}, "all classes are ignored"),
@@ -538,7 +538,7 @@ def test_points_mixed_with_polygons(labels, tmp_path):
 @pytest.mark.parametrize(
     ("matrix", "areas", "match"),
     [
-        ("map,a,b\na,1,2\nb,3\n", "c,h\na,1\nb,1\n", "1 counts for 'b' under 2 columns"),
+        ("map,a,b\na,1,2\nb,3\n", "c,h\na,1\nb,1\n", "1 count for 'b' but 2 columns of"),
         ("map,a,b\na,1,x\nb,3,4\n", "c,h\na,1\nb,1\n", "'x' for 'a', not a count"),
         ("map,a,b\na,1,-2\nb,3,4\n", "c,h\na,1\nb,1\n", "'-2' for 'a', not a count"),
         ("map,a,a\na,1,2\nb,3,4\n", "c,h\na,1\nb,1\n", "columns without a name of their own"),

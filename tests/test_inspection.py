@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -238,7 +239,7 @@ def test_model_in_words(tmp_path):
 
 def test_model_without_training_in_words(tmp_path):
     text = as_text(inspect(save_model(tmp_path / "m.safetensors")))
-    assert facts(text)["Training"] == "not told"
+    assert facts(text)["Training"] == "not recorded"
     assert "Class " not in text
 
 
@@ -362,7 +363,7 @@ def test_scene(tmp_path):
     assert report.data["windows"] == {"count": 15, "size": 128, "overlap": 32}
     told = facts(as_text(report))
     assert told["No data by"] == "alpha band"
-    assert told["Windows"] == "15 of 128 px at overlap 32"
+    assert told["Windows"] == "15 of 128 px with an overlap of 32 px"
     assert json.loads(as_json(report))["height"] == 300
 
 
@@ -400,6 +401,7 @@ def test_tile_set_of_the_labs_layout(tmp_path):
     told = facts(as_text(report))
     assert told["Tiles"] == "3 of 32 x 32 px"
     assert told["Splits"] == "3 not yet split"
+    assert told["Scenes"] == "1 (all images of one folder count as one scene)"
     assert json.loads(as_json(report))["classes"][1]["pixels"] == 3 * 32 * 8
 
 
@@ -425,6 +427,11 @@ def test_tile_set_that_tile_wrote(tmp_path, labels):
     assert found[0] == 100 * 512
     told = facts(as_text(report))
     assert told["Made by"] == "geoseg tile"
+    assert re.fullmatch(r"\d+ for training, \d+ for validation", told["Splits"])
+    split = replace(report, data={**report.data, "splits": {"gap": 1, "train": 11, "val": 4}})
+    assert facts(as_text(split))["Splits"] == (
+        "11 for training, 4 for validation, 1 in the gap between them (not used)"
+    )
     assert "EPSG:32640" in told["CRS"]
     assert told["Extent"].startswith("x ")
 

@@ -67,7 +67,7 @@ def test_a_browser_shows_it_without_complaint(reports, browser, name, width):
     assert seen.requests == [(reports[name] / "report.html").as_uri()]
     assert seen.width <= width
     assert seen.height > 1000
-    for title in ("Error matrix", "Class by class", "What kind of wrong"):
+    for title in ("Error matrix", "Accuracy of each class", "Quantity and allocation disagreement"):
         assert title in seen.text
 
 
@@ -79,7 +79,7 @@ def test_what_can_be_seen_is_what_was_found(reports, browser, width):
         assert number in text
     text = browser.see(reports["pixels"] / "report.html", width).text
     assert "<script>alert(1)</script>" in text  # as a name, not as a script
-    assert "Is its confidence true?" in text
+    assert "Calibration of the confidence" in text
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import sqlite3
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import geopandas
 import numpy as np
@@ -63,7 +64,6 @@ def test_points_lie_in_their_strata_and_know_their_chance(labels, ground, tmp_pa
         (SampleSettings(size=400, allocation="proportional"), [50, 117, 233]),
         (SampleSettings(size=402, allocation="equal"), [134, 134, 134]),
         (SampleSettings(size=600), [130, 190, 280]),
-        (SampleSettings(size=10), [50, 50, 50]),
         (SampleSettings(), [87, 127, 186]),  # 0.8: (0.4 / 0.02)**2 = 400
         (SampleSettings(expected=0.9, allocation="proportional", least=0), [23, 67, 135]),
         (
@@ -76,6 +76,56 @@ def test_points_lie_in_their_strata_and_know_their_chance(labels, ground, tmp_pa
     ],
 )  # fmt: skip
 def test_sizes(labels, tmp_path, settings, sizes):
+    drawn = sample(labels, out=tmp_path / "points.gpkg", settings=settings)
+    assert [s["points"] for s in drawn["strata"]] == sizes
+
+
+@pytest.mark.parametrize(
+    ("values", "settings", "match"),
+    [
+        (
+            [0] * 300 + [1] * 300 + [2] * 300,
+            SampleSettings(size=100),
+            r"a sample of 100 points is too small for the minimum of 50 per class "
+            r"\(3 classes x 50 = 150\), raise the size to 150 or lower the minimum per class to 33",
+        ),
+        (
+            [0] * 7 + [2] * 893,
+            SampleSettings(size=56),
+            r"\(1 class x 50 \+ all 7 pixels of 1 smaller class = 57\), raise the size to 57 or "
+            "lower the minimum per class to 28$",
+        ),
+        (
+            [0] * 3 + [1] * 5 + [2] * 892,
+            SampleSettings(size=1, least=20),
+            r"a sample of 1 point is .* \(1 class x 20 \+ all 8 pixels of 2 smaller classes = 28\)",
+        ),
+        (
+            [0] * 3 + [255] * 896 + [2],
+            SampleSettings(size=2),
+            r"class \(all 4 pixels of 2 smaller classes = 4\), raise the size to 4 or lower the "
+            "minimum per class to 1$",
+        ),
+    ],
+)
+def test_a_size_below_the_minimum_per_class_is_refused(tmp_path, values, settings, match):
+    labels = write_map(tmp_path / "map.tif", np.array(values, np.uint8).reshape(30, 30))
+    with pytest.raises(EvaluateError, match=match):
+        sample(labels, out=tmp_path / "points.gpkg", settings=settings)
+    assert not (tmp_path / "points.gpkg").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "settings", "sizes"),
+    [
+        ([0] * 7 + [2] * 893, SampleSettings(size=57), [7, 0, 50]),
+        ([0] * 300 + [1] * 300 + [2] * 300, SampleSettings(size=99, least=33), [33] * 3),
+        ([0] * 7 + [2] * 893, SampleSettings(size=300, allocation="equal"), [7, 0, 293]),
+        ([0] * 7 + [2] * 893, SampleSettings(size=1000), [7, 0, 893]),
+    ],
+)
+def test_a_size_that_fits_is_drawn_exactly(tmp_path, values, settings, sizes):
+    labels = write_map(tmp_path / "map.tif", np.array(values, np.uint8).reshape(30, 30))
     drawn = sample(labels, out=tmp_path / "points.gpkg", settings=settings)
     assert [s["points"] for s in drawn["strata"]] == sizes
 
@@ -154,7 +204,7 @@ def test_evaluate_reads_it_back(labels, ground, tmp_path):
     assert found["overall_accuracy"] == pytest.approx(1 - 0.3 * 9 / sizes[1])
     assert found["area_ha"][2] == pytest.approx(0.09 * 680 * (480 + 240 * 9 / sizes[1]))
     other = write_map(tmp_path / "other.tif", np.roll(ground, 60, 1))
-    with pytest.raises(EvaluateError, match="give the map that they were drawn from with --strata"):
+    with pytest.raises(EvaluateError, match="the map that they were drawn from as the strata"):
         evaluate(other, path, out=tmp_path / "no")
 
 
@@ -198,6 +248,20 @@ def test_settings_that_cannot_be(settings, match):
         SampleSettings(**settings)
 
 
+def test_wrong_types_of_settings_are_refused(labels, tmp_path):
+    with pytest.raises(GeosegError, match=r"ignore must be a list, give \['water'\]"):
+        SampleSettings(ignore="water")
+    with pytest.raises(GeosegError, match="expected_of must be a list"):
+        SampleSettings(expected_of="water=0.9")
+    with pytest.raises(GeosegError, match="settings is a dict, give a SampleSettings"):
+        sample(labels, out=tmp_path / "points.gpkg", settings={"size": 300})
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_the_output(labels):
+    with pytest.raises(OutputError, match=r"^cannot write points.gpkg in /proc \(.*permissions$"):
+        sample(labels, out=Path("/proc/points.gpkg"))
+
+
 def test_maps_from_which_nothing_can_be_drawn(labels, tmp_path):
     bare = write_raster(tmp_path / "bare.tif", np.zeros((1, 9, 9), np.uint8), crs=None)
     empty = write_raster(tmp_path / "empty.tif", np.full((1, 9, 9), 255, np.uint8), nodata=255)
@@ -209,7 +273,7 @@ def test_maps_from_which_nothing_can_be_drawn(labels, tmp_path):
         (bare, out, EvaluateError, "have no CRS, so that nobody would find", named),
         (empty, out, EvaluateError, "no pixel of a class to draw from", named),
         (labels, tmp_path / "p.shp", OutputError, "name it .gpkg", SampleSettings()),
-        (labels, tmp_path / "there.gpkg", OutputError, "exists, use -f", SampleSettings()),
+        (labels, tmp_path / "there.gpkg", OutputError, "exists, use another", SampleSettings()),
         (labels, tmp_path / "no" / "p.gpkg", OutputError, "does not exist", SampleSettings()),
         (labels, out, GeosegError, "'lava' is not in the legend",
          SampleSettings(expected_of=(("lava", 0.5),))),

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from geoseg.cli import options
+from geoseg.errors import count_of
 
 
 @click.command(
@@ -14,48 +15,70 @@ from geoseg.cli import options
 )
 @click.argument("labels", required=False)
 @click.argument("reference", required=False)
-@click.option("--out", required=True, metavar="DIR", help="Folder to write.")
+@click.option("--out", required=True, metavar="DIR", help="Folder of the report; it is created.")
 @click.option(
     "--class-field", metavar="NAME",
-    help="Field of polygons or points with the class.  [default: reference]",
+    help="Field of the polygons or points that holds the class.  [default: reference]",
 )  # fmt: skip
 @click.option(
-    "--legend", metavar="FILE", help="Classes of the map: CSV (value,name,color) or QGIS palette."
-)
+    "--legend", metavar="FILE",
+    help="Classes of the map: CSV (value,name,color) or QGIS palette (.qml, .txt, .clr).  "
+    "[default: palette and names of the map]",
+)  # fmt: skip
 @click.option(
     "--reference-legend", metavar="FILE",
-    help="Classes of the reference, where its codes or colours are others; matched by name.",
+    help="Classes of the reference, if its values or colours differ from the map's; classes are "
+    "matched by name.  [default: names of the reference, else the classes of the map]",
 )  # fmt: skip
 @click.option(
     "--ignore", multiple=True, metavar="CLASS...",
-    help="Class, value or colour, on either side, that means not labelled.",
+    help="Classes that count as unlabelled in the map and in the reference: names, values or "
+    "colours (#rrggbb).",
 )  # fmt: skip
 @click.option(
     "--sampled", is_flag=True,
-    help="The labelled pixels of a raster, or of polygons, are a random sample within each mapped "
-    "class: estimate accuracy and areas of the whole map, as from points.",
+    help="Treat the labelled pixels of a raster or of polygons as a random sample within each "
+    "class of the map, and estimate accuracy and areas of the whole map from them.",
 )  # fmt: skip
 @click.option(
     "--strata", metavar="FILE",
-    help="Raster of the strata that points were drawn from.  [default: the map]",
+    help="Raster of the strata that points were drawn from; each value is a stratum.  "
+    "[default: the classes of the map]",
+)  # fmt: skip
+@click.option(
+    "--strata-legend", metavar="FILE",
+    help="Names of the strata, a file as for --legend.  [default: names of the raster, else the "
+    "map's class names if the map has all its values, else 'stratum 7']",
 )  # fmt: skip
 @click.option(
     "--boundary", type=float, metavar="M",
-    help="Metres from an outline that boundary IoU looks at.  [default: 3 px]",
+    help="Distance in metres: boundary IoU is computed from the pixels within this distance of an "
+    "outline of a class.  [default: 3 pixels]",
 )  # fmt: skip
-@click.option("--confidence", metavar="FILE", help="Raster of `classify --confidence`.")
 @click.option(
-    "--image", metavar="FILE", help="Scene to show.  [default: the one the map was made from]"
-)
+    "--confidence", metavar="FILE",
+    help="Confidence raster that `geoseg classify --confidence` wrote with the map; adds the "
+    "calibration of the confidence to the report.",
+)  # fmt: skip
+@click.option(
+    "--image", metavar="FILE",
+    help="Image to show beside the map.  [default: the scene that the map was made from]",
+)  # fmt: skip
 @click.option(
     "--matrix", metavar="FILE",
-    help="Instead of a map and a reference: a CSV of counts, its first column the mapped class, "
-    "its first row the reference.",
+    help="Report on an error matrix instead of LABELS and REFERENCE: CSV of counts with a row per "
+    "mapped class and a column per reference class. The first row and the first column hold the "
+    "class names.",
 )  # fmt: skip
 @click.option(
-    "--areas", metavar="FILE", help="With --matrix: a CSV of the mapped area (ha) of each class."
-)
-@click.option("--workers", type=click.IntRange(1), help="Windows at a time.  [default: the cores]")
+    "--areas", metavar="FILE",
+    help="With --matrix: CSV with a header and the mapped area of each class in hectares "
+    "(class,area_ha). Accuracy and areas of the whole map are then estimated.",
+)  # fmt: skip
+@click.option(
+    "--workers", type=click.IntRange(1),
+    help="Number of windows that are compared at the same time.  [default: number of cores]",
+)  # fmt: skip
 @options.overwrite
 @options.verbosity
 def command(
@@ -68,10 +91,13 @@ def command(
     verbose: bool,
     **settings: Any,  # noqa: ANN401 - the fields of EvaluateSettings, and what is popped below
 ) -> None:
-    """Compare the label map LABELS with REFERENCE: a raster, polygons or points.
+    """Compare the class map LABELS with REFERENCE and write a report on its accuracy.
 
-    The folder gets report.html to look at and to print, report.json, report.csv, and the error
-    matrix as matrix.csv.
+    REFERENCE is a class raster, polygons or points. A raster or polygons are compared with the map
+    pixel by pixel. Points are a stratified random sample (see `geoseg sample`): accuracy and areas
+    of the whole map are estimated from them, with 95 % confidence intervals.
+
+    The report is a page (report.html), data (report.json) and tables (report.csv, matrix.csv).
     """
     from geoseg.cli.report import Progress, set_up
     from geoseg.evaluation import EvaluateSettings, evaluate, evaluate_matrix
@@ -99,14 +125,19 @@ def command(
 
 def _summary(report: dict[str, Any]) -> str:
     adjusted = report["area_adjusted"]
+    compared = count_of(report["compared"], report["unit"].removesuffix("s"))
     if adjusted is None:
+        classes = count_of(len(report["mean_iou_classes"]), "class")
+        left_out = ", ".join(report["mean_iou_left_out"])
         return (
             f"overall accuracy {report['overall_accuracy']:.1%}, mean IoU {report['mean_iou']:.3f} "
-            f"over {report['compared']:,} {report['unit']}"
+            f"over {classes} of the reference"
+            f"{f' (left out, as the reference lacks it: {left_out})' if left_out else ''}, "
+            f"{compared} compared"
         )
     within = adjusted["overall_accuracy_ci95"]
     interval = "" if within is None else f" ± {100 * within:.1f}"
     return (
         f"overall accuracy {100 * adjusted['overall_accuracy']:.1f}{interval} % of the area, from "
-        f"{report['compared']:,} {report['unit']}"
+        f"{compared}"
     )

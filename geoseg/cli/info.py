@@ -7,11 +7,15 @@ from geoseg.cli import options
 
 @click.command("info", epilog=options.examples("geoseg info model.safetensors --plot unet.png"))
 @click.argument("path")
-@click.option("--json", "as_data", is_flag=True, help="Print JSON.")
-@click.option("--plot", metavar="FILE", help="Draw it: a model's layers, a map, a scene, tiles.")
+@click.option("--json", "as_data", is_flag=True, help="Print the description as JSON.")
+@click.option(
+    "--plot", metavar="FILE",
+    help="Also draw a picture (.png, .svg or .pdf): the layers of a model, a map with its legend, "
+    "a preview of a scene, or samples of a tile set.",
+)  # fmt: skip
 @options.verbosity
 def command(path: str, as_data: bool, plot: str | None, quiet: bool, verbose: bool) -> None:
-    """Describe PATH: a scene, a model file, a tile set, a label map or a folder of parts."""
+    """Describe PATH: a scene, a class map, a tile set, a model file or the parts of a run."""
     from pathlib import Path
 
     from geoseg.cli.report import set_up

@@ -143,7 +143,9 @@ def seed(function: F) -> F:
 
 def overwrite(function: F) -> F:
     """Add --overwrite, -f."""
-    return click.option("-f", "--overwrite", is_flag=True, help="Replace what is there.")(function)
+    return click.option("-f", "--overwrite", is_flag=True, help="Replace an existing output.")(
+        function
+    )
 
 
 def verbosity(function: F) -> F:

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from geoseg.cli import options
+from geoseg.errors import count_of
 
 
 class Expected(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
@@ -37,30 +38,39 @@ class Expected(click.ParamType):  # type: ignore[type-arg] # not generic before 
     ),
 )
 @click.argument("labels")
-@click.option("--out", required=True, metavar="FILE", help="Points to write, .gpkg.")
+@click.option("--out", required=True, metavar="FILE", help="GeoPackage of the points, .gpkg.")
 @click.option(
-    "--size", type=int, metavar="N", help="Points in all.  [default: from the standard error]"
-)
+    "--size", type=int, metavar="N",
+    help="Number of points.  [default: computed from --standard-error]",
+)  # fmt: skip
 @click.option(
     "--standard-error", type=float, metavar="S",
-    help="Of the overall accuracy that the points will give.  [default: 0.02]",
+    help="Standard error of the overall accuracy that the sample should reach, 0 to 1. 0.02 gives "
+    "a 95 % interval of about ± 4 percentage points.  [default: 0.02]",
 )  # fmt: skip
 @click.option(
     "--expected", type=Expected(), multiple=True,
-    help="Share of a mapped class that is likely right, for the size: of all classes, or of one.  "
-    "[default: 0.8]",
+    help="Expected user's accuracy, 0 to 1, from which the number of points is computed: one value "
+    "for all classes, and CLASS=VALUE for classes that differ.  [default: 0.8]",
 )  # fmt: skip
 @click.option(
     "--allocation", type=click.Choice(["proportional", "equal", "mixed"]), default="mixed",
-    show_default=True, help="To classes: by area, the same for each, or the mean of both.",
+    show_default=True,
+    help="Points per class: proportional to the area of the class, equal, or the mean of both.",
 )  # fmt: skip
 @click.option(
-    "--min-per-class", "least", default=50, show_default=True, help="Points of a class at least."
-)
-@click.option("--legend", metavar="FILE", help="Classes of the map: CSV or QGIS palette.")
+    "--min-per-class", "least", default=50, show_default=True,
+    help="Minimum number of points per class. A class with fewer pixels is sampled whole.",
+)  # fmt: skip
 @click.option(
-    "--ignore", multiple=True, metavar="CLASS...", help="Class from which nothing is drawn."
-)
+    "--legend", metavar="FILE",
+    help="Classes of the map: CSV (value,name,color) or QGIS palette (.qml, .txt, .clr).  "
+    "[default: palette and names of the map]",
+)  # fmt: skip
+@click.option(
+    "--ignore", multiple=True, metavar="CLASS...",
+    help="Classes from which no points are drawn: names or values.",
+)  # fmt: skip
 @options.seed
 @options.overwrite
 @options.verbosity
@@ -73,10 +83,13 @@ def command(
     verbose: bool,
     **settings: Any,  # noqa: ANN401 - the other fields of SampleSettings
 ) -> None:
-    """Draw a stratified random sample of the label map LABELS, for collecting a reference.
+    r"""Draw a stratified random sample of points from the class map LABELS.
 
-    Fill in the field `reference` of the points, in QGIS for instance, whose form offers the
-    classes. Then: geoseg evaluate LABELS points.gpkg --out report
+    Fill in the true class of each point in the field `reference`, for instance in QGIS, where a
+    form lists the classes. Then estimate the accuracy of the map:
+
+    \b
+    geoseg evaluate LABELS points.gpkg --out report
     """
     from geoseg.cli.report import set_up
     from geoseg.evaluation import SampleSettings, sample
@@ -86,4 +99,4 @@ def command(
     settings["expected"] = dict(expected).get("", SampleSettings().expected)
     drawn = sample(labels, out=out, settings=SampleSettings(**settings), overwrite=overwrite)
     listed = ", ".join(f"{s['points']:,} {s['name']}" for s in drawn["strata"] if s["points"])
-    click.echo(f"{out}: {drawn['points']:,} points ({listed})")
+    click.echo(f"{out}: {count_of(drawn['points'], 'point')} ({listed})")

@@ -33,7 +33,8 @@ def compare_pixels(subject: Subject, reference: Labels) -> Findings:
     settings, scene, values = subject.settings, subject.scene, subject.values
     if settings.strata is not None:
         raise EvaluateError(
-            f"--strata is for points, and reference {subject.reference} has none, leave it out"
+            f"strata are for points, and reference {subject.reference} has none, leave the strata "
+            "out (--strata)"
         )
     distance, near = _distance(scene, settings.boundary)
     comparison = Comparison(

@@ -11,7 +11,8 @@ from geoseg.evaluation.findings import Findings, Pictures
 from geoseg.evaluation.inference import Sample
 from geoseg.evaluation.points import Points, check_strata, place
 from geoseg.evaluation.provenance import about, image_of
-from geoseg.evaluation.sides import open_named, recoded, renaming
+from geoseg.evaluation.sides import as_legend, recoded, renaming
+from geoseg.evaluation.strata import open_strata
 from geoseg.evaluation.subject import HECTARE, Subject, reliability, survey
 from geoseg.legend import NODATA
 from geoseg.metrics import Estimate, by_map_class, count_pairs
@@ -125,7 +126,8 @@ def _sample(
         check_strata(points, looked.mapped, subject.labels.legend, subject.path)
         counts = by_map_class(looked.counts(values))
         return Sample(subject.legend.names, counts, hectares), 0
-    scene, strata = open_named(str(path), subject.labels.legend)
+    own_legend = as_legend(subject.settings.strata_legend)
+    scene, strata = open_strata(str(path), subject.labels.legend, own_legend)
     placed = place(file, scene)
     found, _ = placed.values(strata.read, scene)
     check_strata(placed, found, strata.legend, str(path))

@@ -64,14 +64,13 @@ def _thin(value: float, most: float) -> str:
 
 
 def disagreement(findings: Findings) -> str:
-    """One bar: what is right, and what is wrong by kind."""
-    source = findings.counts if findings.estimate is None else findings.estimate.shares
-    found = agreement.disagreement(source)
+    """One bar: the correct share, and the kinds of disagreement."""
+    found = agreement.disagreement(findings.matrix)
     parts = (
-        ("right", agreement.overall_accuracy(source), "mapped right"),
-        ("quantity", found.quantity, "quantity: a class too large or too small"),
-        ("exchange", found.exchange, "exchange: two classes swapped"),
-        ("shift", found.shift, "shift: swapped among three or more"),
+        ("right", agreement.overall_accuracy(findings.matrix), "correct"),
+        ("quantity", found.quantity, "quantity: classes too large or too small"),
+        ("exchange", found.exchange, "exchange: two classes for each other"),
+        ("shift", found.shift, "shift: among three or more classes"),
     )
     bar = "".join(f'<i class="{kind}" style="width:{share:.3%}"></i>' for kind, share, _ in parts)
     key = "".join(
@@ -99,7 +98,7 @@ def reliability(found: Reliability) -> str:
             low, high = sorted((float(right), float(said)))
             title = (
                 f"<title>{whole(found.counts[number])} with a confidence of {percent(said)} %: "
-                f"{percent(right)} % right</title>"
+                f"{percent(right)} % correct</title>"
             )
             columns.append(
                 f'<g>{title}<rect class="right" x="{x + 1:.1f}" width="{step - 2:.1f}" '
@@ -123,6 +122,6 @@ def reliability(found: Reliability) -> str:
 aria-label="Reliability diagram, expected calibration error {decimal(found.expected_error)}">
 {ticks}{"".join(columns)}<path class="ideal" d="{ideal}"/>
 <text x="{middle}" y="{height - 2}" text-anchor="middle">confidence, %</text>
-<text transform="translate(11 {_TOP + _SIDE / 2}) rotate(-90)" text-anchor="middle">mapped right,
+<text transform="translate(11 {_TOP + _SIDE / 2}) rotate(-90)" text-anchor="middle">correct,
 %</text>
 </svg></figure>"""

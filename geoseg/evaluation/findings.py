@@ -66,6 +66,15 @@ class Findings:
         """What was compared."""
         return int(self.counts.sum())
 
+    @property
+    def matrix(self) -> agreement.Matrix:
+        """(classes, classes) what to cite: shares of the whole map if estimated, else counts."""
+        return self.counts if self.estimate is None else self.estimate.shares
+
+    def named(self, chosen: NDArray[np.bool_]) -> tuple[str, ...]:
+        """Names of the classes for which ``chosen`` (classes,) is True."""
+        return tuple(name for name, yes in zip(self.names, chosen, strict=True) if yes)
+
     def to_dict(self) -> dict[str, Any]:
         """Everything but the pictures, for JSON; what is not a number is None."""
         data: dict[str, Any] = plain(
@@ -79,10 +88,11 @@ class Findings:
                 "matrix": self.counts,
                 "matrix_shares": agreement.ratio(self.counts, self.counts.sum()),
                 **_scores(self.counts),
+                **self._mean_iou(self.counts),
                 "boundary_iou": self.boundary,
                 "mean_boundary_iou": None
                 if self.boundary is None
-                else agreement.mean_known(self.boundary),
+                else agreement.reference_mean(self.boundary, self.counts),
                 "boundary_distance": self.boundary_distance or None,
                 "mapped_area_ha": self.hectares,
                 "area_adjusted": self._adjusted(),
@@ -124,6 +134,8 @@ class Findings:
             "matrix_shares": found.shares,
             "f1": agreement.f1(found.shares),
             "iou": agreement.iou(found.shares),
+            **self._mean_iou(found.shares),
+            "frequency_weighted_iou": agreement.frequency_weighted_iou(found.shares),
             "kappa": agreement.kappa(found.shares),
             **_disagreement(found.shares),
             "strata": [
@@ -132,6 +144,14 @@ class Findings:
                     self.sample.names, self.sample.hectares, self.sample.sampled, strict=True
                 )
             ],
+        }
+
+    def _mean_iou(self, matrix: agreement.Matrix) -> dict[str, Any]:
+        """Mean IoU, the classes that it is over, and those that it leaves out."""
+        return {
+            "mean_iou": agreement.mean_iou(matrix),
+            "mean_iou_classes": self.named(agreement.in_reference(matrix)),
+            "mean_iou_left_out": self.named(agreement.only_mapped(matrix)),
         }
 
     def _calibration(self) -> dict[str, Any] | None:
@@ -163,7 +183,6 @@ def _scores(counts: NDArray[np.int64]) -> dict[str, Any]:
         "producers_accuracy": agreement.producers_accuracy(counts),
         "f1": agreement.f1(counts),
         "iou": agreement.iou(counts),
-        "mean_iou": agreement.mean_iou(counts),
         "frequency_weighted_iou": agreement.frequency_weighted_iou(counts),
         "kappa": agreement.kappa(counts),
         **_disagreement(counts),

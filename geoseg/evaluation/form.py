@@ -7,7 +7,6 @@ from xml.sax.saxutils import quoteattr
 import pandas as pd
 import pyogrio
 
-from geoseg.errors import OutputError
 from geoseg.legend import Legend
 
 _GEOMETRY = "geom"
@@ -23,7 +22,7 @@ def write_form(path: Path, points: Any, layer: str, legend: Legend) -> None:  # 
         legend: the classes that the form offers.
 
     Raises:
-        OutputError: if it cannot be written.
+        OSError, RuntimeError, ValueError: of pyogrio, if the file cannot be written.
     """
     style = pd.DataFrame(
         {
@@ -41,13 +40,8 @@ def write_form(path: Path, points: Any, layer: str, legend: Legend) -> None:  # 
         },
         index=[0],
     )
-    try:
-        pyogrio.write_dataframe(
-            points, path, layer=layer, layer_options={"GEOMETRY_NAME": _GEOMETRY}
-        )
-        pyogrio.write_dataframe(style, path, layer="layer_styles")
-    except (OSError, RuntimeError, ValueError) as error:
-        raise OutputError(f"points cannot be written ({error}), check the disk") from None
+    pyogrio.write_dataframe(points, path, layer=layer, layer_options={"GEOMETRY_NAME": _GEOMETRY})
+    pyogrio.write_dataframe(style, path, layer="layer_styles")
 
 
 def _qml(fields: list[str], legend: Legend) -> str:

@@ -48,7 +48,7 @@ class Sample:
         share = self.hectares[empty].sum() / self.hectares.sum()
         return (
             f"no sample lies in {self._named(empty)} ({share:.1%} of the map), so that nothing can "
-            "be said of the map as a whole, take samples there or leave it out with --ignore"
+            "be said of the map as a whole, take samples there or ignore the class (--ignore)"
         )
 
     def estimate(self) -> tuple[Estimate, list[str]]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import EvaluateError
+from geoseg.errors import EvaluateError, LabelError, count_of
+from geoseg.legend import Legend
 
 Table = list[list[str]]
 
@@ -24,17 +25,22 @@ def read_matrix(path: str | Path) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """
     head, *rows = _read(path, "matrix")
     columns, names = head[1:], [row[0] for row in rows]
+    _check_header(path, head, names)
     for kind, found in (("columns", columns), ("rows", names)):
         if len(set(found)) < len(found) or "" in found:
             raise EvaluateError(f"matrix {path} has {kind} without a name of their own, name each")
     classes = tuple(dict.fromkeys([*names, *columns]))
+    try:
+        Legend.from_names(list(classes))
+    except LabelError as error:
+        raise EvaluateError(f"matrix {path}: {error}") from None
     counts = np.zeros((len(classes), len(classes)), np.int64)
     places = [classes.index(name) for name in columns]
     for row in rows:
         if len(row) != len(head):
             raise EvaluateError(
-                f"matrix {path} has {len(row) - 1} counts for {row[0]!r} under {len(columns)} "
-                "columns, complete it"
+                f"matrix {path} has {count_of(len(row) - 1, 'count')} for {row[0]!r} but "
+                f"{count_of(len(columns), 'column')} of reference classes, complete it"
             )
         counts[classes.index(row[0]), places] = [_count(path, row[0], cell) for cell in row[1:]]
     if not counts.sum():
@@ -53,7 +59,12 @@ def read_areas(path: str | Path, classes: Sequence[str]) -> NDArray[np.float64]:
         EvaluateError: if a class is not among them, or an area is no number.
     """
     areas = dict.fromkeys(classes, 0.0)
-    rows = _read(path, "areas")[1:]
+    head, *rows = _read(path, "areas")
+    if _is_number(head[1]):
+        raise EvaluateError(
+            f"areas {path} have the number {head[1]} in the first row, which must be a header: "
+            "class,area_ha"
+        )
     unknown = [row[0] for row in rows if row[0] not in areas]
     if unknown:
         raise EvaluateError(
@@ -92,8 +103,9 @@ def table_text(head: Sequence[str], rows: "zip[tuple[str, list[object]]]") -> st
 def _read(path: str | Path, what: str) -> Table:
     """The rows that are not empty, cells without blanks around them."""
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-        rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines())]
+        # newline="" keeps line breaks inside of quotes as they are.
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            rows = [[cell.strip() for cell in row] for row in csv.reader(file)]
     except (OSError, ValueError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise EvaluateError(f"cannot read {what} {path}: {reason}, check the path") from None
@@ -103,6 +115,35 @@ def _read(path: str | Path, what: str) -> Table:
             f"{what} {path} has no table, give a CSV with a header and a class a row"
         )
     return rows
+
+
+def _check_header(path: str | Path, head: list[str], names: list[str]) -> None:
+    """Refuse counts where the names of the classes are expected.
+
+    Names may be numbers (class codes), but then those of rows and columns are, and the first cell
+    of the header is not.
+    """
+    columns = head[1:]
+    codes, row_codes = (all(map(_is_number, found)) for found in (columns, names))
+    if codes and (not row_codes or _is_number(head[0])):
+        raise EvaluateError(
+            f"matrix {path} has the numbers {', '.join(columns)} in the first row, where the names "
+            "of the reference classes are expected, put a header like this above it: "
+            f"map,{','.join([head[0], *names])}"
+        )
+    if row_codes and not codes:
+        raise EvaluateError(
+            f"matrix {path} has the numbers {', '.join(names)} in the first column, where the "
+            "names of the mapped classes are expected, put a column of names before it"
+        )
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _count(path: str | Path, name: str, cell: str) -> int:

@@ -1,11 +1,12 @@
 """The report as one page that needs nothing else: no network, no script, no file beside it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
+from geoseg.errors import count_of
 from geoseg.evaluation import charts, tables
 from geoseg.evaluation.findings import Findings
 from geoseg.evaluation.pictures import figures
@@ -13,8 +14,8 @@ from geoseg.evaluation.words import decimal, known, percent, text, whole
 from geoseg.metrics import Z95, agreement
 
 _MATRIX = (
-    "Rows are what the map says, columns what the reference says. Each cell has its share of the "
-    "row, in percent, and the number of {unit}: what is right on the diagonal, confusions beside."
+    "Rows are the classes of the map, columns the classes of the reference. Each cell shows its "
+    "share of the row in percent and the number of {unit}. The diagonal is correct."
 )
 
 
@@ -23,11 +24,11 @@ def page(findings: Findings) -> str:
     css = (files("geoseg.evaluation") / "page.css").read_text(encoding="utf-8")
     sections = [
         _section("Map and reference", "", figures(findings)),
-        _section("Error matrix", _about_matrix(findings), tables.matrix(findings)),
-        _section("Class by class", _about_classes(findings), tables.by_class(findings)),
+        _section(_title(findings), _about_classes(findings), tables.by_class(findings)),
         _section(*_areas(findings)),
+        _section(*_matrix(findings)),
         _two_columns(_wrong(findings), _base(findings), _confidence(findings)),
-        _section("Where the numbers come from", "", _facts(findings.provenance)),
+        _section("Sources and settings", "", _facts(findings.provenance)),
     ]
     notes = "".join(f'<p class="note">{_sentence(note)}</p>' for note in findings.notes)
     return f"""<!doctype html>
@@ -57,51 +58,73 @@ def _section(title: str, about: str, body: str) -> str:
 
 def _lead(findings: Findings) -> str:
     """The result in two sentences."""
-    found, total = findings.estimate, whole(findings.total)
+    found = findings.estimate
+    total = count_of(findings.total, findings.unit.removesuffix("s"))
     if found is None:
-        right = percent(agreement.overall_accuracy(findings.counts))
-        first = f"Of {total} {findings.unit} that have a class on both sides, {right} % agree."
-        return f"{first} {_weakest(findings)}"
-    right = percent(found.overall_accuracy)
+        share = percent(agreement.overall_accuracy(findings.counts))
+        return (
+            f"Map and reference have the same class in {share} % of the {total} "
+            f"with a class in both. {_weakest(findings)}"
+        ).rstrip()
     within = Z95 * found.overall_accuracy_se
-    interval = f", give or take {percent(within)} points," if known(within) else ""
+    interval = f" (± {percent(within)} percentage points)" if known(within) else ""
     return (
-        f"An estimated {right} % of the mapped area{interval} has the right class, as {total} "
-        f"samples tell. {_weakest(findings)}"
-    )
+        f"{percent(found.overall_accuracy)} %{interval} of the area of the map is correct, as "
+        f"estimated from {total}. {_weakest(findings)}"
+    ).rstrip()
 
 
 def _weakest(findings: Findings) -> str:
-    """The class of the lowest F1, of those that both sides have."""
-    source = findings.counts if findings.estimate is None else findings.estimate.shares
-    users, found = agreement.users_accuracy(source), agreement.producers_accuracy(source)
-    scores = np.where(np.isfinite(users) & np.isfinite(found), agreement.f1(source), np.nan)
-    if np.isfinite(scores).sum() < 2:
-        return ""
-    worst = int(np.nanargmin(scores))
-    return (
-        f"The weakest class is <i>{text(findings.names[worst])}</i>: {percent(users[worst], 0)} % "
-        f"of what is mapped so is right, and {percent(found[worst], 0)} % of what is there was "
-        "found."
-    )
+    """The class of the reference with the lowest F1, and the classes that only the map has."""
+    matrix = findings.matrix
+    reference, only_mapped = agreement.in_reference(matrix), agreement.only_mapped(matrix)
+    never_mapped = findings.named(reference & (matrix.sum(1) == 0))
+    sentences = []
+    if never_mapped:
+        several = len(never_mapped) > 1
+        sentences.append(
+            f"The weakest class{'es are' if several else ' is'} {_listed_names(never_mapped)}: "
+            f"{'they were' if several else 'it was'} never mapped where the reference has a class, "
+            f"so nothing of {'them' if several else 'it'} was detected."
+        )
+    elif reference.sum() > 1 and agreement.overall_accuracy(matrix) < 1:
+        worst = int(np.nanargmin(np.where(reference, agreement.f1(matrix), np.nan)))
+        users = percent(agreement.users_accuracy(matrix)[worst], 0)
+        producers = percent(agreement.producers_accuracy(matrix)[worst], 0)
+        sentences.append(
+            f"The weakest class is {_listed_names([findings.names[worst]])}: {users} % of what is "
+            f"mapped as this class is correct, and {producers} % of this class in the reference "
+            "was detected."
+        )
+    if only_mapped.any():
+        names = findings.named(only_mapped)
+        sentences.append(
+            f"{_listed_names(names)} {'are' if len(names) > 1 else 'is'} mapped, but the reference "
+            f"has no {findings.unit.removesuffix('s')} of {'them' if len(names) > 1 else 'it'}."
+        )
+    return " ".join(sentences)
+
+
+def _listed_names(names: Sequence[str]) -> str:
+    return ", ".join(f"<i>{text(name)}</i>" for name in names)
 
 
 def _figures(findings: Findings) -> str:
-    counts, found = findings.counts, findings.estimate
-    source = counts if found is None else found.shares
-    accuracy = percent(agreement.overall_accuracy(source)) + "&nbsp;%"
+    matrix, found = findings.matrix, findings.estimate
+    accuracy = percent(agreement.overall_accuracy(matrix)) + "&nbsp;%"
     if found is not None:
         within = percent(Z95 * found.overall_accuracy_se)
         accuracy = f"{percent(found.overall_accuracy)}<small> ± {within}&nbsp;%</small>"
+    of = "" if found is None else "<br>of the whole map"
     shown = {
-        "Overall accuracy": accuracy,
-        "Mean IoU": decimal(agreement.mean_iou(source)),
-        "Frequency-weighted IoU": decimal(agreement.frequency_weighted_iou(source)),
+        f"Overall accuracy{of}": accuracy,
+        f"Mean IoU{of}": decimal(agreement.mean_iou(matrix)),
+        f"Frequency-weighted IoU{of}": decimal(agreement.frequency_weighted_iou(matrix)),
     }
     if findings.boundary is not None:
-        mean = decimal(agreement.mean_known(findings.boundary))
-        shown["Boundary IoU"] = mean
-    shown[f"{findings.unit.capitalize()} compared"] = _short(findings.total)
+        shown["Boundary IoU"] = decimal(agreement.reference_mean(findings.boundary, matrix))
+    end = "compared" if found is None else "<br>compared"
+    shown[f"{findings.unit.capitalize()} {end}"] = _short(findings.total)
     cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in shown.items())
     return f'<dl class="figures">{cells}</dl>'
 
@@ -110,37 +133,53 @@ def _short(count: int) -> str:
     return f"{count / 1e6:.1f}<small> million</small>" if count >= 10_000_000 else whole(count)
 
 
-def _about_matrix(findings: Findings) -> str:
-    about = _MATRIX.format(unit=findings.unit)
+def _matrix(findings: Findings) -> tuple[str, str, str]:
+    about, body = _MATRIX.format(unit=findings.unit), tables.matrix(findings)
     if findings.estimate is None:
-        return about
+        return "Error matrix", about, body
     return (
-        f"{about} These are raw counts: what they say of the whole map, where each sample stands "
-        "for another share of the ground, follows below."
+        "Error matrix: counts of samples",
+        f"{about} These are counts of samples, not weighted by area. Do not cite their accuracies "
+        "as those of the map: cite the accuracies for the whole map above.",
+        body,
     )
 
 
+def _title(findings: Findings) -> str:
+    whole_map = "" if findings.estimate is None else ", for the whole map"
+    return f"Accuracy of each class{whole_map}"
+
+
 def _about_classes(findings: Findings) -> str:
+    classes = len(findings.named(agreement.in_reference(findings.matrix)))
+    means = f"Means are over the {count_of(classes, 'class')} of the reference"
+    left_out = findings.named(agreement.only_mapped(findings.matrix))
+    if left_out:
+        listed = text(", ".join(left_out))
+        several = len(left_out) > 1
+        means += f"; left out, as the reference lacks {'them' if several else 'it'}: {listed}"
     if findings.estimate is None:
-        return "Counted over everything that was compared."
+        return f"Counted over all {findings.unit} with a class in map and reference. {means}."
     return (
-        "Estimated for the whole map: each sample stands for the part of its stratum that it was "
-        "drawn from. Whiskers are 95 % intervals."
+        "Estimated from the samples, each weighted by the area that it represents. These are the "
+        f"numbers to cite. Whiskers are 95 % confidence intervals. {means}."
     )
 
 
 def _areas(findings: Findings) -> tuple[str, str, str]:
     if findings.estimate is None:
         about = (
-            "Share of what was compared: in the reference (thick bar) and in the map (thin bar)."
+            f"Share of each class in the compared {findings.unit}: in the reference (thick bar) "
+            "and in the map (thin bar)."
         )
-        return "How much of each class", about, charts.areas(findings)
+        return "Share of each class", about, charts.areas(findings)
     about = (
-        "What the map shows is not how much there is: omissions and commissions do not cancel. "
-        "Thick bars are areas estimated from the samples, with 95 % intervals; thin bars are the "
-        "areas that the map shows."
+        "Thick bars are the areas estimated from the samples, with 95 % confidence intervals: "
+        "these are the numbers to cite. Thin bars are the areas in the map, which are biased: "
+        "areas that are wrongly mapped as a class and areas of the class that are missed do not "
+        "cancel out."
     )
-    return "Area of each class", about, charts.areas(findings)
+    return "Area of each class, for the whole map", about, charts.areas(findings)
 
 
 def _two_columns(first: str, second: str, tall: str) -> str:
@@ -150,12 +189,13 @@ def _two_columns(first: str, second: str, tall: str) -> str:
 
 
 def _wrong(findings: Findings) -> str:
-    source = findings.counts if findings.estimate is None else findings.estimate.shares
     about = (
-        f"Kappa is {decimal(agreement.kappa(source))}. It cannot tell a class of the wrong size "
-        "from one in the wrong place; these can:"
+        f"Kappa is {decimal(agreement.kappa(findings.matrix))}. Kappa does not show whether a "
+        "class has the wrong size or is in the wrong place. Quantity disagreement is the share "
+        "that is wrong because classes are too large or too small, allocation disagreement "
+        "(exchange and shift) the share that is wrong because they are in the wrong place:"
     )
-    return _section("What kind of wrong", about, charts.disagreement(findings))
+    return _section("Quantity and allocation disagreement", about, charts.disagreement(findings))
 
 
 def _confidence(findings: Findings) -> str:
@@ -163,12 +203,13 @@ def _confidence(findings: Findings) -> str:
     if found is None:
         return ""
     about = (
-        "Where the map is sure to 90 %, 90 % should be right: bars should end on the diagonal; "
-        "light red is the gap. "
-        f"They miss it by {percent(found.expected_error)} points in the mean (ECE), by "
-        f"{percent(found.largest_error)} at most."
+        f"The confidence is calibrated if 90 % of the {findings.unit} with a confidence of 90 % "
+        "are correct, and so on: then all bars end on the diagonal. Light red is the difference. "
+        f"Expected calibration error (ECE): {percent(found.expected_error)} percentage points; "
+        f"largest difference: {percent(found.largest_error)} percentage points. The grey bars "
+        f"below show how many {findings.unit} have each confidence."
     )
-    return _section("Is its confidence true?", about, charts.reliability(found))
+    return _section("Calibration of the confidence", about, charts.reliability(found))
 
 
 def _base(findings: Findings) -> str:
@@ -220,19 +261,22 @@ def _methods(findings: Findings) -> str:
         else "<p>Accuracy and areas with 95 % intervals: stratified estimators of Olofsson et al. "
         "(2014, doi:10.1016/j.rse.2014.02.015) and Stehman (2014, "
         "doi:10.1080/01431161.2014.930207), 1.96 standard errors on each side. The error matrix "
-        "has raw counts.</p>"
+        "has counts of samples.</p>"
     )
     bounds = (
         ""
         if findings.boundary is None
-        else f"<p>Boundary IoU: Cheng et al. (2021, arXiv:2103.16562), within "
-        f"{findings.boundary_distance} of an outline.</p>"
+        else f"<p>Boundary IoU: Cheng et al. (2021, arXiv:2103.16562), of the pixels within "
+        f"{findings.boundary_distance} of an outline. A pixel without a class in the map or in the "
+        "reference is not counted and makes no outline; the edge of the map is an outline. "
+        "&ndash; means that the reference shows no outline of any class, or that the class has no "
+        "compared pixel near an outline.</p>"
     )
     calibration = (
         ""
         if findings.reliability is None
         else "<p>Calibration: Guo et al. (2017, arXiv:1706.04599), "
-        f"{len(findings.reliability.counts)} bins of equal width, each place counted once.</p>"
+        f"{len(findings.reliability.counts)} bins of equal width.</p>"
     )
     return (
         f"{sampled}<p>Quantity and allocation disagreement: Pontius and Millones (2011, "

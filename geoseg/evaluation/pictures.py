@@ -2,6 +2,8 @@
 
 import base64
 import io
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +12,27 @@ from geoseg.evaluation.findings import Findings, Pictures
 from geoseg.evaluation.words import named
 from geoseg.legend import NODATA, Legend
 
-_SAME, _OTHER, _NONE = (228, 232, 235), (196, 43, 28), (255, 255, 255)
-"""Colours of pixels that agree, that do not, and that are not labelled on both sides."""
+_SAME, _NONE = (228, 232, 235), (255, 255, 255)
+"""Colours of pixels that agree, and of those that are not labelled on both sides."""
+_DIFFERENT = ((196, 43, 28), (20, 20, 20), (230, 0, 180), (0, 190, 230), (255, 150, 0))
+"""Colours for pixels that do not agree: the first one that is unlike all classes is taken."""
+_UNLIKE = 120.0
+"""Distance of two colours in RGB from which they are easily told apart."""
+_SMALLEST = 96
+"""Least side of a picture that is cut to the reference (px before it is magnified)."""
+_MARGINS = 1.1
+"""Size of a picture that is cut to the reference, in sizes of the reference."""
+_SQUAT = 0.8
+"""Least ratio of the sides of a picture that is cut."""
 
 
 def figures(findings: Findings) -> str:
     """All pictures that there are, over their legend."""
-    pictures = findings.pictures
-    if pictures is None:
+    if findings.pictures is None:
         return ""
+    pictures = cut_to_reference(findings.pictures)
+    cut = pictures is not findings.pictures
+    different = _different(findings.legend)
     table = _palette(findings.legend)
     shown = []
     if pictures.image is not None:
@@ -32,19 +46,78 @@ def figures(findings: Findings) -> str:
     if pictures.reference is not None:
         target = table[pictures.reference]
         shown.append(_figure("Reference", _png(target), target.shape))
-        shown.append(_figure("Where they disagree", _png(_differences(pictures)), mapped.shape))
+        differences = _png(_differences(pictures, different))
+        shown.append(_figure("Differences", differences, mapped.shape))
     classes = "".join(f"<li>{named(c)}</li>" for c in findings.legend.classes)
     key = (
-        '<li><span class="class"><i class="swatch other"></i>disagreement</span></li>'
+        '<li><span class="class"><i class="swatch other"></i>map and reference differ</span></li>'
         if pictures.points is None
-        else '<li><span class="class"><i class="swatch ring"></i>sample, in the colour of its '
-        'reference</span></li><li><span class="class"><i class="swatch ring off"></i>mapped as '
-        "another class</span></li>"
+        else '<li><span class="class"><i class="swatch ring"></i>sample, filled with the colour of '
+        'its reference class</span></li><li><span class="class"><i class="swatch ring off"></i>map '
+        "and reference differ</span></li>"
     )
+    about = '<p class="about">Only the part of the map around the reference is shown.</p>'
+    style = "--different:#{:02x}{:02x}{:02x}".format(*different)
     return (
-        f'<div class="pictures n{len(shown)}">{"".join(shown)}</div>'
-        f'<ul class="legend">{classes}{key}</ul>'
+        f'<div class="shown" style="{style}">{about if cut else ""}'
+        f'<div class="pictures n{len(shown)}{" cut" if cut else ""}">{"".join(shown)}</div>'
+        f'<ul class="legend">{classes}{key}</ul></div>'
     )
+
+
+def cut_to_reference(pictures: Pictures) -> Pictures:
+    """The part of the pictures around the reference, if that is less than half of the map.
+
+    Returns:
+        Cut pictures, or the same object where the reference covers most of the map, or where no
+        pixel of the reduced picture shows it.
+    """
+    height, width = pictures.mapped.shape
+    if pictures.points is not None:
+        rows, cols = pictures.points[:, 0] * height, pictures.points[:, 1] * width
+    elif pictures.reference is not None:
+        rows, cols = np.nonzero(pictures.reference != NODATA)
+    else:
+        return pictures
+    if not len(rows):
+        return pictures
+    tall, wide = (_MARGINS * float(np.ptp(places) + 1) for places in (rows, cols))
+    top, bottom = _range(rows, max(tall, _SQUAT * wide), height)
+    left, right = _range(cols, max(wide, _SQUAT * tall), width)
+    if (bottom - top) * (right - left) > height * width / 2:
+        return pictures
+    part = slice(top, bottom), slice(left, right)
+    image, points = pictures.image, pictures.points
+    if image is not None:
+        down, across = image.shape[0] / height, image.shape[1] / width
+        image = image[
+            round(top * down) : round(bottom * down), round(left * across) : round(right * across)
+        ]
+    if points is not None:
+        points = points.copy()
+        points[:, 0] = (points[:, 0] * height - top) / (bottom - top)
+        points[:, 1] = (points[:, 1] * width - left) / (right - left)
+    reference = pictures.reference
+    return replace(
+        pictures, mapped=pictures.mapped[part], image=image, points=points,
+        reference=None if reference is None else reference[part],
+    )  # fmt: skip
+
+
+def _range(places: NDArray[Any], size: float, length: int) -> tuple[int, int]:
+    """First and end of the pixels to show along one axis, about the middle of the places."""
+    whole = min(length, max(round(size), _SMALLEST))
+    first = round((float(places.min()) + float(places.max()) + 1 - whole) / 2)
+    first = min(max(first, 0), length - whole)
+    return first, first + whole
+
+
+def _different(legend: Legend) -> tuple[int, int, int]:
+    """A colour for differences that is unlike the colours of all classes."""
+    classes = np.array([c.rgb for c in legend.classes], np.float64)
+    distances = [np.linalg.norm(classes - color, axis=1).min() for color in _DIFFERENT]
+    unlike = [number for number, distance in enumerate(distances) if distance >= _UNLIKE]
+    return _DIFFERENT[unlike[0] if unlike else int(np.argmax(distances))]
 
 
 def _figure(caption: str, uri: str, shape: tuple[int, ...], over: str = "") -> str:
@@ -55,7 +128,7 @@ def _figure(caption: str, uri: str, shape: tuple[int, ...], over: str = "") -> s
 
 
 def _spots(points: NDArray[np.float64], legend: Legend, shape: tuple[int, ...]) -> str:
-    """Samples as circles in the colour of their reference class; those mapped wrong in red."""
+    """Samples as circles in the colour of their reference class; differences have another rim."""
     colors = {c.value: c.color for c in legend.classes}
     side = max(shape[:2])
     radius = side / (70 if len(points) < 300 else 110)
@@ -72,11 +145,11 @@ def _spots(points: NDArray[np.float64], legend: Legend, shape: tuple[int, ...]) 
     )
 
 
-def _differences(pictures: Pictures) -> NDArray[np.uint8]:
+def _differences(pictures: Pictures, different: tuple[int, int, int]) -> NDArray[np.uint8]:
     mapped, target = pictures.mapped, pictures.reference
     known = (mapped != NODATA) & (target != NODATA)
     codes = np.where(known, np.where(mapped == target, 0, 1), 2)
-    return np.array([_SAME, _OTHER, _NONE], np.uint8)[codes]
+    return np.array([_SAME, different, _NONE], np.uint8)[codes]
 
 
 def _palette(legend: Legend) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geoseg.errors import EvaluateError
+from geoseg.errors import EvaluateError, count_of
 from geoseg.evaluation.compare import Reader, values_at
 from geoseg.legend import NODATA, Legend
 from geoseg.raster import Scene
@@ -94,6 +94,6 @@ def check_strata(points: Points, found: NDArray[np.uint8], legend: Legend, path:
     moved = int((np.array(drawn) != found).sum())
     if moved:
         raise EvaluateError(
-            f"{moved:,} of {len(drawn):,} points were drawn in another stratum than {path} has "
-            "there, give the map that they were drawn from with --strata"
+            f"{moved:,} of {count_of(len(drawn), 'point')} were drawn in another stratum than "
+            f"{path} has there, give the map that they were drawn from as the strata (--strata)"
         )

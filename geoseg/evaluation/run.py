@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from geoseg.errors import check_type
 from geoseg.evaluation.by_pixels import compare_pixels
 from geoseg.evaluation.by_points import compare_points
 from geoseg.evaluation.findings import Findings
@@ -59,6 +60,7 @@ def evaluate(
         SceneError: if a raster cannot be read.
         OutputError: if the folder exists or cannot be written.
     """
+    check_type("settings", settings, EvaluateSettings)
     out = Path(out).resolve()
     check_free(out, REPORT, "a report", overwrite=overwrite)
     path, target, ignore = str(labels), str(reference), settings.ignore

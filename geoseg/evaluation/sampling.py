@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import EvaluateError, OutputError
+from geoseg.errors import EvaluateError, OutputError, check_list, check_type, count_of
 from geoseg.evaluation.compare import Comparison
 from geoseg.evaluation.draw import Census, columns, take_census
 from geoseg.evaluation.form import write_form
@@ -30,24 +30,29 @@ class SampleSettings:
     """
 
     size: int | None = None
-    """Points in all; None for as many as the standard error needs."""
+    """Number of points; None to compute it from the standard error."""
     standard_error: float | None = None
-    """Of the overall accuracy, 0..1; None for 0.02, that is an interval of about ± 4 %."""
+    """Standard error of the overall accuracy that the sample should reach, 0..1; None for 0.02,
+    which gives a 95 % interval of about ± 4 percentage points. The sample is larger where the
+    minimum per class needs more points."""
     expected: float = 0.8
-    """User's accuracy that is expected of each class, from which the size follows."""
+    """Expected user's accuracy of each class, 0..1, from which the size is computed."""
     expected_of: tuple[tuple[str, float], ...] = ()
-    """The same of single classes, by name."""
+    """Class name and expected user's accuracy of classes that differ from ``expected``."""
     allocation: Allocation = "mixed"
-    """To classes: "proportional" to their area, "equal", or "mixed", the mean of both."""
+    """Points per class: "proportional" to its area, "equal", or "mixed", the mean of both."""
     least: int = FEW
-    """Points of a class at least."""
+    """Minimum number of points per class; a class with fewer pixels is taken whole."""
     seed: int = 0
+    """Random seed."""
     legend: Legend | str | Path | None = None
     """Classes of the map, or their file; None to take them from its palette and names."""
     ignore: tuple[str, ...] = ()
-    """Names or values of classes from which nothing is drawn."""
+    """Names or values of classes from which no points are drawn."""
 
     def __post_init__(self) -> None:
+        check_list("ignore", self.ignore)
+        check_list("expected_of", self.expected_of)
         if self.size is not None and self.standard_error is not None:
             raise EvaluateError("the size follows from the standard error, give only one of them")
         if self.allocation not in ALLOCATIONS:
@@ -56,8 +61,8 @@ class SampleSettings:
             )
         if (self.size is not None and self.size < 1) or self.least < 0:
             raise EvaluateError(
-                f"a sample of {self.size} points, {self.least} a class at least, cannot be drawn, "
-                "give positive numbers"
+                f"a sample size of {self.size} with a minimum of {self.least} per class is not "
+                "possible, give positive numbers"
             )
         shares = [self.expected, *(share for _, share in self.expected_of)]
         if not all(0 <= share <= 1 for share in shares):
@@ -94,10 +99,12 @@ def sample(
         Key points: how many; key strata: a list of name, pixels, area_ha and points.
 
     Raises:
-        EvaluateError: if the map has nothing to draw from, or no CRS.
+        EvaluateError: if the map has no CRS or no pixel of a class, or if the size is too small
+            for the minimum per class.
         LabelError: if its classes are not known.
         OutputError: if the file exists, or cannot be written.
     """
+    check_type("settings", settings, SampleSettings)
     out = Path(out)
     _check_free(out, overwrite=overwrite)
     scene, mapped = open_map(str(labels), as_legend(settings.legend), settings.ignore)
@@ -133,9 +140,36 @@ def _sizes(census: Census, legend: Legend, settings: SampleSettings) -> NDArray[
         accuracies = np.array([expected.get(v, settings.expected) for v in legend.values])
         error = settings.standard_error or _STANDARD_ERROR
         total = sample_size(shares, accuracies[there], error)
+    else:
+        _check_size(total, settings.least, census.total[there])
     sizes = np.zeros(len(legend), np.int64)
     sizes[there] = allocate(total, shares, census.total[there], settings.allocation, settings.least)
     return sizes
+
+
+def _check_size(size: int, least: int, pixels: NDArray[np.int64]) -> None:
+    """Refuse a size that is too small for the minimum per class.
+
+    Args:
+        size: number of points.
+        least: minimum number of points per class.
+        pixels: (classes,) pixels of the classes that occur.
+    """
+    needed = int(np.minimum(pixels, least).sum())
+    if size >= needed:
+        return
+    smaller = pixels[pixels < least]
+    terms = []
+    if len(smaller) < len(pixels):
+        terms.append(f"{count_of(len(pixels) - len(smaller), 'class')} x {least}")
+    if len(smaller):
+        every = count_of(int(smaller.sum()), "pixel")
+        terms.append(f"all {every} of {count_of(len(smaller), 'smaller class')}")
+    raise EvaluateError(
+        f"a sample of {count_of(size, 'point')} is too small for the minimum of {least} per class "
+        f"({' + '.join(terms)} = {needed}), raise the size to {needed} or lower the minimum per "
+        f"class to {size // len(pixels)}"
+    )
 
 
 def _draw(
@@ -185,6 +219,11 @@ def _write(out: Path, points: Any, legend: Legend) -> None:  # noqa: ANN401 - a 
             beside.unlink(missing_ok=True)
             write_form(beside, points, out.stem, legend)
             beside.replace(out)
+        except (RuntimeError, ValueError) as error:  # of pyogrio
+            raise OutputError(
+                f"cannot write {out.name} in {out.parent} ({error}), "
+                "check the free space and permissions"
+            ) from None
         finally:
             beside.unlink(missing_ok=True)
 
@@ -195,4 +234,4 @@ def _check_free(out: Path, *, overwrite: bool) -> None:
     if not out.parent.is_dir():
         raise OutputError(f"folder {out.parent} does not exist, create it first")
     if out.exists() and not overwrite:
-        raise OutputError(f"{out} exists, use -f to replace it or another --out")
+        raise OutputError(f"{out} exists, use another output name, or overwrite (-f)")

@@ -1,18 +1,21 @@
 """The map and the reference, read in the values of one legend."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import LabelError
-from geoseg.grid import Window
+from geoseg.errors import LabelError, count_of
+from geoseg.grid import Window, chunks
 from geoseg.legend import NODATA, LandCover, Legend, read_legend
-from geoseg.raster import Scene, describe, read_categories, read_palette
+from geoseg.raster import Scene, describe, read, read_categories, read_palette
 from geoseg.tiles.labels import LabelFiles, Labels
 from geoseg.tiles.masks import RasterLabels
 from geoseg.tiles.vectors import SUFFIXES
+
+_BLOCK = 1024
+"""Side of the blocks in which a raster of floats is checked (px)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,11 +55,12 @@ def open_map(path: str, legend: Legend | None, ignore: tuple[str, ...]) -> tuple
     """A label map, with its own classes where no legend is given.
 
     Raises:
-        LabelError: if there is no legend.
+        LabelError: if it is not a class raster, or there is no legend.
         SceneError: if it cannot be opened.
     """
     scene = describe(path)
-    labels = _open_raster(path, scene, legend, ignore)
+    check_class_raster(scene)
+    labels = _open_raster(path, scene, legend or _legend_of_names(path), ignore)
     return scene, recoded(labels, labels.legend, path, ignore)
 
 
@@ -73,29 +77,57 @@ def open_reference(
         ignore: classes of either side that mean "not labelled".
 
     Raises:
-        LabelError: if its classes are not the map's, it does not fit the map, or a class to be
-            ignored is unknown.
+        LabelError: if it is not a class raster, its classes are not the map's, it does not fit the
+            map, or a class to be ignored is unknown.
         SceneError: if it cannot be opened.
     """
-    labels = _open_raster(path, scene, own or _own_or(legend, path), ignore)
+    check_class_raster(describe(path))
+    if own is None and not (read_palette(path) and read_categories(path)):
+        own = _legend_of_names(path) or legend
+    labels = _open_raster(path, scene, own, ignore)
     names = {name.casefold() for name in (*legend.names, *labels.legend.names)}
     for text in ignore:
         if not (_is_code(text) or text.strip().casefold() in names):
             raise LabelError(
                 f"{text!r} is to be ignored, but is no class of the map ({', '.join(legend.names)})"
-                f" nor of reference {path} ({', '.join(labels.legend.names)}), correct --ignore"
+                f" nor of reference {path} ({', '.join(labels.legend.names)}), correct it "
+                "(--ignore)"
             )
     return recoded(labels, legend, path, ignore)
 
 
-def open_named(path: str, legend: Legend) -> tuple[Scene, Labels]:
-    """A label raster on its own grid, with the classes that its file names, or else a legend's.
+def check_class_raster(raster: Scene) -> None:
+    """Refuse a raster that cannot hold classes: an image, or numbers that are not whole.
+
+    Of a raster of floats the first block with valid pixels is looked at.
+
+    Args:
+        raster: on its own grid.
 
     Raises:
-        SceneError: if it cannot be opened.
+        LabelError: if it is not a class raster.
+        SceneError: if it cannot be read.
     """
-    scene = describe(path)
-    return scene, _open_raster(path, scene, _own_or(legend, path), ())
+    bands = len(raster.bands)
+    if bands != 1 and (bands, raster.dtype) != (3, "uint8"):
+        raise LabelError(
+            f"{raster.path} is not a class raster: it has {count_of(bands, 'band')} of "
+            f"{raster.dtype}, a class raster has 1 band, a colour mask 3 bands of uint8; give a "
+            "map as `geoseg classify` writes it"
+        )
+    if np.issubdtype(np.dtype(raster.dtype), np.integer):
+        return
+    for block in chunks(raster.height, raster.width, _BLOCK):
+        pixels, valid = read(raster, block)
+        values = pixels[0][valid]
+        fractions = values[values != np.round(values)]
+        if fractions.size:
+            raise LabelError(
+                f"{raster.path} is not a class raster: it has values that are not whole numbers, "
+                f"such as {fractions[0]:.6g}; give a map as `geoseg classify` writes it"
+            )
+        if values.size:
+            return
 
 
 def renaming(labels: Labels) -> NDArray[np.uint8]:
@@ -117,8 +149,9 @@ def recoded(labels: Labels, legend: Legend, path: str, ignore: tuple[str, ...] =
     if unknown:
         raise LabelError(
             f"reference {path} has the classes {', '.join(labels.legend.names)}, of which "
-            f"{', '.join(unknown)} are not among the map's ({', '.join(legend.names)}), name all "
-            "with --legend and --reference-legend, or give --ignore"
+            f"{', '.join(unknown)} are not among the map's ({', '.join(legend.names)}), give "
+            "legends with the same names (--legend, --reference-legend) or ignore these classes "
+            "(--ignore)"
         )
     if labels.legend == legend and len(kept) == len(legend):
         return labels
@@ -167,6 +200,10 @@ def _is_code(text: str) -> bool:
     return text.startswith("#") or text.lstrip("-").isdigit()
 
 
-def _own_or(legend: Legend, path: str) -> Legend | None:
-    """None where a raster names its classes itself, else the legend given."""
-    return None if read_palette(path) and read_categories(path) else legend
+def _legend_of_names(path: str) -> Legend | None:
+    """The classes that a raster without a palette names; None if it has a palette or no names."""
+    names = {v: name for v, name in read_categories(path).items() if v != NODATA}
+    if not names or read_palette(path):
+        return None
+    classes = zip(names, Legend.from_names(list(names.values())).classes, strict=True)
+    return Legend(tuple(replace(c, value=value) for value, c in classes))

@@ -42,29 +42,29 @@ def matrix(findings: Findings) -> str:
     )
     overall = percent(agreement.overall_accuracy(counts))
     many = " many" if len(classes) > _MANY else ""
+    of, emphasis = ("", " all") if findings.estimate is None else (" of samples,", "")
     return f"""<div class="scroll"><table class="matrix{many}">
 <thead><tr><th class="corner"><span>map ↓ reference →</span></th>{head}
 <th scope="col" class="sum">mapped</th>
-<th scope="col" class="acc">user's acc.&nbsp;%</th></tr></thead>
+<th scope="col" class="acc">user&rsquo;s acc.{of}&nbsp;%</th></tr></thead>
 <tbody>{body}</tbody>
 <tfoot><tr class="sums"><th scope="row" class="sum">in the reference</th>{sums}
 <td class="sum">{whole(findings.total)}</td><td></td></tr>
-<tr><th scope="row" class="acc">producer&rsquo;s acc.&nbsp;%</th>{found}<td class="sum"></td>
-<td class="acc all">{overall}</td></tr></tfoot></table></div>"""
+<tr><th scope="row" class="acc">producer&rsquo;s acc.{of}&nbsp;%</th>{found}<td class="sum"></td>
+<td class="acc{emphasis}">{overall}</td></tr></tfoot></table></div>"""
 
 
 def by_class(findings: Findings) -> str:
     """A row a class: user's and producer's accuracy as bars, with intervals where there are any."""
-    found, counts = findings.estimate, findings.counts
-    source = counts if found is None else found.shares
-    users, producers = agreement.users_accuracy(source), agreement.producers_accuracy(source)
-    nothing = np.full(len(counts), np.nan)
+    found, matrix = findings.estimate, findings.matrix
+    users, producers = agreement.users_accuracy(matrix), agreement.producers_accuracy(matrix)
+    nothing = np.full(len(matrix), np.nan)
     errors = (
         (nothing, nothing)
         if found is None
         else (Z95 * found.users_accuracy_se, Z95 * found.producers_accuracy_se)
     )
-    plain = {"F1": agreement.f1(source), "IoU": agreement.iou(source)}
+    plain = {"F1": agreement.f1(matrix), "IoU": agreement.iou(matrix)}
     if findings.boundary is not None:
         plain["Boundary IoU"] = findings.boundary
     rows = "".join(
@@ -81,19 +81,20 @@ def by_class(findings: Findings) -> str:
         for i, c in enumerate(findings.legend.classes)
     )
     means = "".join(
-        f'<td class="num" data-label="{name}">{decimal(agreement.mean_known(values))}</td>'
+        f'<td class="num" data-label="{name}">'
+        f"{decimal(agreement.reference_mean(values, matrix))}</td>"
         for name, values in plain.items()
     )
     heads = "".join(f'<th scope="col" class="num">{name}</th>' for name in plain)
     return f"""<table class="classes">
 <thead><tr><th scope="col">Class</th>
 <th scope="col">User&rsquo;s accuracy&nbsp;%
-<small>of what is mapped so, right</small></th>
+<small>correct share of what is mapped as this class</small></th>
 <th scope="col">Producer&rsquo;s accuracy&nbsp;%
-<small>of what is there, found</small></th>
+<small>detected share of this class in the reference</small></th>
 {heads}</tr></thead>
 <tbody>{rows}</tbody>
-<tfoot><tr><th scope="row">Mean of the classes</th>
+<tfoot><tr><th scope="row">Mean</th>
 <td class="wide"></td><td class="wide"></td>{means}</tr></tfoot>
 </table>"""
 

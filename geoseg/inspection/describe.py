@@ -10,6 +10,7 @@ from geoseg.inspection.ground import crs_of, grid_of
 from geoseg.inspection.kind import find_kind
 from geoseg.inspection.parts import describe_parts
 from geoseg.inspection.report import Report
+from geoseg.inspection.training import plain_record
 from geoseg.raster import describe, read_categories, read_facts, read_palette
 from geoseg.tiles import open_tiles
 
@@ -59,7 +60,7 @@ def _model(path: str | Path) -> dict[str, Any]:
         },
         **model.legend.to_dict(),
         "temperature": model.temperature,
-        "training": dict(model.training),
+        "training": plain_record(model.training),
         "parameters": sum(layer.parameters for layer in table),
         "trainable": model.parameters,
         "layers": [

@@ -8,6 +8,7 @@ from typing import Any
 
 from geoseg.inspection.layers import layer_lines, memory
 from geoseg.inspection.report import Report
+from geoseg.inspection.training import Facts, percent, score_rows, training_facts
 
 _MASKS = {
     "alpha": "alpha band",
@@ -17,17 +18,20 @@ _MASKS = {
 }
 _WIDTH = 80
 """Columns of a terminal (characters)."""
-_SPLITS = {"": "not yet split"}
-
-Facts = list[tuple[str, str]]
-"""Titles and what stands beside them."""
+_SPLITS = {
+    "train": "for training",
+    "val": "for validation",
+    "gap": "in the gap between them (not used)",
+    "": "not yet split",
+}
 
 
 def as_json(report: Report) -> str:
     """The report as a JSON object: its kind and its data."""
-    return json.dumps(
+    text = json.dumps(
         {"kind": report.kind, **report.data}, indent=2, ensure_ascii=False, allow_nan=False
     )
+    return _encodable(text)
 
 
 def as_text(report: Report) -> str:
@@ -35,7 +39,12 @@ def as_text(report: Report) -> str:
     writers = {
         "model": _model, "tiles": _tiles, "parts": _parts, "labels": _labels, "scene": _scene,
     }  # fmt: skip
-    return "\n".join(writers[report.kind](report.data))
+    return _encodable("\n".join(writers[report.kind](report.data)))
+
+
+def _encodable(text: str) -> str:
+    """The text with escapes for single surrogates, which no file and no terminal can show."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _model(data: dict[str, Any]) -> list[str]:
@@ -44,15 +53,16 @@ def _model(data: dict[str, Any]) -> list[str]:
     facts = [
         ("Model", f"{what}, {memory(data['bytes'])}"),
         ("Hash", data["hash"]),
-        ("Bands", f"{', '.join(data['bands'])} ({data['dtype']})"),
+        ("Bands", f"{_named(data['bands'])} ({data['dtype']})"),
         ("Pixel size", _metres_range(data["pixel_size_range"])),
         ("Window", f"{unet['window']} x {unet['window']} px"),
         ("Scaling", f"{_ends(unet['low'], unet['high'])} to 0..1"),
         ("Classes", ", ".join(f"{c['value']} {c['name']}" for c in data["classes"])),
-        *_training(data["training"]),
+        *training_facts(data["training"]),
     ]
-    scores = (data["training"].get("validation") or {}).get("classes")
-    table = _score_lines(scores, [c["name"] for c in data["classes"]]) if scores else []
+    rows = score_rows(data["training"], [c["name"] for c in data["classes"]])
+    head = ("Class", "IoU", "User's acc.", "Producer's acc.", "Pixels")
+    table = ["", *_table(head, rows, left=(0,))] if rows else []
     return [*_aligned(facts), *table, "", *layer_lines(data["layers"], data["trainable"])]
 
 
@@ -61,54 +71,18 @@ def _ends(low: Sequence[float], high: Sequence[float]) -> str:
     return pairs[0] if len(set(pairs)) == 1 else ", ".join(pairs)
 
 
-def _training(training: dict[str, Any]) -> Facts:
-    """What is known of the training, in one line each for settings and scores."""
-    facts = []
-    settings = training.get("settings") or {}
-    told = [f"{k.replace('_', ' ')} {v}" for k, v in settings.items() if v not in (None, [])]
-    tiles = training.get("tiles") or {}
-    if tiles:
-        told.append(f"on {tiles.get('train', 0):,} tiles, {tiles.get('val', 0):,} for validation")
-    if told:
-        facts.append(("Training", ", ".join(told)))
-    if training.get("best_epoch") is not None:
-        facts.append(("Best epoch", f"{training['best_epoch']} of {training.get('epochs', '?')}"))
-    scores = training.get("validation")
-    if scores:
-        text = f"accuracy {_percent(scores['accuracy'])}, mean IoU {_percent(scores['mean_iou'])}"
-        facts.append(("Validation", f"{text}, {scores['pixels']:,} pixels"))
-    found = training.get("calibration")
-    if found:
-        before, after = (_percent(found[f"expected_calibration_error{at}"]) for at in ("_at_1", ""))
-        text = f"temperature {found['temperature']:.2f}, calibration error {after}, {before} at 1"
-        facts.append(("Confidence", text))
-    return facts or [("Training", "not told")]
-
-
-def _score_lines(scores: dict[str, Any], names: list[str]) -> list[str]:
-    rows = [
-        (
-            name,
-            _percent(scores[name]["iou"]),
-            _percent(scores[name]["users_accuracy"]),
-            _percent(scores[name]["producers_accuracy"]),
-            f"{scores[name]['pixels']:,}",
-        )
-        for name in names
-        if name in scores
-    ]
-    head = ("Class", "IoU", "User's acc.", "Producer's acc.", "Pixels")
-    return ["", *_table(head, rows, left=(0,))]
-
-
 def _tiles(data: dict[str, Any]) -> list[str]:
-    splits = (f"{n:,} {_SPLITS.get(split, split)}" for split, n in data["splits"].items())
+    splits = (
+        f"{data['splits'][split]:,} {words}"
+        for split, words in _SPLITS.items()
+        if split in data["splits"]
+    )
     facts = [
         ("Tile set", data["folder"]),
-        ("Made by", "geoseg tile" if data["own"] else "hand: images/ and masks/"),
+        ("Made by", "geoseg tile" if data["own"] else "hand (images/ and masks/)"),
         ("Tiles", f"{data['tiles']:,} of {data['size']} x {data['size']} px"),
         ("Splits", ", ".join(splits)),
-        ("Scenes", f"{data['scenes']:,} (or groups of them)"),
+        ("Scenes", f"{data['scenes']:,} (all images of one folder count as one scene)"),
         ("Bands", f"{_named(data['bands'])} ({data['dtype']})"),
         ("Pixel size", _metres(data["pixel_size"])),
         ("CRS", _crs(data["crs"])),
@@ -124,7 +98,7 @@ def _parts(data: dict[str, Any]) -> list[str]:
     state = "all done, ready to assemble" if done == total else f"{total - done:,} to do"
     facts = [
         ("Parts", data["path"]),
-        ("Chunks", f"{done:,} of {total:,} done ({_percent(done / total)}), {state}"),
+        ("Chunks", f"{done:,} of {total:,} done ({percent(done / total)}), {state}"),
         ("Windows", f"{data['windows']:,} computed"),
         ("Size", memory(data["bytes"])),
         ("Run", data["run"]),
@@ -143,7 +117,7 @@ def _labels(data: dict[str, Any]) -> list[str]:
     facts = [
         ("Label map", data["path"]),
         *_grid(data),
-        ("Made by", f"geoseg ({tags})" if tags else "not told"),
+        ("Made by", f"geoseg ({tags})" if tags else "not recorded"),
         ("Valid", f"{data['valid_pixels']:,} pixels"),
         ("No data", f"{data['nodata_pixels']:,} pixels"),
     ]
@@ -157,7 +131,8 @@ def _scene(data: dict[str, Any]) -> list[str]:
         *_grid(data),
         (
             "Windows",
-            f"{windows['count']:,} of {windows['size']} px at overlap {windows['overlap']}",
+            f"{windows['count']:,} of {windows['size']} px with an overlap of "
+            f"{windows['overlap']} px",
         ),
     ]
     rows = [(str(b["band"]), b["name"] or "-", b["dtype"]) for b in data["bands"]]
@@ -211,7 +186,7 @@ def _class_lines(classes: list[dict[str, Any]], whole: str) -> list[str]:
             c["name"] or "-",
             c["color"] or "-",
             f"{c['pixels']:,}",
-            _percent(c["share"]),
+            percent(c["share"]),
             *((f"{c['area_m2']:,.2f}",) if measured else ()),
         )
         for c in classes
@@ -241,10 +216,6 @@ def _aligned(facts: Facts) -> list[str]:
             f"{head:<{indent}}{line}" for head, line in zip_longest([title], broken, fillvalue="")
         ]
     return lines
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
 
 
 def _metres(size: float | None) -> str:

@@ -57,8 +57,8 @@ def iou(matrix: Matrix) -> Floats:
 
 
 def mean_iou(matrix: Matrix) -> float:
-    """Mean of `iou` over the classes that occur in the map or the reference."""
-    return mean_known(iou(matrix))
+    """Mean of `iou` over the classes of the reference, see `reference_mean`."""
+    return reference_mean(iou(matrix), matrix)
 
 
 def frequency_weighted_iou(matrix: Matrix) -> float:
@@ -84,10 +84,28 @@ def disagreement(matrix: Matrix) -> Disagreement:
     return Disagreement(quantity, allocation, exchange, allocation - exchange)
 
 
-def mean_known(values: Floats) -> float:
-    """Mean of the numbers that are numbers."""
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if known.size else float("nan")
+def reference_mean(values: Floats, matrix: Matrix) -> float:
+    """Mean of a measure over the classes of the reference.
+
+    A class that only the map has is left out. Otherwise one stray pixel of it would add a zero, and
+    two maps with the same reference would have means over different sets of classes.
+
+    Args:
+        values: (classes,) the measure; NaN where it is not defined, which is left out.
+        matrix: (classes, classes).
+    """
+    chosen = values[in_reference(matrix) & np.isfinite(values)]
+    return float(chosen.mean()) if chosen.size else float("nan")
+
+
+def in_reference(matrix: Matrix) -> NDArray[np.bool_]:
+    """Whether each class occurs in the reference, (classes,)."""
+    return np.asarray(matrix.sum(0) > 0)
+
+
+def only_mapped(matrix: Matrix) -> NDArray[np.bool_]:
+    """Whether each class occurs in the map and not in the reference, (classes,)."""
+    return np.asarray((matrix.sum(0) == 0) & (matrix.sum(1) > 0))
 
 
 def ratio(part: NDArray[np.generic] | float, whole: NDArray[np.generic] | float) -> Floats:

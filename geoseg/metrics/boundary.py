@@ -1,4 +1,9 @@
-"""Boundary IoU: agreement near the outlines of classes (Cheng et al. 2021, arXiv:2103.16562)."""
+"""Boundary IoU: agreement near the outlines of classes (Cheng et al. 2021, arXiv:2103.16562).
+
+The authors have no unlabelled pixels. Here only pixels that are labelled on both sides count, and
+only they make outlines: where one side is unlabelled, nothing is known of a difference. The edge of
+the raster is an outline on both sides, as in the authors' code.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,12 +54,16 @@ def count_boundaries(
 ) -> BoundaryCounts:
     """Count the pixels near outlines.
 
+    A pixel that is unlabelled on either side is taken as unlabelled on both: it is not counted and
+    makes no outline. Counts of windows add up to those of the whole, if the arrays of each window
+    have a halo of ``distance`` px as far as the raster goes.
+
     Args:
         mapped: (height, width) class values.
-        reference: of the same shape.
-        distance: how far from an outline "near" is (px).
-        ignore: value of pixels that are not counted.
-        inside: the part to count; the rest only says where outlines are.
+        reference: (height, width) class values.
+        distance: largest distance to an outline that counts as near (px).
+        ignore: value of unlabelled pixels.
+        inside: rows and columns to count; the rest is the halo.
     """
     height, width = mapped.shape
     first, end, _ = inside[0].indices(height)
@@ -64,11 +73,12 @@ def count_boundaries(
         above, below = max(row - distance, 0), min(row + step + distance, height)
         part = slice(row - above, min(row + step, end) - above), inside[1]
         sides = mapped[above:below], reference[above:below]
-        unknown = ((sides[0] == ignore) | (sides[1] == ignore))[part]
+        unlabelled = (sides[0] == ignore) | (sides[1] == ignore)
         near = []
-        for values in sides:
+        for side in sides:
+            values = np.where(unlabelled, np.uint8(ignore), side)
             away = ~near_outline(values, distance, ignore)[part]
-            near.append(np.where(away | unknown, np.uint8(ignore), values[part]))
+            near.append(np.where(away, np.uint8(ignore), values[part]))
         pairs += count_pairs(*near)
     both = np.diag(pairs).copy()
     either = pairs.sum(0) + pairs.sum(1) - both

@@ -70,7 +70,7 @@ class Confusion:
 
     @property
     def mean_iou(self) -> float:
-        """Mean of `iou` over the classes that occur in the map or the reference."""
+        """Mean of `iou` over the classes of the reference; NaN if no pixel was counted."""
         return agreement.mean_iou(self.counts)
 
     @property

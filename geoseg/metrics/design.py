@@ -29,36 +29,38 @@ def allocate(
 ) -> NDArray[np.int64]:
     """Divide a sample over strata.
 
-    Strata that would get fewer than ``least`` get that many, and the others share what is left;
-    where they are too many for that, the sample grows. No stratum gets more than it has room for.
+    Sizes are proportional to what ``how`` says, but no stratum gets fewer than ``least`` places or
+    more places than it has. Law: the sizes add up to ``total``, or to the nearest sum that these
+    limits allow.
 
     Args:
-        total: places in all.
-        shares: (strata,) of the map, sum 1.
-        room: (strata,) places that there are.
+        total: number of places.
+        shares: (strata,) share of each stratum of the map, each above 0, sum 1.
+        room: (strata,) number of places that each stratum has.
         how: "proportional" to the shares; "equal"; "mixed", the mean of both.
-        least: places a stratum.
+        least: smallest number of places of a stratum; all places of a stratum that has fewer.
+
+    Returns:
+        (strata,) number of places.
     """
     equal = np.full(len(shares), 1 / len(shares))
     wanted = {"proportional": shares, "equal": equal, "mixed": (shares + equal) / 2}[how]
-    fixed = np.zeros(len(shares), bool)
-    while True:
-        left = max(total - least * int(fixed.sum()), 0)
-        free = wanted * ~fixed
-        sizes = left * free / max(free.sum(), np.finfo(float).tiny)
-        few = ~fixed & (sizes < least)
-        if not few.any():
-            break
-        fixed |= few
-    sizes = np.where(fixed, least, _whole(sizes, left))
-    return np.minimum(sizes, room)
+    low = np.minimum(least, room)
+    total = min(max(total, int(low.sum())), int(room.sum()))
+    # The sum of the clipped sizes grows with the factor: halve the interval down to one float.
+    below, above = 0.0, float((room / wanted).max())
+    while below < (factor := (below + above) / 2) < above:
+        if (factor * wanted).clip(low, room).sum() < total:
+            below = factor
+        else:
+            above = factor
+    return _whole((above * wanted).clip(low, room), total)
 
 
 def _whole(sizes: Floats, total: int) -> NDArray[np.int64]:
     """Sizes rounded to whole numbers that add up to the total: largest remainders go up."""
     down = np.floor(sizes).astype(np.int64)
-    if not sizes.sum():
-        return down
-    order = np.argsort(-(sizes - down), kind="stable")
+    # Rounding makes equal remainders equal, so that rounding errors do not decide.
+    order = np.argsort(-np.round(sizes - down, 6), kind="stable")
     down[order[: total - int(down.sum())]] += 1
     return down
