@@ -52,6 +52,13 @@ def test_help_ends_with_examples_that_can_be_copied(command):
         found.make_context(command, arguments[2:])  # fails for an option that does not exist
 
 
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_every_option_has_a_help_text(command):
+    found = cli.get_command(click.Context(cli), command)
+    options = [p for p in found.params if isinstance(p, click.Option)]
+    assert not [p.name for p in options if not p.help or p.help.strip().startswith("[default")]
+
+
 @pytest.mark.parametrize(
     ("given", "read"),
     [

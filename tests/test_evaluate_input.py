@@ -113,11 +113,3 @@ def test_classes_in_a_raster_of_floats_are_read(labels, tmp_path):
         report = evaluate(*pair, out=tmp_path / "report", settings=BY_NAME, overwrite=True)
         assert report["overall_accuracy"] == 1
         assert report["compared"] == 19 * 30
-
-
-@pytest.mark.parametrize("command", ["evaluate", "sample", "info"])
-def test_help_explains_every_option_and_its_example_can_be_copied(command):
-    found = cli.get_command(click.Context(cli), command)
-    assert all(p.help for p in found.params if isinstance(p, click.Option))
-    lines = found.get_help(click.Context(found, info_name=f"geoseg {command}")).splitlines()
-    assert lines[-1].startswith(f"  Example: geoseg {command} ")
