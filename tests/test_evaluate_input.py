@@ -1,10 +1,8 @@
 """Input that `evaluate` and `sample` refuse before they speak of legends, each in one sentence."""
 
-import click
 import numpy as np
 import pytest
 
-from geoseg.cli import cli
 from geoseg.errors import EvaluateError, GeosegError, LabelError
 from geoseg.evaluation import EvaluateSettings, evaluate, evaluate_matrix, sample
 from tests.scenes import write_raster

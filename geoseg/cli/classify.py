@@ -17,18 +17,47 @@ _SIDE_OUTPUTS = ("polygons", "confidence", "probabilities")
     epilog=options.examples("geoseg classify scene.tif --out lulc.tif --polygons lulc.gpkg"),
 )
 @click.argument("scenes", nargs=-1, required=True, metavar="SCENE...")
-@click.option("--out", required=True, metavar="FILE", help="Labels; a folder for several scenes.")
-@click.option("--model", default="default", show_default=True, help="A .safetensors model.")
-@click.option("--polygons", metavar="FILE", help=".gpkg, .parquet, .fgb, .geojson or .pmtiles.")
-@click.option("--confidence", metavar="FILE", help="Score of the winning class, GeoTIFF 0-255.")
-@click.option("--probabilities", metavar="FILE", help="Scores of all classes, GeoTIFF 0-255.")
-@click.option("--overlap", default=32, show_default=True, help="Pixels that windows share.")
+@click.option(
+    "--out", required=True, metavar="FILE",
+    help="GeoTIFF of the labels, .tif. With several scenes, a folder; each map has the name of its "
+    "scene.",
+)  # fmt: skip
+@click.option(
+    "--model", default="default", show_default=True, metavar="FILE",
+    help="Model file, .safetensors. `default` is the bundled model for aerial RGB images.",
+)  # fmt: skip
+@click.option(
+    "--polygons", metavar="FILE",
+    help="Also write polygons: .gpkg, .parquet, .fgb, .geojson or .pmtiles. With several scenes, "
+    "a folder of .gpkg files.",
+)  # fmt: skip
+@click.option(
+    "--confidence", metavar="FILE",
+    help="Also write the score of the winning class, 0 to 255, as GeoTIFF.",
+)  # fmt: skip
+@click.option(
+    "--probabilities", metavar="FILE",
+    help="Also write the scores of all classes, 0 to 255, as GeoTIFF with one band a class.",
+)  # fmt: skip
+@click.option(
+    "--overlap", default=32, show_default=True, metavar="PX",
+    help="Overlap of neighbouring windows in pixels, at least 0 and less than the window.",
+)  # fmt: skip
 @click.option(
     "--blend", type=click.Choice(["hann", "linear", "crop", "none"]), default="hann",
-    show_default=True, help="Taper of the windows over the overlap.",
+    show_default=True,
+    help="How weights of a window fall over the overlap: as a raised cosine, as a line, to zero at "
+    "half of the overlap, or not at all.",
 )  # fmt: skip
-@click.option("--tta", is_flag=True, help="Average over flips and turns: eight times the work.")
-@click.option("--aoi", metavar="FILE", help="Polygons; outside of them is no data.")
+@click.option(
+    "--tta", is_flag=True,
+    help="Test-time augmentation: average the scores of 8 flips and rotations. Takes 8 times as "
+    "long.",
+)  # fmt: skip
+@click.option(
+    "--aoi", metavar="FILE",
+    help="Area of interest: a vector file with polygons. Pixels outside of them become nodata.",
+)  # fmt: skip
 @options.min_area
 @options.simplify
 @options.smooth
@@ -37,23 +66,38 @@ _SIDE_OUTPUTS = ("polygons", "confidence", "probabilities")
 @options.device
 @click.option(
     "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
-    show_default=True, help="auto: fp32 on a CPU, bf16 on a GPU.",
+    show_default=True,
+    help="Floating-point precision of the network. auto: fp32 on a CPU, bf16 or fp16 on a GPU.",
 )  # fmt: skip
-@click.option("--batch-size", type=click.IntRange(1), help="Windows at once.  [default: auto]")
 @click.option(
-    "--chunk", type=click.IntRange(512),
-    help="Side of a chunk (px), a multiple of 512.  [default: up to 2048]",
+    "--batch-size", type=click.IntRange(1), metavar="N",
+    help="Windows in a batch.  [default: 8 on a CPU, 256 on a GPU]",
 )  # fmt: skip
-@click.option("--workers", type=click.IntRange(1), help="Chunks at a time.  [default: auto]")
-@click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler, or its scheduler file.")
+@click.option(
+    "--chunk", type=click.IntRange(512), metavar="PX",
+    help="Side of a chunk in pixels, a multiple of 512.  [default: 512 to 2048, by the size of the "
+    "scene]",
+)  # fmt: skip
+@click.option(
+    "--workers", type=click.IntRange(1), metavar="N",
+    help="Chunks that are computed at the same time.  [default: as many as cores and memory allow]",
+)  # fmt: skip
+@click.option(
+    "--scheduler", metavar="ADDRESS",
+    help="Compute on the workers of a Dask scheduler: its address (tcp://, tls://) or its file.",
+)  # fmt: skip
 @click.option(
     "--wait", default=300.0, show_default=True, metavar="SECONDS",
-    help="Give up when the scheduler has no worker for so long.",
+    help="How long to wait for a Dask worker before the command ends with exit code 75.",
 )  # fmt: skip
-@click.option("--shard", type=options.Share(), help="Only this share of the chunks: 3/8.")
 @click.option(
-    "--resume/--no-resume", default=True, show_default=True, help="Keep parts of the same run."
-)
+    "--shard", type=options.Share(),
+    help="Compute only share i of n of the chunks, for example 3/8, and do not assemble the map.",
+)  # fmt: skip
+@click.option(
+    "--resume/--no-resume", default=True, show_default=True,
+    help="Continue an interrupted run, or discard its finished chunks and start again.",
+)  # fmt: skip
 @options.overwrite
 @options.verbosity
 def command(
@@ -65,10 +109,9 @@ def command(
     verbose: bool,
     **given: Any,  # noqa: ANN401 - outputs and the fields of Options and Execution
 ) -> None:
-    """Classify SCENES into land-cover maps: GeoTIFF, and polygons where asked.
+    """Classify SCENES into land-cover maps: GeoTIFF, and polygons if wanted.
 
-    --min-area works on the map, so on its polygons too; --simplify and --smooth on the polygons
-    alone, in this order. Polygons stay one coverage without gap or overlap.
+    A scene is any raster that GDAL opens. The same command continues an interrupted run.
     """
     from geoseg.classification import Cleaning, Execution, Options, classify, classify_scenes
     from geoseg.cli.report import Progress, set_up

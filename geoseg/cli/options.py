@@ -90,15 +90,18 @@ def _repeat(args: list[str], repeatable: set[str]) -> list[str]:
 def bands(function: F) -> F:
     """Add --bands."""
     return click.option(
-        "--bands", type=Bands(), help="Bands of the scene, from 1, in the order wanted: 3,2,1."
-    )(function)
+        "--bands", type=Bands(),
+        help="Numbers of the bands to read, from 1, in the order wanted: 3,2,1.  [default: all "
+        "bands but transparency; `classify` matches the names of the model's bands first]",
+    )(function)  # fmt: skip
 
 
 def nodata(function: F) -> F:
     """Add --nodata."""
     return click.option(
-        "--nodata", type=float, help="Value of pixels without data; overrides the file's own."
-    )(function)
+        "--nodata", type=float, metavar="VALUE",
+        help="Value of pixels without data.  [default: the nodata value of the file]",
+    )(function)  # fmt: skip
 
 
 def min_area(function: F) -> F:
@@ -132,7 +135,7 @@ def device(function: F) -> F:
     """Add --device."""
     return click.option(
         "--device", default="auto", show_default=True, metavar="[auto|cpu|cuda|cuda:N]",
-        help="Where the network runs; auto takes a GPU where there is one.",
+        help="Device of the network. auto: a GPU if there is one, else the CPU.",
     )(function)  # fmt: skip
 
 
@@ -150,6 +153,6 @@ def overwrite(function: F) -> F:
 
 def verbosity(function: F) -> F:
     """Add -q and -v."""
-    quiet = click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors.")
-    verbose = click.option("-v", "--verbose", is_flag=True, help="Say more.")
+    quiet = click.option("-q", "--quiet", is_flag=True, help="Print only warnings and errors.")
+    verbose = click.option("-v", "--verbose", is_flag=True, help="Print details too.")
     return quiet(verbose(function))
