@@ -11,7 +11,7 @@ from geoseg.cli.tile import command
 from geoseg.errors import GeosegError, SceneError, TileError
 from geoseg.legend import DUBAI, LandCover, Legend
 from geoseg.raster import read_whole
-from geoseg.tiles import IGNORE, TileSettings, Workers, open_tiles
+from geoseg.tiles import IGNORE, TileSettings, open_tiles
 from tests.labelled import (
     ALL,
     BY_NAME,
@@ -321,7 +321,7 @@ def test_scenes_with_and_without_a_crs(tmp_path, scene, labels):
 def test_a_failing_scene_is_named_whatever_the_workers(tmp_path, scene, labels):
     damaged = write_raster(tmp_path / "damaged.tif", noise())
     damaged.write_bytes(damaged.read_bytes()[:20000])
-    for workers in (Workers(1), Workers(4)):
+    for workers in (1, 4):
         refused(
             SceneError, r"cannot read .*damaged\.tif", tmp_path, [scene, damaged], [labels] * 2,
             workers=workers,

@@ -80,14 +80,16 @@ def _repeat(args: list[str], repeatable: set[str]) -> list[str]:
 def bands(function: F) -> F:
     """Add --bands."""
     return click.option(
-        "--bands", type=Bands(), help="Bands of the scene, from 1, in the order wanted: 3,2,1."
+        "--bands",
+        type=Bands(),
+        help="Bands of the scene to read, numbered from 1, in this order: 3,2,1.",
     )(function)
 
 
 def nodata(function: F) -> F:
     """Add --nodata."""
     return click.option(
-        "--nodata", type=float, help="Value of pixels without data; overrides the file's own."
+        "--nodata", type=float, help="Value of pixels without data.  [default: that of the file]"
     )(function)
 
 
@@ -128,14 +130,14 @@ def device(function: F) -> F:
 
 def seed(function: F) -> F:
     """Add --seed."""
-    return click.option("--seed", default=0, show_default=True, help="Of all that is drawn.")(
-        function
-    )
+    return click.option("--seed", default=0, show_default=True, help="Random seed.")(function)
 
 
 def overwrite(function: F) -> F:
     """Add --overwrite, -f."""
-    return click.option("-f", "--overwrite", is_flag=True, help="Replace what is there.")(function)
+    return click.option("-f", "--overwrite", is_flag=True, help="Replace an existing output.")(
+        function
+    )
 
 
 def verbosity(function: F) -> F:
