@@ -11,7 +11,7 @@ from geoseg.cli import options
 @click.option("--plot", metavar="FILE", help="Draw it: a model's layers, a map, a scene, tiles.")
 @options.verbosity
 def command(path: str, as_data: bool, plot: str | None, quiet: bool, verbose: bool) -> None:
-    """Describe PATH: a scene, a model file, a tile set, a label map or a folder of parts."""
+    """Describe PATH: a scene, model, tile set, label map, vector file or folder of parts."""
     from pathlib import Path
 
     from geoseg.cli.report import set_up
