@@ -190,6 +190,13 @@ def test_the_tiles_of_the_lab_are_used_as_they_are(tmp_path):
     assert np.array_equal(indices[0], classes(32, 32))
 
 
+def test_colour_masks_of_foreign_tiles_are_decoded_and_shown_in_map_colours(tmp_path):
+    tiles = open_tiles(lab_folder(tmp_path / "dubai", size=32, gray=False))
+    assert tiles.legend == DUBAI
+    indices = tiles.split_again("random", 0, seed=0).load("train")[2]
+    assert np.array_equal(indices[0], classes(32, 32))
+
+
 def test_invalid_pixels_of_foreign_tiles_are_not_labelled(tmp_path):
     for kind in ("images", "masks"):
         (tmp_path / kind).mkdir()
