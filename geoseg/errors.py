@@ -41,6 +41,10 @@ class LabelError(GeosegError):
     """Labels, classes or a legend do not make sense together."""
 
 
+class VectorError(GeosegError):
+    """A vector file cannot be read, or cannot be placed on a scene."""
+
+
 class ModelError(GeosegError):
     """A model file cannot be loaded, or a spec is impossible."""
 

@@ -13,17 +13,13 @@ from reprlib import repr as shortened
 from typing import Any
 
 from geoseg.errors import LabelError, check_type
+from geoseg.palette import map_colors
 
 NODATA = 255
 """Value for "no data" in geoseg's own labels."""
 
 _LARGEST = 255
 """Labels are bytes."""
-
-_QUALITATIVE = (
-    "#e41a1c", "#4daf4a", "#377eb8", "#ff7f00", "#984ea3", "#ffff33", "#a65628", "#f781bf",
-    "#66c2a5", "#fc8d62", "#8da0cb", "#e78ac3", "#a6d854", "#ffd92f", "#e5c494", "#b3b3b3",
-)  # fmt: skip
 
 _CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
@@ -148,17 +144,20 @@ class Legend:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Legend":
-        """The inverse of `to_dict`."""
-        return cls(tuple(LandCover(c["value"], c["name"], c["color"]) for c in data["classes"]))
+        """The inverse of `to_dict`.
+
+        Models and tile sets of early versions have the colours of the Dubai masks; they get the
+        map colours of the same classes.
+        """
+        legend = cls(tuple(LandCover(c["value"], c["name"], c["color"]) for c in data["classes"]))
+        return DUBAI if legend == DUBAI_MASKS else legend
 
     @classmethod
     def from_names(cls, names: list[str]) -> "Legend":
-        """Classes 0, 1, ... with these names and well-known qualitative colours."""
+        """Classes 0, 1, ... with these names, in the colours that `map_colors` gives them."""
+        colors = map_colors(names)
         return cls(
-            tuple(
-                LandCover(i, name, _QUALITATIVE[i % len(_QUALITATIVE)])
-                for i, name in enumerate(names)
-            )
+            tuple(LandCover(i, *pair) for i, pair in enumerate(zip(names, colors, strict=True)))
         )
 
     def to_csv(self) -> str:
@@ -189,7 +188,7 @@ class Legend:
         return _POLYGON_QML.format(categories=categories, symbols=symbols)
 
 
-DUBAI = Legend(
+DUBAI_MASKS = Legend(
     (
         LandCover(0, "building", "#3c1098"),
         LandCover(1, "land", "#8429f6"),
@@ -199,7 +198,10 @@ DUBAI = Legend(
         LandCover(5, "unlabelled", "#9b9b9b"),
     )
 )
-"""The six classes of the lab, with the mask colours of the Dubai aerial imagery."""
+"""The six classes of the Dubai aerial imagery in the colours of its masks, for reading these."""
+
+DUBAI = Legend.from_names(list(DUBAI_MASKS.names))
+"""The same classes in map colours, for tile sets, models and maps."""
 
 
 def read_legend(path: str | Path, *, nodata: int | None = NODATA) -> Legend:

@@ -9,7 +9,7 @@ import rasterio
 import shapely
 from affine import Affine
 
-from geoseg.legend import DUBAI, Legend
+from geoseg.legend import DUBAI_MASKS, Legend
 from geoseg.raster import read_whole
 from geoseg.tiles import IGNORE, TileSettings, tile
 from tests.scenes import write_raster
@@ -56,7 +56,7 @@ def painted(ground, colors, other=(0, 0, 0)):
     return table[ground].transpose(2, 0, 1)
 
 
-DUBAI_COLORS = [c.rgb for c in DUBAI.classes]
+DUBAI_COLORS = [c.rgb for c in DUBAI_MASKS.classes]
 
 
 def write_palette(path, indices, colors, **profile):

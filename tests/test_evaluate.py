@@ -10,7 +10,7 @@ import pytest
 import shapely
 from affine import Affine
 
-from geoseg.errors import EvaluateError, GeosegError, LabelError, OutputError
+from geoseg.errors import EvaluateError, GeosegError, LabelError, OutputError, VectorError
 from geoseg.evaluation import EvaluateSettings, evaluate, evaluate_matrix
 from geoseg.evaluation.compare import Comparison
 from geoseg.evaluation.sides import open_map
@@ -502,7 +502,7 @@ def test_a_stratum_without_a_sample(labels, tmp_path):
 def test_a_missing_crs(labels, tmp_path):
     bare = write_raster(tmp_path / "bare.tif", np.zeros((1, 20, 30), np.uint8), crs=None)
     points = write_points(tmp_path / "points.gpkg", [5], [5], ["water"])
-    refused(tmp_path, "has no CRS, assign it with gdal_edit", bare, points, LabelError)
+    refused(tmp_path, r"has no CRS, but .*points\.gpkg has one", bare, points, VectorError)
     metres = replace(BY_NAME, boundary=30.0)
     refused(tmp_path, "has no CRS, so 30 m is no number", bare, bare, EvaluateError, metres)
     small = write_raster(tmp_path / "small.tif", np.zeros((1, 9, 9), np.uint8), crs=None)
@@ -565,7 +565,7 @@ def test_tables_that_are_none(tmp_path, matrix, areas, match):
 
 def test_only_a_report_is_replaced_and_only_when_told(labels, tmp_path):
     evaluate(labels, labels, out=tmp_path / "report")
-    with pytest.raises(OutputError, match="exists, use -f"):
+    with pytest.raises(OutputError, match="exists, use another output name"):
         evaluate(labels, labels, out=tmp_path / "report")
     (tmp_path / "report" / "old.txt").write_text("x")
     evaluate(labels, labels, out=tmp_path / "report", overwrite=True)

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoseg.errors import LabelError
-from geoseg.legend import DUBAI, LandCover, Legend, read_legend
+from geoseg.legend import DUBAI, DUBAI_MASKS, LandCover, Legend, read_legend
+from geoseg.model import Model
 
 AWKWARD = Legend(
     (
@@ -119,7 +120,21 @@ def test_names_are_found_without_regard_to_case_and_blanks():
 def test_names_alone_make_a_legend():
     legend = Legend.from_names(["a", "b", "c"])
     assert legend.values == (0, 1, 2)
-    assert len({c.color for c in legend.classes}) == 3
+    assert [c.color for c in legend.classes] == ["#e41a1c", "#4daf4a", "#377eb8"]
+
+
+def test_the_dubai_legend_has_map_colours_and_its_masks_their_own():
+    assert DUBAI.same_classes(DUBAI_MASKS)
+    assert DUBAI.classes[4] == LandCover(4, "water", "#0a50cd")
+    assert DUBAI_MASKS.classes[4] == LandCover(4, "water", "#e2a929")
+
+
+def test_the_bundled_model_maps_in_map_colours():
+    assert Model.load("default").legend == DUBAI
+
+
+def test_stored_legends_in_the_colours_of_the_masks_get_map_colours():
+    assert Legend.from_dict(DUBAI_MASKS.to_dict()) == DUBAI
 
 
 @pytest.mark.parametrize(

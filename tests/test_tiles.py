@@ -11,7 +11,7 @@ from geoseg.cli.tile import command
 from geoseg.errors import GeosegError, SceneError, TileError
 from geoseg.legend import DUBAI, LandCover, Legend
 from geoseg.raster import read_whole
-from geoseg.tiles import IGNORE, TileSettings, Workers, open_tiles
+from geoseg.tiles import IGNORE, TileSettings, open_tiles
 from tests.labelled import (
     ALL,
     BY_NAME,
@@ -190,6 +190,13 @@ def test_the_tiles_of_the_lab_are_used_as_they_are(tmp_path):
     assert np.array_equal(indices[0], classes(32, 32))
 
 
+def test_colour_masks_of_foreign_tiles_are_decoded_and_shown_in_map_colours(tmp_path):
+    tiles = open_tiles(lab_folder(tmp_path / "dubai", size=32, gray=False))
+    assert tiles.legend == DUBAI
+    indices = tiles.split_again("random", 0, seed=0).load("train")[2]
+    assert np.array_equal(indices[0], classes(32, 32))
+
+
 def test_invalid_pixels_of_foreign_tiles_are_not_labelled(tmp_path):
     for kind in ("images", "masks"):
         (tmp_path / kind).mkdir()
@@ -321,7 +328,7 @@ def test_scenes_with_and_without_a_crs(tmp_path, scene, labels):
 def test_a_failing_scene_is_named_whatever_the_workers(tmp_path, scene, labels):
     damaged = write_raster(tmp_path / "damaged.tif", noise())
     damaged.write_bytes(damaged.read_bytes()[:20000])
-    for workers in (Workers(1), Workers(4)):
+    for workers in (1, 4):
         refused(
             SceneError, r"cannot read .*damaged\.tif", tmp_path, [scene, damaged], [labels] * 2,
             workers=workers,

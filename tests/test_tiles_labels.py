@@ -1,28 +1,21 @@
 """Labels of every kind, on a scene's pixels."""
 
-from dataclasses import replace
-
-import geopandas
 import numpy as np
 import pytest
-import shapely
 from affine import Affine
 from pyproj import Transformer
 
 from geoseg.errors import LabelError, SceneError, TileError
 from geoseg.legend import DUBAI, LandCover, Legend
-from geoseg.raster import pam_sidecar, read_whole
+from geoseg.raster import pam_sidecar
 from geoseg.tiles import IGNORE, TileSettings
 from tests.labelled import (
-    BY_NAME,
     DUBAI_COLORS,
-    FIELDS,
     HEIGHT,
     LEGEND,
     PLACE,
     UNREFERENCED,
     WIDTH,
-    burnt,
     classes,
     cut,
     noise,
@@ -30,7 +23,6 @@ from tests.labelled import (
     pasted,
     refused,
     write_palette,
-    write_polygons,
 )
 from tests.scenes import write_raster
 
@@ -121,76 +113,6 @@ def test_a_palette_of_other_colours_is_a_legend_with_the_names_beside_it(tmp_pat
     assert np.array_equal(
         pasted(tiles)[:32, :32], np.where(classes() == 0, IGNORE, classes())[:32, :32]
     )
-
-
-@pytest.mark.parametrize("suffix", [".gpkg", ".geojson", ".parquet", ".shp"])
-def test_vectors_of_another_crs_are_burnt_by_class_name(tmp_path, scene, suffix):
-    vector = write_polygons(tmp_path / f"fields{suffix}", FIELDS)
-    found = pasted(cut(scene, vector, tmp_path / "tiles", BY_NAME))
-    # A later feature covers an earlier one, and ground without a feature is not labelled.
-    assert np.array_equal(found[found >= 0], burnt([1, 2, 0])[found >= 0])
-
-
-def test_names_without_a_legend_are_numbered_in_alphabetical_order(tmp_path, scene):
-    vector = write_polygons(tmp_path / "fields.gpkg", FIELDS)
-    tiles = cut(scene, vector, tmp_path / "tiles", BY_NAME, legend=None)
-    assert tiles.legend.names == ("Rock", "WATER", "grass")
-    found = pasted(tiles)
-    assert np.array_equal(found[found >= 0], burnt([2, 0, 1])[found >= 0])
-
-
-@pytest.mark.parametrize("legend", [None, Legend.from_names(list("abcdefghijkl"))])
-def test_numbers_are_class_values_with_a_legend_or_without(tmp_path, scene, legend):
-    rows = [(extent, number) for (extent, _), number in zip(FIELDS, [3, 11, 4], strict=True)]
-    vector = write_polygons(tmp_path / "fields.gpkg", rows)
-    tiles = cut(scene, vector, tmp_path / "tiles", BY_NAME, legend=legend)
-    assert legend is not None or tiles.legend.values == (3, 4, 11)
-    assert legend is not None or tiles.legend.names == ("3", "4", "11")
-    found = pasted(tiles)
-    assert np.array_equal(found[found >= 0], burnt([3, 11, 4])[found >= 0])
-
-
-def test_features_without_a_class_or_a_geometry_are_left_out(tmp_path, scene):
-    rows = [*FIELDS, ((0, 0, 50, 50), None), (None, "grass")]
-    vector = write_polygons(tmp_path / "fields.gpkg", rows)
-    found = pasted(cut(scene, vector, tmp_path / "tiles", BY_NAME))
-    assert np.array_equal(found[found >= 0], burnt([1, 2, 0])[found >= 0])
-
-
-@pytest.mark.parametrize(
-    "rows", [FIELDS, [(e, n) for (e, _), n in zip(FIELDS, [1, 2, 0], strict=True)]]
-)
-def test_features_of_ignored_classes_hide_what_is_below(tmp_path, scene, rows):
-    vector = write_polygons(tmp_path / "fields.gpkg", rows)
-    ignore = (str(rows[1][1]).upper(),)
-    wanted = replace(BY_NAME, ignore=(*ignore, "never there"))
-    found = pasted(cut(scene, vector, tmp_path / "tiles", wanted))
-    assert np.array_equal(found[found >= 0], burnt([1, IGNORE, 0])[found >= 0])
-
-
-def test_points_and_lines_label_the_pixels_they_touch(tmp_path, scene):
-    at = [PLACE @ (col + 0.5, row + 0.5) for row, col in [(3, 5), (40, 70), (9, 2), (9, 11)]]
-    shapes = [shapely.Point(at[0]), shapely.Point(at[1]), shapely.LineString(at[2:])]
-    frame = geopandas.GeoDataFrame({"kind": ["grass", "rock", "water"]}, geometry=shapes, crs=32640)
-    frame.to_file(tmp_path / "points.gpkg")
-    found = pasted(cut(scene, tmp_path / "points.gpkg", tmp_path / "tiles", BY_NAME))
-    expected = np.full((HEIGHT, WIDTH), IGNORE)
-    expected[3, 5], expected[40, 70], expected[9, 2:12] = 1, 2, 0
-    assert np.array_equal(found[found >= 0], expected[found >= 0])
-
-
-def test_one_vector_file_serves_all_scenes(tmp_path):
-    folder = tmp_path / "scenes"
-    folder.mkdir()
-    for name, col in (("a", 0), ("b", 50)):
-        place = PLACE @ Affine.translation(col, 0)
-        write_raster(folder / f"{name}.tif", noise(3, 32, 32), transform=place)
-    vector = write_polygons(tmp_path / "fields.gpkg", FIELDS)
-    tiles = cut(folder, vector, tmp_path / "tiles", BY_NAME)
-    assert tiles.scenes == ("a", "b")
-    masks = [read_whole(mask)[0][0] for mask in tiles.store.masks]
-    assert np.array_equal(masks[0], burnt([1, 2, 0])[:32, :32])
-    assert np.array_equal(masks[1], burnt([1, 2, 0])[:32, 50:82])
 
 
 @pytest.mark.parametrize(
@@ -308,53 +230,3 @@ def test_a_legend_that_is_not_there(tmp_path, scene, labels):
         LabelError, r"legend .*gone\.csv does not exist",
         tmp_path, scene, labels, legend=tmp_path / "gone.csv",
     )  # fmt: skip
-
-
-@pytest.mark.parametrize("field", [None, "crop"])
-def test_vectors_without_the_class_field(tmp_path, scene, field):
-    vector = write_polygons(tmp_path / "fields.gpkg", FIELDS)
-    wanted = TileSettings(size=32, class_field=field)
-    match = "need --class-field, one of: kind"
-    refused(LabelError, match, tmp_path, scene, vector, settings=wanted)
-
-
-@pytest.mark.parametrize(
-    ("label", "match"),
-    [
-        ("lava", r"class 'lava' of labels .* is not in the legend \(water, grass, rock\)"),
-        (7, "class 7 of labels .* is not in the legend"),
-        (1.5, "class 1.5 of labels .* is not in the legend"),
-    ],
-)
-def test_vectors_of_a_class_beside_the_legend(tmp_path, scene, label, match):
-    vector = write_polygons(tmp_path / "fields.gpkg", [((0, 0, 50, 50), label)])
-    refused(LabelError, match, tmp_path, scene, vector, settings=BY_NAME)
-
-
-@pytest.mark.parametrize("label", [255, -1, 1.5])
-def test_numbers_that_can_be_no_class_value(tmp_path, scene, label):
-    vector = write_polygons(tmp_path / "fields.gpkg", [((0, 0, 50, 50), label)])
-    refused(LabelError, str(label), tmp_path, scene, vector, settings=BY_NAME, legend=None)
-
-
-def test_a_table_without_geometries(tmp_path, scene):
-    (tmp_path / "fields.geojson").write_text(
-        '{"type":"FeatureCollection","features":'
-        '[{"type":"Feature","properties":{"kind":"rock"},"geometry":null}]}'
-    )
-    refused(
-        LabelError, "hold no (geometries|feature)",
-        tmp_path, scene, tmp_path / "fields.geojson", settings=BY_NAME,
-    )  # fmt: skip
-
-
-def test_a_damaged_vector_file(tmp_path, scene):
-    (tmp_path / "fields.gpkg").write_text("nothing of the kind")
-    vector = tmp_path / "fields.gpkg"
-    refused(LabelError, r"cannot read labels .*fields\.gpkg", tmp_path, scene, vector)
-
-
-def test_vectors_for_a_scene_without_crs(tmp_path):
-    scene = write_raster(tmp_path / "scene.tif", noise(), crs=None)
-    vector = write_polygons(tmp_path / "fields.gpkg", FIELDS)
-    refused(LabelError, "has no CRS, assign it", tmp_path, scene, vector, settings=BY_NAME)

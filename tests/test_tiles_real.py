@@ -8,7 +8,7 @@ import pytest
 import rasterio
 from rasterio.vrt import WarpedVRT
 
-from geoseg.legend import DUBAI
+from geoseg.legend import DUBAI, DUBAI_MASKS
 from geoseg.tiles import IGNORE, TileSettings, check_split, open_tiles, tile
 
 LAB = TileSettings(
@@ -63,7 +63,9 @@ def test_masks_with_palettes_are_read_like_those_without(shared, tmp_path):
         window = rasterio.windows.Window(index["col"], index["row"], 128, 128)
         values, pixels = np.unique(file.read(1, window=window), return_counts=True)
     expected = {palette[v]: n for v, n in zip(values.tolist(), pixels.tolist(), strict=True)}
-    found = {c.color: index[f"pixels_{c.name}"] for c in DUBAI.classes if index[f"pixels_{c.name}"]}
+    found = {
+        c.color: index[f"pixels_{c.name}"] for c in DUBAI_MASKS.classes if index[f"pixels_{c.name}"]
+    }
     assert found == expected
 
 

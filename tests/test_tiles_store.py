@@ -18,7 +18,7 @@ from pyproj import CRS
 
 from geoseg.errors import OutputError, TileError
 from geoseg.legend import LandCover, Legend
-from geoseg.tiles import IGNORE, TileSettings, Workers, open_tiles
+from geoseg.tiles import IGNORE, TileSettings, open_tiles
 from geoseg.tiles.index import pixel_columns
 from tests.labelled import (
     ALL,
@@ -143,8 +143,8 @@ def test_workers_do_not_show(tmp_path, scene, labels, store, monkeypatch):
     monkeypatch.setattr("geoseg.tiles.blocks._BYTES", 3 * 32 * 50)
     monkeypatch.setattr("geoseg.tiles.shards._BYTES", 20_000)
     wanted = TileSettings(size=16, stride=12, min_valid=0.6, store=store)
-    one = cut(scene, labels, tmp_path / "one", wanted, workers=Workers(1))
-    four = cut(scene, labels, tmp_path / "four", wanted, workers=Workers(4))
+    one = cut(scene, labels, tmp_path / "one", wanted, workers=1)
+    four = cut(scene, labels, tmp_path / "four", wanted, workers=4)
     assert one.checksums == four.checksums
     assert files_of(tmp_path / "one") == files_of(tmp_path / "four")
 
@@ -154,7 +154,7 @@ def test_a_cluster_does_not_show(tmp_path, scene, labels, dask):
     wanted = TileSettings(size=16, store="shards")
     cut(scene, labels, tmp_path / "here", wanted)
     dask.add(), dask.add()
-    cut(scene, labels, tmp_path / "there", wanted, workers=Workers(scheduler=dask.address))
+    cut(scene, labels, tmp_path / "there", wanted, scheduler=dask.address)
     assert files_of(tmp_path / "here") == files_of(tmp_path / "there")
 
 
@@ -222,7 +222,7 @@ def test_a_run_killed_as_it_renamed_is_made_good(tmp_path, scene, labels):
     """The old set was moved out of the way, and the new one did not get there."""
     made = cut(scene, labels, tmp_path / "tiles")
     (tmp_path / "tiles").rename(tmp_path / ".tiles.old")
-    with pytest.raises(OutputError, match="exists, use -f"):
+    with pytest.raises(OutputError, match="exists, use another output name"):
         cut(scene, labels, tmp_path / "tiles")
     assert open_tiles(tmp_path / "tiles") == made
 
@@ -243,7 +243,7 @@ def test_a_damaged_shard_is_named(tmp_path, scene, labels, damage):
 
 def test_an_existing_set_is_replaced_only_on_request(tmp_path, scene, labels):
     cut(scene, labels, tmp_path / "tiles")
-    with pytest.raises(OutputError, match="exists, use -f to replace it"):
+    with pytest.raises(OutputError, match="exists, use another output name, or overwrite"):
         cut(scene, labels, tmp_path / "tiles")
     wider = TileSettings(size=64, val=0)
     assert len(cut(scene, labels, tmp_path / "tiles", wider, overwrite=True)) == 2
@@ -260,7 +260,7 @@ def test_a_set_that_cannot_be_replaced_stays(tmp_path, scene, labels):
 def test_a_folder_that_is_no_tile_set_is_never_replaced(tmp_path, scene, labels):
     (tmp_path / "tiles").mkdir()
     (tmp_path / "tiles" / "thesis.txt").write_text("years of work")
-    match = "is not a tile set, so -f does not replace it"
+    match = "is not a tile set, so it cannot be overwritten"
     refused(OutputError, match, tmp_path, scene, labels, overwrite=True)
 
 

@@ -12,8 +12,12 @@ from numpy.typing import NDArray
 
 from geoseg.classification.durable import write_durably
 from geoseg.errors import RunError
-from geoseg.grid import Window
+from geoseg.grid import Window, chunks
 from geoseg.raster import Scene
+from geoseg.vectors import Reprojector, read_vector
+
+_BLOCK = 2048
+"""Side of the blocks in which a first pixel of the area is looked for (px)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,25 +28,45 @@ class Area:
     """One collection of geometries."""
 
     @classmethod
-    def read(cls, path: str, scene: Scene) -> "Area":
-        """Read any vector file into the scene's CRS.
+    def read(cls, path: str, scene: Scene, layer: str | None = None) -> "Area":
+        """Read a layer of any vector file into the scene's CRS.
+
+        Args:
+            path: of the file.
+            scene: the scene, on whose pixels the polygons must lie.
+            layer: name of the layer; None for the first one with geometries.
 
         Raises:
-            RunError: if it cannot be read or is empty, or it or the scene has no CRS.
+            VectorError: if it cannot be read, or only one of file and scene has a CRS.
+            RunError: if it has no geometry, or covers the centre of no pixel of the scene.
         """
-        import geopandas  # takes a third of a second, and most runs have no such area
-
-        try:
-            frame = geopandas.read_file(path)
-        except Exception as error:  # noqa: BLE001 - each driver has its own
-            reason = str(error).splitlines()[0]
-            raise RunError(f"cannot read area of interest {path}: {reason}") from None
-        if frame.crs is None or scene.crs is None:
-            raise RunError(f"{path} or {scene.path} has no CRS, assign one to use --aoi")
-        there = frame.to_crs(scene.crs).geometry.dropna()
-        if there.empty:
+        frame = read_vector(path, layer)
+        frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty]
+        if frame.empty:
             raise RunError(f"area of interest {path} has no geometry, nothing would be mapped")
-        return cls(shapely.to_wkb(shapely.GeometryCollection(list(there))))
+        reprojector = Reprojector(frame, path)
+        geometries, bounds = reprojector.onto(scene)
+        geometries = geometries[np.isfinite(bounds).all(axis=1)]
+        area = cls(shapely.to_wkb(shapely.GeometryCollection(list(geometries))))
+        if not len(geometries) or not area.covers_a_pixel(scene):
+            raise RunError(
+                f"area of interest {path} covers no pixel of scene {scene.path}: "
+                f"{reprojector.whereabouts(scene)}, check its coordinates and its CRS"
+            )
+        return area
+
+    def covers_a_pixel(self, scene: Scene) -> bool:
+        """Whether the centre of any pixel of a scene is in the area."""
+        left, bottom, right, top = shapely.bounds(shapely.from_wkb(self.wkb))
+        ends = np.array([(left, bottom), (left, top), (right, bottom), (right, top)])
+        cols, rows = ~scene.affine @ ends.T
+        low = np.clip([rows.min(), cols.min()], 0, [scene.height, scene.width]).astype(int)
+        high = np.clip([rows.max() + 1, cols.max() + 1], 0, [scene.height, scene.width]).astype(int)
+        if (high <= low).any():
+            return False
+        window = Window(*low.tolist(), *(high - low).tolist())
+        blocks = chunks(scene.height, scene.width, _BLOCK, window)
+        return any(self.inside(scene, block).any() for block in blocks)
 
     @property
     def sha256(self) -> str:

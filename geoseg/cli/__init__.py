@@ -17,7 +17,7 @@ _COMMANDS = {
     "vectorise": "Outline the classes of a class raster as polygons.",
     "evaluate": "Compare a map with a reference and write a report.",
     "sample": "Draw points of a map for collecting a reference.",
-    "info": "Describe a scene, model, tile set, label map or part folder.",
+    "info": "Describe a scene, model, tile set, label map, vector file or part folder.",
 }
 
 

@@ -15,7 +15,7 @@ from geoseg.cli import options
 )  # fmt: skip
 @options.verbosity
 def command(path: str, as_data: bool, plot: str | None, quiet: bool, verbose: bool) -> None:
-    """Describe PATH: a scene, a class map, a tile set, a model file or the parts of a run."""
+    """Describe PATH: a scene, class map, tile set, model, vector file or the parts of a run."""
     from pathlib import Path
 
     from geoseg.cli.report import set_up

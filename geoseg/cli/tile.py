@@ -17,49 +17,75 @@ from geoseg.cli import options
 @click.argument("scenes", nargs=-1, required=True, metavar="SCENE...")
 @click.option(
     "--labels", multiple=True, metavar="PATH...",
-    help="Class rasters, colour masks, folders of them, or vectors; one a scene, or one vector for "
-    "all. Without it, each SCENE is a folder with images/ and masks/ below it.",
+    help="Labels: class rasters, colour masks, folders of these, or vector files. Give one for "
+    "each scene, or one vector file for all scenes. Of overlapping polygons the later one in the "
+    "file wins. Without --labels, each SCENE is a folder with images/ and masks/ in or below it.",
 )  # fmt: skip
-@click.option("--out", required=True, metavar="DIR", help="Folder to write.")
-@click.option("--size", default=128, show_default=True, help="Side of a tile (px).")
-@click.option("--stride", type=int, help="Distance between tiles (px).  [default: the size]")
-@click.option("--legend", metavar="FILE", help="Classes: CSV (value,name,color) or QGIS palette.")
-@click.option("--class-field", metavar="NAME", help="Field of vector labels with the class.")
+@click.option("--out", required=True, metavar="DIR", help="Output folder.")
+@click.option("--size", default=128, show_default=True, help="Side of a tile (px), at least 1.")
+@click.option(
+    "--stride", type=int, metavar="PX",
+    help="Distance between the left (or upper) edges of neighbouring tiles (px), at least 1. Tiles "
+    "overlap if it is smaller than --size.  [default: --size]",
+)  # fmt: skip
+@click.option(
+    "--legend", metavar="FILE",
+    help="Classes: a CSV file (value,name,color) or a QGIS palette (.qml, .txt, .clr).  "
+    "[default: the classes of the labels]",
+)  # fmt: skip
+@click.option(
+    "--class-field", metavar="NAME",
+    help="Field of vector labels that holds the class: names, or whole numbers from 0 to 254. "
+    "Vector labels need it; `geoseg info FILE` lists the fields.",
+)  # fmt: skip
+@click.option(
+    "--layer", metavar="NAME",
+    help="Layer of vector labels, if the file has several.  [default: the first with geometries]",
+)  # fmt: skip
 @click.option(
     "--ignore", multiple=True, metavar="CLASS...",
-    help="Class, value or colour ('#000000') in the labels that means not labelled. Without a "
-    "legend of your own, colours are the lab's and black is ignored.",
+    help="Classes that mean 'not labelled': names, values, or colours of a mask ('#rrggbb'). "
+    "Without --legend, colour masks have the built-in Dubai legend, and black is ignored.",
 )  # fmt: skip
 @click.option(
     "--split", type=click.Choice(["block", "scene", "random"]), default="block", show_default=True,
-    help="What is drawn for validation: blocks of 4 x 4 tiles, whole scenes (or folders), or "
-    "tiles. With blocks and scenes, training tiles within a tile's side of a validation tile are "
-    "set aside as a gap, also where scenes overlap.",
+    help="How to choose validation tiles. block: random blocks of 4 x 4 tiles. scene: whole scenes "
+    "(or folders). random: single tiles; scores are then too good, because neighbouring tiles look "
+    "alike. With block and scene, tiles within one tile side of a validation tile are not used for "
+    "training (their split is 'gap').",
 )  # fmt: skip
-@click.option("--val", default=0.25, show_default=True, help="Share for validation.")
 @click.option(
-    "--min-valid", default=0.5, show_default=True, help="Least labelled share of a tile's pixels."
-)
+    "--val", default=0.25, show_default=True,
+    help="Share of the tiles for validation, at least 0 and below 1.",
+)  # fmt: skip
+@click.option(
+    "--min-valid", default=0.5, show_default=True,
+    help="Smallest share of valid and labelled pixels in a tile, 0 to 1. Tiles without any "
+    "labelled pixel are always left out.",
+)  # fmt: skip
 @click.option(
     "--balance", type=int, metavar="N",
-    help="Keep at most N training tiles, so that classes even out: again and again the class "
-    "with the fewest pixels so far draws a tile, the likelier the more of it is there. Validation "
-    "keeps the true shares.",
+    help="Largest number of training tiles, at least 1. They are chosen one by one so that all "
+    "classes get similar numbers of pixels. Validation tiles are all kept.  [default: keep all]",
 )  # fmt: skip
 @click.option(
     "--store", type=click.Choice(["files", "shards"]), default="files", show_default=True,
-    help="A pair of GeoTIFFs a tile, for other programs; or .npy files of about 1,000 tiles, which "
-    "train reads about 40 times as fast.",
+    help="files: two GeoTIFFs for each tile, which other programs can read. shards: .npy files of "
+    "about 1,000 tiles, which `geoseg train` reads about 40 times as fast.",
 )  # fmt: skip
 @click.option(
     "--preview/--no-preview", default=True, show_default=True,
-    help="Draw preview.png: sample tiles, and the split on the map.",
+    help="Draw preview.png: example tiles, and a map of the split.",
 )  # fmt: skip
 @click.option(
     "--workers", type=click.IntRange(1), metavar="N",
-    help="Blocks of tiles at a time.  [default: the cores]",
+    help="Number of threads, at least 1.  [default: the number of cores]",
 )  # fmt: skip
-@click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler, or its scheduler file.")
+@click.option(
+    "--scheduler", metavar="ADDRESS",
+    help="Address (tcp://...) or scheduler file of a Dask cluster, whose workers must see the same "
+    "files.  [default: work in this process]",
+)  # fmt: skip
 @options.bands
 @options.nodata
 @options.seed
@@ -73,22 +99,22 @@ def command(
     overwrite: bool,
     quiet: bool,
     verbose: bool,
-    **settings: Any,  # noqa: ANN401 - the fields of TileSettings, and two of Workers
+    **settings: Any,  # noqa: ANN401 - the fields of TileSettings, workers and scheduler
 ) -> None:
     """Cut labelled scenes into training tiles.
 
-    The folder gets the tiles, an index of them with footprints (tiles.parquet, for QGIS), and a
-    sheet to look at (preview.png).
+    The output folder gets the tiles, an index with their footprints (tiles.parquet, which QGIS
+    opens) and a picture for checking them (preview.png).
     """
     from geoseg.cli.report import Progress, set_up
-    from geoseg.tiles import TileSettings, Workers, tile
+    from geoseg.tiles import TileSettings, tile
 
     set_up(quiet=quiet, verbose=verbose)
     progress = Progress(quiet=quiet)
-    workers = Workers(settings.pop("workers"), settings.pop("scheduler"))
+    workers, scheduler = settings.pop("workers"), settings.pop("scheduler")
     tiles = tile(
         scenes, labels, out=out, legend=legend, settings=TileSettings(**settings),
-        workers=workers, overwrite=overwrite, progress=progress,
+        workers=workers, scheduler=scheduler, overwrite=overwrite, progress=progress,
     )  # fmt: skip
     progress.close()
     splits = ", ".join(f"{tiles.count(s):,} {s}" for s in ("train", "val", "gap") if tiles.count(s))

@@ -12,7 +12,7 @@ from geoseg.legend import NODATA, LandCover, Legend, read_legend
 from geoseg.raster import Scene, describe, read, read_categories, read_palette
 from geoseg.tiles.labels import LabelFiles, Labels
 from geoseg.tiles.masks import RasterLabels
-from geoseg.tiles.vectors import SUFFIXES
+from geoseg.vectors import SUFFIXES
 
 _BLOCK = 1024
 """Side of the blocks in which a raster of floats is checked (px)."""

@@ -11,6 +11,7 @@ from geoseg.inspection.kind import find_kind
 from geoseg.inspection.parts import describe_parts
 from geoseg.inspection.report import Report
 from geoseg.inspection.training import plain_record
+from geoseg.inspection.vectors import describe_vectors
 from geoseg.raster import describe, read_categories, read_facts, read_palette
 from geoseg.tiles import open_tiles
 
@@ -27,7 +28,8 @@ def inspect(path: str | Path) -> Report:
     tile set that `tile` wrote has its counts in the index. Of a scene no pixel is read.
 
     Args:
-        path: a model file or "default", a tile set, a folder of parts, a label map or a scene.
+        path: a model file or "default", a tile set, a folder of parts, a label map, a
+            scene or a vector file.
 
     Raises:
         GeosegError: of the kind that fits, if the path is missing, unknown or damaged.
@@ -35,7 +37,7 @@ def inspect(path: str | Path) -> Report:
     kind = find_kind(path)
     describers = {
         "model": _model, "tiles": _tiles, "parts": describe_parts, "labels": _labels,
-        "scene": _scene,
+        "scene": _scene, "vectors": describe_vectors,
     }  # fmt: skip
     return Report(kind, describers[kind](path))
 

@@ -1,12 +1,14 @@
 """What kind of thing lies at a path, without reading pixels or weights."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from geoseg.errors import SceneError
+from geoseg.errors import SceneError, VectorError
 from geoseg.raster import describe, read_categories, read_facts, read_palette
+from geoseg.vectors import SUFFIXES, list_layers
 
-Kind = Literal["model", "tiles", "parts", "labels", "scene"]
+Kind = Literal["model", "tiles", "parts", "labels", "scene", "vectors"]
 
 PLAN = "plan.json"
 """What a folder of parts is known by."""
@@ -19,13 +21,14 @@ _MODEL_SUFFIXES = frozenset({".safetensors", ".pt", ".pth", ".ckpt", ".keras"})
 
 
 def find_kind(path: str | Path) -> Kind:
-    """Tell models, tile sets, part folders, label maps and scenes apart.
+    """Tell models, tile sets, part folders, label maps, scenes and vector files apart.
 
     Args:
         path: file, folder, or anything GDAL opens; "default" is the bundled model.
 
     Raises:
         SceneError: if there is nothing, or nothing that geoseg knows.
+        VectorError: if a file with the suffix of a vector file cannot be read.
     """
     text, local = str(path), Path(path)
     if text == _BUNDLED or local.suffix.lower() in _MODEL_SUFFIXES:
@@ -36,7 +39,20 @@ def find_kind(path: str | Path) -> Kind:
         return "tiles"
     if local.is_dir():
         return _folder_kind(text)
+    if local.suffix.lower() in SUFFIXES:
+        return _vector_kind(text)
     return _raster_kind(text)
+
+
+def _vector_kind(path: str) -> Kind:
+    """Kind of a file that may hold vectors; GeoPackages may hold rasters instead."""
+    try:
+        list_layers(path)
+    except VectorError:
+        with suppress(SceneError):
+            return _raster_kind(path)
+        raise
+    return "vectors"
 
 
 def _has_masks(folder: Path) -> bool:

@@ -28,7 +28,7 @@ def plot(path: str | Path, out: str | Path) -> None:
 
     Raises:
         OutputError: if the name has another extension, is the path itself, or cannot be written;
-            or if the path is a folder of parts.
+            or if the path is a vector file or a folder of parts.
         GeosegError: as `inspect` does, if the path is missing, unknown or damaged.
     """
     from geoseg.model import resolve
@@ -66,4 +66,6 @@ def _draw(path: str | Path) -> "Figure":
         return maps.draw_labels(describe(path), read_palette(path), read_categories(path))
     if kind == "scene":
         return maps.draw_scene(describe(path))
+    if kind == "vectors":
+        raise OutputError(f"{path} is a vector file, which geoseg does not draw, open it in QGIS")
     raise OutputError(f"{path} is a folder of parts, which has no picture; finish the run first")

@@ -11,6 +11,6 @@ class Report:
     """A kind and all that is known, as plain data; what is unknown is None."""
 
     kind: Kind
-    """"model", "tiles", "parts", "labels" or "scene"."""
+    """"model", "tiles", "parts", "labels", "scene" or "vectors"."""
     data: dict[str, Any]
     """Dicts, lists, text, finite numbers, booleans and None: fit for JSON."""

@@ -9,6 +9,7 @@ from typing import Any
 from geoseg.inspection.layers import layer_lines, memory
 from geoseg.inspection.report import Report
 from geoseg.inspection.training import Facts, percent, score_rows, training_facts
+from geoseg.inspection.vectors import value_words
 
 _MASKS = {
     "alpha": "alpha band",
@@ -38,6 +39,7 @@ def as_text(report: Report) -> str:
     """The report in words for people, at most 80 characters wide where names allow."""
     writers = {
         "model": _model, "tiles": _tiles, "parts": _parts, "labels": _labels, "scene": _scene,
+        "vectors": _vectors,
     }  # fmt: skip
     return _encodable("\n".join(writers[report.kind](report.data)))
 
@@ -137,6 +139,29 @@ def _scene(data: dict[str, Any]) -> list[str]:
     ]
     rows = [(str(b["band"]), b["name"] or "-", b["dtype"]) for b in data["bands"]]
     return [*_aligned(facts), "", *_table(("Band", "Name", "Type"), rows, left=(1, 2))]
+
+
+def _vectors(data: dict[str, Any]) -> list[str]:
+    size = "" if data["bytes"] is None else f", {memory(data['bytes'])}"
+    lines = _aligned([("Vector file", f"{data['path']}{size}")])
+    for layer in data["layers"]:
+        types = [f"{number:,} {name}" for name, number in layer["geometry_types"].items()]
+        if layer["without_geometry"]:
+            types.append(f"{layer['without_geometry']:,} without geometry")
+        facts = [
+            ("Layer", layer["name"]),
+            ("Features", f"{layer['features']:,}"),
+            ("Geometry", ", ".join(types) or "none"),
+            ("CRS", _crs(layer["crs"])),
+            ("Extent", _extent(layer["extent"])),
+        ]
+        rows = [(f["name"], f["type"] or "-", f"{f['empty']:,}") for f in layer["fields"]]
+        head = ("Field", "Type", "Empty", "Most frequent values")
+        used = sum(max(len(row[i]) for row in [head, *rows]) + 2 for i in range(3))
+        values = [value_words(field, _WIDTH - used) for field in layer["fields"]]
+        table = [(*row, text) for row, text in zip(rows, values, strict=True)]
+        lines += ["", *_aligned(facts), "", *_table(head, table, left=(0, 1, 3))]
+    return lines
 
 
 def _grid(data: dict[str, Any]) -> Facts:

@@ -5,7 +5,6 @@ from geoseg.tiles.samples import IGNORE, Samples
 from geoseg.tiles.settings import STORAGES, Storage, TileSettings
 from geoseg.tiles.split import SPLITS, Split, check_split
 from geoseg.tiles.tileset import TileSet, open_tiles
-from geoseg.tiles.workers import Workers
 
 __all__ = [
     "IGNORE",
@@ -16,7 +15,6 @@ __all__ = [
     "Storage",
     "TileSet",
     "TileSettings",
-    "Workers",
     "check_split",
     "open_tiles",
     "tile",

@@ -39,13 +39,17 @@ def choose(
         are the tiles' places in ``found``.
 
     Raises:
-        TileError: if no tile is left, or they cannot be split.
+        TileError: if no tile is left, all are of one class, or they cannot be split.
     """
     import geopandas
 
     kept = _worth_it(found, sources, settings)
     number, row, col, valid = found[kept, :4].T
     counts = found[kept, 4:]
+    present = [
+        name for name, pixels in zip(legend.names, counts.sum(axis=0), strict=True) if pixels
+    ]
+    check_several_classes(present, sources)
     scenes = [source.scene for source in sources]
     crs = common_crs(scenes)
     placed = [
@@ -81,6 +85,25 @@ def choose(
     return _balanced(index, counts, legend, settings)
 
 
+def check_several_classes(names: Sequence[str], sources: Sequence[Source]) -> None:
+    """Refuse labels of a single class: any model is right about them, and maps that class only.
+
+    Args:
+        names: of the classes.
+        sources: what the tiles are cut from.
+
+    Raises:
+        TileError: if there is one class.
+    """
+    if len(names) == 1:
+        others = " and of other scenes" if len(sources) > 1 else ""
+        raise TileError(
+            f"the labels of {sources[0].scene.path}{others} have the class {names[0]!r} only, so "
+            "there is nothing to tell it from, label at least one more class; ground outside of "
+            "the labels may be drawn as polygons of a class of its own, placed first in the file"
+        )
+
+
 def _worth_it(
     found: NDArray[np.int64], sources: Sequence[Source], settings: TileSettings
 ) -> NDArray[np.int64]:
@@ -92,6 +115,12 @@ def _worth_it(
             f"{sources[0].scene.height} x {sources[0].scene.width} px, or another scene, "
             "lower --size"
         )
+    for scene in (source.scene for source in sources):
+        if min(scene.height, scene.width) < size:
+            log.warning(
+                "scene %s is left out: it has %d x %d px, less than a tile of %d px",
+                scene.path, scene.height, scene.width, size,
+            )  # fmt: skip
     share = found[:, 4:].sum(axis=1) / size**2
     if not share.any():
         raise TileError(

@@ -6,11 +6,13 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from geoseg.errors import check_list, check_type
 from geoseg.execute import Progress, ProgressCounter
+from geoseg.files import output_lock
 from geoseg.legend import Legend, read_legend
 from geoseg.raster import writing
 from geoseg.tiles.blocks import blocks, survey
-from geoseg.tiles.choose import choose
+from geoseg.tiles.choose import check_several_classes, choose
 from geoseg.tiles.files import IMAGES, MASKS
 from geoseg.tiles.folder import appearing, check_free
 from geoseg.tiles.index import INDEX, stacked
@@ -28,14 +30,15 @@ if TYPE_CHECKING:
 PREVIEW = "preview.png"
 
 
-def tile(
+def tile(  # noqa: PLR0913 - one call for the job, all but two by name
     scenes: Sequence[str | Path],
     labels: Sequence[str | Path] = (),
     *,
     out: str | Path,
     legend: Legend | str | Path | None = None,
     settings: TileSettings = DEFAULTS,
-    workers: Workers | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> TileSet:
@@ -48,11 +51,14 @@ def tile(
         scenes: rasters, or folders of rasters; without labels, folders that hold images/ and
             masks/ somewhere below them.
         labels: class rasters, colour masks, folders of them, or vector files; one for each scene,
-            or one vector file for all. What has another grid than its scene is warped onto it.
+            or one vector file for all. A raster on another grid than its scene is warped onto it.
+            Of overlapping features of a vector file, the later one in the file wins.
         out: folder to write; it appears when it is complete.
         legend: the classes, or a file of them; None to take them from the labels.
         settings: size, split and what to keep.
-        workers: how many, and where; the tiles are the same.
+        workers: number of threads; None for the number of cores. The tiles do not depend on it.
+        scheduler: address or file of a Dask scheduler, whose workers must see the same files; None
+            to work in this process.
         overwrite: replace an existing set.
         progress: called as scenes are opened and tiles read and written, see
             `geoseg.execute.Progress`.
@@ -61,27 +67,50 @@ def tile(
         The set of tiles, as `open_tiles` reads it.
 
     Raises:
-        TileError: if scenes and labels do not match, no tile is left, or they cannot be split.
+        TileError: if scenes and labels do not match, no tile is left, the tiles have a single
+            class, or they cannot be split.
         LabelError: if labels do not fit a scene or the legend.
+        VectorError: if a vector file cannot be read, or cannot be placed on a scene.
         SceneError: if a scene cannot be read.
         OutputError: if the folder exists or cannot be written.
+        InterruptedRun: if another process writes the same folder.
+        GeosegError: if one text is given in place of a list, or settings are of another type.
     """
+    check_list("scenes", scenes)
+    check_list("labels", labels)
+    check_type("settings", settings, TileSettings)
+    crew = Workers(workers, scheduler)
     out = Path(out).resolve()
-    check_free(out, ABOUT, "a tile set", overwrite=overwrite)
-    pairs = find_pairs([str(s) for s in scenes], [str(s) for s in labels])
-    classes = read_legend(legend) if isinstance(legend, str | Path) else legend
-    workers = workers or Workers()
-    opened = _counting(progress, "scenes opened", len(pairs))
-    sources = open_sources(pairs, classes, settings, workers, opened)
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    with output_lock(out.with_name(f".{out.name}.lock"), out, "geoseg tile"):
+        check_free(out, ABOUT, "a tile set", overwrite=overwrite)
+        pairs = find_pairs([str(s) for s in scenes], [str(s) for s in labels])
+        classes = read_legend(legend) if isinstance(legend, str | Path) else legend
+        opened = _counting(progress, "scenes opened", len(pairs))
+        sources = open_sources(pairs, classes, settings, crew, opened)
+        _write_tiles(out, sources, settings, crew, progress)
+    return open_tiles(out)
+
+
+def _write_tiles(
+    out: Path,
+    sources: Sequence[Source],
+    settings: TileSettings,
+    workers: Workers,
+    progress: Progress | None,
+) -> None:
+    """Count what the tiles of all scenes hold, choose, and write the chosen ones."""
+    legend = sources[0].labels.legend
+    check_several_classes(legend.names, sources)
     parts = [
         part
         for number, source in enumerate(sources)
         for part in blocks(source.scene, source.labels, number, settings.size, settings.step)
     ]
     read = _counting(progress, "tiles read", sum(map(len, parts)))
-    classes = sources[0].labels.legend
-    found = stacked(workers.map(survey, parts, read), classes)
-    index = choose(found, sources, classes, settings)
+    found = stacked(workers.map(survey, parts, read), legend)
+    index = choose(found, sources, legend, settings)
     places = [(part, window) for part in parts for window in part.windows]
     with appearing(out) as folder:
         shards = _prepare(folder, len(index), sources[0], settings)
@@ -93,7 +122,6 @@ def tile(
         _describe(folder, index, sources, settings)
         if settings.preview:
             _draw(folder, out.name)
-    return open_tiles(out)
 
 
 def _counting(progress: Progress | None, unit: str, total: int) -> Callable[[Sized], None]:

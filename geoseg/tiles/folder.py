@@ -27,9 +27,11 @@ def check_free(out: Path, mark: str, what: str, *, overwrite: bool) -> None:
     if not out.exists():
         return
     if not overwrite:
-        raise OutputError(f"{out} exists, use -f to replace it or another --out")
+        raise OutputError(f"{out} exists, use another output name, or overwrite (-f)")
     if not (out / mark).is_file() and not (out.is_dir() and not any(out.iterdir())):
-        raise OutputError(f"{out} is not {what}, so -f does not replace it, use another --out")
+        raise OutputError(
+            f"{out} is not {what}, so it cannot be overwritten, use another output name"
+        )
 
 
 @contextmanager

@@ -16,7 +16,8 @@ from geoseg.grid import Window
 from geoseg.legend import Legend
 from geoseg.raster import Scene, describe, onto
 from geoseg.tiles.masks import open_mask
-from geoseg.tiles.vectors import SUFFIXES, VectorFile
+from geoseg.tiles.vectors import VectorFile
+from geoseg.vectors import SUFFIXES
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +46,14 @@ class LabelFiles:
     """Opens the labels of scenes, in any thread; a vector file of many scenes is read once."""
 
     legend: Legend | None = None
-    """The classes; None to take them from the files, or the lab's for colour masks."""
+    """The classes; None to take them from the files, or the built-in Dubai legend for colour
+    masks."""
     class_field: str | None = None
     """Field of vector labels that holds the class."""
     ignore: tuple[str, ...] = ()
     """Names, values or colours that mean "not labelled"."""
+    layer: str | None = None
+    """Layer of vector labels; None for the first one with geometries."""
     _vectors: dict[str, VectorFile] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -63,13 +67,14 @@ class LabelFiles:
 
         Raises:
             LabelError: if labels and scene, or labels and legend, do not fit.
+            VectorError: if a vector file cannot be read, or cannot be placed on the scene.
             SceneError: if a raster cannot be opened.
         """
         if Path(path).suffix.lower() in SUFFIXES:
             with self._lock:
                 if path not in self._vectors:
                     self._vectors[path] = VectorFile(
-                        path, self.class_field, self.legend, self.ignore
+                        path, self.class_field, self.legend, self.ignore, self.layer
                     )
                 return self._vectors[path].on(scene)
         return open_mask(_on_grid(describe(path), scene), self.legend, self.ignore)

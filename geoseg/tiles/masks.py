@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import LabelError
 from geoseg.grid import Window, chunks
-from geoseg.legend import DUBAI, NODATA, LandCover, Legend
+from geoseg.legend import DUBAI, DUBAI_MASKS, NODATA, LandCover, Legend
 from geoseg.raster import Scene, read, read_categories, read_palette
 
 BLACK = "#000000"
@@ -34,6 +34,8 @@ class RasterLabels:
     """Value and colour code, where a single band has colours."""
     ignored: tuple[int, ...] = ()
     """Codes that mean "not labelled"."""
+    mask_legend: Legend | None = None
+    """The same classes in the colours of the raster; None where ``legend`` has these."""
 
     def near(self, window: Window) -> "RasterLabels":
         """Itself: a raster reads only the window anyway."""
@@ -92,7 +94,8 @@ class RasterLabels:
 
     def _table(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Known codes, ascending, and the class value of each."""
-        found = {_code(c.color) if self.colors else c.value: c.value for c in self.legend.classes}
+        classes = (self.mask_legend or self.legend).classes
+        found = {_code(c.color) if self.colors else c.value: c.value for c in classes}
         found |= dict.fromkeys(self.ignored, NODATA)
         if not self.colors:
             found[NODATA] = NODATA
@@ -126,9 +129,8 @@ class RasterLabels:
         return f"#{int(code):06x}" if self.colors else f"{code:g}"
 
     def _named(self) -> str:
-        return ", ".join(
-            f"{c.name} {c.color if self.colors else c.value}" for c in self.legend.classes
-        )
+        classes = (self.mask_legend or self.legend).classes
+        return ", ".join(f"{c.name} {c.color if self.colors else c.value}" for c in classes)
 
 
 def open_mask(raster: Scene, legend: Legend | None, ignore: tuple[str, ...]) -> RasterLabels:
@@ -136,25 +138,33 @@ def open_mask(raster: Scene, legend: Legend | None, ignore: tuple[str, ...]) -> 
 
     Args:
         raster: on the grid that is wanted.
-        legend: the classes; None for those of the palette, or the lab's for colours.
+        legend: the classes; None for those of the palette, or the built-in Dubai legend for
+            colours. The Dubai legend in map colours stands for the colours of the Dubai masks.
         ignore: colours (#rrggbb), values and names of classes that mean "not labelled".
 
     Raises:
         LabelError: if there is no legend, or it has no class of a name to ignore.
     """
+    coded: tuple[tuple[int, int], ...] = ()
     if len(raster.bands) >= 3:
         legend = legend or DUBAI
-        return RasterLabels(
-            raster, legend, colors=True, ignored=_ignored(legend, ignore, colors=True)
-        )
-    palette = read_palette(raster.path)
-    legend = legend or _legend_of_palette(raster, palette)
-    if not {c.color for c in legend.classes} & set(palette.values()):
-        ignored = _ignored(legend, ignore, colors=False)
-        return RasterLabels(raster, legend, colors=False, ignored=ignored)
-    coded = tuple((value, _code(color)) for value, color in palette.items())
-    ignored = _ignored(legend, ignore, colors=True)
-    return RasterLabels(raster, legend, colors=True, palette=coded, ignored=ignored)
+    else:
+        palette = read_palette(raster.path)
+        legend = legend or _legend_of_palette(raster, palette)
+        if not {c.color for c in _in_mask_colors(legend).classes} & set(palette.values()):
+            ignored = _ignored(legend, ignore, colors=False)
+            return RasterLabels(raster, legend, colors=False, ignored=ignored)
+        coded = tuple((value, _code(color)) for value, color in palette.items())
+    masks = _in_mask_colors(legend)
+    ignored = _ignored(masks, ignore, colors=True)
+    return RasterLabels(
+        raster, legend, colors=True, palette=coded, ignored=ignored, mask_legend=masks
+    )
+
+
+def _in_mask_colors(legend: Legend) -> Legend:
+    """The classes in the colours that masks have."""
+    return DUBAI_MASKS if legend == DUBAI else legend
 
 
 def _code(color: str) -> int:
@@ -165,7 +175,7 @@ def _code(color: str) -> int:
 def _ignored(legend: Legend, ignore: tuple[str, ...], *, colors: bool) -> tuple[int, ...]:
     """Codes of what is to be ignored; colours mean nothing among values."""
     codes = {c.value: _code(c.color) if colors else c.value for c in legend.classes}
-    found = [_code(BLACK)] if colors and legend == DUBAI else []
+    found = [_code(BLACK)] if colors and legend == DUBAI_MASKS else []
     for text in ignore:
         if text.startswith("#"):
             found += [_code(text)] if colors else []
@@ -179,7 +189,7 @@ def _ignored(legend: Legend, ignore: tuple[str, ...], *, colors: bool) -> tuple[
 def _legend_of_palette(raster: Scene, palette: dict[int, str]) -> Legend:
     if not palette:
         raise LabelError(f"labels {raster.path} have no palette, name their classes with --legend")
-    if {c.color for c in DUBAI.classes} & set(palette.values()):
+    if {c.color for c in DUBAI_MASKS.classes} & set(palette.values()):
         return DUBAI
     names = read_categories(raster.path)
     return Legend(

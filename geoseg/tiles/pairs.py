@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geoseg.errors import TileError
-from geoseg.tiles.vectors import SUFFIXES as VECTOR_SUFFIXES
+from geoseg.vectors import SUFFIXES as VECTOR_SUFFIXES
 
 IMAGE_SUFFIXES = frozenset({".tif", ".tiff", ".jpg", ".jpeg", ".png", ".vrt", ".jp2", ".img"})
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from geoseg.errors import TileError
+from geoseg.errors import TileError, check_list
 from geoseg.tiles.split import SPLITS, Split
 
 Storage = Literal["files", "shards"]
@@ -17,6 +17,7 @@ class TileSettings:
 
     Raises:
         TileError: if a value is out of range.
+        GeosegError: if a list is given as one text.
     """
 
     size: int = 128
@@ -31,8 +32,12 @@ class TileSettings:
     balance: int | None = None
     """Most training tiles, chosen so that class shares even out; None to keep all."""
     seed: int = 0
+    """Random seed of the split and of balancing."""
     class_field: str | None = None
-    """Field of vector labels that holds the class."""
+    """Field of vector labels that holds the class: names, or whole numbers."""
+    layer: str | None = None
+    """Layer of vector labels, such as in a GeoPackage; None for the first one with geometries. In
+    all layers the later one of two overlapping features wins."""
     ignore: tuple[str, ...] = ()
     """Class names, values and colours (#rrggbb) in the labels that mean "not labelled"."""
     preview: bool = True
@@ -40,9 +45,13 @@ class TileSettings:
     store: Storage = "files"
     """Pairs of GeoTIFFs, or shards that a training reads about 40 times as fast."""
     bands: tuple[int, ...] | None = None
+    """Bands of the scenes, from 1, in the order wanted; None for all but alpha."""
     nodata: float | None = None
+    """Value of pixels without data; None for the scenes' own."""
 
     def __post_init__(self) -> None:
+        check_list("ignore", self.ignore)
+        check_list("bands", self.bands)
         if self.size < 1 or (self.stride is not None and self.stride < 1):
             raise TileError(f"size {self.size} and stride {self.stride} must be at least 1 px")
         if not 0 <= self.min_valid <= 1:

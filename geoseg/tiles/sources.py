@@ -48,7 +48,7 @@ def open_sources(
         LabelError: if labels do not fit a scene or the legend.
         SceneError: if a raster cannot be opened.
     """
-    files = LabelFiles(legend, settings.class_field, settings.ignore)
+    files = LabelFiles(legend, settings.class_field, settings.ignore, settings.layer)
     opened = workers.here(partial(_open, files, settings), pairs, done)
     first_scene, first_labels = opened[0][0]
     for pair, [(scene, labels)] in zip(pairs, opened, strict=True):

@@ -1,23 +1,27 @@
 """Labels in vector files: polygons, lines or points with a field for the class."""
 
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from numbers import Real
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio.features
-import shapely
 from numpy.typing import NDArray
 
-from geoseg.errors import LabelError
+from geoseg.errors import LabelError, count_of
 from geoseg.grid import Window
 from geoseg.legend import NODATA, Legend
 from geoseg.raster import Scene
+from geoseg.tiles.covered import covered_polygons
+from geoseg.vectors import Reprojector, read_vector
+
+log = logging.getLogger(__name__)
 
 _NAMED = 20
-"""Classes that a message lists."""
-SUFFIXES = frozenset({".gpkg", ".geojson", ".json", ".shp", ".fgb", ".parquet", ".gml", ".kml"})
+"""Classes or fields that a message lists."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,30 +65,44 @@ class VectorLabels:
 class VectorFile:
     """A vector file that may serve many scenes: read once, and moved once to each of their CRS.
 
+    Where features overlap, the later one in the file wins. A warning counts the polygons that a
+    later polygon of another class covers completely.
+
     Args:
         path: anything that GeoPandas reads.
         class_field: field of class names or values.
         legend: the classes; None for those that occur.
         ignore: names or values of classes that mean "not labelled".
+        layer: name of the layer; None for the first one with geometries.
 
     Raises:
-        LabelError: if it cannot be read, has no features of a class, or one beside the legend.
+        VectorError: if the file or the layer cannot be read.
+        LabelError: if there is no such field, it holds neither names nor whole numbers, no feature
+            has a class, or one has a class that the legend lacks.
     """
 
     def __init__(
-        self, path: str, class_field: str | None, legend: Legend | None, ignore: tuple[str, ...]
+        self,
+        path: str,
+        class_field: str | None,
+        legend: Legend | None,
+        ignore: tuple[str, ...],
+        layer: str | None = None,
     ) -> None:
-        everything = _read(path, class_field)
-        self._frame = _labelled(path, everything, class_field)
+        everything = read_vector(path, layer)
+        field = _checked_field(path, everything, class_field)
+        self._frame = _labelled(path, everything, field)
         self.unlabelled = len(everything) - len(self._frame)
-        """Features without a class or a place."""
-        classes = self._frame[class_field].tolist()
+        """Features without a class or a geometry."""
+        classes = self._frame[field].tolist()
+        _check_types(path, field, classes)
         dropped = {text.strip().casefold() for text in ignore}
         kept = [c for c in classes if _text(c) not in dropped]
-        self._legend = legend or _legend_of(path, kept)
+        self._legend = legend or _legend_of(path, field, kept)
         codes = _class_values(path, self._legend, list(dict.fromkeys(kept)))
         self._values = np.array([codes.get(c, NODATA) for c in classes], np.uint8)
-        self._placed: tuple[str, NDArray[Any], NDArray[np.float64]] | None = None
+        self._reprojector = Reprojector(self._frame, path)
+        _warn_of_covered(path, self._frame.geometry.to_numpy(), self._values, self._legend)
 
     def column(self, name: str) -> list[Any] | None:
         """A field of the features that have a class; None where there is no such field."""
@@ -94,70 +112,103 @@ class VectorFile:
         """Its labels on the grid of a scene.
 
         Raises:
-            LabelError: if the scene has no CRS.
+            VectorError: if only one of file and scene has a CRS, or the two CRS are unrelated.
         """
-        if scene.crs is None:
-            raise LabelError(f"scene {scene.path} has no CRS, assign it with gdal_edit -a_srs")
-        if self._placed is None or self._placed[0] != scene.crs:
-            moved = self._frame.geometry.to_crs(scene.crs).to_numpy()
-            self._placed = scene.crs, moved, shapely.bounds(moved)
-        return VectorLabels(scene, self._legend, *self._placed[1:], self._values)
+        geometries, extents = self._reprojector.onto(scene)
+        return VectorLabels(scene, self._legend, geometries, extents, self._values)
 
 
-def _read(path: str, class_field: str | None) -> Any:  # noqa: ANN401 - a GeoDataFrame
-    import geopandas
-
-    try:
-        if Path(path).suffix.lower() == ".parquet":
-            frame = geopandas.read_parquet(path)
-        else:
-            frame = geopandas.read_file(path, layer=_layer(path))
-    except Exception as error:  # noqa: BLE001 - each driver has its own, none is a programming error
-        reason = (str(error) or type(error).__name__).splitlines()[0].removeprefix(f"{path}: ")
-        raise LabelError(f"cannot read labels {path}: {reason}, check the path") from None
-    if not isinstance(frame, geopandas.GeoDataFrame):
-        raise LabelError(f"labels {path} hold no geometries, give a file of polygons")
+def _checked_field(path: str, frame: Any, class_field: str | None) -> str:  # noqa: ANN401
+    """The name of the class field, which the features (a GeoDataFrame) have."""
     fields = [str(c) for c in frame.columns if c != frame.geometry.name]
-    if class_field is None or class_field not in fields:
-        raise LabelError(f"labels {path} need --class-field, one of: {', '.join(fields)}")
-    if frame.crs is None:
-        raise LabelError(f"labels {path} have no CRS, assign it with ogr2ogr -a_srs")
-    return frame
+    if class_field in fields:
+        return str(class_field)
+    if not fields:
+        raise LabelError(f"labels {path} have no fields, add one with the class of each feature")
+    listed = _listed(fields, str)
+    if class_field is None:
+        raise LabelError(f"labels {path} need a class field (--class-field), one of: {listed}")
+    raise LabelError(
+        f"labels {path} have no field {class_field!r}, choose the class field (--class-field) "
+        f"from: {listed}"
+    )
 
 
-def _layer(path: str) -> str | None:
-    """The first layer with geometries; styles and other tables lie beside it in a GeoPackage."""
-    import pyogrio  # with pandas
-
-    layers = pyogrio.list_layers(path).tolist()
-    return next((name for name, geometry in layers if geometry is not None), None)
-
-
-def _labelled(path: str, frame: Any, class_field: str | None) -> Any:  # noqa: ANN401 - GeoDataFrames
-    """The features with a class and a place."""
-    there = frame.geometry.notna() & ~frame.geometry.is_empty
+def _labelled(path: str, frame: Any, class_field: str) -> Any:  # noqa: ANN401 - GeoDataFrames
+    """The features with a class and a geometry."""
+    placed = frame.geometry.notna() & ~frame.geometry.is_empty
     named = frame[class_field].notna() & (frame[class_field].astype(str).str.strip() != "")
-    frame = frame[named & there]
+    frame = frame[named & placed]
     if frame.empty:
         raise LabelError(
             f"labels {path} hold no feature with a {class_field}, fill it in or choose "
-            "another field with --class-field"
+            "another class field (--class-field)"
         )
     return frame
 
 
+def _check_types(path: str, class_field: str, classes: Sequence[Any]) -> None:
+    """Refuse a field of anything but names or numbers."""
+    kinds = sorted({_kind(value) for value in classes})
+    if kinds in (["numbers"], ["text"]):
+        return
+    raise LabelError(
+        f"field {class_field!r} of labels {path} holds {' and '.join(kinds)}, but classes are "
+        "either names or whole numbers, choose another class field (--class-field) or write the "
+        "classes into a new text field"
+    )
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, Real):
+        return "numbers"
+    if isinstance(value, date):
+        return "dates"
+    if isinstance(value, list | tuple | np.ndarray):
+        return "lists"
+    return f"values of the type {type(value).__name__}"
+
+
+def _warn_of_covered(
+    path: str, geometries: NDArray[Any], values: NDArray[np.uint8], legend: Legend
+) -> None:
+    """Warn of polygons that disappear below later ones of another class."""
+    covered, complete = covered_polygons(geometries, values)
+    if not covered.any():
+        return
+    numbers = np.bincount(values[covered], minlength=NODATA + 1)
+    counts = [
+        f"{count_of(int(numbers[c.value]), 'polygon')} of {c.name}"
+        for c in legend.classes
+        if numbers[c.value]
+    ]
+    log.warning(
+        "%s: later polygons of another class completely cover %s%s; of overlapping polygons the "
+        "later one in the file wins, so move background polygons to the start of the file",
+        path, "" if complete else "at least ", ", ".join(counts),
+    )  # fmt: skip
+
+
 def _text(label: Any) -> str:  # noqa: ANN401 - a cell of any type
-    """What a class is called by whom it is to be ignored."""
+    """A class as `ignore` names it."""
     whole = isinstance(label, Real) and float(label).is_integer()
     return str(int(label) if whole else label).strip().casefold()
 
 
-def _legend_of(path: str, classes: list[Any]) -> Legend:
+def _legend_of(path: str, class_field: str, classes: list[Any]) -> Legend:
     """Numbers are class values; names are numbered in alphabetical order."""
     if not classes:
         raise LabelError(f"all features of labels {path} are of ignored classes, keep one")
-    if any(isinstance(c, str) for c in classes):
-        return Legend.from_names(sorted({str(c).strip() for c in classes}))
+    if isinstance(classes[0], str):
+        return Legend.from_names(sorted({c.strip() for c in classes}))
+    fraction = next((c for c in classes if not float(c).is_integer()), None)
+    if fraction is not None:
+        raise LabelError(
+            f"field {class_field!r} of labels {path} holds {fraction}, but class values are whole "
+            "numbers, choose another class field (--class-field) or round the values"
+        )
     values = sorted({int(c) for c in classes})
     named = Legend.from_names([str(v) for v in values]).classes
     return Legend(tuple(replace(c, value=v) for v, c in zip(values, named, strict=True)))
@@ -187,7 +238,7 @@ def _class_value(legend: Legend, label: Any) -> int | None:  # noqa: ANN401 - a 
     return int(label) if label in legend.values else None
 
 
-def _listed(labels: list[Any]) -> str:
+def _listed(labels: Sequence[Any], write: Callable[[Any], str] = repr) -> str:
     """The first of them, as Python writes them."""
     more = ", ..." if len(labels) > _NAMED else ""
-    return ", ".join(repr(label) for label in labels[:_NAMED]) + more
+    return ", ".join(write(label) for label in labels[:_NAMED]) + more

@@ -1,4 +1,4 @@
-"""Who does the work of cutting tiles."""
+"""Threads of this process, or the workers of a Dask cluster."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """How many work at once, and where: nothing here changes the tiles.
+    """How many work at once, and where; the tiles do not depend on it.
 
     Raises:
-        TileError: if there are none.
+        TileError: if the number is not positive.
     """
 
     number: int | None = None
-    """Blocks of tiles at a time; None for one a processor."""
+    """Number of threads; None for the number of cores."""
     scheduler: str | None = None
     """Address or file of a Dask scheduler, whose workers see the same folders."""
 
     def __post_init__(self) -> None:
         if self.number is not None and self.number < 1:
-            raise TileError(f"{self.number} workers cannot work, use at least 1")
+            raise TileError(f"the number of workers is {self.number}, it must be at least 1")
 
     def map(
         self,

@@ -1,0 +1,133 @@
+"""Map colours for class names: water is blue, trees are dark green, buildings are red.
+
+The hues are those of common land-cover maps (ESA WorldCover 2021, NLCD): blue for water, teal for
+wetland, dark green for trees, light green for grass, yellow for crops, red for built-up land,
+beige for bare land and nearly white for snow. The exact shades were found by a search that
+maximises the smallest colour difference, also as people with protanopia, deuteranopia and
+tritanopia see them (simulated after Machado et al. 2009): the first colours of all groups differ
+by a CIEDE2000 of at least 9.
+"""
+
+import colorsys
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, count
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Names that get the same hue."""
+
+    words: frozenset[str]
+    """Lower case, singular."""
+    colors: tuple[str, ...]
+    """#rrggbb; the second and third are for further classes of the same group."""
+
+
+_BARE = "#d6b976", "#f3e6c4", "#a58a55"
+_REST = "#b8b8b8", "#d9d9d9"
+
+
+def _group(words: str, *colors: str) -> _Group:
+    return _Group(frozenset(words.split()), colors)
+
+
+_GROUPS = (
+    _group("wetland marsh swamp bog fen mangrove peat peatland mire", "#007c89", "#4fd0d0"),
+    _group(
+        "water waterbody lake river sea ocean pond reservoir lagoon canal stream",
+        "#0a50cd", "#5aaaf5", "#06246e",
+    ),
+    _group("snow ice glacier firn", "#f2fbff", "#cfe4f2"),
+    _group(
+        "road street highway path pavement paved asphalt rail railway runway parking",
+        "#636363", "#3a3a3a", "#8e8e8e",
+    ),
+    _group(
+        "building built builtup house roof urban city town settlement developed residential "
+        "industrial commercial impervious artificial",
+        "#c30006", "#f0736a", "#780000",
+    ),
+    _group("bare barren sparse", *_BARE),
+    _group(
+        "grass grassland meadow pasture lawn turf savanna savannah steppe rangeland herbaceous",
+        "#cff7ac", "#9fe05a",
+    ),
+    _group(
+        "crop cropland farm farmland agriculture agricultural arable cultivated field plantation "
+        "orchard vineyard",
+        "#e6ee00", "#a8a800",
+    ),
+    _group("shrub shrubland scrub scrubland bush bushland heath heathland", "#bf6c0a", "#7d4a12"),
+    _group(
+        "tree forest wood woodland jungle deciduous evergreen coniferous conifer broadleaf",
+        "#156b39", "#0a3d20", "#7c8a1c",
+    ),
+    _group("vegetation vegetated plant green greenery", "#429e59", "#86d08e"),
+    _group("land soil sand rock beach dune desert ground earth gravel dirt", *_BARE),
+    _group("unlabelled unlabeled unclassified unknown undefined background other clutter", *_REST),
+)  # fmt: skip
+"""In order: a name belongs to the first group with one of its words, as in "woody wetland"."""
+
+_NEGATIONS = frozenset({"no", "non", "not", "without"})
+"""Words of names such as "not building", which stand for all other ground."""
+
+_QUALITATIVE = (
+    "#e41a1c", "#4daf4a", "#377eb8", "#ff7f00", "#984ea3", "#ffff33", "#a65628", "#f781bf",
+    "#66c2a5", "#fc8d62", "#8da0cb", "#e78ac3", "#a6d854", "#ffd92f", "#e5c494", "#b3b3b3",
+)  # fmt: skip
+"""ColorBrewer Set1 and Set2, where no name belongs to a group."""
+
+_OTHERS = ("#c073ff", "#590046", "#f249b7", "#e2bfff", "#ff8c19", "#4500a6", "#59341b")
+"""Mostly purple and pink, which no group has, for names beside those of groups; from the same
+search."""
+
+_GOLDEN_ANGLE = 137.508
+"""Degrees; hues at multiples of it are far apart."""
+
+
+def map_colors(names: Sequence[str]) -> list[str]:
+    """A colour (#rrggbb) for each class name; no two names get the same one.
+
+    A name that has a word of a group, such as "Water" or "bare soil", gets a colour of the group;
+    case and the plural do not matter. All others get qualitative colours in a fixed order.
+    """
+    colors: dict[int, str] = {}
+    for number, name in enumerate(names):
+        free = (c for c in _group_colors(name) if c not in colors.values())
+        if color := next(free, None):
+            colors[number] = color
+    spare = _spare_colors(_OTHERS if colors else ())
+    for number in range(len(names)):
+        while number not in colors:
+            color = next(spare)
+            if color not in colors.values():
+                colors[number] = color
+    return [colors[number] for number in range(len(names))]
+
+
+def _group_colors(name: str) -> tuple[str, ...]:
+    words = set(re.findall(r"[^\W\d_]+", name.casefold()))
+    if words & _NEGATIONS:
+        return _REST
+    words |= {word.removesuffix("s") for word in words} | {
+        word.removesuffix("es") for word in words
+    }
+    return next((group.colors for group in _GROUPS if words & group.words), ())
+
+
+def _spare_colors(first: Sequence[str]) -> Iterator[str]:
+    """Different colours without end: ``first``, qualitative ones, then hues around the circle."""
+    used = set()
+    for color in chain(first, _QUALITATIVE, _hues()):
+        if color not in used:
+            used.add(color)
+            yield color
+
+
+def _hues() -> Iterator[str]:
+    for number in count(1):
+        hue = number * _GOLDEN_ANGLE % 360 / 360
+        rgb = colorsys.hsv_to_rgb(hue, (0.85, 0.5)[number % 2], (0.9, 0.6, 0.75)[number % 3])
+        yield "#{:02x}{:02x}{:02x}".format(*(round(255 * part) for part in rgb))

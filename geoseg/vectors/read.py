@@ -1,0 +1,119 @@
+"""Read a layer of a vector file: GeoPackage, GeoJSON, Shapefile, GeoParquet and others."""
+
+import logging
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from geoseg.errors import VectorError, count_of
+
+if TYPE_CHECKING:
+    import geopandas
+
+log = logging.getLogger(__name__)
+
+SUFFIXES = frozenset({".gpkg", ".geojson", ".json", ".shp", ".fgb", ".parquet", ".gml", ".kml"})
+"""Suffixes of file names that stand for vector files, in lower case."""
+
+_UNSUPPORTED = re.compile(r"Unknown WKB type 1[567]\b|Geometry type is not supported")
+"""What GEOS and pyogrio say of polyhedral surfaces (15), TINs (16) and triangles (17)."""
+_NO_CRS = re.compile("undefined .*SRS", re.IGNORECASE)
+"""Names that GeoPackage gives to the CRS of layers that have none."""
+
+
+def read_vector(path: str | Path, layer: str | None = None) -> "geopandas.GeoDataFrame":
+    """Read the features of one layer.
+
+    Z and M coordinates are dropped. Geometries with coordinates that are not finite become None,
+    and a warning counts them.
+
+    Args:
+        path: anything that GDAL opens as vectors, or GeoParquet.
+        layer: name of the layer; None for the first one with geometries. A warning names the
+            layers if there are several.
+
+    Returns:
+        The features in the order of the file. The CRS is None where the file has none, also where
+        GDAL calls that an "undefined" CRS.
+
+    Raises:
+        VectorError: if the file cannot be read, or has no such layer or no geometries.
+    """
+    import geopandas  # takes a third of a second
+
+    path = str(path)
+    layers = list_layers(path)
+    if layer is not None and layer not in layers:
+        raise VectorError(f"{path} has no layer {layer!r}, use one of: {', '.join(layers)}")
+    if layer is None and len(layers) > 1:
+        log.warning(
+            "%s has the layers %s; %s is read, name another one to read that",
+            path, ", ".join(layers), layers[0],
+        )  # fmt: skip
+    try:
+        with np.errstate(invalid="ignore"):  # coordinates that are not numbers are dealt with below
+            if _is_parquet(path):
+                frame = geopandas.read_parquet(path)
+            else:
+                frame = geopandas.read_file(path, layer=layer or layers[0])
+    except Exception as error:  # noqa: BLE001 - each driver raises its own
+        raise _unreadable(path, error) from None
+    crs = frame.crs
+    frame = frame.set_geometry(_plain_geometries(path, frame.geometry.to_numpy()), crs=crs)
+    if crs is not None and _NO_CRS.match(crs.name):
+        frame = frame.set_crs(None, allow_override=True)
+    return frame
+
+
+def list_layers(path: str | Path) -> list[str]:
+    """Names of the layers with geometries, at least one; for GeoParquet the file's stem.
+
+    Raises:
+        VectorError: if the file cannot be read, or has no layer with geometries.
+    """
+    import pyogrio  # loads pandas
+
+    path = str(path)
+    if _is_parquet(path):
+        return [Path(path).stem]
+    try:
+        layers = pyogrio.list_layers(path).tolist()
+    except Exception as error:  # noqa: BLE001 - each driver raises its own
+        raise _unreadable(path, error) from None
+    names = [name for name, geometry_type in layers if geometry_type is not None]
+    if not names:
+        raise VectorError(f"{path} holds no geometries, give a file of polygons, lines or points")
+    return names
+
+
+def _is_parquet(path: str) -> bool:
+    return Path(path).suffix.lower() == ".parquet"
+
+
+def _unreadable(path: str, error: Exception) -> VectorError:
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    reason = reason.replace(f"'{path}' ", "").removeprefix(f"{path}: ").split(";")[0].rstrip(".")
+    if _UNSUPPORTED.search(reason):
+        return VectorError(
+            f"{path} holds triangulated or polyhedral surfaces (TIN), which are not supported, "
+            f"convert them to polygons: ogr2ogr -nlt MULTIPOLYGON polygons.gpkg {path}"
+        )
+    return VectorError(f"cannot read vector file {path}: {reason}, check the path and the format")
+
+
+def _plain_geometries(path: str, geometries: NDArray[Any]) -> NDArray[Any]:
+    """The geometries in two dimensions; None in place of those that are not finite."""
+    flat: NDArray[Any] = shapely.force_2d(geometries)
+    coordinates, owners = shapely.get_coordinates(flat, return_index=True)
+    broken = np.unique(owners[~np.isfinite(coordinates).all(axis=1)])
+    if len(broken):
+        flat[broken] = None
+        log.warning(
+            "%s: %s with coordinates that are not finite numbers left out",
+            path, count_of(len(broken), "feature"),
+        )  # fmt: skip
+    return flat
