@@ -5,12 +5,13 @@ import logging
 
 import numpy as np
 import pytest
+from affine import Affine
 
 from geoseg.classification.arithmetic import Arithmetic
 from geoseg.classification.fit import pixel_size_warning
 from geoseg.errors import ModelError
 from geoseg.inspection import as_json, as_text, inspect
-from geoseg.legend import Legend
+from geoseg.legend import DUBAI, DUBAI_MASKS, Legend
 from geoseg.model import Model, UNet, UNetSpec, device, slow_precision
 from geoseg.raster import describe
 from tests.commands import here, refused
@@ -140,3 +141,17 @@ def test_classify_and_train_warn_of_slow_bf16(tiles, tmp_path, monkeypatch, capl
         assert caplog.text.count(sentence) == 2
         run(tiles, tmp_path / "n.safetensors", epochs=1, precision="fp32")
         assert caplog.text.count(sentence) == 2
+
+
+@pytest.mark.parametrize(("metres", "warned"), [(0.02, True), (0.5, False), (5, True), (300, True)])
+def test_the_bundled_model_knows_the_pixel_sizes_of_its_training(tmp_path, metres, warned):
+    transform = Affine(metres, 0, 500000, 0, -metres, 2800000)
+    scene = write_raster(tmp_path / "s.tif", np.ones((3, 9, 9), np.uint8), transform=transform)
+    warning = pixel_size_warning(describe(scene), Model.load("default"))
+    assert ("trained on 0.7 to 1.1 m" in (warning or "")) is warned
+
+
+def test_the_bundled_model_draws_maps_in_map_colours():
+    model = Model.load("default")
+    assert model.legend == DUBAI
+    assert model.legend != DUBAI_MASKS

@@ -9,6 +9,12 @@ here=$(dirname "$0")
 python "$here/../lab/lab.py" "$dubai" "$work" --long 100 --more 6 --precision bf16 --only long all
 python - "$work/all.safetensors" "$out" <<'PYTHON'
 import sys
+from dataclasses import replace
+
 import geoseg
-geoseg.Model.load(sys.argv[1]).save(sys.argv[2], half=True)
+from geoseg.legend import DUBAI
+
+# The images do not state their pixel size: geoseg/models/README.md says how it was estimated.
+model = replace(geoseg.Model.load(sys.argv[1]), legend=DUBAI, pixel_size_range=(0.7, 1.1))
+model.save(sys.argv[2], half=True)
 PYTHON
