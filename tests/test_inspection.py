@@ -627,8 +627,8 @@ def test_tile_picture(tmp_path):
     plot(save_lab_tiles(tmp_path / "tiles", number=11), tmp_path / "t.png")
     drawn = picture(tmp_path / "t.png")
     # Ten masks, a quarter land and the rest building, at 128 px a side.
-    assert (drawn == (0x84, 0x29, 0xF6)).all(axis=2).sum() > 10 * 128 * 128 // 4 * 0.9
-    assert (drawn == (0x3C, 0x10, 0x98)).all(axis=2).sum() > 10 * 128 * 128 * 3 // 4 * 0.9
+    assert (drawn == (0xD6, 0xB9, 0x76)).all(axis=2).sum() > 10 * 128 * 128 // 4 * 0.9
+    assert (drawn == (0xC3, 0x00, 0x06)).all(axis=2).sum() > 10 * 128 * 128 * 3 // 4 * 0.9
 
 
 @pytest.mark.parametrize("suffix", [".svg", ".pdf", ".PNG"])
