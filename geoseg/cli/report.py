@@ -50,7 +50,7 @@ class Progress:
         """Show that ``done`` of ``total`` are done."""
         if self._quiet:
             return
-        if unit != self._unit or not done:
+        if unit != self._unit:
             self.close()
             self._unit, self._start = unit, time.monotonic()
             self._last = self._start

@@ -10,7 +10,7 @@ from geoseg.inspection.ground import crs_of, grid_of
 from geoseg.inspection.kind import find_kind
 from geoseg.inspection.parts import describe_parts
 from geoseg.inspection.report import Report
-from geoseg.raster import describe, read_categories, read_facts, read_palette
+from geoseg.raster import describe, read_categories, read_facts, read_palette, unread_alphas
 from geoseg.tiles import open_tiles
 
 WINDOW = 128
@@ -101,6 +101,9 @@ def _scene(path: str | Path) -> dict[str, Any]:
         "bands": [
             {"band": band, "name": name, "dtype": facts.dtypes[band - 1]}
             for band, name in zip(scene.bands, scene.band_names, strict=True)
+        ],
+        "alphas": [
+            {"band": band, "dtype": facts.dtypes[band - 1]} for band in unread_alphas(scene)
         ],
         "windows": {"count": len(lattice), "size": WINDOW, "overlap": OVERLAP},
     }
