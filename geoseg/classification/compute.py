@@ -153,3 +153,7 @@ def _announce(job: Job, missing: list[Window], workers: int) -> None:
         job.options.overlap, count_of(len(missing), "chunk"), job.chunk, workers,
         0.4 + workers * _chunk_bytes(job) / 1e9, job.device, job.precision, job.model_hash,
     )  # fmt: skip
+    log.debug(
+        "%s on %s, each with %s in a batch",
+        count_of(workers, "thread"), job.device, count_of(job.batch_size, "window"),
+    )  # fmt: skip

@@ -9,6 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import rasterio
+import torch
+
 from geoseg import __version__
 from geoseg.classification.assemble import assemble
 from geoseg.classification.compute import compute, windows_to_do
@@ -17,8 +20,17 @@ from geoseg.classification.job import Execution, Job, Options
 from geoseg.classification.outputs import Outputs, outputs_in_folders
 from geoseg.classification.prepare import Planned, fit_scene, load_model, plan_run
 from geoseg.classification.turn import turn
-from geoseg.errors import RunError, SceneError, check_list, check_type, redact
-from geoseg.execute import Cluster, Progress, ProgressCounter, Stop, connect, stop_on_signal
+from geoseg.errors import RunError, SceneError, check_list, check_type, count_of, redact
+from geoseg.execute import (
+    Cluster,
+    Progress,
+    ProgressCounter,
+    Stop,
+    connect,
+    cores,
+    free_memory,
+    stop_on_signal,
+)
 from geoseg.model import DEFAULT, Model
 from geoseg.raster import describe, unread_alphas, writing
 
@@ -145,6 +157,11 @@ def _classify(
     for scene, (_, outputs) in zip(scenes, inputs, strict=True):
         outputs.check(scene, options.cleaning)
     loaded = load_model(model)
+    log.debug(
+        "geoseg %s, Python %s, torch %s, GDAL %s; %s, %.1f GB of memory free",
+        __version__, platform.python_version(), torch.__version__, rasterio.__gdal_version__,
+        count_of(cores(), "processor core"), free_memory() / 1e9,
+    )  # fmt: skip
     checked = [
         fit_scene(scene, outputs, loaded, options)
         for scene, (_, outputs) in zip(scenes, inputs, strict=True)

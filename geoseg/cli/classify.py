@@ -70,10 +70,12 @@ def command(
     --min-area works on the map, so on its polygons too; --simplify and --smooth on the polygons
     alone, in this order. Polygons stay one coverage without gap or overlap.
     """
-    from geoseg.classification import Cleaning, Execution, Options, classify, classify_scenes
     from geoseg.cli.report import Progress, set_up
 
     set_up(quiet=quiet, verbose=verbose)
+    _check_names(scenes, model)
+    from geoseg.classification import Cleaning, Execution, Options, classify, classify_scenes
+
     outputs = {name: given.pop(name) for name in _SIDE_OUTPUTS}
     cleaning = Cleaning(**{name: given.pop(name) for name in _CLEANING})
     execution = Execution(**{name: given.pop(name) for name in _EXECUTION})
@@ -90,6 +92,17 @@ def command(
     for report in reports:
         if report is not None:
             click.echo(_summary(out, report))
+
+
+def _check_names(scenes: tuple[str, ...], model: str) -> None:
+    """Refuse scenes and a model that are not there, before torch is loaded: that takes seconds."""
+    from geoseg.errors import ModelError
+    from geoseg.raster import describe
+
+    for scene in scenes:
+        describe(scene)
+    if model != "default" and not Path(model).is_file():
+        raise ModelError(f"cannot read model {model}: No such file, check the path")
 
 
 def _summary(out: str, report: dict[str, Any]) -> str:
