@@ -9,6 +9,7 @@ import rasterio
 import geoseg
 from geoseg.classification import chunk as chunk_module
 from geoseg.classification.fit import choose_bands
+from geoseg.classification.outputs import outputs_in_folders
 from geoseg.errors import GeosegError, ModelError, OutputError, RunError, SceneError
 from geoseg.model import Model
 from geoseg.raster import describe
@@ -67,11 +68,69 @@ def test_an_existing_second_map_is_told_before_the_first_is_computed(model, tmp_
     assert not computed
 
 
-def test_several_scenes_need_a_folder(model, tmp_path):
+def test_parts_of_another_run_of_the_second_scene_are_told_first(model, tmp_path, computed):
     scenes = [scene_in(tmp_path, name) for name in ("a.tif", "b.tif")]
-    done = here("classify", *scenes, "--model", model, "--out", tmp_path / "out.tif")
-    assert "out.tif must be a folder" in refused(done)
+    maps = tmp_path / "maps"
+    maps.mkdir()
+    first_shard = geoseg.Execution(shard=(1, 2))
+    other = replace(OPTIONS, overlap=16)
+    geoseg.classify(scenes[1], maps / "b.tif", model=model, options=other, execution=first_shard)
+    computed.clear()
+    with pytest.raises(RunError, match=r"b\.tif\.parts holds parts of another run"):
+        geoseg.classify_scenes(scenes, maps, model=model, options=OPTIONS)
+    assert not computed
+    assert [path.name for path in maps.iterdir()] == ["b.tif.parts"]
+
+
+def test_starting_again_does_not_replace_an_output_without_being_asked(model, tmp_path):
+    scene, out = scene_in(tmp_path), tmp_path / "map.tif"
+    first_shard = geoseg.Execution(shard=(1, 2))
+    geoseg.classify(scene, out, model=model, options=OPTIONS, execution=first_shard)
+    out.write_text("precious")
+    again = geoseg.Execution(resume=False)
+    with pytest.raises(OutputError, match=r"map\.tif exists, use -f \(overwrite\)"):
+        geoseg.classify(scene, out, model=model, options=OPTIONS, execution=again)
+    assert out.read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["out.tif", "out.parquet", "out"])
+def test_several_scenes_need_a_folder(name, model, tmp_path):
+    scenes = [scene_in(tmp_path, name) for name in ("a.tif", "b.tif")]
+    if name == "out":
+        (tmp_path / name).write_text("a file")
+    done = here("classify", *scenes, "--model", model, "--out", tmp_path / name)
+    assert f"{name} must be a folder" in refused(done)
     assert not (tmp_path / "out.tif").exists()
+
+
+def test_no_scene_at_all_is_refused(model, tmp_path):
+    with pytest.raises(SceneError, match="no scenes to classify"):
+        geoseg.classify_scenes([], tmp_path / "maps", model=model)
+
+
+@pytest.mark.parametrize(
+    ("scene", "name"),
+    [
+        ("https://host/a/b.tif?sig=x/y.z", "b"), ("zip://data/a.zip!b.tif", "b"),
+        ("data/b.old.tif", "b.old"), ("/vsicurl/https://host/b.tif?sig=x/y", "b"),
+    ],
+)  # fmt: skip
+def test_a_map_has_the_name_of_its_scene_without_the_query_of_its_address(scene, name):
+    [outputs] = outputs_in_folders([scene], {"labels": "maps"})
+    assert outputs.labels.name == f"{name}.tif"
+
+
+def test_progress_counts_the_windows_of_all_scenes(model, tmp_path):
+    scenes = [scene_in(tmp_path, name) for name in ("a.tif", "b.tif")]
+    calls = []
+    geoseg.classify_scenes(
+        scenes, tmp_path / "maps", model=model, options=OPTIONS,
+        progress=lambda unit, done, total: calls.append((done, total)),
+    )  # fmt: skip
+    done, totals = zip(*calls, strict=True)
+    assert done[0] == 0
+    assert list(done) == sorted(done)
+    assert set(totals) == {done[-1]}
 
 
 def test_several_scenes_make_a_map_each_and_finished_ones_stay(model, tmp_path, computed):
@@ -121,6 +180,17 @@ def test_a_model_without_a_file_is_refused(model, tmp_path):
         geoseg.classify(scene_in(tmp_path), tmp_path / "map.tif", model=unsaved)
 
 
+@pytest.mark.parametrize("changed", ["weights", "temperature"])
+def test_a_model_that_differs_from_its_file_is_refused(changed, model, tmp_path):
+    loaded = Model.load(model)
+    if changed == "weights":
+        next(loaded.network.parameters()).data += 1
+    else:
+        loaded = replace(loaded, temperature=2.0)
+    with pytest.raises(ModelError, match=r"not the one in its file .*save it first"):
+        geoseg.classify(scene_in(tmp_path), tmp_path / "map.tif", model=loaded, options=OPTIONS)
+
+
 @pytest.mark.parametrize("option", ["--simplify", "--smooth"])
 def test_cleaning_of_polygons_needs_polygons(option, model, tmp_path):
     scene = scene_in(tmp_path)
@@ -164,6 +234,7 @@ def test_the_number_of_chosen_bands_is_told_not_that_of_the_file(tmp_path):
     assert "3 bands of" in text
     assert "chosen, but the model wants 6" in text
     assert "has 3 bands" not in text
+    assert "the file has 8 bands" in text
 
 
 def test_bands_that_do_not_exist_are_not_advised(model, tmp_path):
@@ -189,3 +260,21 @@ def test_named_bands_are_listed_without_a_wrong_order(model, tmp_path):
     assert "(1 coastal, 2 blue, 3 green, 4 nir, 5 swir)" in text
     assert "give the numbers of red, green, blue in this order" in text
     assert "1,2,3" not in text
+
+
+def test_an_order_is_advised_where_names_say_it(model, tmp_path):
+    path = write_raster(tmp_path / "five.tif", np.ones((5, 50, 50), np.uint8))
+    with rasterio.open(path, "r+") as file:
+        file.descriptions = ("B01 coastal", "B02 blue", "B03 green", "B04 red (665 nm)", "B05")
+    assert advice(path, model).endswith("bands=(4,3,2) (--bands 4,3,2)")
+    unnamed = replace(Model.load(model), band_names=("", "", ""))
+    unnamed.save(tmp_path / "unnamed.safetensors")
+    text = advice(path, tmp_path / "unnamed.safetensors")
+    assert "if it was trained on red, green and blue, choose" in text
+
+
+def test_an_alpha_band_that_the_model_may_want_is_told(tmp_path):
+    path = write_raster(tmp_path / "naip.tif", np.ones((4, 50, 50), np.uint8))
+    text = advice(path, tiny_model(tmp_path / "m.safetensors", bands=4))
+    assert "band 4 is tagged as transparency (alpha): if it holds data" in text
+    assert "--bands 1,2,3,4" in text

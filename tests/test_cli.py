@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -211,3 +212,45 @@ def test_tile_train_and_classify_work_one_after_the_other(image, tmp_path, monke
     assert json.loads(done.stdout)
     with rasterio.open(tmp_path / "lulc.tif") as map_:
         assert set(np.unique(map_.read(1))) <= {0, 1}
+
+
+WITHOUT_TORCH = """
+import sys
+from geoseg.cli import cli
+from geoseg.errors import GeosegError
+
+try:
+    cli(sys.argv[1:], standalone_mode=False)
+except GeosegError as error:
+    print(error, "torch" in sys.modules)
+"""
+
+
+def test_wrong_names_are_told_before_torch_is_loaded(scene, tmp_path):
+    for name, model in ((tmp_path / "no.tif", "default"), (scene, tmp_path / "no.safetensors")):
+        arguments = ["classify", name, "--model", model, "--out", tmp_path / "o.tif"]
+        command = [sys.executable, "-W", "ignore", "-c", WITHOUT_TORCH, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert "No such file" in done.stdout
+        assert done.stdout.endswith("False\n")
+
+
+def test_verbose_tells_versions_threads_and_chunks(scene, model, tmp_path):
+    told = classified(scene, model, tmp_path / "o.tif").stderr
+    more = classified(scene, model, tmp_path / "o.tif", "-fv").stderr
+    assert "1 chunk of 2048 px" in told
+    for words in ("chunk at rows 0-79, columns 0-89: ", "torch ", "1 thread on cpu"):
+        assert words in more
+        assert words not in told
+
+
+def test_quiet_commands_print_nothing(scene, model, tmp_path):
+    options = ("--model", model, "--overlap", 8)
+    for extra in ((), ("-q",)):
+        done = here("classify", scene, *options, "--out", tmp_path / "map.tif", "-f", *extra)
+        outline = here(
+            "vectorise", tmp_path / "map.tif", "--out", tmp_path / "p.gpkg", "-f", *extra
+        )
+        for result in (done, outline):
+            assert result.returncode == 0
+            assert bool(result.stdout + result.stderr) is not bool(extra)

@@ -1,6 +1,7 @@
 """Finished parts to the files of the map."""
 
 import json
+import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from geoseg.classification.durable import replace_durably, temporary
 from geoseg.classification.job import Job
 from geoseg.classification.outputs import Outputs
 from geoseg.classification.parts import read_part, read_window
-from geoseg.errors import InterruptedRun
+from geoseg.errors import InterruptedRun, redact
 from geoseg.execute import Stop, ahead, cores
 from geoseg.grid import Window
 from geoseg.legend import NODATA
@@ -31,6 +32,8 @@ from geoseg.polygons import (
     write_polygons,
 )
 from geoseg.raster import Target, pam_sidecar, write_cog, writing
+
+log = logging.getLogger("geoseg")
 
 Block = TypeVar("Block")
 
@@ -83,6 +86,12 @@ def _assemble(
         with ThreadPoolExecutor(max_workers=len(tasks)) as pool:
             for future in [pool.submit(task) for task in tasks]:
                 future.result()
+    if not counts.any():
+        log.warning(
+            "no pixel of %s is valid, so the map is empty: check the bands, the nodata value and "
+            "the mask of the scene with `geoseg info`, and the area of interest",
+            redact(job.scene.path),
+        )
     report = {**about, **_class_report(job, counts)}
     texts = {
         outputs.sidecar: pam_sidecar(job.legend, counts.sum(0).tolist()),

@@ -1,6 +1,8 @@
 """One chunk from scene to part: the function that every backend runs."""
 
+import logging
 import socket
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,12 +15,22 @@ from geoseg.blend import blend, taper, weight_sums
 from geoseg.classification.area import kept
 from geoseg.classification.job import Job
 from geoseg.classification.parts import Part, commit_part, find_part
-from geoseg.errors import ChunkError, GeosegError, InterruptedRun, LinkError, OutputError, RunError
+from geoseg.errors import (
+    ChunkError,
+    GeosegError,
+    InterruptedRun,
+    LinkError,
+    OutputError,
+    RunError,
+    count_of,
+)
 from geoseg.grid import Window, bounds
 from geoseg.legend import NODATA
 from geoseg.model import Predictor, load_predictor, winner
 from geoseg.polygons import trace
 from geoseg.raster import read, reflected
+
+log = logging.getLogger("geoseg")
 
 Tick = Callable[[int], None]
 
@@ -62,6 +74,7 @@ def _passing(error: Exception) -> bool:
 
 
 def _classify(job: Job, chunk: Window, tick: Tick) -> Part:
+    start = time.perf_counter()
     windows = job.lattice.windows(chunk)
     area = bounds(windows)
     seen = area.intersection(job.scene.window) or area
@@ -87,7 +100,12 @@ def _classify(job: Job, chunk: Window, tick: Tick) -> Part:
         arrays |= trace(arrays["labels"], chunk, size, confidence=confidence).to_arrays()
     if not job.confidence:
         arrays.pop("confidence", None)
-    return commit_part(job, chunk, arrays, windows=len(useful))
+    part = commit_part(job, chunk, arrays, windows=len(useful))
+    log.debug(
+        "chunk at %s: %d of %s computed, %.1f s",
+        chunk, len(useful), count_of(len(windows), "window"), time.perf_counter() - start,
+    )  # fmt: skip
+    return part
 
 
 def _scores(

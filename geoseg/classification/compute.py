@@ -7,10 +7,9 @@ from pathlib import Path
 from geoseg.classification.chunk import classify_chunk
 from geoseg.classification.job import Execution, Job
 from geoseg.classification.parts import Part, unfinished
-from geoseg.errors import InterruptedRun, RunError, redact
+from geoseg.errors import InterruptedRun, RunError, count_of, redact
 from geoseg.execute import (
     Cluster,
-    Progress,
     ProgressCounter,
     Stop,
     cores,
@@ -28,7 +27,7 @@ def compute(
     execution: Execution,
     cluster: Cluster | None,
     stop: Stop,
-    progress: Progress | None,
+    windows_done: ProgressCounter,
     *,
     resumed: bool,
 ) -> int:
@@ -39,7 +38,7 @@ def compute(
         execution: where and how.
         cluster: the workers to use; None for threads of this process.
         stop: looked at between chunks.
-        progress: called as windows are done, see `Progress`.
+        windows_done: counts the windows of all runs of the call.
         resumed: whether to say what is there.
 
     Returns:
@@ -50,22 +49,42 @@ def compute(
         InterruptedRun: if asked to stop, when the chunks at work are done, or if the cluster is
             lost.
     """
-    chunks = job.chunks() if execution.shard is None else shard(job.chunks(), execution.shard)
+    chunks = _share(job, execution)
     missing = unfinished(job, chunks)
     if resumed:
-        log.info("resuming: %d of %d chunks are there", len(chunks) - len(missing), len(chunks))
+        verb = "is" if len(chunks) == 1 else "are"
+        total = count_of(len(chunks), "chunk")
+        log.info("resuming: %d of %s %s there", len(chunks) - len(missing), total, verb)
     if cluster is not None:
         _announce(job, missing, cluster.threads)
-        _there(job, missing, cluster, progress)
+        _there(job, missing, cluster, windows_done)
         return cluster.threads
     workers = _workers(job, execution, len(missing))
     _announce(job, missing, workers)
-    _here(job, missing, workers, stop, progress)
+    _here(job, missing, workers, stop, windows_done)
     return workers
 
 
+def windows_to_do(job: Job, execution: Execution, *, started: bool) -> int:
+    """How many windows of a run, or of its share, lie in chunks that are not finished.
+
+    Args:
+        job: the run.
+        execution: gives the share.
+        started: whether the folder of parts is there.
+    """
+    chunks = _share(job, execution)
+    missing = unfinished(job, chunks) if started else chunks
+    return sum(job.lattice.count(chunk) for chunk in missing)
+
+
+def _share(job: Job, execution: Execution) -> list[Window]:
+    """The chunks that this process is to compute."""
+    return job.chunks() if execution.shard is None else shard(job.chunks(), execution.shard)
+
+
 def _here(
-    job: Job, chunks: list[Window], workers: int, stop: Stop, progress: Progress | None
+    job: Job, chunks: list[Window], workers: int, stop: Stop, windows_done: ProgressCounter
 ) -> None:
     """Compute chunks in threads of this process.
 
@@ -73,9 +92,6 @@ def _here(
         ChunkError: the first one.
         InterruptedRun: if asked to stop, when the chunks at work are done.
     """
-    windows_done = ProgressCounter(
-        progress, "windows", sum(job.lattice.count(chunk) for chunk in chunks)
-    )
 
     def check(asked: bool) -> None:
         if asked:
@@ -94,7 +110,7 @@ def _here(
     run_here(step, chunks, workers)
 
 
-def _there(job: Job, chunks: list[Window], cluster: Cluster, progress: Progress | None) -> None:
+def _there(job: Job, chunks: list[Window], cluster: Cluster, windows_done: ProgressCounter) -> None:
     """Compute chunks on the workers of a cluster.
 
     Raises:
@@ -102,7 +118,6 @@ def _there(job: Job, chunks: list[Window], cluster: Cluster, progress: Progress 
         InterruptedRun: if asked to stop, or the cluster is lost.
     """
     windows = {(chunk.row, chunk.col): job.lattice.count(chunk) for chunk in chunks}
-    windows_done = ProgressCounter(progress, "windows", sum(windows.values()))
 
     def done(part: Part) -> None:
         windows_done.add(windows[part.row, part.col])
@@ -131,10 +146,14 @@ def _workers(job: Job, execution: Execution, chunks: int) -> int:
 def _announce(job: Job, missing: list[Window], workers: int) -> None:
     windows = sum(job.lattice.count(chunk) for chunk in missing)
     log.info(
-        "%s: %d x %d px, bands %s; %s windows of %d px, overlap %d; %d chunks of %d px, "
+        "%s: %d x %d px, bands %s; %s of %d px, overlap %d; %s of %d px, "
         "%d at a time, about %.1f GB; %s %s; model %s",
         Path(redact(job.scene.path)).name, job.scene.height, job.scene.width,
-        ",".join(map(str, job.scene.bands)), f"{windows:,}", job.lattice.size,
-        job.options.overlap, len(missing), job.chunk, workers,
+        ",".join(map(str, job.scene.bands)), count_of(windows, "window"), job.lattice.size,
+        job.options.overlap, count_of(len(missing), "chunk"), job.chunk, workers,
         0.4 + workers * _chunk_bytes(job) / 1e9, job.device, job.precision, job.model_hash,
+    )  # fmt: skip
+    log.debug(
+        "%s on %s, each with %s in a batch",
+        count_of(workers, "thread"), job.device, count_of(job.batch_size, "window"),
     )  # fmt: skip

@@ -1,15 +1,14 @@
 """Whether a scene suits a model, said in words before hours are spent on it."""
 
+import re
+
 import numpy as np
+from numpy.typing import NDArray
 
 from geoseg.errors import ModelError, SceneError, count_of
-from geoseg.grid import Window
 from geoseg.model import Model
-from geoseg.raster import Scene, read, read_palette
+from geoseg.raster import Scene, doubts, read_palette, unread_alphas
 
-_SAMPLES = 3
-"""Windows looked at along each axis."""
-_SAMPLE_SIZE = 256
 _PIXEL_SIZE_FACTOR = 2
 _LISTED = 20
 """Bands that a message lists."""
@@ -24,52 +23,99 @@ def choose_bands(scene: Scene, model: Model, bands: tuple[int, ...] | None) -> S
     Raises:
         SceneError: if the number of bands is wrong.
     """
-    wanted = model.band_names
+    wanted, chosen = model.band_names, scene
     if bands is not None:
-        scene = scene.with_bands(bands)
+        chosen = scene.with_bands(bands)
     elif all(scene.band_names.count(name) == 1 for name in wanted):
-        scene = scene.with_bands(
+        chosen = scene.with_bands(
             tuple(scene.bands[scene.band_names.index(name)] for name in wanted)
         )
-    if len(scene.bands) != len(wanted):
-        raise SceneError(_band_advice(scene, wanted, chosen=bands is not None))
-    return scene
+    if len(chosen.bands) != len(wanted):
+        raise SceneError(_band_advice(scene, wanted, bands))
+    return chosen
 
 
-def _band_advice(scene: Scene, wanted: tuple[str, ...], *, chosen: bool) -> str:
-    """What is wrong with the number of bands, and what to do."""
+def _band_advice(scene: Scene, wanted: tuple[str, ...], chosen: tuple[int, ...] | None) -> str:
+    """What is wrong with the number of bands, and what to do.
+
+    Args:
+        scene: with all bands of the file but alpha.
+        wanted: names of the model's bands, "" if they have none.
+        chosen: bands that were chosen by number.
+    """
     has, named = count_of(len(scene.bands), "band"), all(wanted)
     wants = f"the model wants {len(wanted)}" + (f" ({', '.join(wanted)})" if named else "")
-    if chosen:
-        return f"{has} of {scene.path} chosen, but {wants}, choose {len(wanted)}"
-    if len(scene.bands) == 1 and read_palette(scene.path):
-        return (
-            f"{scene.path} has 1 band with a palette of colours, but {wants}, expand the palette "
-            "first: gdal_translate -expand rgb"
-        )
+    listed = _listed(scene)
+    if chosen is None:
+        wrong = f"{scene.path} has {has}{f' ({listed})' if listed else ''}, but {wants}"
+    else:
+        number = count_of(len(chosen), "band")
+        wrong = f"{number} of {scene.path} chosen, but {wants}; the file has {has}"
+        wrong += f": {listed}" if listed else ""
     if len(scene.bands) < len(wanted):
-        return f"{scene.path} has {has}, but {wants}, give a scene that has them or another model"
-    names = [f"{band} {name}" for band, name in zip(scene.bands, scene.band_names, strict=True)]
-    listed = ", ".join(names[:_LISTED]) if any(scene.band_names) else "without names"
+        return f"{wrong}, {_remedy(scene, wanted)}"
+    order = _order_by_name(scene, wanted if named else ("red", "green", "blue"))
+    if len(order) == len(wanted):
+        numbers = ",".join(map(str, order))
+        which = "" if named else "if it was trained on red, green and blue, "
+        return (
+            f"{wrong}, {which}choose them by their names with bands=({numbers}) (--bands {numbers})"
+        )
     which = ", ".join(wanted) if named else "the bands that it was trained on"
-    return (
-        f"{scene.path} has {has} ({listed}), but {wants}, give the numbers of {which} in this "
-        "order (--bands)"
-    )
+    return f"{wrong}, give the numbers of {which} in this order (bands, --bands)"
 
 
-def check_values(scene: Scene, model: Model) -> None:
+def _listed(scene: Scene) -> str:
+    """Numbers and names of the bands, no more than fit a sentence."""
+    if len(scene.bands) == 1 and not scene.band_names[0]:
+        return ""
+    if not any(scene.band_names):
+        return "without names"
+    pairs = zip(scene.bands, scene.band_names, strict=True)
+    names = [f"{band} {name}".strip() for band, name in pairs]
+    return ", ".join([*names[:_LISTED], *(["..."] if len(names) > _LISTED else [])])
+
+
+def _remedy(scene: Scene, wanted: tuple[str, ...]) -> str:
+    """What to do about a scene with too few bands."""
+    alphas = unread_alphas(scene)
+    if len(scene.bands) + len(alphas) == len(wanted):
+        numbers = ",".join(map(str, sorted((*scene.bands, *alphas))))
+        return (
+            f"band {alphas[0]} is tagged as transparency (alpha): if it holds data, choose the "
+            f"bands in the model's order, such as bands=({numbers}) (--bands {numbers})"
+        )
+    if len(scene.bands) == 1 and len(wanted) == 3 and read_palette(scene.path):
+        return "expand its palette first: gdal_translate -expand rgb"
+    if len(scene.bands) == 1:
+        return (
+            "give a scene that has them (stack single-band files with gdalbuildvrt -separate) or "
+            "another model"
+        )
+    return "give a scene that has them or another model"
+
+
+def _order_by_name(scene: Scene, names: tuple[str, ...]) -> list[int]:
+    """Bands whose description contains each name as a word; only names that one band has."""
+    words = [set(re.split(r"[^a-z0-9]+", name)) for name in scene.band_names]
+    fitting = [[b for b, has in zip(scene.bands, words, strict=True) if n in has] for n in names]
+    return [bands[0] for bands in fitting if len(bands) == 1]
+
+
+def check_values(scene: Scene, model: Model, sample: NDArray[np.float64]) -> None:
     """Refuse values that the model cannot know, from a sample of the scene.
 
     Only where the dtype is another than in training: bytes may be dark for good reasons.
 
+    Args:
+        scene: the scene.
+        model: the model.
+        sample: valid pixels of the scene (bands, n).
+
     Raises:
         SceneError: if the values reach far beyond, or fill next to nothing of, the model's range.
     """
-    if scene.dtype == model.dtype:
-        return
-    sample = _sample(scene)
-    if sample is None:
+    if scene.dtype == model.dtype or not sample.size:
         return
     low, high = np.array(model.spec.band_low), np.array(model.spec.band_high)
     reach = ((np.percentile(sample, 98, axis=1) - low) / (high - low)).max()
@@ -79,6 +125,23 @@ def check_values(scene: Scene, model: Model) -> None:
             f"trained on {model.dtype} from {low.min():g} to {high.max():g}, rescale the scene "
             "(gdal_translate -scale -ot) or train a model on such scenes"
         )
+
+
+def scene_warnings(scene: Scene, model: Model, sample: NDArray[np.float64]) -> list[str]:
+    """What may spoil the map of a scene, one sentence each.
+
+    Args:
+        scene: the scene.
+        model: the model.
+        sample: valid pixels of the scene (bands, n).
+    """
+    sentences = doubts(scene, sample)
+    if scene.crs is None:
+        sentences.append(
+            f"{scene.path} has no CRS: the map has none either, and areas stay unknown"
+        )
+    size = pixel_size_warning(scene, model)
+    return [*sentences, size] if size else sentences
 
 
 def pixel_size_warning(scene: Scene, model: Model) -> str | None:
@@ -112,15 +175,3 @@ def check_classes(model: Model) -> None:
             f"model {model.path} knows only the class {model.legend.names[0]!r}, so its map would "
             "be that class everywhere, train a model with at least two classes"
         )
-
-
-def _sample(scene: Scene) -> np.ndarray | None:
-    """Valid pixels (bands, n) from a grid of small windows; None if there are none."""
-    height, width = min(_SAMPLE_SIZE, scene.height), min(_SAMPLE_SIZE, scene.width)
-    found = []
-    for row in np.linspace(0, scene.height - height, _SAMPLES).astype(int):
-        for col in np.linspace(0, scene.width - width, _SAMPLES).astype(int):
-            pixels, valid = read(scene, Window(int(row), int(col), height, width))
-            found.append(pixels[:, valid].astype(np.float64))
-    sample = np.concatenate(found, axis=1)
-    return sample if sample.size else None

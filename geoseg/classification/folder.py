@@ -33,6 +33,25 @@ def read_plan(folder: str | Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else {}
 
 
+def holds_parts(job: Job) -> bool:
+    """Whether an earlier try of this run left its folder of parts.
+
+    Raises:
+        RunError: if the folder holds parts of another run, or its plan is damaged.
+    """
+    recorded = read_plan(job.parts)
+    if recorded is None:
+        return False
+    if recorded.get("run") != job.identity():
+        wanted = json.loads(json.dumps(job.plan()))
+        differ = [key for key in wanted if recorded.get(key) != wanted[key]]
+        raise RunError(
+            f"{job.parts} holds parts of another run (another {', '.join(differ) or 'version'}), "
+            "finish that run, or start again with resume=False (--no-resume)"
+        )
+    return True
+
+
 def open_folder(job: Job, area: Area | None, *, resume: bool) -> bool:
     """Make the folder of a run, or accept the one that an earlier try of the same run left.
 
@@ -49,16 +68,14 @@ def open_folder(job: Job, area: Area | None, *, resume: bool) -> bool:
     with writing(folder):
         if not resume:
             _empty(folder)
-        found = read_plan(folder)
-        if found is not None:
-            _compare(found, job)
+        resumed = holds_parts(job)
         sweep(folder)
         if area is not None:
             area.keep(folder)
-        if found is None:
+        if not resumed:
             record = {"run": job.identity(), **job.plan()}
             write_durably(folder / PLAN, json.dumps(record, indent=1).encode())
-    return found is not None
+    return resumed
 
 
 def close_folder(folder: Path) -> None:
@@ -72,14 +89,3 @@ def _empty(folder: Path) -> None:
     for path in folder.iterdir():
         if path.name != LOG:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _compare(found: dict[str, Any], job: Job) -> None:
-    if found.get("run") == job.identity():
-        return
-    wanted = json.loads(json.dumps(job.plan()))
-    differ = [key for key in wanted if found.get(key) != wanted[key]]
-    raise RunError(
-        f"{job.parts} holds parts of another run (another {', '.join(differ) or 'version'}), "
-        "finish that one, or use --no-resume to start again"
-    )

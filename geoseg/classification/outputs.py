@@ -79,7 +79,9 @@ class Outputs:
         """
         for path in self.asked():
             if path.exists():
-                raise OutputError(f"{path} exists, use -f to replace it or another name")
+                raise OutputError(
+                    f"{path} exists, use -f (overwrite) to replace it, or another output name"
+                )
 
     def check(self, scene: Scene, cleaning: Cleaning) -> None:
         """Refuse early what would fail late.
@@ -91,7 +93,7 @@ class Outputs:
         """
         for path in self.asked():
             if path.resolve() == Path(scene.path).resolve():
-                raise OutputError(f"{path} is the scene itself, give another --out")
+                raise OutputError(f"{path} is the scene itself, use another output name")
             if not (path.parent.is_dir() or self.folders_made):
                 raise OutputError(f"folder {path.parent} does not exist, create it first")
             if path.is_dir():
@@ -101,10 +103,12 @@ class Outputs:
         elif cleaning.simplify or cleaning.smooth:
             raise RunError(
                 "simplify and smooth change polygons, but none are written: name a file for them "
-                "(--polygons) or leave simplify and smooth out"
+                "(polygons, --polygons) or leave simplify and smooth out"
             )
 
 
+_FILE_SUFFIXES = (".tif", ".tiff", ".gpkg", ".parquet", ".fgb", ".geojson", ".pmtiles")
+"""Suffixes of outputs: a folder that is to be made does not have such a name."""
 _EXTENSIONS = {"labels": ".tif", "polygons": ".gpkg", "confidence": ".tif", "probabilities": ".tif"}
 
 
@@ -120,16 +124,16 @@ def outputs_in_folders(
     Raises:
         OutputError: if a folder has the name of a file, or two scenes have the same name.
     """
-    for folder in folders.values():
-        if folder is not None and Path(folder).suffix.lower() in {".tif", ".tiff", ".gpkg"}:
+    for path in (Path(folder) for folder in folders.values() if folder is not None):
+        if not path.is_dir() and (path.exists() or path.suffix.lower() in _FILE_SUFFIXES):
             raise OutputError(
-                f"{folder} must be a folder, as several scenes are classified, "
-                "give a name without an extension"
+                f"{path} must be a folder, because the maps of several scenes go there, give the "
+                "name of a folder"
             )
     by_name: dict[str, str] = {}
     outputs = []
     for scene in scenes:
-        name = Path(scene).stem
+        name = _stem(scene)
         if name.casefold() in by_name:
             raise OutputError(
                 f"{by_name[name.casefold()]} and {scene} have the same name, so that one map would "
@@ -143,3 +147,11 @@ def outputs_in_folders(
         }
         outputs.append(Outputs(**files, folders_made=True))
     return outputs
+
+
+def _stem(scene: str) -> str:
+    """Name of a scene without folder and suffix, and without the query of an address."""
+    _, scheme, address = scene.rpartition("://")
+    if not scheme:
+        return Path(scene).stem
+    return Path(address.partition("?")[0].rpartition("!")[2]).stem

@@ -5,31 +5,34 @@ import platform
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import rasterio
+import torch
+
 from geoseg import __version__
-from geoseg.classification.area import Area
-from geoseg.classification.arithmetic import Arithmetic
 from geoseg.classification.assemble import assemble
-from geoseg.classification.compute import compute
-from geoseg.classification.fit import (
-    check_classes,
-    check_values,
-    choose_bands,
-    pixel_size_warning,
-)
-from geoseg.classification.folder import close_folder, open_folder, read_plan
+from geoseg.classification.compute import compute, windows_to_do
+from geoseg.classification.folder import close_folder, open_folder
 from geoseg.classification.job import Execution, Job, Options
 from geoseg.classification.outputs import Outputs, outputs_in_folders
-from geoseg.classification.plan import plan
+from geoseg.classification.prepare import Planned, fit_scene, load_model, plan_run
 from geoseg.classification.turn import turn
-from geoseg.errors import ModelError, RunError, check_list, check_type, redact
-from geoseg.execute import Cluster, Progress, Stop, connect, stop_on_signal
+from geoseg.errors import RunError, SceneError, check_list, check_type, count_of, redact
+from geoseg.execute import (
+    Cluster,
+    Progress,
+    ProgressCounter,
+    Stop,
+    connect,
+    cores,
+    free_memory,
+    stop_on_signal,
+)
 from geoseg.model import DEFAULT, Model
-from geoseg.raster import Scene, describe, writing
+from geoseg.raster import describe, unread_alphas, writing
 
 log = logging.getLogger("geoseg")
 
@@ -110,17 +113,21 @@ def classify_scenes(  # noqa: PLR0913 - one call for the main job, all but two b
         options: what determines the maps.
         execution: how and where they are computed; the maps are the same.
         overwrite: replace existing outputs.
-        progress: called as windows are done, see `geoseg.execute.Progress`.
+        progress: called as windows are done, see `geoseg.execute.Progress`; it counts the windows
+            of all scenes.
 
     Returns:
         The report of each scene, see `classify`.
 
     Raises:
+        SceneError: if there is no scene, or one cannot be read or does not fit the model.
         OutputError: if two scenes have one name, or an output exists or cannot be written.
         GeosegError: as `classify` does.
         InterruptedRun: as `classify` does.
     """
     check_list("scenes", scenes)
+    if not scenes:
+        raise SceneError("there are no scenes to classify, give at least one")
     folders = {
         "labels": out, "polygons": polygons, "confidence": confidence,
         "probabilities": probabilities,
@@ -128,15 +135,6 @@ def classify_scenes(  # noqa: PLR0913 - one call for the main job, all but two b
     paths = [str(scene) for scene in scenes]
     inputs = list(zip(paths, outputs_in_folders(paths, folders), strict=True))
     return _classify(inputs, model, options, execution, overwrite=overwrite, progress=progress)
-
-
-@dataclass(frozen=True, slots=True)
-class _Input:
-    """A scene that fits the model, and where its map goes."""
-
-    scene: Scene
-    outputs: Outputs
-    area: Area | None
 
 
 def _classify(
@@ -158,76 +156,54 @@ def _classify(
     scenes = [describe(path, nodata=options.nodata) for path, _ in inputs]
     for scene, (_, outputs) in zip(scenes, inputs, strict=True):
         outputs.check(scene, options.cleaning)
-    loaded = model if isinstance(model, Model) else Model.load(model)
-    check_classes(loaded)
+    loaded = load_model(model)
+    log.debug(
+        "geoseg %s, Python %s, torch %s, GDAL %s; %s, %.1f GB of memory free",
+        __version__, platform.python_version(), torch.__version__, rasterio.__gdal_version__,
+        count_of(cores(), "processor core"), free_memory() / 1e9,
+    )  # fmt: skip
     checked = [
-        _fitted(scene, outputs, loaded, options)
+        fit_scene(scene, outputs, loaded, options)
         for scene, (_, outputs) in zip(scenes, inputs, strict=True)
     ]
     with stop_on_signal() as stop, _connected(execution, stop) as cluster:
         planned = [
-            _plan(each, loaded, options, execution, cluster, overwrite=overwrite)
+            plan_run(each, loaded, options, execution, cluster, overwrite=overwrite)
             for each in checked
         ]
+        pending = [each for each in planned if each.report is None]
+        if not pending:
+            return [each.report for each in planned]
+        windows = sum(windows_to_do(each.job, execution, started=each.started) for each in pending)
+        windows_done = ProgressCounter(progress, "windows", windows)
         return [
-            report or _compute(job, each, loaded, execution, cluster, stop, progress)
-            for each, (job, report) in zip(checked, planned, strict=True)
+            each.report or _compute(each, loaded, execution, cluster, stop, windows_done)
+            for each in planned
         ]
-
-
-def _fitted(scene: Scene, outputs: Outputs, model: Model, options: Options) -> _Input:
-    """The scene with the bands of the model, and the area of interest in its CRS."""
-    if model.path is None:
-        raise ModelError("the model has no file, which workers load: save it first, model.save()")
-    fitted = choose_bands(scene, model, options.bands)
-    check_values(fitted, model)
-    return _Input(fitted, outputs, Area.read(options.aoi, fitted) if options.aoi else None)
-
-
-def _plan(
-    checked: _Input,
-    model: Model,
-    options: Options,
-    execution: Execution,
-    cluster: Cluster | None,
-    *,
-    overwrite: bool,
-) -> tuple[Job, dict[str, Any] | None]:
-    """The run, and its report if it is finished already.
-
-    Raises:
-        OutputError: if an output exists that must not be replaced.
-    """
-    outputs = checked.outputs
-    arithmetic = _arithmetic(outputs, options, execution, cluster)
-    job = plan(checked.scene, model, options, execution, outputs, arithmetic, checked.area)
-    if overwrite or read_plan(outputs.parts) is not None:
-        return job, None
-    report = _made_already(job, outputs) if execution.resume else None
-    if report is None:
-        outputs.check_free()
-    return job, report
 
 
 def _compute(
-    job: Job,
-    checked: _Input,
+    planned: Planned,
     model: Model,
     execution: Execution,
     cluster: Cluster | None,
     stop: Stop,
-    progress: Progress | None,
+    windows_done: ProgressCounter,
 ) -> dict[str, Any] | None:
     """Compute the missing chunks of a run, and assemble the map unless it is a shard."""
     start = time.perf_counter()
-    outputs = checked.outputs
+    job, outputs = planned.job, planned.outputs
+    for warning in planned.warnings:
+        log.warning(warning)
+    for band in unread_alphas(job.scene):
+        name = redact(job.scene.path)
+        log.info("band %d of %s is transparency (alpha) and is not read as data", band, name)
     for path in outputs.asked():  # of several scenes, folders are made when all are checked
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
     with turn(outputs.parts, execution.share, alone=execution.shard is None):
-        resumed = open_folder(job, checked.area, resume=execution.resume)
-        _warn(checked.scene, model)
-        workers = compute(job, execution, cluster, stop, progress, resumed=resumed)
+        resumed = open_folder(job, planned.area, resume=execution.resume)
+        workers = compute(job, execution, cluster, stop, windows_done, resumed=resumed)
         if execution.shard is not None:
             log.info("%s is done, run without --shard to assemble", execution.share)
             return None
@@ -236,12 +212,7 @@ def _compute(
         about["seconds"] = {"classify": round(computed - start, 3)}
         report = assemble(job, outputs, about, stop)
         close_folder(outputs.parts)
-    log.info("assembled in %.1f s", time.perf_counter() - computed)
-    if not any(c["pixels"] for c in report["classes"]):
-        log.warning(
-            "no pixel of %s is valid, so the map is empty: check nodata, mask and bands with "
-            "`geoseg info`", redact(checked.scene.path),
-        )  # fmt: skip
+    log.info("%s assembled in %.1f s", outputs.labels, time.perf_counter() - computed)
     return report
 
 
@@ -249,40 +220,6 @@ def _connected(execution: Execution, stop: Stop) -> AbstractContextManager[Clust
     if execution.scheduler is None:
         return nullcontext()
     return connect(execution.scheduler, wait=execution.wait, stop=stop)
-
-
-def _arithmetic(
-    outputs: Outputs, options: Options, execution: Execution, cluster: Cluster | None
-) -> Arithmetic:
-    """What earlier tries computed with; else what the options mean where the chunks go."""
-    asked = (execution.device, options.precision, execution.batch_size)
-    recorded = Arithmetic.recorded(outputs.parts, *asked) if execution.resume else None
-    if recorded is not None or cluster is None:
-        return recorded or Arithmetic.here(*asked)
-    return cluster.map(partial(_settle, asked), [None])[0]
-
-
-def _settle(asked: tuple[str, str, int | None], _: None) -> Arithmetic:
-    return Arithmetic.here(*asked)
-
-
-def _made_already(job: Job, outputs: Outputs) -> dict[str, Any] | None:
-    """The report of a map that this very run has made, if so."""
-    report = outputs.finished(job.map_identity())
-    if report is not None:
-        log.info("%s is there already, of this very run; -f makes it again", outputs.labels)
-        if outputs.parts.exists():  # the run died while it deleted its parts
-            with turn(outputs.parts, "clearing", alone=True):
-                close_folder(outputs.parts)
-    return report
-
-
-def _warn(scene: Scene, model: Model) -> None:
-    if scene.crs is None:
-        log.warning("%s has no CRS: the map has none either, and areas stay unknown", scene.path)
-    warning = pixel_size_warning(scene, model)
-    if warning:
-        log.warning(warning)
 
 
 def _about(

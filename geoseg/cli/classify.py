@@ -113,10 +113,12 @@ def command(
 
     A scene is any raster that GDAL opens. The same command continues an interrupted run.
     """
-    from geoseg.classification import Cleaning, Execution, Options, classify, classify_scenes
     from geoseg.cli.report import Progress, set_up
 
     set_up(quiet=quiet, verbose=verbose)
+    _check_names(scenes, model)
+    from geoseg.classification import Cleaning, Execution, Options, classify, classify_scenes
+
     outputs = {name: given.pop(name) for name in _SIDE_OUTPUTS}
     cleaning = Cleaning(**{name: given.pop(name) for name in _CLEANING})
     execution = Execution(**{name: given.pop(name) for name in _EXECUTION})
@@ -131,8 +133,19 @@ def command(
         reports = [classify(scenes[0], out, **how)]
     progress.close()
     for report in reports:
-        if report is not None:
+        if report is not None and not quiet:
             click.echo(_summary(out, report))
+
+
+def _check_names(scenes: tuple[str, ...], model: str) -> None:
+    """Refuse scenes and a model that are not there, before torch is loaded: that takes seconds."""
+    from geoseg.errors import ModelError
+    from geoseg.raster import describe
+
+    for scene in scenes:
+        describe(scene)
+    if model != "default" and not Path(model).is_file():
+        raise ModelError(f"cannot read model {model}: No such file, check the path")
 
 
 def _summary(out: str, report: dict[str, Any]) -> str:

@@ -118,7 +118,8 @@ def command(
             overwrite=overwrite, progress=progress,
         )  # fmt: skip
         progress.close()
-    click.echo(f"{out}/report.html: {_summary(report)}")
+    if not quiet:
+        click.echo(f"{out}/report.html: {_summary(report)}")
     for note in report["notes"]:
         click.echo(f"geoseg: {note}", err=True)
 

@@ -13,7 +13,7 @@ from geoseg.errors import redact
 def set_up(*, quiet: bool, verbose: bool) -> None:
     """Send geoseg's log to stderr, and keep libraries' warnings out of it."""
     level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_AboveBar())
     handler.setFormatter(_Formatter())
     log = logging.getLogger("geoseg")
     log.handlers[:] = [handler]
@@ -22,6 +22,16 @@ def set_up(*, quiet: bool, verbose: bool) -> None:
     if not verbose:
         warnings.simplefilter("ignore")
         logging.getLogger("rasterio").setLevel(logging.CRITICAL)
+
+
+class _AboveBar:
+    """Standard error, but text goes above a progress bar that is there."""
+
+    def write(self, text: str) -> None:
+        tqdm.write(text, file=sys.stderr, end="")
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 class _Formatter(logging.Formatter):
@@ -50,7 +60,7 @@ class Progress:
         """Show that ``done`` of ``total`` are done."""
         if self._quiet:
             return
-        if unit != self._unit or not done:
+        if unit != self._unit:
             self.close()
             self._unit, self._start = unit, time.monotonic()
             self._last = self._start

@@ -99,4 +99,5 @@ def command(
     settings["expected"] = dict(expected).get("", SampleSettings().expected)
     drawn = sample(labels, out=out, settings=SampleSettings(**settings), overwrite=overwrite)
     listed = ", ".join(f"{s['points']:,} {s['name']}" for s in drawn["strata"] if s["points"])
-    click.echo(f"{out}: {count_of(drawn['points'], 'point')} ({listed})")
+    if not quiet:
+        click.echo(f"{out}: {count_of(drawn['points'], 'point')} ({listed})")

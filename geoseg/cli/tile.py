@@ -118,4 +118,5 @@ def command(
     )  # fmt: skip
     progress.close()
     splits = ", ".join(f"{tiles.count(s):,} {s}" for s in ("train", "val", "gap") if tiles.count(s))
-    click.echo(f"{out}: {len(tiles):,} tiles of {tiles.size} px ({splits})")
+    if not quiet:
+        click.echo(f"{out}: {len(tiles):,} tiles of {tiles.size} px ({splits})")

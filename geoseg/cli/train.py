@@ -187,7 +187,7 @@ def command(
     arguments = {name: given.pop(name) for name in _ARGUMENTS}
     model = train(opened, out, settings=TrainSettings(**given), watch=watch, **arguments)
     progress.close()
-    if os.environ.get("RANK", "0") == "0":  # of the processes of torchrun, one speaks
+    if os.environ.get("RANK", "0") == "0" and not quiet:  # of the processes of torchrun, one speaks
         best = f"best epoch {model.training['best_epoch']}, {model.parameters:,} parameters"
         click.echo(f"{out}: {best}")
 

@@ -51,4 +51,5 @@ def command(  # noqa: PLR0913 - the options of the command
         progress=progress,
     )  # fmt: skip
     progress.close()
-    click.echo(f"{out}: {count:,} polygons")
+    if not quiet:
+        click.echo(f"{out}: {count:,} polygons")

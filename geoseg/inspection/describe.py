@@ -12,7 +12,7 @@ from geoseg.inspection.parts import describe_parts
 from geoseg.inspection.report import Report
 from geoseg.inspection.training import plain_record
 from geoseg.inspection.vectors import describe_vectors
-from geoseg.raster import describe, read_categories, read_facts, read_palette
+from geoseg.raster import describe, read_categories, read_facts, read_palette, unread_alphas
 from geoseg.tiles import open_tiles
 
 WINDOW = 128
@@ -105,6 +105,9 @@ def _scene(path: str | Path) -> dict[str, Any]:
         "bands": [
             {"band": band, "name": name, "dtype": facts.dtypes[band - 1]}
             for band, name in zip(scene.bands, scene.band_names, strict=True)
+        ],
+        "alphas": [
+            {"band": band, "dtype": facts.dtypes[band - 1]} for band in unread_alphas(scene)
         ],
         "windows": {"count": len(lattice), "size": WINDOW, "overlap": OVERLAP},
     }

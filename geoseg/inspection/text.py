@@ -138,6 +138,13 @@ def _scene(data: dict[str, Any]) -> list[str]:
         ),
     ]
     rows = [(str(b["band"]), b["name"] or "-", b["dtype"]) for b in data["bands"]]
+    rows += [(str(b["band"]), "transparency (alpha)", b["dtype"]) for b in data["alphas"]]
+    if data["alphas"]:
+        numbers = ",".join(str(b["band"]) for b in (*data["bands"], *data["alphas"]))
+        number = data["alphas"][0]["band"]
+        facts.append(
+            ("Alpha", f"band {number} is transparency, --bands {numbers} reads it as data")
+        )
     return [*_aligned(facts), "", *_table(("Band", "Name", "Type"), rows, left=(1, 2))]
 
 

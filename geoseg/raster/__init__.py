@@ -2,6 +2,7 @@
 
 from geoseg.raster.facts import Facts, read_facts
 from geoseg.raster.preview import colour_bands, read_reduced, stretch
+from geoseg.raster.probe import doubts, sample_pixels, unread_alphas
 from geoseg.raster.remote import is_remote
 from geoseg.raster.scene import Scene, describe, read, read_palette, read_whole, reflected
 from geoseg.raster.sidecar import pam_sidecar, read_categories
@@ -14,6 +15,7 @@ __all__ = [
     "Target",
     "colour_bands",
     "describe",
+    "doubts",
     "is_remote",
     "onto",
     "pam_sidecar",
@@ -24,7 +26,9 @@ __all__ = [
     "read_reduced",
     "read_whole",
     "reflected",
+    "sample_pixels",
     "stretch",
+    "unread_alphas",
     "write_cog",
     "write_tile",
     "writing",

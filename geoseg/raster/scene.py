@@ -221,9 +221,10 @@ def read_valid(
 
 def _through(scene: Scene, dataset: rasterio.DatasetReader, bands: tuple[int, ...]) -> Scene:
     if not bands or min(bands) < 1 or max(bands) > dataset.count:
+        has = "1 band" if dataset.count == 1 else f"bands 1 to {dataset.count}"
         raise SceneError(
-            f"{scene.path} has bands 1 to {dataset.count}, not {', '.join(map(str, bands))}, "
-            "choose others with --bands"
+            f"{scene.path} has {has}, not {', '.join(map(str, bands))}, "
+            "choose others (bands, --bands)"
         )
     dtypes = dataset.dtypes  # a list that rasterio makes anew at each call
     dtype = np.result_type(*{np.dtype(dtypes[band - 1]) for band in bands})

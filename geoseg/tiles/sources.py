@@ -1,16 +1,19 @@
 """Scenes with their labels, opened and of one kind."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from geoseg.errors import TileError
+from geoseg.errors import TileError, count_of, redact
 from geoseg.legend import Legend
-from geoseg.raster import Scene, describe
+from geoseg.raster import Scene, describe, doubts, sample_pixels, unread_alphas
 from geoseg.tiles.labels import LabelFiles, Labels
 from geoseg.tiles.pairs import Pair
 from geoseg.tiles.settings import TileSettings
 from geoseg.tiles.workers import Workers
+
+log = logging.getLogger("geoseg")
 
 Opened = tuple[Scene, Labels]
 
@@ -60,6 +63,7 @@ def open_sources(
             )
         if labels.legend != first_labels.legend:
             raise TileError(f"labels {pair.labels} have other classes, give all of them: --legend")
+    _say_alphas([scene for [(scene, _)] in opened])
     names = [pair.name for pair in pairs]
     if len(set(names)) < len(names):
         names = [f"{number:04d}_{name}" for number, name in enumerate(names)]
@@ -71,4 +75,14 @@ def open_sources(
 
 def _open(files: LabelFiles, settings: TileSettings, pair: Pair) -> list[Opened]:
     scene = describe(pair.scene, bands=settings.bands, nodata=settings.nodata)
+    for doubt in doubts(scene, sample_pixels(scene)):
+        log.warning(doubt)
     return [(scene, files.open(pair.labels, scene))]
+
+
+def _say_alphas(scenes: Sequence[Scene]) -> None:
+    """Say that alpha bands are not read as data, in one line for all scenes."""
+    paths = [redact(scene.path) for scene in scenes if unread_alphas(scene)]
+    if paths:
+        more = f" and of {count_of(len(paths) - 1, 'other scene')}" if len(paths) > 1 else ""
+        log.info("the transparency (alpha) band of %s%s is not read as data", paths[0], more)

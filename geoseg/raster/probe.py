@@ -1,0 +1,104 @@
+"""A look at a sample of a scene's pixels, for what its metadata do not say."""
+
+from contextlib import suppress
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import SceneError, redact
+from geoseg.grid import Window
+from geoseg.raster.facts import read_facts
+from geoseg.raster.scene import Scene, read
+
+_WINDOWS = 3
+"""Most windows of the sample along each axis."""
+_SIDE = 256
+"""Side of a window of the sample (px)."""
+_DATA_SHARE = 0.2
+"""Share of an alpha band that is neither transparent nor opaque, above which it is likely data."""
+_FILL_SHARE = 0.1
+"""Share of the valid pixels with one value in all bands, above which it is likely no data."""
+
+
+def sample_pixels(scene: Scene) -> NDArray[np.float64]:
+    """Valid pixels (bands, n) of a grid of small windows; n is 0 if no pixel of them is valid.
+
+    The sample ends before a window that cannot be read: whoever needs its pixels says why.
+    """
+    samples = [np.empty((len(scene.bands), 0))]
+    height, width = min(_SIDE, scene.height), min(_SIDE, scene.width)
+    with suppress(SceneError):
+        for row in _firsts(scene.height):
+            for col in _firsts(scene.width):
+                pixels, valid = read(scene, Window(row, col, height, width))
+                samples.append(pixels[:, valid].astype(np.float64))
+    return np.concatenate(samples, axis=1)
+
+
+def unread_alphas(scene: Scene) -> tuple[int, ...]:
+    """Bands of the file that are tagged as transparency (alpha) and not read as data."""
+    return tuple(band for band in read_facts(scene.path).alphas if band not in scene.bands)
+
+
+def doubts(scene: Scene, sample: NDArray[np.float64]) -> list[str]:
+    """What in a scene is probably not as its metadata say, one sentence each with the remedy.
+
+    Args:
+        scene: the scene.
+        sample: of its pixels, see `sample_pixels`.
+    """
+    path = redact(scene.path)
+    sentences = [
+        f"band {band} of {path} is tagged as transparency (alpha), but {share:.0%} of its values "
+        f"are neither transparent nor opaque: if it holds data, read it with {_all(scene, band)}, "
+        "or, to read only the other bands, tag it as undefined "
+        f"(gdal_translate -colorinterp_{band} undefined)"
+        for band in unread_alphas(scene)
+        if (share := _share_between(sample_pixels(scene.with_bands((band,))))) > _DATA_SHARE
+    ]
+    value, share = _fill(sample)
+    if share > _FILL_SHARE:
+        bands = "all bands" if len(sample) > 1 else "their band"
+        instead = "" if scene.nodata is None else f" in place of {_number(scene.nodata)}"
+        number = _number(value)
+        sentences.append(
+            f"{share:.0%} of the sampled pixels of {path} have the value {number} in {bands}: if "
+            f"this value means no data, set nodata={number} (--nodata {number}){instead}"
+        )
+    return sentences
+
+
+def _firsts(length: int) -> list[int]:
+    """First pixels of the windows along one axis, which overlap only in a short one."""
+    number = min(_WINDOWS, -(-length // _SIDE))
+    return [int(first) for first in np.linspace(0, max(0, length - _SIDE), number)]
+
+
+def _all(scene: Scene, alpha: int) -> str:
+    """How to read a band as data after those that are read."""
+    numbers = ",".join(map(str, (*scene.bands, alpha)))
+    return f"bands=({numbers}) (--bands {numbers})"
+
+
+def _number(value: float) -> str:
+    """A value in all its digits, whole ones without a point."""
+    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+
+
+def _share_between(alpha: NDArray[np.float64]) -> float:
+    """Share of alpha values that are neither 0 nor the largest."""
+    if not alpha.size:
+        return 0.0
+    return float(np.mean((alpha != 0) & (alpha != alpha.max())))
+
+
+def _fill(sample: NDArray[np.float64]) -> tuple[float, float]:
+    """The smallest or largest value of a sample, and the share of pixels that have it in all bands.
+
+    Fill values are nearly always an extreme: 0, 255, -9999.
+    """
+    if not sample.size:
+        return 0.0, 0.0
+    extremes = float(sample.min()), float(sample.max())
+    shares = [float((sample == value).all(axis=0).mean()) for value in extremes]
+    return max(zip(extremes, shares, strict=True), key=lambda pair: pair[1])
