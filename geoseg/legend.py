@@ -233,7 +233,8 @@ def read_legend(path: str | Path, *, nodata: int | None = NODATA) -> Legend:
 
 
 def _read_csv(text: str) -> list[LandCover]:
-    rows = csv.DictReader(text.splitlines(), skipinitialspace=True, restval="")
+    lines = io.StringIO(text, newline="")  # keeps line breaks in quotes, which are then refused
+    rows = csv.DictReader(lines, skipinitialspace=True, restval="")
     return [LandCover(int(r["value"]), r["name"], r["color"].strip()) for r in rows]
 
 

@@ -299,6 +299,6 @@ def test_the_commands_one_after_the_other(labels, tmp_path, monkeypatch):
     assert "interval without width" in done.stderr
     done = here(*["evaluate", "map.tif", "points.gpkg", "--out", "report"])
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert "exists, use -f" in done.stderr
+    assert "exists, use another output name" in done.stderr
     for args in ("evaluate --out r", "evaluate map.tif points.gpkg --matrix m.csv --out r"):
         assert here(*args.split()).returncode == 2

@@ -143,7 +143,16 @@ def _draw_classes(figure: Figure, top: float, tiles: TileSet, splits: list[str])
             y = upper + (11 * line if len(splits) > 1 else 5)
             if length >= 1:
                 swatch(figure, x, y, _SPLITS[split][1], (7, length))
-            write(figure, x + length + 6, y + 4, f"{share[number]:.2g} %", size=7)
+            write(figure, x + length + 6, y + 4, percent(share[number]), size=7)
+
+
+def percent(share: float) -> str:
+    """A share (0..100) with two digits, or as a whole number.
+
+    >>> percent(99.98), percent(12.3), percent(0.312)
+    ('100 %', '12 %', '0.31 %')
+    """
+    return f"{share:.0f} %" if share >= 10 else f"{share:.2g} %"
 
 
 def _draw_maps(figure: Figure, top: float, tiles: TileSet) -> None:

@@ -1,4 +1,4 @@
-"""A set of training tiles on disk: read what `tile` wrote, or the lab's images/ and masks/."""
+"""A set of training tiles on disk: read what `tile` wrote, or folders of images and masks."""
 
 import json
 from collections.abc import Sequence
@@ -172,7 +172,7 @@ def open_tiles(folder: str | Path, legend: Legend | str | Path | None = None) ->
 def _legend_of_masks(mask: str) -> Legend:
     try:
         labels = LabelFiles().open(mask, describe(mask))
-    except LabelError:  # class ids without a palette: the lab's own tiles
+    except LabelError:  # class values without a palette, as in the reference Keras tiles
         return DUBAI
     return labels.legend
 
