@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.errors import OutputError
-from geoseg.polygons import check_extension, check_place
+from geoseg.polygons import check_extension, check_format_fits
 from geoseg.raster import Scene
 
 
@@ -83,7 +83,8 @@ class Outputs:
         """Refuse early what would fail late.
 
         Raises:
-            OutputError: if an output is the scene itself, or its folder does not exist.
+            OutputError: if an output is the scene itself, its folder does not exist, or the
+                polygons' format cannot represent the scene's grid.
         """
         for path in self.asked():
             if path.resolve() == Path(scene.path).resolve():
@@ -93,4 +94,5 @@ class Outputs:
             if path.is_dir():
                 raise OutputError(f"{path} is a folder, give a file name")
         if self.polygons is not None:
-            check_place(self.polygons, scene.crs)
+            size = (scene.height, scene.width)
+            check_format_fits(self.polygons, scene.affine, scene.crs, size)

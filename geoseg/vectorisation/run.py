@@ -16,7 +16,7 @@ from geoseg.polygons import (
     Cleaning,
     Frame,
     cells,
-    check_place,
+    check_format_fits,
     outline,
     sieve,
     write_polygons,
@@ -93,7 +93,7 @@ def vectorise(  # noqa: PLR0913 - one call, all but two by name
                 look, scene.height, scene.width,
                 nodata=classes.nodata, tolerance=cleaning.simplify, each=each,
             )  # fmt: skip
-            count = write_polygons(partial_out, polygons, frame, layer=out.stem, each=each)
+            count = write_polygons(partial_out, polygons, frame, final=out, each=each)
         with writing(out):
             partial_out.replace(out)
     except OutputError as error:
@@ -107,7 +107,7 @@ def vectorise(  # noqa: PLR0913 - one call, all but two by name
 
 def _check(out: Path, scene: Scene, *, overwrite: bool) -> None:
     """Refuse early what would fail late."""
-    check_place(out, scene.crs)
+    check_format_fits(out, scene.affine, scene.crs, (scene.height, scene.width))
     if not out.parent.is_dir():
         raise OutputError(f"folder {out.parent} does not exist, create it first")
     if out.is_dir():
