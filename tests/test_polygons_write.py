@@ -281,6 +281,17 @@ def test_a_file_with_fewer_polygons_than_were_written_is_refused(tmp_path, monke
         write(tmp_path / f"lulc.{extension}", batches_of(labels_of()))
 
 
+@pytest.mark.parametrize("name", ["gpkg_x", "GPKGx", "sqlite_x", "layer_styles", "ogr_empty_table"])
+def test_a_geopackage_of_a_reserved_name_has_a_layer_of_another(tmp_path, name):
+    path = tmp_path / f"{name}.gpkg"
+    count = write(path, batches_of(labels_of()))
+    assert len(pyogrio.read_dataframe(path, layer=f"map_{name}")) == count
+    with sqlite3.connect(path) as database:
+        styled = database.execute("SELECT f_table_name FROM layer_styles").fetchall()
+    database.close()
+    assert styled == [(f"map_{name}",)]
+
+
 def test_errors_name_the_final_file(tmp_path):
     with pytest.raises(OutputError, match=r"lulc\.gpkg cannot be written"):
         write(tmp_path / "no" / "1.gpkg", batches_of(labels_of()), final=tmp_path / "lulc.gpkg")

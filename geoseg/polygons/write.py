@@ -1,5 +1,6 @@
 """Polygons to a file, in one pass and in bounded memory: the format is the extension's."""
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -23,6 +24,8 @@ from geoseg.polygons.rings import Polygons
 from geoseg.polygons.style import add_style
 from geoseg.polygons.table import Features, Frame, regroup
 
+log = logging.getLogger("geoseg")
+
 _DRIVERS = {
     ".gpkg": "GPKG",
     ".parquet": "Parquet",
@@ -31,6 +34,8 @@ _DRIVERS = {
     ".pmtiles": "PMTiles",
 }
 _IN_LON_LAT = ("GeoJSON", "PMTiles")
+_RESERVED = ("gpkg", "sqlite_", "layer_styles", "ogr_empty_table")
+"""Beginnings of table names that GeoPackage, SQLite, QGIS and GDAL keep for themselves."""
 
 
 def check_extension(path: str | Path) -> str:
@@ -107,7 +112,7 @@ def write_polygons(
     path = Path(path)
     final = Path(final or path)
     driver = check_extension(path)
-    layer = final.stem
+    layer = _layer_name(final, driver)
     lon_lat = _lon_lat(final, driver, frame.transform, frame.crs, frame.size)
     crs = frame.crs if lon_lat is None else CRS_NAME
     make = partial(frame.features, ground=frame.ground(), lon_lat=lon_lat)
@@ -166,6 +171,15 @@ def _lon_lat(
     if driver == "PMTiles":
         zoom_range(lon_lat)
     return lon_lat
+
+
+def _layer_name(path: Path, driver: str) -> str:
+    """The stem of a file, or another name where a GeoPackage cannot have a table of this name."""
+    if driver != "GPKG" or not path.stem.casefold().startswith(_RESERVED):
+        return path.stem
+    name = f"map_{path.stem}"
+    log.info("%s: the layer is %s, as the name %s is reserved", path, name, path.stem)
+    return name
 
 
 class _Source:
