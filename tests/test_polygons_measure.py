@@ -197,3 +197,15 @@ def test_the_same_ground_has_the_same_true_area_in_three_crs():
         assert true_areas(np.array([pixels]), grid, wkt(code))[0] == pytest.approx(
             expected, rel=1e-6
         )
+
+
+def test_a_map_of_the_world_may_be_rounded_to_just_beyond_the_pole():
+    labels = np.zeros((48, 60), np.uint8)
+    labels[:, 30:] = 1
+    found = polygonise(labels)
+    sizes = []
+    for north in (90.0, 90.000000000001):
+        ground = Ground.of(Affine(6, 0, -180, 0, -3.75, north), wkt(4326), 48, 60)
+        assert ground is not None
+        sizes.append(np.stack(ground.measure(found)))
+    assert np.allclose(*sizes, rtol=1e-9)

@@ -14,7 +14,7 @@ import shapely
 from affine import Affine
 from pyproj import CRS
 
-from geoseg.errors import ChunkError, LabelError, OutputError
+from geoseg.errors import ChunkError, InterruptedRun, LabelError, OutputError
 from geoseg.grid import Window
 from geoseg.legend import DUBAI, LandCover, Legend
 from geoseg.polygons import Frame, check_extension, trace, unite, write_polygons
@@ -45,9 +45,9 @@ def batches_of(labels, value=128):
     return unite(parts, height, width)
 
 
-def write(path, batches, layer=None, **changes):
+def write(path, batches, final=None, **changes):
     options = {"legend": DUBAI, "transform": NORTH_UP, "crs": UTM, "size": (240, 240)} | changes
-    return write_polygons(path, batches, Frame(**options), layer=layer)
+    return write_polygons(path, batches, Frame(**options), final=final)
 
 
 def read(path, layer=None):
@@ -114,7 +114,7 @@ def test_without_crs_or_confidence_the_fields_are_null(tmp_path, extension):
 
 
 def test_geojson_needs_a_crs(tmp_path):
-    with pytest.raises(OutputError, match="map has no CRS"):
+    with pytest.raises(OutputError, match="has no CRS"):
         write(tmp_path / "lulc.geojson", batches_of(labels_of()), crs=None)
 
 
@@ -131,7 +131,7 @@ def test_geopackage_has_an_index_and_the_legend_as_default_style(tmp_path):
     path = tmp_path / "stage.gpkg"
     labels = labels_of()
     labels[labels == 2] = 0
-    write(path, batches_of(labels), layer="lulc")
+    write(path, batches_of(labels), final=tmp_path / "lulc.gpkg")
     assert [name for name, _ in pyogrio.list_layers(path)] == ["lulc", "layer_styles"]
     style = pyogrio.read_dataframe(path, layer="layer_styles").iloc[0]
     assert style["f_table_name"] == "lulc"
@@ -279,3 +279,31 @@ def test_a_file_with_fewer_polygons_than_were_written_is_refused(tmp_path, monke
     monkeypatch.setattr(pq, "read_metadata", lambda _: SimpleNamespace(num_rows=3))
     with pytest.raises(OutputError, match="has 3 of"):
         write(tmp_path / f"lulc.{extension}", batches_of(labels_of()))
+
+
+@pytest.mark.parametrize("name", ["gpkg_x", "GPKGx", "sqlite_x", "layer_styles", "ogr_empty_table"])
+def test_a_geopackage_of_a_reserved_name_has_a_layer_of_another(tmp_path, name):
+    path = tmp_path / f"{name}.gpkg"
+    count = write(path, batches_of(labels_of()))
+    assert len(pyogrio.read_dataframe(path, layer=f"map_{name}")) == count
+    with sqlite3.connect(path) as database:
+        styled = database.execute("SELECT f_table_name FROM layer_styles").fetchall()
+    database.close()
+    assert styled == [(f"map_{name}",)]
+
+
+def test_errors_name_the_final_file(tmp_path):
+    with pytest.raises(OutputError, match=r"lulc\.gpkg cannot be written"):
+        write(tmp_path / "no" / "1.gpkg", batches_of(labels_of()), final=tmp_path / "lulc.gpkg")
+
+
+@pytest.mark.parametrize("extension", EXTENSIONS)
+def test_it_stops_between_batches(tmp_path, extension):
+    def check_stop():
+        raise InterruptedRun("stop")
+
+    frame = Frame(DUBAI, NORTH_UP, UTM, (24, 24))
+    with pytest.raises(InterruptedRun):
+        write_polygons(
+            tmp_path / f"x.{extension}", batches_of(labels_of()), frame, check_stop=check_stop
+        )

@@ -245,7 +245,7 @@ def test_without_a_crs(tmp_path):
 def test_an_existing_output_is_kept_unless_told(labels, tmp_path):
     out = tmp_path / "out.gpkg"
     out.write_text("precious")
-    assert "use -f" in message_of(run("vectorise", labels, "--out", out))
+    assert "overwrite (-f)" in message_of(run("vectorise", labels, "--out", out))
     assert out.read_text() == "precious"
     assert run("vectorise", labels, "--out", out, "-f").exit_code == 0
     assert "does not exist" in message_of(

@@ -5,6 +5,7 @@ import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,8 +82,8 @@ def _assemble(
                 tasks.append(_raster_task(job, staged[path], name, stop))
         if outputs.polygons is not None:
             polygons = _traced(job, each) if job.polygons else _outlined(job, clean, each)
-            heeding = _heeding(stop, polygons)
-            tasks.append(_polygon_task(job, outputs.polygons, staged, heeding, each))
+            check = partial(_check_stop, stop)
+            tasks.append(_polygon_task(job, outputs.polygons, staged, polygons, each, check))
         with ThreadPoolExecutor(max_workers=len(tasks)) as pool:
             for future in [pool.submit(task) for task in tasks]:
                 future.result()
@@ -111,11 +112,15 @@ def _assemble(
 def _heeding(stop: Stop, blocks: Iterable[Block]) -> Iterator[Block]:
     """The same blocks, until the run is asked to stop."""
     for block in blocks:
-        if stop.is_set():
-            raise InterruptedRun(
-                "interrupted while assembling, all chunks are kept, run the same command to go on"
-            )
+        _check_stop(stop)
         yield block
+
+
+def _check_stop(stop: Stop) -> None:
+    if stop.is_set():
+        raise InterruptedRun(
+            "interrupted while assembling, all chunks are kept, run the same command to go on"
+        )
 
 
 Clean = Callable[[Window, NDArray[np.uint8]], NDArray[np.uint8]]
@@ -181,14 +186,21 @@ def _outlined(job: Job, clean: Clean | None, each: Map) -> Iterator[Polygons]:
 
 
 def _polygon_task(
-    job: Job, path: Path, staged: dict[Path, Path], polygons: Iterator[Polygons], each: Map
+    job: Job,
+    path: Path,
+    staged: dict[Path, Path],
+    polygons: Iterator[Polygons],
+    each: Map,
+    check_stop: Callable[[], None],
 ) -> Callable[[], object]:
     cleaning = job.options.cleaning
     frame = Frame(
         job.legend, job.scene.affine, job.scene.crs, (job.scene.height, job.scene.width),
         straight=not cleaning.simplify, smooth=cleaning.smooth,
     )  # fmt: skip
-    return lambda: write_polygons(staged[path], polygons, frame, layer=path.stem, each=each)
+    return lambda: write_polygons(
+        staged[path], polygons, frame, final=path, each=each, check_stop=check_stop
+    )
 
 
 def _labels_target(job: Job) -> Target:

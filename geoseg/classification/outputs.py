@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.errors import OutputError, RunError
-from geoseg.polygons import Cleaning, check_extension, check_place
+from geoseg.polygons import Cleaning, check_extension, check_format_fits
 from geoseg.raster import Scene
 
 
@@ -99,7 +99,8 @@ class Outputs:
             if path.is_dir():
                 raise OutputError(f"{path} is a folder, give a file name")
         if self.polygons is not None:
-            check_place(self.polygons, scene.crs)
+            size = (scene.height, scene.width)
+            check_format_fits(self.polygons, scene.affine, scene.crs, size)
         elif cleaning.simplify or cleaning.smooth:
             raise RunError(
                 "simplify and smooth change polygons, but none are written: name a file for them "

@@ -107,27 +107,30 @@ def nodata(function: F) -> F:
 def min_area(function: F) -> F:
     """Add --min-area."""
     return click.option(
-        "--min-area", type=click.FloatRange(0), default=0.0, metavar="M2",
-        help="Areas below this (m²) take the class along the longest part of their border, the "
-        "smallest first. Valid pixels stay valid; only islands in no data may stay small.",
+        "--min-area", type=click.FloatRange(0), default=0.0, show_default=True, metavar="M2",
+        help="Smallest area in m², 0 for no limit. Smaller areas are merged into the neighbour "
+        "with the longest shared border, the smallest first. Areas that only nodata surrounds "
+        "stay.",
     )(function)  # fmt: skip
 
 
 def simplify(function: F) -> F:
     """Add --simplify."""
     return click.option(
-        "--simplify", type=click.FloatRange(0), default=0.0, metavar="PX",
-        help="Leave out vertices, in triangles of up to this side (px). Corners where three "
-        "polygons meet stay; area_m2 and perimeter_m are those of the outlines drawn.",
+        "--simplify", type=click.FloatRange(0), default=0.0, show_default=True, metavar="PX",
+        help="Visvalingam-Whyatt tolerance in pixels, 0 for no simplification: vertices are "
+        "removed whose triangle with their neighbours has less than the tolerance squared in "
+        "area. Vertices where three polygons meet stay.",
     )(function)  # fmt: skip
 
 
 def smooth(function: F) -> F:
     """Add --smooth."""
     return click.option(
-        "--smooth", type=click.IntRange(0, 3), default=0, metavar="N",
-        help="Cut corners N times (1 to 3), by less than half a pixel; each round about doubles "
-        "the vertices. Corners where three polygons meet stay.",
+        "--smooth", type=click.IntRange(0, 3), default=0, show_default=True, metavar="N",
+        help="Rounds of corner cutting (Chaikin), 0 for none. Outlines move by less than half a "
+        "pixel, and each round about doubles the number of vertices. Vertices where three "
+        "polygons meet stay.",
     )(function)  # fmt: skip
 
 

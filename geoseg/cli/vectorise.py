@@ -10,13 +10,15 @@ from geoseg.cli import options
 @click.option(
     "--out", required=True, metavar="FILE", help=".gpkg, .parquet, .fgb, .geojson or .pmtiles."
 )
-@click.option("--legend", metavar="FILE", help="Names and colours; default: the raster's own.")
-@click.option("--confidence", metavar="FILE", help="Of the map, as classify writes it.")
+@click.option("--legend", metavar="FILE", help="Class names and colours.  [default: the raster's]")
+@click.option(
+    "--confidence", metavar="FILE", help="Confidence raster of LABELS, written by classify."
+)
 @options.nodata
 @options.min_area
 @options.simplify
 @options.smooth
-@click.option("--workers", type=click.IntRange(1), help="Threads.  [default: processors]")
+@click.option("--workers", type=click.IntRange(1), help="Number of threads.  [default: auto]")
 @options.overwrite
 @options.verbosity
 def command(  # noqa: PLR0913 - the options of the command
@@ -35,10 +37,14 @@ def command(  # noqa: PLR0913 - the options of the command
 ) -> None:
     """Outline the classes of LABELS, a class raster, as polygons.
 
-    LABELS has one band of integers, 0 to 255: a map of geoseg, or any other. The polygons are one
-    coverage: they cover exactly its valid pixels, without gap or overlap, and sides that two of
-    them share have the same vertices. --min-area, --simplify and --smooth work in this order and
-    keep that; they do not change LABELS.
+    LABELS has one band of integers, 0 to 255: a map of geoseg, or any other. The polygons are a
+    valid coverage: they have no gaps or overlaps, and sides that two polygons share have the same
+    vertices. They cover exactly the valid pixels.
+
+    --min-area, --simplify and --smooth are applied in this order and do not change LABELS. The
+    polygons stay a valid coverage. But --simplify and --smooth move outlines, also those at nodata
+    and at the edge of the map: the polygons then cover slightly more or less than the valid
+    pixels, and area_m2 and perimeter_m are those of the moved outlines.
     """
     from geoseg.cli.report import Progress, set_up
     from geoseg.vectorisation import Cleaning, vectorise

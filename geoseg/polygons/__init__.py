@@ -8,7 +8,7 @@ from geoseg.polygons.sieve import Limit, sieve
 from geoseg.polygons.table import Frame
 from geoseg.polygons.unite import unite
 from geoseg.polygons.whole import Map, cells, outline, polygonise
-from geoseg.polygons.write import check_extension, check_place, write_polygons
+from geoseg.polygons.write import check_extension, check_format_fits, write_polygons
 
 __all__ = [
     "Cleaning",
@@ -21,7 +21,7 @@ __all__ = [
     "cell_areas",
     "cells",
     "check_extension",
-    "check_place",
+    "check_format_fits",
     "outline",
     "perimeters",
     "polygonise",

@@ -1,4 +1,4 @@
-"""What is done to a map's areas and outlines before they are written."""
+"""Settings for cleaning the polygons of a map before they are written."""
 
 from dataclasses import dataclass
 
@@ -13,26 +13,30 @@ from geoseg.polygons.smooth import ROUNDS
 
 @dataclass(frozen=True, slots=True)
 class Cleaning:
-    """In this order. Polygons stay a coverage: no gap, no overlap, shared sides equal.
+    """Merging, simplifying and smoothing, in this order.
+
+    Polygons stay a valid coverage: no gaps, no overlaps, equal shared sides. Simplifying and
+    smoothing move outlines, also those at nodata and at the edge of the map, so that the polygons
+    cover slightly more or less than the valid pixels.
 
     Raises:
         RunError: if a value is out of range.
     """
 
     min_area: float = 0.0
-    """Areas smaller than this (m²) take the class along the longest part of their border."""
+    """Smallest area (m²); smaller areas are merged into the neighbour with the longest border."""
     simplify: float = 0.0
-    """Side (px) of what outlines may leave out: square root of the area of a triangle."""
+    """Visvalingam-Whyatt tolerance (px): square root of the area of triangles to remove."""
     smooth: int = 0
-    """Rounds of corner cutting, 0 to 3; each about doubles the vertices."""
+    """Rounds of corner cutting (Chaikin), 0 to 3; each about doubles the number of vertices."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_area < np.inf:
-            raise RunError(f"a least area of {self.min_area} m² makes no sense, give 0 or more")
+            raise RunError(f"min_area is {self.min_area} m², it must be 0 or more")
         if not 0 <= self.simplify < np.inf:
-            raise RunError(f"a tolerance of {self.simplify} px makes no sense, give 0 or more")
+            raise RunError(f"simplify is {self.simplify} px, it must be 0 or more")
         if not 0 <= self.smooth <= ROUNDS:
-            raise RunError(f"{self.smooth} rounds of smoothing are not 0 to {ROUNDS}")
+            raise RunError(f"smooth is {self.smooth} rounds, it must be 0 to {ROUNDS}")
 
     def limit(self, transform: Affine, crs: str | None, height: int) -> Limit | None:
         """What is too small on a map of ``height`` rows; None if nothing is.
@@ -44,8 +48,8 @@ class Cleaning:
             return None
         if crs is None:
             raise RunError(
-                "the map has no CRS, so areas in m² are unknown: assign one (gdal_edit -a_srs) "
-                "or leave out --min-area"
+                "the map has no CRS, so areas in m² are unknown: assign one (gdal_edit -a_srs), "
+                "or set no smallest area (min_area, --min-area)"
             )
         rows = np.arange(height)
         cells = cell_areas(transform, crs, rows)

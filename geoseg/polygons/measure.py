@@ -179,6 +179,8 @@ def geodesic(metric: Ellipsoid, transform: Affine, start: Floats, end: Floats) -
     def distance(one: Floats, other: Floats) -> Floats:
         lon, lat = metric.lon_lat.transform(*_apply(transform, one))
         lon_end, lat_end = metric.lon_lat.transform(*_apply(transform, other))
+        # The edge of a map of the world may be rounded to just beyond the pole.
+        lat, lat_end = np.clip([lat, lat_end], -90, 90)
         return np.asarray(metric.geod.inv(lon, lat, lon_end, lat_end)[2])
 
     length = np.empty(start.shape[0])

@@ -8,19 +8,36 @@ from pathlib import Path
 import pyarrow as pa
 import pyogrio
 
+from geoseg.polygons.lonlat import LonLat
 from geoseg.polygons.style import FIXED_TIME
 from geoseg.polygons.table import GEOMETRY, SCHEMA
 
 
 def write_ogr(
-    path: Path, rows: Iterable[pa.RecordBatch], driver: str, layer: str, crs: str | None
+    path: Path,
+    rows: Iterable[pa.RecordBatch],
+    driver: str,
+    layer: str,
+    crs: str | None,
+    lon_lat: LonLat | None = None,
 ) -> None:
     """Write batches of rows, read once, as a layer.
+
+    Args:
+        path: of the file.
+        rows: with the fields of `SCHEMA`.
+        driver: of GDAL.
+        layer: name of the layer.
+        crs: of the coordinates.
+        lon_lat: how these became longitude and latitude; None if they are not.
 
     Raises:
         RuntimeError: if GDAL cannot.
     """
     reader = pa.RecordBatchReader.from_batches(SCHEMA, rows)
+    options: dict[str, str | int] = {}
+    if lon_lat is not None and driver == "GeoJSON":
+        options = {"RFC7946": "YES", "WRAPDATELINE": "NO", "COORDINATE_PRECISION": lon_lat.decimals}
     with _fixed_date(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
         pyogrio.write_arrow(
@@ -29,9 +46,10 @@ def write_ogr(
             layer=layer,
             driver=driver,
             geometry_name=GEOMETRY,
-            geometry_type="Polygon",
+            # Polygons that are cut at 180 degrees have several parts.
+            geometry_type="Polygon" if lon_lat is None else "Unknown",
             crs=crs,
-            layer_options={"RFC7946": "YES"} if driver == "GeoJSON" else {},
+            layer_options=options,
         )
 
 

@@ -8,11 +8,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import shapely
 from affine import Affine
-from pyproj import Transformer
 
 from geoseg.errors import LabelError
 from geoseg.legend import Legend
 from geoseg.polygons.ground import Ground
+from geoseg.polygons.lonlat import LonLat
 from geoseg.polygons.measure import areas, perimeters, true_areas
 from geoseg.polygons.rings import Floats, Polygons, closed
 from geoseg.polygons.runs import Ints
@@ -75,16 +75,19 @@ class Frame:
             return None
         return Ground.of(self.transform, self.crs, *self.size)
 
-    def features(self, polygons: Polygons, ground: Ground | None, target: str | None) -> Features:
+    def features(
+        self, polygons: Polygons, ground: Ground | None, lon_lat: LonLat | None
+    ) -> Features:
         """One row for each polygon.
 
         Args:
             polygons: of the map.
             ground: `ground` of this frame.
-            target: another CRS for the coordinates, or None.
+            lon_lat: converts coordinates to longitude and latitude; None for the map's CRS.
 
         Raises:
             LabelError: if the legend lacks a class of the polygons.
+            OutputError: if a polygon is invalid in longitude and latitude.
             ValueError: if their coordinates take more than 2 GiB.
         """
         names = self._names(polygons)
@@ -94,10 +97,15 @@ class Frame:
             vertices, ring_offsets = smooth(
                 vertices.astype(np.float64), polygons.pinned, ring_offsets, self.smooth
             )
-        xy, offsets = closed(vertices, ring_offsets, self.transform)
-        if target is not None:
-            project = Transformer.from_crs(self.crs, target, always_xy=True).transform
-            xy = np.column_stack(project(xy[:, 0], xy[:, 1]))
+        if lon_lat is None:
+            xy, offsets = closed(vertices, ring_offsets, self.transform)
+            geometry = to_wkb(xy, offsets, polygons.polygon_offsets)
+        else:
+            xy, offsets = closed(
+                *lon_lat.divide(vertices.astype(np.float64), ring_offsets), self.transform
+            )
+            xy = lon_lat.project(xy)
+            geometry = lon_lat.geometry(xy, offsets, polygons.polygon_offsets)
         if ground is not None:
             size, length, true_size = ground.measure(polygons)
         else:
@@ -106,7 +114,7 @@ class Frame:
         known = None if self.crs is not None else np.ones(len(polygons), np.bool_)
         mean = polygons.confidence_sum / (255 * polygons.pixels)
         columns = [
-            to_wkb(xy, offsets, polygons.polygon_offsets),
+            geometry,
             pa.array(polygons.values, pa.int32()),
             names,
             pa.array(size, pa.float64(), mask=known),

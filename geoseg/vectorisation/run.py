@@ -1,22 +1,24 @@
 """A class raster in, land-cover polygons out."""
 
 import logging
-import os
+import shutil
 import time
-from glob import escape
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import OutputError, SceneError
-from geoseg.execute import Progress, ProgressCounter, ahead, cores
+from geoseg.errors import InterruptedRun, OutputError, SceneError
+from geoseg.execute import Progress, ProgressCounter, ahead, cores, stop_on_signal
+from geoseg.files import output_lock
 from geoseg.grid import Window
 from geoseg.polygons import (
     Cleaning,
     Frame,
     cells,
-    check_place,
+    check_format_fits,
     outline,
     sieve,
     write_polygons,
@@ -39,7 +41,7 @@ def vectorise(  # noqa: PLR0913 - one call, all but two by name
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> int:
-    """Polygons of a class raster of any size, as one valid coverage.
+    """Write the polygons of a class raster of any size, as one valid coverage.
 
     Args:
         labels: anything GDAL opens, one band of integers 0 to 255; geoseg's own map or another.
@@ -57,6 +59,8 @@ def vectorise(  # noqa: PLR0913 - one call, all but two by name
 
     Raises:
         GeosegError: in one sentence, whatever is wrong.
+        InterruptedRun: if stopped by SIGINT, SIGTERM or SIGUSR1, or if another run writes ``out``;
+            nothing was written, the same call starts again.
     """
     start = time.perf_counter()
     out = Path(out)
@@ -69,51 +73,76 @@ def vectorise(  # noqa: PLR0913 - one call, all but two by name
         log.warning("%s has no CRS: the polygons have none either, nor areas", scene.path)
     grid = cells(scene.height, scene.width)
     chunks_done = ProgressCounter(progress, "chunks", len(grid) * (2 if limit else 1))
-    partial_out = out.with_name(f".{os.getpid()}-{out.name}")
-
-    def labels_of(cell: Window) -> NDArray[np.uint8]:
-        chunks_done.add()
-        return classes.read(cell)
-
     frame = Frame(
         classes.legend, scene.affine, scene.crs, (scene.height, scene.width),
         confidence=scores is not None, straight=not cleaning.simplify,
         smooth=cleaning.smooth,
     )  # fmt: skip
-    try:
-        with ahead(workers or cores()) as each:
-            clean = sieve(labels_of, grid, limit, classes.nodata, each) if limit else None
+    with (
+        stop_on_signal() as stop,
+        _temporary_folder(out) as folder,
+        ahead(workers or cores()) as each,
+    ):
 
-            def look(cell: Window) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-                found = labels_of(cell)
-                beside = None if scores is None else read(scores, cell)[0][0]
-                return (clean(cell, found) if clean else found), beside
+        def check_stop() -> None:
+            if stop.is_set():
+                raise InterruptedRun(
+                    "interrupted, nothing was written, run the same command to start again"
+                )
 
-            polygons = outline(
-                look, scene.height, scene.width,
-                nodata=classes.nodata, tolerance=cleaning.simplify, each=each,
-            )  # fmt: skip
-            count = write_polygons(partial_out, polygons, frame, layer=out.stem, each=each)
+        def labels_of(cell: Window) -> NDArray[np.uint8]:
+            check_stop()
+            chunks_done.add()
+            return classes.read(cell)
+
+        clean = sieve(labels_of, grid, limit, classes.nodata, each) if limit else None
+
+        def look(cell: Window) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+            found = labels_of(cell)
+            beside = None if scores is None else read(scores, cell)[0][0]
+            return (clean(cell, found) if clean else found), beside
+
+        polygons = outline(
+            look, scene.height, scene.width,
+            nodata=classes.nodata, tolerance=cleaning.simplify, each=each,
+        )  # fmt: skip
+        count = write_polygons(
+            folder / out.name, polygons, frame, final=out, each=each, check_stop=check_stop
+        )
         with writing(out):
-            partial_out.replace(out)
-    except OutputError as error:
-        raise OutputError(str(error).replace(str(partial_out), str(out))) from None
-    finally:
-        for left in out.parent.glob(f"{escape(partial_out.name)}*"):
-            left.unlink(missing_ok=True)
+            (folder / out.name).replace(out)
     log.info("%s: %s polygons in %.1f s", out, f"{count:,}", time.perf_counter() - start)
     return count
 
 
+@contextmanager
+def _temporary_folder(out: Path) -> Iterator[Path]:
+    """A folder beside the output for this run alone; what a killed run left in it is deleted.
+
+    Raises:
+        InterruptedRun: if another run writes the same output.
+        OutputError: if the folder cannot be made.
+    """
+    folder = out.with_name(f".{out.name}.tmp")
+    with output_lock(out.with_name(f".{out.name}.lock"), out, "vectorise"):
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            with writing(folder):
+                folder.mkdir()
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def _check(out: Path, scene: Scene, *, overwrite: bool) -> None:
     """Refuse early what would fail late."""
-    check_place(out, scene.crs)
+    check_format_fits(out, scene.affine, scene.crs, (scene.height, scene.width))
     if not out.parent.is_dir():
         raise OutputError(f"folder {out.parent} does not exist, create it first")
     if out.is_dir():
         raise OutputError(f"{out} is a folder, give a file name")
     if out.exists() and not overwrite:
-        raise OutputError(f"{out} exists, use -f to replace it or another name")
+        raise OutputError(f"{out} exists, use another output name, or overwrite (-f)")
 
 
 def _matching(path: str | Path, scene: Scene) -> Scene:
