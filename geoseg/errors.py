@@ -110,7 +110,9 @@ def check_type(name: str, value: object, wanted: type) -> None:
         GeosegError: if the value is not of that type.
     """
     if not isinstance(value, wanted):
-        raise GeosegError(f"{name} is a {type(value).__name__}, give a {wanted.__name__}")
+        raise GeosegError(
+            f"{name} must be of the type {wanted.__name__}, not {type(value).__name__}"
+        )
 
 
 def count_of(number: int, noun: str) -> str:

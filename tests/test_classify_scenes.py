@@ -161,9 +161,9 @@ def test_one_path_is_no_list_of_scenes(model, tmp_path):
 
 def test_settings_of_another_type_are_refused(model, tmp_path):
     scene = scene_in(tmp_path)
-    with pytest.raises(GeosegError, match="options is a dict, give a Options"):
+    with pytest.raises(GeosegError, match="options must be of the type Options, not dict"):
         geoseg.classify(scene, tmp_path / "map.tif", model=model, options={"overlap": 8})
-    with pytest.raises(GeosegError, match="execution is a dict, give a Execution"):
+    with pytest.raises(GeosegError, match="execution must be of the type Execution, not dict"):
         geoseg.classify(scene, tmp_path / "map.tif", model=model, execution={"workers": 1})
 
 

@@ -1,9 +1,11 @@
 """Input that `evaluate` and `sample` refuse before they speak of legends, each in one sentence."""
 
+import geopandas
 import numpy as np
 import pytest
+import shapely
 
-from geoseg.errors import EvaluateError, GeosegError, LabelError
+from geoseg.errors import EvaluateError, GeosegError, LabelError, VectorError
 from geoseg.evaluation import EvaluateSettings, evaluate, evaluate_matrix, sample
 from tests.scenes import write_raster
 from tests.test_evaluate import BY_NAME, PLACE, write_map
@@ -19,7 +21,7 @@ def labels(tmp_path):
 def test_wrong_types_of_settings_are_refused(labels, tmp_path):
     with pytest.raises(GeosegError, match=r"ignore must be a list, give \['water'\]"):
         EvaluateSettings(ignore="water")
-    with pytest.raises(GeosegError, match="settings is a dict, give a EvaluateSettings"):
+    with pytest.raises(GeosegError, match="must be of the type EvaluateSettings, not dict"):
         evaluate(labels, labels, out=tmp_path / "report", settings={"ignore": ("water",)})
     assert not (tmp_path / "report").exists()
 
@@ -111,3 +113,21 @@ def test_classes_in_a_raster_of_floats_are_read(labels, tmp_path):
         report = evaluate(*pair, out=tmp_path / "report", settings=BY_NAME, overwrite=True)
         assert report["overall_accuracy"] == 1
         assert report["compared"] == 19 * 30
+
+
+def test_a_layer_of_the_reference_is_chosen_by_name(tmp_path, labels):
+    path = tmp_path / "layers.gpkg"
+    x, y = PLACE @ (0, 0)
+    for layer, name in (("one", "water"), ("two", "rock")):
+        box = shapely.box(x, y - 600, x + 900, y)
+        frame = geopandas.GeoDataFrame({"kind": [name]}, geometry=[box], crs="EPSG:32640")
+        frame.to_file(path, layer=layer)
+
+    def report_of(layer):
+        settings = EvaluateSettings(class_field="kind", layer=layer)
+        return evaluate(labels, path, out=tmp_path / "report", settings=settings, overwrite=True)
+
+    assert np.sum(report_of("one")["matrix"], axis=0).tolist() == [600, 0, 0]
+    assert np.sum(report_of("two")["matrix"], axis=0).tolist() == [0, 0, 600]
+    with pytest.raises(VectorError, match="has no layer 'three', use one of: one, two"):
+        report_of("three")

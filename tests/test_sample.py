@@ -253,7 +253,7 @@ def test_wrong_types_of_settings_are_refused(labels, tmp_path):
         SampleSettings(ignore="water")
     with pytest.raises(GeosegError, match="expected_of must be a list"):
         SampleSettings(expected_of="water=0.9")
-    with pytest.raises(GeosegError, match="settings is a dict, give a SampleSettings"):
+    with pytest.raises(GeosegError, match="settings must be of the type SampleSettings, not dict"):
         sample(labels, out=tmp_path / "points.gpkg", settings={"size": 300})
 
 

@@ -113,7 +113,7 @@ def test_one_text_in_place_of_a_list_of_settings_is_refused(name):
 
 
 def test_a_dictionary_in_place_of_settings_is_refused(tmp_path):
-    with pytest.raises(GeosegError, match=r"^settings is a dict, give a TileSettings"):
+    with pytest.raises(GeosegError, match=r"^settings must be of the type TileSettings, not dict"):
         tile(["scene.tif"], ["labels.tif"], out=tmp_path / "tiles", settings={"size": 64})
 
 

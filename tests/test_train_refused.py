@@ -11,10 +11,10 @@ import torch
 from geoseg.errors import GeosegError, ModelError, OutputError, TileError, TrainError
 from geoseg.legend import Legend
 from geoseg.model import Model
-from geoseg.tiles import IGNORE
+from geoseg.tiles import IGNORE, open_tiles
 from geoseg.training import TrainSettings, losses, train
 from tests.scenes import write_raster
-from tests.training import SIZE, ground, make_tiles, names_in, picture, run, stop_after, weights
+from tests.training import SIZE, ground, make_tiles, names_in, run, stop_after, weights
 from tests.training import one_thread as one_thread
 from tests.training import tiles as tiles
 
@@ -128,7 +128,9 @@ def test_a_setting_out_of_range_is_named_alone(wrong, sentence):
 
 @pytest.mark.parametrize("name", ["settings", "watch"])
 def test_a_dictionary_in_place_of_settings_is_refused(tiles, tmp_path, name):
-    with pytest.raises(GeosegError, match=rf"{name} is a dict, give a (TrainSettings|Watch)"):
+    with pytest.raises(
+        GeosegError, match=rf"{name} must be of the type (TrainSettings|Watch), not dict"
+    ):
         train(tiles, tmp_path / "m.safetensors", **{name: {"epochs": 3}})
 
 
@@ -137,18 +139,25 @@ def test_a_model_of_another_name_than_safetensors_is_refused(tiles, tmp_path):
         run(tiles, tmp_path / "m.txt")
 
 
-@pytest.mark.parametrize("val", [0, 0.5])
+@pytest.mark.parametrize("val", [0.25, 0])
 def test_a_single_labelled_class_is_refused(tmp_path, val):
-    labels = np.where(ground(2 * SIZE, 6 * SIZE) == 1, 1, IGNORE).astype(np.uint8)
-    tiles = make_tiles(tmp_path, labels=labels, pixels=picture(ground(2 * SIZE, 6 * SIZE)), val=val)
+    tiles = make_tiles(tmp_path, val=val)
     with pytest.raises(
         TileError, match=r"only class 'grass' is labelled .* label at least one more class \(what"
     ):
-        run(tiles, tmp_path / "m.safetensors")
-    labels[labels == 1] = 0
-    alone = make_tiles(tmp_path / "b", labels=labels, legend=Legend.from_names(["field"]), val=val)
+        run(tiles, tmp_path / "m.safetensors", ignore=("water", "rock"))
+
+
+def test_a_folder_of_masks_of_a_single_class_is_refused(tmp_path):
+    for number in range(4):
+        for folder, bands in (("images", 3), ("masks", 1)):
+            (tmp_path / "tiles" / folder).mkdir(parents=True, exist_ok=True)
+            path = tmp_path / "tiles" / folder / f"{number}.png"
+            write_raster(path, np.zeros((bands, SIZE, SIZE), np.uint8), driver="PNG", crs=None,
+                         transform=None)  # fmt: skip
+    tiles = open_tiles(tmp_path / "tiles", Legend.from_names(["field"]))
     with pytest.raises(TileError, match="only class 'field' is labelled"):
-        run(alone, tmp_path / "m.safetensors")
+        run(tiles, tmp_path / "m.safetensors")
 
 
 def test_classes_that_only_validation_tiles_have_are_no_use(tmp_path):

@@ -36,6 +36,8 @@ class Options:
     """Average over the eight symmetries of the square: eight times the work."""
     aoi: str | None = None
     """Vector file; pixels whose centre lies outside of its polygons become nodata."""
+    aoi_layer: str | None = None
+    """Layer of this file, for files with several; None for the first one with geometries."""
     cleaning: Cleaning = Cleaning()
     """Its least area is that of the labels, too; the rest is of the polygons alone."""
 

@@ -91,7 +91,7 @@ def fit_scene(scene: Scene, outputs: Outputs, model: Model, options: Options) ->
     fitted = choose_bands(scene, model, options.bands)
     sample = sample_pixels(fitted)
     check_values(fitted, model, sample)
-    area = Area.read(options.aoi, fitted) if options.aoi else None
+    area = Area.read(options.aoi, fitted, options.aoi_layer) if options.aoi else None
     return Fitted(fitted, outputs, area, scene_warnings(fitted, model, sample))
 
 

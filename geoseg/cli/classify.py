@@ -58,6 +58,11 @@ _SIDE_OUTPUTS = ("polygons", "confidence", "probabilities")
     "--aoi", metavar="FILE",
     help="Area of interest: a vector file with polygons. Pixels outside of them become nodata.",
 )  # fmt: skip
+@click.option(
+    "--aoi-layer", metavar="NAME",
+    help="Layer of the area of interest in a file with several layers.  [default: the first layer "
+    "with geometries]",
+)  # fmt: skip
 @options.min_area
 @options.simplify
 @options.smooth

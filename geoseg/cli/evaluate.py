@@ -17,6 +17,11 @@ from geoseg.errors import count_of
 @click.argument("reference", required=False)
 @click.option("--out", required=True, metavar="DIR", help="Folder of the report; it is created.")
 @click.option(
+    "--layer", metavar="NAME",
+    help="Layer of the polygons or points in a file with several layers, such as a GeoPackage.  "
+    "[default: the first layer with geometries]",
+)  # fmt: skip
+@click.option(
     "--class-field", metavar="NAME",
     help="Field of the polygons or points that holds the class.  [default: reference]",
 )  # fmt: skip

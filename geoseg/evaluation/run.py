@@ -75,7 +75,7 @@ def _compare(subject: Subject, own: Legend | None) -> Findings:
     legend, ignore = subject.labels.legend, subject.settings.ignore
     if not is_vector(path):
         return compare_pixels(subject, open_reference(path, scene, legend, own, ignore))
-    file = VectorFile(path, settings.class_field or _FIELD, own or legend, ignore)
+    file = VectorFile(path, settings.class_field or _FIELD, own or legend, ignore, settings.layer)
     if has_points(file, path, scene):
         return compare_points(subject, file)
     return compare_pixels(subject, recoded(file.on(scene), legend, path, ignore))

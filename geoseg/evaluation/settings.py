@@ -17,6 +17,8 @@ class EvaluateSettings:
         GeosegError: if ``ignore`` is a text.
     """
 
+    layer: str | None = None
+    """Layer of the polygons or points; None for the first one with geometries."""
     class_field: str | None = None
     """Field of vector references with the class; None for "reference", as `sample` writes it."""
     legend: Legend | str | Path | None = None
