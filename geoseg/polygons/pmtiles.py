@@ -104,7 +104,7 @@ def write_pmtiles(
     messages = path.with_name(f"{path.name}.log")
     arguments = [
         "-o", path.name, "-l", layer, "-n", layer, "-N", _DESCRIPTION, "--force",
-        f"-Z{low}", f"-z{high}", "--low-detail=11", f"--maximum-tile-bytes={_LARGEST}",
+        f"-Z{low}", f"-z{high}", "--low-detail=10", f"--maximum-tile-bytes={_LARGEST}",
         "--no-simplification-of-shared-nodes", "--coalesce-smallest-as-needed",
         "--extend-zooms-if-still-dropping", "--progress-interval=1", "-t", ".",
         f"./{polygons.name}",
