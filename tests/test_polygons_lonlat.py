@@ -15,27 +15,16 @@ from geoseg.classification import classify
 from geoseg.errors import OutputError
 from geoseg.polygons import check_format_fits
 from geoseg.polygons.lonlat import LonLat
+from tests.classmaps import SHAPE, some_labels
 from tests.commands import here, refused
 from tests.scenes import write_raster
 
-SHAPE = (48, 60)
 SITE = 'LOCAL_CS["site",UNIT["metre",1],AXIS["X",EAST],AXIS["Y",NORTH]]'
 WORLD = 20037508.342789244
 
 
 def grid(west: float, north: float, width: float, height: float | None = None) -> Affine:
     return Affine(width, 0, west, 0, -(height or width), north)
-
-
-def some_labels(block: int = 4) -> np.ndarray:
-    """Blocks of five classes with single pixels between them, and a corner without data."""
-    rng = np.random.default_rng(0)
-    coarse = rng.integers(0, 5, (SHAPE[0] // block + 1, SHAPE[1] // block + 1), dtype=np.uint8)
-    labels = np.kron(coarse, np.ones((block, block), np.uint8))[: SHAPE[0], : SHAPE[1]].copy()
-    single = rng.random(SHAPE) < 0.05
-    labels[single] = rng.integers(0, 5, SHAPE)[single]
-    labels[:5, :9] = 255
-    return labels
 
 
 def vectorised(tmp_path: Path, labels: np.ndarray, crs: str, transform: Affine, **cleaning: float):

@@ -23,8 +23,8 @@ from geoseg.classification import classify
 from geoseg.errors import InterruptedRun, OutputError
 from geoseg.legend import Legend
 from geoseg.polygons import Frame, check_format_fits, outline, pmtiles, write_polygons
+from tests.classmaps import some_labels
 from tests.scenes import write_raster
-from tests.test_polygons_lonlat import some_labels
 
 UTM = CRS.from_epsg(32633).to_wkt()
 GRID = Affine(10, 0, 400_000, 0, -10, 5_000_000)

@@ -10,9 +10,9 @@ import geoseg
 from geoseg.cli.vectorise import command
 from geoseg.errors import InterruptedRun
 from geoseg.files import output_lock
+from tests.classmaps import some_labels
 from tests.commands import here, refused
 from tests.scenes import write_raster
-from tests.test_polygons_lonlat import some_labels
 
 
 @pytest.fixture

@@ -1,0 +1,16 @@
+"""A small class map for the tests."""
+
+import numpy as np
+
+SHAPE = (48, 60)
+
+
+def some_labels(block: int = 4) -> np.ndarray:
+    """Blocks of five classes with single pixels between them, and a corner without data."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 5, (SHAPE[0] // block + 1, SHAPE[1] // block + 1), dtype=np.uint8)
+    labels = np.kron(coarse, np.ones((block, block), np.uint8))[: SHAPE[0], : SHAPE[1]].copy()
+    single = rng.random(SHAPE) < 0.05
+    labels[single] = rng.integers(0, 5, SHAPE)[single]
+    labels[:5, :9] = 255
+    return labels
