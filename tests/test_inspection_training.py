@@ -13,7 +13,7 @@ from geoseg.errors import ModelError
 from geoseg.inspection import as_json, as_text, inspect
 from geoseg.inspection.training import plain_record
 from geoseg.model import Model, UNet, UNetSpec
-from tests.commands import here
+from tests.commands import here, refused
 from tests.test_inspection import LEGEND, TRAINING, facts, save_model
 
 CALIBRATION = {
@@ -101,18 +101,24 @@ def test_records_of_any_type(report, record):
 def test_the_command_shows_a_file_whose_record_is_odd(tmp_path):
     model = save_model(tmp_path / "m.safetensors", training=RECORD)
     record = changed(("validation", "accuracy"), None)
-    record["settings"] |= {"lr": math.nan, "note": "\ud800", "list": [math.inf, {"a": []}]}
+    record["settings"] |= {"lr": None, "note": "strange", "list": [None, {"a": []}]}
     path = with_record(model, record, tmp_path / "odd.safetensors")
     done = here("info", path)
     assert done.returncode == 0, done.stderr
     assert facts(done.stdout)["Validation"] == "accuracy -, mean IoU 50.0 %, 1,000 pixels"
     assert "lr" not in facts(done.stdout)["Training"]
-    assert r"note \ud800, list [None, {'a': []}]" in facts(done.stdout)["Training"]
+    assert "note strange, list [None, {'a': []}]" in facts(done.stdout)["Training"]
     done = here("info", path, "--json")
     assert done.returncode == 0, done.stderr
     settings = json.loads(done.stdout)["training"]["settings"]
     assert settings["lr"] is None
-    assert settings["note"] == "\ud800"
+
+
+def test_the_command_refuses_a_record_that_json_cannot_hold(tmp_path):
+    model = save_model(tmp_path / "m.safetensors", training=RECORD)
+    record = changed(("settings", "lr"), math.nan)
+    done = here("info", with_record(model, record, tmp_path / "nan.safetensors"))
+    assert "metadata of model" in refused(done)
 
 
 def test_a_record_that_is_nested_too_deeply_is_refused():

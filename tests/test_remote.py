@@ -29,7 +29,7 @@ def scene(tmp_path_factory) -> Path:
     """600 x 1100 px in blocks: six chunks of 512 px."""
     folder = tmp_path_factory.mktemp("www")
     return write_raster(
-        folder / "scene.tif", blocks(600, 1100), tiled=True, blockxsize=256, blockysize=256,
+        folder / "scene.tif", blocks(600, 2000), tiled=True, blockxsize=256, blockysize=256,
     )  # fmt: skip
 
 
