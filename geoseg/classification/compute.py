@@ -6,6 +6,7 @@ from pathlib import Path
 
 from geoseg.classification.chunk import classify_chunk
 from geoseg.classification.job import Execution, Job
+from geoseg.classification.memory import chunk_bytes, run_bytes
 from geoseg.classification.parts import Part, unfinished
 from geoseg.errors import InterruptedRun, RunError, count_of, redact
 from geoseg.execute import (
@@ -18,6 +19,7 @@ from geoseg.execute import (
     shard,
 )
 from geoseg.grid import Window
+from geoseg.model import Model
 
 log = logging.getLogger("geoseg")
 
@@ -29,6 +31,7 @@ def compute(
     stop: Stop,
     windows_done: ProgressCounter,
     *,
+    model: Model,
     resumed: bool,
 ) -> int:
     """Compute what is not there of the chunks of a run, or of its share.
@@ -39,6 +42,7 @@ def compute(
         cluster: the workers to use; None for threads of this process.
         stop: looked at between chunks.
         windows_done: counts the windows of all runs of the call.
+        model: whose size the memory depends on.
         resumed: whether to say what is there.
 
     Returns:
@@ -56,11 +60,11 @@ def compute(
         total = count_of(len(chunks), "chunk")
         log.info("resuming: %d of %s %s there", len(chunks) - len(missing), total, verb)
     if cluster is not None:
-        _announce(job, missing, cluster.threads)
+        _announce(job, model, missing, cluster.threads)
         _there(job, missing, cluster, windows_done)
         return cluster.threads
-    workers = _workers(job, execution, len(missing))
-    _announce(job, missing, workers)
+    workers = _workers(job, model, execution, len(missing))
+    _announce(job, model, missing, workers)
     _here(job, missing, workers, stop, windows_done)
     return workers
 
@@ -125,25 +129,16 @@ def _there(job: Job, chunks: list[Window], cluster: Cluster, windows_done: Progr
     cluster.map(partial(classify_chunk, job), chunks, done)
 
 
-def _chunk_bytes(job: Job) -> int:
-    """Memory of one chunk at work: pixels, scores, labels, and the activations of a batch."""
-    side = job.chunk + job.lattice.size
-    height, width = min(side, job.scene.height), min(side, job.scene.width)
-    scores = 4 * height * width * (len(job.legend) + 1 + len(job.scene.bands))
-    activations = 4 * job.batch_size * job.lattice.size**2 * 100
-    return scores + activations
-
-
-def _workers(job: Job, execution: Execution, chunks: int) -> int:
+def _workers(job: Job, model: Model, execution: Execution, chunks: int) -> int:
     if execution.workers is not None:
         if execution.workers < 1:
             raise RunError(f"{execution.workers} workers cannot work, use at least 1")
         return execution.workers
-    by_memory = free_memory() // (2 * _chunk_bytes(job))
+    by_memory = free_memory() // (2 * chunk_bytes(job, model))  # polygons may take twice
     return max(1, min(cores(), by_memory, chunks))
 
 
-def _announce(job: Job, missing: list[Window], workers: int) -> None:
+def _announce(job: Job, model: Model, missing: list[Window], workers: int) -> None:
     windows = sum(job.lattice.count(chunk) for chunk in missing)
     log.info(
         "%s: %d x %d px, bands %s; %s of %d px, overlap %d; %s of %d px, "
@@ -151,7 +146,7 @@ def _announce(job: Job, missing: list[Window], workers: int) -> None:
         Path(redact(job.scene.path)).name, job.scene.height, job.scene.width,
         ",".join(map(str, job.scene.bands)), count_of(windows, "window"), job.lattice.size,
         job.options.overlap, count_of(len(missing), "chunk"), job.chunk, workers,
-        0.4 + workers * _chunk_bytes(job) / 1e9, job.device, job.precision, job.model_hash,
+        run_bytes(job, model, workers) / 1e9, job.device, job.precision, job.model_hash,
     )  # fmt: skip
     log.debug(
         "%s on %s, each with %s in a batch",

@@ -203,7 +203,7 @@ def _compute(
             path.parent.mkdir(parents=True, exist_ok=True)
     with turn(outputs.parts, execution.share, alone=execution.shard is None):
         resumed = open_folder(job, planned.area, resume=execution.resume)
-        workers = compute(job, execution, cluster, stop, windows_done, resumed=resumed)
+        workers = compute(job, execution, cluster, stop, windows_done, model=model, resumed=resumed)
         if execution.shard is not None:
             log.info("%s is done, run without --shard to assemble", execution.share)
             return None

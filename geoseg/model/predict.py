@@ -118,8 +118,8 @@ class Predictor:
             The same shape, sum 1 over the classes where any score is positive, else 0.
         """
         best = scores.amax(0).clamp(min=torch.finfo(scores.dtype).tiny)
-        sharp = (scores / best) ** (1 / self.temperature)
-        return sharp / sharp.sum(0).clamp(min=torch.finfo(scores.dtype).tiny)
+        sharp = (scores / best).pow_(1 / self.temperature)
+        return sharp.div_(sharp.sum(0).clamp(min=torch.finfo(scores.dtype).tiny))
 
     def _forward(self, batch: Tensor) -> Tensor:
         """(n, bands, s, s) scene values to (n, classes, s, s) float32 probabilities."""

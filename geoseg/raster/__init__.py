@@ -1,6 +1,7 @@
 """The one door to GDAL rasters: describe, read a window with its mask, write atomically."""
 
 from geoseg.raster.facts import Facts, read_facts
+from geoseg.raster.files import CACHE_BYTES
 from geoseg.raster.preview import colour_bands, read_reduced, stretch
 from geoseg.raster.probe import doubts, sample_pixels, unread_alphas
 from geoseg.raster.remote import is_remote
@@ -10,6 +11,7 @@ from geoseg.raster.warp import onto
 from geoseg.raster.write import Target, write_cog, write_tile, writing
 
 __all__ = [
+    "CACHE_BYTES",
     "Facts",
     "Scene",
     "Target",

@@ -1,0 +1,72 @@
+"""The memory that a run announces, against measured peaks (benchmarks/RESULTS.md)."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from geoseg.classification.job import Job, Options
+from geoseg.classification.memory import chunk_bytes, run_bytes
+from geoseg.grid import Lattice
+from geoseg.legend import Legend
+from geoseg.model import Model, UNet, UNetSpec
+from geoseg.raster import Scene
+
+GIGABYTE = 1e9
+
+
+@dataclass(frozen=True)
+class Run:
+    side: int = 4500
+    bands: int = 3
+    dtype: str = "uint8"
+    classes: int = 6
+    workers: int = 2
+    polygons: bool = False
+    probabilities: bool = False
+
+
+def model_of(run):
+    spec = UNetSpec(bands=run.bands, classes=run.classes, width=2, depth=2, window=64)
+    legend = Legend.from_names([f"class {n}" for n in range(run.classes)])
+    return Model(UNet(spec), legend, tuple(f"band {n}" for n in range(run.bands)))
+
+
+def job_of(run, model):
+    bands = tuple(range(1, run.bands + 1))
+    scene = Scene(
+        path="scene.tif", height=run.side, width=run.side, dtype=run.dtype,
+        transform=(1, 0, 0, 0, -1, 0), crs=None, bands=bands, band_names=("",) * run.bands,
+        nodata=None, masked=False, size=None, modified=None,
+    )  # fmt: skip
+    return Job(
+        scene=scene, lattice=Lattice(run.side, run.side, 64, 32), chunk=2048, model="m",
+        model_hash="", legend=model.legend, options=Options(), precision="fp32", device="cpu",
+        batch_size=8, parts="parts", polygons=run.polygons, confidence=False,
+        probabilities=run.probabilities,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("run", "peak"),
+    [
+        (Run(side=30_000, workers=1), 0.74),
+        (Run(side=30_000), 0.97),
+        (Run(side=30_000, workers=1, polygons=True), 0.96),
+        (Run(workers=1), 0.64),
+        (Run(), 0.78),
+        (Run(probabilities=True), 1.09),
+        (Run(classes=20), 1.40),
+        (Run(bands=8, dtype="float32"), 1.12),
+    ],
+)
+def test_the_announced_memory_is_close_to_the_measured_peak(run, peak):
+    model = model_of(run)
+    announced = run_bytes(job_of(run, model), model, run.workers) / GIGABYTE
+    assert 0.98 * peak <= announced <= 1.25 * peak
+
+
+def test_a_worker_more_is_a_chunk_more():
+    model = model_of(Run())
+    job = job_of(Run(), model)
+    assert run_bytes(job, model, 3) - run_bytes(job, model, 2) == chunk_bytes(job, model)
+    assert chunk_bytes(replace(job, chunk=512), model) < chunk_bytes(job, model) / 8
