@@ -10,11 +10,11 @@ from geoseg.classification.job import Job
 from geoseg.model import Model
 from geoseg.raster import CACHE_BYTES
 
-_PROCESS = 450_000_000
+_PROCESS = 480_000_000
 """Bytes of the process with its libraries."""
 _CACHE = 1.45
 """GDAL's block cache at its limit, relative to that limit."""
-_POLYGONS = 180_000_000
+_POLYGONS = 220_000_000
 """Bytes of the compiled code, tables and buffers of the polygons."""
 _ACTIVATIONS = 10
 """Numbers (float32) that the network holds for each pixel of a batch and filter of its width."""
