@@ -118,7 +118,7 @@ def _group_colors(name: str) -> tuple[str, ...]:
 
 
 def _spare_colors(first: Sequence[str]) -> Iterator[str]:
-    """Different colours without end: ``first``, qualitative ones, then hues around the circle."""
+    """Yield colours that all differ: ``first``, qualitative colours, then evenly spaced hues."""
     used = set()
     for color in chain(first, _QUALITATIVE, _hues()):
         if color not in used:

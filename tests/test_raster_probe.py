@@ -9,14 +9,14 @@ from rasterio.enums import ColorInterp
 
 import geoseg
 from geoseg.inspection import as_json, as_text, inspect
-from geoseg.raster import describe, doubts, sample_pixels, unread_alphas
+from geoseg.raster import describe, pixel_warnings, sample_pixels, unread_alphas
 from tests.labelled import classes, cut, noise
 from tests.scenes import blocks, write_raster
 
 
-def doubts_about(path, **options):
+def warnings_of(path, **options):
     scene = describe(path, **options)
-    return doubts(scene, sample_pixels(scene))
+    return pixel_warnings(scene, sample_pixels(scene))
 
 
 def pixels(bands=3, height=300, width=400):
@@ -30,10 +30,10 @@ def with_alpha(path, alpha):
 
 def test_data_tagged_as_transparency_is_doubted_once(tmp_path):
     path = with_alpha(tmp_path / "s.tif", pixels(1)[0])
-    [sentence] = doubts_about(path)
+    [sentence] = warnings_of(path)
     assert "band 4 of" in sentence
     assert "bands=(1,2,3,4) (--bands 1,2,3,4)" in sentence
-    assert not doubts_about(path, bands=(1, 2, 3, 4))
+    assert not warnings_of(path, bands=(1, 2, 3, 4))
 
 
 @pytest.mark.parametrize("kind", ["opaque", "half opaque", "with an edge"])
@@ -43,7 +43,7 @@ def test_true_transparency_is_not_doubted(kind, tmp_path):
         alpha[:, :50] = 0
         alpha[:, 50:60] = np.arange(10) * 25
     path = with_alpha(tmp_path / "s.tif", alpha)
-    assert doubts_about(path) == []
+    assert warnings_of(path) == []
     assert unread_alphas(describe(path)) == (4,)
 
 
@@ -58,18 +58,18 @@ def test_a_large_share_of_one_untagged_value_is_doubted(dtype, value, text, tmp_
     image = pixels().astype(dtype)
     image[:, :, :120] = value
     path = write_raster(tmp_path / "s.tif", image)
-    [sentence] = doubts_about(path)
+    [sentence] = warnings_of(path)
     assert "% of the sampled pixels" in sentence
     assert f"set nodata={text} (--nodata {text})" in sentence
-    assert not doubts_about(path, nodata=float(text))
-    assert not doubts_about(write_raster(tmp_path / "tagged.tif", image, nodata=value))
+    assert not warnings_of(path, nodata=float(text))
+    assert not warnings_of(write_raster(tmp_path / "tagged.tif", image, nodata=value))
 
 
 def test_a_little_fill_or_one_band_of_it_is_no_doubt(tmp_path):
     image = pixels()
     image[:, :, :30] = 0
     image[1, :, :200] = 0
-    assert doubts_about(write_raster(tmp_path / "s.tif", image)) == []
+    assert warnings_of(write_raster(tmp_path / "s.tif", image)) == []
 
 
 def test_the_sample_ends_where_a_scene_cannot_be_read(tmp_path):
@@ -82,8 +82,8 @@ def test_the_sample_ends_where_a_scene_cannot_be_read(tmp_path):
 def test_real_scenes_with_untagged_margins_are_doubted_and_others_not(shared):
     folder = shared / "data" / "scenes" / "oam_rgb_10cm"
     white = folder / "5b3622402b6a08001185f8d8_10_00004.tif"
-    assert "nodata=255" in doubts_about(white)[0]
-    assert not doubts_about(folder / "5dded5bc0140b80006d2e565_23.tif")
+    assert "nodata=255" in warnings_of(white)[0]
+    assert not warnings_of(folder / "5dded5bc0140b80006d2e565_23.tif")
 
 
 @pytest.fixture

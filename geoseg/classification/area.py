@@ -17,7 +17,7 @@ from geoseg.raster import Scene
 from geoseg.vectors import Reprojector, read_vector
 
 _BLOCK = 2048
-"""Side of the blocks in which a first pixel of the area is looked for (px)."""
+"""Side of the windows that are searched for a pixel in the area of interest (px)."""
 
 
 @dataclass(frozen=True, slots=True)

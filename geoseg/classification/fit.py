@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import ModelError, SceneError, count_of
 from geoseg.model import Model
-from geoseg.raster import Scene, doubts, read_palette, unread_alphas
+from geoseg.raster import Scene, pixel_warnings, read_palette, unread_alphas
 
 _PIXEL_SIZE_FACTOR = 2
 _LISTED = 20
@@ -135,7 +135,7 @@ def scene_warnings(scene: Scene, model: Model, sample: NDArray[np.float64]) -> l
         model: the model.
         sample: valid pixels of the scene (bands, n).
     """
-    sentences = doubts(scene, sample)
+    sentences = pixel_warnings(scene, sample)
     if scene.crs is None:
         sentences.append(
             f"{scene.path} has no CRS: the map has none either, and areas stay unknown"

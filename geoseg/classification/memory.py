@@ -11,11 +11,11 @@ from geoseg.model import Model
 from geoseg.raster import CACHE_BYTES
 
 _PROCESS = 480_000_000
-"""Bytes of the process with its libraries."""
+"""Memory of the process with its libraries (bytes)."""
 _CACHE = 1.45
 """GDAL's block cache at its limit, relative to that limit."""
 _POLYGONS = 220_000_000
-"""Bytes of the compiled code, tables and buffers of the polygons."""
+"""Memory of the code and the buffers for polygons, for the whole process (bytes)."""
 _ACTIVATIONS = 10
 """Numbers (float32) that the network holds for each pixel of a batch and filter of its width."""
 _SENT_AS_IS = ("uint8", "int16", "float32")

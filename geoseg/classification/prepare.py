@@ -104,7 +104,7 @@ def plan_run(
     *,
     overwrite: bool,
 ) -> Planned:
-    """The run of one scene; its folder of parts and its outputs are checked, not changed.
+    """Plan the run of one scene. Its outputs and its folder of parts are read, not changed.
 
     Raises:
         OutputError: if an output exists that must not be replaced.

@@ -168,17 +168,17 @@ def _classify(
     ]
     with stop_on_signal() as stop, _connected(execution, stop) as cluster:
         planned = [
-            plan_run(each, loaded, options, execution, cluster, overwrite=overwrite)
-            for each in checked
+            plan_run(fitted, loaded, options, execution, cluster, overwrite=overwrite)
+            for fitted in checked
         ]
-        pending = [each for each in planned if each.report is None]
+        pending = [run for run in planned if run.report is None]
         if not pending:
-            return [each.report for each in planned]
-        windows = sum(windows_to_do(each.job, execution, started=each.started) for each in pending)
+            return [run.report for run in planned]
+        windows = sum(windows_to_do(run.job, execution, started=run.started) for run in pending)
         windows_done = ProgressCounter(progress, "windows", windows)
         return [
-            each.report or _compute(each, loaded, execution, cluster, stop, windows_done)
-            for each in planned
+            run.report or _compute(run, loaded, execution, cluster, stop, windows_done)
+            for run in planned
         ]
 
 

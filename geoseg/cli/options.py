@@ -157,5 +157,5 @@ def overwrite(function: F) -> F:
 def verbosity(function: F) -> F:
     """Add -q and -v."""
     quiet = click.option("-q", "--quiet", is_flag=True, help="Print only warnings and errors.")
-    verbose = click.option("-v", "--verbose", is_flag=True, help="Print details too.")
+    verbose = click.option("-v", "--verbose", is_flag=True, help="Print more details.")
     return quiet(verbose(function))

@@ -15,7 +15,7 @@ class ProgressCounter:
     """Counts what is done and reports it; safe to share between threads."""
 
     def __init__(self, progress: Progress | None, unit: str, total: int) -> None:
-        """Report that nothing is done yet.
+        """Start at 0 and report it.
 
         Args:
             progress: the callback; None to report nothing.

@@ -47,7 +47,7 @@ class LonLat:
     """WKT of the map's CRS."""
     meridian: float | None
     """Longitudes are taken within 180 degrees of it; None where PROJ's are continuous."""
-    turn: int
+    shift: int
     """Degrees, a multiple of 360, to add so that the middle of the map is in -180..180."""
     bounds: tuple[float, float, float, float]
     """West, south, east, north of the map (degrees); east may exceed 180, west be below -180."""
@@ -93,8 +93,8 @@ class LonLat:
         grid = slice(0, _SAMPLES**2)
         meridian = _meridian(path, lon[grid, 0].reshape(_SAMPLES, _SAMPLES))
         lon = _near(lon, meridian)
-        turn = -360 * round((lon.min() + lon.max()) / 720)
-        bounds = (lon.min() + turn, lat.min(), lon.max() + turn, lat.max())
+        shift = -360 * round((lon.min() + lon.max()) / 720)
+        bounds = (lon.min() + shift, lat.min(), lon.max() + shift, lat.max())
         if bounds[2] - bounds[0] > 360 + 1e-6:
             refuse(path, "it reaches more than once around the earth")
         if max(-bounds[1], bounds[3]) > 90 + 1e-6:
@@ -109,7 +109,7 @@ class LonLat:
         longest = float(np.sqrt(_BEND / max(bend, 1e-12)))
         whole = bounds[2] - bounds[0] > 360 - 1e-6 and abs(bounds[0] + 180) > 1e-6
         seam = size[1] if whole else None
-        return cls(path, crs, meridian, turn, bounds, per_degree, decimals, longest, seam)
+        return cls(path, crs, meridian, shift, bounds, per_degree, decimals, longest, seam)
 
     def divide(self, vertices: Floats, ring_offsets: Ints) -> tuple[Floats, Ints]:
         """Add vertices to long sides, so that they stay where they are on the map.
@@ -142,7 +142,7 @@ class LonLat:
     def project(self, xy: Floats) -> Floats:
         """Longitudes and latitudes (m, 2) of coordinates (m, 2) in the map's CRS, rounded."""
         lon, lat = _transformer(self.crs).transform(xy[:, 0], xy[:, 1])
-        degrees = np.column_stack([_near(lon, self.meridian) + self.turn, lat])
+        degrees = np.column_stack([_near(lon, self.meridian) + self.shift, lat])
         np.round(degrees, self.decimals, out=degrees)
         np.clip(degrees[:, 1], -90, 90, out=degrees[:, 1])
         return degrees
@@ -250,12 +250,12 @@ def _scale(degrees: Floats) -> tuple[float, float]:
 def _cut(shapes: shapely.Geometry, grid: float) -> list[shapely.Geometry]:
     """Polygons (n,) cut at odd multiples of 180 degrees and put into -180..180."""
     parts: list[list[shapely.Geometry]] = [[] for _ in shapes]
-    for turn in (-360, 0, 360):
-        box = shapely.box(turn - 180, -90, turn + 180, 90)
+    for shift in (-360, 0, 360):
+        box = shapely.box(shift - 180, -90, shift + 180, 90)
         inside = shapely.intersection(shapes, box, grid_size=grid)
         pieces, index = shapely.get_parts(inside, return_index=True)
         area = shapely.get_dimensions(pieces) == 2
-        moved = shapely.transform(pieces[area], lambda xy, turn=turn: xy - [turn, 0])
+        moved = shapely.transform(pieces[area], lambda xy, shift=shift: xy - [shift, 0])
         for number, piece in zip(index[area], moved, strict=True):
             parts[number].append(piece)
     return [p[0] if len(p) == 1 else shapely.multipolygons(p) for p in parts]

@@ -25,7 +25,7 @@ _DESCRIPTION = "Land cover"
 _HEADER = 127
 """Bytes of the header."""
 _LOWEST_ZOOM_AT = 100
-"""Place of the lowest zoom in it."""
+"""Offset of the lowest zoom in the header (bytes)."""
 _UNITS = 4096
 """Units along the side of a tile."""
 _PIXEL = 8

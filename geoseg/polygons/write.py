@@ -35,7 +35,7 @@ _DRIVERS = {
 }
 _IN_LON_LAT = ("GeoJSON", "PMTiles")
 _RESERVED = ("gpkg", "sqlite_", "layer_styles", "ogr_empty_table")
-"""Beginnings of table names that GeoPackage, SQLite, QGIS and GDAL keep for themselves."""
+"""Reserved prefixes of table names: of GeoPackage, SQLite, QGIS and GDAL."""
 
 
 def check_extension(path: str | Path) -> str:

@@ -3,7 +3,7 @@
 from geoseg.raster.facts import Facts, read_facts
 from geoseg.raster.files import CACHE_BYTES
 from geoseg.raster.preview import colour_bands, read_reduced, stretch
-from geoseg.raster.probe import doubts, sample_pixels, unread_alphas
+from geoseg.raster.probe import pixel_warnings, sample_pixels, unread_alphas
 from geoseg.raster.remote import is_remote
 from geoseg.raster.scene import Scene, describe, read, read_palette, read_whole, reflected
 from geoseg.raster.sidecar import pam_sidecar, read_categories
@@ -17,10 +17,10 @@ __all__ = [
     "Target",
     "colour_bands",
     "describe",
-    "doubts",
     "is_remote",
     "onto",
     "pam_sidecar",
+    "pixel_warnings",
     "read",
     "read_categories",
     "read_facts",

@@ -40,7 +40,7 @@ def unread_alphas(scene: Scene) -> tuple[int, ...]:
     return tuple(band for band in read_facts(scene.path).alphas if band not in scene.bands)
 
 
-def doubts(scene: Scene, sample: NDArray[np.float64]) -> list[str]:
+def pixel_warnings(scene: Scene, sample: NDArray[np.float64]) -> list[str]:
     """What in a scene is probably not as its metadata say, one sentence each with the remedy.
 
     Args:
@@ -81,7 +81,7 @@ def _all(scene: Scene, alpha: int) -> str:
 
 
 def _number(value: float) -> str:
-    """A value in all its digits, whole ones without a point."""
+    """A number with all its digits; whole numbers without a decimal point."""
     return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
 
 

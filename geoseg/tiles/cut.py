@@ -79,7 +79,7 @@ def tile(  # noqa: PLR0913 - one call for the job, all but two by name
     check_list("scenes", scenes)
     check_list("labels", labels)
     check_type("settings", settings, TileSettings)
-    crew = Workers(workers, scheduler)
+    pool = Workers(workers, scheduler)
     out = Path(out).resolve()
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -88,8 +88,8 @@ def tile(  # noqa: PLR0913 - one call for the job, all but two by name
         pairs = find_pairs([str(s) for s in scenes], [str(s) for s in labels])
         classes = read_legend(legend) if isinstance(legend, str | Path) else legend
         opened = _counting(progress, "scenes opened", len(pairs))
-        sources = open_sources(pairs, classes, settings, crew, opened)
-        _write_tiles(out, sources, settings, crew, progress)
+        sources = open_sources(pairs, classes, settings, pool, opened)
+        _write_tiles(out, sources, settings, pool, progress)
     return open_tiles(out)
 
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from geoseg.errors import TileError, count_of, redact
 from geoseg.legend import Legend
-from geoseg.raster import Scene, describe, doubts, sample_pixels, unread_alphas
+from geoseg.raster import Scene, describe, pixel_warnings, sample_pixels, unread_alphas
 from geoseg.tiles.labels import LabelFiles, Labels
 from geoseg.tiles.pairs import Pair
 from geoseg.tiles.settings import TileSettings
@@ -63,7 +63,7 @@ def open_sources(
             )
         if labels.legend != first_labels.legend:
             raise TileError(f"labels {pair.labels} have other classes, give all of them: --legend")
-    _say_alphas([scene for [(scene, _)] in opened])
+    _log_unread_alphas([scene for [(scene, _)] in opened])
     names = [pair.name for pair in pairs]
     if len(set(names)) < len(names):
         names = [f"{number:04d}_{name}" for number, name in enumerate(names)]
@@ -75,12 +75,12 @@ def open_sources(
 
 def _open(files: LabelFiles, settings: TileSettings, pair: Pair) -> list[Opened]:
     scene = describe(pair.scene, bands=settings.bands, nodata=settings.nodata)
-    for doubt in doubts(scene, sample_pixels(scene)):
-        log.warning(doubt)
+    for warning in pixel_warnings(scene, sample_pixels(scene)):
+        log.warning(warning)
     return [(scene, files.open(pair.labels, scene))]
 
 
-def _say_alphas(scenes: Sequence[Scene]) -> None:
+def _log_unread_alphas(scenes: Sequence[Scene]) -> None:
     """Say that alpha bands are not read as data, in one line for all scenes."""
     paths = [redact(scene.path) for scene in scenes if unread_alphas(scene)]
     if paths:

@@ -108,7 +108,7 @@ def train(  # noqa: PLR0913 - one call for the whole job, all but two by name
 
 
 def _train(run: Run, state: State, out: Path, watch: Watch, stop: Stop) -> Model:
-    """Train until the last epoch, and write what is wanted after each one."""
+    """Train up to the last epoch, and write checkpoint and figures after each epoch."""
     settings, first = run.settings, run.processes.first
     slow = slow_precision(run.precision, run.device.type)
     if slow and first:

@@ -15,7 +15,7 @@ log = logging.getLogger("geoseg")
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """Where a training begins."""
+    """The epoch and the checkpoint from which a training starts."""
 
     checkpoint: Checkpoint | None = None
     """What to go on from; None to start with epoch 1."""

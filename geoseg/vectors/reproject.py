@@ -71,11 +71,11 @@ class Reprojector:
         nearby = Surroundings.of(scene, self._crs, to_scene)
         if nearby is None:
             raise self._unrelated(scene)
-        doubtful = self._doubtful(scene, nearby, bounds)
-        if not doubtful.any():
+        to_clip = self._needs_clipping(scene, nearby, bounds)
+        if not to_clip.any():
             return moved, bounds
         moved, bounds = moved.copy(), bounds.copy()
-        failed = np.flatnonzero(doubtful)
+        failed = np.flatnonzero(to_clip)
         for margin in _MARGINS:
             clipped = nearby.clip(self._geometries[failed], margin)
             moved[failed] = _transform(shapely.segmentize(clipped, nearby.longest_edge), to_scene)
@@ -146,7 +146,7 @@ class Reprojector:
             self._moved = crs, moved, bounds
         return self._moved[1:]
 
-    def _doubtful(
+    def _needs_clipping(
         self, scene: Scene, nearby: Surroundings, moved: NDArray[np.float64]
     ) -> NDArray[np.bool_]:
         """(n,) which geometries may touch the scene and may not be moved by vertices alone."""

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import shapely
-from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
@@ -32,18 +31,18 @@ class Surroundings:
     """Radius of the earth (CRS units); 57.3 where they are degrees."""
     longest_edge: float
     """Longest edge (CRS units) that stays straight enough in the CRS of the scene."""
-    turn: float
-    """The earth's circumference (CRS units) in a geographic CRS, else 0."""
+    period: float
+    """Longitudes repeat after this (CRS units): 360 degrees; 0 in a projected CRS."""
 
     @classmethod
     def of(cls, scene: Scene, crs: CRS, to_scene: Transformer) -> "Surroundings | None":
         """The surroundings of a scene in a CRS; None where no point of it has a place there."""
         across, down = (np.linspace(0, side, _SAMPLES) for side in (scene.width, scene.height))
         cols, rows = np.tile(across, _SAMPLES), np.repeat(down, _SAMPLES)
-        x, y = _apply(scene.affine, cols, rows)
+        x, y = scene.affine @ (cols, rows)  # type: ignore[operator]
         u, v = to_scene.transform(x, y, direction="INVERSE")
         with np.errstate(invalid="ignore"):  # infinite where a point has no place
-            back = _apply(~scene.affine, *to_scene.transform(u, v))
+            back = ~scene.affine @ to_scene.transform(u, v)
             error = np.hypot(back[0] - cols, back[1] - rows)
             usable = error < max(scene.width, scene.height) / _SAMPLES
         if not usable.any():
@@ -74,7 +73,7 @@ class Surroundings:
         left, bottom, right, top = self.rectangles.T
         wide = max(margin * (right - left).sum(), least)
         high = np.maximum(margin * (top - bottom), least)
-        limit = self.turn / 2 or math.inf
+        limit = self.period / 2 or math.inf
         return shapely.union_all(
             shapely.box(
                 np.maximum(left - wide, np.minimum(left, -limit)),
@@ -120,13 +119,7 @@ class Surroundings:
     @property
     def _shifts(self) -> tuple[float, ...]:
         """What may be added to longitudes: some files have 0 to 360 degrees."""
-        return (-self.turn, 0.0, self.turn) if self.turn else (0.0,)
-
-
-def _apply(
-    affine: Affine, x: NDArray[np.float64], y: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return affine.a * x + affine.b * y + affine.c, affine.d * x + affine.e * y + affine.f
+        return (-self.period, 0.0, self.period) if self.period else (0.0,)
 
 
 def _part_bounds(area: shapely.Geometry) -> NDArray[np.float64]:
