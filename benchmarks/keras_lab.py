@@ -130,7 +130,7 @@ def train_geoseg(tiles: Path, out: Path, epochs: int, seed: int, precision: str)
         epochs=epochs, batch_size=BATCH, lr=RATE, seed=seed, precision=precision
     )
     clock = Clock()
-    watch = geoseg.Watch(report=clock.epoch)
+    watch = geoseg.Monitor(report=clock.epoch)
     geoseg.train(tiles, out, settings=settings, device="cpu", resume=False, watch=watch)
 
 

@@ -36,15 +36,15 @@ from numpy.typing import NDArray
 from overlap_plot import draw
 from rasterio.errors import NotGeoreferencedWarning
 
-from geoseg.blend import TAPERS, Taper, blend, taper
+from geoseg.blend import TAPERS, Taper, blend, taper_profile
 from geoseg.errors import GeosegError
-from geoseg.grid import Lattice, Window, bounds
+from geoseg.grid import Window, WindowGrid, bounds
+from geoseg.labels.open import LabelOpener
 from geoseg.metrics import Confusion
-from geoseg.model import Model, Predictor, UNet, winner
-from geoseg.raster import Scene, describe, read, reflected
-from geoseg.tiles import IGNORE
-from geoseg.tiles.labels import LabelFiles
-from geoseg.tiles.pairs import Pair, find_pairs
+from geoseg.model import Model, Predictor, UNet, best_class
+from geoseg.raster import Scene, open_scene, pad_reflect, read_window
+from geoseg.tiles import IGNORE_INDEX
+from geoseg.tiles.cut.pairing import ScenePair, find_pairs
 
 warnings.simplefilter("ignore", NotGeoreferencedWarning)
 
@@ -94,11 +94,11 @@ WHOLE = Way(None)
 Outcomes = dict[Way, Outcome]
 
 
-def lattices(scene: Scene) -> Iterator[tuple[int, Lattice]]:
+def lattices(scene: Scene) -> Iterator[tuple[int, WindowGrid]]:
     """Each overlap and lattice to be measured on a scene."""
     for size in WINDOWS:
         for overlap in OVERLAPS:
-            yield overlap, Lattice(scene.height, scene.width, size, size - overlap)
+            yield overlap, WindowGrid(scene.height, scene.width, size, size - overlap)
 
 
 def work(scene: Scene) -> int:
@@ -106,11 +106,11 @@ def work(scene: Scene) -> int:
     return sum(len(lattice) * lattice.size**2 for _, lattice in lattices(scene))
 
 
-def measure(pair: Pair, path: str, ignored: tuple[str, ...]) -> Outcomes:
+def measure(pair: ScenePair, path: str, ignored: tuple[str, ...]) -> Outcomes:
     """All ways of mapping one image; a top-level function of values, for a process of its own."""
     torch.set_num_threads(1)
     model = Model.load(path)
-    scene = describe(pair.scene)
+    scene = open_scene(pair.scene)
     reference = read_reference(pair, scene, model, ignored)
     start = time.process_time()
     whole, computed = map_whole(model, scene)
@@ -124,10 +124,10 @@ def measure(pair: Pair, path: str, ignored: tuple[str, ...]) -> Outcomes:
         spent = time.process_time() - start
         for kind in TAPERS if overlap else ("none",):
             start = time.process_time() - spent
-            weights = taper(kind, lattice.size, overlap)
+            weights = taper_profile(kind, lattice.size, overlap)
             square = predictor.to_device(np.outer(weights, weights).astype(np.float32))
             total = blend(scores, scene.window, square, predictor.zeros, model.spec.classes)
-            labels = winner(total)[0].numpy()
+            labels = best_class(total)[0].numpy()
             computed = len(windows) * lattice.size**2
             way = Way(lattice.size, overlap, kind)
             outcomes[way] = judge(labels, whole, reference, model, computed, start)
@@ -144,16 +144,16 @@ def judge(
 ) -> Outcome:
     """The outcome of a map (height, width) of class indices, begun at CPU time ``start``."""
     seconds = time.process_time() - start
-    confusion = Confusion.of(labels, reference, model.spec.classes, IGNORE)
+    confusion = Confusion.of(labels, reference, model.spec.classes, IGNORE_INDEX)
     return Outcome(confusion, labels.size, computed, seconds, int((labels == whole).sum()))
 
 
 def read_reference(
-    pair: Pair, scene: Scene, model: Model, ignored: tuple[str, ...]
+    pair: ScenePair, scene: Scene, model: Model, ignored: tuple[str, ...]
 ) -> NDArray[np.uint8]:
     """Class indices (height, width), IGNORE where the mask has an ignored class or colour."""
-    labels = LabelFiles(model.legend, ignore=ignored).open(pair.labels, scene)
-    indices = np.full(256, IGNORE, np.uint8)
+    labels = LabelOpener(model.legend, ignore=ignored).open(pair.labels, scene)
+    indices = np.full(256, IGNORE_INDEX, np.uint8)
     indices[list(model.legend.values)] = np.arange(len(model.legend))
     return indices[labels.read(scene.window)]
 
@@ -171,8 +171,8 @@ def predictor_of(model: Model, size: int) -> Predictor:
 def scores_of(predictor: Predictor, scene: Scene, windows: list[Window]) -> Iterator[Any]:
     """Scores (classes, size, size) of each window; beyond the edge of a small image, reflected."""
     area = bounds(windows)
-    pixels, _ = read(scene, area.intersection(scene.window) or area)
-    return predictor.scores(reflected(pixels, area), [w.relative_to(area) for w in windows])
+    pixels, _ = read_window(scene, area.intersection(scene.window) or area)
+    return predictor.scores(pad_reflect(pixels, area), [w.relative_to(area) for w in windows])
 
 
 @torch.inference_mode()
@@ -180,16 +180,18 @@ def map_whole(model: Model, scene: Scene) -> tuple[NDArray[np.uint8], int]:
     """Class indices (height, width) from one forward pass, and the pixels computed."""
     step = 2**model.spec.depth
     height, width = (-(-side // step) * step for side in (scene.height, scene.width))
-    pixels = reflected(read(scene, scene.window)[0], Window(0, 0, height, width))
+    pixels = pad_reflect(read_window(scene, scene.window)[0], Window(0, 0, height, width))
     batch = torch.from_numpy(pixels[None]).float().contiguous(memory_format=torch.channels_last)
     network = model.network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     labels = network(batch)[0].argmax(0).to(torch.uint8).numpy()
     return labels[: scene.height, : scene.width], height * width
 
 
-def measure_all(pairs: list[Pair], path: str, ignored: tuple[str, ...], workers: int) -> Outcomes:
+def measure_all(
+    pairs: list[ScenePair], path: str, ignored: tuple[str, ...], workers: int
+) -> Outcomes:
     """Outcomes of all images together; says on stderr how far it is."""
-    scenes = {pair: describe(pair.scene) for pair in pairs}
+    scenes = {pair: open_scene(pair.scene) for pair in pairs}
     todo = sum(work(scene) for scene in scenes.values())
     pixels = sum(scene.height * scene.width for scene in scenes.values())
     print(

@@ -14,13 +14,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from geoseg.classification import Options
+from geoseg.classification import ClassifySettings
 
 COLORS = {"none": "#7a7a7a", "crop": "#e69f00", "linear": "#0072b2", "hann": "#cc3f7c"}
 MARKERS = {"128": "o", "256": "s", "512": "D"}
 TICKS = (1, 1.5, 2, 3, 4, 6, 8, 12)
 DASHES = (0, (4, 3))
-DEFAULT = ("128", Options().overlap, Options().blend)
+DEFAULT = ("128", ClassifySettings().overlap, ClassifySettings().blend)
 """The tool's own window, overlap and taper, which is marked."""
 
 

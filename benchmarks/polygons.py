@@ -20,8 +20,8 @@ from scenes import PLACE, land_cover
 from shapely.geometry import shape
 
 import geoseg
-from geoseg.execute import ahead
-from geoseg.polygons import outline, polygonise
+from geoseg.execute import prefetch_map
+from geoseg.polygons import polygonise, polygonise_windows
 
 KINDS = ("real", "salt")
 
@@ -43,10 +43,10 @@ def by_geoseg(labels: np.ndarray, workers: int = 1) -> np.ndarray:
         return labels[cell.slices], None
 
     if workers == 1:
-        batches = outline(read, height, width)
+        batches = polygonise_windows(read, height, width)
         return np.concatenate([batch.to_shapely() for batch in batches])
-    with ahead(workers) as each:
-        batches = outline(read, height, width, each=each)
+    with prefetch_map(workers) as each:
+        batches = polygonise_windows(read, height, width, each=each)
         return np.concatenate([batch.to_shapely() for batch in batches])
 
 
@@ -64,8 +64,8 @@ def traced(labels: np.ndarray, workers: int) -> int:
     def read(cell):
         return labels[cell.slices], None
 
-    with ahead(workers) as each:
-        return sum(map(len, outline(read, height, width, each=each)))
+    with prefetch_map(workers) as each:
+        return sum(map(len, polygonise_windows(read, height, width, each=each)))
 
 
 def timed(function: Callable[[], object], rounds: int = 3) -> tuple[float, float]:

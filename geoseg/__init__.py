@@ -13,8 +13,10 @@ The names below are loaded when they are first used, so that importing geoseg co
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from geoseg.version import __version__
+
 if TYPE_CHECKING:
-    from geoseg.classification import Execution, Options, classify, classify_scenes
+    from geoseg.classification import ClassifySettings, Execution, classify, classify_scenes
     from geoseg.errors import GeosegError
     from geoseg.evaluation import (
         EvaluateSettings,
@@ -23,34 +25,33 @@ if TYPE_CHECKING:
         evaluate_matrix,
         sample,
     )
-    from geoseg.inspection import inspect
-    from geoseg.legend import LandCover, Legend, read_legend
+    from geoseg.info import describe
+    from geoseg.legend import LandCoverClass, Legend, read_legend
     from geoseg.model import Model
     from geoseg.tiles import TileSet, TileSettings, open_tiles, tile
-    from geoseg.training import TrainSettings, Watch, score, train
+    from geoseg.training import Monitor, TrainSettings, score, train
     from geoseg.vectorisation import Cleaning, vectorise
 
-__version__ = "0.1.0"
-
 __all__ = [
+    "ClassifySettings",
     "Cleaning",
     "EvaluateSettings",
     "Execution",
     "GeosegError",
-    "LandCover",
+    "LandCoverClass",
     "Legend",
     "Model",
-    "Options",
+    "Monitor",
     "SampleSettings",
     "TileSet",
     "TileSettings",
     "TrainSettings",
-    "Watch",
+    "__version__",
     "classify",
     "classify_scenes",
+    "describe",
     "evaluate",
     "evaluate_matrix",
-    "inspect",
     "open_tiles",
     "read_legend",
     "sample",
@@ -61,14 +62,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "classification": ("Execution", "Options", "classify", "classify_scenes"),
+    "classification": ("Execution", "ClassifySettings", "classify", "classify_scenes"),
     "errors": ("GeosegError",),
     "evaluation": ("EvaluateSettings", "SampleSettings", "evaluate", "evaluate_matrix", "sample"),
-    "inspection": ("inspect",),
-    "legend": ("LandCover", "Legend", "read_legend"),
+    "info": ("describe",),
+    "legend": ("LandCoverClass", "Legend", "read_legend"),
     "model": ("Model",),
     "tiles": ("TileSet", "TileSettings", "open_tiles", "tile"),
-    "training": ("TrainSettings", "Watch", "score", "train"),
+    "training": ("TrainSettings", "Monitor", "score", "train"),
     "vectorisation": ("Cleaning", "vectorise"),
 }
 

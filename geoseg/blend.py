@@ -15,14 +15,14 @@ from geoseg.grid import Window
 Taper = Literal["hann", "linear", "crop", "none"]
 TAPERS: tuple[Taper, ...] = ("hann", "linear", "crop", "none")
 
-_CROPPED = 1e-6
+_CROP = 1e-6
 """Weight of cropped rims: too small to matter beside a core, enough where there is no core."""
 
 Array = Any
 """A NumPy array or a torch tensor; all arrays of one call are of one kind."""
 
 
-def taper(kind: Taper, size: int, overlap: int) -> NDArray[np.float64]:
+def taper_profile(kind: Taper, size: int, overlap: int) -> NDArray[np.float64]:
     """Weights along one axis of a window, (size,), symmetric and all above zero.
 
     Flat over the part that no neighbour reaches, falling over the overlap, sampled at pixel
@@ -37,7 +37,7 @@ def taper(kind: Taper, size: int, overlap: int) -> NDArray[np.float64]:
         return np.asarray(ramp)
     if kind == "hann":
         return np.asarray(np.sin(np.pi / 2 * ramp) ** 2)
-    return np.where(ramp > 0.5, 1.0, _CROPPED)
+    return np.where(ramp > 0.5, 1.0, _CROP)
 
 
 def weight_sums(

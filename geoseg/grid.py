@@ -95,7 +95,7 @@ def starts(length: int, size: int, stride: int) -> list[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Lattice:
+class WindowGrid:
     """All windows over a scene: the same whatever part of the scene is looked at.
 
     Raises:

@@ -25,7 +25,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff\ufffe\uffff]"
 
 
 @dataclass(frozen=True, slots=True)
-class LandCover:
+class LandCoverClass:
     """One class.
 
     Raises:
@@ -83,7 +83,7 @@ class Legend:
             a name (but for its case).
     """
 
-    classes: tuple[LandCover, ...]
+    classes: tuple[LandCoverClass, ...]
     nodata: int | None = NODATA
     """Value that means no data, and no class; None where every value is a class."""
 
@@ -149,7 +149,9 @@ class Legend:
         Models and tile sets of early versions have the colours of the Dubai masks; they get the
         map colours of the same classes.
         """
-        legend = cls(tuple(LandCover(c["value"], c["name"], c["color"]) for c in data["classes"]))
+        legend = cls(
+            tuple(LandCoverClass(c["value"], c["name"], c["color"]) for c in data["classes"])
+        )
         return DUBAI if legend == DUBAI_MASKS else legend
 
     @classmethod
@@ -157,7 +159,9 @@ class Legend:
         """Classes 0, 1, ... with these names, in the colours that `map_colors` gives them."""
         colors = map_colors(names)
         return cls(
-            tuple(LandCover(i, *pair) for i, pair in enumerate(zip(names, colors, strict=True)))
+            tuple(
+                LandCoverClass(i, *pair) for i, pair in enumerate(zip(names, colors, strict=True))
+            )
         )
 
     def to_csv(self) -> str:
@@ -190,12 +194,12 @@ class Legend:
 
 DUBAI_MASKS = Legend(
     (
-        LandCover(0, "building", "#3c1098"),
-        LandCover(1, "land", "#8429f6"),
-        LandCover(2, "road", "#6ec1e4"),
-        LandCover(3, "vegetation", "#fedd3a"),
-        LandCover(4, "water", "#e2a929"),
-        LandCover(5, "unlabelled", "#9b9b9b"),
+        LandCoverClass(0, "building", "#3c1098"),
+        LandCoverClass(1, "land", "#8429f6"),
+        LandCoverClass(2, "road", "#6ec1e4"),
+        LandCoverClass(3, "vegetation", "#fedd3a"),
+        LandCoverClass(4, "water", "#e2a929"),
+        LandCoverClass(5, "unlabelled", "#9b9b9b"),
     )
 )
 """The six classes of the Dubai aerial imagery in the colours of its masks, for reading these."""
@@ -232,28 +236,28 @@ def read_legend(path: str | Path, *, nodata: int | None = NODATA) -> Legend:
         ) from None
 
 
-def _read_csv(text: str) -> list[LandCover]:
+def _read_csv(text: str) -> list[LandCoverClass]:
     lines = io.StringIO(text, newline="")  # keeps line breaks in quotes, which are then refused
     rows = csv.DictReader(lines, skipinitialspace=True, restval="")
-    return [LandCover(int(r["value"]), r["name"], r["color"].strip()) for r in rows]
+    return [LandCoverClass(int(r["value"]), r["name"], r["color"].strip()) for r in rows]
 
 
-def _read_qml(text: str) -> list[LandCover]:
+def _read_qml(text: str) -> list[LandCoverClass]:
     entries = ET.fromstring(text).iter("paletteEntry")  # noqa: S314 - no external entities
     cells = [
         (int(e.attrib["value"]), e.attrib.get("label", ""), e.attrib["color"]) for e in entries
     ]
-    return [LandCover(v, label or str(v), color) for v, label, color in cells if v < NODATA]
+    return [LandCoverClass(v, label or str(v), color) for v, label, color in cells if v < NODATA]
 
 
-def _read_color_map(text: str) -> list[LandCover]:
+def _read_color_map(text: str) -> list[LandCoverClass]:
     found = []
     for line in text.splitlines():
         cells = [cell.strip() for cell in re.split(r"[,\s]+", line.strip(), maxsplit=5)]
         if len(cells) < 4 or not cells[0].isdigit() or int(cells[0]) >= NODATA:
             continue
         color = "#{:02x}{:02x}{:02x}".format(*(int(c) for c in cells[1:4]))
-        found.append(LandCover(int(cells[0]), "".join(cells[5:]) or cells[0], color))
+        found.append(LandCoverClass(int(cells[0]), "".join(cells[5:]) or cells[0], color))
     return found
 
 
@@ -269,7 +273,7 @@ def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
 
 
-def _fill_symbol(index: int, c: LandCover) -> str:
+def _fill_symbol(index: int, c: LandCoverClass) -> str:
     red, green, blue = c.rgb
     return (
         f'      <symbol type="fill" name="{index}" alpha="1" clip_to_extent="1">'

@@ -16,7 +16,7 @@ from itertools import chain, count
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
+class _ColorGroup:
     """Names that get the same hue."""
 
     words: frozenset[str]
@@ -25,12 +25,12 @@ class _Group:
     """#rrggbb; the second and third are for further classes of the same group."""
 
 
-_BARE = "#d6b976", "#f3e6c4", "#a58a55"
-_REST = "#b8b8b8", "#d9d9d9"
+_BARE_COLORS = "#d6b976", "#f3e6c4", "#a58a55"
+_REST_COLORS = "#b8b8b8", "#d9d9d9"
 
 
-def _group(words: str, *colors: str) -> _Group:
-    return _Group(frozenset(words.split()), colors)
+def _group(words: str, *colors: str) -> _ColorGroup:
+    return _ColorGroup(frozenset(words.split()), colors)
 
 
 _GROUPS = (
@@ -49,7 +49,7 @@ _GROUPS = (
         "industrial commercial impervious artificial",
         "#c30006", "#f0736a", "#780000",
     ),
-    _group("bare barren sparse", *_BARE),
+    _group("bare barren sparse", *_BARE_COLORS),
     _group(
         "grass grassland meadow pasture lawn turf savanna savannah steppe rangeland herbaceous",
         "#cff7ac", "#9fe05a",
@@ -65,8 +65,11 @@ _GROUPS = (
         "#156b39", "#0a3d20", "#7c8a1c",
     ),
     _group("vegetation vegetated plant green greenery", "#429e59", "#86d08e"),
-    _group("land soil sand rock beach dune desert ground earth gravel dirt", *_BARE),
-    _group("unlabelled unlabeled unclassified unknown undefined background other clutter", *_REST),
+    _group("land soil sand rock beach dune desert ground earth gravel dirt", *_BARE_COLORS),
+    _group(
+        "unlabelled unlabeled unclassified unknown undefined background other clutter",
+        *_REST_COLORS,
+    ),
 )  # fmt: skip
 """In order: a name belongs to the first group with one of its words, as in "woody wetland"."""
 
@@ -79,7 +82,7 @@ _QUALITATIVE = (
 )  # fmt: skip
 """ColorBrewer Set1 and Set2, where no name belongs to a group."""
 
-_OTHERS = ("#c073ff", "#590046", "#f249b7", "#e2bfff", "#ff8c19", "#4500a6", "#59341b")
+_OTHER_NAMES = ("#c073ff", "#590046", "#f249b7", "#e2bfff", "#ff8c19", "#4500a6", "#59341b")
 """Mostly purple and pink, which no group has, for names beside those of groups; from the same
 search."""
 
@@ -98,7 +101,7 @@ def map_colors(names: Sequence[str]) -> list[str]:
         free = (c for c in _group_colors(name) if c not in colors.values())
         if color := next(free, None):
             colors[number] = color
-    spare = _spare_colors(_OTHERS if colors else ())
+    spare = _spare_colors(_OTHER_NAMES if colors else ())
     for number in range(len(names)):
         while number not in colors:
             color = next(spare)
@@ -110,7 +113,7 @@ def map_colors(names: Sequence[str]) -> list[str]:
 def _group_colors(name: str) -> tuple[str, ...]:
     words = set(re.findall(r"[^\W\d_]+", name.casefold()))
     if words & _NEGATIONS:
-        return _REST
+        return _REST_COLORS
     words |= {word.removesuffix("s") for word in words} | {
         word.removesuffix("es") for word in words
     }

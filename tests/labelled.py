@@ -11,7 +11,7 @@ from affine import Affine
 
 from geoseg.legend import DUBAI_MASKS, Legend
 from geoseg.raster import read_whole
-from geoseg.tiles import IGNORE, TileSettings, tile
+from geoseg.tiles import IGNORE_INDEX, TileSettings, tile
 from tests.scenes import write_raster
 
 HEIGHT, WIDTH = 100, 130
@@ -90,7 +90,7 @@ FIELDS = [((0, 0, 20, 30), "grass"), ((10, 10, 20, 64), " Rock "), ((40, 0, 50, 
 
 
 def burnt(values):
-    ground = np.full((HEIGHT, WIDTH), IGNORE)
+    ground = np.full((HEIGHT, WIDTH), IGNORE_INDEX)
     for (extent, _), value in zip(FIELDS, values, strict=True):
         ground[extent[0] : extent[2], extent[1] : extent[3]] = value
     return ground

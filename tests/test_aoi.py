@@ -9,14 +9,14 @@ import rasterio
 import shapely
 from shapely import box
 
-from geoseg.classification import Options, classify
-from geoseg.classification.area import Area
+from geoseg.classification import ClassifySettings, classify
+from geoseg.classification.aoi import AreaOfInterest
 from geoseg.errors import RunError, VectorError
-from geoseg.raster import describe
+from geoseg.raster import open_scene
 from tests import commands
 from tests.scenes import blocks, write_raster
 
-OPTIONS = Options(overlap=8)
+OPTIONS = ClassifySettings(overlap=8)
 
 
 @pytest.fixture
@@ -68,8 +68,8 @@ def test_an_area_in_another_crs_keeps_its_checksum(tmp_path, scene):
     shapes = [box(57, 25.31, 57.005, 25.315), box(10, 10, 11, 11)]
     path = write_shapes(tmp_path / "aoi.gpkg", shapes)
     moved = geopandas.read_file(path).to_crs(32640).geometry
-    plain = Area(shapely.to_wkb(shapely.GeometryCollection(list(moved))))
-    assert Area.read(str(path), describe(scene)).sha256 == plain.sha256
+    plain = AreaOfInterest(shapely.to_wkb(shapely.GeometryCollection(list(moved))))
+    assert AreaOfInterest.read(str(path), open_scene(scene)).sha256 == plain.sha256
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_layer_of_the_area_is_read_by_name(tmp_path, scene):
     for name, right in (("one", 500100), ("two", 500200)):
         shapes = [box(500000, 2799000, right, 2800000)]
         geopandas.GeoDataFrame(geometry=shapes, crs=32640).to_file(path, layer=name)
-    described = describe(scene)
+    described = open_scene(scene)
     for layer, columns in (("one", 10), ("two", 20)):
-        area = Area.read(str(path), described, layer)
+        area = AreaOfInterest.read(str(path), described, layer)
         assert area.inside(described, described.window).sum() == columns * 100

@@ -37,7 +37,7 @@ def test_a_worker_loads_what_it_computes_with_and_nothing_for_tables_or_charts()
 
 def test_describing_a_scene_loads_nothing_that_computes():
     heavy = ("torch", "dask", "pandas", "geopandas", "matplotlib")
-    assert loaded_with("geoseg.inspection", heavy) == ""
+    assert loaded_with("geoseg.info", heavy) == ""
 
 
 def test_every_public_name_can_be_had_and_is_documented():

@@ -5,17 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoseg.blend import TAPERS, blend, taper, weight_sums
-from geoseg.grid import Lattice, Window
+from geoseg.blend import TAPERS, blend, taper_profile, weight_sums
+from geoseg.grid import Window, WindowGrid
 
 geometry = st.tuples(
     st.integers(16, 70), st.integers(16, 70), st.integers(4, 16), st.data(), st.sampled_from(TAPERS)
 )
 
 
-def blended(lattice: Lattice, area: Window, kind: str, model) -> np.ndarray:
+def blended(lattice: WindowGrid, area: Window, kind: str, model) -> np.ndarray:
     """Blend what ``model`` says of each window (channels, size, size), divided by the weights."""
-    weights = taper(kind, lattice.size, lattice.size - lattice.stride)
+    weights = taper_profile(kind, lattice.size, lattice.size - lattice.stride)
     windows = lattice.windows(area)
     total = blend(
         ((w, model(w)) for w in windows), area, np.outer(weights, weights), np.zeros, classes=2
@@ -28,7 +28,7 @@ def blended(lattice: Lattice, area: Window, kind: str, model) -> np.ndarray:
 @given(geometry)
 def test_an_identity_model_returns_the_image(drawn):
     height, width, size, data, kind = drawn
-    lattice = Lattice(height, width, size, data.draw(st.integers(1, size)))
+    lattice = WindowGrid(height, width, size, data.draw(st.integers(1, size)))
     image = np.random.default_rng(height * width).random((2, height, width))
     whole = Window(0, 0, height, width)
     result = blended(lattice, whole, kind, lambda w: image[:, *w.slices])
@@ -38,7 +38,7 @@ def test_an_identity_model_returns_the_image(drawn):
 @given(geometry)
 def test_a_constant_model_returns_a_constant_map(drawn):
     height, width, size, data, kind = drawn
-    lattice = Lattice(height, width, size, data.draw(st.integers(1, size)))
+    lattice = WindowGrid(height, width, size, data.draw(st.integers(1, size)))
     constant = np.full((2, size, size), 0.3)
     result = blended(lattice, Window(0, 0, height, width), kind, lambda w: constant)
     np.testing.assert_allclose(result, 0.3, rtol=1e-9)
@@ -47,7 +47,7 @@ def test_a_constant_model_returns_a_constant_map(drawn):
 @given(geometry)
 def test_part_of_an_area_has_the_same_bits_as_in_the_whole(drawn):
     height, width, size, data, kind = drawn
-    lattice = Lattice(height, width, size, data.draw(st.integers(1, size)))
+    lattice = WindowGrid(height, width, size, data.draw(st.integers(1, size)))
     whole = Window(0, 0, height, width)
     row, col = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
     part = Window(row, col, data.draw(st.integers(1, height - row)), width - col)
@@ -61,7 +61,7 @@ def test_part_of_an_area_has_the_same_bits_as_in_the_whole(drawn):
 
 @given(st.integers(2, 128), st.data(), st.sampled_from(TAPERS))
 def test_weights_are_symmetric_and_none_is_zero(size, data, kind):
-    weights = taper(kind, size, data.draw(st.integers(0, size - 1)))
+    weights = taper_profile(kind, size, data.draw(st.integers(0, size - 1)))
     assert weights.shape == (size,)
     assert (weights > 0).all()
     assert (weights <= 1).all()
@@ -70,18 +70,18 @@ def test_weights_are_symmetric_and_none_is_zero(size, data, kind):
 
 @pytest.mark.parametrize("kind", ["hann", "linear"])
 def test_weights_of_neighbours_add_up_to_one_over_the_overlap(kind):
-    weights = taper(kind, 128, 32)
+    weights = taper_profile(kind, 128, 32)
     np.testing.assert_allclose(weights[-32:] + weights[:32], 1)
     assert (weights[32:-32] == 1).all()
 
 
 def test_half_overlap_gives_the_hann_window():
     expected = np.sin(np.pi * (np.arange(128) + 0.5) / 128) ** 2
-    np.testing.assert_allclose(taper("hann", 128, 64), expected)
+    np.testing.assert_allclose(taper_profile("hann", 128, 64), expected)
 
 
 def test_crop_takes_each_pixel_from_the_window_that_has_it_deepest():
-    lattice = Lattice(16, 40, 16, 12)
+    lattice = WindowGrid(16, 40, 16, 12)
 
     def model(window):
         return np.full((2, 16, 16), float(window.col))

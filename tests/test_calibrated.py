@@ -7,7 +7,7 @@ import pytest
 import rasterio
 import torch
 
-from geoseg import Execution, Options, classify
+from geoseg import ClassifySettings, Execution, classify
 from geoseg.model import Model, Predictor
 from tests.scenes import write_raster
 
@@ -25,7 +25,7 @@ def mapped(scene, model, temperature, folder, chunk=512):
     classify(
         scene, folder / "lulc.tif", model=folder / "model.safetensors",
         confidence=folder / "confidence.tif", probabilities=folder / "probabilities.tif",
-        options=Options(overlap=8), execution=Execution(chunk=chunk, device="cpu"),
+        options=ClassifySettings(overlap=8), execution=Execution(chunk=chunk, device="cpu"),
     )  # fmt: skip
     found = []
     for name in ("lulc", "confidence", "probabilities"):

@@ -20,28 +20,28 @@ from affine import Affine
 from rio_cogeo.cogeo import cog_validate
 
 from geoseg import __version__
-from geoseg.blend import taper
+from geoseg.blend import taper_profile
 from geoseg.classification import (
+    ClassifySettings,
     Cleaning,
     Execution,
-    Options,
     classify,
     classify_chunk,
     default_chunk,
 )
 from geoseg.classification import chunk as chunk_module
 from geoseg.classification import run as run_module
-from geoseg.classification.area import kept
-from geoseg.classification.parts import commit_part, read_window
+from geoseg.classification.aoi import load_aoi
+from geoseg.classification.run_folder.parts import read_part_window, write_part
 from geoseg.errors import ChunkError, GeosegError, InterruptedRun, OutputError, RunError, SceneError
-from geoseg.grid import Lattice, Window
+from geoseg.grid import Window, WindowGrid
 from geoseg.model import Model, Predictor
 from geoseg.polygons import polygonise
 from tests.commands import start
 from tests.conftest import tiny_model
 from tests.scenes import blocks, write_raster
 
-OPTIONS = Options(overlap=8)
+OPTIONS = ClassifySettings(overlap=8)
 ONE = Execution(workers=1)
 
 
@@ -109,7 +109,7 @@ def test_chunks_and_workers_do_not_show(scene, model, plain, tmp_path, chunk, wo
 def test_any_window_of_the_map_is_read_from_the_parts(scene, model, plain, tmp_path, monkeypatch):
     jobs = []
     monkeypatch.setattr(run_module, "assemble", lambda job, *_: jobs.append(job) or {})
-    monkeypatch.setattr(run_module, "close_folder", lambda _: None)
+    monkeypatch.setattr(run_module, "remove_run_folder", lambda _: None)
     run(scene, tmp_path, model, execution=Execution(chunk=512, workers=2))
     rng = np.random.default_rng(0)
     for name, file in (("labels", "lulc.tif"), ("confidence", "conf.tif")):
@@ -118,7 +118,7 @@ def test_any_window_of_the_map_is_read_from_the_parts(scene, model, plain, tmp_p
             row, col = int(rng.integers(0, 600)), int(rng.integers(0, 1100))
             height, width = int(rng.integers(1, 601 - row)), int(rng.integers(1, 1101 - col))
             window = Window(row, col, height, width)
-            assert np.array_equal(read_window(jobs[0], window, name), whole[window.slices])
+            assert np.array_equal(read_part_window(jobs[0], window, name), whole[window.slices])
 
 
 def test_the_map_is_that_of_a_plain_script_over_the_whole_scene(scene, model, plain):
@@ -126,8 +126,8 @@ def test_the_map_is_that_of_a_plain_script_over_the_whole_scene(scene, model, pl
     predictor = Predictor(loaded, device="cpu")
     with rasterio.open(scene) as source:
         image, valid = source.read(), source.dataset_mask() > 0
-    lattice = Lattice(*valid.shape, 32, 24)
-    weights = taper("hann", 32, 8)
+    lattice = WindowGrid(*valid.shape, 32, 24)
+    weights = taper_profile("hann", 32, 8)
     square = np.outer(weights, weights).astype(np.float32)
     total, summed = np.zeros((4, *valid.shape), np.float32), np.zeros(valid.shape)
     windows = lattice.windows(Window(0, 0, *valid.shape))
@@ -243,7 +243,7 @@ def test_windows_without_a_valid_pixel_are_not_computed(model, tmp_path, monkeyp
     done = []
     scene = write_raster(tmp_path / "s.tif", image, nodata=0)
     run(scene, tmp_path, model, progress=lambda *call: done.append(call))
-    lattice = Lattice(320, 320, 32, 24)
+    lattice = WindowGrid(320, 320, 32, 24)
     assert sum(computed) == lattice.count(Window(0, 0, 32, 320))
     assert done[-1] == ("windows", len(lattice), len(lattice))
 
@@ -284,7 +284,7 @@ def test_polygons_carry_class_and_confidence(plain):
 @pytest.mark.parametrize("chunk", [512, 1024])
 def test_cleaning_is_that_of_the_map_and_does_not_show_the_chunks(scene, model, tmp_path, chunk):
     cleaning = Cleaning(min_area=3000, simplify=1.5, smooth=1)
-    run(scene, tmp_path, model, options=Options(overlap=8, cleaning=cleaning),
+    run(scene, tmp_path, model, options=ClassifySettings(overlap=8, cleaning=cleaning),
         execution=Execution(chunk=chunk, workers=2))  # fmt: skip
     labels = labels_of(tmp_path / "lulc.tif")
     frame = pyogrio.read_dataframe(tmp_path / "lulc.gpkg", layer="lulc")
@@ -298,7 +298,7 @@ def test_cleaning_is_that_of_the_map_and_does_not_show_the_chunks(scene, model, 
     assert report["options"]["cleaning"] == {"min_area": 3000, "simplify": 1.5, "smooth": 1}
     other = tmp_path / "other"
     other.mkdir()
-    run(scene, other, model, options=Options(overlap=8, cleaning=cleaning),
+    run(scene, other, model, options=ClassifySettings(overlap=8, cleaning=cleaning),
         execution=Execution(chunk=1536, workers=1))  # fmt: skip
     for name in ("lulc.tif", "lulc.gpkg"):
         assert (other / name).read_bytes() == (tmp_path / name).read_bytes()
@@ -317,13 +317,13 @@ def test_a_map_that_is_there_is_not_that_of_another_cleaning(scene, model, tmp_p
 
 def test_nothing_larger_than_a_chunk_with_its_halo_is_read(scene, model, tmp_path, monkeypatch):
     read_windows = []
-    true_read = chunk_module.read
+    true_read = chunk_module.read_window
 
     def reading(scene, window):
         read_windows.append(window)
         return true_read(scene, window)
 
-    monkeypatch.setattr(chunk_module, "read", reading)
+    monkeypatch.setattr(chunk_module, "read_window", reading)
     run(scene, tmp_path, model, execution=Execution(chunk=512, workers=1))
     assert len(read_windows) == 6
     assert max(max(w.height, w.width) for w in read_windows) <= 512 + 2 * 32
@@ -360,7 +360,7 @@ def test_a_stopped_run_resumes_to_the_same_bytes(scene, model, plain, tmp_path, 
     assert "Traceback" not in stderr
     computed = []
     monkeypatch.setattr(
-        chunk_module, "commit_part", lambda *a, **k: computed.append(a) or commit_part(*a, **k)
+        chunk_module, "write_part", lambda *a, **k: computed.append(a) or write_part(*a, **k)
     )
     run(scene, tmp_path, model)
     assert len(computed) <= 4
@@ -410,12 +410,12 @@ def first_shard(scene, folder, model, **kwargs):
 
 
 def test_parts_of_another_run_are_refused_by_name(scene, model, plain, tmp_path):
-    first_shard(scene, tmp_path, model, options=Options(overlap=16))
+    first_shard(scene, tmp_path, model, options=ClassifySettings(overlap=16))
     with pytest.raises(RunError, match=r"another run \(another overlap, window\).*--no-resume"):
         run(scene, tmp_path, model)
     other = tiny_model(tmp_path / "other.safetensors", seed=5)
     with pytest.raises(RunError, match="another model"):
-        run(scene, tmp_path, other, options=Options(overlap=16))
+        run(scene, tmp_path, other, options=ClassifySettings(overlap=16))
     assert (tmp_path / "lulc.tif.parts").is_dir()
     run(scene, tmp_path, model, execution=replace(ONE, resume=False))
     assert_same_map(tmp_path, plain, bytes_of_polygons=True)
@@ -455,7 +455,7 @@ def late(folder: Path, scene: Path, model: Path) -> None:
     """A worker of another run, told to stop long ago, puts its parts where ours are."""
     other = folder / "other"
     other.mkdir()
-    first_shard(scene, other, model, options=Options(overlap=16))
+    first_shard(scene, other, model, options=ClassifySettings(overlap=16))
     for part in other.glob("lulc.tif.parts/part-*"):
         shutil.copy2(part, folder / "lulc.tif.parts")
     shutil.rmtree(other)
@@ -602,7 +602,7 @@ def test_bands_are_matched_by_name_or_by_number(model, tmp_path):
     assert np.array_equal(maps[0], maps[2])
 
 
-def write_area(path: Path, shapes: list) -> Options:
+def write_area(path: Path, shapes: list) -> ClassifySettings:
     """Options with an area of interest, given in EPSG:32640 and written in EPSG:4326."""
     geopandas.GeoDataFrame(geometry=shapes, crs="EPSG:32640").to_crs(4326).to_file(path)
     return replace(OPTIONS, aoi=str(path))
@@ -641,7 +641,7 @@ def test_an_area_of_interest_damaged_on_the_way_is_told(model, tmp_path):
     )
     first = Execution(shard=(1, 2))
     classify(scene, tmp_path / "m.tif", model=model, options=options, execution=first)
-    kept.cache_clear()
+    load_aoi.cache_clear()
     parts = tmp_path / "m.tif.parts"
     for part in parts.glob("part-*"):
         part.unlink()
@@ -661,7 +661,7 @@ def test_a_wrong_number_of_bands_is_refused_with_the_cure(model, tmp_path):
     with pytest.raises(SceneError, match=r"5 bands \(without names\), but the model wants 3"):
         run(scene, tmp_path, model)
     with pytest.raises(SceneError, match="bands 1 to 5, not 1, 2, 9"):
-        run(scene, tmp_path, model, options=Options(bands=(1, 2, 9)))
+        run(scene, tmp_path, model, options=ClassifySettings(bands=(1, 2, 9)))
 
 
 @pytest.mark.parametrize("factor", [1 / 255, 50])
@@ -770,7 +770,7 @@ def test_a_scene_smaller_than_a_window_is_seen_as_its_own_mirror(tmp_path, model
 )
 def test_an_overlap_without_stride_is_refused(scene, model, tmp_path, fields, words):
     with pytest.raises(RunError, match=words):
-        run(scene, tmp_path, model, options=Options(**fields))
+        run(scene, tmp_path, model, options=ClassifySettings(**fields))
 
 
 @pytest.mark.parametrize("share", [(0, 3), (4, 3)])
@@ -784,7 +784,7 @@ def test_an_overlap_of_nothing_and_every_blend_work(scene, model, tmp_path):
     for kind in ("hann", "linear", "crop", "none"):
         for overlap in (0, 8):
             out = tmp_path / f"{kind}{overlap}.tif"
-            options = Options(overlap=overlap, blend=kind)
+            options = ClassifySettings(overlap=overlap, blend=kind)
             classify(scene, out, model=model, options=options, execution=ONE)
             maps[kind, overlap] = labels_of(out)
     assert all(
@@ -812,5 +812,5 @@ def test_a_chunk_that_is_there_is_not_computed_again(scene, model, tmp_path, mon
         run(scene, tmp_path, model)
     chunk = jobs[0].chunks()[0]
     part = classify_chunk(jobs[0], chunk)
-    monkeypatch.setattr(chunk_module, "read", None)
+    monkeypatch.setattr(chunk_module, "read_window", None)
     assert classify_chunk(jobs[0], chunk) == part

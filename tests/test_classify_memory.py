@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from geoseg.classification.job import Job, Options
+from geoseg.classification.job import ClassifySettings, Job
 from geoseg.classification.memory import chunk_bytes, run_bytes
-from geoseg.grid import Lattice
+from geoseg.grid import WindowGrid
 from geoseg.legend import Legend
 from geoseg.model import Model, UNet, UNetSpec
 from geoseg.raster import Scene
@@ -39,8 +39,9 @@ def job_of(run, model):
         nodata=None, masked=False, size=None, modified=None,
     )  # fmt: skip
     return Job(
-        scene=scene, lattice=Lattice(run.side, run.side, 64, 32), chunk=2048, model="m",
-        model_hash="", legend=model.legend, options=Options(), precision="fp32", device="cpu",
+        scene=scene, lattice=WindowGrid(run.side, run.side, 64, 32), chunk=2048, model="m",
+        model_hash="", legend=model.legend, options=ClassifySettings(),
+        precision="fp32", device="cpu",
         batch_size=8, parts="parts", polygons=run.polygons, confidence=False,
         probabilities=run.probabilities,
     )  # fmt: skip

@@ -8,16 +8,16 @@ import rasterio
 
 import geoseg
 from geoseg.classification import chunk as chunk_module
-from geoseg.classification.fit import choose_bands
+from geoseg.classification.compatibility import match_bands
 from geoseg.classification.outputs import outputs_in_folders
 from geoseg.errors import GeosegError, ModelError, OutputError, RunError, SceneError
 from geoseg.model import Model
-from geoseg.raster import describe
+from geoseg.raster import open_scene
 from tests.commands import here, refused
 from tests.conftest import tiny_model
 from tests.scenes import blocks, write_raster
 
-OPTIONS = geoseg.Options(overlap=8)
+OPTIONS = geoseg.ClassifySettings(overlap=8)
 
 
 def scene_in(folder, name="scene.tif", **profile):
@@ -29,13 +29,13 @@ def scene_in(folder, name="scene.tif", **profile):
 def computed(monkeypatch):
     """The chunks that are computed."""
     chunks = []
-    read = chunk_module.read
+    read = chunk_module.read_window
 
     def recording(scene, window):
         chunks.append(scene.path)
         return read(scene, window)
 
-    monkeypatch.setattr(chunk_module, "read", recording)
+    monkeypatch.setattr(chunk_module, "read_window", recording)
     return chunks
 
 
@@ -215,7 +215,7 @@ def test_a_bottomless_manifest_is_damage(model, tmp_path):
     with pytest.raises(RunError, match=r"plan\.json is damaged"):
         geoseg.classify(scene_in(tmp_path), tmp_path / "map.tif", model=model, options=OPTIONS)
     with pytest.raises(RunError, match=r"plan\.json is damaged"):
-        geoseg.inspect(parts)
+        geoseg.describe(parts)
 
 
 # Bands.
@@ -223,7 +223,7 @@ def test_a_bottomless_manifest_is_damage(model, tmp_path):
 
 def advice(path, model, bands=None):
     with pytest.raises(SceneError) as error:
-        choose_bands(describe(path), Model.load(model), bands)
+        match_bands(open_scene(path), Model.load(model), bands)
     return str(error.value)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from geoseg.errors import ChunkError, GeosegError, InterruptedRun
-from geoseg.execute import Stop, connect
+from geoseg.execute import StopFlag, connect
 from tests.clusters import dask_processes, wait_for
 
 pytest.importorskip("distributed")
@@ -172,7 +172,7 @@ def test_gpus_are_taken_one_by_one_where_workers_declare_them(dask, done):
 
 def test_asking_to_stop_ends_it_soon(dask, done):
     dask.add()
-    stop = Stop()
+    stop = StopFlag()
     with (
         pytest.raises(InterruptedRun, match="the workers finish what they are at"),
         connect(str(dask.file), stop=stop) as cluster,
@@ -211,7 +211,7 @@ def test_another_file_than_a_schedulers_is_told(tmp_path, text):
 
 
 def test_waiting_for_a_scheduler_file_can_be_interrupted(tmp_path):
-    stop = Stop()
+    stop = StopFlag()
     stop.ask()
     with pytest.raises(InterruptedRun, match="waiting for the scheduler file"):
         connect(str(tmp_path / "never.json"), stop=stop).__enter__()

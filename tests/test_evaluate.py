@@ -12,12 +12,12 @@ from affine import Affine
 
 from geoseg.errors import EvaluateError, GeosegError, LabelError, OutputError, VectorError
 from geoseg.evaluation import EvaluateSettings, evaluate, evaluate_matrix
-from geoseg.evaluation.compare import Comparison
-from geoseg.evaluation.sides import open_map
+from geoseg.evaluation.block_counts import BlockComparison
 from geoseg.grid import Window
-from geoseg.legend import LandCover, Legend
+from geoseg.labels.recode import open_map
+from geoseg.legend import LandCoverClass, Legend
 from geoseg.metrics import Confusion, count_boundaries
-from geoseg.raster import Target, pam_sidecar, write_cog
+from geoseg.raster import RasterProfile, pam_sidecar, write_cog
 from tests.accuracy import OLOFSSON_2013, OLOFSSON_2014, sampled_ground
 from tests.scenes import write_raster
 
@@ -29,7 +29,7 @@ BY_NAME = EvaluateSettings(legend=LEGEND)
 def write_map(path, values, legend=LEGEND, **options):
     """A map as `classify` writes it: with a palette, and names beside it."""
     place = options.pop("transform", PLACE)
-    target = Target(
+    target = RasterProfile(
         *values.shape, 1, tuple(place)[:6], options.pop("crs", "EPSG:32640"), nodata=255,
         colormap={c.value: c.rgb for c in legend.classes},
     )  # fmt: skip
@@ -338,7 +338,7 @@ def test_points_by_the_strata_of_another_raster(tmp_path):
     strata = np.zeros((40, 50), np.uint8)
     strata[30:] = 1
     write_map(tmp_path / "map.tif", mapped)
-    halves = Legend((LandCover(0, "north", "#000000"), LandCover(1, "south", "#ffffff")))
+    halves = Legend((LandCoverClass(0, "north", "#000000"), LandCoverClass(1, "south", "#ffffff")))
     write_map(tmp_path / "strata.tif", strata, halves)
     flat = np.concatenate([rng.choice(1500, 80, False), 1500 + rng.choice(500, 60, False)])
     rows, cols = np.divmod(flat, 50)
@@ -394,7 +394,7 @@ def test_numbers_do_not_depend_on_windows_or_workers(pair, tmp_path, monkeypatch
     write_raster(tmp_path / "reference.tif", reference[None], transform=PLACE, nodata=255)
     reports = []
     for number, (pixels, workers) in enumerate(((1 << 23, 1), (1 << 17, 2), (1 << 19, 2))):
-        monkeypatch.setattr("geoseg.evaluation.compare._PIXELS", pixels)
+        monkeypatch.setattr("geoseg.evaluation.block_counts._PIXELS", pixels)
         out = tmp_path / f"report{number}"
         evaluate(tmp_path / "map.tif", tmp_path / "reference.tif", out=out, workers=workers)
         report = json.loads((out / "report.json").read_text())
@@ -404,8 +404,8 @@ def test_numbers_do_not_depend_on_windows_or_workers(pair, tmp_path, monkeypatch
     expected = count_boundaries(mapped, reference, 3, 255).iou[:3]
     assert reports[0][1]["boundary_iou"] == pytest.approx(expected)
     scene, labels = open_map(str(tmp_path / "map.tif"), None, ())
-    monkeypatch.setattr("geoseg.evaluation.compare._PIXELS", 1 << 17)
-    assert len(list(Comparison(scene, labels, None).windows())) > 4
+    monkeypatch.setattr("geoseg.evaluation.block_counts._PIXELS", 1 << 17)
+    assert len(list(BlockComparison(scene, labels, None).windows())) > 4
 
 
 def test_true_areas_in_degrees(tmp_path):

@@ -10,7 +10,8 @@ from torchmetrics.functional.classification import multiclass_f1_score, multicla
 
 from geoseg.evaluation import EvaluateSettings, evaluate, evaluate_matrix
 from geoseg.legend import Legend
-from geoseg.metrics import Confusion, agreement
+from geoseg.metrics import Confusion
+from geoseg.metrics import accuracy as agreement
 from tests.commands import here
 from tests.scenes import write_raster
 from tests.test_evaluate import PLACE, write_map

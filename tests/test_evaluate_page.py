@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from geoseg.evaluation import evaluate, evaluate_matrix
-from geoseg.evaluation.findings import Pictures
-from geoseg.evaluation.pictures import cut_to_reference
-from geoseg.legend import LandCover, Legend
+from geoseg.evaluation.report.figures import cut_to_reference
+from geoseg.evaluation.report.results import Thumbnails
+from geoseg.legend import LandCoverClass, Legend
 from tests.accuracy import OLOFSSON_2014
 from tests.scenes import write_raster
 from tests.test_evaluate import PLACE, write_map, write_tables
@@ -50,7 +50,7 @@ def test_counts_of_pixels_have_one_accuracy(tmp_path):
 
 @pytest.mark.parametrize("color", ["#c42b1c", "#d7191c", "#000000", "#e600b4", "#4daf4a"])
 def test_differences_have_a_colour_that_no_class_has(tmp_path, color):
-    legend = Legend((LandCover(0, "a", color), LandCover(1, "b", "#c02020")))
+    legend = Legend((LandCoverClass(0, "a", color), LandCoverClass(1, "b", "#c02020")))
     mapped = np.zeros((40, 40), np.uint8)
     mapped[:, 20:] = 1
     write_map(tmp_path / "map.tif", mapped, legend)
@@ -66,7 +66,7 @@ def pictures_with(rows, cols, shape=(600, 400), **more):
     reference = np.full(shape, 255, np.uint8)
     reference[rows, cols] = 1
     mapped = np.arange(shape[0] * shape[1]).reshape(shape).astype(np.uint8)
-    return Pictures(mapped, reference, **more)
+    return Thumbnails(mapped, reference, **more)
 
 
 def test_pictures_are_cut_to_a_small_reference():
@@ -102,7 +102,7 @@ def test_pictures_stay_whole_where_the_reference_is_large_or_not_seen():
     for whole in (
         pictures_with(slice(0, 600), slice(50, 390)),
         pictures_with(slice(0, 0), slice(0, 0)),
-        Pictures(np.zeros((600, 400), np.uint8), None),
+        Thumbnails(np.zeros((600, 400), np.uint8), None),
     ):
         assert cut_to_reference(whole) is whole
 
@@ -111,7 +111,7 @@ def test_points_move_with_the_cut():
     mapped = np.zeros((600, 400), np.uint8)
     mapped[300, 200] = 9
     points = np.array([[300.5 / 600, 200.5 / 400, 9, 1], [340.5 / 600, 260.5 / 400, 0, 1]])
-    cut = cut_to_reference(Pictures(mapped, None, points=points))
+    cut = cut_to_reference(Thumbnails(mapped, None, points=points))
     height, width = cut.mapped.shape
     assert height < 200
     row, col = int(cut.points[0, 0] * height), int(cut.points[0, 1] * width)

@@ -10,7 +10,7 @@ import pytest
 import rasterio
 from affine import Affine
 
-from geoseg import Options, classify
+from geoseg import ClassifySettings, classify
 from geoseg.evaluation import EvaluateSettings, SampleSettings, evaluate, sample
 from geoseg.legend import Legend
 from geoseg.metrics import Confusion
@@ -75,7 +75,7 @@ def parana(shared, tmp_path_factory):
     out = tmp_path_factory.mktemp("parana") / "lulc.tif"
     classify(
         folder / f"{PARANA}.TIF", out, model=SAMPLE / "parana.safetensors",
-        options=Options(nodata=0),
+        options=ClassifySettings(nodata=0),
     )  # fmt: skip
     return folder, out
 

@@ -5,7 +5,7 @@ import pytest
 
 from geoseg.errors import EvaluateError, LabelError
 from geoseg.evaluation import EvaluateSettings, evaluate
-from geoseg.legend import LandCover, Legend
+from geoseg.legend import LandCoverClass, Legend
 from geoseg.metrics import Z95, estimate
 from geoseg.raster import pam_sidecar
 from tests.commands import here
@@ -71,7 +71,7 @@ def test_a_plain_raster_of_strata_gives_the_published_numbers(stehman):
 
 @pytest.mark.parametrize("given", ["names beside it", "legend", "file"])
 def test_names_of_strata(stehman, given):
-    named = Legend(tuple(LandCover(5 + i, f"zone {i}", "#123456") for i in range(5)))
+    named = Legend(tuple(LandCoverClass(5 + i, f"zone {i}", "#123456") for i in range(5)))
     legend = None
     if given == "names beside it":
         (stehman / "strata.tif.aux.xml").write_text(pam_sidecar(named, [1] * 5))
@@ -169,7 +169,7 @@ def test_rasters_that_hold_no_strata(stehman, change, match):
 
 
 def test_a_legend_that_does_not_name_all_strata(stehman):
-    legend = Legend((LandCover(5, "north", "#111111"), LandCover(6, "east", "#222222")))
+    legend = Legend((LandCoverClass(5, "north", "#111111"), LandCoverClass(6, "east", "#222222")))
     settings = EvaluateSettings(strata=stehman / "strata.tif", strata_legend=legend)
     match = r"have the values 7, 8, which their legend does not name \(north, east\), add it there"
     with pytest.raises(LabelError, match=match):
@@ -185,7 +185,7 @@ def test_names_beside_a_map_or_a_reference_count_without_a_palette(tmp_path):
     mapped = np.tile(np.arange(3, dtype=np.uint8), 300).reshape(1, 30, 30)
     write_raster(tmp_path / "map.tif", mapped, transform=PLACE)
     write_raster(tmp_path / "reference.tif", 3 - mapped, transform=PLACE)
-    turned = Legend(tuple(LandCover(3 - c.value, c.name, c.color) for c in LEGEND.classes))
+    turned = Legend(tuple(LandCoverClass(3 - c.value, c.name, c.color) for c in LEGEND.classes))
     (tmp_path / "map.tif.aux.xml").write_text(pam_sidecar(LEGEND, [300] * 3))
     (tmp_path / "reference.tif.aux.xml").write_text(pam_sidecar(turned, [300] * 3))
     report = evaluate(tmp_path / "map.tif", tmp_path / "reference.tif", out=tmp_path / "report")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import rasterio
 
-from geoseg.classification import Execution, Options, classify
+from geoseg.classification import ClassifySettings, Execution, classify
 from tests.clusters import DaskProcesses, dask_processes, wait_for
 from tests.commands import ended, here, refused, start
 from tests.conftest import tiny_model
@@ -39,7 +39,7 @@ def plain(scene, model, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("plain")
     classify(
         scene, folder / "map.tif", model=model, polygons=folder / "map.gpkg",
-        options=Options(overlap=8), execution=Execution(chunk=512),
+        options=ClassifySettings(overlap=8), execution=Execution(chunk=512),
     )  # fmt: skip
     return folder
 

@@ -5,21 +5,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoseg.grid import Lattice, Window, bounds, chunks, starts
+from geoseg.grid import Window, WindowGrid, bounds, chunks, starts
 
 sizes = st.integers(1, 40)
 
 
 @st.composite
-def lattices(draw) -> Lattice:
+def lattices(draw) -> WindowGrid:
     size = draw(st.integers(1, 24))
-    return Lattice(
+    return WindowGrid(
         draw(st.integers(1, 90)), draw(st.integers(1, 90)), size, draw(st.integers(1, size))
     )
 
 
 @st.composite
-def areas(draw, lattice: Lattice) -> Window:
+def areas(draw, lattice: WindowGrid) -> Window:
     row = draw(st.integers(0, lattice.height - 1))
     col = draw(st.integers(0, lattice.width - 1))
     height = draw(st.integers(1, lattice.height - row))
@@ -95,4 +95,4 @@ def test_chunks_of_a_size_that_splits_blocks_are_refused(size):
 @pytest.mark.parametrize("stride", [0, 33])
 def test_a_stride_that_leaves_gaps_is_refused(stride):
     with pytest.raises(ValueError, match="stride"):
-        Lattice(100, 100, 32, stride)
+        WindowGrid(100, 100, 32, stride)

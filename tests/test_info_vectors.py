@@ -9,7 +9,7 @@ import rasterio
 import shapely
 
 from geoseg.errors import OutputError, VectorError
-from geoseg.inspection import as_json, as_text, find_kind, inspect, plot
+from geoseg.info import as_json, as_text, describe, find_kind, plot
 from tests import commands
 from tests.scenes import write_raster
 
@@ -35,7 +35,7 @@ def fields(tmp_path):
 
 
 def test_layers_and_fields_are_described(fields):
-    report = inspect(fields)
+    report = describe(fields)
     assert report.kind == "vectors"
     parcels, wells = report.data["layers"]
     assert (parcels["name"], parcels["features"], parcels["without_geometry"]) == ("parcels", 60, 1)
@@ -55,7 +55,7 @@ def test_layers_and_fields_are_described(fields):
 
 def test_a_vector_file_in_words_fits_a_terminal(tmp_path, fields, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    text = as_text(inspect("fields.gpkg"))
+    text = as_text(describe("fields.gpkg"))
     assert max(map(len, text.splitlines())) <= 80
     assert "Layer     parcels\nFeatures  60\nGeometry  59 Polygon, 1 without geometry\n" in text
     assert "crop   text        10  wheat (30), maize (20)\n" in text
@@ -64,7 +64,7 @@ def test_a_vector_file_in_words_fits_a_terminal(tmp_path, fields, monkeypatch):
 
 
 def test_a_vector_file_as_json(fields):
-    data = json.loads(as_json(inspect(fields)))
+    data = json.loads(as_json(describe(fields)))
     assert data["kind"] == "vectors"
     assert data["layers"][0]["fields"][3]["values"][0]["value"] == "2020-01-01T00:00:00"
 
@@ -74,7 +74,7 @@ def test_other_values_are_fit_for_json(tmp_path):
     columns = {"yes": [True, False], "list": [[1, 2], [3]], "real": [np.inf, 2.0]}
     shapes = [shapely.Point(0, 0), shapely.Point()]
     geopandas.GeoDataFrame(columns, geometry=shapes).to_parquet(path)
-    [layer] = json.loads(as_json(inspect(path)))["layers"]
+    [layer] = json.loads(as_json(describe(path)))["layers"]
     assert layer["crs"] is None
     assert [f["type"] for f in layer["fields"]] == ["boolean", "list", "real"]
     values = [[v["value"] for v in f["values"]] for f in layer["fields"]]
@@ -85,9 +85,9 @@ def test_a_layer_without_features(tmp_path):
     path = tmp_path / "empty.gpkg"
     frame = geopandas.GeoDataFrame({"kind": ["a"]}, geometry=[shapely.Point(0, 0)], crs=4326)
     frame[:0].to_file(path)
-    [layer] = inspect(path).data["layers"]
+    [layer] = describe(path).data["layers"]
     assert (layer["features"], layer["extent"], layer["geometry_types"]) == (0, None, {})
-    assert "kind   -         0  -" in as_text(inspect(path))
+    assert "kind   -         0  -" in as_text(describe(path))
 
 
 def test_a_geopackage_of_a_raster_is_a_scene(tmp_path):
@@ -100,7 +100,7 @@ def test_a_geopackage_of_a_raster_is_a_scene(tmp_path):
 
 def test_a_file_that_cannot_be_read_or_drawn(tmp_path, fields):
     with pytest.raises(VectorError, match=r"cannot read vector file .*gone\.shp: No such file"):
-        inspect(tmp_path / "gone.shp")
+        describe(tmp_path / "gone.shp")
     with pytest.raises(OutputError, match=r"fields\.gpkg is a vector file, which geoseg does not"):
         plot(fields, tmp_path / "fields.png")
 

@@ -18,27 +18,28 @@ from PIL import Image
 
 from geoseg.errors import GeosegError, ModelError, OutputError, RunError, SceneError, TileError
 from geoseg.grid import Window
-from geoseg.inspection import as_json, as_text, diagram, find_kind, inspect, plot
-from geoseg.legend import DUBAI, NODATA, LandCover, Legend
+from geoseg.info import as_json, as_text, describe, find_kind, plot
+from geoseg.info import plot_unet as diagram
+from geoseg.legend import DUBAI, NODATA, LandCoverClass, Legend
 from geoseg.model import Model, UNet, UNetSpec
 from geoseg.raster import (
-    Target,
-    describe,
+    RasterProfile,
+    open_scene,
     pam_sidecar,
-    read,
+    percentile_stretch,
     read_categories,
-    read_facts,
-    read_reduced,
-    stretch,
+    read_metadata,
+    read_overview,
+    read_window,
     write_cog,
 )
 
 UTM = "EPSG:32640"
 LEGEND = Legend(
     (
-        LandCover(0, "wood & scrub", "#118833"),
-        LandCover(3, "water", "#2255cc"),
-        LandCover(7, "rock", "#aaaaaa"),
+        LandCoverClass(0, "wood & scrub", "#118833"),
+        LandCoverClass(3, "water", "#2255cc"),
+        LandCoverClass(7, "rock", "#aaaaaa"),
     )
 )
 
@@ -107,7 +108,7 @@ def save_raster(path, pixels, *, crs=UTM, transform=None, alpha=None, **profile)
 
 def save_labels(path, labels, *, legend=LEGEND, sidecar=True, crs=UTM, tags=None):
     height, width = labels.shape
-    target = Target(
+    target = RasterProfile(
         height, width, 1, (2, 0, 5e5, 0, -3, 4e6), crs, nodata=NODATA, overviews="mode",
         colormap={c.value: c.rgb for c in legend.classes}, tags=tags or {},
     )  # fmt: skip
@@ -185,7 +186,7 @@ def layer_rows(text):
 @pytest.fixture(scope="module")
 def lab_text(tmp_path_factory):
     path = tmp_path_factory.mktemp("lab") / "lab.safetensors"
-    return as_text(inspect(save_model(path, classes=6, width=16, depth=4, window=128)))
+    return as_text(describe(save_model(path, classes=6, width=16, depth=4, window=128)))
 
 
 def test_layer_table_is_the_labs(lab_text):
@@ -220,7 +221,7 @@ def test_model_in_words(tmp_path):
     path = save_model(
         tmp_path / "m.safetensors", training=TRAINING, bands=4, low=(0.0,), high=(10000.0,)
     )
-    text = as_text(inspect(path))
+    text = as_text(describe(path))
     told = facts(text)
     assert told["Model"].startswith(str(path))
     assert told["Hash"] == Model.load(path).hash
@@ -238,19 +239,19 @@ def test_model_in_words(tmp_path):
 
 
 def test_model_without_training_in_words(tmp_path):
-    text = as_text(inspect(save_model(tmp_path / "m.safetensors")))
+    text = as_text(describe(save_model(tmp_path / "m.safetensors")))
     assert facts(text)["Training"] == "not recorded"
     assert "Class " not in text
 
 
 def test_model_scaling_of_each_band_in_words(tmp_path):
     path = save_model(tmp_path / "m.safetensors", bands=2, low=(0.0, 5.0), high=(1.0, 50.0))
-    assert facts(as_text(inspect(path)))["Scaling"] == "0..1, 5..50 to 0..1"
+    assert facts(as_text(describe(path)))["Scaling"] == "0..1, 5..50 to 0..1"
 
 
 def test_model_as_json(tmp_path):
     path = save_model(tmp_path / "m.safetensors", training=TRAINING)
-    data = json.loads(as_json(inspect(path)))
+    data = json.loads(as_json(describe(path)))
     assert data["kind"] == "model"
     assert data["parameters"] == data["trainable"] == Model.load(path).parameters
     assert sum(layer["parameters"] for layer in data["layers"]) == data["parameters"]
@@ -273,7 +274,7 @@ def labels():
 
 def test_label_map_counts_every_class(tmp_path, labels):
     path = save_labels(tmp_path / "map.tif", labels, tags={"GEOSEG_MODEL": "abc"})
-    report = inspect(path)
+    report = describe(path)
     assert report.kind == "labels"
     assert report.data["nodata_pixels"] == 30_000
     assert report.data["valid_pixels"] == 390_000
@@ -290,7 +291,7 @@ def test_label_map_counts_every_class(tmp_path, labels):
 
 def test_label_map_in_words(tmp_path, labels):
     path = save_labels(tmp_path / "map.tif", labels, tags={"GEOSEG_MODEL": "abc"})
-    text = as_text(inspect(path))
+    text = as_text(describe(path))
     told = facts(text)
     assert told["Size"] == "700 rows x 600 columns, uint8"
     assert told["CRS"] == "WGS 84 / UTM zone 40N (EPSG:32640)"
@@ -302,14 +303,14 @@ def test_label_map_in_words(tmp_path, labels):
 
 def test_label_map_is_counted_over_blocks(tmp_path, labels, monkeypatch):
     path = save_labels(tmp_path / "map.tif", labels)
-    at_once = inspect(path).data
-    monkeypatch.setattr("geoseg.inspection.count._BLOCK", 512)
-    assert inspect(path).data == at_once
+    at_once = describe(path).data
+    monkeypatch.setattr("geoseg.info.class_counts._WINDOW_SIZE", 512)
+    assert describe(path).data == at_once
 
 
 def test_label_map_without_names_or_crs(tmp_path, labels):
     path = save_labels(tmp_path / "map.tif", labels, sidecar=False, crs=None)
-    report = inspect(path)
+    report = describe(path)
     assert [c["value"] for c in report.data["classes"]] == [0, 3]
     assert {c["name"] for c in report.data["classes"]} == {""}
     assert {c["area_m2"] for c in report.data["classes"]} == {None}
@@ -323,7 +324,7 @@ def test_label_map_area_is_true_in_degrees(tmp_path):
     )
     with rasterio.open(path, "r+") as out:
         out.write_colormap(1, {0: (1, 2, 3)})
-    (earth,) = inspect(path).data["classes"]
+    (earth,) = describe(path).data["classes"]
     assert earth["area_m2"] == pytest.approx(510_065_621_724_000, rel=1e-6)
 
 
@@ -338,7 +339,7 @@ def test_categories_are_read_as_they_were_written(tmp_path):
 
 def test_confidence_is_no_label_map(tmp_path):
     path = tmp_path / "conf.tif"
-    target = Target(
+    target = RasterProfile(
         64, 64, 1, (2, 0, 5e5, 0, -3, 4e6), UTM, nodata=0, names=("confidence",),
         tags={"GEOSEG_MODEL": "abc"},
     )  # fmt: skip
@@ -352,7 +353,7 @@ def test_confidence_is_no_label_map(tmp_path):
 def test_scene(tmp_path):
     alpha = np.full((300, 500), 255, np.uint8)
     path = save_raster(tmp_path / "rgb.tif", np.zeros((3, 300, 500), np.uint8), alpha=alpha)
-    report = inspect(path)
+    report = describe(path)
     assert report.kind == "scene"
     assert report.data["mask"] == "alpha"
     assert report.data["crs"] == {
@@ -372,7 +373,7 @@ def test_scene_with_nan_as_nodata_and_no_place(tmp_path):
     path = save_raster(
         tmp_path / "f.tif", pixels, crs=None, transform=Affine.identity(), nodata=np.nan
     )
-    report = inspect(path)
+    report = describe(path)
     assert report.data["extent"] is None
     assert report.data["pixel_size"] is None
     assert json.loads(as_json(report))["nodata"] == "nan"
@@ -383,15 +384,15 @@ def test_scene_with_nan_as_nodata_and_no_place(tmp_path):
 
 def test_scene_without_any_nodata_in_words(tmp_path):
     path = save_raster(tmp_path / "s.tif", np.zeros((1, 20, 30), np.uint16))
-    assert facts(as_text(inspect(path)))["No data by"] == "nothing, every pixel has data"
-    assert read_facts(path).mask == "none"
+    assert facts(as_text(describe(path)))["No data by"] == "nothing, every pixel has data"
+    assert read_metadata(path).mask == "none"
 
 
 # --- tile sets
 
 
 def test_tile_set_of_the_labs_layout(tmp_path):
-    report = inspect(save_lab_tiles(tmp_path / "tiles"))
+    report = describe(save_lab_tiles(tmp_path / "tiles"))
     assert report.kind == "tiles"
     assert report.data["tiles"] == 3
     assert report.data["unlabelled_pixels"] == 0
@@ -419,7 +420,7 @@ def test_tile_set_that_tile_wrote(tmp_path, labels):
         settings=TileSettings(split="random", preview=False),
     )
     shutil.rmtree(tmp_path / "tiles" / "masks")  # the index says it all
-    report = inspect(tmp_path / "tiles")
+    report = describe(tmp_path / "tiles")
     assert report.data["own"]
     assert sum(report.data["splits"].values()) == report.data["tiles"] == 20
     found = [c["pixels"] for c in report.data["classes"]]
@@ -442,7 +443,7 @@ def test_tile_set_that_tile_wrote(tmp_path, labels):
 def test_parts_are_counted(tmp_path):
     folder = save_parts(tmp_path / "map.tif.parts")
     (folder / "part-0001024-0000000.json").write_text('{"row": 1024, "col": 0, "bytes": 100}')
-    report = inspect(folder)
+    report = describe(folder)
     assert report.kind == "parts"
     assert (report.data["done"], report.data["total"]) == (2, 6)
     assert report.data["run"] == "0123456789abcdef"
@@ -455,7 +456,7 @@ def test_parts_are_counted(tmp_path):
 
 
 def test_parts_all_done_in_words(tmp_path):
-    text = as_text(inspect(save_parts(tmp_path / "p", done=6)))
+    text = as_text(describe(save_parts(tmp_path / "p", done=6)))
     assert "6 of 6 done (100.0 %), all done, ready to assemble" in text
 
 
@@ -467,7 +468,7 @@ def test_parts_all_done_in_words(tmp_path):
 def test_damaged_plan_is_an_error(tmp_path, text):
     (tmp_path / "plan.json").write_text(text)
     with pytest.raises(RunError, match=r"plan\.json is damaged"):
-        inspect(tmp_path)
+        describe(tmp_path)
 
 
 # --- paths that will not do
@@ -475,36 +476,36 @@ def test_damaged_plan_is_an_error(tmp_path, text):
 
 def test_missing_path(tmp_path):
     with pytest.raises(SceneError, match=r"nope\.tif"):
-        inspect(tmp_path / "nope.tif")
+        describe(tmp_path / "nope.tif")
     with pytest.raises(ModelError, match=r"nope\.safetensors"):
-        inspect(tmp_path / "nope.safetensors")
+        describe(tmp_path / "nope.safetensors")
 
 
 def test_unknown_file_and_folder(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(SceneError, match=r"notes\.txt"):
-        inspect(tmp_path / "notes.txt")
+        describe(tmp_path / "notes.txt")
     with pytest.raises(SceneError, match="neither a tile set"):
-        inspect(tmp_path)
+        describe(tmp_path)
 
 
 def test_damaged_model_and_tile_set(tmp_path):
     (tmp_path / "m.safetensors").write_bytes(b"\0" * 40)
     with pytest.raises(ModelError):
-        inspect(tmp_path / "m.safetensors")
+        describe(tmp_path / "m.safetensors")
     (tmp_path / "m.pt").write_bytes(b"PK\3\4")
     with pytest.raises(ModelError, match="may run code"):
-        inspect(tmp_path / "m.pt")
+        describe(tmp_path / "m.pt")
     (tmp_path / "tiles.json").write_text("{")
     with pytest.raises(TileError):
-        inspect(tmp_path)
+        describe(tmp_path)
 
 
 def test_truncated_label_map(tmp_path, labels):
     path = save_labels(tmp_path / "map.tif", np.random.default_rng(0).permuted(labels))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(SceneError):
-        inspect(path)
+        describe(path)
 
 
 # --- pictures
@@ -526,7 +527,7 @@ def test_model_picture(tmp_path):
 
 @pytest.mark.parametrize("depth", [1, 2, 4, 6, 7])
 def test_boxes_of_the_picture_do_not_touch(depth):
-    boxes = diagram.place(UNetSpec(depth=depth, window=128))
+    boxes = diagram.layout_boxes(UNetSpec(depth=depth, window=128))
     assert len(boxes) == 9 * depth + 6
     for one, other in itertools.combinations(boxes.values(), 2):
         apart = (
@@ -541,7 +542,7 @@ def test_boxes_of_the_picture_do_not_touch(depth):
 
 @pytest.mark.parametrize("depth", [1, 4, 7])
 def test_skips_of_the_picture_are_level_and_its_other_arrows_meet_both_boxes(depth):
-    boxes = diagram.place(UNetSpec(depth=depth, window=128))
+    boxes = diagram.layout_boxes(UNetSpec(depth=depth, window=128))
     level = 0
     for box in boxes.values():
         for source in (boxes[name] for name in box.layer.inputs):
@@ -570,7 +571,7 @@ def test_large_map_is_read_at_reduced_size(tmp_path):
     path = save_labels(tmp_path / "map.tif", labels)
     plot(path, tmp_path / "map.png")
     assert picture(tmp_path / "map.png").shape[1] == 1500 + 48
-    pixels, valid = read_reduced(describe(path), 1500)
+    pixels, valid = read_overview(open_scene(path), 1500)
     assert pixels.shape == (1, 38, 1500)
     assert valid.all()
     assert set(np.unique(pixels)) == {0, 3}
@@ -578,9 +579,9 @@ def test_large_map_is_read_at_reduced_size(tmp_path):
 
 def test_small_scene_is_read_as_it_is(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 9, (3, 40, 50), np.uint8)
-    scene = describe(save_raster(tmp_path / "s.tif", pixels, nodata=0))
-    found, valid = read_reduced(scene, 1500)
-    wanted, known = read(scene, scene.window)
+    scene = open_scene(save_raster(tmp_path / "s.tif", pixels, nodata=0))
+    found, valid = read_overview(scene, 1500)
+    wanted, known = read_window(scene, scene.window)
     np.testing.assert_array_equal(found, wanted)
     np.testing.assert_array_equal(valid, known)
 
@@ -604,23 +605,23 @@ def test_grey_scene_without_valid_pixels_is_drawn(tmp_path):
 def test_stretch_goes_from_2_to_98_percent_of_valid_pixels():
     band = np.arange(500, 601, dtype=np.int16).reshape(1, 1, 101)
     valid = np.ones((1, 101), bool)
-    grey = stretch(band, valid)
+    grey = percentile_stretch(band, valid)
     assert grey.shape == (1, 101, 3)
     assert (grey[0, :3] == 0).all()
     assert (grey[0, 98:] == 255).all()
     band[0, 0, 100], valid[0, 100] = 30_000, False
-    assert (stretch(band, valid)[0, 98] == 255).all()
+    assert (percentile_stretch(band, valid)[0, 98] == 255).all()
 
 
 def test_stretch_leaves_out_a_black_frame_that_the_file_does_not_declare():
     pixels = np.random.default_rng(0).integers(5000, 9000, (3, 20, 20), np.uint16)
     valid = np.ones((20, 20), bool)
-    alone = stretch(pixels[:, 10:], valid[10:])
+    alone = percentile_stretch(pixels[:, 10:], valid[10:])
     pixels[:, :10] = 0
-    framed = stretch(pixels, valid)
+    framed = percentile_stretch(pixels, valid)
     np.testing.assert_array_equal(framed[10:], alone)
     assert (framed[:10] == 0).all()
-    assert (stretch(np.zeros((3, 4, 4), np.uint8), np.ones((4, 4), bool)) == 0).all()
+    assert (percentile_stretch(np.zeros((3, 4, 4), np.uint8), np.ones((4, 4), bool)) == 0).all()
 
 
 def test_tile_picture(tmp_path):
@@ -641,7 +642,9 @@ def test_other_formats(tmp_path, suffix):
 
 
 def test_names_with_dollars_and_underscores_are_drawn_as_they_are(tmp_path):
-    legend = Legend((LandCover(0, "_a $\\frac{$", "#112233"), LandCover(1, "$x_", "#445566")))
+    legend = Legend(
+        (LandCoverClass(0, "_a $\\frac{$", "#112233"), LandCoverClass(1, "$x_", "#445566"))
+    )
     path = save_labels(tmp_path / "$m_.tif", np.eye(20, dtype=np.uint8), legend=legend)
     plot(path, tmp_path / "m.png")
     assert (picture(tmp_path / "m.png") == (0x11, 0x22, 0x33)).all(axis=2).any()
@@ -663,14 +666,14 @@ def test_pictures_that_are_refused(tmp_path):
 
 def test_words_need_neither_matplotlib_nor_torch_nor_pandas():
     slow = "{'matplotlib', 'torch', 'pandas'} & set(sys.modules)"
-    code = f"import sys, geoseg.inspection; sys.exit(', '.join({slow}) or 0)"
+    code = f"import sys, geoseg.info; sys.exit(', '.join({slow}) or 0)"
     root = Path(__file__).parent.parent
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, cwd=root)
 
 
 def test_plot_leaves_no_trace_in_matplotlib(tmp_path):
     code = (
-        "import sys; from geoseg.inspection import plot; plot(sys.argv[1], sys.argv[2]);"
+        "import sys; from geoseg.info import plot; plot(sys.argv[1], sys.argv[2]);"
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     args = [str(save_model(tmp_path / "m.safetensors", depth=1)), str(tmp_path / "m.png")]

@@ -10,8 +10,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from geoseg.errors import ModelError
-from geoseg.inspection import as_json, as_text, inspect
-from geoseg.inspection.training import plain_record
+from geoseg.info import as_json, as_text, describe
+from geoseg.info.training import plain_record
 from geoseg.model import Model, UNet, UNetSpec
 from tests.commands import here, refused
 from tests.test_inspection import LEGEND, TRAINING, facts, save_model
@@ -72,7 +72,7 @@ def with_record(model, record, out):
 def report(tmp_path_factory):
     """The report of a model with the whole record."""
     path = tmp_path_factory.mktemp("model") / "m.safetensors"
-    return inspect(save_model(path, training=RECORD))
+    return describe(save_model(path, training=RECORD))
 
 
 def with_training(report, record):
@@ -130,7 +130,7 @@ def test_a_record_that_is_nested_too_deeply_is_refused():
 
 
 def test_calibration_names_what_is_before_and_what_after(tmp_path):
-    told = facts(as_text(inspect(save_model(tmp_path / "m.safetensors", training=RECORD))))
+    told = facts(as_text(describe(save_model(tmp_path / "m.safetensors", training=RECORD))))
     assert told["Confidence"] == (
         "temperature 1.25, expected calibration error 38.5 % (37.9 % before temperature scaling)"
     )
@@ -139,5 +139,5 @@ def test_calibration_names_what_is_before_and_what_after(tmp_path):
 def test_bands_without_a_name_have_a_number(tmp_path):
     network = UNet(UNetSpec(bands=4, classes=3, width=4, depth=2, window=32))
     Model(network, LEGEND, ("", "green", "", "nir")).save(tmp_path / "m.safetensors")
-    told = facts(as_text(inspect(tmp_path / "m.safetensors")))
+    told = facts(as_text(describe(tmp_path / "m.safetensors")))
     assert told["Bands"] == "band 1, green, band 3, nir (uint8)"

@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoseg.errors import LabelError
-from geoseg.legend import DUBAI, DUBAI_MASKS, LandCover, Legend, read_legend
+from geoseg.legend import DUBAI, DUBAI_MASKS, LandCoverClass, Legend, read_legend
 from geoseg.model import Model
 
 AWKWARD = Legend(
     (
-        LandCover(0, 'fields, "wet"', "#00ff00"),
-        LandCover(7, "R&D <park>", "#0102ff"),
-        LandCover(200, "کشت‌زار", "#abcdef"),
-        LandCover(254, '"quoted"', "#000000"),
+        LandCoverClass(0, 'fields, "wet"', "#00ff00"),
+        LandCoverClass(7, "R&D <park>", "#0102ff"),
+        LandCoverClass(200, "کشت‌زار", "#abcdef"),
+        LandCoverClass(254, '"quoted"', "#000000"),
     )
 )
 
@@ -27,7 +27,7 @@ names = (
 )
 colors = st.from_regex(r"#[0-9a-fA-F]{6}", fullmatch=True)
 legends = st.lists(
-    st.builds(LandCover, st.integers(0, 254), names, colors),
+    st.builds(LandCoverClass, st.integers(0, 254), names, colors),
     min_size=1,
     unique_by=(lambda c: c.value, lambda c: c.name.casefold()),
 ).map(lambda classes: Legend(tuple(classes)))
@@ -79,9 +79,9 @@ def test_a_qgis_colour_map_is_read(tmp_path):
     )
     assert read_legend(path) == Legend(
         (
-            LandCover(1, "Water", "#0000ff"),
-            LandCover(2, "2", "#090909"),
-            LandCover(3, "Dense forest, old", "#ff0010"),
+            LandCoverClass(1, "Water", "#0000ff"),
+            LandCoverClass(2, "2", "#090909"),
+            LandCoverClass(3, "Dense forest, old", "#ff0010"),
         )
     )
 
@@ -101,11 +101,11 @@ def test_a_csv_from_a_spreadsheet_is_read(tmp_path):
             b"color ", b"color"
         )
     )
-    assert read_legend(path) == Legend((LandCover(1, "Água", "#0000ff"),))
+    assert read_legend(path) == Legend((LandCoverClass(1, "Água", "#0000ff"),))
 
 
 def test_classes_are_in_the_order_of_their_values():
-    legend = Legend((LandCover(9, "b", "#000000"), LandCover(2, "a", "#ffffff")))
+    legend = Legend((LandCoverClass(9, "b", "#000000"), LandCoverClass(2, "a", "#ffffff")))
     assert legend.values == (2, 9)
     assert legend.names == ("a", "b")
     assert len(legend) == 2
@@ -125,8 +125,8 @@ def test_names_alone_make_a_legend():
 
 def test_the_dubai_legend_has_map_colours_and_its_masks_their_own():
     assert DUBAI.same_classes(DUBAI_MASKS)
-    assert DUBAI.classes[4] == LandCover(4, "water", "#0a50cd")
-    assert DUBAI_MASKS.classes[4] == LandCover(4, "water", "#e2a929")
+    assert DUBAI.classes[4] == LandCoverClass(4, "water", "#0a50cd")
+    assert DUBAI_MASKS.classes[4] == LandCoverClass(4, "water", "#e2a929")
 
 
 def test_the_bundled_model_maps_in_map_colours():
@@ -151,7 +151,7 @@ def test_stored_legends_in_the_colours_of_the_masks_get_map_colours():
 )
 def test_impossible_classes_are_refused(value, name, color, message):
     with pytest.raises(LabelError, match=re.escape(message)):
-        LandCover(value, name, color)
+        LandCoverClass(value, name, color)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_impossible_classes_are_refused(value, name, color, message):
 )
 def test_impossible_legends_are_refused(classes, message):
     with pytest.raises(LabelError, match=message):
-        Legend(tuple(LandCover(value, name, "#000000") for value, name in classes))
+        Legend(tuple(LandCoverClass(value, name, "#000000") for value, name in classes))
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ from geoseg.metrics import (
     Z95,
     Confusion,
     Reliability,
-    agreement,
     allocate,
     by_map_class,
     count_boundaries,
     estimate,
     sample_size,
 )
+from geoseg.metrics import accuracy as agreement
 from tests.accuracy import OLOFSSON_2013, OLOFSSON_2014
 
 digits = {"rel": 0, "abs": 1e-6}

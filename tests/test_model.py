@@ -19,10 +19,10 @@ from geoseg.model import (
     Predictor,
     UNet,
     UNetSpec,
+    apply_symmetry,
+    best_class,
+    invert_symmetry,
     layer_table,
-    turn,
-    turn_back,
-    winner,
 )
 from tests.conftest import tiny_model
 
@@ -113,17 +113,17 @@ def test_tta_turns_with_the_image(model):
     window = np.random.default_rng(0).integers(0, 256, (1, 3, 32, 32), dtype=np.uint8)
     plain = torch.from_numpy(scores_of(predictor, window))
     for symmetry in range(SYMMETRIES):
-        turned = turn(torch.from_numpy(window), symmetry).numpy()
+        turned = apply_symmetry(torch.from_numpy(window), symmetry).numpy()
         found = torch.from_numpy(scores_of(predictor, turned))
-        assert torch.allclose(turn_back(found, symmetry), plain, atol=1e-5)
+        assert torch.allclose(invert_symmetry(found, symmetry), plain, atol=1e-5)
 
 
 @pytest.mark.parametrize("symmetry", range(SYMMETRIES))
 def test_turning_back_undoes_a_turn_and_no_two_turns_are_alike(symmetry):
     square = torch.arange(9).reshape(3, 3)
-    assert torch.equal(turn_back(turn(square, symmetry), symmetry), square)
-    others = [turn(square, s) for s in range(SYMMETRIES) if s != symmetry]
-    assert not any(torch.equal(turn(square, symmetry), other) for other in others)
+    assert torch.equal(invert_symmetry(apply_symmetry(square, symmetry), symmetry), square)
+    others = [apply_symmetry(square, s) for s in range(SYMMETRIES) if s != symmetry]
+    assert not any(torch.equal(apply_symmetry(square, symmetry), other) for other in others)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32", "float32", "float64"])
@@ -146,7 +146,7 @@ def test_bf16_is_close_to_fp32(model):
 @given(st.integers(1, 6), st.integers(0, 2**32 - 1))
 def test_winner_is_the_argmax(classes, seed):
     scores = torch.from_numpy(np.random.default_rng(seed).integers(0, 4, (classes, 3, 5))).float()
-    index, best = winner(scores)
+    index, best = best_class(scores)
     assert np.array_equal(index.numpy(), scores.numpy().argmax(0))
     assert np.array_equal(best.numpy(), scores.numpy().max(0))
 

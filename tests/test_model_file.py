@@ -11,9 +11,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from geoseg.errors import ModelError
-from geoseg.inspection import as_json, as_text, inspect
+from geoseg.info import as_json, as_text, describe
 from geoseg.legend import Legend
-from geoseg.model import Model, Predictor, UNet, UNetSpec, resolve
+from geoseg.model import Model, Predictor, UNet, UNetSpec, find_model
 from geoseg.model.unet import weight_shapes
 from tests.training import one_thread as one_thread
 
@@ -160,12 +160,12 @@ def test_a_model_whose_first_bytes_look_like_a_pickle_or_an_archive_loads(path, 
 def test_weights_are_compared_with_the_spec_before_a_network_is_built(
     tmp_path, monkeypatch, field, value, words
 ):
-    about, weights = contents(resolve("default"))
+    about, weights = contents(find_model("default"))
     about["unet"][field] = value
     path = tmp_path / "m.safetensors"
     save_file(weights, path, {"geoseg": json.dumps(about)})
-    monkeypatch.setattr("geoseg.model.file.UNet", None)
-    monkeypatch.setattr("geoseg.model.file._read_weights", None)
+    monkeypatch.setattr("geoseg.model.model_file.UNet", None)
+    monkeypatch.setattr("geoseg.model.model_file._read_weights", None)
     assert words in refused(path)
 
 
@@ -221,7 +221,7 @@ def test_an_absurd_value_is_refused_in_a_sentence_or_the_model_works(path):
                 refused(path)
                 continue
             loaded.append(place)
-            report = inspect(path)
+            report = describe(path)
             as_text(report).encode()
             as_json(report).encode()
             if place[0] not in ("unet", "temperature"):

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from affine import Affine
 
-from geoseg.classification.arithmetic import Arithmetic
-from geoseg.classification.fit import pixel_size_warning
+from geoseg.classification.compatibility import pixel_size_warning
+from geoseg.classification.compute_config import ComputeConfig
 from geoseg.errors import ModelError
-from geoseg.inspection import as_json, as_text, inspect
+from geoseg.info import as_json, as_text, describe
 from geoseg.legend import DUBAI, DUBAI_MASKS, Legend
 from geoseg.model import Model, UNet, UNetSpec, device, slow_precision
-from geoseg.raster import describe
+from geoseg.raster import open_scene
 from tests.commands import here, refused
 from tests.scenes import write_raster
 from tests.training import make_tiles, run
@@ -49,7 +49,7 @@ def scene_of(path, metres):
 )
 def test_a_scene_far_outside_the_range_of_pixel_sizes_is_told(tmp_path, sizes, metres, words):
     model = small_model(pixel_size_range=sizes)
-    warning = pixel_size_warning(describe(scene_of(tmp_path / "s.tif", metres)), model)
+    warning = pixel_size_warning(open_scene(scene_of(tmp_path / "s.tif", metres)), model)
     assert (warning is None) if words is None else (words in warning)
 
 
@@ -77,7 +77,7 @@ def test_the_command_takes_a_pixel_size_or_a_range_and_info_prints_it(tiles, tmp
         "--depth", 1, "--pictures", 0, "--device", "cpu",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    report = inspect(out)
+    report = describe(out)
     assert words in as_text(report)
     sizes = [float(size) for size in text.split(",")]
     assert json.loads(as_json(report))["pixel_size_range"] == [sizes[0], sizes[-1]]
@@ -88,7 +88,7 @@ def test_the_command_takes_a_pixel_size_or_a_range_and_info_prints_it(tiles, tmp
 
 def test_info_says_where_no_pixel_size_is_known(tmp_path):
     small_model().save(tmp_path / "m.safetensors")
-    report = inspect(tmp_path / "m.safetensors")
+    report = describe(tmp_path / "m.safetensors")
     assert "Pixel size  not known" in as_text(report)
     assert json.loads(as_json(report))["pixel_size_range"] is None
 
@@ -135,7 +135,7 @@ def test_classify_and_train_warn_of_slow_bf16(tiles, tmp_path, monkeypatch, capl
     monkeypatch.setattr(device, "cpu_flags", lambda: {"avx2"})
     sentence = "this CPU has no bf16 arithmetic and computes bf16 several times slower than fp32"
     with caplog.at_level(logging.WARNING, "geoseg"):
-        Arithmetic.here("cpu", "bf16", None)
+        ComputeConfig.here("cpu", "bf16", None)
         assert caplog.text.count(sentence) == 1
         run(tiles, tmp_path / "m.safetensors", epochs=1, precision="bf16")
         assert caplog.text.count(sentence) == 2
@@ -147,7 +147,7 @@ def test_classify_and_train_warn_of_slow_bf16(tiles, tmp_path, monkeypatch, capl
 def test_the_bundled_model_knows_the_pixel_sizes_of_its_training(tmp_path, metres, warned):
     transform = Affine(metres, 0, 500000, 0, -metres, 2800000)
     scene = write_raster(tmp_path / "s.tif", np.ones((3, 9, 9), np.uint8), transform=transform)
-    warning = pixel_size_warning(describe(scene), Model.load("default"))
+    warning = pixel_size_warning(open_scene(scene), Model.load("default"))
     assert ("trained on 0.7 to 1.1 m" in (warning or "")) is warned
 
 

@@ -18,7 +18,7 @@ from rasterio.features import rasterize, shapes
 from shapely.geometry import shape
 
 from geoseg.grid import Window
-from geoseg.polygons import Pieces, Polygons, polygonise, trace, unite
+from geoseg.polygons import ChunkOutlines, PolygonArrays, polygonise, stitch_chunks, trace_chunk
 
 
 @st.composite
@@ -67,13 +67,13 @@ def whole(labels, rows=None, cols=None) -> Found:
     confidence = confidence_of(labels)
     windows = grid_of(rows or [0, height], cols or [0, width])
     parts = (trace_part(labels, w, confidence) for w in windows)
-    found = Polygons.concatenate([Polygons.none(), *unite(parts, height, width)])
+    found = PolygonArrays.concatenate([PolygonArrays.none(), *stitch_chunks(parts, height, width)])
     return Found(*(getattr(found, n) for n in Found._fields[:-1]), found.to_shapely())
 
 
 def trace_part(labels, window, confidence=None):
     part = None if confidence is None else confidence[window.slices]
-    return trace(labels[window.slices], window, labels.shape, confidence=part)
+    return trace_chunk(labels[window.slices], window, labels.shape, confidence=part)
 
 
 def as_set(coverage):
@@ -230,20 +230,20 @@ def test_area_of_each_class_is_its_pixels():
 def test_pieces_survive_a_file():
     labels = np.random.default_rng(1).choice(np.array([0, 1, 255], np.uint8), (12, 9))
     window = Window(24, 18, 12, 9)
-    pieces = trace(labels, window, (48, 48))
+    pieces = trace_chunk(labels, window, (48, 48))
     data = safetensors.numpy.save(pieces.to_arrays())
-    again = Pieces.from_arrays(window, safetensors.numpy.load(data))
+    again = ChunkOutlines.from_arrays(window, safetensors.numpy.load(data))
     for name, array in pieces.to_arrays().items():
         assert np.asarray(getattr(again, name)).dtype == array.dtype
         assert (getattr(again, name) == array).all()
     assert len(again) == len(pieces)
     with pytest.raises(ValueError, match="do not fit"):
-        Pieces.from_arrays(Window(0, 0, 9, 12), pieces.to_arrays())
+        ChunkOutlines.from_arrays(Window(0, 0, 9, 12), pieces.to_arrays())
 
 
 def test_sides_name_the_pieces_along_them():
     labels = np.random.default_rng(2).choice(np.array([0, 1, 255], np.uint8), (12, 9))
-    pieces = trace(labels, Window(0, 0, 12, 9), (24, 18))
+    pieces = trace_chunk(labels, Window(0, 0, 12, 9), (24, 18))
     sides = (
         (pieces.top, labels[0]),
         (pieces.bottom, labels[-1]),
@@ -255,7 +255,9 @@ def test_sides_name_the_pieces_along_them():
 
 
 def test_without_confidence_the_sums_are_zero():
-    assert not trace(np.zeros((4, 4), np.uint8), Window(0, 0, 4, 4), (4, 4)).confidence_sum.any()
+    assert not trace_chunk(
+        np.zeros((4, 4), np.uint8), Window(0, 0, 4, 4), (4, 4)
+    ).confidence_sum.any()
 
 
 @pytest.mark.parametrize(
@@ -263,17 +265,17 @@ def test_without_confidence_the_sums_are_zero():
 )
 def test_labels_that_are_not_the_chunk_are_refused(labels):
     with pytest.raises(ValueError, match=r"instead of uint8 \(4, 4\)"):
-        trace(labels, Window(0, 0, 4, 4), (4, 4))
+        trace_chunk(labels, Window(0, 0, 4, 4), (4, 4))
 
 
 def test_chunks_out_of_order_or_missing_are_refused():
     windows = grid_of([0, 2, 4], [0, 2, 4])
-    parts = [trace(np.zeros((2, 2), np.uint8), w, (4, 4)) for w in windows]
+    parts = [trace_chunk(np.zeros((2, 2), np.uint8), w, (4, 4)) for w in windows]
     for wrong in (parts[1:], parts[::-1], [*parts, parts[0]]):
         with pytest.raises(ValueError, match="is not the next chunk"):
-            list(unite(wrong, 4, 4))
+            list(stitch_chunks(wrong, 4, 4))
     with pytest.raises(ValueError, match="before the map"):
-        list(unite(parts[:3], 4, 4))
+        list(stitch_chunks(parts[:3], 4, 4))
 
 
 def test_polygons_are_yielded_as_soon_as_they_are_whole():
@@ -286,7 +288,7 @@ def test_polygons_are_yielded_as_soon_as_they_are_whole():
             read.append(window)
             yield trace_part(labels, window)
 
-    for batch in unite(parts(), 8, 4):
+    for batch in stitch_chunks(parts(), 8, 4):
         for polygon in batch.to_shapely():
             bottom = polygon.bounds[3]
             # One row of chunks more is needed only to see that a polygon does not go on there.
@@ -299,11 +301,11 @@ def peak_of_uniting(height):
     def parts():
         for window in grid_of(every(64, height), every(64, 256)):
             labels = rng.choice(np.array([0, 1, 2, 3, 255], np.uint8), (64, 64))
-            yield trace(labels, window, (height, 256))
+            yield trace_chunk(labels, window, (height, 256))
 
     tracemalloc.start()
     try:
-        for _ in unite(parts(), height, 256):
+        for _ in stitch_chunks(parts(), height, 256):
             pass
         return tracemalloc.get_traced_memory()[1]
     finally:
@@ -332,8 +334,10 @@ def test_shells_begin_at_their_first_pixel_and_turn_as_the_format_wants():
 def test_without_a_nodata_value_every_label_has_polygons(scene):
     labels, rows, cols = scene
     height, width = labels.shape
-    parts = [trace(labels[w.slices], w, labels.shape, nodata=None) for w in grid_of(rows, cols)]
-    found = Polygons.concatenate(list(unite(parts, height, width)))
+    parts = [
+        trace_chunk(labels[w.slices], w, labels.shape, nodata=None) for w in grid_of(rows, cols)
+    ]
+    found = PolygonArrays.concatenate(list(stitch_chunks(parts, height, width)))
     assert found.pixels.sum() == labels.size
     burnt = rasterize(zip(found.to_shapely(), found.values.tolist(), strict=True), labels.shape)
     assert (burnt == labels).all()

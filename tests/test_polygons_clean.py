@@ -9,9 +9,16 @@ from hypothesis import strategies as st
 from pyproj import CRS, Transformer
 
 from geoseg.errors import RunError
-from geoseg.polygons import Cleaning, Limit, Polygons, outline, polygonise, sieve
-from geoseg.polygons.rings import closed
-from geoseg.polygons.smooth import smooth
+from geoseg.polygons import (
+    Cleaning,
+    PolygonArrays,
+    SieveThreshold,
+    polygonise,
+    polygonise_windows,
+    sieve,
+)
+from geoseg.polygons.arrays import close_rings
+from geoseg.polygons.clean.smooth import smooth
 from tests.test_polygons import every, grid_of, scenes
 
 UTM = CRS.from_epsg(32640).to_wkt()
@@ -22,7 +29,7 @@ def sieved(labels, least, rows=None, cols=None, weights=None):
     height, width = labels.shape
     cells = grid_of(rows or [0, height], cols or [0, width])
     counts = np.ones(height, np.int64) if weights is None else weights
-    clean = sieve(lambda cell: labels[cell.slices], cells, Limit(counts, least), 255)
+    clean = sieve(lambda cell: labels[cell.slices], cells, SieveThreshold(counts, least), 255)
     out = np.full_like(labels, 77)
     for cell in cells:
         out[cell.slices] = clean(cell, labels[cell.slices])
@@ -185,13 +192,17 @@ def blobs(size, seed=0, classes=4):
 def cleaned(labels, tolerance, rounds, cell, monkeypatch):
     """Shapely polygons of labels, worked on in cells of a size."""
     grid = grid_of(every(cell, labels.shape[0]), every(cell, labels.shape[1]))
-    monkeypatch.setattr("geoseg.polygons.whole.cells", lambda *_: grid)
+    monkeypatch.setattr("geoseg.polygons.polygonise.vector_windows", lambda *_: grid)
     height, width = labels.shape
-    found = Polygons.concatenate(
-        list(outline(lambda c: (labels[c.slices], None), height, width, tolerance=tolerance))
+    found = PolygonArrays.concatenate(
+        list(
+            polygonise_windows(
+                lambda c: (labels[c.slices], None), height, width, tolerance=tolerance
+            )
+        )
     )
     xy, rings = smooth(found.coords.astype(float), found.pinned, found.ring_offsets, rounds)
-    xy, rings = closed(xy, rings)
+    xy, rings = close_rings(xy, rings)
     shape = (rings, found.polygon_offsets)
     return found, shapely.from_ragged_array(shapely.GeometryType.POLYGON, xy, shape)
 

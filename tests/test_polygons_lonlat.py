@@ -14,7 +14,7 @@ import geoseg
 from geoseg.classification import classify
 from geoseg.errors import OutputError
 from geoseg.polygons import check_format_fits
-from geoseg.polygons.lonlat import LonLat
+from geoseg.polygons.write.lonlat import LonLat
 from tests.classmaps import SHAPE, some_labels
 from tests.commands import here, refused
 from tests.scenes import write_raster

@@ -8,8 +8,14 @@ import shapely
 from affine import Affine
 from pyproj import CRS, Geod, Transformer
 
-from geoseg.polygons import Polygons, areas, perimeters, polygonise, true_areas
-from geoseg.polygons.ground import Ground
+from geoseg.polygons import (
+    PolygonArrays,
+    ellipsoidal_areas,
+    polygon_areas,
+    polygon_perimeters,
+    polygonise,
+)
+from geoseg.polygons.pixel_measures import GridMeasures
 
 CELL = 1 / 12000
 WORKED = {0: 85.479667, 24: 78.262790, 45: 60.849879, 60: 43.172209, 80: 15.037962}
@@ -27,7 +33,9 @@ def boxes(*bounds):
 @pytest.mark.parametrize(("lat", "expected"), WORKED.items())
 def test_cells_in_degrees(lat, expected):
     transform = Affine(CELL, 0, 15, 0, -CELL, lat + CELL)
-    assert areas(boxes((0, 0, 1, 1)), transform, wkt(4326)) == pytest.approx(expected, abs=1e-6)
+    assert polygon_areas(boxes((0, 0, 1, 1)), transform, wkt(4326)) == pytest.approx(
+        expected, abs=1e-6
+    )
 
 
 @pytest.mark.parametrize(("lat", "expected"), WORKED.items())
@@ -36,15 +44,17 @@ def test_cells_in_mercator_projections_have_their_true_area(lat, expected, code)
     project = Transformer.from_crs(4326, code, always_xy=True).transform
     (left, right), (bottom, top) = project([15, 15 + CELL], [lat, lat + CELL])
     transform = Affine(right - left, 0, left, 0, bottom - top, top)
-    assert areas(boxes((0, 0, 1, 1)), transform, wkt(code)) == pytest.approx(expected, rel=1e-7)
+    assert polygon_areas(boxes((0, 0, 1, 1)), transform, wkt(code)) == pytest.approx(
+        expected, rel=1e-7
+    )
 
 
 def test_areas_of_parts_add_up_to_the_zone():
     # 10 by 10 degrees at 50 to 60 north: geodesic edges would give 0.997 of it.
     transform = Affine(1, 0, 175, 0, -1, 60)
     cells = boxes(*((c, r, c + 1, r + 1) for r in range(10) for c in range(10)))
-    total = areas(boxes((0, 0, 10, 10)), transform, wkt(4326))[0]
-    assert areas(cells, transform, wkt(4326)).sum() == pytest.approx(total, rel=1e-12)
+    total = polygon_areas(boxes((0, 0, 10, 10)), transform, wkt(4326))[0]
+    assert polygon_areas(cells, transform, wkt(4326)).sum() == pytest.approx(total, rel=1e-12)
     e, b = np.sqrt(0.0066943799901413165), 6356752.314245179
     sine = np.sin(np.radians([50, 60]))
     q = sine / (1 - e**2 * sine**2) + np.arctanh(e * sine) / e
@@ -54,7 +64,7 @@ def test_areas_of_parts_add_up_to_the_zone():
 
 def test_the_whole_ellipsoid():
     transform = Affine(1, 0, -180, 0, -1, 90)
-    whole = areas(boxes((0, 0, 360, 180)), transform, wkt(4326))[0]
+    whole = polygon_areas(boxes((0, 0, 360, 180)), transform, wkt(4326))[0]
     assert whole == pytest.approx(510_065_621_724_088.5, rel=1e-9)
 
 
@@ -65,7 +75,7 @@ def test_a_rotated_scene_measures_like_a_north_up_one(code):
     north_up = Affine(size, 0, origin[0], 0, -size, origin[1])
     quarter = Affine(0, -size, origin[0], -size, 0, origin[1])
     cell, turned = boxes((3, 5, 9, 6)), boxes((5, -9, 6, -3))
-    for measure in (areas, perimeters):
+    for measure in (polygon_areas, polygon_perimeters):
         expected = measure(cell, north_up, wkt(code))
         assert measure(turned, quarter, wkt(code)) == pytest.approx(expected, rel=1e-6)
 
@@ -75,8 +85,8 @@ def test_feet_become_metres():
     foot, survey_foot = 0.3048, 1200 / 3937
     for code, unit in ((2222, foot), (2263, survey_foot)):
         transform = Affine(2, 0, 1e6, 0, -2, 2e5)
-        assert areas(square, transform, wkt(code)) == pytest.approx(400 * unit**2)
-        assert perimeters(square, transform, wkt(code)) == pytest.approx(80 * unit)
+        assert polygon_areas(square, transform, wkt(code)) == pytest.approx(400 * unit**2)
+        assert polygon_perimeters(square, transform, wkt(code)) == pytest.approx(80 * unit)
 
 
 @pytest.mark.parametrize("code", [32633, 2056, "EPSG:32633+5773"])
@@ -84,15 +94,17 @@ def test_projections_other_than_mercator_are_planar(code):
     ring = shapely.box(0, 0, 4, 4) - shapely.box(1, 1, 2, 3)
     transform = Affine(0.5, 0, 4e5, 0, -0.25, 5e6)
     polygons = np.array([ring], dtype=object)
-    assert areas(polygons, transform, wkt(code)) == [14 * 0.125]
-    assert perimeters(polygons, transform, wkt(code)) == [4 * 0.5 * 2 + 4 * 0.25 * 2 + 1 + 1]
+    assert polygon_areas(polygons, transform, wkt(code)) == [14 * 0.125]
+    assert polygon_perimeters(polygons, transform, wkt(code)) == [
+        4 * 0.5 * 2 + 4 * 0.25 * 2 + 1 + 1
+    ]
 
 
 def test_a_bound_crs_is_the_one_inside():
     bound = CRS.from_proj4("+proj=utm +zone=33 +ellps=intl +towgs84=1,2,3 +type=crs")
     assert bound.is_bound
     cell = boxes((0, 0, 1, 1))
-    assert areas(cell, Affine(10, 0, 5e5, 0, -10, 5e6), bound.to_wkt()) == [100]
+    assert polygon_areas(cell, Affine(10, 0, 5e5, 0, -10, 5e6), bound.to_wkt()) == [100]
 
 
 def test_perimeters_in_degrees_are_geodesic_and_add_up():
@@ -102,9 +114,9 @@ def test_perimeters_in_degrees_are_geodesic_and_add_up():
     around = geod.line_length(lon, lat)
     one, node, wide = boxes((0, 0, 1, 1)), boxes((0, 0, 40, 1)), boxes((0, 0, 40, 1))
     node[0] = shapely.segmentize(node[0], 1)
-    assert perimeters(one, transform, wkt(4326)) == pytest.approx(around, rel=1e-9)
-    many = perimeters(node, transform, wkt(4326))
-    assert perimeters(wide, transform, wkt(4326)) == pytest.approx(many, rel=1e-12)
+    assert polygon_perimeters(one, transform, wkt(4326)) == pytest.approx(around, rel=1e-9)
+    many = polygon_perimeters(node, transform, wkt(4326))
+    assert polygon_perimeters(wide, transform, wkt(4326)) == pytest.approx(many, rel=1e-12)
 
 
 def test_a_slanted_side_is_a_geodesic():
@@ -113,31 +125,31 @@ def test_a_slanted_side_is_a_geodesic():
     lon = 15 + np.array([0, 0, 8, 0]) * CELL
     lat = 45 - np.array([0, 8, 8, 0]) * CELL
     expected = Geod(ellps="WGS84").line_length(lon, lat)
-    assert perimeters(triangle, transform, wkt(4326)) == pytest.approx(expected, rel=1e-9)
+    assert polygon_perimeters(triangle, transform, wkt(4326)) == pytest.approx(expected, rel=1e-9)
 
 
 def test_perimeters_include_holes_and_keep_polygons_apart():
     ring = shapely.box(0, 0, 4, 4) - shapely.box(1, 1, 2, 3)
     polygons = np.array([ring, shapely.box(0, 0, 1, 1)], dtype=object)
     transform = Affine(10, 0, 5e5, 0, -10, 5e6)
-    assert perimeters(polygons, transform, wkt(32633)).tolist() == [220, 40]
+    assert polygon_perimeters(polygons, transform, wkt(32633)).tolist() == [220, 40]
     degrees = Affine(1e-4, 0, 0, 0, -1e-4, 0)
-    pair = perimeters(polygons, degrees, wkt(4326))
+    pair = polygon_perimeters(polygons, degrees, wkt(4326))
     assert pair[0] / pair[1] == pytest.approx(22 / 4, rel=1e-3)
 
 
 def test_without_a_crs_nothing_is_measured():
     cells = boxes((0, 0, 1, 1), (1, 0, 2, 1))
-    for measure in (areas, perimeters):
+    for measure in (polygon_areas, polygon_perimeters):
         assert np.isnan(measure(cells, Affine.identity(), None)).tolist() == [True, True]
         assert measure(cells[:0], Affine.identity(), wkt(4326)).shape == (0,)
         assert measure(cells[:0], Affine.identity(), wkt(3857)).shape == (0,)
         assert measure(cells[:0], Affine.identity(), wkt(32633)).shape == (0,)
 
 
-def squares(*bounds) -> Polygons:
+def squares(*bounds) -> PolygonArrays:
     """Rectangles of pixels, (col, row, col_end, row_end) each."""
-    return Polygons.concatenate(
+    return PolygonArrays.concatenate(
         [replace(polygonise(np.zeros((e - b, c - a), np.uint8)), coords=np.array(
             [[a, b], [a, e], [c, e], [c, b]], np.int32)) for a, b, c, e in bounds]
     )  # fmt: skip
@@ -156,21 +168,21 @@ GROUND = [
 @pytest.mark.parametrize(("code", "transform"), GROUND)
 def test_outlines_along_pixels_measure_like_any_others(code, transform):
     found = squares((0, 0, 1, 1), (5, 7, 900, 31), (0, 0, 3000, 4000), (2999, 3999, 3000, 4000))
-    area, perimeter, true_area = Ground.of(transform, wkt(code), 4000, 3000).measure(found)
+    area, perimeter, true_area = GridMeasures.of(transform, wkt(code), 4000, 3000).measure(found)
     shapes = found.to_shapely()
-    assert area == pytest.approx(areas(shapes, transform, wkt(code)), rel=1e-9)
-    assert perimeter == pytest.approx(perimeters(shapes, transform, wkt(code)), rel=1e-9)
+    assert area == pytest.approx(polygon_areas(shapes, transform, wkt(code)), rel=1e-9)
+    assert perimeter == pytest.approx(polygon_perimeters(shapes, transform, wkt(code)), rel=1e-9)
     dense = shapely.segmentize(shapes, 10)
-    assert true_area == pytest.approx(true_areas(dense, transform, wkt(code)), rel=1e-7)
+    assert true_area == pytest.approx(ellipsoidal_areas(dense, transform, wkt(code)), rel=1e-7)
 
 
 def test_a_grid_that_is_rotated_in_degrees_is_measured_vertex_by_vertex():
-    assert Ground.of(Affine(0, CELL, 15, CELL, 0, 45), wkt(4326), 10, 10) is None
+    assert GridMeasures.of(Affine(0, CELL, 15, CELL, 0, 45), wkt(4326), 10, 10) is None
 
 
 def test_a_local_crs_has_areas_but_no_true_ones():
     local = 'LOCAL_CS["site",UNIT["metre",1]]'
-    area, _, true_area = Ground.of(Affine(2, 0, 0, 0, -2, 0), local, 5, 5).measure(
+    area, _, true_area = GridMeasures.of(Affine(2, 0, 0, 0, -2, 0), local, 5, 5).measure(
         squares((0, 0, 5, 5))
     )
     assert area == [100]
@@ -183,10 +195,10 @@ def test_the_same_ground_has_the_same_true_area_in_three_crs():
     field = shapely.segmentize(shapely.box(west, south, east, north), 0.001)
     size = 0.0001
     cells = polygonise(np.zeros((3000, 4000), np.uint8))
-    degrees = Ground.of(Affine(size, 0, west, 0, -size, north), wkt(4326), 3000, 4000)
+    degrees = GridMeasures.of(Affine(size, 0, west, 0, -size, north), wkt(4326), 3000, 4000)
     expected = degrees.measure(cells)[2][0]
     assert expected == pytest.approx(
-        true_areas(boxes((0, 0, 1, 1)), Affine(0.4, 0, west, 0, -0.3, north), wkt(4326))[0]
+        ellipsoidal_areas(boxes((0, 0, 1, 1)), Affine(0.4, 0, west, 0, -0.3, north), wkt(4326))[0]
     )
     for code, unit in ((32640, 10), (3857, 10)):
         project = Transformer.from_crs(4326, code, always_xy=True).transform
@@ -194,7 +206,7 @@ def test_the_same_ground_has_the_same_true_area_in_three_crs():
         x, _, _, y = outline.bounds
         grid = Affine(unit, 0, x, 0, -unit, y)
         pixels = shapely.transform(outline, lambda xy, t=~grid: np.column_stack(t @ xy.T))
-        assert true_areas(np.array([pixels]), grid, wkt(code))[0] == pytest.approx(
+        assert ellipsoidal_areas(np.array([pixels]), grid, wkt(code))[0] == pytest.approx(
             expected, rel=1e-6
         )
 
@@ -205,7 +217,7 @@ def test_a_map_of_the_world_may_be_rounded_to_just_beyond_the_pole():
     found = polygonise(labels)
     sizes = []
     for north in (90.0, 90.000000000001):
-        ground = Ground.of(Affine(6, 0, -180, 0, -3.75, north), wkt(4326), 48, 60)
+        ground = GridMeasures.of(Affine(6, 0, -180, 0, -3.75, north), wkt(4326), 48, 60)
         assert ground is not None
         sizes.append(np.stack(ground.measure(found)))
     assert np.allclose(*sizes, rtol=1e-9)

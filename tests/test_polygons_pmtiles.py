@@ -22,7 +22,8 @@ import geoseg
 from geoseg.classification import classify
 from geoseg.errors import InterruptedRun, OutputError
 from geoseg.legend import Legend
-from geoseg.polygons import Frame, check_format_fits, outline, pmtiles, write_polygons
+from geoseg.polygons import FeatureBuilder, check_format_fits, polygonise_windows, write_polygons
+from geoseg.polygons.write.writer import pmtiles
 from tests.classmaps import some_labels
 from tests.scenes import write_raster
 
@@ -105,7 +106,7 @@ def test_a_scene_without_valid_pixels_is_classified_with_all_outputs(tmp_path, m
     scene = write_raster(tmp_path / "s.tif", np.zeros((3, 40, 40), np.uint8), nodata=0)
     classify(
         scene, tmp_path / "m.tif", model=model, polygons=tmp_path / "m.pmtiles",
-        options=geoseg.Options(overlap=8),
+        options=geoseg.ClassifySettings(overlap=8),
     )  # fmt: skip
     assert (tmp_path / "m.tif").exists()
     assert metadata_of(tmp_path / "m.pmtiles")["name"] == "m"
@@ -134,8 +135,10 @@ def test_what_vector_tiles_cannot_hold_is_refused_and_geojson_can(crs, transform
 
 def write(path: Path, **options: object) -> int:
     labels = np.random.default_rng(0).integers(0, 5, (150, 150), dtype=np.uint8)
-    frame = Frame(Legend.from_names(list("abcde")), GRID, UTM, labels.shape, confidence=False)
-    polygons = outline(lambda window: (labels[window.slices], None), *labels.shape)
+    frame = FeatureBuilder(
+        Legend.from_names(list("abcde")), GRID, UTM, labels.shape, confidence=False
+    )
+    polygons = polygonise_windows(lambda window: (labels[window.slices], None), *labels.shape)
     return write_polygons(path, polygons, frame, **options)
 
 

@@ -16,8 +16,14 @@ from pyproj import CRS
 
 from geoseg.errors import ChunkError, InterruptedRun, LabelError, OutputError
 from geoseg.grid import Window
-from geoseg.legend import DUBAI, LandCover, Legend
-from geoseg.polygons import Frame, check_extension, trace, unite, write_polygons
+from geoseg.legend import DUBAI, LandCoverClass, Legend
+from geoseg.polygons import (
+    FeatureBuilder,
+    check_extension,
+    stitch_chunks,
+    trace_chunk,
+    write_polygons,
+)
 
 EXTENSIONS = ["gpkg", "parquet", "fgb", "geojson"]
 FIELDS = ["class_id", "class_name", "area_m2", "perimeter_m", "pixels"]
@@ -40,14 +46,15 @@ def batches_of(labels, value=128):
     for_all = np.full(labels.shape, value, np.uint8)
     windows = [Window(0, 0, half, width), Window(half, 0, height - half, width)]
     parts = (
-        trace(labels[w.slices], w, labels.shape, confidence=for_all[w.slices]) for w in windows
+        trace_chunk(labels[w.slices], w, labels.shape, confidence=for_all[w.slices])
+        for w in windows
     )
-    return unite(parts, height, width)
+    return stitch_chunks(parts, height, width)
 
 
 def write(path, batches, final=None, **changes):
     options = {"legend": DUBAI, "transform": NORTH_UP, "crs": UTM, "size": (240, 240)} | changes
-    return write_polygons(path, batches, Frame(**options), final=final)
+    return write_polygons(path, batches, FeatureBuilder(**options), final=final)
 
 
 def read(path, layer=None):
@@ -228,13 +235,13 @@ def test_an_error_of_the_polygons_stays_itself(tmp_path, extension, failure):
 
 
 def test_a_class_that_the_legend_lacks_is_named(tmp_path):
-    legend = Legend((LandCover(0, "land", "#8429f6"),))
+    legend = Legend((LandCoverClass(0, "land", "#8429f6"),))
     with pytest.raises(LabelError, match="label 1 is not in the legend"):
         write(tmp_path / "lulc.gpkg", batches_of(labels_of()), legend=legend)
 
 
 def test_many_small_and_one_large_batch_are_regrouped(tmp_path, monkeypatch):
-    monkeypatch.setattr("geoseg.polygons.table._ENOUGH_VERTICES", 60)
+    monkeypatch.setattr("geoseg.polygons.write.features._BATCH_VERTICES", 60)
     path = tmp_path / "lulc.parquet"
     count = write(path, batches_of(labels_of()))
     metadata = pq.read_metadata(path)
@@ -275,7 +282,7 @@ def test_unknown_measures_are_null_not_nan(tmp_path):
 
 @pytest.mark.parametrize("extension", EXTENSIONS)
 def test_a_file_with_fewer_polygons_than_were_written_is_refused(tmp_path, monkeypatch, extension):
-    monkeypatch.setattr("geoseg.polygons.ogr.count_ogr", lambda *_: 3)
+    monkeypatch.setattr("geoseg.polygons.write.ogr.count_ogr", lambda *_: 3)
     monkeypatch.setattr(pq, "read_metadata", lambda _: SimpleNamespace(num_rows=3))
     with pytest.raises(OutputError, match="has 3 of"):
         write(tmp_path / f"lulc.{extension}", batches_of(labels_of()))
@@ -302,7 +309,7 @@ def test_it_stops_between_batches(tmp_path, extension):
     def check_stop():
         raise InterruptedRun("stop")
 
-    frame = Frame(DUBAI, NORTH_UP, UTM, (24, 24))
+    frame = FeatureBuilder(DUBAI, NORTH_UP, UTM, (24, 24))
     with pytest.raises(InterruptedRun):
         write_polygons(
             tmp_path / f"x.{extension}", batches_of(labels_of()), frame, check_stop=check_stop

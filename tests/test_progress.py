@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import geoseg
-from geoseg.cli.report import Progress
+from geoseg.cli.console import ProgressBar
 from tests.conftest import tiny_model
 from tests.labelled import LEGEND, cut
 from tests.scenes import blocks, write_raster
@@ -24,7 +24,7 @@ class Calls(list):
 def classify(folder, progress):
     scene = write_raster(folder / "scene.tif", np.maximum(blocks(600, 600), 1))
     model = tiny_model(folder / "model.safetensors")
-    options = geoseg.Options(overlap=8)
+    options = geoseg.ClassifySettings(overlap=8)
     geoseg.classify(scene, folder / "map.tif", model=model, options=options, progress=progress)
 
 
@@ -42,7 +42,7 @@ def tile(folder, progress):
 def train(folder, progress):
     tile(folder, None)
     settings = geoseg.TrainSettings(epochs=2, batch_size=4, width=2, depth=1, val=0.25)
-    watch = geoseg.Watch(pictures=0, progress=progress)
+    watch = geoseg.Monitor(pictures=0, progress=progress)
     geoseg.train(folder / "tiles", folder / "m.safetensors", settings=settings, watch=watch)
 
 
@@ -76,7 +76,7 @@ def test_progress_is_done_so_far_of_all(run, units, tmp_path):
 
 
 def test_work_without_items_is_no_error(capsys):
-    progress = Progress(quiet=False)
+    progress = ProgressBar(quiet=False)
     progress("tiles read", 0, 0)
     progress.close()
     assert "Traceback" not in capsys.readouterr().err

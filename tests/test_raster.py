@@ -19,17 +19,17 @@ from rio_cogeo.cogeo import cog_validate
 
 from geoseg.errors import LabelError, OutputError, SceneError
 from geoseg.grid import Window
-from geoseg.legend import LandCover, Legend
+from geoseg.legend import LandCoverClass, Legend
 from geoseg.raster import (
-    Target,
-    describe,
+    RasterProfile,
+    open_scene,
     pam_sidecar,
-    read,
     read_categories,
-    read_facts,
+    read_metadata,
+    read_overview,
     read_palette,
-    read_reduced,
     read_whole,
+    read_window,
     write_cog,
     write_tile,
 )
@@ -45,8 +45,8 @@ def noise(bands=3, height=HEIGHT, width=WIDTH, dtype="uint8"):
 
 
 def read_all(path, **options):
-    scene = describe(path, **options)
-    return read(scene, scene.window)
+    scene = open_scene(path, **options)
+    return read_window(scene, scene.window)
 
 
 def hole(height=HEIGHT, width=WIDTH):
@@ -96,7 +96,7 @@ def test_nodata_can_be_overridden(tmp_path):
     pixels[:, ~hole()] = 7
     path = write_raster(tmp_path / "s.tif", pixels, nodata=0)
     assert np.array_equal(read_all(path, nodata=7)[1], (pixels != 7).any(0))
-    assert describe(path, nodata=7).with_bands((1,)).nodata == 7
+    assert open_scene(path, nodata=7).with_bands((1,)).nodata == 7
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -128,7 +128,7 @@ def test_alpha_is_no_band_but_makes_pixels_invalid(tmp_path, dtype):
     pixels, valid = read_all(path)
     assert len(pixels) == 3
     assert np.array_equal(valid, hole())
-    assert describe(path).masked
+    assert open_scene(path).masked
 
 
 def test_alpha_counts_beside_a_nodata_value(tmp_path):
@@ -167,10 +167,10 @@ def test_a_mask_of_the_dataset_makes_pixels_invalid(tmp_path, internal):
 
 def test_invalid_pixels_stay_invalid_at_reduced_size(tmp_path):
     path = with_alpha(tmp_path / "s.tif", nodata=0)
-    pixels, valid = read_reduced(describe(path), WIDTH)
+    pixels, valid = read_overview(open_scene(path), WIDTH)
     assert np.array_equal(valid, hole())
     assert pixels.shape == (3, HEIGHT, WIDTH)
-    small, valid = read_reduced(describe(path), 4)
+    small, valid = read_overview(open_scene(path), 4)
     assert small.shape == (3, 3, 4)
     assert not valid[0, 0]
     assert valid[2, 3]
@@ -182,7 +182,7 @@ def test_invalid_pixels_stay_invalid_at_reduced_size(tmp_path):
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory):
     path = tmp_path_factory.mktemp("scene") / "s.tif"
-    return describe(write_raster(path, noise(), tiled=True, blockxsize=16, blockysize=16))
+    return open_scene(write_raster(path, noise(), tiled=True, blockxsize=16, blockysize=16))
 
 
 @st.composite
@@ -195,7 +195,7 @@ def windows(draw):
 @settings(deadline=None, max_examples=50)
 @given(windows())
 def test_a_window_is_that_part_of_the_scene(scene, window):
-    pixels, valid = read(scene, window)
+    pixels, valid = read_window(scene, window)
     assert np.array_equal(pixels, noise()[:, *window.slices])
     assert valid.shape == (window.height, window.width)
 
@@ -203,20 +203,21 @@ def test_a_window_is_that_part_of_the_scene(scene, window):
 @pytest.mark.parametrize("window", [Window(50, 0, 2, 2), Window(0, 0, 200, 2)])
 def test_a_window_that_is_not_inside_of_the_scene_is_refused(scene, window):
     with pytest.raises(SceneError, match=r"is outside of .*s\.tif"):
-        read(scene, window)
+        read_window(scene, window)
 
 
 def test_threads_read_the_same_as_one(tmp_path):
     pixels = noise(1, 256, 256, "uint16")
     path = write_raster(tmp_path / "s.tif", pixels, tiled=True, blockxsize=32, blockysize=32)
-    scene = describe(path)
+    scene = open_scene(path)
     places = [Window(row, col, 40, 40) for row in range(0, 216, 9) for col in range(0, 216, 9)]
     together = threading.Barrier(4)
 
     def check(number):
         together.wait(10)
         return all(
-            np.array_equal(read(scene, w)[0], pixels[:, *w.slices]) for w in places[number::4]
+            np.array_equal(read_window(scene, w)[0], pixels[:, *w.slices])
+            for w in places[number::4]
         )
 
     with ThreadPoolExecutor(4) as pool:
@@ -225,13 +226,13 @@ def test_threads_read_the_same_as_one(tmp_path):
 
 def test_a_file_that_was_replaced_is_read_anew(tmp_path):
     path = write_raster(tmp_path / "s.tif", np.full((1, 4, 4), 1, np.uint8))
-    before = describe(path)
-    assert read(before, before.window)[0].max() == 1
+    before = open_scene(path)
+    assert read_window(before, before.window)[0].max() == 1
     write_raster(tmp_path / "new.tif", np.full((1, 4, 4), 2, np.uint8)).replace(path)
-    after = describe(path)
-    assert read(after, after.window)[0].min() == 2
+    after = open_scene(path)
+    assert read_window(after, after.window)[0].min() == 2
     with pytest.raises(SceneError, match=r"s\.tif changed while it was in use, start again"):
-        read(before, before.window)
+        read_window(before, before.window)
 
 
 # What a scene says of itself.
@@ -242,21 +243,21 @@ def test_bands_are_named_by_colour_and_description(tmp_path):
     with rasterio.open(path, "r+") as file:
         file.set_band_description(3, "Azul ")
         file.set_band_description(4, "NIR")
-    assert describe(path).band_names == ("red", "green", "azul", "nir")
-    assert describe(write_raster(tmp_path / "g.tif", noise(1))).band_names == ("",)
+    assert open_scene(path).band_names == ("red", "green", "azul", "nir")
+    assert open_scene(write_raster(tmp_path / "g.tif", noise(1))).band_names == ("",)
 
 
 def test_bands_come_in_the_order_asked_for(scene):
     swapped = scene.with_bands((3, 1, 1))
     assert swapped.band_names == ("blue", "red", "red")
-    assert np.array_equal(read(swapped, scene.window)[0], noise()[[2, 0, 0]])
-    assert describe(scene.path, bands=(3, 1, 1)) == swapped
+    assert np.array_equal(read_window(swapped, scene.window)[0], noise()[[2, 0, 0]])
+    assert open_scene(scene.path, bands=(3, 1, 1)) == swapped
 
 
 @pytest.mark.parametrize("bands", [(9,), (0,), (-1, 2), (1, 4)])
 def test_bands_that_are_not_there_are_refused(scene, bands):
     with pytest.raises(SceneError, match=r"has bands 1 to 3, not .*, choose others .*--bands"):
-        describe(scene.path, bands=bands)
+        open_scene(scene.path, bands=bands)
 
 
 def vrt_of(path, *parts):
@@ -283,7 +284,7 @@ def test_bands_of_several_dtypes_get_one_that_holds_them_all(tmp_path):
     pixels, _ = read_all(path)
     assert pixels.dtype == np.int32
     assert np.array_equal(pixels, np.concatenate([low.astype(int), high]))
-    assert describe(path, bands=(2,)).dtype == "uint16"
+    assert open_scene(path, bands=(2,)).dtype == "uint16"
 
 
 def test_the_text_of_a_vrt_is_a_scene(tmp_path):
@@ -291,7 +292,7 @@ def test_the_text_of_a_vrt_is_a_scene(tmp_path):
     text = vrt_of(tmp_path / "s.vrt", *[(source, "Byte")] * 5).read_text()
     assert len(text) > 255
     assert len(read_all(text)[0]) == 5
-    assert describe(text).size is None
+    assert open_scene(text).size is None
 
 
 def test_a_scene_is_plain_data(scene):
@@ -322,19 +323,19 @@ def test_a_scene_is_plain_data(scene):
 )
 def test_the_pixel_size_is_that_on_the_ground(tmp_path, crs, transform, metres):
     path = write_raster(tmp_path / "s.tif", noise(1), crs=crs, transform=transform)
-    assert describe(path).pixel_size == pytest.approx(metres, rel=3e-3)
+    assert open_scene(path).pixel_size == pytest.approx(metres, rel=3e-3)
 
 
 @pytest.mark.parametrize("crs", [None, 'LOCAL_CS["site",UNIT["metre",1]]', "EPSG:4326"])
 def test_a_raster_without_a_place_on_earth_has_no_pixel_size(tmp_path, crs):
-    assert describe(write_raster(tmp_path / "s.tif", noise(1), crs=crs)).pixel_size is None
+    assert open_scene(write_raster(tmp_path / "s.tif", noise(1), crs=crs)).pixel_size is None
 
 
 def test_the_facts_of_a_file(tmp_path):
     path = with_alpha(
         tmp_path / "s.tif", compress="deflate", tiled=True, blockxsize=16, blockysize=16
     )
-    facts = read_facts(path)
+    facts = read_metadata(path)
     assert (facts.driver, facts.compression, facts.mask, facts.block) == (
         "GTiff",
         "deflate",
@@ -357,19 +358,19 @@ def test_what_is_no_raster_is_named(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(SceneError, match="check the path and the format") as error:
-        describe(path)
+        open_scene(path)
     assert one_sentence(error).count(str(path)) == 1
 
 
 def test_a_folder_is_no_raster(tmp_path):
     with pytest.raises(SceneError, match="cannot open"):
-        describe(tmp_path)
+        open_scene(tmp_path)
 
 
 def test_complex_pixels_are_refused(tmp_path):
     path = write_raster(tmp_path / "s.tif", np.ones((1, 4, 4), np.complex64))
     with pytest.raises(SceneError, match="complex64 pixels, but geoseg reads integers"):
-        describe(path)
+        open_scene(path)
 
 
 def test_a_raster_of_nothing_but_alpha_is_refused(tmp_path):
@@ -377,7 +378,7 @@ def test_a_raster_of_nothing_but_alpha_is_refused(tmp_path):
     with rasterio.open(path, "r+") as file:
         file.colorinterp = [ColorInterp.alpha]
     with pytest.raises(SceneError, match="no bands to read"):
-        describe(path)
+        open_scene(path)
 
 
 def test_ground_control_points_alone_are_refused_with_a_way_out(tmp_path):
@@ -387,7 +388,7 @@ def test_ground_control_points_alone_are_refused_with_a_way_out(tmp_path):
     ]
     path = write_raster(tmp_path / "s.tif", noise(1), crs="EPSG:4326", transform=None, gcps=points)
     with pytest.raises(SceneError, match=r"ground control points only.*: gdalwarp") as error:
-        describe(path)
+        open_scene(path)
     assert one_sentence(error)
 
 
@@ -409,7 +410,7 @@ def test_a_truncated_file_is_an_error_and_not_zeros(tmp_path, driver, profile):
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SceneError, match="truncated or damaged") as error:
-        read(describe(path), BIG)
+        read_window(open_scene(path), BIG)
     assert "at rows 0-199, columns 0-199" in one_sentence(error)
     with pytest.raises(SceneError, match="may be damaged"):
         read_whole(path)
@@ -425,10 +426,12 @@ def test_a_damaged_block_is_an_error_only_where_it_is(tmp_path):
     content = bytearray(path.read_bytes())
     content[offset : offset + 100] = bytes(100)
     path.write_bytes(content)
-    scene = describe(path)
+    scene = open_scene(path)
     with pytest.raises(SceneError, match="at rows 64-127, columns 64-127"):
-        read(scene, Window(64, 64, 64, 64))
-    assert np.array_equal(read(scene, Window(0, 0, 64, 64))[0], noise(1, 128, 128)[:, :64, :64])
+        read_window(scene, Window(64, 64, 64, 64))
+    assert np.array_equal(
+        read_window(scene, Window(0, 0, 64, 64))[0], noise(1, 128, 128)[:, :64, :64]
+    )
 
 
 # Small files out.
@@ -444,7 +447,7 @@ def test_a_tile_comes_back_as_it_was(tmp_path, bands, dtype):
     assert found.dtype == dtype
     assert np.array_equal(found, pixels)
     assert valid.all()
-    assert describe(tmp_path / "t.tif").transform == UTM
+    assert open_scene(tmp_path / "t.tif").transform == UTM
 
 
 def test_a_tile_keeps_what_is_invalid_inside(tmp_path):
@@ -461,12 +464,12 @@ def test_a_tile_that_cannot_be_written_is_named(tmp_path):
 
 # Large files out.
 
-CLASSES = Legend((LandCover(0, "a", "#ff0000"), LandCover(3, "b", "#00ff00")))
+CLASSES = Legend((LandCoverClass(0, "a", "#ff0000"), LandCoverClass(3, "b", "#00ff00")))
 
 
 def target(bands=1, height=700, width=600, **looks):
     looks = {"transform": UTM, "crs": "EPSG:32640", **looks}
-    return Target(height=height, width=width, bands=bands, **looks)
+    return RasterProfile(height=height, width=width, bands=bands, **looks)
 
 
 def blocks(pixels):
@@ -507,7 +510,7 @@ def test_a_map_comes_back_as_it_was(cog, labels):
 def test_a_map_is_a_cloud_optimized_geotiff(cog):
     valid, errors, notes = cog_validate(cog, strict=True)
     assert (valid, errors, notes) == (True, [], [])
-    facts = read_facts(cog)
+    facts = read_metadata(cog)
     assert facts.block == (512, 512)
     assert facts.overviews == (2,)
     assert facts.tags["geoseg"] == "1"
@@ -524,8 +527,8 @@ def test_overviews_of_classes_hold_nothing_but_classes(tmp_path, labels, colors)
 
 def test_a_map_has_its_colours_and_its_nodata(cog):
     assert {v: read_palette(cog)[v] for v in (0, 3)} == {0: "#ff0000", 3: "#00ff00"}
-    assert describe(cog).nodata == 255
-    assert describe(cog).band_names == ("land cover",)
+    assert open_scene(cog).nodata == 255
+    assert open_scene(cog).band_names == ("land cover",)
 
 
 def test_a_raster_without_colours_has_no_palette(tmp_path):
@@ -546,11 +549,11 @@ def test_a_raster_without_colours_has_no_palette(tmp_path):
 def test_a_map_has_exactly_the_place_of_its_scene(tmp_path, crs, transform):
     path = tmp_path / "m.tif"
     source = write_raster(tmp_path / "s.tif", noise(1), crs=crs, transform=Affine(*transform))
-    scene = describe(source)
+    scene = open_scene(source)
     looks = target(height=HEIGHT, width=WIDTH, crs=scene.crs, transform=scene.transform)
     write_cog(path, looks, [(scene.window, noise(1))])
-    assert describe(path).transform == transform
-    assert describe(path).crs == scene.crs
+    assert open_scene(path).transform == transform
+    assert open_scene(path).crs == scene.crs
 
 
 def test_the_same_map_is_the_same_bytes(cog, labels, tmp_path):
@@ -569,9 +572,9 @@ def test_bands_of_scores_are_named_and_none_is_transparency(tmp_path, bands):
     pixels = noise(bands, 40, 30)
     pixels[-1] = 0
     write_cog(tmp_path / "p.tif", target(bands, 40, 30, names=names), blocks(pixels))
-    scene = describe(tmp_path / "p.tif")
+    scene = open_scene(tmp_path / "p.tif")
     assert scene.band_names == names
-    found, valid = read(scene, scene.window)
+    found, valid = read_window(scene, scene.window)
     assert np.array_equal(found, pixels)
     assert valid.all()
 
@@ -635,16 +638,16 @@ def test_a_disk_with_room_is_none(tmp_path):
     path = tmp_path / "m.tif"
     command = [sys.executable, "-W", "ignore", "-c", FULL_DISK, "cog", path, "1000000"]
     subprocess.run(command, capture_output=True, check=True)
-    assert describe(path).width == 600
+    assert open_scene(path).width == 600
 
 
 # The sidecar.
 
 NAMED = Legend(
     (
-        LandCover(1, "R&D <park>", "#010203"),
-        LandCover(4, 'fields "wet"', "#ff0000"),
-        LandCover(5, "کشت", "#00ff00"),
+        LandCoverClass(1, "R&D <park>", "#010203"),
+        LandCoverClass(4, 'fields "wet"', "#ff0000"),
+        LandCoverClass(5, "کشت", "#00ff00"),
     )
 )
 

@@ -10,7 +10,7 @@ import rasterio
 from rasterio.enums import ColorInterp
 
 from geoseg.errors import LinkError, SceneError
-from geoseg.raster import describe, read, read_facts
+from geoseg.raster import open_scene, read_metadata, read_window
 from tests.scenes import blocks, write_raster
 from tests.servers import web
 
@@ -30,9 +30,9 @@ def with_latin_description(path):
 
 
 def test_band_descriptions_that_are_not_utf8_do_not_count(tmp_path):
-    scene = describe(with_latin_description(tmp_path / "s.tif"))
+    scene = open_scene(with_latin_description(tmp_path / "s.tif"))
     assert scene.band_names == ("red", "green", "blue")
-    assert np.array_equal(read(scene, scene.window)[0], blocks(40, 50))
+    assert np.array_equal(read_window(scene, scene.window)[0], blocks(40, 50))
 
 
 def test_a_damaged_directory_is_one_sentence(tmp_path):
@@ -48,22 +48,22 @@ def test_a_damaged_directory_is_one_sentence(tmp_path):
             struct.pack_into("<H", data, entry, 945)
     path.write_bytes(data)
     with pytest.raises(SceneError, match=r"cannot read .*s\.tif .*may be truncated or damaged"):
-        describe(path)
+        open_scene(path)
 
 
 def test_a_raster_of_very_many_bands_is_described_at_once(tmp_path):
     path = write_raster(tmp_path / "s.tif", np.zeros((8000, 2, 2), np.uint8))
     start = time.process_time()
-    assert len(describe(path).band_names) == 8000
+    assert len(open_scene(path).band_names) == 8000
     assert time.process_time() - start < 2
 
 
 def test_transparency_is_among_the_facts(tmp_path):
     path = write_raster(tmp_path / "s.tif", blocks(20, 20, 4), photometric="RGB", alpha="YES")
-    assert read_facts(path).alphas == (4,)
+    assert read_metadata(path).alphas == (4,)
     with rasterio.open(path, "r+") as file:
         file.colorinterp = [*file.colorinterp[:3], ColorInterp.undefined]
-    assert read_facts(path).alphas == ()
+    assert read_metadata(path).alphas == ()
 
 
 @pytest.mark.parametrize("name", ["zip://a.zip!x.tif", "zip+file://a.zip!/x.tif"])
@@ -72,8 +72,8 @@ def test_a_raster_in_an_archive_beside_is_read(name, tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.write(path, "x.tif")
     monkeypatch.chdir(tmp_path)
-    scene = describe(name)
-    assert np.array_equal(read(scene, scene.window)[0], blocks(40, 50))
+    scene = open_scene(name)
+    assert np.array_equal(read_window(scene, scene.window)[0], blocks(40, 50))
 
 
 def test_a_server_without_ranges_will_never_do(tmp_path, monkeypatch):
@@ -83,5 +83,5 @@ def test_a_server_without_ranges_will_never_do(tmp_path, monkeypatch):
     with web(tmp_path, tmp_path / "control.json") as server:
         server.tell(ranges=False)
         with pytest.raises(SceneError, match=r"s\.tif: its server .*download the file") as caught:
-            describe(f"{server.address}/s.tif")
+            open_scene(f"{server.address}/s.tif")
     assert not isinstance(caught.value, LinkError)

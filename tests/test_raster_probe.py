@@ -8,15 +8,15 @@ import rasterio
 from rasterio.enums import ColorInterp
 
 import geoseg
-from geoseg.inspection import as_json, as_text, inspect
-from geoseg.raster import describe, pixel_warnings, sample_pixels, unread_alphas
+from geoseg.info import as_json, as_text, describe
+from geoseg.raster import open_scene, pixel_warnings, probe_pixels, unread_alphas
 from tests.labelled import classes, cut, noise
 from tests.scenes import blocks, write_raster
 
 
 def warnings_of(path, **options):
-    scene = describe(path, **options)
-    return pixel_warnings(scene, sample_pixels(scene))
+    scene = open_scene(path, **options)
+    return pixel_warnings(scene, probe_pixels(scene))
 
 
 def pixels(bands=3, height=300, width=400):
@@ -44,7 +44,7 @@ def test_true_transparency_is_not_doubted(kind, tmp_path):
         alpha[:, 50:60] = np.arange(10) * 25
     path = with_alpha(tmp_path / "s.tif", alpha)
     assert warnings_of(path) == []
-    assert unread_alphas(describe(path)) == (4,)
+    assert unread_alphas(open_scene(path)) == (4,)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_little_fill_or_one_band_of_it_is_no_doubt(tmp_path):
 def test_the_sample_ends_where_a_scene_cannot_be_read(tmp_path):
     path = write_raster(tmp_path / "s.tif", pixels(height=600, width=600))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    sample = sample_pixels(describe(path))
+    sample = probe_pixels(open_scene(path))
     assert 0 < sample.shape[1] < 600 * 600
 
 
@@ -98,7 +98,7 @@ def said(caplog, level):
 
 def test_classify_warns_once_a_scene(naip, model, tmp_path, caplog):
     caplog.set_level(logging.INFO, "geoseg")
-    options = geoseg.Options(overlap=8)
+    options = geoseg.ClassifySettings(overlap=8)
     geoseg.classify(naip, tmp_path / "map.tif", model=model, options=options)
     [sentence] = said(caplog, logging.WARNING)
     assert "(--bands 1,2,3,4)" in sentence
@@ -116,7 +116,7 @@ def test_tile_warns_once_a_scene(naip, tmp_path, caplog):
 
 
 def test_info_lists_the_alpha_band_and_how_to_read_it(naip):
-    report = inspect(naip)
+    report = describe(naip)
     text = as_text(report)
     assert "4  transparency (alpha)  uint8" in text
     assert "--bands 1,2,3,4 reads it as data" in text
@@ -127,5 +127,5 @@ def test_a_band_tagged_as_nothing_is_read(tmp_path):
     path = write_raster(tmp_path / "s.tif", pixels(4))
     with rasterio.open(path, "r+") as file:
         file.colorinterp = [*file.colorinterp[:3], ColorInterp.undefined]
-    assert describe(path).bands == (1, 2, 3, 4)
-    assert unread_alphas(describe(path)) == ()
+    assert open_scene(path).bands == (1, 2, 3, 4)
+    assert unread_alphas(open_scene(path)) == ()

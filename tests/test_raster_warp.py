@@ -6,7 +6,7 @@ import rasterio
 from affine import Affine
 
 from geoseg.errors import SceneError
-from geoseg.raster import describe, onto, read, read_reduced
+from geoseg.raster import open_scene, read_overview, read_window, warped_to
 from tests.scenes import write_raster
 
 HALF = Affine(20, 0, 500200, 0, -20, 2800000)
@@ -16,7 +16,7 @@ VALUES = (np.arange(20 * 25).reshape(1, 20, 25) % 5).astype(np.uint8)
 
 @pytest.fixture
 def grid(tmp_path):
-    return describe(write_raster(tmp_path / "grid.tif", np.zeros((3, 40, 50), np.uint8)))
+    return open_scene(write_raster(tmp_path / "grid.tif", np.zeros((3, 40, 50), np.uint8)))
 
 
 def doubled(values):
@@ -39,8 +39,10 @@ def write(path, kind):
 @pytest.mark.parametrize("kind", ["plain", "nodata", "mask", "alpha"])
 @pytest.mark.parametrize("reader", ["window", "whole"])
 def test_pixels_are_the_nearest_and_valid_where_the_raster_has_any(tmp_path, grid, kind, reader):
-    warped = onto(describe(write(tmp_path / "values.tif", kind)), grid)
-    pixels, valid = read(warped, grid.window) if reader == "window" else read_reduced(warped, 50)
+    warped = warped_to(open_scene(write(tmp_path / "values.tif", kind)), grid)
+    pixels, valid = (
+        read_window(warped, grid.window) if reader == "window" else read_overview(warped, 50)
+    )
     expected = doubled(np.ones_like(VALUES[0], bool) if kind == "plain" else VALUES[0] != 3)
     assert not valid[:, :20].any()
     assert np.array_equal(valid[:, 20:], expected)
@@ -50,6 +52,6 @@ def test_pixels_are_the_nearest_and_valid_where_the_raster_has_any(tmp_path, gri
 
 def test_a_crs_without_a_way_to_the_other_is_refused(tmp_path, grid):
     local = 'LOCAL_CS["site",UNIT["metre",1]]'
-    raster = describe(write_raster(tmp_path / "values.tif", VALUES, crs=local))
+    raster = open_scene(write_raster(tmp_path / "values.tif", VALUES, crs=local))
     with pytest.raises(SceneError, match=r"cannot warp .*values\.tif.*check its CRS"):
-        onto(raster, grid)
+        warped_to(raster, grid)

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from geoseg.classification import Execution, Options, classify
+from geoseg.classification import ClassifySettings, Execution, classify
 from geoseg.errors import ChunkError, GeosegError, LinkError, RunError, SceneError, redact
-from geoseg.raster import describe, is_remote
-from geoseg.raster.files import trouble
-from geoseg.raster.remote import forget_remote
+from geoseg.raster import is_remote, open_scene
+from geoseg.raster.datasets import raster_error
+from geoseg.raster.remote import clear_vsi_cache
 from tests.clusters import wait_for
 from tests.commands import geoseg
 from tests.scenes import blocks, write_raster
 from tests.servers import web
 
-OPTIONS = Options(overlap=8)
+OPTIONS = ClassifySettings(overlap=8)
 LISTENS = re.compile(r"Running on http://(\S+)")
 KEYS = {"AWS_ACCESS_KEY_ID": "open-sesame", "AWS_SECRET_ACCESS_KEY": "verysecretkey"}
 
@@ -114,20 +114,20 @@ def test_a_scene_that_was_replaced_on_its_server_is_another_run(server, model, t
         f"{server.address}/scene.tif", tmp_path / "map.tif", model=model, options=OPTIONS,
         execution=first,
     )  # fmt: skip
-    assert describe(f"{server.address}/scene.tif").etag == '"one"'
+    assert open_scene(f"{server.address}/scene.tif").etag == '"one"'
     server.tell(tag='"two"')
-    forget_remote(f"{server.address}/scene.tif")
+    clear_vsi_cache(f"{server.address}/scene.tif")
     with pytest.raises(RunError, match="another scene"):
         mapped(f"{server.address}/scene.tif", tmp_path, model)
 
 
 def test_what_is_not_there_or_forbidden_is_not_called_a_broken_link(server):
     with pytest.raises(SceneError, match=r"no\.tif.*check the address") as caught:
-        describe(f"{server.address}/no.tif")
+        open_scene(f"{server.address}/no.tif")
     assert not isinstance(caught.value, LinkError)
     server.tell(token="secret")
     with pytest.raises(SceneError, match=r"other\.tif.*your credentials") as caught:
-        describe(f"{server.address}/other.tif?sig=abc")
+        open_scene(f"{server.address}/other.tif?sig=abc")
     assert not isinstance(caught.value, LinkError)
     assert "abc" not in str(caught.value)
 
@@ -149,13 +149,15 @@ def test_what_is_not_there_or_forbidden_is_not_called_a_broken_link(server):
 )
 def test_only_the_servers_answer_says_whether_to_try_again(said, again):
     path = "http://host:40403/401/404.tif"
-    error = trouble(path, f"cannot read {path} at rows 404-1023, columns 403-914 ({said})", "-")
+    error = raster_error(
+        path, f"cannot read {path} at rows 404-1023, columns 403-914 ({said})", "-"
+    )
     assert isinstance(error, LinkError) == again
 
 
 def test_a_server_that_is_down_is_a_broken_link():
     with pytest.raises(LinkError, match="the link or the server may be down"):
-        describe("http://127.0.0.1:1/scene.tif")
+        open_scene("http://127.0.0.1:1/scene.tif")
 
 
 def written(folder: Path) -> str:

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.image import imread
 
 from geoseg.evaluation import EvaluateSettings, evaluate, evaluate_matrix
-from geoseg.legend import LandCover, Legend
+from geoseg.legend import LandCoverClass, Legend
 from tests.accuracy import OLOFSSON_2014
 from tests.browser import browsing
 from tests.scenes import write_raster
@@ -16,9 +16,11 @@ from tests.test_evaluate import PLACE, write_map, write_points, write_tables
 
 NASTY = Legend(
     (
-        LandCover(0, "<script>alert(1)</script>", "#e41a1c"),
-        LandCover(1, "water & wetland", "#377eb8"),
-        LandCover(7, "a class whose name is longer than any screen of a phone is wide", "#4daf4a"),
+        LandCoverClass(0, "<script>alert(1)</script>", "#e41a1c"),
+        LandCoverClass(1, "water & wetland", "#377eb8"),
+        LandCoverClass(
+            7, "a class whose name is longer than any screen of a phone is wide", "#4daf4a"
+        ),
     )
 )
 WIDTHS = (1280, 390)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from geoseg.classification import Execution, Options, classify
+from geoseg.classification import ClassifySettings, Execution, classify
 from tests.clusters import wait_for
 from tests.scenes import blocks, write_raster
 from tests.slurm import WORKFLOWS, Slurm, private_slurm, why_not
@@ -34,7 +34,7 @@ def scene(tmp_path_factory) -> Path:
 def plain(scene, model, tmp_path_factory) -> Path:
     """The map as one process makes it, with so much overlap that chunks take a while."""
     out = tmp_path_factory.mktemp("plain") / "map.tif"
-    options = Options(overlap=24)
+    options = ClassifySettings(overlap=24)
     execution = Execution(chunk=512)
     polygons = out.with_suffix(".gpkg")
     classify(scene, out, model=model, polygons=polygons, options=options, execution=execution)
@@ -153,7 +153,7 @@ def test_many_scenes_are_one_array(slurm, model, tmp_path):
         )  # fmt: skip
         slurm.finish()
     for scene in scenes:
-        classify(scene, tmp_path / "one.tif", model=model, options=Options(overlap=8))
+        classify(scene, tmp_path / "one.tif", model=model, options=ClassifySettings(overlap=8))
         found = tmp_path / "maps" / scene.name
         assert found.read_bytes() == (tmp_path / "one.tif").read_bytes()
         for file in tmp_path.glob("one.*"):

@@ -13,10 +13,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from geoseg.errors import ModelError
-from geoseg.inspection import as_text, inspect
+from geoseg.info import as_text, describe
 from geoseg.model import Model, UNet, UNetSpec
-from geoseg.training.processes import Processes
-from geoseg.training.temperature import calibrate, fit_temperature
+from geoseg.training.calibration import calibrate, fit_temperature
+from geoseg.training.distributed import ProcessGroup
 from tests.training import LEGEND, run
 from tests.training import one_thread as one_thread
 from tests.training import tiles as tiles
@@ -49,7 +49,7 @@ def test_a_network_that_is_never_wrong_has_the_least_there_is():
 
 
 def test_training_fits_and_keeps_it(tiles, tmp_path, monkeypatch):
-    monkeypatch.setattr("geoseg.training.temperature._error", lambda _, __, at: 0.2 - (at != 1) / 8)
+    monkeypatch.setattr("geoseg.training.calibration._error", lambda _, __, at: 0.2 - (at != 1) / 8)
     model = run(tiles, tmp_path / "m.safetensors", epochs=2)
     found = model.training["calibration"]
     assert model.temperature == pytest.approx(found["temperature"], abs=1e-6)
@@ -61,13 +61,13 @@ def test_training_fits_and_keeps_it(tiles, tmp_path, monkeypatch):
     known = torch.from_numpy(labels != 255)
     again = fit_temperature(logits[known], torch.from_numpy(labels.astype(np.int64))[known])
     assert model.temperature == pytest.approx(again, rel=1e-4)
-    assert "calibration error" in as_text(inspect(tmp_path / "m.safetensors"))
+    assert "calibration error" in as_text(describe(tmp_path / "m.safetensors"))
 
 
 def calibrated_with(monkeypatch, logits, labels):
     """The calibration of a network with these logits of the validation pixels."""
-    monkeypatch.setattr("geoseg.training.temperature._validation", lambda _: (logits, labels))
-    return calibrate(SimpleNamespace(processes=Processes()))
+    monkeypatch.setattr("geoseg.training.calibration._validation", lambda _: (logits, labels))
+    return calibrate(SimpleNamespace(processes=ProcessGroup()))
 
 
 def test_a_fit_that_does_not_lower_the_calibration_error_is_not_kept(monkeypatch, caplog):

@@ -9,9 +9,9 @@ from affine import Affine
 
 from geoseg.cli.tile import command
 from geoseg.errors import GeosegError, SceneError, TileError
-from geoseg.legend import DUBAI, LandCover, Legend
+from geoseg.legend import DUBAI, LandCoverClass, Legend
 from geoseg.raster import read_whole
-from geoseg.tiles import IGNORE, TileSettings, open_tiles
+from geoseg.tiles import IGNORE_INDEX, TileSettings, open_tiles
 from tests.labelled import (
     ALL,
     BY_NAME,
@@ -108,7 +108,11 @@ def test_the_same_inputs_give_the_same_tiles(tmp_path, scene, labels):
 
 def test_labels_of_any_value_become_indices_in_memory(tmp_path, scene):
     legend = Legend(
-        (LandCover(10, "a", "#000001"), LandCover(7, "b", "#000002"), LandCover(99, "c", "#000003"))
+        (
+            LandCoverClass(10, "a", "#000001"),
+            LandCoverClass(7, "b", "#000002"),
+            LandCoverClass(99, "c", "#000003"),
+        )
     )
     values = np.array([7, 10, 99], np.uint8)[classes()]
     labels = write_raster(tmp_path / "labels.tif", values[None])
@@ -127,7 +131,7 @@ def test_any_number_of_bands_of_any_dtype_is_kept(tmp_path, labels, bands, dtype
     assert images.dtype == dtype
     assert np.array_equal(images[0], pixels[:, :32, :32])
     assert valid.all()
-    assert (indices != IGNORE).all()
+    assert (indices != IGNORE_INDEX).all()
 
 
 # Invalid in, not trained on.
@@ -140,10 +144,10 @@ def test_invalid_pixels_are_not_labelled_and_masked_in_the_image(tmp_path, label
     pixels[:, 5:10, 40:50] = missing
     scene = write_raster(tmp_path / "scene.tif", pixels, nodata=missing)
     tiles = cut(scene, labels, tmp_path / "tiles")
-    expected = np.where(np.isfinite(pixels[0]) & (pixels[0] != 0), classes(), IGNORE)
+    expected = np.where(np.isfinite(pixels[0]) & (pixels[0] != 0), classes(), IGNORE_INDEX)
     assert np.array_equal(pasted(tiles)[:96, :128], expected[:96, :128])
     _, valid, indices = tiles.load("train")
-    assert np.array_equal(valid[1], expected[:32, 32:64] != IGNORE)
+    assert np.array_equal(valid[1], expected[:32, 32:64] != IGNORE_INDEX)
     assert np.array_equal(indices[1], expected[:32, 32:64])
 
 
@@ -160,7 +164,7 @@ def test_tiles_with_too_little_ground_are_dropped(tmp_path, labels):
 
 def test_a_tile_without_any_label_is_dropped_whatever_is_asked_for(tmp_path, scene):
     ground = classes()
-    ground[:32, :32] = IGNORE
+    ground[:32, :32] = IGNORE_INDEX
     labels = write_raster(tmp_path / "labels.tif", ground[None])
     assert len(cut(scene, labels, tmp_path / "tiles", ALL)) == 11
 
@@ -211,7 +215,7 @@ def test_invalid_pixels_of_foreign_tiles_are_not_labelled(tmp_path):
     _, valid, indices = tiles.load("train")
     for number in (0, 1):
         assert np.array_equal(valid[number], pixels[0] > 0)
-        assert np.array_equal(indices[number] == IGNORE, pixels[0] == 0)
+        assert np.array_equal(indices[number] == IGNORE_INDEX, pixels[0] == 0)
 
 
 def test_scenes_of_the_same_name_are_both_kept(tmp_path):
@@ -312,7 +316,7 @@ def test_tiles_larger_than_any_scene(tmp_path, scene, labels):
 
 
 def test_labels_too_sparse_for_the_share_asked_for(tmp_path, scene):
-    ground = np.full((HEIGHT, WIDTH), IGNORE, np.uint8)
+    ground = np.full((HEIGHT, WIDTH), IGNORE_INDEX, np.uint8)
     ground[:8, :8] = 1
     labels = write_raster(tmp_path / "sparse.tif", ground[None])
     match = "no tile of 32 px has 50% valid and labelled pixels, the best has 6.25%, lower --min-"

@@ -6,9 +6,9 @@ from affine import Affine
 from pyproj import Transformer
 
 from geoseg.errors import LabelError, SceneError, TileError
-from geoseg.legend import DUBAI, LandCover, Legend
+from geoseg.legend import DUBAI, LandCoverClass, Legend
 from geoseg.raster import pam_sidecar
-from geoseg.tiles import IGNORE, TileSettings
+from geoseg.tiles import IGNORE_INDEX, TileSettings
 from tests.labelled import (
     DUBAI_COLORS,
     HEIGHT,
@@ -41,12 +41,12 @@ def labels(tmp_path):
 def test_values_and_classes_to_ignore_are_not_labelled(tmp_path, scene, ignore):
     ground = classes()
     ground[3:6, 3:6] = 9
-    ground[6:9, 3:6] = IGNORE  # which is never a class, and need not be said
+    ground[6:9, 3:6] = IGNORE_INDEX  # which is never a class, and need not be said
     labels = write_raster(tmp_path / "labels.tif", ground[None])
     wanted = TileSettings(size=32, val=0, min_valid=0, ignore=ignore)
     tiles = cut(scene, labels, tmp_path / "tiles", wanted)
     found, dropped = pasted(tiles), [9, 2] if "rock" in ignore else [9]
-    expected = np.where(np.isin(ground, dropped), IGNORE, ground)
+    expected = np.where(np.isin(ground, dropped), IGNORE_INDEX, ground)
     assert np.array_equal(found[:32, :32], expected[:32, :32])
     assert tiles.legend == LEGEND
 
@@ -61,7 +61,9 @@ def test_class_values_of_any_dtype(tmp_path, scene, dtype):
 def test_the_nodata_value_of_labels_is_not_labelled(tmp_path, scene):
     labels = write_raster(tmp_path / "labels.tif", classes()[None], nodata=0)
     found = pasted(cut(scene, labels, tmp_path / "tiles"))
-    assert np.array_equal(found[:32, :32], np.where(classes() == 0, IGNORE, classes())[:32, :32])
+    assert np.array_equal(
+        found[:32, :32], np.where(classes() == 0, IGNORE_INDEX, classes())[:32, :32]
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,7 @@ def test_the_nodata_value_of_labels_is_not_labelled(tmp_path, scene):
 )
 def test_colours_are_classes_but_for_black_and_those_to_ignore(tmp_path, scene, other, ignore):
     ground = classes()
-    ground[3:6, 3:6] = IGNORE
+    ground[3:6, 3:6] = IGNORE_INDEX
     mask = painted(ground, DUBAI_COLORS, other)
     labels = write_raster(tmp_path / "mask.png", mask, driver="PNG", **UNREFERENCED)
     wanted = TileSettings(size=32, val=0, min_valid=0, ignore=ignore)
@@ -84,7 +86,9 @@ def test_a_colour_can_be_ignored_by_its_class(tmp_path, scene, ignore):
     labels = write_raster(tmp_path / "mask.png", mask, driver="PNG", **UNREFERENCED)
     wanted = TileSettings(size=32, val=0, min_valid=0, ignore=(ignore,))
     found = pasted(cut(scene, labels, tmp_path / "tiles", wanted, legend=None))
-    assert np.array_equal(found[:32, :32], np.where(classes() == 0, IGNORE, classes())[:32, :32])
+    assert np.array_equal(
+        found[:32, :32], np.where(classes() == 0, IGNORE_INDEX, classes())[:32, :32]
+    )
 
 
 def test_transparent_parts_of_a_colour_mask_are_not_labelled(tmp_path, scene):
@@ -92,7 +96,9 @@ def test_transparent_parts_of_a_colour_mask_are_not_labelled(tmp_path, scene):
     mask = np.concatenate([painted(classes(), DUBAI_COLORS), alpha[None]])
     labels = write_raster(tmp_path / "mask.png", mask, driver="PNG", **UNREFERENCED)
     found = pasted(cut(scene, labels, tmp_path / "tiles", legend=None))
-    assert np.array_equal(found[:32, :32], np.where(classes() == 1, IGNORE, classes())[:32, :32])
+    assert np.array_equal(
+        found[:32, :32], np.where(classes() == 1, IGNORE_INDEX, classes())[:32, :32]
+    )
 
 
 def test_a_palette_is_read_by_colour_and_not_by_its_order(tmp_path, scene):
@@ -104,14 +110,14 @@ def test_a_palette_is_read_by_colour_and_not_by_its_order(tmp_path, scene):
 
 
 def test_a_palette_of_other_colours_is_a_legend_with_the_names_beside_it(tmp_path, scene):
-    legend = Legend((LandCover(1, "sand", "#aa0000"), LandCover(2, "scrub", "#00bb00")))
+    legend = Legend((LandCoverClass(1, "sand", "#aa0000"), LandCoverClass(2, "scrub", "#00bb00")))
     labels = write_palette(tmp_path / "map.tif", classes(), [(0, 0, 0), (170, 0, 0), (0, 187, 0)])
     labels.with_name("map.tif.aux.xml").write_text(pam_sidecar(legend, [1, 1]))
     wanted = TileSettings(size=32, val=0, min_valid=0, ignore=("#000000",))
     tiles = cut(scene, labels, tmp_path / "tiles", wanted, legend=None)
     assert tiles.legend == legend
     assert np.array_equal(
-        pasted(tiles)[:32, :32], np.where(classes() == 0, IGNORE, classes())[:32, :32]
+        pasted(tiles)[:32, :32], np.where(classes() == 0, IGNORE_INDEX, classes())[:32, :32]
     )
 
 
@@ -137,7 +143,7 @@ def test_labels_of_another_grid_are_the_nearest_pixels(tmp_path, scene, place, c
         x, y = Transformer.from_crs("EPSG:32640", crs, always_xy=True).transform(x, y)
     col, row = (np.floor(v).astype(int) for v in ~place @ (x, y))
     inside = (row >= 0) & (col >= 0) & (row < fine.shape[0]) & (col < fine.shape[1])
-    expected = np.full((HEIGHT, WIDTH), IGNORE)
+    expected = np.full((HEIGHT, WIDTH), IGNORE_INDEX)
     expected[inside] = fine[row[inside], col[inside]]
     differ = (found != expected)[found >= 0]
     assert differ.mean() < 0.01  # where a pixel's centre lies on the border of two
@@ -150,7 +156,7 @@ def test_warped_labels_do_not_show_the_blocks_they_are_read_in(tmp_path, monkeyp
     turned = PLACE @ Affine.rotation(5)
     labels = write_raster(tmp_path / "labels.tif", classes(400, 300)[None], transform=turned)
     whole = cut(scene, labels, tmp_path / "whole")
-    monkeypatch.setattr("geoseg.tiles.blocks._TALLEST", 32)
+    monkeypatch.setattr("geoseg.tiles.cut.read_batches._TALLEST", 32)
     assert cut(scene, labels, tmp_path / "tiles").checksums == whole.checksums
 
 
@@ -197,7 +203,7 @@ def test_a_value_that_the_legend_does_not_name(tmp_path, scene):
 
 def test_a_colour_that_the_legend_does_not_name(tmp_path, scene):
     ground = classes()
-    ground[3:6, 3:6] = IGNORE
+    ground[3:6, 3:6] = IGNORE_INDEX
     mask = painted(ground, DUBAI_COLORS, (1, 2, 255))
     labels = write_raster(tmp_path / "mask.png", mask, driver="PNG", **UNREFERENCED)
     match = r"mask\.png have 9 px of #0102ff, colours that .*building #3c1098.*--ignore '#0102ff'"
@@ -205,7 +211,7 @@ def test_a_colour_that_the_legend_does_not_name(tmp_path, scene):
 
 
 def test_black_is_not_ignored_in_masks_of_another_legend(tmp_path, scene):
-    legend = Legend((LandCover(0, "sand", "#aa0000"), LandCover(1, "scrub", "#00bb00")))
+    legend = Legend((LandCoverClass(0, "sand", "#aa0000"), LandCoverClass(1, "scrub", "#00bb00")))
     mask = painted(classes(), [(170, 0, 0), (0, 187, 0)])
     labels = write_raster(tmp_path / "mask.png", mask, driver="PNG", **UNREFERENCED)
     refused(LabelError, "px of #000000, colours", tmp_path, scene, labels, legend=legend)

@@ -5,13 +5,13 @@ import pytest
 import rasterio
 from PIL import Image
 
+from geoseg.drawing import new_canvas, shorten_start
 from geoseg.legend import Legend
-from geoseg.raster import describe
+from geoseg.raster import open_scene
 from geoseg.tiles import TileSettings, open_tiles
-from geoseg.tiles.chart import draw_map
-from geoseg.tiles.index import corners
 from geoseg.tiles.preview import draw_tiles
-from geoseg.tiles.sheet import blank, ending
+from geoseg.tiles.preview_map import draw_map
+from geoseg.tiles.store.index import tile_corners
 from tests.labelled import LEGEND, PLACE, classes, cut, lab_folder, noise
 from tests.scenes import write_raster
 
@@ -32,8 +32,8 @@ def found(drawn, color):
 
 def map_of(rows, cols, colors, scenes=None, crs="EPSG:32640", place=PLACE, size=10):
     raster = write_raster_like(place, crs)
-    places = corners(raster, np.array(rows), np.array(cols), size, crs)
-    figure = blank(SIDE, SIDE + 40)
+    places = tile_corners(raster, np.array(rows), np.array(cols), size, crs)
+    figure = new_canvas(SIDE, SIDE + 40)
     draw_map(figure, (0, 0, SIDE, SIDE), places, colors, scenes or ["one"] * len(rows), crs)
     return pixels_of(figure)
 
@@ -47,7 +47,7 @@ def write_raster_like(place, crs):
     from pathlib import Path
 
     kept = {"transform": place} if crs else {"transform": rasterio.Affine.identity()}
-    return describe(write_raster(Path("grid.tif"), noise(), crs=crs, **kept))
+    return open_scene(write_raster(Path("grid.tif"), noise(), crs=crs, **kept))
 
 
 @pytest.mark.parametrize("crs", ["EPSG:32640", None], ids=["ground", "pixels"])
@@ -135,5 +135,5 @@ def test_many_classes_and_long_names_fit(tmp_path):
 
 
 def test_a_text_is_cut_where_it_says_least():
-    assert ending("Tile 4/image_part_001", 12) == "…ge_part_001"
-    assert ending("short", 12) == "short"
+    assert shorten_start("Tile 4/image_part_001", 12) == "…ge_part_001"
+    assert shorten_start("short", 12) == "short"

@@ -9,7 +9,7 @@ import rasterio
 from rasterio.vrt import WarpedVRT
 
 from geoseg.legend import DUBAI, DUBAI_MASKS
-from geoseg.tiles import IGNORE, TileSettings, check_split, open_tiles, tile
+from geoseg.tiles import IGNORE_INDEX, TileSettings, check_split, open_tiles, tile
 
 LAB = TileSettings(
     split="random", val=0.248015873, min_valid=0, seed=0, store="shards", preview=False
@@ -124,8 +124,10 @@ def test_polygons_and_a_raster_of_another_datum_label_the_same_ground(carolina, 
         tiles.take([tiles.names.index(name) for name in both]).read(np.arange(len(both)))[2]
         for tiles in (vector, raster)
     )
-    assert ((one == IGNORE) == (other == IGNORE)).mean() > 0.98  # they differ on polygons' edges
-    labelled = (one != IGNORE) & (other != IGNORE)
+    assert (
+        (one == IGNORE_INDEX) == (other == IGNORE_INDEX)
+    ).mean() > 0.98  # they differ on polygons' edges
+    labelled = (one != IGNORE_INDEX) & (other != IGNORE_INDEX)
     assert len(set(zip(one[labelled].tolist(), other[labelled].tolist(), strict=True))) == 7
 
 

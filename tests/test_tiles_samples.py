@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from geoseg.errors import LabelError
-from geoseg.legend import LandCover, Legend
-from geoseg.tiles import IGNORE, TileSettings, open_tiles, tile
+from geoseg.legend import LandCoverClass, Legend
+from geoseg.tiles import IGNORE_INDEX, TileSettings, open_tiles, tile
 from tests.scenes import write_raster
 
 LEGEND = Legend(
     (
-        LandCover(3, "water", "#0000ff"),
-        LandCover(7, "10", "#00ff00"),
-        LandCover(10, "rock", "#aaa000"),
+        LandCoverClass(3, "water", "#0000ff"),
+        LandCoverClass(7, "10", "#00ff00"),
+        LandCoverClass(10, "rock", "#aaa000"),
     )
 )
 SIDE = 64
@@ -24,7 +24,7 @@ TILES = 16
 def ground():
     """Values of the legend in stripes of 4 px; none in the first row of pixels."""
     values = np.array([3, 7, 10], np.uint8)[np.indices((SIDE, SIDE)).sum(axis=0) // 4 % 3]
-    values[0] = IGNORE
+    values[0] = IGNORE_INDEX
     return values
 
 
@@ -61,8 +61,8 @@ def test_the_names_are_those_of_the_tiles_read(tiles):
             place = slice(row, row + 16), slice(col, col + 16)
             assert np.array_equal(image, pixels()[:, *place])
             assert np.array_equal(seen, pixels()[0][place] > 0)
-            labelled = seen & (ground()[place] != IGNORE)
-            assert np.array_equal(index != IGNORE, labelled)
+            labelled = seen & (ground()[place] != IGNORE_INDEX)
+            assert np.array_equal(index != IGNORE_INDEX, labelled)
             assert np.array_equal(
                 np.array(LEGEND.values)[index[labelled]], ground()[place][labelled]
             )
@@ -116,7 +116,7 @@ def test_the_digest_of_a_folder_changes_with_any_pixel(tiles):
     folder = open_tiles(_without_index(tiles), LEGEND)
     before = folder.take(range(TILES)).digest
     changed = ground()[:16, :16]
-    changed[8, 8] = IGNORE
+    changed[8, 8] = IGNORE_INDEX
     write_raster(folder.store.masks[0], changed[None])
     assert open_tiles(tiles.folder, LEGEND).take(range(TILES)).digest != before
 
@@ -131,7 +131,7 @@ def test_ignored_classes_are_read_as_not_labelled(tiles, names, ignored):
     plain, less = tiles.samples("train"), tiles.ignoring(names).samples("train")
     dropped = [LEGEND.values.index(value) for value in ignored]
     labels = tiles.load("train")[2]
-    expected = np.where(np.isin(labels, dropped), IGNORE, labels)
+    expected = np.where(np.isin(labels, dropped), IGNORE_INDEX, labels)
     assert np.array_equal(less.read(np.arange(len(less)))[2], expected)
     assert [int(n) for n in less.counts] == [
         0 if i in dropped else int(n) for i, n in enumerate(plain.counts)

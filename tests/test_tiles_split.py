@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from geoseg.errors import TileError
 from geoseg.tiles import TileSettings, check_split, open_tiles
-from geoseg.tiles.balance import even_out
-from geoseg.tiles.split import assign
+from geoseg.tiles.cut.balance import balance_classes
+from geoseg.tiles.split import assign_splits
 from tests.labelled import PLACE, classes, cut, lab_folder, noise
 from tests.scenes import write_raster
 
@@ -65,7 +65,7 @@ def test_training_is_a_tile_away_from_validation(layout, val, seed, overlapping,
     places = np.zeros_like(scene) if overlapping else scene
     corners = squares(row, col, size)
     try:
-        split = assign(corners, places, scene, how=how, val=val, seed=seed)
+        split = assign_splits(corners, places, scene, how=how, val=val, seed=seed)
     except TileError:
         return  # too little to split
     assert {"train", "val"} <= set(split)
@@ -153,14 +153,14 @@ def grid_of(side, scenes=1):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_share_for_validation_is_about_what_was_asked_for(how, val, seed):
     scene, corners = grid_of(16, scenes=20)
-    split = assign(corners, scene, scene, how=how, val=val, seed=seed)
+    split = assign_splits(corners, scene, scene, how=how, val=val, seed=seed)
     assert (split == "val").mean() == pytest.approx(val, abs=0.03)
-    assert np.array_equal(split, assign(corners, scene, scene, how=how, val=val, seed=seed))
+    assert np.array_equal(split, assign_splits(corners, scene, scene, how=how, val=val, seed=seed))
 
 
 def test_a_scene_is_not_divided_by_a_split_of_scenes():
     scene, corners = grid_of(4, scenes=8)
-    split = assign(corners, scene, scene, how="scene", val=0.25, seed=0)
+    split = assign_splits(corners, scene, scene, how="scene", val=0.25, seed=0)
     assert all(len(set(split[scene == number])) == 1 for number in range(8))
     assert set(split) == {"train", "val"}
 
@@ -176,26 +176,26 @@ def test_folders_of_images_are_not_divided_by_a_split_of_scenes(tmp_path):
 
 def test_without_validation_all_tiles_train():
     scene, corners = grid_of(4)
-    assert set(assign(corners, scene, scene, how="block", val=0, seed=0)) == {"train"}
+    assert set(assign_splits(corners, scene, scene, how="block", val=0, seed=0)) == {"train"}
 
 
 @pytest.mark.parametrize("how", ["block", "scene"])
 def test_too_little_to_split_is_said_with_a_way_out(how):
     scene, corners = grid_of(4)
     with pytest.raises(TileError, match=rf"16 tiles in 1 {how}s cannot be split.*--split random"):
-        assign(corners, scene, scene, how=how, val=0.25, seed=0)
+        assign_splits(corners, scene, scene, how=how, val=0.25, seed=0)
 
 
 def test_scenes_of_the_same_ground_cannot_be_split_by_scene():
     scene, corners = grid_of(4, scenes=2)
     with pytest.raises(TileError, match="so a scene split has nothing to train on"):
-        assign(corners, np.zeros_like(scene), scene, how="scene", val=0.5, seed=0)
+        assign_splits(corners, np.zeros_like(scene), scene, how="scene", val=0.5, seed=0)
 
 
 def test_blocks_of_scenes_of_the_same_ground_are_drawn_together():
     """Five dates of one place: as much is left to train on as of one."""
     scene, corners = grid_of(24, scenes=5)
-    split = assign(corners, np.zeros_like(scene), scene, how="block", val=0.2, seed=0)
+    split = assign_splits(corners, np.zeros_like(scene), scene, how="block", val=0.2, seed=0)
     by_date = split.reshape(5, -1)
     assert (by_date == by_date[0]).all()
 
@@ -225,7 +225,7 @@ def test_tiles_with_rare_classes_are_kept_first():
     counts[:, 0] = 1000
     counts[40:50, :2] = [900, 100]
     counts[70:72, [0, 2]] = [990, 10]
-    chosen = even_out(counts, 24, seed=0)
+    chosen = balance_classes(counts, 24, seed=0)
     assert {*range(40, 50), 70, 71} < set(chosen.tolist())
     assert len(chosen) == 24
 
@@ -235,7 +235,9 @@ def test_classes_even_out_as_far_as_tiles_allow():
     rng = np.random.default_rng(0)
     water = np.where(rng.random(2000) < 0.1, rng.integers(1, 1000, 2000), 0)
     counts = np.stack([1000 - water, water], axis=1)
-    before, after = (c.sum(0)[1] / c.sum() for c in (counts, counts[even_out(counts, 200, 0)]))
+    before, after = (
+        c.sum(0)[1] / c.sum() for c in (counts, counts[balance_classes(counts, 200, 0)])
+    )
     assert before < 0.06
     assert after > 0.4
 
@@ -245,11 +247,11 @@ def test_classes_even_out_as_far_as_tiles_allow():
 def test_as_many_tiles_are_kept_as_were_asked_for(tiles, kinds, keep, seed):
     counts = np.random.default_rng(seed).integers(0, 3, (tiles, kinds)) * 7
     counts[:, 0] += counts.sum(axis=1) == 0  # no tile is without any label
-    chosen = even_out(counts, keep, seed)
+    chosen = balance_classes(counts, keep, seed)
     assert len(chosen) == min(keep, tiles)
     assert (np.diff(chosen) > 0).all()
     assert 0 <= chosen.min() <= chosen.max() < tiles
-    assert np.array_equal(chosen, even_out(counts, keep, seed))
+    assert np.array_equal(chosen, balance_classes(counts, keep, seed))
 
 
 def test_validation_keeps_its_tiles_when_training_is_balanced(tmp_path, caplog):

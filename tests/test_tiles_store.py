@@ -17,9 +17,9 @@ from pyarrow import parquet
 from pyproj import CRS
 
 from geoseg.errors import OutputError, TileError
-from geoseg.legend import LandCover, Legend
-from geoseg.tiles import IGNORE, TileSettings, open_tiles
-from geoseg.tiles.index import pixel_columns
+from geoseg.legend import LandCoverClass, Legend
+from geoseg.tiles import IGNORE_INDEX, TileSettings, open_tiles
+from geoseg.tiles.store.index import pixel_columns
 from tests.labelled import (
     ALL,
     LEGEND,
@@ -46,7 +46,7 @@ def scene(tmp_path):
 @pytest.fixture
 def labels(tmp_path):
     ground = classes()
-    ground[50:60] = IGNORE
+    ground[50:60] = IGNORE_INDEX
     return write_raster(tmp_path / "labels.tif", ground[None])
 
 
@@ -89,7 +89,7 @@ def test_images_without_a_place_have_an_index_too(tmp_path):
 
 def test_columns_of_classes_are_plain_words_and_no_two_alike():
     names = ["Bare soil", "bare-soil", "Wald/Forst", "Ödland", "??", "x"]
-    legend = Legend(tuple(LandCover(i + 3, n, "#000000") for i, n in enumerate(names)))
+    legend = Legend(tuple(LandCoverClass(i + 3, n, "#000000") for i, n in enumerate(names)))
     assert pixel_columns(legend) == [
         "pixels_bare_soil_3", "pixels_bare_soil_4", "pixels_wald_forst", "pixels_ödland",
         "pixels__7", "pixels_x",
@@ -102,7 +102,7 @@ def test_columns_of_classes_are_plain_words_and_no_two_alike():
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 @pytest.mark.parametrize("size", [32, 9])
 def test_shards_hold_what_files_hold(tmp_path, labels, dtype, size, monkeypatch):
-    monkeypatch.setattr("geoseg.tiles.shards._BYTES", 20_000)
+    monkeypatch.setattr("geoseg.tiles.store.npy_shards._BYTES", 20_000)
     pixels = noise(dtype=dtype)
     pixels[:, :9, :50] = 0
     scene = write_raster(tmp_path / "scene.tif", pixels, nodata=0)
@@ -133,15 +133,17 @@ def test_a_shard_is_read_by_numpy_alone(tmp_path, scene, labels):
         place = slice(row.row, row.row + 32), slice(row.col, row.col + 32)
         with rasterio.open(labels) as source, rasterio.open(scene) as image:
             seen = image.read(1)[place] > 0
-            assert np.array_equal(tile["label"], np.where(seen, source.read(1)[place], IGNORE))
+            assert np.array_equal(
+                tile["label"], np.where(seen, source.read(1)[place], IGNORE_INDEX)
+            )
             assert row.crs == image.crs.to_string()
 
 
 @pytest.mark.parametrize("store", ["files", "shards"])
 def test_workers_do_not_show(tmp_path, scene, labels, store, monkeypatch):
-    monkeypatch.setattr("geoseg.tiles.blocks._TALLEST", 32)
-    monkeypatch.setattr("geoseg.tiles.blocks._BYTES", 3 * 32 * 50)
-    monkeypatch.setattr("geoseg.tiles.shards._BYTES", 20_000)
+    monkeypatch.setattr("geoseg.tiles.cut.read_batches._TALLEST", 32)
+    monkeypatch.setattr("geoseg.tiles.cut.read_batches._BYTES", 3 * 32 * 50)
+    monkeypatch.setattr("geoseg.tiles.store.npy_shards._BYTES", 20_000)
     wanted = TileSettings(size=16, stride=12, min_valid=0.6, store=store)
     one = cut(scene, labels, tmp_path / "one", wanted, workers=1)
     four = cut(scene, labels, tmp_path / "four", wanted, workers=4)

@@ -11,7 +11,7 @@ from affine import Affine
 from geoseg.errors import LabelError, VectorError
 from geoseg.legend import Legend
 from geoseg.raster import read_whole
-from geoseg.tiles import IGNORE, TileSettings
+from geoseg.tiles import IGNORE_INDEX, TileSettings
 from tests.labelled import (
     BY_NAME,
     FIELDS,
@@ -75,7 +75,7 @@ def test_features_of_ignored_classes_hide_what_is_below(tmp_path, scene, rows):
     ignore = (str(rows[1][1]).upper(),)
     wanted = replace(BY_NAME, ignore=(*ignore, "never there"))
     found = pasted(cut(scene, vector, tmp_path / "tiles", wanted))
-    assert np.array_equal(found[found >= 0], burnt([1, IGNORE, 0])[found >= 0])
+    assert np.array_equal(found[found >= 0], burnt([1, IGNORE_INDEX, 0])[found >= 0])
 
 
 def test_points_and_lines_label_the_pixels_they_touch(tmp_path, scene):
@@ -84,7 +84,7 @@ def test_points_and_lines_label_the_pixels_they_touch(tmp_path, scene):
     frame = geopandas.GeoDataFrame({"kind": ["grass", "rock", "water"]}, geometry=shapes, crs=32640)
     frame.to_file(tmp_path / "points.gpkg")
     found = pasted(cut(scene, tmp_path / "points.gpkg", tmp_path / "tiles", BY_NAME))
-    expected = np.full((HEIGHT, WIDTH), IGNORE)
+    expected = np.full((HEIGHT, WIDTH), IGNORE_INDEX)
     expected[3, 5], expected[40, 70], expected[9, 2:12] = 1, 2, 0
     assert np.array_equal(found[found >= 0], expected[found >= 0])
 
@@ -191,7 +191,7 @@ def test_vectors_without_the_class_field(tmp_path, scene, field, match):
 def test_a_class_field_of_another_type(tmp_path, monkeypatch, scene, values, match):
     boxes = [shapely.box(500000, 2799000, 500600, 2800000)] * 2
     frame = geopandas.GeoDataFrame({"kind": values}, geometry=boxes, crs=32640)
-    monkeypatch.setattr("geoseg.tiles.vectors.read_vector", lambda path, layer: frame)
+    monkeypatch.setattr("geoseg.labels.vector_labels.read_vector", lambda path, layer: frame)
     match = rf"^field 'kind' of labels .*fields\.gpkg {match} either names or whole numbers"
     vector = tmp_path / "fields.gpkg"
     refused(LabelError, match, tmp_path, scene, vector, settings=BY_NAME, legend=None)

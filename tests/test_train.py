@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoseg.model import Model
-from geoseg.tiles import IGNORE
+from geoseg.tiles import IGNORE_INDEX
 from geoseg.training import TrainSettings
 from geoseg.training import augment as augmentation
 from geoseg.training.augment import augment
@@ -79,7 +79,7 @@ def loss_of(model, images, _, labels):
     with torch.inference_mode():
         logits = model.network.eval()(torch.from_numpy(images.astype(np.float32)))
         shares = torch.log_softmax(logits.double(), 1).numpy()
-    places = np.argwhere(labels != IGNORE)
+    places = np.argwhere(labels != IGNORE_INDEX)
     return -np.mean([shares[n, labels[n, r, c], r, c] for n, r, c in places])
 
 
@@ -135,7 +135,7 @@ def test_pixels_that_are_not_valid_do_not_matter(tmp_path):
 
 
 def test_ground_without_a_label_gives_no_gradient(tmp_path):
-    labels = np.full((64, 64), IGNORE, np.uint8)
+    labels = np.full((64, 64), IGNORE_INDEX, np.uint8)
     labels[:8] = ground(8, 64)
     trained = []
     for number in (0, 1):
@@ -148,7 +148,7 @@ def test_ground_without_a_label_gives_no_gradient(tmp_path):
 
 def test_the_loss_is_the_mean_over_labelled_pixels(tmp_path):
     labels = ground(32, 64)
-    labels[5:20, 7:40] = IGNORE
+    labels[5:20, 7:40] = IGNORE_INDEX
     tiles = make_tiles(tmp_path, labels=labels, val=0.25)
     out = tmp_path / "m.safetensors"
     model = run(tiles, out, epochs=1, lr=1e-30, dropout=0.0)  # as good as not trained
@@ -253,7 +253,7 @@ def test_zoom_makes_things_bigger():
 @given(st.integers(0, 10**6))
 def test_colour_changes_within_limits_and_leaves_labels(seed):
     images = torch.full((6, 2, SIZE, SIZE), 100.0)
-    labels = torch.full((6, SIZE, SIZE), IGNORE)
+    labels = torch.full((6, SIZE, SIZE), IGNORE_INDEX)
     changed, kept = augment("full", images, labels, SPREAD, torch.Generator().manual_seed(seed))
     assert torch.equal(kept, labels)
     assert len(changed[:, :, 0, 0].unique()) == 12  # each tile and band of its own

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from geoseg.cli.train import command
 from geoseg.metrics import Confusion
-from geoseg.model.unet import Dropout
-from geoseg.tiles import IGNORE
+from geoseg.model.unet import FastDropout
+from geoseg.tiles import IGNORE_INDEX
 from geoseg.training import TrainSettings
-from geoseg.training.losses import class_weights, loss_of
-from geoseg.training.processes import Processes
+from geoseg.training.distributed import ProcessGroup
+from geoseg.training.epoch_metrics import EpochMetrics
+from geoseg.training.losses import class_weights, compute_loss
 from geoseg.training.schedule import learning_rate
-from geoseg.training.tally import Tally
 
 # The command.
 
@@ -42,22 +42,22 @@ def drawn(seed, classes=4, size=6):
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 2, (3, classes, size, size)).astype(np.float32)
     labels = rng.integers(0, classes, (3, size, size)).astype(np.int64)
-    labels[rng.random(labels.shape) < 0.3] = IGNORE
+    labels[rng.random(labels.shape) < 0.3] = IGNORE_INDEX
     return logits, labels
 
 
 def torch_loss(how, logits, labels, weights=None):
     labels = torch.from_numpy(labels)
-    known = (labels != IGNORE).sum().clamp(min=1)
+    known = (labels != IGNORE_INDEX).sum().clamp(min=1)
     weights = torch.ones(logits.shape[1]) if weights is None else weights
-    return float(loss_of(how, torch.from_numpy(logits), labels, weights, known))
+    return float(compute_loss(how, torch.from_numpy(logits), labels, weights, known))
 
 
 def scores_of_truth(logits, labels):
     """Scores (pixels, classes) and labels (pixels,) of the labelled pixels."""
     shares = np.exp(logits.astype(np.float64))
     shares /= shares.sum(1, keepdims=True)
-    known = labels != IGNORE
+    known = labels != IGNORE_INDEX
     return np.moveaxis(shares, 1, -1)[known], labels[known]
 
 
@@ -84,8 +84,8 @@ def test_losses_are_those_of_the_papers(seed):
 @pytest.mark.parametrize("how", ["ce", "weighted", "focal", "dice"])
 def test_a_batch_without_labels_has_no_loss_and_no_gradient(how):
     logits = torch.randn(2, 3, 4, 4, requires_grad=True)
-    labels = torch.full((2, 4, 4), IGNORE)
-    loss = loss_of(how, logits, labels, torch.ones(3), torch.tensor(1))
+    labels = torch.full((2, 4, 4), IGNORE_INDEX)
+    loss = compute_loss(how, logits, labels, torch.ones(3), torch.tensor(1))
     loss.backward()
     assert float(loss.detach()) == 0
     assert not logits.grad.any()
@@ -150,16 +150,16 @@ def test_a_plateau_of_five_epochs_halves_the_rate():
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 1000), st.integers(2, 6))
 def test_a_tally_counts_as_the_confusion_matrix_does(seed, classes):
-    tally, whole = Tally(classes, torch.device("cpu")), Confusion.zeros(classes)
+    tally, whole = EpochMetrics(classes, torch.device("cpu")), Confusion.zeros(classes)
     total, pixels = 0.0, 0
     for part in range(3):
         logits, labels = drawn(seed + part, classes)
-        known = int((labels != IGNORE).sum())
+        known = int((labels != IGNORE_INDEX).sum())
         tally.add(torch.tensor(2.0 * known), torch.from_numpy(logits), torch.from_numpy(labels))
         mapped = logits.argmax(1).astype(np.uint8)
-        whole += Confusion.of(mapped, labels.astype(np.uint8), classes, IGNORE)
+        whole += Confusion.of(mapped, labels.astype(np.uint8), classes, IGNORE_INDEX)
         total, pixels = total + 2.0 * known, pixels + known
-    found = tally.scores(Processes())
+    found = tally.scores(ProcessGroup())
     assert np.array_equal(found.confusion.counts, whole.counts)
     assert found.loss == pytest.approx(total / pixels)
 
@@ -172,7 +172,7 @@ def test_a_tally_counts_as_the_confusion_matrix_does(seed, classes):
 def test_dropout_zeroes_its_share_and_keeps_the_mean(layout, dtype):
     torch.manual_seed(0)
     x = torch.ones(4, 16, 63, 65, dtype=dtype).contiguous(memory_format=layout).requires_grad_()
-    y = Dropout(0.1)(x)
+    y = FastDropout(0.1)(x)
     assert y.dtype == dtype
     assert y.is_contiguous(memory_format=layout)
     dropped = float((y == 0).float().mean())
@@ -188,5 +188,5 @@ def test_dropout_zeroes_its_share_and_keeps_the_mean(layout, dtype):
 
 def test_dropout_does_nothing_where_a_map_is_made():
     x = torch.randn(2, 3, 4, 4)
-    assert Dropout(0.5).eval()(x) is x
-    assert Dropout(0.0).train()(x) is x
+    assert FastDropout(0.5).eval()(x) is x
+    assert FastDropout(0.0).train()(x) is x

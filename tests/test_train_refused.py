@@ -11,7 +11,7 @@ import torch
 from geoseg.errors import GeosegError, ModelError, OutputError, TileError, TrainError
 from geoseg.legend import Legend
 from geoseg.model import Model
-from geoseg.tiles import IGNORE, open_tiles
+from geoseg.tiles import IGNORE_INDEX, open_tiles
 from geoseg.training import TrainSettings, losses, train
 from tests.scenes import write_raster
 from tests.training import SIZE, ground, make_tiles, names_in, run, stop_after, weights
@@ -45,7 +45,9 @@ def test_tiles_without_a_label_are_refused(tmp_path, tiles):
         bare = {"driver": "PNG", "crs": None, "transform": None}
         pixels = np.full((3, SIZE, SIZE), 77, np.uint8)
         write_raster(tmp_path / "images" / f"{number}.png", pixels, **bare)
-        write_raster(tmp_path / "masks" / f"{number}.png", np.full_like(pixels[:1], IGNORE), **bare)
+        write_raster(
+            tmp_path / "masks" / f"{number}.png", np.full_like(pixels[:1], IGNORE_INDEX), **bare
+        )
     with pytest.raises(TileError, match=r"no pixel of the train tiles of .* has a class"):
         run(tmp_path, tmp_path / "m.safetensors")
 
@@ -75,8 +77,8 @@ def test_a_run_that_diverges_later_keeps_the_best_weights_so_far(tiles, tmp_path
         return loss * float("nan") if len(rows) == 2 and loss.requires_grad else loss
 
     rows, out = [], tmp_path / "m.safetensors"
-    loss_of_batch = losses.loss_of
-    monkeypatch.setattr("geoseg.training.loop.loss_of", explode)
+    loss_of_batch = losses.compute_loss
+    monkeypatch.setattr("geoseg.training.run.compute_loss", explode)
     with pytest.raises(TrainError) as error:
         run(tiles, out, report=rows.append)
     best = min(rows, key=lambda row: row["val_loss"])["epoch"]

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from geoseg.errors import OutputError, RunError
-from geoseg.legend import LandCover, Legend
+from geoseg.legend import LandCoverClass, Legend
 from geoseg.model import Model
 from geoseg.training import TrainSettings, train
 from geoseg.training.schedule import last_epoch
@@ -161,7 +161,7 @@ def test_a_run_killed_before_it_wrote_its_model_only_writes_it(tiles, tmp_path):
 def test_other_colours_and_pixel_sizes_need_no_training(tiles, tmp_path):
     out = tmp_path / "m.safetensors"
     first = run(tiles, out)
-    colours = Legend(tuple(LandCover(c.value, c.name, "#123456") for c in LEGEND.classes))
+    colours = Legend(tuple(LandCoverClass(c.value, c.name, "#123456") for c in LEGEND.classes))
     recoloured = make_tiles(tmp_path / "again", legend=colours)
     assert epochs_of(recoloured, out) == []
     model = Model.load(out)

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from geoseg.errors import ModelError, TileError
-from geoseg.legend import LandCover, Legend
+from geoseg.legend import LandCoverClass, Legend
 from geoseg.model import Model
-from geoseg.training import TrainSettings, Watch, score, train
+from geoseg.training import Monitor, TrainSettings, score, train
 from tests.training import LEGEND, SMALL, make_tiles, names_in, run
 from tests.training import one_thread as one_thread
 from tests.training import tiles as tiles
@@ -18,7 +18,9 @@ from tests.training import weights as weights_of
 
 def start_from(model, tiles, out, **changes):
     settings = TrainSettings(**{**SMALL, "epochs": 1, "width": None, "depth": None, **changes})
-    return train(tiles, out, settings=settings, start=model, device="cpu", watch=Watch(pictures=0))
+    return train(
+        tiles, out, settings=settings, start=model, device="cpu", watch=Monitor(pictures=0)
+    )
 
 
 def test_a_run_starts_from_the_weights_of_a_model(tiles, tmp_path):
@@ -42,7 +44,7 @@ def test_other_classes_get_a_new_last_layer_and_keep_the_rest(tiles, tmp_path):
 
 def recoloured():
     """The classes of the tiles in other colours."""
-    return Legend(tuple(LandCover(c.value, c.name, "#123456") for c in LEGEND.classes))
+    return Legend(tuple(LandCoverClass(c.value, c.name, "#123456") for c in LEGEND.classes))
 
 
 def test_classes_in_other_colours_keep_the_last_layer(tiles, tmp_path):

@@ -14,8 +14,8 @@ from matplotlib.image import imread
 from geoseg.errors import GeosegError, LabelError, ModelError
 from geoseg.files import output_lock
 from geoseg.model import Model
-from geoseg.training import TrainSettings, Watch, train
-from geoseg.training.pictures import Sample, draw_samples
+from geoseg.training import Monitor, TrainSettings, train
+from geoseg.training.plots import PredictionExample, plot_examples
 from tests.training import (
     LEGEND,
     SIZE,
@@ -36,7 +36,7 @@ from tests.training import weights as weights_of
 def test_pictures_appear_every_few_epochs_and_at_the_end(tiles, tmp_path):
     settings = TrainSettings(**{**SMALL, "epochs": 5})
     out = tmp_path / "m.safetensors"
-    train(tiles, out, settings=settings, device="cpu", watch=Watch(pictures=2))
+    train(tiles, out, settings=settings, device="cpu", watch=Monitor(pictures=2))
     samples = tmp_path / "m.samples"
     assert names_in(tmp_path) == [
         "m.history.csv", "m.history.png", "m.safetensors", "m.safetensors.checkpoint", "m.samples",
@@ -45,7 +45,7 @@ def test_pictures_appear_every_few_epochs_and_at_the_end(tiles, tmp_path):
     for picture in (tmp_path / "m.history.png", *samples.iterdir()):
         assert imread(picture).shape[2] == 4
     quiet = train(tiles, tmp_path / "q.safetensors", settings=settings, device="cpu",
-                  watch=Watch(pictures=0))  # fmt: skip
+                  watch=Monitor(pictures=0))  # fmt: skip
     assert torch.equal(weights_of(Model.load(out)), weights_of(quiet))
 
 
@@ -53,7 +53,9 @@ def test_a_sample_shows_labels_and_prediction_in_the_colours_of_the_legend(tmp_p
     labels = np.zeros((SIZE, SIZE), np.uint8)
     mapped = np.full((SIZE, SIZE), 2, np.uint8)
     image = np.zeros((2, SIZE, SIZE), np.float32)
-    draw_samples(tmp_path / "s.png", [Sample(image, labels, mapped)] * 2, LEGEND, "title")
+    plot_examples(
+        tmp_path / "s.png", [PredictionExample(image, labels, mapped)] * 2, LEGEND, "title"
+    )
     pixels = (imread(tmp_path / "s.png")[..., :3] * 255).round().astype(int).reshape(-1, 3)
     amount = [
         (pixels == [int(c.color[i : i + 2], 16) for i in (1, 3, 5)]).all(1).sum()
@@ -66,7 +68,7 @@ def test_a_sample_shows_labels_and_prediction_in_the_colours_of_the_legend(tmp_p
 
 def test_pictures_cannot_come_every_minus_one_epochs():
     with pytest.raises(ModelError, match="pictures is -1, give a whole number of at least 0"):
-        Watch(pictures=-1)
+        Monitor(pictures=-1)
 
 
 def test_the_history_has_the_iou_of_each_class(tiles, tmp_path):
@@ -84,7 +86,7 @@ def test_the_history_has_the_iou_of_each_class(tiles, tmp_path):
 def test_a_tensorboard_log_has_the_history(tiles, tmp_path):
     accumulate = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     settings = TrainSettings(**SMALL)
-    watch = Watch(pictures=0, tensorboard=tmp_path / "board")
+    watch = Monitor(pictures=0, tensorboard=tmp_path / "board")
     train(tiles, tmp_path / "m.safetensors", settings=settings, device="cpu", watch=watch)
     log = accumulate.EventAccumulator(str(tmp_path / "board")).Reload()
     found = [event.value for event in log.Scalars("val/accuracy")]
@@ -94,7 +96,7 @@ def test_a_tensorboard_log_has_the_history(tiles, tmp_path):
 
 def test_a_tensorboard_log_without_the_package_says_what_to_install(tiles, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    watch = Watch(tensorboard=tmp_path / "board")
+    watch = Monitor(tensorboard=tmp_path / "board")
     with pytest.raises(GeosegError, match=r"pip install 'geoseg\[tensorboard\]'"):
         train(tiles, tmp_path / "m.safetensors", device="cpu", watch=watch)
     assert names_in(tmp_path) == []

@@ -13,7 +13,7 @@ from pyproj import Transformer
 from shapely import box
 
 from geoseg.errors import VectorError
-from geoseg.raster import describe
+from geoseg.raster import open_scene
 from geoseg.vectors import Reprojector, list_layers, read_vector
 from tests.scenes import write_raster
 
@@ -27,7 +27,7 @@ def scene_at(folder, crs, center, pixel, rotation=0.0, center_crs="EPSG:4326"):
     place = Affine.translation(x, y) @ Affine.rotation(rotation)
     place @= Affine(pixel, 0, -pixel * SIDE / 2, 0, -pixel, pixel * SIDE / 2)
     pixels = np.ones((1, SIDE, SIDE), np.uint8)
-    return describe(write_raster(folder / "scene.tif", pixels, crs=crs, transform=place))
+    return open_scene(write_raster(folder / "scene.tif", pixels, crs=crs, transform=place))
 
 
 def covered(geometry, scene):
@@ -149,7 +149,7 @@ def test_what_a_projection_cannot_show_is_counted_in_a_warning(tmp_path, caplog)
 
 def test_without_any_crs_coordinates_are_shared(tmp_path, caplog):
     pixels = np.ones((1, SIDE, SIDE), np.uint8)
-    scene = describe(write_raster(tmp_path / "scene.tif", pixels, crs=None))
+    scene = open_scene(write_raster(tmp_path / "scene.tif", pixels, crs=None))
     with caplog.at_level("INFO", logger="geoseg"):
         moved = onto([box(500000, 2799000, 500100, 2800000)], scene, None)[0]
     assert covered(moved, scene).sum() == 10 * SIDE
@@ -161,7 +161,7 @@ def test_a_crs_on_one_side_only_is_refused(tmp_path):
     with pytest.raises(VectorError, match=r"^shapes\.gpkg has no CRS, but scene .*scene\.tif has"):
         onto([box(0, 0, 1, 1)], scene, None)
     pixels = np.ones((1, SIDE, SIDE), np.uint8)
-    bare = describe(write_raster(tmp_path / "bare.tif", pixels, crs=None))
+    bare = open_scene(write_raster(tmp_path / "bare.tif", pixels, crs=None))
     with pytest.raises(VectorError, match=r"^scene .*bare\.tif has no CRS, but shapes\.gpkg has"):
         onto([box(0, 0, 1, 1)], bare)
 
@@ -169,7 +169,7 @@ def test_a_crs_on_one_side_only_is_refused(tmp_path):
 def test_a_crs_that_is_not_tied_to_the_earth_is_refused(tmp_path):
     local = 'LOCAL_CS["site",UNIT["metre",1]]'
     pixels = np.ones((1, SIDE, SIDE), np.uint8)
-    scene = describe(write_raster(tmp_path / "scene.tif", pixels, crs=local))
+    scene = open_scene(write_raster(tmp_path / "scene.tif", pixels, crs=local))
     with pytest.raises(VectorError, match=r"'WGS 84' cannot be moved into the CRS 'site' of scene"):
         onto([box(0, 0, 1, 1)], scene)
 

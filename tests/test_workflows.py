@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from geoseg.classification import Execution, Options, classify
+from geoseg.classification import ClassifySettings, Execution, classify
 from tests.scenes import blocks, write_raster
 from tests.slurm import WORKFLOWS
 
@@ -32,7 +32,7 @@ def test_a_local_dask_cluster_makes_the_same_map(protocol, model, tmp_path):
     plain.mkdir()
     classify(
         scene, plain / "map.tif", model=model, polygons=plain / "map.gpkg",
-        options=Options(overlap=8), execution=Execution(chunk=512),
+        options=ClassifySettings(overlap=8), execution=Execution(chunk=512),
     )  # fmt: skip
     env = {"PROTOCOL": protocol}
     if protocol == "tls":

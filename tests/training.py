@@ -8,7 +8,7 @@ import torch
 
 from geoseg.legend import Legend
 from geoseg.tiles import TileSettings, tile
-from geoseg.training import TrainSettings, Watch, train
+from geoseg.training import Monitor, TrainSettings, train
 from tests.scenes import write_raster
 
 LEGEND = Legend.from_names(["water", "grass", "rock"])
@@ -61,7 +61,7 @@ def run(tiles, out, *, resume=True, overwrite=False, report=None, pixel_size_ran
     return train(
         tiles, out, settings=TrainSettings(**{**SMALL, **changes}), device="cpu", resume=resume,
         overwrite=overwrite, pixel_size_range=pixel_size_range,
-        watch=Watch(pictures=0, report=report),
+        watch=Monitor(pictures=0, report=report),
     )  # fmt: skip
 
 

@@ -12,34 +12,35 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.classification.durable import replace_durably, temporary
 from geoseg.classification.job import Job
 from geoseg.classification.outputs import Outputs
-from geoseg.classification.parts import read_part, read_window
+from geoseg.classification.run_folder.parts import read_part, read_part_window
 from geoseg.errors import InterruptedRun, redact
-from geoseg.execute import Stop, ahead, cores
+from geoseg.execute import StopFlag, available_cpus, prefetch_map
+from geoseg.files import translate_write_errors
+from geoseg.files.durable import replace_durably, temporary_path
 from geoseg.grid import Window
 from geoseg.legend import NODATA
 from geoseg.polygons import (
-    Frame,
-    Map,
-    Pieces,
-    Polygons,
-    cell_areas,
-    cells,
-    outline,
+    ChunkOutlines,
+    FeatureBuilder,
+    MapFunction,
+    PolygonArrays,
+    pixel_areas,
+    polygonise_windows,
     sieve,
-    unite,
+    stitch_chunks,
+    vector_windows,
     write_polygons,
 )
-from geoseg.raster import Target, pam_sidecar, write_cog, writing
+from geoseg.raster import RasterProfile, pam_sidecar, write_cog
 
 log = logging.getLogger("geoseg")
 
-Block = TypeVar("Block")
+T = TypeVar("T")
 
 
-def assemble(job: Job, outputs: Outputs, about: dict[str, Any], stop: Stop) -> dict[str, Any]:
+def assemble(job: Job, outputs: Outputs, about: dict[str, Any], stop: StopFlag) -> dict[str, Any]:
     """Write all outputs inside the folder of parts, then rename them to their names.
 
     Args:
@@ -55,8 +56,8 @@ def assemble(job: Job, outputs: Outputs, about: dict[str, Any], stop: Stop) -> d
         InterruptedRun: if asked to stop; if a part is damaged: the same run computes it again.
         OutputError: if an output cannot be written.
     """
-    staging = temporary(outputs.parts / "assembled")
-    with writing(staging):
+    staging = temporary_path(outputs.parts / "assembled")
+    with translate_write_errors(staging):
         staging.mkdir()
     try:
         return _assemble(job, outputs, about, staging, stop)
@@ -65,15 +66,17 @@ def assemble(job: Job, outputs: Outputs, about: dict[str, Any], stop: Stop) -> d
 
 
 def _assemble(
-    job: Job, outputs: Outputs, about: dict[str, Any], staging: Path, stop: Stop
+    job: Job, outputs: Outputs, about: dict[str, Any], staging: Path, stop: StopFlag
 ) -> dict[str, Any]:
     staged = {path: staging / f"{n}-{path.name}" for n, path in enumerate(outputs.asked())}
     counts = np.zeros((job.scene.height, len(job.legend)), np.int64)
-    with ahead(cores()) as each:
-        clean = _cleaned(job, each)
-        labels = _heeding(stop, _labels(job, clean, counts))
+    with prefetch_map(available_cpus()) as each:
+        clean = _clean_windows(job, each)
+        labels = _until_stopped(stop, _label_windows(job, clean, counts))
         tasks: list[Callable[[], object]] = [
-            lambda: write_cog(staged[outputs.labels], _labels_target(job), labels, threads=cores())
+            lambda: write_cog(
+                staged[outputs.labels], _label_profile(job), labels, threads=available_cpus()
+            )
         ]
         for name, path in (
             ("confidence", outputs.confidence), ("probabilities", outputs.probabilities),
@@ -81,7 +84,11 @@ def _assemble(
             if path is not None:
                 tasks.append(_raster_task(job, staged[path], name, stop))
         if outputs.polygons is not None:
-            polygons = _traced(job, each) if job.polygons else _outlined(job, clean, each)
+            polygons = (
+                _polygons_from_parts(job, each)
+                if job.polygons
+                else _polygons_from_labels(job, clean, each)
+            )
             check = partial(_check_stop, stop)
             tasks.append(_polygon_task(job, outputs.polygons, staged, polygons, each, check))
         with ThreadPoolExecutor(max_workers=len(tasks)) as pool:
@@ -101,46 +108,46 @@ def _assemble(
     }
     for number, (path, text) in enumerate(texts.items()):
         staged[path] = staging / f"text-{number}"
-        with writing(path):
+        with translate_write_errors(path):
             staged[path].write_text(text, encoding="utf-8")
     for path in sorted(staged, key=lambda path: path == outputs.labels):
-        with writing(path):
+        with translate_write_errors(path):
             replace_durably(staged[path], path)
     return report
 
 
-def _heeding(stop: Stop, blocks: Iterable[Block]) -> Iterator[Block]:
+def _until_stopped(stop: StopFlag, blocks: Iterable[T]) -> Iterator[T]:
     """The same blocks, until the run is asked to stop."""
     for block in blocks:
         _check_stop(stop)
         yield block
 
 
-def _check_stop(stop: Stop) -> None:
+def _check_stop(stop: StopFlag) -> None:
     if stop.is_set():
         raise InterruptedRun(
             "interrupted while assembling, all chunks are kept, run the same command to go on"
         )
 
 
-Clean = Callable[[Window, NDArray[np.uint8]], NDArray[np.uint8]]
+CleanedWindows = Callable[[Window, NDArray[np.uint8]], NDArray[np.uint8]]
 
 
-def _cleaned(job: Job, each: Map) -> Clean | None:
+def _clean_windows(job: Job, each: MapFunction) -> CleanedWindows | None:
     """What gives small areas to their neighbours, cell by cell; None where that is not asked."""
     limit = job.options.cleaning.limit(job.scene.affine, job.scene.crs, job.scene.height)
     if limit is None:
         return None
-    grid = cells(job.scene.height, job.scene.width)
-    return sieve(lambda cell: read_window(job, cell, "labels"), grid, limit, NODATA, each)
+    grid = vector_windows(job.scene.height, job.scene.width)
+    return sieve(lambda cell: read_part_window(job, cell, "labels"), grid, limit, NODATA, each)
 
 
-def _labels(
-    job: Job, clean: Clean | None, counts: NDArray[np.int64]
+def _label_windows(
+    job: Job, clean: CleanedWindows | None, counts: NDArray[np.int64]
 ) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
     """Blocks of labels; ``counts`` (height, classes) gets the pixels of each class in each row."""
-    for block in cells(job.scene.height, job.scene.width) if clean else job.chunks():
-        labels = read_window(job, block, "labels")
+    for block in vector_windows(job.scene.height, job.scene.width) if clean else job.chunks():
+        labels = read_part_window(job, block, "labels")
         if clean:
             labels = clean(block, labels)
         for number, value in enumerate(job.legend.values):
@@ -148,9 +155,9 @@ def _labels(
         yield block, labels[None]
 
 
-def _raster_task(job: Job, path: Path, name: str, stop: Stop) -> Callable[[], object]:
+def _raster_task(job: Job, path: Path, name: str, stop: StopFlag) -> Callable[[], object]:
     names = job.legend.names if name == "probabilities" else ("confidence",)
-    target = Target(
+    target = RasterProfile(
         job.scene.height, job.scene.width, len(names), job.scene.transform, job.scene.crs,
         nodata=0 if name == "confidence" else None, names=names, tags=job.tags(),
     )  # fmt: skip
@@ -160,41 +167,45 @@ def _raster_task(job: Job, path: Path, name: str, stop: Stop) -> Callable[[], ob
             pixels = read_part(job, chunk)[name]
             yield chunk, pixels.reshape(len(names), chunk.height, chunk.width)
 
-    return lambda: write_cog(path, target, _heeding(stop, blocks()), threads=cores())
+    return lambda: write_cog(path, target, _until_stopped(stop, blocks()), threads=available_cpus())
 
 
-def _traced(job: Job, each: Map) -> Iterator[Polygons]:
+def _polygons_from_parts(job: Job, each: MapFunction) -> Iterator[PolygonArrays]:
     """Polygons of the outlines that the chunks left."""
 
-    def pieces(chunk: Window) -> Pieces:
-        return Pieces.from_arrays(chunk, read_part(job, chunk))
+    def pieces(chunk: Window) -> ChunkOutlines:
+        return ChunkOutlines.from_arrays(chunk, read_part(job, chunk))
 
-    return unite(each(pieces, job.chunks()), job.scene.height, job.scene.width)
+    return stitch_chunks(each(pieces, job.chunks()), job.scene.height, job.scene.width)
 
 
-def _outlined(job: Job, clean: Clean | None, each: Map) -> Iterator[Polygons]:
+def _polygons_from_labels(
+    job: Job, clean: CleanedWindows | None, each: MapFunction
+) -> Iterator[PolygonArrays]:
     """Polygons of the cleaned labels."""
 
     def look(cell: Window) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        labels = read_window(job, cell, "labels")
+        labels = read_part_window(job, cell, "labels")
         if clean:
             labels = clean(cell, labels)
-        return labels, read_window(job, cell, "confidence")
+        return labels, read_part_window(job, cell, "confidence")
 
     tolerance = job.options.cleaning.simplify
-    return outline(look, job.scene.height, job.scene.width, tolerance=tolerance, each=each)
+    return polygonise_windows(
+        look, job.scene.height, job.scene.width, tolerance=tolerance, each=each
+    )
 
 
 def _polygon_task(
     job: Job,
     path: Path,
     staged: dict[Path, Path],
-    polygons: Iterator[Polygons],
-    each: Map,
+    polygons: Iterator[PolygonArrays],
+    each: MapFunction,
     check_stop: Callable[[], None],
 ) -> Callable[[], object]:
     cleaning = job.options.cleaning
-    frame = Frame(
+    frame = FeatureBuilder(
         job.legend, job.scene.affine, job.scene.crs, (job.scene.height, job.scene.width),
         straight=not cleaning.simplify, smooth=cleaning.smooth,
     )  # fmt: skip
@@ -203,8 +214,8 @@ def _polygon_task(
     )
 
 
-def _labels_target(job: Job) -> Target:
-    return Target(
+def _label_profile(job: Job) -> RasterProfile:
+    return RasterProfile(
         job.scene.height, job.scene.width, 1, job.scene.transform, job.scene.crs,
         nodata=NODATA, names=("land cover",), tags=job.tags(), overviews="mode",
         colormap={c.value: c.rgb for c in job.legend.classes},
@@ -215,7 +226,7 @@ def _class_report(job: Job, counts: NDArray[np.int64]) -> dict[str, Any]:
     """Pixels and true area of each class, from its pixels in each row."""
     height = job.scene.height
     rows = np.arange(height)
-    cells = cell_areas(job.scene.affine, job.scene.crs, rows)
+    cells = pixel_areas(job.scene.affine, job.scene.crs, rows)
     pixels, area = counts.sum(0), counts.T @ cells
     return {
         "classes": [

@@ -10,11 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from geoseg import __version__
-from geoseg.blend import blend, taper, weight_sums
-from geoseg.classification.area import kept
+from geoseg.blend import blend, taper_profile, weight_sums
+from geoseg.classification.aoi import load_aoi
 from geoseg.classification.job import Job
-from geoseg.classification.parts import Part, commit_part, find_part
+from geoseg.classification.run_folder.parts import Part, load_record, write_part
 from geoseg.errors import (
     ChunkError,
     GeosegError,
@@ -26,16 +25,17 @@ from geoseg.errors import (
 )
 from geoseg.grid import Window, bounds
 from geoseg.legend import NODATA
-from geoseg.model import Predictor, load_predictor, winner
-from geoseg.polygons import trace
-from geoseg.raster import read, reflected
+from geoseg.model import Predictor, best_class, cached_predictor
+from geoseg.polygons import trace_chunk
+from geoseg.raster import pad_reflect, read_window
+from geoseg.version import __version__
 
 log = logging.getLogger("geoseg")
 
-Tick = Callable[[int], None]
+WindowProgress = Callable[[int], None]
 
 
-def classify_chunk(job: Job, chunk: Window, tick: Tick | None = None) -> Part:
+def classify_chunk(job: Job, chunk: Window, tick: WindowProgress | None = None) -> Part:
     """Classify one chunk and leave it as a part on disk; return at once if the part is there.
 
     Reads its own halo, so it needs nothing from its neighbours.
@@ -54,53 +54,57 @@ def classify_chunk(job: Job, chunk: Window, tick: Tick | None = None) -> Part:
             f"the run was planned by geoseg {job.geoseg}, {socket.gethostname()} has "
             f"{__version__}, install the same version there"
         )
-    part = find_part(job, chunk)
+    part = load_record(job, chunk)
     if part is not None:
         return part
     try:
-        return _classify(job, chunk, tick or (lambda windows: None))
+        return _compute_outputs(job, chunk, tick or (lambda windows: None))
     except InterruptedRun:
         raise
     except GeosegError as error:
-        raise ChunkError(f"chunk at {chunk} failed: {error}", again=_passing(error)) from error
+        raise ChunkError(f"chunk at {chunk} failed: {error}", again=_is_transient(error)) from error
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
-        raise ChunkError(f"chunk at {chunk} failed: {reason}", again=_passing(error)) from error
+        raise ChunkError(
+            f"chunk at {chunk} failed: {reason}", again=_is_transient(error)
+        ) from error
 
 
-def _passing(error: Exception) -> bool:
+def _is_transient(error: Exception) -> bool:
     """Whether the cause may be gone at another try: links break and shared disks stumble."""
     return isinstance(error, OSError | LinkError | OutputError)
 
 
-def _classify(job: Job, chunk: Window, tick: Tick) -> Part:
+def _compute_outputs(job: Job, chunk: Window, tick: WindowProgress) -> Part:
     start = time.perf_counter()
     windows = job.lattice.windows(chunk)
     area = bounds(windows)
     seen = area.intersection(job.scene.window) or area
-    pixels, valid = read(job.scene, seen)
+    pixels, valid = read_window(job.scene, seen)
     if job.aoi is not None:
-        valid &= kept(job.parts, job.aoi).inside(job.scene, seen)
+        valid &= load_aoi(job.parts, job.aoi).inside(job.scene, seen)
     useful = [w for w in windows if valid[w.relative_to(area)].any()]
     tick(len(windows) - len(useful))
     here = valid[chunk.relative_to(area)]
     if useful and here.any():
-        predictor = load_predictor(
+        predictor = cached_predictor(
             job.model, job.model_hash, job.device, job.precision, job.batch_size, job.options.tta
         )
         predictor.spec.fill(pixels, valid)
-        scores = _scores(predictor, reflected(pixels, area), useful, area, tick)
-        arrays: dict[str, NDArray[Any]] = {**_decide(job, predictor, scores, chunk, here)}
+        scores = _scores(predictor, pad_reflect(pixels, area), useful, area, tick)
+        arrays: dict[str, NDArray[Any]] = {
+            **_scores_to_outputs(job, predictor, scores, chunk, here)
+        }
     else:
         tick(len(useful))
-        arrays = {**_nothing(job, chunk)}
+        arrays = {**_empty_outputs(job, chunk)}
     if job.polygons:
         size = (job.scene.height, job.scene.width)
         confidence = arrays.get("confidence")
-        arrays |= trace(arrays["labels"], chunk, size, confidence=confidence).to_arrays()
+        arrays |= trace_chunk(arrays["labels"], chunk, size, confidence=confidence).to_arrays()
     if not job.confidence:
         arrays.pop("confidence", None)
-    part = commit_part(job, chunk, arrays, windows=len(useful))
+    part = write_part(job, chunk, arrays, windows=len(useful))
     log.debug(
         "chunk at %s: %d of %s computed, %.1f s",
         chunk, len(useful), count_of(len(windows), "window"), time.perf_counter() - start,
@@ -109,13 +113,17 @@ def _classify(job: Job, chunk: Window, tick: Tick) -> Part:
 
 
 def _scores(
-    predictor: Predictor, pixels: NDArray[Any], windows: list[Window], area: Window, tick: Tick
+    predictor: Predictor,
+    pixels: NDArray[Any],
+    windows: list[Window],
+    area: Window,
+    tick: WindowProgress,
 ) -> Iterator[tuple[Window, Any]]:
     places = [w.relative_to(area) for w in windows]
     return zip(windows, predictor.scores(pixels, places, tick), strict=True)
 
 
-def _decide(
+def _scores_to_outputs(
     job: Job,
     predictor: Predictor,
     scores: Iterator[tuple[Window, Any]],
@@ -123,10 +131,10 @@ def _decide(
     valid: NDArray[np.bool_],
 ) -> dict[str, NDArray[np.uint8]]:
     """Blend and take the best class where the scores are; only bytes come back from a device."""
-    weights = taper(job.options.blend, job.lattice.size, job.options.overlap)
+    weights = taper_profile(job.options.blend, job.lattice.size, job.options.overlap)
     square = predictor.to_device(np.outer(weights, weights).astype(np.float32))
     total = blend(scores, chunk, square, predictor.zeros, predictor.spec.classes)
-    index, best = winner(total)
+    index, best = best_class(total)
     values = np.array(job.legend.values, np.uint8)
     arrays = {"labels": np.where(valid, values[index.cpu().numpy()], NODATA).astype(np.uint8)}
     if not (job.polygons or job.confidence or job.probabilities):
@@ -148,7 +156,7 @@ def _decide(
     return arrays
 
 
-def _nothing(job: Job, chunk: Window) -> dict[str, NDArray[np.uint8]]:
+def _empty_outputs(job: Job, chunk: Window) -> dict[str, NDArray[np.uint8]]:
     """The arrays of a chunk without a valid pixel."""
     shape = (chunk.height, chunk.width)
     arrays = {"labels": np.full(shape, NODATA, np.uint8), "confidence": np.zeros(shape, np.uint8)}

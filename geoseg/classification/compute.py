@@ -7,15 +7,15 @@ from pathlib import Path
 from geoseg.classification.chunk import classify_chunk
 from geoseg.classification.job import Execution, Job
 from geoseg.classification.memory import chunk_bytes, run_bytes
-from geoseg.classification.parts import Part, unfinished
+from geoseg.classification.run_folder.parts import Part, missing_chunks
 from geoseg.errors import InterruptedRun, RunError, count_of, redact
 from geoseg.execute import (
-    Cluster,
+    DaskCluster,
     ProgressCounter,
-    Stop,
-    cores,
-    free_memory,
-    run_here,
+    StopFlag,
+    available_cpus,
+    available_memory,
+    map_threads,
     shard,
 )
 from geoseg.grid import Window
@@ -27,8 +27,8 @@ log = logging.getLogger("geoseg")
 def compute(
     job: Job,
     execution: Execution,
-    cluster: Cluster | None,
-    stop: Stop,
+    cluster: DaskCluster | None,
+    stop: StopFlag,
     windows_done: ProgressCounter,
     *,
     model: Model,
@@ -53,23 +53,23 @@ def compute(
         InterruptedRun: if asked to stop, when the chunks at work are done, or if the cluster is
             lost.
     """
-    chunks = _share(job, execution)
-    missing = unfinished(job, chunks)
+    chunks = _shard_of(job, execution)
+    missing = missing_chunks(job, chunks)
     if resumed:
         verb = "is" if len(chunks) == 1 else "are"
         total = count_of(len(chunks), "chunk")
         log.info("resuming: %d of %s %s there", len(chunks) - len(missing), total, verb)
     if cluster is not None:
-        _announce(job, model, missing, cluster.threads)
-        _there(job, missing, cluster, windows_done)
+        _log_start(job, model, missing, cluster.threads)
+        _compute_dask(job, missing, cluster, windows_done)
         return cluster.threads
     workers = _workers(job, model, execution, len(missing))
-    _announce(job, model, missing, workers)
-    _here(job, missing, workers, stop, windows_done)
+    _log_start(job, model, missing, workers)
+    _compute_local(job, missing, workers, stop, windows_done)
     return workers
 
 
-def windows_to_do(job: Job, execution: Execution, *, started: bool) -> int:
+def count_windows(job: Job, execution: Execution, *, started: bool) -> int:
     """How many windows of a run, or of its share, lie in chunks that are not finished.
 
     Args:
@@ -77,18 +77,18 @@ def windows_to_do(job: Job, execution: Execution, *, started: bool) -> int:
         execution: gives the share.
         started: whether the folder of parts is there.
     """
-    chunks = _share(job, execution)
-    missing = unfinished(job, chunks) if started else chunks
+    chunks = _shard_of(job, execution)
+    missing = missing_chunks(job, chunks) if started else chunks
     return sum(job.lattice.count(chunk) for chunk in missing)
 
 
-def _share(job: Job, execution: Execution) -> list[Window]:
+def _shard_of(job: Job, execution: Execution) -> list[Window]:
     """The chunks that this process is to compute."""
     return job.chunks() if execution.shard is None else shard(job.chunks(), execution.shard)
 
 
-def _here(
-    job: Job, chunks: list[Window], workers: int, stop: Stop, windows_done: ProgressCounter
+def _compute_local(
+    job: Job, chunks: list[Window], workers: int, stop: StopFlag, windows_done: ProgressCounter
 ) -> None:
     """Compute chunks in threads of this process.
 
@@ -111,10 +111,12 @@ def _here(
         check(stop.is_set())
         return classify_chunk(job, chunk, tick)
 
-    run_here(step, chunks, workers)
+    map_threads(step, chunks, workers)
 
 
-def _there(job: Job, chunks: list[Window], cluster: Cluster, windows_done: ProgressCounter) -> None:
+def _compute_dask(
+    job: Job, chunks: list[Window], cluster: DaskCluster, windows_done: ProgressCounter
+) -> None:
     """Compute chunks on the workers of a cluster.
 
     Raises:
@@ -134,11 +136,11 @@ def _workers(job: Job, model: Model, execution: Execution, chunks: int) -> int:
         if execution.workers < 1:
             raise RunError(f"{execution.workers} workers cannot work, use at least 1")
         return execution.workers
-    by_memory = free_memory() // (2 * chunk_bytes(job, model))  # polygons may take twice
-    return max(1, min(cores(), by_memory, chunks))
+    by_memory = available_memory() // (2 * chunk_bytes(job, model))  # polygons may take twice
+    return max(1, min(available_cpus(), by_memory, chunks))
 
 
-def _announce(job: Job, model: Model, missing: list[Window], workers: int) -> None:
+def _log_start(job: Job, model: Model, missing: list[Window], workers: int) -> None:
     windows = sum(job.lattice.count(chunk) for chunk in missing)
     log.info(
         "%s: %d x %d px, bands %s; %s of %d px, overlap %d; %s of %d px, "

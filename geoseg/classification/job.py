@@ -5,18 +5,18 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from geoseg import __version__
 from geoseg.blend import TAPERS, Taper
 from geoseg.errors import RunError
-from geoseg.execute import WAIT
-from geoseg.grid import Lattice, Window, chunks
+from geoseg.execute import WORKER_TIMEOUT
+from geoseg.grid import Window, WindowGrid, chunks
 from geoseg.legend import Legend
 from geoseg.polygons import Cleaning
 from geoseg.raster import Scene
+from geoseg.version import __version__
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ClassifySettings:
     """What determines the map, besides the scene and the model.
 
     Raises:
@@ -61,7 +61,7 @@ class Execution:
     """Chunks at a time; None for what processors and memory allow."""
     scheduler: str | None = None
     """Address (tcp://, tls://) or file of a Dask scheduler, whose workers see the same files."""
-    wait: float = WAIT
+    wait: float = WORKER_TIMEOUT
     """Seconds to go without a Dask worker before giving up."""
     shard: tuple[int, int] | None = None
     """(i, n): compute only the i-th of n shares of the chunks, from 1, and do not assemble."""
@@ -79,14 +79,14 @@ class Job:
     """All that `classify_chunk` needs besides the chunk; small, picklable."""
 
     scene: Scene
-    lattice: Lattice
+    lattice: WindowGrid
     chunk: int
     """Side of a chunk (px)."""
     model: str
     """Path of the model file."""
     model_hash: str
     legend: Legend
-    options: Options
+    options: ClassifySettings
     precision: str
     """What the options' precision means on the device."""
     device: str

@@ -134,7 +134,7 @@ def outputs_in_folders(
     by_name: dict[str, str] = {}
     outputs = []
     for scene in scenes:
-        name = _stem(scene)
+        name = _scene_stem(scene)
         if name.casefold() in by_name:
             raise OutputError(
                 f"{by_name[name.casefold()]} and {scene} have the same name, so that one map would "
@@ -150,7 +150,7 @@ def outputs_in_folders(
     return outputs
 
 
-def _stem(scene: str) -> str:
+def _scene_stem(scene: str) -> str:
     """Name of a scene without folder and suffix, and without the query of an address."""
     _, scheme, address = scene.rpartition("://")
     if not scheme:

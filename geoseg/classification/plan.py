@@ -2,28 +2,28 @@
 
 import heapq
 
-from geoseg.classification.area import Area
-from geoseg.classification.arithmetic import Arithmetic
-from geoseg.classification.job import Execution, Job, Options
+from geoseg.classification.aoi import AreaOfInterest
+from geoseg.classification.compute_config import ComputeConfig
+from geoseg.classification.job import ClassifySettings, Execution, Job
 from geoseg.classification.outputs import Outputs
 from geoseg.errors import RunError
-from geoseg.grid import Lattice, chunks
+from geoseg.grid import WindowGrid, chunks
 from geoseg.model import Model
 from geoseg.raster import Scene
 
-CHUNK_SIDES = (2048, 1536, 1024, 512)
-_USUAL_WORKERS = 4
-_USUAL_WINDOW = 128
+CHUNK_SIZES = (2048, 1536, 1024, 512)
+_TYPICAL_WORKERS = 4
+_TYPICAL_WINDOW = 128
 
 
-def plan(
+def plan_job(
     scene: Scene,
     model: Model,
-    options: Options,
+    options: ClassifySettings,
     execution: Execution,
     outputs: Outputs,
-    arithmetic: Arithmetic,
-    area: Area | None,
+    arithmetic: ComputeConfig,
+    area: AreaOfInterest | None,
 ) -> Job:
     """The run that makes the outputs.
 
@@ -40,7 +40,7 @@ def plan(
         )
     job = Job(
         scene=scene,
-        lattice=Lattice(scene.height, scene.width, size, size - options.overlap),
+        lattice=WindowGrid(scene.height, scene.width, size, size - options.overlap),
         chunk=execution.chunk or default_chunk(scene.height, scene.width),
         model=str(model.path),
         model_hash=model.hash,
@@ -70,10 +70,10 @@ def default_chunk(height: int, width: int) -> int:
     """
 
     def last_done(side: int) -> int:
-        loads = [0] * _USUAL_WORKERS
+        loads = [0] * _TYPICAL_WORKERS
         for chunk in chunks(height, width, side):
-            work = (chunk.height + _USUAL_WINDOW) * (chunk.width + _USUAL_WINDOW)
+            work = (chunk.height + _TYPICAL_WINDOW) * (chunk.width + _TYPICAL_WINDOW)
             heapq.heapreplace(loads, loads[0] + work)
         return max(loads)
 
-    return min(CHUNK_SIDES, key=last_done)
+    return min(CHUNK_SIZES, key=last_done)

@@ -8,40 +8,45 @@ from typing import Any
 
 import torch
 
-from geoseg.classification.area import Area
-from geoseg.classification.arithmetic import Arithmetic
-from geoseg.classification.fit import check_classes, check_values, choose_bands, scene_warnings
-from geoseg.classification.folder import close_folder, holds_parts
-from geoseg.classification.job import Execution, Job, Options
+from geoseg.classification.aoi import AreaOfInterest
+from geoseg.classification.compatibility import (
+    check_classes,
+    check_value_range,
+    match_bands,
+    scene_warnings,
+)
+from geoseg.classification.compute_config import ComputeConfig
+from geoseg.classification.job import ClassifySettings, Execution, Job
 from geoseg.classification.outputs import Outputs
-from geoseg.classification.plan import plan
-from geoseg.classification.turn import turn
+from geoseg.classification.plan import plan_job
+from geoseg.classification.run_folder.lock import run_lock
+from geoseg.classification.run_folder.manifest import has_parts, remove_run_folder
 from geoseg.errors import ModelError
-from geoseg.execute import Cluster
+from geoseg.execute import DaskCluster
 from geoseg.model import Model
-from geoseg.raster import Scene, sample_pixels
+from geoseg.raster import Scene, probe_pixels
 
 log = logging.getLogger("geoseg")
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class CheckedScene:
     """A scene that fits the model, and where its map goes."""
 
     scene: Scene
     outputs: Outputs
-    area: Area | None
+    area: AreaOfInterest | None
     warnings: list[str]
     """What may spoil the map, one sentence each."""
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedRun:
     """A run that may begin, or is finished."""
 
     job: Job
     outputs: Outputs
-    area: Area | None
+    area: AreaOfInterest | None
     warnings: list[str]
     """What may spoil the map, one sentence each."""
     started: bool
@@ -81,29 +86,31 @@ def load_model(model: Model | str | Path) -> Model:
     return stored
 
 
-def fit_scene(scene: Scene, outputs: Outputs, model: Model, options: Options) -> Fitted:
+def check_scene(
+    scene: Scene, outputs: Outputs, model: Model, options: ClassifySettings
+) -> CheckedScene:
     """The scene with the bands of the model, and the area of interest in its CRS.
 
     Raises:
         SceneError: if the scene does not fit the model.
         RunError: if the area of interest cannot be read.
     """
-    fitted = choose_bands(scene, model, options.bands)
-    sample = sample_pixels(fitted)
-    check_values(fitted, model, sample)
-    area = Area.read(options.aoi, fitted, options.aoi_layer) if options.aoi else None
-    return Fitted(fitted, outputs, area, scene_warnings(fitted, model, sample))
+    fitted = match_bands(scene, model, options.bands)
+    sample = probe_pixels(fitted)
+    check_value_range(fitted, model, sample)
+    area = AreaOfInterest.read(options.aoi, fitted, options.aoi_layer) if options.aoi else None
+    return CheckedScene(fitted, outputs, area, scene_warnings(fitted, model, sample))
 
 
 def plan_run(
-    checked: Fitted,
+    checked: CheckedScene,
     model: Model,
-    options: Options,
+    options: ClassifySettings,
     execution: Execution,
-    cluster: Cluster | None,
+    cluster: DaskCluster | None,
     *,
     overwrite: bool,
-) -> Planned:
+) -> PlannedRun:
     """Plan the run of one scene. Its outputs and its folder of parts are read, not changed.
 
     Raises:
@@ -111,33 +118,33 @@ def plan_run(
         RunError: if there are parts of another run.
     """
     outputs = checked.outputs
-    arithmetic = _arithmetic(outputs, options, execution, cluster)
-    job = plan(checked.scene, model, options, execution, outputs, arithmetic, checked.area)
-    started = execution.resume and holds_parts(job)
+    arithmetic = _compute_config(outputs, options, execution, cluster)
+    job = plan_job(checked.scene, model, options, execution, outputs, arithmetic, checked.area)
+    started = execution.resume and has_parts(job)
     report = None
     if not (overwrite or started):
-        report = _made_already(job, outputs) if execution.resume else None
+        report = _existing_map(job, outputs) if execution.resume else None
         if report is None:
             outputs.check_free()
-    return Planned(job, outputs, checked.area, checked.warnings, started, report)
+    return PlannedRun(job, outputs, checked.area, checked.warnings, started, report)
 
 
-def _arithmetic(
-    outputs: Outputs, options: Options, execution: Execution, cluster: Cluster | None
-) -> Arithmetic:
+def _compute_config(
+    outputs: Outputs, options: ClassifySettings, execution: Execution, cluster: DaskCluster | None
+) -> ComputeConfig:
     """What earlier tries computed with; else what the options mean where the chunks go."""
     asked = (execution.device, options.precision, execution.batch_size)
-    recorded = Arithmetic.recorded(outputs.parts, *asked) if execution.resume else None
+    recorded = ComputeConfig.recorded(outputs.parts, *asked) if execution.resume else None
     if recorded is not None or cluster is None:
-        return recorded or Arithmetic.here(*asked)
-    return cluster.map(partial(_settle, asked), [None])[0]
+        return recorded or ComputeConfig.here(*asked)
+    return cluster.map(partial(_resolve_on_worker, asked), [None])[0]
 
 
-def _settle(asked: tuple[str, str, int | None], _: None) -> Arithmetic:
-    return Arithmetic.here(*asked)
+def _resolve_on_worker(asked: tuple[str, str, int | None], _: None) -> ComputeConfig:
+    return ComputeConfig.here(*asked)
 
 
-def _made_already(job: Job, outputs: Outputs) -> dict[str, Any] | None:
+def _existing_map(job: Job, outputs: Outputs) -> dict[str, Any] | None:
     """The report of a map that this very run has made, if so."""
     report = outputs.finished(job.map_identity())
     if report is not None:
@@ -145,6 +152,6 @@ def _made_already(job: Job, outputs: Outputs) -> dict[str, Any] | None:
             "%s is there already, of this very run; overwrite (-f) makes it again", outputs.labels
         )
         if outputs.parts.exists():  # the run died while it deleted its parts
-            with turn(outputs.parts, "clearing", alone=True):
-                close_folder(outputs.parts)
+            with run_lock(outputs.parts, "clearing", alone=True):
+                remove_run_folder(outputs.parts)
     return report

@@ -12,27 +12,28 @@ from typing import Any
 import rasterio
 import torch
 
-from geoseg import __version__
 from geoseg.classification.assemble import assemble
-from geoseg.classification.compute import compute, windows_to_do
-from geoseg.classification.folder import close_folder, open_folder
-from geoseg.classification.job import Execution, Job, Options
+from geoseg.classification.compute import compute, count_windows
+from geoseg.classification.job import ClassifySettings, Execution, Job
 from geoseg.classification.outputs import Outputs, outputs_in_folders
-from geoseg.classification.prepare import Planned, fit_scene, load_model, plan_run
-from geoseg.classification.turn import turn
+from geoseg.classification.prepare import PlannedRun, check_scene, load_model, plan_run
+from geoseg.classification.run_folder.lock import run_lock
+from geoseg.classification.run_folder.manifest import open_run_folder, remove_run_folder
 from geoseg.errors import RunError, SceneError, check_list, check_type, count_of, redact
 from geoseg.execute import (
-    Cluster,
+    DaskCluster,
     Progress,
     ProgressCounter,
-    Stop,
+    StopFlag,
+    available_cpus,
+    available_memory,
     connect,
-    cores,
-    free_memory,
     stop_on_signal,
 )
+from geoseg.files import translate_write_errors
 from geoseg.model import DEFAULT, Model
-from geoseg.raster import describe, unread_alphas, writing
+from geoseg.raster import open_scene, unread_alphas
+from geoseg.version import __version__
 
 log = logging.getLogger("geoseg")
 
@@ -45,7 +46,7 @@ def classify(  # noqa: PLR0913 - one call for the main job, all but two by name
     polygons: str | Path | None = None,
     confidence: str | Path | None = None,
     probabilities: str | Path | None = None,
-    options: Options = Options(),
+    options: ClassifySettings = ClassifySettings(),
     execution: Execution = Execution(),
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -93,7 +94,7 @@ def classify_scenes(  # noqa: PLR0913 - one call for the main job, all but two b
     polygons: str | Path | None = None,
     confidence: str | Path | None = None,
     probabilities: str | Path | None = None,
-    options: Options = Options(),
+    options: ClassifySettings = ClassifySettings(),
     execution: Execution = Execution(),
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -140,33 +141,33 @@ def classify_scenes(  # noqa: PLR0913 - one call for the main job, all but two b
 def _classify(
     inputs: Sequence[tuple[str, Outputs]],
     model: Model | str | Path,
-    options: Options,
+    options: ClassifySettings,
     execution: Execution,
     *,
     overwrite: bool,
     progress: Progress | None,
 ) -> list[dict[str, Any] | None]:
     """Check all scenes, plan all runs, then compute one run after the other."""
-    check_type("options", options, Options)
+    check_type("options", options, ClassifySettings)
     check_type("execution", execution, Execution)
     if execution.shard is not None and not execution.resume:
         raise RunError(
             "a shard cannot start again for all shards, leave out resume=False (--no-resume)"
         )
-    scenes = [describe(path, nodata=options.nodata) for path, _ in inputs]
+    scenes = [open_scene(path, nodata=options.nodata) for path, _ in inputs]
     for scene, (_, outputs) in zip(scenes, inputs, strict=True):
         outputs.check(scene, options.cleaning)
     loaded = load_model(model)
     log.debug(
         "geoseg %s, Python %s, torch %s, GDAL %s; %s, %.1f GB of memory free",
         __version__, platform.python_version(), torch.__version__, rasterio.__gdal_version__,
-        count_of(cores(), "processor core"), free_memory() / 1e9,
+        count_of(available_cpus(), "processor core"), available_memory() / 1e9,
     )  # fmt: skip
     checked = [
-        fit_scene(scene, outputs, loaded, options)
+        check_scene(scene, outputs, loaded, options)
         for scene, (_, outputs) in zip(scenes, inputs, strict=True)
     ]
-    with stop_on_signal() as stop, _connected(execution, stop) as cluster:
+    with stop_on_signal() as stop, _connect_cluster(execution, stop) as cluster:
         planned = [
             plan_run(fitted, loaded, options, execution, cluster, overwrite=overwrite)
             for fitted in checked
@@ -174,7 +175,7 @@ def _classify(
         pending = [run for run in planned if run.report is None]
         if not pending:
             return [run.report for run in planned]
-        windows = sum(windows_to_do(run.job, execution, started=run.started) for run in pending)
+        windows = sum(count_windows(run.job, execution, started=run.started) for run in pending)
         windows_done = ProgressCounter(progress, "windows", windows)
         return [
             run.report or _compute(run, loaded, execution, cluster, stop, windows_done)
@@ -183,11 +184,11 @@ def _classify(
 
 
 def _compute(
-    planned: Planned,
+    planned: PlannedRun,
     model: Model,
     execution: Execution,
-    cluster: Cluster | None,
-    stop: Stop,
+    cluster: DaskCluster | None,
+    stop: StopFlag,
     windows_done: ProgressCounter,
 ) -> dict[str, Any] | None:
     """Compute the missing chunks of a run, and assemble the map unless it is a shard."""
@@ -199,30 +200,32 @@ def _compute(
         name = redact(job.scene.path)
         log.info("band %d of %s is transparency (alpha) and is not read as data", band, name)
     for path in outputs.asked():  # of several scenes, folders are made when all are checked
-        with writing(path):
+        with translate_write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-    with turn(outputs.parts, execution.share, alone=execution.shard is None):
-        resumed = open_folder(job, planned.area, resume=execution.resume)
+    with run_lock(outputs.parts, execution.share, alone=execution.shard is None):
+        resumed = open_run_folder(job, planned.area, resume=execution.resume)
         workers = compute(job, execution, cluster, stop, windows_done, model=model, resumed=resumed)
         if execution.shard is not None:
             log.info("%s is done, run without --shard to assemble", execution.share)
             return None
-        about = _about(job, model, execution, outputs, workers)
+        about = _provenance(job, model, execution, outputs, workers)
         computed = time.perf_counter()
         about["seconds"] = {"classify": round(computed - start, 3)}
         report = assemble(job, outputs, about, stop)
-        close_folder(outputs.parts)
+        remove_run_folder(outputs.parts)
     log.info("%s assembled in %.1f s", outputs.labels, time.perf_counter() - computed)
     return report
 
 
-def _connected(execution: Execution, stop: Stop) -> AbstractContextManager[Cluster | None]:
+def _connect_cluster(
+    execution: Execution, stop: StopFlag
+) -> AbstractContextManager[DaskCluster | None]:
     if execution.scheduler is None:
         return nullcontext()
     return connect(execution.scheduler, wait=execution.wait, stop=stop)
 
 
-def _about(
+def _provenance(
     job: Job, model: Model, execution: Execution, outputs: Outputs, workers: int
 ) -> dict[str, Any]:
     return {

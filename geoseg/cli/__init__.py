@@ -8,7 +8,7 @@ from importlib import import_module
 import click
 
 import geoseg
-from geoseg.cli.errors import one_sentence
+from geoseg.cli.errors import print_errors
 
 _COMMANDS = {
     "tile": "Cut labelled scenes into training tiles.",
@@ -55,5 +55,5 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; deliberate errors end in one sentence and an exit code."""
-    with one_sentence():
+    with print_errors():
         cli(prog_name="geoseg")

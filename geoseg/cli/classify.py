@@ -96,7 +96,7 @@ _SIDE_OUTPUTS = ("polygons", "confidence", "probabilities")
     help="How long to wait for a Dask worker before the command ends with exit code 75.",
 )  # fmt: skip
 @click.option(
-    "--shard", type=options.Share(),
+    "--shard", type=options.Fraction(),
     help="Compute only share i of n of the chunks, for example 3/8, and do not assemble the map.",
 )  # fmt: skip
 @click.option(
@@ -118,18 +118,24 @@ def command(
 
     A scene is any raster that GDAL opens. The same command continues an interrupted run.
     """
-    from geoseg.cli.report import Progress, set_up
+    from geoseg.cli.console import ProgressBar, setup_logging
 
-    set_up(quiet=quiet, verbose=verbose)
+    setup_logging(quiet=quiet, verbose=verbose)
     _check_names(scenes, model)
-    from geoseg.classification import Cleaning, Execution, Options, classify, classify_scenes
+    from geoseg.classification import (
+        ClassifySettings,
+        Cleaning,
+        Execution,
+        classify,
+        classify_scenes,
+    )
 
     outputs = {name: given.pop(name) for name in _SIDE_OUTPUTS}
     cleaning = Cleaning(**{name: given.pop(name) for name in _CLEANING})
     execution = Execution(**{name: given.pop(name) for name in _EXECUTION})
-    progress = Progress(quiet=quiet)
+    progress = ProgressBar(quiet=quiet)
     how = {
-        **outputs, "model": model, "options": Options(**given, cleaning=cleaning),
+        **outputs, "model": model, "options": ClassifySettings(**given, cleaning=cleaning),
         "execution": execution, "overwrite": overwrite, "progress": progress,
     }  # fmt: skip
     if len(scenes) > 1 or Path(out).is_dir():
@@ -145,10 +151,10 @@ def command(
 def _check_names(scenes: tuple[str, ...], model: str) -> None:
     """Refuse scenes and a model that are not there, before torch is loaded: that takes seconds."""
     from geoseg.errors import ModelError
-    from geoseg.raster import describe
+    from geoseg.raster import open_scene
 
     for scene in scenes:
-        describe(scene)
+        open_scene(scene)
     if model != "default" and not Path(model).is_file():
         raise ModelError(f"cannot read model {model}: No such file, check the path")
 

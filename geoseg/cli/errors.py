@@ -10,7 +10,7 @@ from geoseg.errors import GeosegError
 
 
 @contextmanager
-def one_sentence() -> Iterator[None]:
+def print_errors() -> Iterator[None]:
     """Print a deliberate error as ``geoseg: <sentence>`` on stderr and exit with its code."""
     try:
         yield

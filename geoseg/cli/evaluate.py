@@ -104,10 +104,10 @@ def command(
 
     The report is a page (report.html), data (report.json) and tables (report.csv, matrix.csv).
     """
-    from geoseg.cli.report import Progress, set_up
+    from geoseg.cli.console import ProgressBar, setup_logging
     from geoseg.evaluation import EvaluateSettings, evaluate, evaluate_matrix
 
-    set_up(quiet=quiet, verbose=verbose)
+    setup_logging(quiet=quiet, verbose=verbose)
     workers, areas = settings.pop("workers"), settings.pop("areas")
     if matrix is not None:
         if labels is not None:
@@ -117,7 +117,7 @@ def command(
     else:
         if labels is None or reference is None:
             raise click.UsageError("Missing LABELS and REFERENCE, or --matrix.")
-        progress = Progress(quiet=quiet)
+        progress = ProgressBar(quiet=quiet)
         report = evaluate(
             labels, reference, out=out, settings=EvaluateSettings(**settings), workers=workers,
             overwrite=overwrite, progress=progress,

@@ -18,12 +18,12 @@ def command(path: str, as_data: bool, plot: str | None, quiet: bool, verbose: bo
     """Describe PATH: a scene, class map, tile set, model, vector file or the parts of a run."""
     from pathlib import Path
 
-    from geoseg.cli.report import set_up
-    from geoseg.inspection import as_json, as_text, inspect
-    from geoseg.inspection import plot as draw
+    from geoseg.cli.console import setup_logging
+    from geoseg.info import as_json, as_text, describe
+    from geoseg.info import plot as draw
 
-    set_up(quiet=quiet, verbose=verbose)
-    report = inspect(path)
+    setup_logging(quiet=quiet, verbose=verbose)
+    report = describe(path)
     click.echo(as_json(report) if as_data else as_text(report))
     if plot is not None:
         draw(path, Path(plot))

@@ -38,7 +38,7 @@ class Bands(click.ParamType):  # type: ignore[type-arg] # not generic before cli
             self.fail(f"{value!r} is not a list of band numbers like 1,2,3", param, ctx)
 
 
-class Share(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
+class Fraction(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
     """A share i/n, as in 3/8."""
 
     name = "i/n"

@@ -91,10 +91,10 @@ def command(
     \b
     geoseg evaluate LABELS points.gpkg --out report
     """
-    from geoseg.cli.report import set_up
+    from geoseg.cli.console import setup_logging
     from geoseg.evaluation import SampleSettings, sample
 
-    set_up(quiet=quiet, verbose=verbose)
+    setup_logging(quiet=quiet, verbose=verbose)
     settings["expected_of"] = tuple(pair for pair in expected if pair[0])
     settings["expected"] = dict(expected).get("", SampleSettings().expected)
     drawn = sample(labels, out=out, settings=SampleSettings(**settings), overwrite=overwrite)

@@ -106,11 +106,11 @@ def command(
     The output folder gets the tiles, an index with their footprints (tiles.parquet, which QGIS
     opens) and a picture for checking them (preview.png).
     """
-    from geoseg.cli.report import Progress, set_up
+    from geoseg.cli.console import ProgressBar, setup_logging
     from geoseg.tiles import TileSettings, tile
 
-    set_up(quiet=quiet, verbose=verbose)
-    progress = Progress(quiet=quiet)
+    setup_logging(quiet=quiet, verbose=verbose)
+    progress = ProgressBar(quiet=quiet)
     workers, scheduler = settings.pop("workers"), settings.pop("scheduler")
     tiles = tile(
         scenes, labels, out=out, legend=legend, settings=TileSettings(**settings),

@@ -172,15 +172,15 @@ def command(
     goes on when the same command is run again. The checkpoint may be deleted when the training is
     complete; the model cannot be trained further without it.
     """
-    from geoseg.cli.report import Progress, set_up
+    from geoseg.cli.console import ProgressBar, setup_logging
     from geoseg.tiles import open_tiles
 
-    set_up(quiet=quiet, verbose=verbose)
+    setup_logging(quiet=quiet, verbose=verbose)
     opened = open_tiles(tiles, legend)  # a wrong folder is told before torch is imported
-    from geoseg.training import TrainSettings, Watch, train
+    from geoseg.training import Monitor, TrainSettings, train
 
-    progress = Progress(quiet=quiet, seconds=60)
-    watch = Watch(
+    progress = ProgressBar(quiet=quiet, seconds=60)
+    watch = Monitor(
         pictures, tensorboard, progress=progress,
         report=None if quiet else lambda row: progress.say(_epoch(row)),
     )  # fmt: skip

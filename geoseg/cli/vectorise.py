@@ -46,11 +46,11 @@ def command(  # noqa: PLR0913 - the options of the command
     and at the edge of the map: the polygons then cover slightly more or less than the valid
     pixels, and area_m2 and perimeter_m are those of the moved outlines.
     """
-    from geoseg.cli.report import Progress, set_up
+    from geoseg.cli.console import ProgressBar, setup_logging
     from geoseg.vectorisation import Cleaning, vectorise
 
-    set_up(quiet=quiet, verbose=verbose)
-    progress = Progress(quiet=quiet)
+    setup_logging(quiet=quiet, verbose=verbose)
+    progress = ProgressBar(quiet=quiet)
     count = vectorise(
         labels, out, legend=legend, confidence=confidence, nodata=nodata,
         cleaning=Cleaning(min_area, simplify, smooth), workers=workers, overwrite=overwrite,

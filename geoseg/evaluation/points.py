@@ -8,10 +8,10 @@ import shapely
 from numpy.typing import NDArray
 
 from geoseg.errors import EvaluateError, count_of
-from geoseg.evaluation.compare import Reader, values_at
+from geoseg.evaluation.block_counts import Reader, values_at
+from geoseg.labels.vector_labels import VectorLabelFile
 from geoseg.legend import NODATA, Legend
 from geoseg.raster import Scene
-from geoseg.tiles.vectors import VectorFile
 
 STRATUM = "stratum"
 """Field in which `sample` keeps the class that a point was drawn from."""
@@ -39,7 +39,7 @@ class Points:
         return found, inside
 
 
-def has_points(file: VectorFile, path: str, scene: Scene) -> bool:
+def is_point_layer(file: VectorLabelFile, path: str, scene: Scene) -> bool:
     """Whether a vector file holds points, not polygons or lines.
 
     Raises:
@@ -54,7 +54,7 @@ def has_points(file: VectorFile, path: str, scene: Scene) -> bool:
     return bool(points.all())
 
 
-def place(file: VectorFile, scene: Scene) -> Points:
+def locate_points(file: VectorLabelFile, scene: Scene) -> Points:
     """The points of a file on the pixels of a raster; each part of a multi-point is a point."""
     labels = file.on(scene)
     parts, owner = shapely.get_parts(labels.geometries, return_index=True)

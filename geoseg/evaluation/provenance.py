@@ -10,17 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from geoseg import __version__
 from geoseg.errors import GeosegError
+from geoseg.evaluation.assessment import Assessment
 from geoseg.evaluation.settings import DEFAULTS
-from geoseg.evaluation.subject import Subject
 from geoseg.legend import Legend
-from geoseg.raster import Scene, colour_bands, describe, onto, read_facts, read_reduced, stretch
+from geoseg.raster import (
+    Scene,
+    open_scene,
+    percentile_stretch,
+    read_metadata,
+    read_overview,
+    rgb_bands,
+    warped_to,
+)
+from geoseg.version import __version__
 
 
-def about(subject: Subject) -> dict[str, Any]:
+def provenance_of(subject: Assessment) -> dict[str, Any]:
     """Map, reference, settings and version, as plain data."""
-    tags = read_facts(subject.path).tags
+    tags = read_metadata(subject.path).tags
     scene = subject.scene
     return {
         "map": {
@@ -37,12 +45,12 @@ def about(subject: Subject) -> dict[str, Any]:
     }
 
 
-def about_files(**files: str | Path | None) -> dict[str, Any]:
+def provenance_of_files(**files: str | Path | None) -> dict[str, Any]:
     """Files by what they are, and the version, as plain data."""
     return {**{what: _file(path) for what, path in files.items() if path is not None}, **_now()}
 
 
-def image_of(subject: Subject) -> NDArray[np.uint8] | None:
+def thumbnail_of(subject: Assessment) -> NDArray[np.uint8] | None:
     """The scene at reduced size, (rows, cols, 3): the one that was given, or the map's own.
 
     A scene that the map's report names and that is no longer there is not shown.
@@ -52,28 +60,26 @@ def image_of(subject: Subject) -> NDArray[np.uint8] | None:
     """
     given = subject.settings.image
     if given is not None:
-        return _picture(str(given), subject)
+        return _image_thumbnail(str(given), subject)
     try:
         report = json.loads(Path(subject.path).with_suffix(".json").read_text())
-        return _picture(report["scene"]["path"], subject)
+        return _image_thumbnail(report["scene"]["path"], subject)
     except (OSError, ValueError, LookupError, TypeError, GeosegError):
         return None
 
 
-def _picture(path: str, subject: Subject) -> NDArray[np.uint8]:
-    scene, grid = describe(path), subject.scene
-    if _place(scene) != _place(grid) and scene.crs and grid.crs:
-        scene = onto(scene, grid)
-    shown = scene.with_bands(
-        tuple(scene.bands[place - 1] for place in colour_bands(scene.band_names))
-    )
-    pixels, valid = read_reduced(shown, -(-max(grid.height, grid.width) // subject.step))
-    colors = stretch(pixels, valid)
+def _image_thumbnail(path: str, subject: Assessment) -> NDArray[np.uint8]:
+    scene, grid = open_scene(path), subject.scene
+    if _map_location(scene) != _map_location(grid) and scene.crs and grid.crs:
+        scene = warped_to(scene, grid)
+    shown = scene.with_bands(tuple(scene.bands[place - 1] for place in rgb_bands(scene.band_names)))
+    pixels, valid = read_overview(shown, -(-max(grid.height, grid.width) // subject.step))
+    colors = percentile_stretch(pixels, valid)
     colors[~valid] = 255
     return colors
 
 
-def _place(scene: Scene) -> tuple[object, ...]:
+def _map_location(scene: Scene) -> tuple[object, ...]:
     return scene.height, scene.width, scene.transform, scene.crs
 
 
@@ -88,7 +94,7 @@ def _file(path: str | Path) -> dict[str, Any]:
     return {**found, "bytes": stat.st_size, "modified": changed.isoformat(timespec="seconds")}
 
 
-def _settings(subject: Subject) -> dict[str, Any]:
+def _settings(subject: Assessment) -> dict[str, Any]:
     """What was not left as it is."""
     given = {f.name: getattr(subject.settings, f.name) for f in fields(subject.settings)}
     return {

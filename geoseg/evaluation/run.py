@@ -5,22 +5,22 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.errors import check_type
-from geoseg.evaluation.by_pixels import compare_pixels
-from geoseg.evaluation.by_points import compare_points
-from geoseg.evaluation.findings import Findings
-from geoseg.evaluation.inference import Sample
-from geoseg.evaluation.matrix_file import read_areas, read_matrix
-from geoseg.evaluation.points import has_points
-from geoseg.evaluation.provenance import about_files
+from geoseg.evaluation.assessment import Assessment
+from geoseg.evaluation.estimation import StratifiedSample
+from geoseg.evaluation.pixel_assessment import assess_pixels
+from geoseg.evaluation.point_assessment import assess_points
+from geoseg.evaluation.points import is_point_layer
+from geoseg.evaluation.provenance import provenance_of_files
+from geoseg.evaluation.report.csv_tables import read_areas, read_matrix
+from geoseg.evaluation.report.results import AssessmentResult
+from geoseg.evaluation.report.write import REPORT_JSON, write_report
 from geoseg.evaluation.settings import DEFAULTS, EvaluateSettings
-from geoseg.evaluation.sides import as_legend, is_vector, open_map, open_reference, recoded
-from geoseg.evaluation.subject import Subject
-from geoseg.evaluation.write import REPORT, write_report
-from geoseg.execute import Progress, cores
+from geoseg.execute import Progress, available_cpus
+from geoseg.files.atomic import check_output
+from geoseg.labels.recode import as_legend, is_vector, open_map, open_reference, recode
+from geoseg.labels.vector_labels import VectorLabelFile
 from geoseg.legend import Legend
 from geoseg.metrics import by_map_class
-from geoseg.tiles.folder import check_free
-from geoseg.tiles.vectors import VectorFile
 
 _FIELD = "reference"
 """Field of the class, as `sample` names it."""
@@ -62,23 +62,27 @@ def evaluate(
     """
     check_type("settings", settings, EvaluateSettings)
     out = Path(out).resolve()
-    check_free(out, REPORT, "a report", overwrite=overwrite)
+    check_output(out, REPORT_JSON, "a report", overwrite=overwrite)
     path, target, ignore = str(labels), str(reference), settings.ignore
     scene, mapped = open_map(path, as_legend(settings.legend), ignore)
-    subject = Subject(path, scene, mapped, target, settings, workers or cores(), progress)
-    return write_report(out, _compare(subject, as_legend(settings.reference_legend)))
+    subject = Assessment(
+        path, scene, mapped, target, settings, workers or available_cpus(), progress
+    )
+    return write_report(out, _assess(subject, as_legend(settings.reference_legend)))
 
 
-def _compare(subject: Subject, own: Legend | None) -> Findings:
+def _assess(subject: Assessment, own: Legend | None) -> AssessmentResult:
     """Compare with whatever the reference is, of which ``own`` is the legend if it has its own."""
     settings, path, scene = subject.settings, subject.reference, subject.scene
     legend, ignore = subject.labels.legend, subject.settings.ignore
     if not is_vector(path):
-        return compare_pixels(subject, open_reference(path, scene, legend, own, ignore))
-    file = VectorFile(path, settings.class_field or _FIELD, own or legend, ignore, settings.layer)
-    if has_points(file, path, scene):
-        return compare_points(subject, file)
-    return compare_pixels(subject, recoded(file.on(scene), legend, path, ignore))
+        return assess_pixels(subject, open_reference(path, scene, legend, own, ignore))
+    file = VectorLabelFile(
+        path, settings.class_field or _FIELD, own or legend, ignore, settings.layer
+    )
+    if is_point_layer(file, path, scene):
+        return assess_points(subject, file)
+    return assess_pixels(subject, recode(file.on(scene), legend, path, ignore))
 
 
 def evaluate_matrix(
@@ -108,16 +112,16 @@ def evaluate_matrix(
         OutputError: if the folder exists or cannot be written.
     """
     out = Path(out).resolve()
-    check_free(out, REPORT, "a report", overwrite=overwrite)
+    check_output(out, REPORT_JSON, "a report", overwrite=overwrite)
     names, counts = read_matrix(matrix)
-    classes = _coloured(names, as_legend(legend))
+    classes = _legend_of(names, as_legend(legend))
     hectares = sample = found = None
     notes: list[str] = []
     if areas is not None:
         hectares = read_areas(areas, names)
-        sample = Sample(names, by_map_class(counts), hectares)
+        sample = StratifiedSample(names, by_map_class(counts), hectares)
         found, notes = sample.estimate()
-    findings = Findings(
+    findings = AssessmentResult(
         title=Path(matrix).name,
         legend=classes,
         counts=counts,
@@ -126,12 +130,12 @@ def evaluate_matrix(
         sample=sample,
         estimate=found,
         notes=tuple(notes),
-        provenance=about_files(matrix=matrix, areas=areas),
+        provenance=provenance_of_files(matrix=matrix, areas=areas),
     )
     return write_report(out, findings)
 
 
-def _coloured(names: tuple[str, ...], legend: Legend | None) -> Legend:
+def _legend_of(names: tuple[str, ...], legend: Legend | None) -> Legend:
     """Classes of these names in this order, in the colours of a legend."""
     found = Legend.from_names(list(names))
     if legend is None:

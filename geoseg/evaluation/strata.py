@@ -4,13 +4,13 @@ import numpy as np
 
 from geoseg.errors import LabelError
 from geoseg.grid import chunks
-from geoseg.legend import NODATA, LandCover, Legend
-from geoseg.raster import Scene, describe, read, read_categories
-from geoseg.tiles.masks import RasterLabels
+from geoseg.labels.raster_labels import RasterLabels
+from geoseg.legend import NODATA, LandCoverClass, Legend
+from geoseg.raster import Scene, open_scene, read_categories, read_window
 
-_BLOCK = 2048
+_WINDOW_SIZE = 2048
 """Side of the blocks in which the raster is read (px)."""
-_COLOR = "#000000"
+_STRATUM_COLOR = "#000000"
 """Strata are not drawn."""
 
 
@@ -31,7 +31,7 @@ def open_strata(
             ``own_legend`` does not name.
         SceneError: if it cannot be read.
     """
-    scene = describe(path)
+    scene = open_scene(path)
     if len(scene.bands) != 1:
         raise LabelError(f"strata {path} have {len(scene.bands)} bands, give a raster with 1 band")
     values = _values(scene)
@@ -45,7 +45,9 @@ def open_strata(
     if not names and set(values) <= set(map_legend.values):
         names = {c.value: c.name for c in map_legend.classes}
     try:
-        legend = Legend(tuple(LandCover(v, names.get(v, f"stratum {v}"), _COLOR) for v in values))
+        legend = Legend(
+            tuple(LandCoverClass(v, names.get(v, f"stratum {v}"), _STRATUM_COLOR) for v in values)
+        )
     except LabelError as error:
         raise LabelError(f"strata {path}: {error}") from None
     return scene, RasterLabels(scene, legend, colors=False)
@@ -54,8 +56,8 @@ def open_strata(
 def _values(scene: Scene) -> list[int]:
     """The values that occur, ascending, without 255."""
     values = set[int]()
-    for block in chunks(scene.height, scene.width, _BLOCK):
-        pixels, valid = read(scene, block)
+    for block in chunks(scene.height, scene.width, _WINDOW_SIZE):
+        pixels, valid = read_window(scene, block)
         block_values = np.unique(pixels[0][valid])
         wrong = block_values[
             (block_values != np.round(block_values)) | (block_values < 0) | (block_values > NODATA)

@@ -1,26 +1,26 @@
 """One function over many items: here, on a Dask cluster, or one share of them."""
 
-from geoseg.execute.ahead import ahead
-from geoseg.execute.cluster import Cluster
-from geoseg.execute.connect import WAIT, connect, run_on_cluster
-from geoseg.execute.here import run_here
-from geoseg.execute.limits import cores, free_memory
+from geoseg.execute.dask_client import WORKER_TIMEOUT, connect, map_cluster
+from geoseg.execute.dask_cluster import DaskCluster
+from geoseg.execute.interrupts import StopFlag, stop_on_signal
+from geoseg.execute.prefetch import prefetch_map
 from geoseg.execute.progress import Progress, ProgressCounter
-from geoseg.execute.shares import shard
-from geoseg.execute.signals import Stop, stop_on_signal
+from geoseg.execute.resources import available_cpus, available_memory
+from geoseg.execute.sharding import shard
+from geoseg.execute.threads import map_threads
 
 __all__ = [
-    "WAIT",
-    "Cluster",
+    "WORKER_TIMEOUT",
+    "DaskCluster",
     "Progress",
     "ProgressCounter",
-    "Stop",
-    "ahead",
+    "StopFlag",
+    "available_cpus",
+    "available_memory",
     "connect",
-    "cores",
-    "free_memory",
-    "run_here",
-    "run_on_cluster",
+    "map_cluster",
+    "map_threads",
+    "prefetch_map",
     "shard",
     "stop_on_signal",
 ]

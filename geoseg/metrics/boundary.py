@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.metrics.agreement import Floats, ratio
+from geoseg.metrics.accuracy import Floats, ratio
 from geoseg.metrics.confusion import count_pairs
 
 _VALUES = 256
-_AT_ONCE = 1 << 20
+_ROWS_PER_BATCH = 1 << 20
 """Pixels looked at together: few enough to stay in the processor's cache."""
 
 
@@ -67,7 +67,7 @@ def count_boundaries(
     """
     height, width = mapped.shape
     first, end, _ = inside[0].indices(height)
-    step = max(distance, _AT_ONCE // width, 1)
+    step = max(distance, _ROWS_PER_BATCH // width, 1)
     pairs = np.zeros((_VALUES, _VALUES), np.int64)
     for row in range(first, end, step):
         above, below = max(row - distance, 0), min(row + step + distance, height)
@@ -105,11 +105,14 @@ def near_outline(
     high = np.pad(np.where(hidden, np.uint8(0), values), distance, constant_values=_VALUES - 1)
     size = 2 * distance + 1
     for axis in (0, 1):
-        low, high = _running(np.minimum, low, size, axis), _running(np.maximum, high, size, axis)
+        low, high = (
+            _sliding_any(np.minimum, low, size, axis),
+            _sliding_any(np.maximum, high, size, axis),
+        )
     return np.asarray(low != high)
 
 
-def _running(
+def _sliding_any(
     pick: Callable[..., NDArray[Any]], values: NDArray[np.uint8], size: int, axis: int
 ) -> NDArray[np.uint8]:
     """Minimum or maximum over ``size`` neighbours along an axis, by doubling."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.metrics.agreement import Floats, ratio
+from geoseg.metrics.accuracy import Floats, ratio
 
 BINS = 15
 """Of equal width, as in Guo et al. (2017, arXiv:1706.04599)."""

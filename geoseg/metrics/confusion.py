@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.metrics import agreement
+from geoseg.metrics import accuracy as agreement
 
 _VALUES = 256
-_AT_ONCE = 1 << 17
+_PIXELS_PER_BATCH = 1 << 17
 """Pixels counted together: few enough that what they need stays in the processor's cache."""
 
 
@@ -88,13 +88,13 @@ class Confusion:
         columns = (self.iou, self.users_accuracy, self.producers_accuracy, self.counts.sum(0))
         return {
             "pixels": self.total,
-            "accuracy": _plain(self.accuracy),
-            "mean_iou": _plain(self.mean_iou),
+            "accuracy": _to_json(self.accuracy),
+            "mean_iou": _to_json(self.mean_iou),
             "classes": {
                 name: {
-                    "iou": _plain(iou),
-                    "users_accuracy": _plain(users),
-                    "producers_accuracy": _plain(producers),
+                    "iou": _to_json(iou),
+                    "users_accuracy": _to_json(users),
+                    "producers_accuracy": _to_json(producers),
                     "pixels": int(pixels),
                 }
                 for name, iou, users, producers, pixels in zip(names, *columns, strict=True)
@@ -116,12 +116,12 @@ def count_pairs(mapped: NDArray[np.uint8], reference: NDArray[np.uint8]) -> NDAr
         raise ValueError(f"a map of {mapped.shape} and a reference of {reference.shape} pixels")
     rows, cols = mapped.reshape(-1), reference.reshape(-1)
     counts = np.zeros(_VALUES**2, np.int64)
-    for first in range(0, rows.size, _AT_ONCE):
-        some = slice(first, first + _AT_ONCE)
+    for first in range(0, rows.size, _PIXELS_PER_BATCH):
+        some = slice(first, first + _PIXELS_PER_BATCH)
         pairs = rows[some].astype(np.uint16) << 8 | cols[some]
         counts += np.bincount(pairs, minlength=_VALUES**2)
     return counts.reshape(_VALUES, _VALUES)
 
 
-def _plain(value: float) -> float | None:
+def _to_json(value: float) -> float | None:
     return round(float(value), 6) if np.isfinite(value) else None

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.metrics import agreement
-from geoseg.metrics.agreement import Floats, ratio
+from geoseg.metrics import accuracy as agreement
+from geoseg.metrics.accuracy import Floats, ratio
 
 Z95 = 1.96
 """Standard errors on each side of an estimate that make a 95 % interval."""

@@ -4,15 +4,15 @@ from geoseg.model.device import (
     PRECISIONS,
     choose_device,
     choose_precision,
-    keep_freed_memory,
     slow_precision,
     torch_dtype,
+    tune_malloc,
 )
-from geoseg.model.file import DEFAULT, Model, PixelSizes, pixel_size_range, resolve
-from geoseg.model.predict import CPU_BATCH, GPU_BATCH, Predictor, load_predictor, winner
+from geoseg.model.dihedral import SYMMETRIES, apply_symmetry, invert_symmetry
+from geoseg.model.model_file import DEFAULT, Model, PixelSizes, find_model, pixel_size_range
+from geoseg.model.predictor import CPU_BATCH, GPU_BATCH, Predictor, best_class, cached_predictor
 from geoseg.model.ranges import NumberRange
-from geoseg.model.spec import DROPOUT, SIZES, Layer, UNetSpec, layer_table
-from geoseg.model.symmetry import SYMMETRIES, turn, turn_back
+from geoseg.model.spec import _SIZE_RANGES, DROPOUT, Layer, UNetSpec, layer_table
 from geoseg.model.unet import UNet
 
 __all__ = [
@@ -21,8 +21,8 @@ __all__ = [
     "DROPOUT",
     "GPU_BATCH",
     "PRECISIONS",
-    "SIZES",
     "SYMMETRIES",
+    "_SIZE_RANGES",
     "Layer",
     "Model",
     "NumberRange",
@@ -30,16 +30,16 @@ __all__ = [
     "Predictor",
     "UNet",
     "UNetSpec",
+    "apply_symmetry",
+    "best_class",
+    "cached_predictor",
     "choose_device",
     "choose_precision",
-    "keep_freed_memory",
+    "find_model",
+    "invert_symmetry",
     "layer_table",
-    "load_predictor",
     "pixel_size_range",
-    "resolve",
     "slow_precision",
     "torch_dtype",
-    "turn",
-    "turn_back",
-    "winner",
+    "tune_malloc",
 ]

@@ -98,7 +98,7 @@ def torch_dtype(precision: str) -> torch.dtype:
 
 
 @functools.cache
-def keep_freed_memory() -> bool:
+def tune_malloc() -> bool:
     """Make glibc keep freed memory for the next allocation; True where that worked.
 
     By default it gives every large activation back to the kernel after each layer, and half of

@@ -12,7 +12,7 @@ _SHARE = NumberRange(0, 1)
 """Or None, where there is nothing to divide by."""
 _SCORES = {"iou": _SHARE, "users_accuracy": _SHARE, "producers_accuracy": _SHARE, "pixels": _COUNT}
 _ANY_CLASS = "*"
-_ENTRIES: dict[str, Any] = {
+_KNOWN_ENTRIES: dict[str, Any] = {
     "settings": {},
     "tiles": {"train": _COUNT, "val": _COUNT},
     "best_epoch": _COUNT,
@@ -37,7 +37,7 @@ def check_record(record: Mapping[str, Any]) -> None:
         ModelError: if the record or an entry is of another type.
     """
     check_type("training", record, Mapping)
-    for name, wanted in _ENTRIES.items():
+    for name, wanted in _KNOWN_ENTRIES.items():
         if record.get(name) is not None:
             _check_entry(name, record[name], wanted)
 

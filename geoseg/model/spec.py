@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from geoseg.errors import ModelError
 from geoseg.model.ranges import LARGEST, NumberRange
 
-SIZES = {
+_SIZE_RANGES = {
     "bands": NumberRange(1, 65_535, whole=True),
     "classes": NumberRange(1, 256, whole=True),
     "width": NumberRange(1, 4096, whole=True),
@@ -47,7 +47,7 @@ class UNetSpec:
     """Input value of each band (or of all) that the network sees as 1."""
 
     def __post_init__(self) -> None:
-        for name, allowed in {**SIZES, "dropout": DROPOUT}.items():
+        for name, allowed in {**_SIZE_RANGES, "dropout": DROPOUT}.items():
             object.__setattr__(self, name, allowed.check(name, getattr(self, name)))
         if self.window % 2**self.depth:
             raise ModelError(

@@ -17,7 +17,7 @@ _TRUNCATED_STD = 0.8796256610342398
 """Standard deviation of a unit normal cut at two sigma; Keras divides by it, so do we."""
 
 
-class Dropout(nn.Module):
+class FastDropout(nn.Module):
     """Zero a share of the activations in training and scale up the rest, as `nn.Dropout` does.
 
     On a CPU torch draws one Bernoulli number at a time, which costs a quarter of a training step;
@@ -41,13 +41,13 @@ class Dropout(nn.Module):
         return x * kept.to(x.dtype).mul_(1 / (1 - self.share))
 
 
-class Pair(nn.Module):
+class DoubleConv(nn.Module):
     """Convolution, ReLU, dropout, convolution, ReLU: (n, channels, h, w) to (n, filters, h, w)."""
 
     def __init__(self, channels: int, filters: int, dropout: float) -> None:
         super().__init__()
         self.first = nn.Conv2d(channels, filters, 3, padding=1)
-        self.dropout = Dropout(dropout)
+        self.dropout = FastDropout(dropout)
         self.second = nn.Conv2d(filters, filters, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -81,17 +81,17 @@ class UNet(nn.Module):
             "scale", torch.tensor(scale, dtype=torch.float32).view(1, -1, 1, 1), persistent=False
         )
         self.encoder = nn.ModuleList(
-            Pair(channels, f, spec.dropout)
+            DoubleConv(channels, f, spec.dropout)
             for channels, f in zip([spec.bands, *filters], filters, strict=False)
         )
         self.pool = nn.MaxPool2d(2)
-        self.bottom_dropout = Dropout(spec.dropout)
+        self.bottom_dropout = FastDropout(spec.dropout)
         self.bottom_first = nn.Conv2d(filters[-1], bottom, 3, padding=1)
         self.bottom_second = nn.Conv2d(bottom, bottom, 3, padding=1)
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(2 * f, f, 2, stride=2) for f in reversed(filters)
         )
-        self.decoder = nn.ModuleList(Pair(2 * f, f, spec.dropout) for f in reversed(filters))
+        self.decoder = nn.ModuleList(DoubleConv(2 * f, f, spec.dropout) for f in reversed(filters))
         self.head = nn.Conv2d(filters[0], spec.classes, 1)
         self.apply(_initialise)
 

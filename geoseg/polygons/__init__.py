@@ -1,33 +1,33 @@
 """Labels to polygons: per chunk, united across chunks, cleaned, measured, written."""
 
-from geoseg.polygons.cleaning import Cleaning
-from geoseg.polygons.measure import areas, cell_areas, perimeters, true_areas
-from geoseg.polygons.pieces import Pieces, trace
-from geoseg.polygons.rings import Polygons
-from geoseg.polygons.sieve import Limit, sieve
-from geoseg.polygons.table import Frame
-from geoseg.polygons.unite import unite
-from geoseg.polygons.whole import Map, cells, outline, polygonise
-from geoseg.polygons.write import check_extension, check_format_fits, write_polygons
+from geoseg.geodesy import ellipsoidal_areas, pixel_areas, polygon_areas, polygon_perimeters
+from geoseg.polygons.arrays import PolygonArrays
+from geoseg.polygons.clean.settings import Cleaning
+from geoseg.polygons.clean.sieve import SieveThreshold, sieve
+from geoseg.polygons.polygonise import MapFunction, polygonise, polygonise_windows, vector_windows
+from geoseg.polygons.stitch.stitch import stitch_chunks
+from geoseg.polygons.trace.chunk import ChunkOutlines, trace_chunk
+from geoseg.polygons.write.features import FeatureBuilder
+from geoseg.polygons.write.writer import check_extension, check_format_fits, write_polygons
 
 __all__ = [
+    "ChunkOutlines",
     "Cleaning",
-    "Frame",
-    "Limit",
-    "Map",
-    "Pieces",
-    "Polygons",
-    "areas",
-    "cell_areas",
-    "cells",
+    "FeatureBuilder",
+    "MapFunction",
+    "PolygonArrays",
+    "SieveThreshold",
     "check_extension",
     "check_format_fits",
-    "outline",
-    "perimeters",
+    "ellipsoidal_areas",
+    "pixel_areas",
+    "polygon_areas",
+    "polygon_perimeters",
     "polygonise",
+    "polygonise_windows",
     "sieve",
-    "trace",
-    "true_areas",
-    "unite",
+    "stitch_chunks",
+    "trace_chunk",
+    "vector_windows",
     "write_polygons",
 ]

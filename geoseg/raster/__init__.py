@@ -1,37 +1,43 @@
 """The one door to GDAL rasters: describe, read a window with its mask, write atomically."""
 
-from geoseg.raster.facts import Facts, read_facts
-from geoseg.raster.files import CACHE_BYTES
-from geoseg.raster.preview import colour_bands, read_reduced, stretch
-from geoseg.raster.probe import pixel_warnings, sample_pixels, unread_alphas
+from geoseg.raster.datasets import CACHE_BYTES
+from geoseg.raster.metadata import RasterMetadata, read_metadata
+from geoseg.raster.preview import percentile_stretch, read_overview, rgb_bands
+from geoseg.raster.probe import pixel_warnings, probe_pixels, unread_alphas
 from geoseg.raster.remote import is_remote
-from geoseg.raster.scene import Scene, describe, read, read_palette, read_whole, reflected
-from geoseg.raster.sidecar import pam_sidecar, read_categories
-from geoseg.raster.warp import onto
-from geoseg.raster.write import Target, write_cog, write_tile, writing
+from geoseg.raster.scene import (
+    Scene,
+    open_scene,
+    pad_reflect,
+    read_palette,
+    read_whole,
+    read_window,
+)
+from geoseg.raster.warp import warped_to
+from geoseg.raster.write import RasterProfile, write_cog, write_tile
+from geoseg.styles.gdal_pam import pam_sidecar, read_categories
 
 __all__ = [
     "CACHE_BYTES",
-    "Facts",
+    "RasterMetadata",
+    "RasterProfile",
     "Scene",
-    "Target",
-    "colour_bands",
-    "describe",
     "is_remote",
-    "onto",
+    "open_scene",
+    "pad_reflect",
     "pam_sidecar",
+    "percentile_stretch",
     "pixel_warnings",
-    "read",
+    "probe_pixels",
     "read_categories",
-    "read_facts",
+    "read_metadata",
+    "read_overview",
     "read_palette",
-    "read_reduced",
     "read_whole",
-    "reflected",
-    "sample_pixels",
-    "stretch",
+    "read_window",
+    "rgb_bands",
     "unread_alphas",
+    "warped_to",
     "write_cog",
     "write_tile",
-    "writing",
 ]

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import SceneError
-from geoseg.raster.files import GDAL_ERRORS, cause, opened
+from geoseg.errors import SceneError, root_message
+from geoseg.raster.datasets import GDAL_ERRORS, opened
 from geoseg.raster.scene import Scene, read_valid
-from geoseg.raster.warp import on_grid
+from geoseg.raster.warp import as_warped
 
 
-def read_reduced(scene: Scene, longest: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def read_overview(scene: Scene, longest: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Read a whole scene at reduced size: the nearest pixels, from overviews where there are any.
 
     Args:
@@ -28,16 +28,17 @@ def read_reduced(scene: Scene, longest: int) -> tuple[NDArray[Any], NDArray[np.b
     """
     factor = max(1.0, max(scene.height, scene.width) / longest)
     shape = max(1, round(scene.height / factor)), max(1, round(scene.width / factor))
-    with opened(scene.path) as dataset, on_grid(dataset, scene) as source:
+    with opened(scene.path) as dataset, as_warped(dataset, scene) as source:
         try:
             return read_valid(source, scene, shape=shape)
         except GDAL_ERRORS as error:
             raise SceneError(
-                f"cannot read {scene.path} ({cause(error)}), the file may be truncated or damaged"
+                f"cannot read {scene.path} ({root_message(error)}), the file may be truncated or "
+                "damaged"
             ) from None
 
 
-def colour_bands(names: Sequence[str]) -> tuple[int, ...]:
+def rgb_bands(names: Sequence[str]) -> tuple[int, ...]:
     """Which bands to look at: those named red, green and blue, else the first three, or the first.
 
     Args:
@@ -51,7 +52,7 @@ def colour_bands(names: Sequence[str]) -> tuple[int, ...]:
     return (1, 2, 3) if len(names) >= 3 else (1,)
 
 
-def stretch(pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def percentile_stretch(pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Bands to greys 0..255, each from 2 to 98 % of its valid pixels.
 
     Pixels that are 0 in all bands are drawn but not counted: often a frame without data, of which

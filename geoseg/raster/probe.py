@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from geoseg.errors import SceneError, redact
 from geoseg.grid import Window
-from geoseg.raster.facts import read_facts
-from geoseg.raster.scene import Scene, read
+from geoseg.raster.metadata import read_metadata
+from geoseg.raster.scene import Scene, read_window
 
 _WINDOWS = 3
 """Most windows of the sample along each axis."""
@@ -20,7 +20,7 @@ _FILL_SHARE = 0.1
 """Share of the valid pixels with one value in all bands, above which it is likely no data."""
 
 
-def sample_pixels(scene: Scene) -> NDArray[np.float64]:
+def probe_pixels(scene: Scene) -> NDArray[np.float64]:
     """Valid pixels (bands, n) of a grid of small windows; n is 0 if no pixel of them is valid.
 
     The sample ends before a window that cannot be read: whoever needs its pixels says why.
@@ -28,16 +28,16 @@ def sample_pixels(scene: Scene) -> NDArray[np.float64]:
     samples = [np.empty((len(scene.bands), 0))]
     height, width = min(_SIDE, scene.height), min(_SIDE, scene.width)
     with suppress(SceneError):
-        for row in _firsts(scene.height):
-            for col in _firsts(scene.width):
-                pixels, valid = read(scene, Window(row, col, height, width))
+        for row in _window_starts(scene.height):
+            for col in _window_starts(scene.width):
+                pixels, valid = read_window(scene, Window(row, col, height, width))
                 samples.append(pixels[:, valid].astype(np.float64))
     return np.concatenate(samples, axis=1)
 
 
 def unread_alphas(scene: Scene) -> tuple[int, ...]:
     """Bands of the file that are tagged as transparency (alpha) and not read as data."""
-    return tuple(band for band in read_facts(scene.path).alphas if band not in scene.bands)
+    return tuple(band for band in read_metadata(scene.path).alphas if band not in scene.bands)
 
 
 def pixel_warnings(scene: Scene, sample: NDArray[np.float64]) -> list[str]:
@@ -45,18 +45,19 @@ def pixel_warnings(scene: Scene, sample: NDArray[np.float64]) -> list[str]:
 
     Args:
         scene: the scene.
-        sample: of its pixels, see `sample_pixels`.
+        sample: of its pixels, see `probe_pixels`.
     """
     path = redact(scene.path)
     sentences = [
         f"band {band} of {path} is tagged as transparency (alpha), but {share:.0%} of its values "
-        f"are neither transparent nor opaque: if it holds data, read it with {_all(scene, band)}, "
+        f"are neither transparent nor opaque: if it holds data, read it with "
+        f"{_all_bands(scene, band)}, "
         "or, to read only the other bands, tag it as undefined "
         f"(gdal_translate -colorinterp_{band} undefined)"
         for band in unread_alphas(scene)
-        if (share := _share_between(sample_pixels(scene.with_bands((band,))))) > _DATA_SHARE
+        if (share := _share_between(probe_pixels(scene.with_bands((band,))))) > _DATA_SHARE
     ]
-    value, share = _fill(sample)
+    value, share = _common_fill(sample)
     if share > _FILL_SHARE:
         bands = "all bands" if len(sample) > 1 else "their band"
         instead = "" if scene.nodata is None else f" in place of {_number(scene.nodata)}"
@@ -68,13 +69,13 @@ def pixel_warnings(scene: Scene, sample: NDArray[np.float64]) -> list[str]:
     return sentences
 
 
-def _firsts(length: int) -> list[int]:
+def _window_starts(length: int) -> list[int]:
     """First pixels of the windows along one axis, which overlap only in a short one."""
     number = min(_WINDOWS, -(-length // _SIDE))
     return [int(first) for first in np.linspace(0, max(0, length - _SIDE), number)]
 
 
-def _all(scene: Scene, alpha: int) -> str:
+def _all_bands(scene: Scene, alpha: int) -> str:
     """How to read a band as data after those that are read."""
     numbers = ",".join(map(str, (*scene.bands, alpha)))
     return f"bands=({numbers}) (--bands {numbers})"
@@ -92,7 +93,7 @@ def _share_between(alpha: NDArray[np.float64]) -> float:
     return float(np.mean((alpha != 0) & (alpha != alpha.max())))
 
 
-def _fill(sample: NDArray[np.float64]) -> tuple[float, float]:
+def _common_fill(sample: NDArray[np.float64]) -> tuple[float, float]:
     """The smallest or largest value of a sample, and the share of pixels that have it in all bands.
 
     Fill values are nearly always an extreme: 0, 255, -9999.

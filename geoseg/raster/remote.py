@@ -10,7 +10,7 @@ from rasterio._path import _parse_path, _vsi_path
 _REMOTE = re.compile(
     r"^(/vsi(curl|s3|gs|az|adls|oss|swift|webhdfs)[/_?]|(?!file)([a-z0-9]+\+)*(https?|ftp|s3|gs|az)://)"
 )
-PATIENCE = {
+HTTP_OPTIONS = {
     "GDAL_HTTP_MAX_RETRY": "5",
     "GDAL_HTTP_RETRY_DELAY": "1",
     "GDAL_HTTP_CONNECTTIMEOUT": "20",
@@ -26,12 +26,12 @@ def is_remote(path: str) -> bool:
     return _REMOTE.match(path) is not None
 
 
-def patience() -> dict[str, str]:
-    """The settings of `PATIENCE` that the environment leaves open."""
-    return {name: value for name, value in PATIENCE.items() if name not in os.environ}
+def http_options() -> dict[str, str]:
+    """The settings of `HTTP_OPTIONS` that the environment leaves open."""
+    return {name: value for name, value in HTTP_OPTIONS.items() if name not in os.environ}
 
 
-def version(path: str) -> str | None:
+def remote_etag(path: str) -> str | None:
     """ETag of a remote file, or else its length and time of change; None where nobody tells.
 
     Asked of GDAL, which knows the credentials. A rasterio environment must be set.
@@ -43,7 +43,7 @@ def version(path: str) -> str | None:
     return found.get("etag") or (f"{length} bytes, {changed}" if changed else None)
 
 
-def forget_remote(path: str) -> None:
+def clear_vsi_cache(path: str) -> None:
     """Make GDAL forget what it knows of a remote file, such as that it could not be reached."""
     _gdal().VSICurlPartialClearCache(_vsi_path(_parse_path(path)).encode())
 

@@ -14,20 +14,19 @@ from pyproj.exceptions import ProjError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window as RasterWindow
 
-from geoseg.errors import SceneError, redact
+from geoseg.errors import SceneError, redact, root_message
 from geoseg.grid import Window
-from geoseg.raster.files import (
+from geoseg.raster.datasets import (
     DAMAGED,
     GDAL_ERRORS,
-    cause,
-    forget,
-    handle,
+    cached_dataset,
+    drop_cached,
+    fingerprint,
+    gdal_env,
     opened,
-    reading,
-    stamp,
-    trouble,
+    raster_error,
 )
-from geoseg.raster.warp import on_grid
+from geoseg.raster.warp import as_warped
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +94,14 @@ class Scene:
             SceneError: if the file has no such band, or no pixels in it that geoseg can read.
         """
         with opened(self.path) as dataset:
-            return _through(self, dataset, bands)
+            return _with_bands(self, dataset, bands)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON; without logins and queries of a URL."""
         return {**asdict(self), "path": redact(self.path)}
 
 
-def describe(
+def open_scene(
     path: str | Path, *, bands: tuple[int, ...] | None = None, nodata: float | None = None
 ) -> Scene:
     """Describe a raster without reading its pixels.
@@ -127,7 +126,7 @@ def describe(
                 f"{path} is placed by ground control points only, which have no pixel grid, "
                 f"warp it first: gdalwarp {path} warped.tif"
             )
-        size, modified, etag = stamp(path)
+        size, modified, etag = fingerprint(path)
         own = dataset.nodatavals[chosen[0] - 1] if 1 <= chosen[0] <= dataset.count else None
         scene = Scene(
             path=path,
@@ -144,10 +143,10 @@ def describe(
             modified=modified,
             etag=etag,
         )
-        return _through(scene, dataset, chosen)
+        return _with_bands(scene, dataset, chosen)
 
 
-def read(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def read_window(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Read a window of a scene.
 
     Returns:
@@ -161,17 +160,17 @@ def read(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]
         raise SceneError(f"{window} is outside of {scene.path}")
     area = RasterWindow(window.col, window.row, window.width, window.height)
     try:
-        with reading():
-            dataset = handle(scene.path, (scene.size, scene.modified, scene.etag))
-            with on_grid(dataset, scene) as source:
+        with gdal_env():
+            dataset = cached_dataset(scene.path, (scene.size, scene.modified, scene.etag))
+            with as_warped(dataset, scene) as source:
                 return read_valid(source, scene, area=area)
     except GDAL_ERRORS as error:
-        forget(scene.path)
-        said = f"cannot read {scene.path} at {window} ({cause(error)})"
-        raise trouble(scene.path, said, DAMAGED) from None
+        drop_cached(scene.path)
+        said = f"cannot read {scene.path} at {window} ({root_message(error)})"
+        raise raster_error(scene.path, said, DAMAGED) from None
 
 
-def reflected(pixels: NDArray[Any], window: Window) -> NDArray[Any]:
+def pad_reflect(pixels: NDArray[Any], window: Window) -> NDArray[Any]:
     """Pixels continued by reflection, where a scene is smaller than a window.
 
     Args:
@@ -219,7 +218,7 @@ def read_valid(
     return pixels, valid
 
 
-def _through(scene: Scene, dataset: rasterio.DatasetReader, bands: tuple[int, ...]) -> Scene:
+def _with_bands(scene: Scene, dataset: rasterio.DatasetReader, bands: tuple[int, ...]) -> Scene:
     if not bands or min(bands) < 1 or max(bands) > dataset.count:
         has = "1 band" if dataset.count == 1 else f"bands 1 to {dataset.count}"
         raise SceneError(
@@ -280,7 +279,9 @@ def read_whole(path: str | Path) -> tuple[NDArray[Any], NDArray[np.bool_]]:
             masked = MaskFlags.per_dataset in dataset.mask_flag_enums[0]
             valid = dataset.read_masks(1) > 0 if masked else np.ones(pixels.shape[1:], bool)
         except GDAL_ERRORS as error:
-            raise SceneError(f"cannot read {path} ({cause(error)}), it may be damaged") from None
+            raise SceneError(
+                f"cannot read {path} ({root_message(error)}), it may be damaged"
+            ) from None
     return pixels, valid
 
 

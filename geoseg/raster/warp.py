@@ -9,14 +9,14 @@ import rasterio
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.vrt import WarpedVRT
 
-from geoseg.errors import SceneError
-from geoseg.raster.files import GDAL_ERRORS, cause, opened
+from geoseg.errors import SceneError, root_message
+from geoseg.raster.datasets import GDAL_ERRORS, opened
 
 if TYPE_CHECKING:
     from geoseg.raster.scene import Scene
 
 
-def onto(raster: "Scene", grid: "Scene") -> "Scene":
+def warped_to(raster: "Scene", grid: "Scene") -> "Scene":
     """The same raster, warped onto the grid of another one as it is read.
 
     Each pixel of the grid gets the nearest pixel of the raster, so that class values stay class
@@ -33,12 +33,12 @@ def onto(raster: "Scene", grid: "Scene") -> "Scene":
         raster, height=grid.height, width=grid.width, transform=grid.transform, crs=grid.crs,
         warped=True,
     )  # fmt: skip
-    with opened(raster.path) as dataset, on_grid(dataset, warped):
+    with opened(raster.path) as dataset, as_warped(dataset, warped):
         return warped
 
 
 @contextmanager
-def on_grid(dataset: rasterio.DatasetReader, scene: "Scene") -> Iterator[rasterio.DatasetReader]:
+def as_warped(dataset: rasterio.DatasetReader, scene: "Scene") -> Iterator[rasterio.DatasetReader]:
     """The open file of a scene as the scene's grid has it."""
     with _warped(dataset, scene) if scene.warped else nullcontext(dataset) as source:
         yield source
@@ -53,5 +53,5 @@ def _warped(dataset: rasterio.DatasetReader, scene: "Scene") -> WarpedVRT:
         )  # fmt: skip
     except GDAL_ERRORS as error:
         raise SceneError(
-            f"cannot warp {scene.path} onto another grid ({cause(error)}), check its CRS"
+            f"cannot warp {scene.path} onto another grid ({root_message(error)}), check its CRS"
         ) from None

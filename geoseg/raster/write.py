@@ -1,8 +1,7 @@
 """GeoTIFFs out: small ones at once, large ones block by block into a COG."""
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,13 @@ from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 from rasterio.windows import Window as RasterWindow
 
-from geoseg.errors import OutputError
+from geoseg.files import translate_write_errors
 from geoseg.grid import CHUNK_BLOCK, Window
-from geoseg.raster.files import CACHE_BYTES, GDAL_ERRORS, cause
+from geoseg.raster.datasets import CACHE_BYTES, GDAL_ERRORS
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RasterProfile:
     """What a raster to be written is like, apart from its pixels (uint8)."""
 
     height: int
@@ -62,7 +61,11 @@ def write_tile(
     """
     bands, height, width = pixels.shape
     # By way of memory: GDAL says nothing when the disk is full at the moment a file is closed.
-    with writing(path), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), MemoryFile() as file:
+    with (
+        translate_write_errors(path, GDAL_ERRORS),
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        MemoryFile() as file,
+    ):
         with file.open(
             driver="GTiff", count=bands, height=height, width=width, nodata=nodata,
             dtype=pixels.dtype, transform=transform, crs=crs, compress="deflate", zlevel=1,
@@ -76,7 +79,7 @@ def write_tile(
 
 def write_cog(
     path: Path,
-    target: Target,
+    target: RasterProfile,
     blocks: Iterable[tuple[Window, NDArray[np.uint8]]],
     *,
     threads: int = 1,
@@ -94,7 +97,10 @@ def write_cog(
     """
     plain, cog = (path.with_name(f".{path.stem}.{kind}.tif") for kind in ("plain", "cog"))
     try:
-        with writing(path), rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_PAM_ENABLED=False):
+        with (
+            translate_write_errors(path, GDAL_ERRORS),
+            rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_PAM_ENABLED=False),
+        ):
             sums = _write_plain(plain, target, blocks)
             rasterio.shutil.copy(
                 plain, cog, driver="COG", BLOCKSIZE=CHUNK_BLOCK, COMPRESS="DEFLATE",
@@ -109,7 +115,7 @@ def write_cog(
 
 
 def _write_plain(
-    path: Path, target: Target, blocks: Iterable[tuple[Window, NDArray[np.uint8]]]
+    path: Path, target: RasterProfile, blocks: Iterable[tuple[Window, NDArray[np.uint8]]]
 ) -> dict[Window, int]:
     sums = {}
     with rasterio.open(
@@ -124,7 +130,7 @@ def _write_plain(
             out.set_band_description(band, name)
         out.update_tags(**target.tags)
         for window, pixels in blocks:
-            out.write(pixels, window=_area(window))
+            out.write(pixels, window=_rio_window(window))
             sums[window] = _checksum(pixels)
     return sums
 
@@ -133,7 +139,7 @@ def _verify(path: Path, sums: Mapping[Window, int]) -> None:
     """GDAL does not always report a failed write, on a full disk for instance."""
     with rasterio.open(path) as written:
         for window, crc in sums.items():
-            if _checksum(written.read(window=_area(window))) != crc:
+            if _checksum(written.read(window=_rio_window(window))) != crc:
                 raise OSError(f"{window} did not read back as written")
 
 
@@ -141,21 +147,5 @@ def _checksum(pixels: NDArray[np.uint8]) -> int:
     return zlib.crc32(np.ascontiguousarray(pixels).data)
 
 
-def _area(window: Window) -> RasterWindow:
+def _rio_window(window: Window) -> RasterWindow:
     return RasterWindow(window.col, window.row, window.width, window.height)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what GDAL and the system say of a failed write into one sentence.
-
-    Raises:
-        OutputError: in place of their errors.
-    """
-    try:
-        yield
-    except GDAL_ERRORS as error:
-        raise OutputError(
-            f"cannot write {path.name} in {path.parent} ({cause(error)}), "
-            "check the free space and permissions"
-        ) from None

@@ -1,18 +1,18 @@
 """Scenes and labels into training tiles, and tiles back into arrays."""
 
-from geoseg.tiles.cut import tile
-from geoseg.tiles.samples import IGNORE, Samples
+from geoseg.tiles.run import tile
 from geoseg.tiles.settings import STORAGES, Storage, TileSettings
 from geoseg.tiles.split import SPLITS, Split, check_split
-from geoseg.tiles.tileset import TileSet, open_tiles
+from geoseg.tiles.store.dataset import IGNORE_INDEX, TileDataset
+from geoseg.tiles.store.tileset import TileSet, open_tiles
 
 __all__ = [
-    "IGNORE",
+    "IGNORE_INDEX",
     "SPLITS",
     "STORAGES",
-    "Samples",
     "Split",
     "Storage",
+    "TileDataset",
     "TileSet",
     "TileSettings",
     "check_split",

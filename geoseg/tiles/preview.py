@@ -6,13 +6,22 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from geoseg.raster import colour_bands, stretch
-from geoseg.tiles.balance import even_out
-from geoseg.tiles.chart import draw_map
-from geoseg.tiles.index import INDEX, read_footprints
-from geoseg.tiles.samples import IGNORE
-from geoseg.tiles.sheet import MARGIN, blank, ending, rgba, shortened, show, swatch, write
-from geoseg.tiles.tileset import TileSet
+from geoseg.drawing import (
+    MARGIN,
+    add_image,
+    add_swatch,
+    add_text,
+    new_canvas,
+    shorten,
+    shorten_start,
+    to_rgba,
+)
+from geoseg.raster import percentile_stretch, rgb_bands
+from geoseg.tiles.cut.balance import balance_classes
+from geoseg.tiles.preview_map import draw_map
+from geoseg.tiles.store.dataset import IGNORE_INDEX
+from geoseg.tiles.store.index import INDEX, read_footprints
+from geoseg.tiles.store.tileset import TileSet
 
 _SPLITS = {
     "gap": ("Gap", "#d8d8d8"), "train": ("Training", "#4477aa"), "val": ("Validation", "#ee7733"),
@@ -56,9 +65,9 @@ def draw_tiles(tiles: TileSet, title: str | None = None) -> Figure:
     splits = [split for split in ("train", "val", "") if tiles.count(split)]
     classes = _HEAD + _LINE * -(-len(tiles.legend) // _COLUMNS) + MARGIN
     maps = _HEAD + _MAP + 2 * MARGIN if tiles.own else 0
-    figure = blank(_WIDTH, _TOP + len(splits) * (_HEAD + _SAMPLES) + classes + maps)
-    write(figure, MARGIN, 24, title or Path(tiles.folder).resolve().name, size=13, bold=True)
-    write(figure, MARGIN, 46, _words(tiles), size=9)
+    figure = new_canvas(_WIDTH, _TOP + len(splits) * (_HEAD + _SAMPLES) + classes + maps)
+    add_text(figure, MARGIN, 24, title or Path(tiles.folder).resolve().name, size=13, bold=True)
+    add_text(figure, MARGIN, 46, _words(tiles), size=9)
     top = _TOP
     for split in splits:
         _draw_samples(figure, top, tiles, split)
@@ -82,29 +91,31 @@ def _words(tiles: TileSet) -> str:
 def _draw_samples(figure: Figure, top: float, tiles: TileSet, split: str) -> None:
     """A row of images over a row of their labels; what is not labelled stays white."""
     title, color = _SPLITS[split]
-    swatch(figure, MARGIN, top, color)
+    add_swatch(figure, MARGIN, top, color)
     heading = f"{title}: {tiles.count(split):,} tiles"
-    write(figure, MARGIN + 32, top + 9, heading, size=11, bold=True)
+    add_text(figure, MARGIN + 32, top + 9, heading, size=11, bold=True)
     samples = tiles.samples(split)
     shown = min(_ACROSS, len(samples))
     chosen = np.arange(shown) * len(samples) // shown
     if tiles.counts is not None:
         counts = tiles.counts[np.array(tiles.splits) == split]
-        chosen = even_out(counts, _ACROSS, seed=0)
+        chosen = balance_classes(counts, _ACROSS, seed=0)
     images, valid, labels = samples.read(chosen)
-    table = np.full((IGNORE + 1, 3), 255, np.uint8)
+    table = np.full((IGNORE_INDEX + 1, 3), 255, np.uint8)
     table[: len(tiles.legend)] = [c.rgb for c in tiles.legend.classes]
-    bands = [band - 1 for band in colour_bands(tiles.band_names)]
+    bands = [band - 1 for band in rgb_bands(tiles.band_names)]
     colors = _stretched(images[:, bands], valid)
     names = samples.names
     for place, number in enumerate(chosen):
         left, upper = MARGIN + place * _STEP, top + _HEAD - 6
         size = _TILE, _TILE
-        show(figure, rgba(colors[place], valid[place]), left, upper, size)
-        mask = rgba(table[labels[place]], labels[place] != IGNORE)
-        show(figure, mask, left, upper + _STEP, size)
+        add_image(figure, to_rgba(colors[place], valid[place]), left, upper, size)
+        mask = to_rgba(table[labels[place]], labels[place] != IGNORE_INDEX)
+        add_image(figure, mask, left, upper + _STEP, size)
         for line, text in enumerate(_caption(names[number], own=tiles.own)):
-            write(figure, left, upper + 2 * _STEP + 5 + 11 * line, ending(text, 22), size=7)
+            add_text(
+                figure, left, upper + 2 * _STEP + 5 + 11 * line, shorten_start(text, 22), size=7
+            )
 
 
 def _caption(name: str, *, own: bool) -> tuple[str, ...]:
@@ -119,7 +130,7 @@ def _stretched(images: NDArray[np.generic], valid: NDArray[np.bool_]) -> NDArray
     """Images (k, bands, s, s) to colours (k, s, s, 3), all by the same measure."""
     count, bands, side = images.shape[:3]
     strip = images.transpose(1, 0, 2, 3).reshape(bands, count * side, side)
-    return stretch(strip, valid.reshape(-1, side)).reshape(count, side, side, 3)
+    return percentile_stretch(strip, valid.reshape(-1, side)).reshape(count, side, side, 3)
 
 
 def _draw_classes(figure: Figure, top: float, tiles: TileSet, splits: list[str]) -> None:
@@ -127,23 +138,23 @@ def _draw_classes(figure: Figure, top: float, tiles: TileSet, splits: list[str])
     counts = [tiles.samples(split).counts for split in splits]
     pixels = sum(tiles.count(split) for split in splits) * tiles.size**2
     white = 1 - sum(int(some.sum()) for some in counts) / pixels
-    write(figure, MARGIN, top + 9, "Classes", size=11, bold=True)
+    add_text(figure, MARGIN, top + 9, "Classes", size=11, bold=True)
     told = f"share of the labelled pixels; white is not labelled, {white:.1%} of all"
-    write(figure, MARGIN + 76, top + 9, told, size=9)
+    add_text(figure, MARGIN + 76, top + 9, told, size=9)
     shares = [100 * some / max(1, some.sum()) for some in counts]
     longest = max(share.max() for share in shares) or 1
     step = (_WIDTH - 2 * MARGIN) // _COLUMNS
     for number, c in enumerate(tiles.legend.classes):
         row, col = divmod(number, _COLUMNS)
         left, upper = MARGIN + col * step, top + _HEAD + row * _LINE
-        swatch(figure, left, upper, c.color)
-        write(figure, left + 32, upper + 9, shortened(c.name, 22), size=9)
+        add_swatch(figure, left, upper, c.color)
+        add_text(figure, left + 32, upper + 9, shorten(c.name, 22), size=9)
         for line, (split, share) in enumerate(zip(splits, shares, strict=True)):
             length, x = _BAR * share[number] / longest, left + 200
             y = upper + (11 * line if len(splits) > 1 else 5)
             if length >= 1:
-                swatch(figure, x, y, _SPLITS[split][1], (7, length))
-            write(figure, x + length + 6, y + 4, percent(share[number]), size=7)
+                add_swatch(figure, x, y, _SPLITS[split][1], (7, length))
+            add_text(figure, x + length + 6, y + 4, percent(share[number]), size=7)
 
 
 def percent(share: float) -> str:
@@ -164,10 +175,10 @@ def _draw_maps(figure: Figure, top: float, tiles: TileSet) -> None:
     left = MARGIN
     for split, (title, color) in _SPLITS.items():
         if tiles.count(split):
-            swatch(figure, left, top, color)
-            write(figure, left + 32, top + 9, f"{title} {tiles.count(split):,}", size=9)
+            add_swatch(figure, left, top, color)
+            add_text(figure, left + 32, top + 9, f"{title} {tiles.count(split):,}", size=9)
             left += 170
-    write(figure, 2 * MARGIN + width, top + 9, "Largest class of each tile", size=9)
+    add_text(figure, 2 * MARGIN + width, top + 9, "Largest class of each tile", size=9)
     order = np.argsort([list(_SPLITS).index(split) for split in tiles.splits], kind="stable")
     largest = [0] * len(tiles) if tiles.counts is None else tiles.counts.argmax(axis=1).tolist()
     by_split = [_SPLITS[split][1] for split in tiles.splits]

@@ -7,7 +7,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geoseg.errors import TileError
-from geoseg.tiles.apart import cells, close_pairs
+from geoseg.tiles.leakage import pairs_within, split_block_ids
 
 if TYPE_CHECKING:
     import geopandas
@@ -16,11 +16,11 @@ Split = Literal["block", "scene", "random"]
 SPLITS: tuple[Split, ...] = ("block", "scene", "random")
 BLOCK_TILES = 4
 """Side of a block, in tiles."""
-APART = 1
+MIN_GAP_TILES = 1
 """Least distance of training and validation tiles, in sides of a tile."""
 
 
-def assign(
+def assign_splits(
     corners: NDArray[np.float64],
     places: NDArray[Any],
     groups: NDArray[Any],
@@ -48,10 +48,10 @@ def assign(
         TileError: if the share leaves nothing to train on, or there is too little to split.
     """
     if how == "random":
-        return draw(np.arange(len(corners)), "tile", val=val, seed=seed)
-    units = groups if how == "scene" else cells(corners, places, BLOCK_TILES)
-    splits = draw(units, how, val=val, seed=seed)
-    near = [train for train, _ in close_pairs(corners, splits, places, APART)]
+        return draw_validation(np.arange(len(corners)), "tile", val=val, seed=seed)
+    units = groups if how == "scene" else split_block_ids(corners, places, BLOCK_TILES)
+    splits = draw_validation(units, how, val=val, seed=seed)
+    near = [train for train, _ in pairs_within(corners, splits, places, MIN_GAP_TILES)]
     if near:
         splits[np.concatenate(near)] = "gap"
     if not (splits == "train").any():
@@ -62,7 +62,7 @@ def assign(
     return splits
 
 
-def draw(units: NDArray[Any], what: str, *, val: float, seed: int) -> NDArray[np.str_]:
+def draw_validation(units: NDArray[Any], what: str, *, val: float, seed: int) -> NDArray[np.str_]:
     """Draw whole units of tiles for validation: "train" or "val" for each tile.
 
     Args:
@@ -108,7 +108,7 @@ def check_split(index: "geopandas.GeoDataFrame") -> None:
     corners = shapely.get_coordinates(index.geometry.to_numpy()).reshape(-1, 5, 2)[:, :4]
     scenes = np.unique(index["scene"].to_numpy(str), return_inverse=True)[1]
     places = scenes if index.crs is None else np.zeros(len(index), np.int64)
-    found = list(close_pairs(corners, index["split"].to_numpy(str), places, APART))
+    found = list(pairs_within(corners, index["split"].to_numpy(str), places, MIN_GAP_TILES))
     if found:
         train, held = (int(some[0]) for some in found[0])
         raise TileError(

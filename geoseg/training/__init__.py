@@ -1,8 +1,8 @@
 """Train a U-Net on tiles."""
 
-from geoseg.training.loop import train
-from geoseg.training.record import Watch
-from geoseg.training.score import score
+from geoseg.training.artifacts import Monitor
+from geoseg.training.run import train
 from geoseg.training.settings import Augment, Loss, Optimizer, Schedule, TrainSettings
+from geoseg.training.tile_scores import score
 
-__all__ = ["Augment", "Loss", "Optimizer", "Schedule", "TrainSettings", "Watch", "score", "train"]
+__all__ = ["Augment", "Loss", "Monitor", "Optimizer", "Schedule", "TrainSettings", "score", "train"]

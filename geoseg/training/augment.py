@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the customary name
 from torch import Tensor
 
-from geoseg.model import SYMMETRIES, turn
+from geoseg.model import SYMMETRIES, apply_symmetry
 from geoseg.training.settings import Augment
 
 MAX_ZOOM = 1.5
@@ -38,8 +38,8 @@ def augment(
 
 def _flips(images: Tensor, labels: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     drawn = torch.randint(SYMMETRIES, (len(images),), generator=rng)
-    turned = [turn(x, s) for x, s in zip(images, drawn.tolist(), strict=True)]
-    masks = [turn(y, s) for y, s in zip(labels, drawn.tolist(), strict=True)]
+    turned = [apply_symmetry(x, s) for x, s in zip(images, drawn.tolist(), strict=True)]
+    masks = [apply_symmetry(y, s) for y, s in zip(labels, drawn.tolist(), strict=True)]
     return torch.stack(turned), torch.stack(masks)
 
 

@@ -6,14 +6,16 @@ import torch.nn.functional as F  # noqa: N812 - the customary name
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geoseg.tiles import IGNORE
+from geoseg.tiles import IGNORE_INDEX
 from geoseg.training.settings import Loss
 
-FOCUS = 2.0
+FOCAL_GAMMA = 2.0
 """Exponent of the focal loss, as its authors recommend."""
 
 
-def loss_of(how: Loss, logits: Tensor, labels: Tensor, weights: Tensor, known: Tensor) -> Tensor:
+def compute_loss(
+    how: Loss, logits: Tensor, labels: Tensor, weights: Tensor, known: Tensor
+) -> Tensor:
     """The loss of a batch, a scalar.
 
     Args:
@@ -28,20 +30,23 @@ def loss_of(how: Loss, logits: Tensor, labels: Tensor, weights: Tensor, known: T
             their shares add up to that of the batch (for "dice", to the mean over the shares).
     """
     if how == "dice":
-        entropy = F.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="sum") / known
-        share = (labels != IGNORE).sum() / known
+        entropy = (
+            F.cross_entropy(logits, labels, ignore_index=IGNORE_INDEX, reduction="sum") / known
+        )
+        share = (labels != IGNORE_INDEX).sum() / known
         return entropy + share * _one_minus_dice(logits, labels)
     if how == "focal":
-        entropy = F.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="none")
-        return ((1 - torch.exp(-entropy)) ** FOCUS * entropy).sum() / known
+        entropy = F.cross_entropy(logits, labels, ignore_index=IGNORE_INDEX, reduction="none")
+        return ((1 - torch.exp(-entropy)) ** FOCAL_GAMMA * entropy).sum() / known
     weight = weights if how == "weighted" else None
     return (
-        F.cross_entropy(logits, labels, weight=weight, ignore_index=IGNORE, reduction="sum") / known
+        F.cross_entropy(logits, labels, weight=weight, ignore_index=IGNORE_INDEX, reduction="sum")
+        / known
     )
 
 
 def _one_minus_dice(logits: Tensor, labels: Tensor) -> Tensor:
-    seen = (labels != IGNORE)[:, None]
+    seen = (labels != IGNORE_INDEX)[:, None]
     scores = logits.softmax(1) * seen
     classes = torch.arange(logits.shape[1], device=labels.device).view(1, -1, 1, 1)
     truth = (labels[:, None] == classes).float()

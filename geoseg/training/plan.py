@@ -8,23 +8,23 @@ from typing import Any
 
 from geoseg.errors import ModelError, TileError
 from geoseg.model import Model, PixelSizes, UNetSpec, pixel_size_range
-from geoseg.tiles import Samples, TileSet
+from geoseg.tiles import TileDataset, TileSet
 from geoseg.training.settings import TrainSettings
 
 DEFAULT_VAL = 0.25
 """Share of validation tiles where neither the set nor the settings say."""
-_END = ("epochs", "patience")
+_SPLIT_SUFFIX = ("epochs", "patience")
 """Settings that say when a run ends, and do not change the weights of any epoch before that."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TrainingPlan:
     """What a run trains on and how."""
 
     tiles: TileSet
     """Split, and without the labels of ignored classes."""
-    train: Samples
-    val: Samples
+    train: TileDataset
+    val: TileDataset
     settings: TrainSettings
     """With numbers for width and depth."""
     start: Model | None
@@ -56,7 +56,7 @@ def make_plan(
     settings: TrainSettings,
     start: Model | None = None,
     pixel_sizes: PixelSizes | None = None,
-) -> Plan:
+) -> TrainingPlan:
     """Split the tiles and check that they can be trained on.
 
     Args:
@@ -79,14 +79,14 @@ def make_plan(
     if pixel_sizes is None and tiles.pixel_size is not None:
         pixel_sizes = tiles.pixel_size, tiles.pixel_size
     identity = {
-        "settings": {k: v for k, v in settings.to_dict().items() if k not in _END},
+        "settings": {k: v for k, v in settings.to_dict().items() if k not in _SPLIT_SUFFIX},
         "bands": list(tiles.band_names),
         "classes": [[c.value, c.name] for c in tiles.legend.classes],
         "training tiles": train.digest,
         "validation tiles": val.digest,
         "start model": start.hash if start else None,
     }
-    return Plan(tiles, train, val, settings, start, pixel_size_range(pixel_sizes), identity)
+    return TrainingPlan(tiles, train, val, settings, start, pixel_size_range(pixel_sizes), identity)
 
 
 def _split(tiles: TileSet, settings: TrainSettings) -> TileSet:
@@ -96,7 +96,7 @@ def _split(tiles: TileSet, settings: TrainSettings) -> TileSet:
     return tiles
 
 
-def _check_labels(tiles: TileSet, train: Samples, val: Samples) -> None:
+def _check_labels(tiles: TileSet, train: TileDataset, val: TileDataset) -> None:
     if not len(train):
         raise TileError(f"{tiles.folder} has no tiles to train on, tile more scenes")
     for split, samples in (("train", train), ("val", val)):

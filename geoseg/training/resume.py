@@ -6,15 +6,15 @@ from pathlib import Path
 
 from geoseg.errors import ModelError, OutputError, RunError, count_of
 from geoseg.model import Model
-from geoseg.training.plan import Plan
+from geoseg.training.checkpoint import START_AGAIN, Checkpoint, load_checkpoint
+from geoseg.training.plan import TrainingPlan
 from geoseg.training.schedule import last_epoch
-from geoseg.training.state import START_AGAIN, Checkpoint, read_checkpoint
 
 log = logging.getLogger("geoseg")
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class StartPoint:
     """The epoch and the checkpoint from which a training starts."""
 
     checkpoint: Checkpoint | None = None
@@ -28,7 +28,7 @@ def checkpoint_of(out: Path) -> Path:
     return out.with_name(f"{out.name}.checkpoint")
 
 
-def begin(out: Path, plan: Plan, *, resume: bool, overwrite: bool) -> Beginning:
+def find_start(out: Path, plan: TrainingPlan, *, resume: bool, overwrite: bool) -> StartPoint:
     """Decide where a training begins, from the model and the checkpoint that are on disk.
 
     Args:
@@ -46,16 +46,16 @@ def begin(out: Path, plan: Plan, *, resume: bool, overwrite: bool) -> Beginning:
     if not resume or not path.exists():
         if resume and not overwrite and model is not None and _is_complete(model, plan):
             _log_trained(out, plan, model.training["epochs"])
-            return Beginning(trained=True)
+            return StartPoint(trained=True)
         _check_free(out, overwrite=overwrite)
         _log_discarded(path)
-        return Beginning()
-    checkpoint = read_checkpoint(path)
+        return StartPoint()
+    checkpoint = load_checkpoint(path)
     epoch = checkpoint.state.epoch
     written = model is not None and _run_of(model) == (checkpoint.run, epoch)
     if written and overwrite:
         _log_discarded(path)
-        return Beginning()
+        return StartPoint()
     differences = "; ".join(plan.differences(checkpoint.identity))
     if differences and written:
         raise OutputError(
@@ -71,12 +71,12 @@ def begin(out: Path, plan: Plan, *, resume: bool, overwrite: bool) -> Beginning:
         _check_free(out, overwrite=overwrite)
     _check_end(out, plan, checkpoint, "overwrite (-f)" if written else START_AGAIN)
     if epoch == last_epoch(plan.settings, checkpoint.state.losses):
-        if model is not None and written and _same_looks(model, plan):
+        if model is not None and written and _same_appearance(model, plan):
             _log_trained(out, plan, epoch)
-            return Beginning(trained=True)
+            return StartPoint(trained=True)
     else:
         _log_resumed(path, plan, checkpoint)
-    return Beginning(checkpoint)
+    return StartPoint(checkpoint)
 
 
 def _read_model(out: Path) -> Model | None:
@@ -92,17 +92,17 @@ def _run_of(model: Model) -> tuple[str | None, int | None]:
     return model.training.get("run"), model.training.get("epochs")
 
 
-def _is_complete(model: Model, plan: Plan) -> bool:
+def _is_complete(model: Model, plan: TrainingPlan) -> bool:
     """Whether a model is what this very run would write, as its file says without a checkpoint."""
     settings, (run, epochs) = plan.settings, _run_of(model)
     if run != plan.run or model.training.get("settings") != settings.to_dict() or epochs is None:
         return False
     since_best = epochs - model.training.get("best_epoch", epochs)
     ended = epochs == settings.epochs or since_best == settings.patience
-    return ended and _same_looks(model, plan)
+    return ended and _same_appearance(model, plan)
 
 
-def _same_looks(model: Model, plan: Plan) -> bool:
+def _same_appearance(model: Model, plan: TrainingPlan) -> bool:
     """Whether what can change without training is the same: colours and pixel sizes."""
     same_colours = model.legend.classes == plan.tiles.legend.classes
     return same_colours and model.pixel_size_range == plan.pixel_sizes
@@ -113,7 +113,7 @@ def _check_free(out: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{out} exists, use another output name, or overwrite (-f)")
 
 
-def _check_end(out: Path, plan: Plan, checkpoint: Checkpoint, cure: str) -> None:
+def _check_end(out: Path, plan: TrainingPlan, checkpoint: Checkpoint, cure: str) -> None:
     """Refuse to end a run before an epoch that it has done; ``cure`` is what else to do."""
     done, settings = checkpoint.state.epoch, plan.settings
     end = last_epoch(settings, checkpoint.state.losses)
@@ -129,7 +129,7 @@ def _check_end(out: Path, plan: Plan, checkpoint: Checkpoint, cure: str) -> None
     raise RunError(f"{out} has {count_of(done, 'epoch')} already, {less}, or {cure}")
 
 
-def _log_trained(out: Path, plan: Plan, epochs: int) -> None:
+def _log_trained(out: Path, plan: TrainingPlan, epochs: int) -> None:
     early = epochs < plan.settings.epochs
     log.info(
         "%s is trained already (%s%s), give more %s, or overwrite (-f) to train it again",
@@ -143,13 +143,13 @@ def _log_discarded(path: Path) -> None:
     if not path.exists():
         return
     try:
-        epochs = count_of(read_checkpoint(path).state.epoch, "epoch")
+        epochs = count_of(load_checkpoint(path).state.epoch, "epoch")
         log.info("starts again with epoch 1 and discards %s of %s", epochs, path)
     except RunError:
         log.info("starts again with epoch 1 and discards %s", path)
 
 
-def _log_resumed(path: Path, plan: Plan, checkpoint: Checkpoint) -> None:
+def _log_resumed(path: Path, plan: TrainingPlan, checkpoint: Checkpoint) -> None:
     done, epochs = checkpoint.state.epoch, plan.settings.epochs
     log.info("goes on after epoch %d of %d, from %s", done, epochs, path)
     if plan.settings.schedule == "cosine" and checkpoint.epochs != epochs:

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from geoseg.errors import ModelError, check_list
-from geoseg.model import DROPOUT, PRECISIONS, SIZES, NumberRange
+from geoseg.model import _SIZE_RANGES, DROPOUT, PRECISIONS, NumberRange
 
 Optimizer = Literal["rmsprop", "adam", "adamw", "sgd"]
 Loss = Literal["ce", "weighted", "focal", "dice"]
@@ -26,8 +26,8 @@ _RANGES = {
     "val": NumberRange(0, 1, below=True),
     "patience": NumberRange(1, whole=True),
     "seed": NumberRange(0, 2**32 - 1, whole=True),
-    "width": SIZES["width"],
-    "depth": SIZES["depth"],
+    "width": _SIZE_RANGES["width"],
+    "depth": _SIZE_RANGES["depth"],
     "dropout": DROPOUT,
 }
 _MAY_BE_NONE = ("clip", "val", "patience", "width", "depth")

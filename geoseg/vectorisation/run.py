@@ -11,20 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import InterruptedRun, OutputError, SceneError
-from geoseg.execute import Progress, ProgressCounter, ahead, cores, stop_on_signal
-from geoseg.files import output_lock
+from geoseg.execute import Progress, ProgressCounter, available_cpus, prefetch_map, stop_on_signal
+from geoseg.files import output_lock, translate_write_errors
 from geoseg.grid import Window
+from geoseg.labels.class_raster import open_class_raster
 from geoseg.polygons import (
     Cleaning,
-    Frame,
-    cells,
+    FeatureBuilder,
     check_format_fits,
-    outline,
+    polygonise_windows,
     sieve,
+    vector_windows,
     write_polygons,
 )
-from geoseg.raster import Scene, describe, read, writing
-from geoseg.vectorisation.classmap import open_class_map
+from geoseg.raster import Scene, open_scene, read_window
 
 log = logging.getLogger("geoseg")
 
@@ -64,16 +64,16 @@ def vectorise(  # noqa: PLR0913 - one call, all but two by name
     """
     start = time.perf_counter()
     out = Path(out)
-    classes = open_class_map(labels, legend=legend, nodata=nodata)
+    classes = open_class_raster(labels, legend=legend, nodata=nodata)
     scene = classes.scene
     _check(out, scene, overwrite=overwrite)
     scores = None if confidence is None else _matching(confidence, scene)
     limit = cleaning.limit(scene.affine, scene.crs, scene.height)
     if scene.crs is None:
         log.warning("%s has no CRS: the polygons have none either, nor areas", scene.path)
-    grid = cells(scene.height, scene.width)
+    grid = vector_windows(scene.height, scene.width)
     chunks_done = ProgressCounter(progress, "chunks", len(grid) * (2 if limit else 1))
-    frame = Frame(
+    frame = FeatureBuilder(
         classes.legend, scene.affine, scene.crs, (scene.height, scene.width),
         confidence=scores is not None, straight=not cleaning.simplify,
         smooth=cleaning.smooth,
@@ -81,7 +81,7 @@ def vectorise(  # noqa: PLR0913 - one call, all but two by name
     with (
         stop_on_signal() as stop,
         _temporary_folder(out) as folder,
-        ahead(workers or cores()) as each,
+        prefetch_map(workers or available_cpus()) as each,
     ):
 
         def check_stop() -> None:
@@ -99,17 +99,17 @@ def vectorise(  # noqa: PLR0913 - one call, all but two by name
 
         def look(cell: Window) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
             found = labels_of(cell)
-            beside = None if scores is None else read(scores, cell)[0][0]
+            beside = None if scores is None else read_window(scores, cell)[0][0]
             return (clean(cell, found) if clean else found), beside
 
-        polygons = outline(
+        polygons = polygonise_windows(
             look, scene.height, scene.width,
             nodata=classes.nodata, tolerance=cleaning.simplify, each=each,
         )  # fmt: skip
         count = write_polygons(
             folder / out.name, polygons, frame, final=out, each=each, check_stop=check_stop
         )
-        with writing(out):
+        with translate_write_errors(out):
             (folder / out.name).replace(out)
     log.info("%s: %s polygons in %.1f s", out, f"{count:,}", time.perf_counter() - start)
     return count
@@ -127,7 +127,7 @@ def _temporary_folder(out: Path) -> Iterator[Path]:
     with output_lock(out.with_name(f".{out.name}.lock"), out, "vectorise"):
         shutil.rmtree(folder, ignore_errors=True)
         try:
-            with writing(folder):
+            with translate_write_errors(folder):
                 folder.mkdir()
             yield folder
         finally:
@@ -147,7 +147,7 @@ def _check(out: Path, scene: Scene, *, overwrite: bool) -> None:
 
 def _matching(path: str | Path, scene: Scene) -> Scene:
     """The confidence of a map, on the same grid."""
-    found = describe(path)
+    found = open_scene(path)
     if (found.height, found.width, found.transform) != (
         scene.height, scene.width, scene.transform,
     ):  # fmt: skip

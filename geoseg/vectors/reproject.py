@@ -104,7 +104,7 @@ class Reprojector:
             corners, name = shapely.bounds(nearby.area()), self._crs.name
         low, high = self._bounds[:, :2], self._bounds[:, 2:]
         own = [*np.nanmin(low, axis=0), *np.nanmax(high, axis=0)]
-        return f"it lies at {_extent(own)}, the scene at {_extent(corners)} ({name})"
+        return f"it lies at {_union_bounds(own)}, the scene at {_union_bounds(corners)} ({name})"
 
     def _check_both_lack_a_crs(self, scene: Scene) -> None:
         if scene.crs is not None:
@@ -169,6 +169,6 @@ def _transform(geometries: NDArray[Any], transformer: Transformer) -> NDArray[An
     return np.asarray(shapely.transform(geometries, transformer.transform, interleaved=False))
 
 
-def _extent(bounds: Any) -> str:  # noqa: ANN401 - any four numbers
+def _union_bounds(bounds: Any) -> str:  # noqa: ANN401 - any four numbers
     left, bottom, right, top = bounds
     return f"x {left:.10g} to {right:.10g}, y {bottom:.10g} to {top:.10g}"

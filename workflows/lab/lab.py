@@ -17,7 +17,7 @@ from report import figure, read_csv, table
 from runs import Training, choose, trainings
 
 import geoseg
-from geoseg import Model, TileSet, TileSettings, Watch
+from geoseg import Model, Monitor, TileSet, TileSettings
 
 log = logging.getLogger("lab")
 LAB_TEST = "500 tiles, at random"
@@ -65,7 +65,8 @@ def run(training: Training, tiles: TileSet, path: Path, device: str) -> None:
     start = path.with_name(f"{training.start}.safetensors") if training.start else None
     geoseg.train(
         choose(tiles, training.data), path, settings=training.settings, start=start, device=device,
-        resume=True, watch=Watch(report=lambda row: log.info("%s: %s", training.name, _line(row))),
+        resume=True,
+        watch=Monitor(report=lambda row: log.info("%s: %s", training.name, _line(row))),
     )  # fmt: skip
 
 

@@ -1,0 +1,177 @@
+"""Whether a scene suits a model, said in words before hours are spent on it."""
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import ModelError, SceneError, count_of
+from geoseg.model import Model
+from geoseg.raster import Scene, pixel_warnings, read_palette, unread_alphas
+
+_PIXEL_SIZE_FACTOR = 2
+_MAX_LISTED = 20
+"""Bands that a message lists."""
+
+
+def match_bands(scene: Scene, model: Model, bands: tuple[int, ...] | None) -> Scene:
+    """The scene read through the bands that the model wants.
+
+    By number where given; else by name (red, green, blue, or band descriptions), where the scene
+    names them all; else as they come, where their number is right.
+
+    Raises:
+        SceneError: if the number of bands is wrong.
+    """
+    wanted, chosen = model.band_names, scene
+    if bands is not None:
+        chosen = scene.with_bands(bands)
+    elif all(scene.band_names.count(name) == 1 for name in wanted):
+        chosen = scene.with_bands(
+            tuple(scene.bands[scene.band_names.index(name)] for name in wanted)
+        )
+    if len(chosen.bands) != len(wanted):
+        raise SceneError(_band_advice(scene, wanted, bands))
+    return chosen
+
+
+def _band_advice(scene: Scene, wanted: tuple[str, ...], chosen: tuple[int, ...] | None) -> str:
+    """What is wrong with the number of bands, and what to do.
+
+    Args:
+        scene: with all bands of the file but alpha.
+        wanted: names of the model's bands, "" if they have none.
+        chosen: bands that were chosen by number.
+    """
+    has, named = count_of(len(scene.bands), "band"), all(wanted)
+    wants = f"the model wants {len(wanted)}" + (f" ({', '.join(wanted)})" if named else "")
+    listed = _band_list(scene)
+    if chosen is None:
+        wrong = f"{scene.path} has {has}{f' ({listed})' if listed else ''}, but {wants}"
+    else:
+        number = count_of(len(chosen), "band")
+        wrong = f"{number} of {scene.path} chosen, but {wants}; the file has {has}"
+        wrong += f": {listed}" if listed else ""
+    if len(scene.bands) < len(wanted):
+        return f"{wrong}, {_band_remedy(scene, wanted)}"
+    order = _order_by_name(scene, wanted if named else ("red", "green", "blue"))
+    if len(order) == len(wanted):
+        numbers = ",".join(map(str, order))
+        which = "" if named else "if it was trained on red, green and blue, "
+        return (
+            f"{wrong}, {which}choose them by their names with bands=({numbers}) (--bands {numbers})"
+        )
+    which = ", ".join(wanted) if named else "the bands that it was trained on"
+    return f"{wrong}, give the numbers of {which} in this order (bands, --bands)"
+
+
+def _band_list(scene: Scene) -> str:
+    """Numbers and names of the bands, no more than fit a sentence."""
+    if len(scene.bands) == 1 and not scene.band_names[0]:
+        return ""
+    if not any(scene.band_names):
+        return "without names"
+    pairs = zip(scene.bands, scene.band_names, strict=True)
+    names = [f"{band} {name}".strip() for band, name in pairs]
+    return ", ".join([*names[:_MAX_LISTED], *(["..."] if len(names) > _MAX_LISTED else [])])
+
+
+def _band_remedy(scene: Scene, wanted: tuple[str, ...]) -> str:
+    """What to do about a scene with too few bands."""
+    alphas = unread_alphas(scene)
+    if len(scene.bands) + len(alphas) == len(wanted):
+        numbers = ",".join(map(str, sorted((*scene.bands, *alphas))))
+        return (
+            f"band {alphas[0]} is tagged as transparency (alpha): if it holds data, choose the "
+            f"bands in the model's order, such as bands=({numbers}) (--bands {numbers})"
+        )
+    if len(scene.bands) == 1 and len(wanted) == 3 and read_palette(scene.path):
+        return "expand its palette first: gdal_translate -expand rgb"
+    if len(scene.bands) == 1:
+        return (
+            "give a scene that has them (stack single-band files with gdalbuildvrt -separate) or "
+            "another model"
+        )
+    return "give a scene that has them or another model"
+
+
+def _order_by_name(scene: Scene, names: tuple[str, ...]) -> list[int]:
+    """Bands whose description contains each name as a word; only names that one band has."""
+    words = [set(re.split(r"[^a-z0-9]+", name)) for name in scene.band_names]
+    fitting = [[b for b, has in zip(scene.bands, words, strict=True) if n in has] for n in names]
+    return [bands[0] for bands in fitting if len(bands) == 1]
+
+
+def check_value_range(scene: Scene, model: Model, sample: NDArray[np.float64]) -> None:
+    """Refuse values that the model cannot know, from a sample of the scene.
+
+    Only where the dtype is another than in training: bytes may be dark for good reasons.
+
+    Args:
+        scene: the scene.
+        model: the model.
+        sample: valid pixels of the scene (bands, n).
+
+    Raises:
+        SceneError: if the values reach far beyond, or fill next to nothing of, the model's range.
+    """
+    if scene.dtype == model.dtype or not sample.size:
+        return
+    low, high = np.array(model.spec.band_low), np.array(model.spec.band_high)
+    reach = ((np.percentile(sample, 98, axis=1) - low) / (high - low)).max()
+    if not 0.02 <= reach <= 3:
+        raise SceneError(
+            f"{scene.path} has {scene.dtype} values up to about {sample.max():g}, the model was "
+            f"trained on {model.dtype} from {low.min():g} to {high.max():g}, rescale the scene "
+            "(gdal_translate -scale -ot) or train a model on such scenes"
+        )
+
+
+def scene_warnings(scene: Scene, model: Model, sample: NDArray[np.float64]) -> list[str]:
+    """What may spoil the map of a scene, one sentence each.
+
+    Args:
+        scene: the scene.
+        model: the model.
+        sample: valid pixels of the scene (bands, n).
+    """
+    sentences = pixel_warnings(scene, sample)
+    if scene.crs is None:
+        sentences.append(
+            f"{scene.path} has no CRS: the map has none either, and areas stay unknown"
+        )
+    size = pixel_size_warning(scene, model)
+    return [*sentences, size] if size else sentences
+
+
+def pixel_size_warning(scene: Scene, model: Model) -> str | None:
+    """A sentence if the scene's pixels are far larger or smaller than those of the training.
+
+    That is more than twice the largest or less than half of the smallest. None if they are not, or
+    if a size is unknown.
+    """
+    size, trained = scene.pixel_size, model.pixel_size_range
+    if not size or trained is None:
+        return None
+    low, high = trained
+    if low / _PIXEL_SIZE_FACTOR <= size <= high * _PIXEL_SIZE_FACTOR:
+        return None
+    low_text, high_text = f"{low:.3g}", f"{high:.3g}"
+    sizes = low_text if low_text == high_text else f"{low_text} to {high_text}"
+    return (
+        f"{scene.path} has pixels of {size:.3g} m, the model was trained on {sizes} m, "
+        "expect poor classes or resample the scene (gdalwarp -tr)"
+    )
+
+
+def check_classes(model: Model) -> None:
+    """Refuse a model of a single class, whose map would be that class everywhere.
+
+    Raises:
+        ModelError: if the model has fewer than two classes.
+    """
+    if len(model.legend) < 2:
+        raise ModelError(
+            f"model {model.path} knows only the class {model.legend.names[0]!r}, so its map would "
+            "be that class everywhere, train a model with at least two classes"
+        )

@@ -1,0 +1,1 @@
+"""The accuracy report: HTML page, JSON, CSV tables and figures."""

@@ -1,0 +1,1 @@
+"""Draw a stratified random sample of points from a map."""

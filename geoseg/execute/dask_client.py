@@ -1,0 +1,130 @@
+"""The way to a Dask cluster."""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from geoseg.errors import GeosegError, InterruptedRun
+from geoseg.execute.dask_cluster import DaskCluster
+from geoseg.execute.interrupts import StopFlag
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+log = logging.getLogger("geoseg")
+
+WORKER_TIMEOUT = 300.0
+"""Seconds without a worker, or without a scheduler's file, after which a run gives up."""
+_CONNECT_TIMEOUT = 30.0
+"""Seconds that a scheduler may take to answer."""
+_WIRE_PACKAGES = ("python", "dask", "distributed", "cloudpickle", "msgpack")
+"""Packages that client, scheduler and workers must share to understand one another."""
+
+
+@contextmanager
+def connect(
+    address: str, *, wait: float = WORKER_TIMEOUT, stop: StopFlag | None = None
+) -> Iterator[DaskCluster]:
+    """Connect to a Dask scheduler and wait for its first worker.
+
+    Certificates for tls:// come from Dask's own configuration (``distributed.comm.tls``, or
+    ``DASK_DISTRIBUTED__COMM__TLS__CA_FILE`` and so on).
+
+    Args:
+        address: tcp:// or tls:// address, or the path of a scheduler file, which may appear later.
+        wait: seconds to go without a worker.
+        stop: looked at while waiting.
+
+    Raises:
+        GeosegError: if `distributed` is not installed or the scheduler does not answer.
+        InterruptedRun: if no worker comes, or it is asked to stop.
+    """
+    try:
+        from distributed import Client
+    except ImportError:
+        raise GeosegError(
+            "a scheduler needs the package distributed, pip install 'geoseg[cluster]'"
+        ) from None
+    stop = stop or StopFlag()
+    try:
+        client = Client(_resolve_address(address, wait, stop), timeout=min(wait, _CONNECT_TIMEOUT))
+    except (OSError, ValueError, TypeError) as error:  # TypeError: tls without a certificate
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise GeosegError(
+            f"no Dask scheduler at {address} ({reason}), start one first; tls:// needs "
+            "certificates in Dask's configuration"
+        ) from None
+    with _quiet_dask(), client:
+        cluster = DaskCluster(client, address, wait=wait, stop=stop)
+        _compare_versions(client)
+        log.info("Dask: %d at a time; dashboard %s", cluster.threads, client.dashboard_link)
+        yield cluster
+
+
+def map_cluster(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    address: str,
+    done: Callable[[Result], None] | None = None,
+) -> list[Result]:
+    """Connect, and apply ``function`` to all items as `Cluster.map` does."""
+    with connect(address) as cluster:
+        return cluster.map(function, items, done)
+
+
+@contextmanager
+def _quiet_dask() -> Iterator[None]:
+    """Keep Dask's own tracebacks of broken links to itself, but for those who look closely."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    levels = [logger.level for logger in loggers]
+    if not log.isEnabledFor(logging.DEBUG):
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _resolve_address(address: str, wait: float, stop: StopFlag) -> str:
+    """The address itself, or the one in the scheduler's file once that is written.
+
+    Raises:
+        GeosegError: if there is none in time, or it is another kind of file.
+        InterruptedRun: if asked to stop meanwhile.
+    """
+    file, start = Path(address), time.monotonic()
+    if not (file.suffix == ".json" or file.is_file()):
+        return address
+    while not (file.is_file() and file.stat().st_size):  # it is there before it is filled
+        if stop.is_set():
+            raise InterruptedRun(
+                f"interrupted while waiting for the scheduler file {address}, run the same command "
+                "to go on"
+            )
+        if time.monotonic() - start > wait:
+            raise GeosegError(f"no scheduler file {address} after {wait:.0f} s, start a scheduler")
+        time.sleep(0.2)
+    try:
+        return str(json.loads(file.read_text())["address"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise GeosegError(
+            f"{address} is no file of a Dask scheduler, give the one that `dask scheduler "
+            "--scheduler-file` wrote"
+        ) from None
+
+
+def _compare_versions(client: Any) -> None:  # noqa: ANN401
+    """Warn of versions that may not understand one another."""
+    found = client.get_versions()
+    everyone = [found["client"], found["scheduler"], *found["workers"].values()]
+    for name in _WIRE_PACKAGES:
+        versions = {str(who["packages"].get(name)) for who in everyone if who}
+        if len(versions) > 1:
+            listed = " and ".join(sorted(versions))
+            log.warning("client, scheduler and workers have %s %s, install one", name, listed)

@@ -1,0 +1,285 @@
+"""Reports in words, and as JSON."""
+
+import json
+import textwrap
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import Any
+
+from geoseg.info.keras_summary import layer_lines, memory
+from geoseg.info.report import Report
+from geoseg.info.training import Facts, percent, score_rows, training_facts
+from geoseg.info.vectors import value_words
+
+_MASKS = {
+    "alpha": "alpha band",
+    "mask": "mask of the file",
+    "nodata": "",
+    "none": "",
+}
+_WIDTH = 80
+"""Columns of a terminal (characters)."""
+_SPLITS = {
+    "train": "for training",
+    "val": "for validation",
+    "gap": "in the gap between them (not used)",
+    "": "not yet split",
+}
+
+
+def as_json(report: Report) -> str:
+    """The report as a JSON object: its kind and its data."""
+    text = json.dumps(
+        {"kind": report.kind, **report.data}, indent=2, ensure_ascii=False, allow_nan=False
+    )
+    return _encodable(text)
+
+
+def as_text(report: Report) -> str:
+    """The report in words for people, at most 80 characters wide where names allow."""
+    writers = {
+        "model": _model, "tiles": _tiles, "parts": _parts, "labels": _labels, "scene": _scene,
+        "vectors": _vectors,
+    }  # fmt: skip
+    return _encodable("\n".join(writers[report.kind](report.data)))
+
+
+def _encodable(text: str) -> str:
+    """The text with escapes for single surrogates, which no file and no terminal can show."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _model(data: dict[str, Any]) -> list[str]:
+    unet = data["unet"]
+    what = "bundled" if data["bundled"] else data["path"]
+    facts = [
+        ("Model", f"{what}, {memory(data['bytes'])}"),
+        ("Hash", data["hash"]),
+        ("Bands", f"{_named(data['bands'])} ({data['dtype']})"),
+        ("Pixel size", _metres_range(data["pixel_size_range"])),
+        ("Window", f"{unet['window']} x {unet['window']} px"),
+        ("Scaling", f"{_value_range(unet['low'], unet['high'])} to 0..1"),
+        ("Classes", ", ".join(f"{c['value']} {c['name']}" for c in data["classes"])),
+        *training_facts(data["training"]),
+    ]
+    rows = score_rows(data["training"], [c["name"] for c in data["classes"]])
+    head = ("Class", "IoU", "User's acc.", "Producer's acc.", "Pixels")
+    table = ["", *_table(head, rows, left=(0,))] if rows else []
+    return [*_two_columns(facts), *table, "", *layer_lines(data["layers"], data["trainable"])]
+
+
+def _value_range(low: Sequence[float], high: Sequence[float]) -> str:
+    pairs = [f"{a:g}..{b:g}" for a, b in zip(low, high, strict=True)]
+    return pairs[0] if len(set(pairs)) == 1 else ", ".join(pairs)
+
+
+def _tiles(data: dict[str, Any]) -> list[str]:
+    splits = (
+        f"{data['splits'][split]:,} {words}"
+        for split, words in _SPLITS.items()
+        if split in data["splits"]
+    )
+    facts = [
+        ("Tile set", data["folder"]),
+        ("Made by", "geoseg tile" if data["own"] else "hand (images/ and masks/)"),
+        ("Tiles", f"{data['tiles']:,} of {data['size']} x {data['size']} px"),
+        ("Splits", ", ".join(splits)),
+        ("Scenes", f"{data['scenes']:,} (all images of one folder count as one scene)"),
+        ("Bands", f"{_named(data['bands'])} ({data['dtype']})"),
+        ("Pixel size", _metres(data["pixel_size"])),
+        ("CRS", _crs(data["crs"])),
+        ("Extent", _extent(data["extent"])),
+        ("Unlabelled", f"{data['unlabelled_pixels']:,} pixels"),
+    ]
+    return [*_two_columns(facts), "", *_class_lines(data["classes"], "Of labelled")]
+
+
+def _parts(data: dict[str, Any]) -> list[str]:
+    scene, done, total = data["scene"], data["done"], data["total"]
+    options = ", ".join(f"{k} {_option(v)}" for k, v in data["options"].items())
+    state = "all done, ready to assemble" if done == total else f"{total - done:,} to do"
+    facts = [
+        ("Parts", data["path"]),
+        ("Chunks", f"{done:,} of {total:,} done ({percent(done / total)}), {state}"),
+        ("Windows", f"{data['windows']:,} computed"),
+        ("Size", memory(data["bytes"])),
+        ("Run", data["run"]),
+        ("Model", data["model"]),
+        ("Scene", f"{scene['height']:,} x {scene['width']:,} px, bands {_option(scene['bands'])}"),
+        ("CRS", _crs(scene["crs"])),
+        ("Options", options),
+    ]
+    return _two_columns(facts)
+
+
+def _labels(data: dict[str, Any]) -> list[str]:
+    tags = ", ".join(
+        f"{k.removeprefix('GEOSEG_').lower()} {v}" for k, v in data["tags"].items() if v
+    )
+    facts = [
+        ("Label map", data["path"]),
+        *_grid(data),
+        ("Made by", f"geoseg ({tags})" if tags else "not recorded"),
+        ("Valid", f"{data['valid_pixels']:,} pixels"),
+        ("No data", f"{data['nodata_pixels']:,} pixels"),
+    ]
+    return [*_two_columns(facts), "", *_class_lines(data["classes"], "Of valid")]
+
+
+def _scene(data: dict[str, Any]) -> list[str]:
+    windows = data["windows"]
+    facts = [
+        ("Scene", data["path"]),
+        *_grid(data),
+        (
+            "Windows",
+            f"{windows['count']:,} of {windows['size']} px with an overlap of "
+            f"{windows['overlap']} px",
+        ),
+    ]
+    rows = [(str(b["band"]), b["name"] or "-", b["dtype"]) for b in data["bands"]]
+    rows += [(str(b["band"]), "transparency (alpha)", b["dtype"]) for b in data["alphas"]]
+    if data["alphas"]:
+        numbers = ",".join(str(b["band"]) for b in (*data["bands"], *data["alphas"]))
+        number = data["alphas"][0]["band"]
+        facts.append(
+            ("Alpha", f"band {number} is transparency, --bands {numbers} reads it as data")
+        )
+    return [*_two_columns(facts), "", *_table(("Band", "Name", "Type"), rows, left=(1, 2))]
+
+
+def _vectors(data: dict[str, Any]) -> list[str]:
+    size = "" if data["bytes"] is None else f", {memory(data['bytes'])}"
+    lines = _two_columns([("Vector file", f"{data['path']}{size}")])
+    for layer in data["layers"]:
+        types = [f"{number:,} {name}" for name, number in layer["geometry_types"].items()]
+        if layer["without_geometry"]:
+            types.append(f"{layer['without_geometry']:,} without geometry")
+        facts = [
+            ("Layer", layer["name"]),
+            ("Features", f"{layer['features']:,}"),
+            ("Geometry", ", ".join(types) or "none"),
+            ("CRS", _crs(layer["crs"])),
+            ("Extent", _extent(layer["extent"])),
+        ]
+        rows = [(f["name"], f["type"] or "-", f"{f['empty']:,}") for f in layer["fields"]]
+        head = ("Field", "Type", "Empty", "Most frequent values")
+        used = sum(max(len(row[i]) for row in [head, *rows]) + 2 for i in range(3))
+        values = [value_words(field, _WIDTH - used) for field in layer["fields"]]
+        table = [(*row, text) for row, text in zip(rows, values, strict=True)]
+        lines += ["", *_two_columns(facts), "", *_table(head, table, left=(0, 1, 3))]
+    return lines
+
+
+def _grid(data: dict[str, Any]) -> Facts:
+    """Size, storage and place of a raster."""
+    height, width = data["block"]
+    stored = [data["format"], data["compression"], f"blocks of {height} x {width} px"]
+    if data["overviews"]:
+        stored.append(f"overviews 1/{', 1/'.join(map(str, data['overviews']))}")
+    facts = [
+        ("Size", f"{data['height']:,} rows x {data['width']:,} columns, {data['dtype']}"),
+        ("File", ", ".join(text for text in stored if text)),
+        ("CRS", _crs(data["crs"])),
+        ("Pixel size", _pixel(data)),
+        ("Extent", _extent(data["extent"])),
+        ("No data by", _nodata(data)),
+    ]
+    if data["bytes"] is not None:
+        facts[1] = ("File", f"{memory(data['bytes'])}, {facts[1][1]}")
+    return facts
+
+
+def _pixel(data: dict[str, Any]) -> str:
+    """Step of the grid in the CRS, and what that is on the ground."""
+    if data["crs"] is None:
+        return "not known"
+    width, height = data["step"]
+    unit = data["crs"]["unit"] or "units"
+    ground = (
+        "" if data["pixel_size"] is None else f", about {data['pixel_size']:.3g} m on the ground"
+    )
+    return f"{width:.6g} x {height:.6g} {unit}{ground}"
+
+
+def _nodata(data: dict[str, Any]) -> str:
+    value = "" if data["nodata"] is None else f"the value {data['nodata']}"
+    told = [text for text in (_MASKS[data["mask"]], value) if text]
+    return " and ".join(told) or "nothing, every pixel has data"
+
+
+def _class_lines(classes: list[dict[str, Any]], whole: str) -> list[str]:
+    """The class table, with areas where there are any."""
+    measured = any(c.get("area_m2") is not None for c in classes)
+    head = ("Value", "Class", "Colour", "Pixels", whole, *(("Area (m²)",) if measured else ()))
+    rows = [
+        (
+            str(c["value"]),
+            c["name"] or "-",
+            c["color"] or "-",
+            f"{c['pixels']:,}",
+            percent(c["share"]),
+            *((f"{c['area_m2']:,.2f}",) if measured else ()),
+        )
+        for c in classes
+    ]
+    return _table(head, rows, left=(1, 2))
+
+
+def _table(head: Sequence[str], rows: Sequence[tuple[str, ...]], left: Sequence[int]) -> list[str]:
+    """Columns two blanks apart, those in ``left`` on the left, under a ruled head."""
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    lines = [
+        "  ".join(f"{text:{'<' if i in left else '>'}{widths[i]}}" for i, text in enumerate(row))
+        for row in [head, *rows]
+    ]
+    return [line.rstrip() for line in [lines[0], "  ".join("─" * w for w in widths), *lines[1:]]]
+
+
+def _two_columns(facts: Facts) -> list[str]:
+    """Titles in a column, texts beside them, broken between words at the width of a terminal."""
+    indent = 2 + max(len(title) for title, _ in facts)
+    lines = []
+    for title, text in facts:
+        broken = textwrap.wrap(
+            text, _WIDTH - indent, break_long_words=False, break_on_hyphens=False
+        ) or [""]
+        lines += [
+            f"{head:<{indent}}{line}" for head, line in zip_longest([title], broken, fillvalue="")
+        ]
+    return lines
+
+
+def _metres(size: float | None) -> str:
+    return "not known" if size is None else f"{size:.4g} m"
+
+
+def _metres_range(sizes: Sequence[float] | None) -> str:
+    low, high = (_metres(size) for size in sizes or (None, None))
+    return low if low == high else f"{low.removesuffix(' m')} to {high}"
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(name or f"band {number}" for number, name in enumerate(names, 1))
+
+
+def _crs(crs: dict[str, Any] | None) -> str:
+    if crs is None:
+        return "none"
+    code = f" (EPSG:{crs['epsg']})" if crs["epsg"] else ""
+    return f"{crs['name']}{code}"
+
+
+def _extent(extent: dict[str, float] | None) -> str:
+    if extent is None:
+        return "not known"
+    x = f"{extent['left']:.10g} to {extent['right']:.10g}"
+    return f"x {x}, y {extent['bottom']:.10g} to {extent['top']:.10g}"
+
+
+def _option(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return "/".join(map(_option, value))
+    return "none" if value is None else str(value)

@@ -1,0 +1,1 @@
+"""Class rasters and label vectors: the class of each pixel of a scene."""

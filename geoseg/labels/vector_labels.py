@@ -1,0 +1,244 @@
+"""Labels in vector files: polygons, lines or points with a field for the class."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import rasterio.features
+from numpy.typing import NDArray
+
+from geoseg.errors import LabelError, count_of
+from geoseg.grid import Window
+from geoseg.labels.covered_polygons import covered_polygons
+from geoseg.legend import NODATA, Legend
+from geoseg.raster import Scene
+from geoseg.vectors import Reprojector, read_vector
+
+log = logging.getLogger(__name__)
+
+_NAMED = 20
+"""Classes or fields that a message lists."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VectorLabels:
+    """Geometries burnt onto a scene's grid; a later one covers an earlier."""
+
+    scene: Scene
+    legend: Legend
+    geometries: NDArray[Any]
+    """(n,) shapely geometries in the scene's CRS."""
+    extents: NDArray[np.float64]
+    """(n, 4) bounds of the geometries: left, bottom, right, top."""
+    values: NDArray[np.uint8]
+    """(n,) class value of each geometry, 255 for "not labelled"."""
+
+    def near(self, window: Window) -> "VectorLabels":
+        """The same labels, with only the geometries that this window may need."""
+        cols, rows = (window.col, window.col_end), (window.row, window.row_end)
+        x, y = np.transpose([self.scene.affine @ (col, row) for col in cols for row in rows])
+        left, bottom, right, top = self.extents.T
+        some = (left <= x.max()) & (right >= x.min()) & (bottom <= y.max()) & (top >= y.min())
+        return replace(
+            self, geometries=self.geometries[some], extents=self.extents[some],
+            values=self.values[some],
+        )  # fmt: skip
+
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """Class values (height, width) by pixel centre, 255 on ground without a geometry."""
+        some = self.near(window)
+        transform = self.scene.affine @ self.scene.affine.translation(window.col, window.row)
+        if not len(some.values):
+            return np.full((window.height, window.width), NODATA, np.uint8)
+        burnt: NDArray[np.uint8] = rasterio.features.rasterize(
+            zip(some.geometries, some.values.tolist(), strict=True),
+            (window.height, window.width),
+            fill=NODATA, transform=transform, dtype="uint8",
+        )  # fmt: skip
+        return burnt
+
+
+class VectorLabelFile:
+    """A vector file that may serve many scenes: read once, and moved once to each of their CRS.
+
+    Where features overlap, the later one in the file wins. A warning counts the polygons that a
+    later polygon of another class covers completely.
+
+    Args:
+        path: anything that GeoPandas reads.
+        class_field: field of class names or values.
+        legend: the classes; None for those that occur.
+        ignore: names or values of classes that mean "not labelled".
+        layer: name of the layer; None for the first one with geometries.
+
+    Raises:
+        VectorError: if the file or the layer cannot be read.
+        LabelError: if there is no such field, it holds neither names nor whole numbers, no feature
+            has a class, or one has a class that the legend lacks.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        class_field: str | None,
+        legend: Legend | None,
+        ignore: tuple[str, ...],
+        layer: str | None = None,
+    ) -> None:
+        everything = read_vector(path, layer)
+        field = _checked_field(path, everything, class_field)
+        self._frame = _labelled(path, everything, field)
+        self.unlabelled = len(everything) - len(self._frame)
+        """Features without a class or a geometry."""
+        classes = self._frame[field].tolist()
+        _check_types(path, field, classes)
+        dropped = {text.strip().casefold() for text in ignore}
+        kept = [c for c in classes if _text(c) not in dropped]
+        self._legend = legend or _legend_of(path, field, kept)
+        codes = _class_values(path, self._legend, list(dict.fromkeys(kept)))
+        self._values = np.array([codes.get(c, NODATA) for c in classes], np.uint8)
+        self._reprojector = Reprojector(self._frame, path)
+        _warn_of_covered(path, self._frame.geometry.to_numpy(), self._values, self._legend)
+
+    def column(self, name: str) -> list[Any] | None:
+        """A field of the features that have a class; None where there is no such field."""
+        return self._frame[name].tolist() if name in self._frame else None
+
+    def on(self, scene: Scene) -> VectorLabels:
+        """Its labels on the grid of a scene.
+
+        Raises:
+            VectorError: if only one of file and scene has a CRS, or the two CRS are unrelated.
+        """
+        geometries, extents = self._reprojector.onto(scene)
+        return VectorLabels(scene, self._legend, geometries, extents, self._values)
+
+
+def _checked_field(path: str, frame: Any, class_field: str | None) -> str:  # noqa: ANN401
+    """The name of the class field, which the features (a GeoDataFrame) have."""
+    fields = [str(c) for c in frame.columns if c != frame.geometry.name]
+    if class_field in fields:
+        return str(class_field)
+    if not fields:
+        raise LabelError(f"labels {path} have no fields, add one with the class of each feature")
+    listed = _value_list(fields, str)
+    if class_field is None:
+        raise LabelError(f"labels {path} need a class field (--class-field), one of: {listed}")
+    raise LabelError(
+        f"labels {path} have no field {class_field!r}, choose the class field (--class-field) "
+        f"from: {listed}"
+    )
+
+
+def _labelled(path: str, frame: Any, class_field: str) -> Any:  # noqa: ANN401 - GeoDataFrames
+    """The features with a class and a geometry."""
+    placed = frame.geometry.notna() & ~frame.geometry.is_empty
+    named = frame[class_field].notna() & (frame[class_field].astype(str).str.strip() != "")
+    frame = frame[named & placed]
+    if frame.empty:
+        raise LabelError(
+            f"labels {path} hold no feature with a {class_field}, fill it in or choose "
+            "another class field (--class-field)"
+        )
+    return frame
+
+
+def _check_types(path: str, class_field: str, classes: Sequence[Any]) -> None:
+    """Refuse a field of anything but names or numbers."""
+    kinds = sorted({_kind(value) for value in classes})
+    if kinds in (["numbers"], ["text"]):
+        return
+    raise LabelError(
+        f"field {class_field!r} of labels {path} holds {' and '.join(kinds)}, but classes are "
+        "either names or whole numbers, choose another class field (--class-field) or write the "
+        "classes into a new text field"
+    )
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, Real):
+        return "numbers"
+    if isinstance(value, date):
+        return "dates"
+    if isinstance(value, list | tuple | np.ndarray):
+        return "lists"
+    return f"values of the type {type(value).__name__}"
+
+
+def _warn_of_covered(
+    path: str, geometries: NDArray[Any], values: NDArray[np.uint8], legend: Legend
+) -> None:
+    """Warn of polygons that disappear below later ones of another class."""
+    covered, complete = covered_polygons(geometries, values)
+    if not covered.any():
+        return
+    numbers = np.bincount(values[covered], minlength=NODATA + 1)
+    counts = [
+        f"{count_of(int(numbers[c.value]), 'polygon')} of {c.name}"
+        for c in legend.classes
+        if numbers[c.value]
+    ]
+    log.warning(
+        "%s: later polygons of another class completely cover %s%s; of overlapping polygons the "
+        "later one in the file wins, so move background polygons to the start of the file",
+        path, "" if complete else "at least ", ", ".join(counts),
+    )  # fmt: skip
+
+
+def _text(label: Any) -> str:  # noqa: ANN401 - a cell of any type
+    """A class as `ignore` names it."""
+    whole = isinstance(label, Real) and float(label).is_integer()
+    return str(int(label) if whole else label).strip().casefold()
+
+
+def _legend_of(path: str, class_field: str, classes: list[Any]) -> Legend:
+    """Numbers are class values; names are numbered in alphabetical order."""
+    if not classes:
+        raise LabelError(f"all features of labels {path} are of ignored classes, keep one")
+    if isinstance(classes[0], str):
+        return Legend.from_names(sorted({c.strip() for c in classes}))
+    fraction = next((c for c in classes if not float(c).is_integer()), None)
+    if fraction is not None:
+        raise LabelError(
+            f"field {class_field!r} of labels {path} holds {fraction}, but class values are whole "
+            "numbers, choose another class field (--class-field) or round the values"
+        )
+    values = sorted({int(c) for c in classes})
+    named = Legend.from_names([str(v) for v in values]).classes
+    return Legend(tuple(replace(c, value=v) for v, c in zip(values, named, strict=True)))
+
+
+def _class_values(path: str, legend: Legend, classes: list[Any]) -> dict[Any, int]:
+    """Value of each class by name or value."""
+    found = {label: _class_value(legend, label) for label in classes}
+    unknown = [label for label, value in found.items() if value is None]
+    if not unknown:
+        return {label: value for label, value in found.items() if value is not None}
+    several = len(unknown) > 1
+    raise LabelError(
+        f"class{'es' * several} {_value_list(unknown)} of labels {path} "
+        f"(which have {_value_list(classes)}) {'are' if several else 'is'} not in the legend "
+        f"({', '.join(legend.names)}), add what is missing there, or give --ignore if it means "
+        "not labelled"
+    )
+
+
+def _class_value(legend: Legend, label: Any) -> int | None:  # noqa: ANN401 - a cell of any type
+    if isinstance(label, str):
+        try:
+            return legend.value_of(label)
+        except LabelError:
+            return None
+    return int(label) if label in legend.values else None
+
+
+def _value_list(labels: Sequence[Any], write: Callable[[Any], str] = repr) -> str:
+    """The first of them, as Python writes them."""
+    more = ", ..." if len(labels) > _NAMED else ""
+    return ", ".join(write(label) for label in labels[:_NAMED]) + more

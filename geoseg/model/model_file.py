@@ -1,0 +1,307 @@
+"""The model file: one safetensors file with the weights and all that is needed to use them.
+
+Loading never runs code: safetensors holds arrays and text, nothing else.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from reprlib import repr as shortened
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from geoseg.errors import GeosegError, ModelError, OutputError, check_list, check_type
+from geoseg.legend import Legend
+from geoseg.model.ranges import NumberRange
+from geoseg.model.record import check_record
+from geoseg.model.spec import UNetSpec
+from geoseg.model.unet import UNet, weight_shapes
+
+FORMAT = 1
+"""Version of the metadata's layout."""
+DEFAULT = "default"
+"""Name of the bundled model, for very-high-resolution RGB."""
+
+
+CHECKSUM = "weights_sha256"
+"""Key of the metadata that holds the checksum of the weights; older files have none."""
+_WEIGHT_DTYPES = (
+    "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64",
+)  # fmt: skip
+_POSITIVE = NumberRange(0, above=True)
+
+PixelSizes = tuple[float, float]
+"""Smallest and largest ground size of pixels (m)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A network with everything that its use needs.
+
+    Raises:
+        ModelError: if a value is of the wrong type or out of range, or if legend, band names and
+            network do not agree.
+    """
+
+    network: UNet
+    legend: Legend
+    """Class of output channel i: ``legend.classes[i]``."""
+    band_names: tuple[str, ...]
+    """What each input band is, e.g. ("red", "green", "blue")."""
+    dtype: str = "uint8"
+    """Dtype of the scenes it was trained on."""
+    pixel_size: float | None = None
+    """Ground size of a training pixel (m), None where it is not known."""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """Settings and scores of the training."""
+    path: str | None = None
+    hash: str = ""
+    """First 16 hexadecimal digits of the file's SHA-256; empty before it is saved."""
+    temperature: float = 1.0
+    """What logits are to be divided by for scores that are true; labels do not depend on it."""
+    pixel_size_range: PixelSizes | None = None
+    """Smallest and largest ground size of the training pixels (m). `pixel_size` twice if it is not
+    given, None where neither is known."""
+
+    def __post_init__(self) -> None:
+        temperature = _POSITIVE.check("temperature", self.temperature)
+        object.__setattr__(self, "temperature", temperature)
+        if self.pixel_size is not None:
+            pixel_size = _POSITIVE.check("pixel size", self.pixel_size)
+            object.__setattr__(self, "pixel_size", pixel_size)
+        sizes = pixel_size_range(self.pixel_size_range)
+        if sizes is None and self.pixel_size is not None:
+            sizes = self.pixel_size, self.pixel_size
+        object.__setattr__(self, "pixel_size_range", sizes)
+        if self.dtype not in _WEIGHT_DTYPES:
+            raise ModelError(
+                f"dtype {shortened(self.dtype)} is unknown, use one of {', '.join(_WEIGHT_DTYPES)}"
+            )
+        check_list("band_names", self.band_names)
+        for name in self.band_names:
+            check_type("band name", name, str)
+        object.__setattr__(self, "band_names", tuple(self.band_names))
+        check_record(self.training)
+        if len(self.legend) != self.spec.classes:
+            raise ModelError(
+                f"the legend has {len(self.legend)} classes, the network {self.spec.classes}"
+            )
+        if len(self.band_names) != self.spec.bands:
+            raise ModelError(f"{len(self.band_names)} band names for {self.spec.bands} bands")
+
+    @property
+    def spec(self) -> UNetSpec:
+        """Shape and scaling of the network."""
+        return self.network.spec
+
+    @property
+    def parameters(self) -> int:
+        """Number of trainable parameters."""
+        return sum(p.numel() for p in self.network.parameters())
+
+    def save(self, path: str | Path, *, half: bool = False) -> None:
+        """Write the model; the name appears only when the file is complete.
+
+        Args:
+            path: of the file, .safetensors.
+            half: store the weights as float16, half the size; they are float32 again when loaded,
+                rounded to 11 bits.
+
+        Raises:
+            OutputError: if the file cannot be written.
+        """
+        metadata = {
+            "format": FORMAT,
+            "unet": self.spec.to_dict(),
+            "legend": self.legend.to_dict(),
+            "bands": list(self.band_names),
+            "dtype": self.dtype,
+            "pixel_size": self.pixel_size,
+            "pixel_size_range": self.pixel_size_range,
+            "temperature": self.temperature,
+            "training": dict(self.training),
+        }
+        dtype = torch.float16 if half else torch.float32
+        weights = {
+            name: value.detach().to("cpu", dtype).contiguous()
+            for name, value in self.network.state_dict().items()
+        }
+        metadata[CHECKSUM] = _checksum(weights)
+        data = save(weights, {"geoseg": json.dumps(metadata, sort_keys=True)})
+        path = Path(path)
+        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            beside.write_bytes(data)
+            beside.replace(path)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise OutputError(f"cannot write model {path}: {error.strerror}") from None
+
+    @classmethod
+    def load(cls, path: str | Path = DEFAULT) -> "Model":
+        """Read a model file; "default" is the bundled one.
+
+        Names and shapes of the weights are compared with the spec before the network is built, so
+        that a damaged spec costs neither time nor memory.
+
+        Raises:
+            ModelError: if the file is missing or damaged, is not a geoseg model, or holds a weight
+                that is not a finite number.
+        """
+        path = find_model(path)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ModelError(
+                f"cannot read model {path}: {error.strerror}, check the path"
+            ) from None
+        metadata, shapes = _read_header(path, data)
+        try:
+            spec = UNetSpec.from_dict(metadata["unet"])
+            _check_shapes(spec, shapes)
+            weights = _read_weights(path, shapes, metadata)
+            network = UNet(spec)
+            network.load_state_dict(weights)
+            return cls(
+                network=network.eval(),
+                legend=Legend.from_dict(metadata["legend"]),
+                band_names=metadata["bands"],
+                dtype=metadata["dtype"],
+                pixel_size=metadata["pixel_size"],
+                training=metadata["training"],
+                path=str(path),
+                hash=hashlib.sha256(data).hexdigest()[:16],
+                # Older files have neither of these two.
+                temperature=metadata.get("temperature", 1.0),
+                pixel_size_range=metadata.get("pixel_size_range"),
+            )
+        except (KeyError, TypeError, ValueError, RuntimeError, GeosegError) as error:
+            text = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+            reason = (text or type(error).__name__).splitlines()[0][:200]
+            raise ModelError(
+                f"model {path} is damaged or does not fit this version of geoseg ({reason}), "
+                "use an intact copy of the file or train it again"
+            ) from None
+
+
+def find_model(path: str | Path) -> Path:
+    """The file behind a model's name: "default" is the one in the package."""
+    if str(path) == DEFAULT:
+        return Path(str(files("geoseg") / "models" / "default.safetensors"))
+    return Path(path)
+
+
+def pixel_size_range(sizes: object) -> PixelSizes | None:
+    """A range of pixel sizes as two numbers, or None.
+
+    Raises:
+        ModelError: if it is not the smallest and the largest ground size (m), both above 0.
+    """
+    if sizes is None:
+        return None
+    if not isinstance(sizes, list | tuple) or len(sizes) != 2:
+        raise ModelError(
+            f"pixel size range {shortened(sizes)} is not a pair of numbers, "
+            "give the smallest and the largest pixel size in metres"
+        )
+    low, high = (_POSITIVE.check("pixel size", size) for size in sizes)
+    if low > high:
+        raise ModelError(f"pixel size range {low:g} to {high:g} m is upside down")
+    return low, high
+
+
+def _read_header(path: Path, data: bytes) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
+    """Metadata of a model file and the shape of each of its weights, without reading weights."""
+    # A safetensors file begins with the length of its header, which can be any bytes, and a "{".
+    if data[8:9] != b"{" and (data[:2] == b"PK" or data[:1] == b"\x80"):
+        raise ModelError(
+            f"{path} is a pickled PyTorch file or an archive, which may run code when loaded; "
+            "geoseg loads only its own .safetensors models"
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get("geoseg")
+            shapes = {
+                name: tuple(file.get_slice(name).get_shape())
+                for name in file.keys()  # noqa: SIM118
+            }
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(
+            f"{path} is not a model, or is truncated ({error}), "
+            "give a .safetensors file that `geoseg train` wrote"
+        ) from None
+    if text is None:
+        raise ModelError(
+            f"{path} is a safetensors file but not a geoseg model, "
+            "give one that `geoseg train` wrote"
+        )
+    try:
+        metadata = dict(json.loads(text))
+        json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()  # plain numbers and text
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ModelError(f"the metadata of model {path} is damaged ({error})") from None
+    if metadata.get("format") != FORMAT:
+        raise ModelError(
+            f"model {path} has format {shortened(metadata.get('format'))}, this geoseg reads "
+            f"{FORMAT}, install the geoseg that wrote it or train it again"
+        )
+    return metadata, shapes
+
+
+def _check_shapes(spec: UNetSpec, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse weights that are not those of a network with this spec."""
+    expected = weight_shapes(spec)
+    for name in sorted(expected.keys() | shapes.keys()):
+        if shapes.get(name) != expected.get(name):
+            has, needs = (_shape_text(of.get(name)) for of in (shapes, expected))
+            raise ModelError(
+                f"weight {shortened(name)} has {has}, but a network of depth {spec.depth} and "
+                f"width {spec.width} needs {needs}"
+            )
+
+
+def _shape_text(shape: tuple[int, ...] | None) -> str:
+    return "no value" if shape is None else f"shape {' x '.join(map(str, shape))}"
+
+
+def _read_weights(
+    path: Path, names: Iterable[str], metadata: Mapping[str, Any]
+) -> dict[str, Tensor]:
+    """Weights by name, float32.
+
+    Args:
+        path: of the model file.
+        names: of the weights.
+        metadata: of the file, with the checksum of the weights; older files have none.
+
+    Raises:
+        ModelError: if the weights have another checksum, or one is not a finite number.
+    """
+    with safe_open(path, framework="pt") as file:
+        stored = {name: file.get_tensor(name) for name in names}
+    if CHECKSUM in metadata and metadata[CHECKSUM] != _checksum(stored):
+        raise ModelError("its weights do not match its checksum")
+    weights = {name: value.float() for name, value in stored.items()}
+    for name, value in weights.items():
+        if not (stored[name].is_floating_point() and bool(torch.isfinite(value).all())):
+            raise ModelError(f"weight {name} holds values that are not finite numbers")
+    return weights
+
+
+def _checksum(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names, dtypes, shapes and bytes of weights, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        value = weights[name].contiguous()
+        dtype = str(value.dtype).removeprefix("torch.")
+        digest.update(f"{name} {dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

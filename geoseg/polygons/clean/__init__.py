@@ -1,0 +1,1 @@
+"""Clean polygons: merge small areas, simplify and smooth outlines."""

@@ -1,0 +1,56 @@
+"""Settings for cleaning the polygons of a map before they are written."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from affine import Affine
+
+from geoseg.errors import RunError
+from geoseg.geodesy import pixel_areas
+from geoseg.polygons.clean.sieve import SieveThreshold
+from geoseg.polygons.clean.smooth import MAX_ROUNDS
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaning:
+    """Merging, simplifying and smoothing, in this order.
+
+    Polygons stay a valid coverage: no gaps, no overlaps, equal shared sides. Simplifying and
+    smoothing move outlines, also those at nodata and at the edge of the map, so that the polygons
+    cover slightly more or less than the valid pixels.
+
+    Raises:
+        RunError: if a value is out of range.
+    """
+
+    min_area: float = 0.0
+    """Smallest area (m²); smaller areas are merged into the neighbour with the longest border."""
+    simplify: float = 0.0
+    """Visvalingam-Whyatt tolerance (px): square root of the area of triangles to remove."""
+    smooth: int = 0
+    """Rounds of corner cutting (Chaikin), 0 to 3; each about doubles the number of vertices."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_area < np.inf:
+            raise RunError(f"min_area is {self.min_area} m², it must be 0 or more")
+        if not 0 <= self.simplify < np.inf:
+            raise RunError(f"simplify is {self.simplify} px, it must be 0 or more")
+        if not 0 <= self.smooth <= MAX_ROUNDS:
+            raise RunError(f"smooth is {self.smooth} rounds, it must be 0 to {MAX_ROUNDS}")
+
+    def limit(self, transform: Affine, crs: str | None, height: int) -> SieveThreshold | None:
+        """What is too small on a map of ``height`` rows; None if nothing is.
+
+        Raises:
+            RunError: if the map has no CRS, so that its areas are not known.
+        """
+        if not self.min_area:
+            return None
+        if crs is None:
+            raise RunError(
+                "the map has no CRS, so areas in m² are unknown: assign one (gdal_edit -a_srs), "
+                "or set no smallest area (min_area, --min-area)"
+            )
+        rows = np.arange(height)
+        cells = pixel_areas(transform, crs, rows)
+        return SieveThreshold.of(cells, self.min_area)

@@ -1,0 +1,1 @@
+"""Join the outlines of neighbouring chunks to whole polygons."""

@@ -1,0 +1,1 @@
+"""Trace the outlines of the connected components of one chunk."""

@@ -1,0 +1,1 @@
+"""Write polygons with their attributes: GeoPackage, GeoParquet, FlatGeobuf, GeoJSON, PMTiles."""

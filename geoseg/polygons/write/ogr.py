@@ -1,0 +1,78 @@
+"""Polygon files that GDAL writes."""
+
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyogrio
+
+from geoseg.polygons.write.features import GEOMETRY, SCHEMA
+from geoseg.polygons.write.lonlat import LonLat
+from geoseg.styles.geopackage import FIXED_TIME
+
+
+def write_ogr(
+    path: Path,
+    rows: Iterable[pa.RecordBatch],
+    driver: str,
+    layer: str,
+    crs: str | None,
+    lon_lat: LonLat | None = None,
+) -> None:
+    """Write batches of rows, read once, as a layer.
+
+    Args:
+        path: of the file.
+        rows: with the fields of `SCHEMA`.
+        driver: of GDAL.
+        layer: name of the layer.
+        crs: of the coordinates.
+        lon_lat: how these became longitude and latitude; None if they are not.
+
+    Raises:
+        RuntimeError: if GDAL cannot.
+    """
+    reader = pa.RecordBatchReader.from_batches(SCHEMA, rows)
+    options: dict[str, str | int] = {}
+    if lon_lat is not None and driver == "GeoJSON":
+        options = {"RFC7946": "YES", "WRAPDATELINE": "NO", "COORDINATE_PRECISION": lon_lat.decimals}
+    with _fixed_date(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
+        pyogrio.write_arrow(
+            reader,
+            path,
+            layer=layer,
+            driver=driver,
+            geometry_name=GEOMETRY,
+            # Polygons that are cut at 180 degrees have several parts.
+            geometry_type="Polygon" if lon_lat is None else "Unknown",
+            crs=crs,
+            layer_options=options,
+        )
+
+
+def count_ogr(path: Path, driver: str, layer: str) -> int:
+    """Features in a finished file.
+
+    Raises:
+        OSError: if the file is cut short.
+        RuntimeError: if GDAL cannot read it.
+    """
+    if driver == "FlatGeobuf":
+        # The count in its header precedes the features, which GDAL may fail to write unnoticed.
+        with pyogrio.open_arrow(path, use_pyarrow=True) as (_, features):
+            return sum(batch.num_rows for batch in features)
+    return int(pyogrio.read_info(path, layer=layer, force_feature_count=True)["features"])
+
+
+@contextmanager
+def _fixed_date() -> Iterator[None]:
+    """GDAL stamps GeoPackages with the current time; a fixed one makes equal maps equal bytes."""
+    before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": FIXED_TIME})
+    try:
+        yield
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": before})

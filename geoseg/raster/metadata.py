@@ -1,0 +1,56 @@
+"""What a raster says of itself beside its grid and its pixels."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rasterio.enums import ColorInterp, MaskFlags
+
+from geoseg.raster.datasets import opened
+
+
+@dataclass(frozen=True, slots=True)
+class RasterMetadata:
+    """How a file is stored, and what was written into it as text."""
+
+    driver: str
+    """GDAL's short name of the format."""
+    dtypes: tuple[str, ...]
+    """Dtype of each band of the file, alpha included."""
+    alphas: tuple[int, ...]
+    """Bands tagged as transparency (alpha), from 1."""
+    mask: str
+    """What marks pixels without data: "alpha", "mask", "nodata" or "none"."""
+    compression: str | None
+    """Name of the compression, None where there is none or the format does not tell."""
+    block: tuple[int, int]
+    """Height and width of a block of the first band (px)."""
+    overviews: tuple[int, ...]
+    """Reduction of each overview of the first band."""
+    tags: dict[str, str]
+    """Metadata of the file as a whole."""
+
+
+def read_metadata(path: str | Path) -> RasterMetadata:
+    """Read a raster's metadata, not its pixels.
+
+    Raises:
+        SceneError: if the raster cannot be opened.
+    """
+    with opened(str(path)) as dataset:
+        flags = dataset.mask_flag_enums[0]
+        kinds = (
+            ("alpha", MaskFlags.alpha), ("mask", MaskFlags.per_dataset),
+            ("nodata", MaskFlags.nodata),
+        )  # fmt: skip
+        return RasterMetadata(
+            driver=dataset.driver,
+            dtypes=tuple(dataset.dtypes),
+            alphas=tuple(
+                band for band, c in enumerate(dataset.colorinterp, 1) if c == ColorInterp.alpha
+            ),
+            mask=next((name for name, flag in kinds if flag in flags), "none"),
+            compression=dataset.compression.name if dataset.compression else None,
+            block=dataset.block_shapes[0],
+            overviews=tuple(dataset.overviews(1)),
+            tags=dataset.tags(),
+        )

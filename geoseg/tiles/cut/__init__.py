@@ -1,0 +1,1 @@
+"""Cut labelled scenes into training tiles: pair, select, split, write."""

@@ -1,0 +1,1 @@
+"""Tile sets on disk: GeoTIFF pairs or NumPy shards, and their index."""

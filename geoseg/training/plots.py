@@ -1,0 +1,150 @@
+"""Pictures of a training run: its curves, and what the network makes of some tiles."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from geoseg.legend import Legend
+from geoseg.tiles import IGNORE_INDEX
+
+_TRAIN, _VAL, _MARK = "#8c8c8c", "#1f6fb4", "#c44e52"
+_DPI = 110
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictionExample:
+    """A tile, its labels, and what the network says."""
+
+    image: NDArray[np.float32]
+    """(bands, s, s), 0 to 1 over the range that the network sees."""
+    labels: NDArray[np.uint8]
+    """(s, s) class indices, 255 where not labelled."""
+    mapped: NDArray[np.uint8]
+    """(s, s) class indices."""
+
+
+def plot_history(
+    path: Path, history: Sequence[dict[str, float]], legend: Legend, best_epoch: int
+) -> None:
+    """Loss, accuracy and IoU of each class over the epochs, as PNG.
+
+    Args:
+        path: of the picture.
+        history: rows of `geoseg.training.train`.
+        legend: names and colours of the classes.
+        best_epoch: whose weights are kept, marked.
+    """
+    figure = _figure(14, 4.4)
+    loss, accuracy, iou = figure.subplots(1, 3)
+    for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
+        _plot(axes, history, name, "training", _TRAIN)
+        _plot(axes, history, f"val_{name}", "validation", _VAL)
+    _plot(accuracy, history, "val_mean_iou", "validation, mean IoU", _VAL, "--")
+    for land_cover in legend.classes:
+        name = f"val_iou_{land_cover.name}"
+        _plot(iou, history, name, "", "#333333", width=2.8)
+        _plot(iou, history, name, land_cover.name, land_cover.color)
+    titles = ("Loss", "Accuracy and mean IoU", "Validation IoU of each class")
+    for axes, title in zip((loss, accuracy, iou), titles, strict=True):
+        _style_axes(axes, title)
+        if best_epoch:
+            axes.axvline(best_epoch, color=_MARK, lw=1, ls=":")
+        if axes.lines:
+            axes.legend(fontsize=8, frameon=False)
+    for axes in (accuracy, iou):
+        axes.set_ylim(0, 1)
+    best = history[best_epoch - 1] if best_epoch else history[-1]
+    figures = [
+        f"{label} {best[key]:.4f}"
+        for key, label in (
+            ("loss", "loss"), ("accuracy", "accuracy"), ("val_loss", "validation loss"),
+            ("val_accuracy", "accuracy"), ("val_mean_iou", "mean IoU"),
+        )
+        if key in best
+    ]  # fmt: skip
+    title = f"Best epoch {best_epoch} of {len(history)}: {', '.join(figures)}"
+    figure.suptitle(title, fontsize=11)
+    figure.savefig(path, dpi=_DPI)
+
+
+def _plot(
+    axes: Axes,
+    history: Sequence[dict[str, float]],
+    key: str,
+    label: str,
+    color: str,
+    style: str = "-",
+    width: float = 1.8,
+) -> None:
+    """A curve of one column; none where the history lacks it, as without validation tiles."""
+    points = [(row["epoch"], row[key]) for row in history if key in row]
+    if points:
+        axes.plot(*zip(*points, strict=True), color=color, ls=style, lw=width,
+                  label=label or "_hidden")  # fmt: skip
+
+
+def plot_examples(
+    path: Path, samples: Sequence[PredictionExample], legend: Legend, title: str
+) -> None:
+    """Image, labels and prediction of some tiles, one below the other, as PNG.
+
+    Args:
+        path: of the picture.
+        samples: at least one.
+        legend: names and colours of the classes.
+        title: above it all.
+    """
+    colors = np.full((256, 3), 255, np.uint8)
+    for index, land_cover in enumerate(legend.classes):
+        colors[index] = [int(land_cover.color[i : i + 2], 16) for i in (1, 3, 5)]
+    figure = _figure(1.62 * len(samples) + 0.9, 6.1)
+    grid = figure.subplots(3, len(samples), squeeze=False)
+    for column, sample in zip(grid.T, samples, strict=True):
+        known = sample.labels != IGNORE_INDEX
+        hit = (sample.labels == sample.mapped)[known].mean() if known.any() else float("nan")
+        for axes, pixels in zip(
+            column,
+            (_picture(sample.image), colors[sample.labels], colors[sample.mapped]),
+            strict=True,
+        ):
+            axes.imshow(pixels, interpolation="nearest")
+            axes.set(xticks=[], yticks=[])
+        column[2].set_xlabel(f"{hit:.0%} right" if known.any() else "no labels", fontsize=9)
+    for axes, name in zip(grid[:, 0], ("image", "labels", "prediction"), strict=True):
+        axes.set_ylabel(name, fontsize=10)
+    swatches = [Patch(facecolor=c.color, edgecolor="#666666", label=c.name) for c in legend.classes]
+    swatches.append(Patch(facecolor="white", edgecolor="#666666", label="not labelled"))
+    figure.legend(
+        handles=swatches, loc="outside lower center", ncols=min(len(swatches), len(samples) + 1),
+        fontsize=9, frameon=False,
+    )  # fmt: skip
+    figure.suptitle(title, fontsize=11)
+    figure.savefig(path, dpi=_DPI)
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _style_axes(axes: Axes, title: str) -> None:
+    axes.set_title(title, fontsize=10)
+    axes.set_xlabel("epoch")
+    axes.grid(alpha=0.3)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _picture(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The first three bands, or the first one in grey, (s, s, 3)."""
+    bands = image[:3] if len(image) >= 3 else np.repeat(image[:1], 3, axis=0)
+    return np.clip(np.moveaxis(bands, 0, -1), 0, 1)
