@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from measure import measured
 from scenes import textured, tiled
 
-from tests.clusters import dask_processes
+from tests.support.clusters import dask_processes
 
 THREADS = 2
 CALM = {"ADMIN__TICK__INTERVAL": "1s", "ADMIN__SYSTEM_MONITOR__INTERVAL": "5s"}

@@ -9,10 +9,11 @@ import geopandas
 import numpy as np
 import pytest
 
-from tests.scenes import write_raster
-from tests.test_evaluate import PLACE, write_map
+from tests.support.assessments import PLACE, write_map
+from tests.support.paths import ROOT
+from tests.support.rasters import write_raster
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+README = (ROOT / "README.md").read_text()
 
 
 @pytest.mark.slow

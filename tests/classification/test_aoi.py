@@ -1,0 +1,123 @@
+"""The area of interest of `classify`: what it covers, and what is refused."""
+
+from dataclasses import replace
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from shapely import box
+
+from geoseg.classification import ClassifySettings, classify
+from geoseg.classification.aoi import AreaOfInterest
+from geoseg.errors import RunError, VectorError
+from geoseg.raster import open_scene
+from tests.support import commands
+from tests.support.rasters import blocks, write_raster
+
+OPTIONS = ClassifySettings(overlap=8)
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """100 x 100 px of 10 m; their left border lies at 57 degrees of longitude."""
+    return write_raster(tmp_path / "scene.tif", np.maximum(blocks(100, 100), 1))
+
+
+def write_shapes(path, shapes, crs=4326):
+    geopandas.GeoDataFrame(geometry=shapes, crs=crs).to_file(path)
+    return path
+
+
+def mapped(scene, aoi, model, folder):
+    """(100, 100) pixels with a class."""
+    classify(scene, folder / "lulc.tif", model=model, options=replace(OPTIONS, aoi=str(aoi)))
+    with rasterio.open(folder / "lulc.tif") as map_:
+        return map_.read(1) != 255
+
+
+def dense(*bounds):
+    return shapely.segmentize(box(*bounds), 1)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [dense(-180, -90, 180, 90)],
+        [dense(-90, -80, 90, 80)],
+        [dense(-112, 10, 58, 40)],
+        [box(-180, -90, 180, 90), box(57.0, 25.31, 57.001, 25.315)],
+    ],
+    ids=["world", "half", "170 degrees", "world and another"],
+)
+def test_a_polygon_that_contains_the_scene_covers_it(tmp_path, scene, model, shapes):
+    assert mapped(scene, write_shapes(tmp_path / "aoi.gpkg", shapes), model, tmp_path).all()
+
+
+def test_a_height_that_is_not_a_number_does_not_lose_an_area(tmp_path, scene, model):
+    high = shapely.force_3d(dense(56, 25, 58, 26), 5.0)
+    coordinates = shapely.get_coordinates(high, include_z=True)
+    coordinates[1, 2] = np.nan
+    shapes = [shapely.set_coordinates(high, coordinates)]
+    assert mapped(scene, write_shapes(tmp_path / "aoi.gpkg", shapes), model, tmp_path).all()
+
+
+def test_an_area_in_another_crs_keeps_its_checksum(tmp_path, scene):
+    # Parts of earlier runs are found by it.
+    shapes = [box(57, 25.31, 57.005, 25.315), box(10, 10, 11, 11)]
+    path = write_shapes(tmp_path / "aoi.gpkg", shapes)
+    moved = geopandas.read_file(path).to_crs(32640).geometry
+    plain = AreaOfInterest(shapely.to_wkb(shapely.GeometryCollection(list(moved))))
+    assert AreaOfInterest.read(str(path), open_scene(scene)).sha256 == plain.sha256
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [box(0, 0, 1, 1), box(2, 0, 3, 1)],
+        [box(57.00005, 25.31605, 57.00006, 25.31606)],
+        [box(56.9, 25.3, 56.999, 25.4), box(57.1, 25.3, 57.2, 25.4)],
+    ],
+    ids=["far", "between pixel centres", "beside"],
+)
+def test_an_area_without_a_pixel_of_the_scene_is_refused(tmp_path, scene, model, shapes):
+    path = write_shapes(tmp_path / "aoi.gpkg", shapes)
+    match = (
+        r"aoi\.gpkg covers no pixel of scene .*scene\.tif: it lies at x .* y .*, the scene at "
+        r"x 57 to 57\.00\d+, y 25\.30\d+ to 25\.31\d+ \(WGS 84\), check its coordinates"
+    )
+    with pytest.raises(RunError, match=match):
+        mapped(scene, path, model, tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["aoi.gpkg", "scene.tif"]
+
+
+def test_an_area_elsewhere_ends_the_command_with_an_error(tmp_path, scene, model):
+    path = write_shapes(tmp_path / "aoi.gpkg", [box(0, 0, 1, 1)])
+    out = tmp_path / "lulc.tif"
+    done = commands.here(
+        "classify", scene, "--model", model, "--overlap", 8, "--aoi", path, "--out", out
+    )
+    assert "covers no pixel of scene" in commands.refused(done)
+    assert not out.exists()
+
+
+def test_an_area_without_a_crs_is_refused_for_a_scene_that_has_one(tmp_path, scene, model):
+    path = tmp_path / "aoi.gpkg"
+    with pytest.warns(UserWarning, match="'crs' was not provided"):
+        write_shapes(path, [box(500000, 2799000, 500100, 2800000)], None)
+    with pytest.raises(VectorError, match=r"aoi\.gpkg has no CRS, but scene .*scene\.tif has one"):
+        mapped(scene, path, model, tmp_path)
+    bare = write_raster(tmp_path / "bare.tif", np.maximum(blocks(100, 100), 1), crs=None)
+    assert mapped(bare, path, model, tmp_path).sum() == 10 * 100
+
+
+def test_a_layer_of_the_area_is_read_by_name(tmp_path, scene):
+    path = tmp_path / "aoi.gpkg"
+    for name, right in (("one", 500100), ("two", 500200)):
+        shapes = [box(500000, 2799000, right, 2800000)]
+        geopandas.GeoDataFrame(geometry=shapes, crs=32640).to_file(path, layer=name)
+    described = open_scene(scene)
+    for layer, columns in (("one", 10), ("two", 20)):
+        area = AreaOfInterest.read(str(path), described, layer)
+        assert area.inside(described, described.window).sum() == columns * 100

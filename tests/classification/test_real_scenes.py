@@ -1,0 +1,76 @@
+"""The laws on real scenes: data that is not part of the repository, and the sample that is."""
+
+from pathlib import Path
+
+import numpy as np
+import pyogrio
+import pytest
+import rasterio
+import shapely
+from affine import Affine
+
+from geoseg import ClassifySettings, Execution, Model, classify
+from tests.support.paths import SAMPLE
+from tests.support.rasters import write_raster
+
+
+@pytest.fixture(scope="module")
+def tile4(shared, tmp_path_factory) -> Path:
+    """Four parts of Dubai's Tile 4 as one scene of 1692 x 2198 px, placed in EPSG:32640."""
+    folder = shared / "data" / "dubai" / "Tile 4" / "images"
+    parts = []
+    for number in (1, 2, 4, 5):
+        with rasterio.open(folder / f"image_part_{number:03d}.jpg") as part:
+            parts.append(part.read())
+    rows = [np.concatenate(parts[i : i + 2], axis=2) for i in (0, 2)]
+    return write_raster(
+        tmp_path_factory.mktemp("dubai") / "tile4.tif", np.concatenate(rows, axis=1),
+        transform=Affine(0.5, 0, 320000, 0, -0.5, 2790000), tiled=True,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_chunks_and_workers_do_not_show_on_a_real_scene(tile4, tmp_path):
+    maps, polygons = [], []
+    for chunk, workers in ((512, 2), (1024, 2), (2048, 1)):
+        out = tmp_path / f"{chunk}.tif"
+        classify(
+            tile4, out, polygons=tmp_path / f"{chunk}.fgb", options=ClassifySettings(overlap=16),
+            execution=Execution(chunk=chunk, workers=workers),
+        )  # fmt: skip
+        maps.append(out.read_bytes())
+        _, _, wkb, columns = pyogrio.raw.read(tmp_path / f"{chunk}.fgb")
+        shapes = (shapely.normalize(g).wkb for g in shapely.from_wkb(wkb))
+        polygons.append(set(zip(shapes, columns[0], columns[2], columns[4], strict=True)))
+    assert maps[0] == maps[1] == maps[2]
+    assert polygons[0] == polygons[1] == polygons[2]
+    assert len(polygons[0]) > 1000
+
+
+def test_the_bundled_model_is_the_labs_architecture():
+    model = Model.load()
+    assert model.parameters == 1_941_190
+    assert model.band_names == ("red", "green", "blue")
+    assert model.legend.names[:5] == ("building", "land", "road", "vegetation", "water")
+
+
+@pytest.mark.slow
+def test_the_sample_scene_is_mapped_as_it_is_labelled(tmp_path):
+    classify(
+        SAMPLE / "parana.tif", tmp_path / "lulc.tif", model=SAMPLE / "parana.safetensors",
+        options=ClassifySettings(nodata=0),
+    )  # fmt: skip
+    with (
+        rasterio.open(SAMPLE / "parana.tif") as scene,
+        rasterio.open(tmp_path / "lulc.tif") as map_,
+    ):
+        assert np.array_equal(map_.read(1) == 255, (scene.read() == 0).all(0))
+        labels, transform = map_.read(1), map_.transform
+    frame = pyogrio.read_dataframe(SAMPLE / "parana_labels.gpkg")
+    names = Model.load(SAMPLE / "parana.safetensors").legend.names
+    burnt = rasterio.features.rasterize(
+        [(g, names.index(n)) for g, n in zip(frame.geometry, frame.name, strict=True)],
+        labels.shape, 255, transform=transform,
+    )  # fmt: skip
+    known = burnt != 255
+    assert (labels[known] == burnt[known]).mean() > 0.9

@@ -1,0 +1,256 @@
+"""The command line: bad input ends in one sentence, good input in files."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+import rasterio
+import torch
+
+from geoseg.cli import _COMMANDS, cli
+from geoseg.cli.options import _repeat
+from tests.support.commands import geoseg, here, refused
+from tests.support.rasters import write_raster
+
+
+def classified(scene, model, out, *more) -> subprocess.CompletedProcess:
+    """Classify with the tiny model."""
+    return here("classify", scene, "--model", model, "--overlap", 8, "--out", out, *more)
+
+
+@pytest.fixture(scope="module")
+def image() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (3, 80, 90), dtype=np.uint8)
+
+
+@pytest.fixture
+def scene(image, tmp_path) -> Path:
+    return write_raster(tmp_path / "scene.tif", image)
+
+
+def examples_of(help_text: str) -> list[list[str]]:
+    """The words of each example at the end of a help text."""
+    lines = help_text.partition("\n  Example")[2].partition("\n")[2].replace("\\\n", " ")
+    return [shlex.split(line) for line in lines.splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_help_ends_with_examples_that_can_be_copied(command):
+    found = cli.get_command(click.Context(cli), command)
+    help_text = found.get_help(click.Context(found, info_name=f"geoseg {command}"))
+    assert max(map(len, help_text.splitlines())) <= 80
+    examples = examples_of(help_text)
+    assert examples
+    for words in examples:
+        arguments = words[words.index("geoseg") :]
+        assert arguments[1] == command
+        found.make_context(command, arguments[2:])  # fails for an option that does not exist
+
+
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_every_option_has_a_help_text(command):
+    found = cli.get_command(click.Context(cli), command)
+    options = [p for p in found.params if isinstance(p, click.Option)]
+    assert not [p.name for p in options if not p.help or p.help.strip().startswith("[default")]
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("s --labels a b --out o", "s --labels a --labels b --out o"),
+        ("--labels a --out o s", "--labels a --out o s"),
+        ("s t --out o", "s t --out o"),
+        ("s --labels a --labels b c -f", "s --labels a --labels b --labels c -f"),
+    ],
+)
+def test_labels_take_several_values_in_a_row(given, read):
+    assert _repeat(given.split(), {"--labels"}) == read.split()
+
+
+def cases(tmp_path, scene, model):
+    """Name, arguments of `geoseg classify`, words of the refusal."""
+    (tmp_path / "text.tif").write_text("not a raster")
+    (tmp_path / "cut.tif").write_bytes(scene.read_bytes()[:3000])
+    (tmp_path / "there.tif").write_text("precious")
+    torch.save({"a": 1}, tmp_path / "pickle.safetensors")
+    five = write_raster(tmp_path / "five.tif", np.ones((5, 40, 40), np.uint8))
+    good = ("--model", model, "--overlap", "8", "--out", tmp_path / "o.tif")
+    return {
+        "missing scene": ((tmp_path / "no.tif", *good), "no.tif: No such file"),
+        "not a raster": ((tmp_path / "text.tif", *good), "text.tif: not recognized"),
+        "truncated": ((tmp_path / "cut.tif", *good), "cut.tif"),
+        "five bands": ((five, *good), "5 bands (without names), but the model wants 3"),
+        "no model": ((scene, "--model", "no.safetensors", "--out", "o.tif"), "No such file"),
+        "pickled model": (
+            (scene, "--model", tmp_path / "pickle.safetensors", "--out", tmp_path / "o.tif"),
+            "pickled",
+        ),
+        "output exists": (
+            (scene, "--model", model, "--overlap", 8, "--out", tmp_path / "there.tif"),
+            "there.tif exists, use -f",
+        ),
+        "no such folder": (
+            (scene, "--model", model, "--out", tmp_path / "no" / "o.tif"), "does not exist",
+        ),
+        "over the scene": ((scene, "--model", model, "--out", scene, "-f"), "the scene itself"),
+        "not a GeoTIFF": ((scene, "--model", model, "--out", tmp_path / "o.png"), "name it .tif"),
+        "unknown polygons": ((scene, *good, "--polygons", tmp_path / "p.doc"), ".gpkg"),
+        "twice the same": ((scene, *good, "--confidence", tmp_path / "o.tif"), "two outputs"),
+        "no device": ((scene, *good, "--device", "cuda:7"), "not there"),
+        "odd chunk": ((scene, *good, "--chunk", "700"), "multiple of 512"),
+        "large overlap": ((scene, *good, "--overlap", "32"), "not smaller than the model's"),
+        "no scheduler": ((scene, *good, "--scheduler", "tcp://127.0.0.1:1", "--wait", "2"),
+            "no Dask scheduler"),
+    }  # fmt: skip
+
+
+NAMES = (
+    "missing scene", "not a raster", "truncated", "five bands", "no model", "pickled model",
+    "output exists", "no such folder", "over the scene", "not a GeoTIFF", "unknown polygons",
+    "twice the same", "no device", "odd chunk", "large overlap",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_bad_input_gives_one_sentence_and_leaves_nothing(name, scene, model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    args, words = cases(tmp_path, scene, model)[name]
+    before = {p: p.read_bytes() for p in tmp_path.iterdir()}
+    assert words in refused(here("classify", "-q", *args))
+    left = {p for p in tmp_path.iterdir() if p.suffix != ".parts"}
+    assert left == set(before)
+    assert all(p.read_bytes() == content for p, content in before.items())
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_is_not_there_is_said(scene, model, tmp_path):
+    pytest.importorskip("distributed")
+    args, words = cases(tmp_path, scene, model)["no scheduler"]
+    assert words in here("classify", *args).stderr
+
+
+def test_wrong_usage_has_exit_code_2(scene):
+    for args in ((), ("--out", "x.tif", "--shard", "three"), ("--out", "x.tif", "--bands", "red")):
+        done = here("classify", scene, *args)
+        assert done.returncode == 2
+        assert "Usage:" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", [2_000, 5_000])
+def test_a_full_disk_is_said_and_leaves_nothing_half_written(scene, model, tmp_path, limit):
+    done = geoseg(
+        "classify", scene, "--model", model, "--overlap", 8, "--out", tmp_path / "o.tif",
+        "--polygons", tmp_path / "o.gpkg", limit=limit,
+    )  # fmt: skip
+    assert "cannot" in refused(done)
+    assert {p.name for p in tmp_path.iterdir()} <= {"scene.tif", "o.tif.parts"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written_is_said(scene, model, tmp_path):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    sentence = refused(classified(scene, model, locked / "o.tif"))
+    assert "cannot write" in sentence
+
+
+@pytest.mark.slow
+def test_a_folder_that_is_a_device_without_room_is_said(scene, model):
+    sentence = refused(classified(scene, model, "/proc/o.tif"))
+    assert "/proc" in sentence
+
+
+@pytest.mark.slow
+def test_progress_is_plain_lines_where_there_is_no_terminal(scene, model, tmp_path):
+    done = classified(scene, model, tmp_path / "o.tif")
+    assert done.returncode == 0, done.stderr
+    assert "windows of 32 px" in done.stderr
+    assert "windows/s" in done.stderr
+    assert "\r" not in done.stderr
+    assert done.stdout.startswith(f"{tmp_path / 'o.tif'}: class ")
+    quiet = classified(scene, model, tmp_path / "o.tif", "-qf")
+    assert quiet.stderr == ""
+
+
+@pytest.mark.slow
+def test_several_scenes_go_into_a_folder(image, model, tmp_path):
+    scenes = [write_raster(tmp_path / f"{name}.tif", image) for name in "ab"]
+    done = here(
+        "classify", *scenes, "--model", model, "--overlap", 8, "--out", tmp_path / "maps",
+        "--polygons", tmp_path / "polygons",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for name in "ab":
+        assert (tmp_path / "maps" / f"{name}.tif").exists()
+        assert (tmp_path / "polygons" / f"{name}.gpkg").exists()
+
+
+@pytest.mark.slow
+def test_tile_train_and_classify_work_one_after_the_other(image, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    labels = (image[:1] > 127).astype(np.uint8)
+    write_raster(tmp_path / "scene.tif", image)
+    write_raster(tmp_path / "labels.tif", labels)
+    (tmp_path / "legend.csv").write_text("value,name,color\n0,dark,#000080\n1,light,#ffff00\n")
+    for step in (
+        "tile scene.tif --labels labels.tif --legend legend.csv --size 16 --split random --out t",
+        "train t --out m.safetensors --epochs 2 --width 2 --depth 2 --lr 0.01",
+        "classify scene.tif --out lulc.tif --model m.safetensors --overlap 4 --polygons p.gpkg",
+        "info lulc.tif --json",
+    ):
+        done = here(*step.split())
+        assert done.returncode == 0, (step, done.stderr)
+    assert json.loads(done.stdout)
+    with rasterio.open(tmp_path / "lulc.tif") as map_:
+        assert set(np.unique(map_.read(1))) <= {0, 1}
+
+
+WITHOUT_TORCH = """
+import sys
+from geoseg.cli import cli
+from geoseg.errors import GeosegError
+
+try:
+    cli(sys.argv[1:], standalone_mode=False)
+except GeosegError as error:
+    print(error, "torch" in sys.modules)
+"""
+
+
+def test_wrong_names_are_told_before_torch_is_loaded(scene, tmp_path):
+    for name, model in ((tmp_path / "no.tif", "default"), (scene, tmp_path / "no.safetensors")):
+        arguments = ["classify", name, "--model", model, "--out", tmp_path / "o.tif"]
+        command = [sys.executable, "-W", "ignore", "-c", WITHOUT_TORCH, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert "No such file" in done.stdout
+        assert done.stdout.endswith("False\n")
+
+
+def test_verbose_tells_versions_threads_and_chunks(scene, model, tmp_path):
+    told = classified(scene, model, tmp_path / "o.tif").stderr
+    more = classified(scene, model, tmp_path / "o.tif", "-fv").stderr
+    assert "1 chunk of 2048 px" in told
+    for words in ("chunk at rows 0-79, columns 0-89: ", "torch ", "1 thread on cpu"):
+        assert words in more
+        assert words not in told
+
+
+def test_quiet_commands_print_nothing(scene, model, tmp_path):
+    options = ("--model", model, "--overlap", 8)
+    for extra in ((), ("-q",)):
+        done = here("classify", scene, *options, "--out", tmp_path / "map.tif", "-f", *extra)
+        outline = here(
+            "vectorise", tmp_path / "map.tif", "--out", tmp_path / "p.gpkg", "-f", *extra
+        )
+        for result in (done, outline):
+            assert result.returncode == 0
+            assert bool(result.stdout + result.stderr) is not bool(extra)

@@ -1,0 +1,211 @@
+"""Evaluation on real scenes with real labels, which are not part of the repository."""
+
+import json
+import subprocess
+import sys
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+
+from geoseg import ClassifySettings, classify
+from geoseg.evaluation import EvaluateSettings, SampleSettings, evaluate, sample
+from geoseg.legend import Legend
+from geoseg.metrics import Confusion
+from tests.support.assessments import write_map
+from tests.support.paths import SAMPLE
+from tests.support.rasters import write_raster
+
+PLACE = Affine(0.5, 0, 320000, 0, -0.5, 2790000)
+BLACK = 546_609
+"""Pixels of Tile 8 that nobody annotated: 545,723 in one mask, slivers at edges elsewhere."""
+
+
+def stitched(folder, kind, suffix):
+    """The nine parts of a tile as one scene."""
+    parts = []
+    for number in range(1, 10):
+        with rasterio.open(folder / kind / f"image_part_{number:03d}.{suffix}") as part:
+            parts.append(part.read())
+    return np.concatenate([np.concatenate(parts[i : i + 3], 2) for i in (0, 3, 6)], 1)
+
+
+@pytest.mark.slow
+def test_dubai_against_its_masks(shared, tmp_path):
+    """A quarter of Tile 8, mapped; what is black in the masks is left out, and counted."""
+    tile = shared / "data" / "dubai" / "Tile 8"
+    masks = stitched(tile, "masks", "png")
+    write_raster(tmp_path / "masks.tif", masks, transform=PLACE, tiled=True, compress="deflate")
+    part = stitched(tile, "images", "jpg")[:, :1024, 4096:]
+    place = PLACE @ Affine.translation(4096, 0)
+    write_raster(tmp_path / "scene.tif", part, transform=place, tiled=True)
+    classify(tmp_path / "scene.tif", tmp_path / "lulc.tif", confidence=tmp_path / "confidence.tif")
+    report = evaluate(
+        tmp_path / "lulc.tif", tmp_path / "masks.tif", out=tmp_path / "report",
+        settings=EvaluateSettings(confidence=tmp_path / "confidence.tif"),
+    )  # fmt: skip
+    black = int((masks[:, :1024, 4096:] == 0).all(0).sum())
+    assert report["left_out"]["no class in the reference"] == black > 200_000
+    assert report["compared"] == 1024 * (6447 - 4096) - black
+    assert report["overall_accuracy"] > 0.75
+    assert report["calibration"]["expected_calibration_error"] < 0.1
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert page.count("<img ") == 4  # the scene is found by what the map says of itself
+
+
+@pytest.mark.slow
+def test_all_of_dubais_tile_8_is_compared_but_what_is_black(shared, tmp_path):
+    masks = stitched(shared / "data" / "dubai" / "Tile 8", "masks", "png")
+    path = write_raster(tmp_path / "masks.tif", masks, transform=PLACE, tiled=True)
+    report = evaluate(path, path, out=tmp_path / "report")
+    assert report["overall_accuracy"] == 1
+    assert report["left_out"]["no class in either"] == BLACK
+    assert report["compared"] == 4438 * 6447 - BLACK
+
+
+PARANA = "LC08_L1TP_224078_20200518_20200518_01_RT"
+
+
+@pytest.fixture(scope="module")
+def parana(shared, tmp_path_factory):
+    """A map of the Landsat scene by the small model of the sample."""
+    folder = shared / "data" / "scenes" / "landsat8_parana"
+    out = tmp_path_factory.mktemp("parana") / "lulc.tif"
+    classify(
+        folder / f"{PARANA}.TIF", out, model=SAMPLE / "parana.safetensors",
+        options=ClassifySettings(nodata=0),
+    )  # fmt: skip
+    return folder, out
+
+
+@pytest.mark.slow
+def test_parana_against_its_points_and_polygons(parana, tmp_path):
+    folder, lulc = parana
+    settings = EvaluateSettings(class_field="name")
+    report = evaluate(
+        lulc, folder / f"{PARANA}_polygons.gpkg", out=tmp_path / "polygons", settings=settings
+    )
+    assert report["compared"] > 50
+    assert report["left_out"]["no class in either"] > 600_000  # the margin
+    assert report["area_adjusted"] is None
+    report = evaluate(
+        lulc, folder / f"{PARANA}_points.gpkg", out=tmp_path / "points", settings=settings
+    )
+    assert report["compared"] == 6
+    assert any("fewer than 50 samples" in n for n in report["notes"])
+
+
+@pytest.fixture(scope="module")
+def carolina(shared, tmp_path_factory):
+    """A made-up map on the grid of the Landsat bands: brightness in seven steps."""
+    folder = shared / "data" / "scenes" / "nc_landsat_labelled"
+    with rasterio.open(folder / "lsat7_2000_40.tif") as band:
+        values, place, crs = band.read(1), band.transform, band.crs
+    known = values > -99999
+    steps = np.quantile(values[known], np.arange(1, 7) / 7)
+    mapped = np.where(known, 1 + np.searchsorted(steps, values), 255).astype(np.uint8)
+    names = sorted(set(geopandas.read_file(folder / "landsat96_polygons.shp")["label"]))
+    legend = Legend.from_names(["none", *names])
+    path = tmp_path_factory.mktemp("carolina") / "map.tif"
+    return folder, write_map(path, mapped, legend, transform=place, crs=crs), mapped, legend
+
+
+@pytest.mark.slow
+def test_carolinas_labels_in_another_crs(carolina, tmp_path):
+    folder, path, mapped, legend = carolina
+    settings = EvaluateSettings(class_field="label", ignore=("none",))
+    for name, compared in (("polygons", 2121), ("points", 752)):
+        report = evaluate(
+            path, folder / f"landsat96_{name}.shp", out=tmp_path / name, settings=settings
+        )
+        assert report["compared"] == compared
+        assert report["classes"] == list(legend.names[1:])
+    assert report["left_out"]["outside of the map"] == 115
+    assert report["left_out"]["no class in the map"] == 133
+    frame = geopandas.read_file(folder / "landsat96_points.shp").to_crs("EPSG:32119")
+    with rasterio.open(path) as map_:
+        cols, rows = ~map_.transform @ (frame.geometry.x.to_numpy(), frame.geometry.y.to_numpy())
+    rows, cols = np.floor(rows).astype(int), np.floor(cols).astype(int)
+    inside = (rows >= 0) & (rows < mapped.shape[0]) & (cols >= 0) & (cols < mapped.shape[1])
+    values = np.array([legend.value_of(name) for name in frame["label"]], np.uint8)
+    expected = Confusion.of(
+        mapped[rows[inside], cols[inside]], values[inside], len(legend), 255
+    ).counts[1:, 1:]
+    assert report["matrix"] == expected.tolist()
+
+
+@pytest.mark.slow
+def test_carolinas_label_raster_of_floats(carolina, tmp_path):
+    """Of another datum by name only, so that its grid is the map's."""
+    folder, path, _, _ = carolina
+    report = evaluate(
+        path, folder / "landsat96_labelled_pixels.tif", out=tmp_path / "report",
+        settings=EvaluateSettings(ignore=("none",)),
+    )  # fmt: skip
+    with rasterio.open(folder / "landsat96_labelled_pixels.tif") as file:
+        labelled = (file.read(1) > 0).sum()
+    assert report["compared"] + report["left_out"]["no class in the map"] == labelled
+    assert report["notes"] == []
+
+
+@pytest.fixture(scope="module")
+def clouds(shared, tmp_path_factory):
+    """A map of 10,980 px squared, the same shifted by 7 rows and 5 columns, and its legend."""
+    path = shared / "data" / "scenes" / "class_rasters" / "S2A_T19GBQ_omnicloudmask_10980.tif"
+    shifted = tmp_path_factory.mktemp("clouds") / "shifted.tif"
+    with rasterio.open(path) as file, rasterio.open(shifted, "w", **file.profile) as out:
+        values = file.read()
+        out.write(np.roll(values, (7, 5), (1, 2)))
+    legend = Legend.from_names(["clear", "thick cloud", "thin cloud", "shadow"])
+    return path, shifted, legend, values[0]
+
+
+ITSELF = """
+import sys
+from pathlib import Path
+from geoseg.evaluation import EvaluateSettings, evaluate
+
+path, legend, out = sys.argv[1:]
+evaluate(path, path, out=out, settings=EvaluateSettings(legend=legend), workers=2)
+print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+"""
+"""Evaluate a map against itself and print the most memory that it took (kB)."""
+
+
+@pytest.mark.slow
+def test_a_large_map_against_itself_and_shifted(clouds, tmp_path):
+    """In bounded memory: one side alone, counted whole, takes a GB as 64-bit integers."""
+    path, shifted, legend, values = clouds
+    settings = EvaluateSettings(legend=legend)
+    (tmp_path / "legend.csv").write_text(legend.to_csv())
+    child = [sys.executable, "-c", ITSELF, path, tmp_path / "legend.csv", tmp_path / "same"]
+    peak = int(subprocess.run(child, capture_output=True, check=True, text=True).stdout)
+    assert peak < 0.8e6
+    same = json.loads((tmp_path / "same" / "report.json").read_text())
+    assert same["overall_accuracy"] == same["mean_iou"] == same["kappa"] == 1
+    assert same["boundary_iou"] == [1, 1, 1, 1]
+    moved = evaluate(path, shifted, out=tmp_path / "moved", settings=settings)
+    rolled = np.roll(values, (7, 5), (0, 1))
+    assert moved["matrix"] == Confusion.of(values, rolled, 4, 255).counts.tolist()
+    assert moved["mean_iou"] < 0.9
+    assert max(moved["boundary_iou"]) < 0.2
+
+
+@pytest.mark.slow
+def test_a_sample_of_a_large_map(clouds, tmp_path):
+    path, _, legend, values = clouds
+    settings = SampleSettings(legend=legend, size=600)
+    drawn = sample(path, out=tmp_path / "points.gpkg", settings=settings)
+    assert [s["pixels"] for s in drawn["strata"]] == np.bincount(values.reshape(-1)).tolist()
+    frame = geopandas.read_file(tmp_path / "points.gpkg", layer="points")
+    frame["reference"] = frame["stratum"]
+    frame.to_file(tmp_path / "points.gpkg", layer="points")
+    report = evaluate(
+        path, tmp_path / "points.gpkg", out=tmp_path / "report",
+        settings=EvaluateSettings(legend=legend),
+    )  # fmt: skip
+    assert report["compared"] == 600
+    assert report["area_adjusted"]["area_ha"] == pytest.approx(report["mapped_area_ha"])
+    assert json.loads((tmp_path / "report" / "report.json").read_text()) == report

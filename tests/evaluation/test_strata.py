@@ -1,0 +1,193 @@
+"""Strata that are not the map's classes: their values, their names, and published numbers."""
+
+import numpy as np
+import pytest
+
+from geoseg.errors import EvaluateError, LabelError
+from geoseg.evaluation import EvaluateSettings, evaluate
+from geoseg.legend import LandCoverClass, Legend
+from geoseg.metrics import Z95, estimate
+from geoseg.raster import pam_sidecar
+from tests.support.assessments import LEGEND, PLACE, write_map, write_points
+from tests.support.commands import here
+from tests.support.rasters import write_raster
+
+STEHMAN_STRATA = "A" * 10 + "B" * 10 + "C" * 10 + "D" * 10
+STEHMAN_MAP = "A" * 7 + "B" * 3 + "A" + "B" * 11 + "C" * 6 + "B" * 2 + "D" * 10
+STEHMAN_REFERENCE = "AAAAACBABC" + "ABBBBBAABB" + "CCCCCDDBBA" + "DDDDDDDCCB"
+"""Stehman 2014, doi:10.1080/01431161.2014.930207, table 2: stratum, map and reference of each
+sample; the strata have 40,000, 30,000, 20,000 and 10,000 pixels."""
+
+
+@pytest.fixture
+def stehman(tmp_path):
+    """The example as a map, points, and strata (10,000 px in all) with a value each, not named."""
+    classes = Legend.from_names(["A", "B", "C", "D"])
+    strata = np.repeat([5, 6, 7, 8], [4000, 3000, 2000, 1000]).astype(np.uint8)
+    places = np.concatenate(
+        [first + np.arange(10) * 37 for first in np.flatnonzero(np.diff(strata, prepend=0))]
+    )
+    mapped = np.zeros(10_000, np.uint8)
+    mapped[places] = ["ABCD".index(c) for c in STEHMAN_MAP]
+    assert [int(v) for v in strata[places]] == [5 + "ABCD".index(c) for c in STEHMAN_STRATA]
+    write_map(tmp_path / "map.tif", mapped.reshape(100, 100), classes)
+    write_raster(tmp_path / "strata.tif", strata.reshape(1, 100, 100), transform=PLACE)
+    rows, cols = np.divmod(places, 100)
+    write_points(tmp_path / "points.gpkg", rows, cols, list(STEHMAN_REFERENCE))
+    return tmp_path
+
+
+def check_stehman_2014(report):
+    found = report["area_adjusted"]
+    total = sum(found["area_ha"])
+    assert found["overall_accuracy"] == pytest.approx(0.63)
+    assert np.array(found["area_ha"]) / total == pytest.approx([0.35, 0.34, 0.20, 0.11])
+    assert found["users_accuracy"][1] == pytest.approx(0.574, abs=5e-4)
+    assert found["producers_accuracy"][1] == pytest.approx(0.794, abs=5e-4)
+    assert found["matrix_shares"][1][2] == pytest.approx(0.08)
+    standard_errors = {
+        "overall_accuracy": 0.085, "users_accuracy": 0.125, "producers_accuracy": 0.116,
+    }  # fmt: skip
+    for name, expected in standard_errors.items():
+        interval = found[f"{name}_ci95"]
+        interval = interval if name == "overall_accuracy" else interval[1]
+        assert interval / Z95 == pytest.approx(expected, abs=7e-4), name
+    areas = np.array(found["area_ha_ci95"]) / Z95 / total
+    assert areas[[0, 2]] == pytest.approx([0.082, 0.064], abs=5e-4)
+
+
+def strata_of(report):
+    return [(s["name"], s["samples"]) for s in report["area_adjusted"]["strata"]]
+
+
+def test_a_plain_raster_of_strata_gives_the_published_numbers(stehman):
+    settings = EvaluateSettings(strata=stehman / "strata.tif")
+    report = evaluate(
+        stehman / "map.tif", stehman / "points.gpkg", out=stehman / "report", settings=settings
+    )
+    check_stehman_2014(report)
+    assert strata_of(report) == [(f"stratum {v}", 10) for v in (5, 6, 7, 8)]
+
+
+@pytest.mark.parametrize("given", ["names beside it", "legend", "file"])
+def test_names_of_strata(stehman, given):
+    named = Legend(tuple(LandCoverClass(5 + i, f"zone {i}", "#123456") for i in range(5)))
+    legend = None
+    if given == "names beside it":
+        (stehman / "strata.tif.aux.xml").write_text(pam_sidecar(named, [1] * 5))
+    elif given == "legend":
+        legend = named
+    else:
+        legend = stehman / "strata.csv"
+        legend.write_text(named.to_csv())
+    settings = EvaluateSettings(strata=stehman / "strata.tif", strata_legend=legend)
+    report = evaluate(
+        stehman / "map.tif", stehman / "points.gpkg", out=stehman / "report", settings=settings
+    )
+    check_stehman_2014(report)
+    assert strata_of(report) == [(f"zone {i}", 10) for i in range(4)]
+
+
+def test_the_command_takes_a_legend_of_strata(stehman):
+    (stehman / "strata.csv").write_text(
+        "value,name,color\n5,north,#111111\n6,east,#222222\n7,south,#333333\n8,west,#444444\n"
+    )
+    done = here("evaluate", stehman / "map.tif", stehman / "points.gpkg", "--out",
+                stehman / "report", "--strata", stehman / "strata.tif", "--strata-legend",
+                stehman / "strata.csv")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "overall accuracy 63.0 ± 16.6 % of the area" in done.stdout
+    assert "samples of north (10), east (10)" in done.stderr
+
+
+def test_strata_have_the_names_of_the_map_where_it_has_all_their_values(tmp_path):
+    mapped = np.tile(np.arange(3, dtype=np.uint8), 300).reshape(30, 30)
+    write_map(tmp_path / "map.tif", mapped)
+    strata = np.repeat([0, 2], 450).astype(np.uint8).reshape(1, 30, 30)
+    write_raster(tmp_path / "strata.tif", strata, transform=PLACE)
+    rows, cols = np.divmod(np.arange(0, 900, 7), 30)
+    names = [LEGEND.names[v] for v in mapped[rows, cols]]
+    points = write_points(tmp_path / "points.gpkg", rows, cols, names)
+    settings = EvaluateSettings(strata=tmp_path / "strata.tif")
+    report = evaluate(tmp_path / "map.tif", points, out=tmp_path / "report", settings=settings)
+    assert [name for name, _ in strata_of(report)] == ["water", "rock"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32])
+def test_more_strata_than_classes_give_what_the_estimator_gives(tmp_path, seed, dtype):
+    """Strata of 9 values, 255 and no data among the pixels; points outside of them are counted."""
+    rng = np.random.default_rng(seed)
+    mapped, ground = rng.integers(0, 3, (2, 40, 50), dtype=np.uint8)
+    codes = np.sort(rng.choice(254, 9, replace=False)) + 1
+    strata = np.repeat(codes, [250, 200, 300, 250, 100, 300, 200, 150, 250]).reshape(40, 50)
+    strata[:, :2] = 0
+    strata[0] = 255
+    write_map(tmp_path / "map.tif", mapped)
+    write_raster(tmp_path / "strata.tif", strata[None].astype(dtype), transform=PLACE, nodata=0)
+    rows, cols = np.divmod(rng.choice(2000, 900, replace=False), 50)
+    points = write_points(
+        tmp_path / "points.gpkg", rows, cols, [LEGEND.names[v] for v in ground[rows, cols]]
+    )
+    settings = EvaluateSettings(strata=tmp_path / "strata.tif")
+    report = evaluate(tmp_path / "map.tif", points, out=tmp_path / "report", settings=settings)
+    inside = (rows > 0) & (cols > 1)
+    assert report["left_out"]["outside of the strata"] == (~inside).sum()
+    counts = np.zeros((9, 3, 3), np.int64)
+    place = rows[inside], cols[inside]
+    np.add.at(counts, (np.searchsorted(codes, strata[place]), mapped[place], ground[place]), 1)
+    pixels = np.array([(strata == v).sum() for v in codes])
+    expected = estimate(counts, pixels * 900 / 1e4)
+    found = report["area_adjusted"]
+    assert found["matrix_shares"] == pytest.approx(expected.shares)
+    assert found["overall_accuracy_ci95"] == pytest.approx(Z95 * expected.overall_accuracy_se)
+    assert found["area_ha_ci95"] == pytest.approx(Z95 * expected.area_se)
+    assert [s["area_ha"] for s in found["strata"]] == pytest.approx(pixels * 0.09)
+    assert [s["name"] for s in found["strata"]] == [f"stratum {v}" for v in codes]
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda s: np.concatenate([s, s]), "strata .* have 2 bands, give a raster with 1 band"),
+        (lambda s: s + np.float32(0.5), "have the value 5.5, but strata are whole numbers from 0"),
+        (lambda s: s.astype(np.int16) + 300, "have the value 305, .* renumber them"),
+        (lambda s: s.astype(np.int16) - 9, "have the value -4, but"),
+        (lambda s: np.full_like(s, 255), "have no pixel with data"),
+    ],
+)
+def test_rasters_that_hold_no_strata(stehman, change, match):
+    strata = np.repeat([5, 6, 7, 8], [4000, 3000, 2000, 1000]).astype(np.uint8)
+    write_raster(stehman / "bad.tif", change(strata.reshape(1, 100, 100)), transform=PLACE)
+    settings = EvaluateSettings(strata=stehman / "bad.tif")
+    with pytest.raises(LabelError, match=match) as caught:
+        evaluate(
+            stehman / "map.tif", stehman / "points.gpkg", out=stehman / "report", settings=settings
+        )
+    assert "\n" not in str(caught.value)
+    assert not (stehman / "report").exists()
+
+
+def test_a_legend_that_does_not_name_all_strata(stehman):
+    legend = Legend((LandCoverClass(5, "north", "#111111"), LandCoverClass(6, "east", "#222222")))
+    settings = EvaluateSettings(strata=stehman / "strata.tif", strata_legend=legend)
+    match = r"have the values 7, 8, which their legend does not name \(north, east\), add it there"
+    with pytest.raises(LabelError, match=match):
+        evaluate(
+            stehman / "map.tif", stehman / "points.gpkg", out=stehman / "report", settings=settings
+        )
+    with pytest.raises(EvaluateError, match="a legend of strata is given without strata"):
+        EvaluateSettings(strata_legend=legend)
+
+
+def test_names_beside_a_map_or_a_reference_count_without_a_palette(tmp_path):
+    """The reference has other codes than the map; only the names say which are the same class."""
+    mapped = np.tile(np.arange(3, dtype=np.uint8), 300).reshape(1, 30, 30)
+    write_raster(tmp_path / "map.tif", mapped, transform=PLACE)
+    write_raster(tmp_path / "reference.tif", 3 - mapped, transform=PLACE)
+    turned = Legend(tuple(LandCoverClass(3 - c.value, c.name, c.color) for c in LEGEND.classes))
+    (tmp_path / "map.tif.aux.xml").write_text(pam_sidecar(LEGEND, [300] * 3))
+    (tmp_path / "reference.tif.aux.xml").write_text(pam_sidecar(turned, [300] * 3))
+    report = evaluate(tmp_path / "map.tif", tmp_path / "reference.tif", out=tmp_path / "report")
+    assert report["classes"] == list(LEGEND.names)
+    assert report["overall_accuracy"] == 1

@@ -1,0 +1,274 @@
+"""The U-Net of the lab, its file, and its scores."""
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from geoseg.errors import GeosegError, ModelError, OutputError
+from geoseg.legend import DUBAI, Legend
+from geoseg.model import (
+    SYMMETRIES,
+    Model,
+    Predictor,
+    UNet,
+    UNetSpec,
+    apply_symmetry,
+    best_class,
+    invert_symmetry,
+    layer_table,
+)
+from tests.support.models import tiny_model
+
+LAB_PARAMETERS = 1_941_190
+
+
+def scores_of(predictor: Predictor, windows: np.ndarray) -> np.ndarray:
+    """(n, bands, s, s) windows to (n, classes, s, s) scores."""
+    size = windows.shape[-1]
+    strip = np.concatenate(list(windows), axis=-1)
+    places = [(slice(0, size), slice(i * size, (i + 1) * size)) for i in range(len(windows))]
+    return np.stack([s.numpy() for s in predictor.scores(strip, places)])
+
+
+def test_the_default_network_has_the_parameters_of_the_lab():
+    network = UNet(UNetSpec())
+    assert sum(p.numel() for p in network.parameters()) == LAB_PARAMETERS
+    assert sum(layer.parameters for layer in layer_table(UNetSpec())) == LAB_PARAMETERS
+
+
+@given(st.integers(1, 7), st.integers(2, 12), st.integers(1, 8), st.integers(1, 3))
+def test_the_layer_table_counts_what_the_network_has(bands, classes, width, depth):
+    spec = UNetSpec(bands=bands, classes=classes, width=width, depth=depth, window=16)
+    counted = sum(p.numel() for p in UNet(spec).parameters())
+    assert sum(layer.parameters for layer in layer_table(spec)) == counted
+
+
+def test_weights_start_as_in_the_lab():
+    torch.manual_seed(0)
+    network = UNet(UNetSpec())
+    kernel = network.bottom_second.weight.detach()
+    he = (2 / (256 * 9)) ** 0.5
+    assert abs(float(kernel.std()) / he - 1) < 0.01
+    assert float(kernel.abs().max()) <= 2 * he / 0.8796 + 1e-6
+    assert all(bool((m.bias == 0).all()) for m in network.modules() if hasattr(m, "bias"))
+
+
+def keras_weights(path) -> dict[str, torch.Tensor]:
+    """The lab's Keras weights under the names of our network."""
+    h5py = pytest.importorskip("h5py")
+    with zipfile.ZipFile(path) as archive:
+        file = h5py.File(io.BytesIO(archive.read("model.weights.h5")))
+
+    def layer(name):
+        kernel, bias = (np.asarray(file[f"layers/{name}/vars/{i}"]) for i in (0, 1))
+        return torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy()), torch.from_numpy(bias)
+
+    def numbered(stem, number):
+        return f"{stem}_{number}" if number else stem
+
+    convs = [f"encoder.{i}.{part}" for i in range(4) for part in ("first", "second")]
+    convs += ["bottom_first", "bottom_second"]
+    convs += [f"decoder.{i}.{part}" for i in range(4) for part in ("first", "second")]
+    names = {name: numbered("conv2d", i) for i, name in enumerate([*convs, "head"])}
+    names |= {f"up.{i}": numbered("conv2d_transpose", i) for i in range(4)}
+    weights = {}
+    for ours, theirs in names.items():
+        weights[f"{ours}.weight"], weights[f"{ours}.bias"] = layer(theirs)
+    return weights
+
+
+@pytest.fixture(scope="module")
+def lab_model(shared) -> Model:
+    network = UNet(UNetSpec()).eval()
+    network.load_state_dict(keras_weights(shared / "reference" / "lulc_segmentation.keras"))
+    return Model(network, DUBAI, ("red", "green", "blue"))
+
+
+def test_the_labs_weights_give_the_labs_probabilities(lab_model, shared):
+    with np.load(shared / "reference" / "keras_io.npz") as stored:
+        images, expected = stored["images"], stored["probabilities"]
+    predictor = Predictor(lab_model, device="cpu")
+    found = scores_of(predictor, images.transpose(0, 3, 1, 2))
+    assert np.abs(found.transpose(0, 2, 3, 1) - expected).max() < 1e-4
+
+
+def test_scores_do_not_depend_on_place_in_the_batch_or_neighbours(model):
+    windows = np.random.default_rng(0).integers(0, 256, (11, 3, 32, 32), dtype=np.uint8)
+    predictor = Predictor(Model.load(model), device="cpu", batch_size=4)
+    together = scores_of(predictor, windows)
+    for i in (0, 3, 5, 10):
+        assert np.array_equal(scores_of(predictor, windows[i : i + 1])[0], together[i])
+    np.testing.assert_allclose(together.sum(1), 1, atol=1e-5)
+
+
+def test_tta_turns_with_the_image(model):
+    predictor = Predictor(Model.load(model), device="cpu", tta=True)
+    window = np.random.default_rng(0).integers(0, 256, (1, 3, 32, 32), dtype=np.uint8)
+    plain = torch.from_numpy(scores_of(predictor, window))
+    for symmetry in range(SYMMETRIES):
+        turned = apply_symmetry(torch.from_numpy(window), symmetry).numpy()
+        found = torch.from_numpy(scores_of(predictor, turned))
+        assert torch.allclose(invert_symmetry(found, symmetry), plain, atol=1e-5)
+
+
+@pytest.mark.parametrize("symmetry", range(SYMMETRIES))
+def test_turning_back_undoes_a_turn_and_no_two_turns_are_alike(symmetry):
+    square = torch.arange(9).reshape(3, 3)
+    assert torch.equal(invert_symmetry(apply_symmetry(square, symmetry), symmetry), square)
+    others = [apply_symmetry(square, s) for s in range(SYMMETRIES) if s != symmetry]
+    assert not any(torch.equal(apply_symmetry(square, symmetry), other) for other in others)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32", "float32", "float64"])
+def test_every_dtype_of_scene_gives_the_same_scores_for_the_same_values(model, dtype):
+    predictor = Predictor(Model.load(model), device="cpu")
+    window = np.random.default_rng(0).integers(0, 256, (1, 3, 32, 32))
+    expected = scores_of(predictor, window.astype(np.uint8))
+    assert np.array_equal(scores_of(predictor, window.astype(dtype)), expected)
+
+
+def test_bf16_is_close_to_fp32(model):
+    loaded = Model.load(model)
+    window = np.random.default_rng(0).integers(0, 256, (2, 3, 32, 32), dtype=np.uint8)
+    exact = scores_of(Predictor(loaded, device="cpu"), window)
+    close = scores_of(Predictor(loaded, device="cpu", precision="bf16"), window)
+    assert close.dtype == np.float32
+    assert 0 < np.abs(close - exact).max() < 0.05
+
+
+@given(st.integers(1, 6), st.integers(0, 2**32 - 1))
+def test_winner_is_the_argmax(classes, seed):
+    scores = torch.from_numpy(np.random.default_rng(seed).integers(0, 4, (classes, 3, 5))).float()
+    index, best = best_class(scores)
+    assert np.array_equal(index.numpy(), scores.numpy().argmax(0))
+    assert np.array_equal(best.numpy(), scores.numpy().max(0))
+
+
+def test_a_saved_model_comes_back_whole(tmp_path):
+    torch.manual_seed(0)
+    spec = UNetSpec(bands=2, classes=3, width=2, depth=1, window=16, low=(0, 10), high=(100, 3000))
+    saved = Model(
+        UNet(spec), Legend.from_names(["a", "b", "c"]), ("nir", "red"), dtype="uint16",
+        pixel_size=10.0, training={"epochs": 3},
+    )  # fmt: skip
+    saved.save(tmp_path / "m.safetensors")
+    found = Model.load(tmp_path / "m.safetensors")
+    assert (found.spec, found.legend, found.band_names) == (spec, saved.legend, ("nir", "red"))
+    assert (found.dtype, found.pixel_size, found.training) == ("uint16", 10.0, {"epochs": 3})
+    theirs = saved.network.state_dict()
+    assert all(torch.equal(v, theirs[k]) for k, v in found.network.state_dict().items())
+    assert len(found.hash) == 16
+    assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
+
+
+def refused(path) -> str:
+    with pytest.raises(ModelError) as caught:
+        Model.load(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert path.name in message
+    return message
+
+
+class Bomb:
+    """Unpickling it would run code."""
+
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('code was run')",))
+
+
+def test_a_pickled_model_is_refused_without_running_it(tmp_path):
+    torch.save({"w": Bomb()}, tmp_path / "zip.pt")
+    assert "pickled PyTorch file" in refused(tmp_path / "zip.pt")
+    torch.save({"w": Bomb()}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    assert "pickled PyTorch file" in refused(tmp_path / "old.pt")
+
+
+def test_what_is_not_a_model_is_refused_in_words(tmp_path, model):
+    assert "No such file" in refused(tmp_path / "missing.safetensors")
+    (tmp_path / "text.safetensors").write_text("hello, this is not a model at all")
+    assert "not a model" in refused(tmp_path / "text.safetensors")
+    (tmp_path / "empty.safetensors").write_bytes(b"")
+    assert "not a model" in refused(tmp_path / "empty.safetensors")
+    data = model.read_bytes()
+    for share in (0.02, 0.5, 0.99):
+        (tmp_path / "cut.safetensors").write_bytes(data[: int(len(data) * share)])
+        assert "truncated" in refused(tmp_path / "cut.safetensors")
+    save_file({"w": torch.zeros(3)}, tmp_path / "other.safetensors")
+    assert "not a geoseg model" in refused(tmp_path / "other.safetensors")
+    for metadata in ("nonsense", json.dumps([1]), json.dumps({"format": 1})):
+        save_file({"w": torch.zeros(3)}, tmp_path / "odd.safetensors", {"geoseg": metadata})
+        assert "odd.safetensors" in refused(tmp_path / "odd.safetensors")
+    newer = json.dumps({"format": 99})
+    save_file({"w": torch.zeros(3)}, tmp_path / "newer.safetensors", {"geoseg": newer})
+    assert "format 99" in refused(tmp_path / "newer.safetensors")
+
+
+def test_a_model_that_cannot_be_written_leaves_nothing(tmp_path, model):
+    loaded = Model.load(model)
+    with pytest.raises(OutputError, match="cannot write model"):
+        loaded.save(tmp_path / "missing" / "m.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_half_precision_weights_are_half_the_size_and_read_back_rounded(tmp_path, model):
+    loaded = Model.load(model)
+    loaded.save(tmp_path / "whole.safetensors")
+    loaded.save(tmp_path / "half.safetensors", half=True)
+    sizes = [(tmp_path / f"{n}.safetensors").stat().st_size for n in ("whole", "half")]
+    assert sizes[0] - sizes[1] == pytest.approx(2 * loaded.parameters, abs=500)  # the header's text
+    whole, half = (Model.load(tmp_path / f"{n}.safetensors") for n in ("whole", "half"))
+    for name, value in half.network.state_dict().items():
+        assert value.dtype == torch.float32
+        assert torch.equal(value, whole.network.state_dict()[name].half().float())
+    assert (half.legend, half.spec, half.training) == (whole.legend, whole.spec, whole.training)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"window": 100}, "multiple of 16"),
+        ({"classes": 0}, "classes is 0, give a whole number from 1 to 256"),
+        ({"dropout": 1.0}, "dropout"),
+        ({"low": (0, 0)}, "low has 2"),
+        ({"high": (0,)}, "upside down"),
+    ],
+)
+def test_an_impossible_spec_is_refused(fields, words):
+    with pytest.raises(ModelError, match=words):
+        UNetSpec(**fields)
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "words"),
+    [
+        ("cuda:99", "auto", "not there"),
+        ("banana", "auto", "unknown device"),
+        ("cpu", "fp16", "slow and coarse"),
+        ("cpu", "int8", "unknown precision"),
+    ],
+)
+def test_a_device_or_precision_that_is_not_there_is_said(model, device, precision, words):
+    with pytest.raises(GeosegError, match=words):
+        Predictor(Model.load(model), device=device, precision=precision)
+
+
+def test_invalid_pixels_are_filled_with_what_the_network_sees_as_zero():
+    spec = UNetSpec(bands=2, classes=2, low=(10.4, 20), high=(100, 100))
+    pixels = np.full((2, 2, 2), 50, np.uint16)
+    valid = np.array([[True, False], [True, True]])
+    spec.fill(pixels, valid)
+    assert pixels[:, 0, 1].tolist() == [10, 20]
+    assert (pixels[:, valid] == 50).all()
+
+
+def test_other_models_have_other_hashes(tmp_path, model):
+    other = Model.load(tiny_model(tmp_path / "other.safetensors", seed=2))
+    assert other.hash != Model.load(model).hash

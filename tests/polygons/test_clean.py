@@ -1,0 +1,279 @@
+"""Small areas, fewer vertices, softer corners: polygons stay one coverage."""
+
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyproj import CRS, Transformer
+
+from geoseg.errors import RunError
+from geoseg.polygons import (
+    Cleaning,
+    PolygonArrays,
+    SieveThreshold,
+    polygonise,
+    polygonise_windows,
+    sieve,
+)
+from geoseg.polygons.arrays import close_rings
+from geoseg.polygons.clean.smooth import smooth
+from tests.support.strategies import every, grid_of, scenes
+
+UTM = CRS.from_epsg(32640).to_wkt()
+TEN_METRES = Affine(10, 0, 500_000, 0, -10, 2_800_000)
+
+
+def sieved(labels, least, rows=None, cols=None, weights=None):
+    height, width = labels.shape
+    cells = grid_of(rows or [0, height], cols or [0, width])
+    counts = np.ones(height, np.int64) if weights is None else weights
+    clean = sieve(lambda cell: labels[cell.slices], cells, SieveThreshold(counts, least), 255)
+    out = np.full_like(labels, 77)
+    for cell in cells:
+        out[cell.slices] = clean(cell, labels[cell.slices])
+    return out
+
+
+def sizes_of(labels):
+    return polygonise(labels).pixels
+
+
+def areas_of(labels):
+    """Number of the area at each pixel, -1 for nodata, as a person would flood them."""
+    at = np.full(labels.shape, -1)
+    count = 0
+    for start in np.argwhere(labels != 255):
+        if at[tuple(start)] >= 0:
+            continue
+        reach = [tuple(start)]
+        while reach:
+            here = reach.pop()
+            at[here] = count
+            reach += [n for n in beside(here, at) if at[n] < 0 and labels[n] == labels[here]]
+        count += 1
+    return at
+
+
+def beside(pixel, array):
+    row, col = pixel
+    four = ((row - 1, col), (row + 1, col), (row, col - 1), (row, col + 1))
+    return [(r, c) for r, c in four if 0 <= r < array.shape[0] and 0 <= c < array.shape[1]]
+
+
+def one_by_one(labels, least):
+    """The rule of the sieve, said plainly: the smallest area first, one at a time.
+
+    Of equal areas the one that begins first goes first; what has grown goes on under its own turn.
+    """
+    labels = labels.copy()
+    turn = np.arange(labels.size).reshape(labels.shape)
+    at = areas_of(labels)
+    for n in range(at.max() + 1):
+        turn[at == n] = turn[at == n].min()
+    while True:
+        at = areas_of(labels)
+        small = []
+        for n in range(at.max() + 1):
+            pixels = np.argwhere(at == n)
+            beyond = [b for p in pixels for b in beside(tuple(p), at) if at[b] not in (n, -1)]
+            if len(pixels) < least and beyond:
+                border = np.bincount([labels[b] for b in beyond])
+                small.append((len(pixels), turn[tuple(pixels[0])], n, border.argmax()))
+        if not small:
+            return labels
+        _, its_turn, n, value = min(small)
+        grown = at == n
+        labels[grown] = value
+        merged = areas_of(labels)
+        turn[merged == merged[grown][0]] = its_turn
+
+
+@settings(max_examples=40, deadline=None)
+@given(scenes(), st.integers(2, 9))
+def test_the_sieve_is_its_rule(scene, least):
+    labels = scene[0][:12, :12]
+    assert (sieved(labels, least) == one_by_one(labels, least)).all()
+
+
+@settings(max_examples=150, deadline=None)
+@given(scenes(), st.integers(1, 30))
+def test_the_sieve_does_not_depend_on_the_cells(scene, least):
+    labels, rows, cols = scene
+    assert (sieved(labels, least, rows, cols) == sieved(labels, least)).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(scenes(), st.integers(1, 30))
+def test_after_the_sieve_only_islands_are_small(scene, least):
+    labels, rows, cols = scene
+    after = sieved(labels, least, rows, cols)
+    assert ((after == 255) == (labels == 255)).all()
+    assert set(np.unique(after)) <= set(np.unique(labels))
+    land = polygonise(np.where(labels == 255, 255, 0).astype(np.uint8))
+    for island, pixels in zip(land.to_shapely(), land.pixels, strict=True):
+        found = polygonise(after)
+        inside = shapely.contains(island, shapely.point_on_surface(found.to_shapely()))
+        assert found.pixels[inside].min() >= min(least, pixels)
+
+
+def test_an_area_takes_the_class_along_most_of_its_border():
+    labels = np.array(
+        [
+            [1, 1, 1, 1, 1, 1],
+            [1, 1, 3, 3, 2, 2],
+            [2, 2, 2, 2, 2, 2],
+            [2, 2, 2, 2, 2, 255],
+        ],
+        np.uint8,
+    )
+    after = sieved(labels, 3)
+    # The area of two pixels has three sides towards class 1 and three towards 2: the lower one.
+    assert (after[1, 2:4] == 1).all()
+    labels[1, 1] = 2
+    assert (sieved(labels, 3)[1, 2:4] == 2).all()
+
+
+def test_rows_may_weigh_differently():
+    labels = np.zeros((4, 6), np.uint8)
+    labels[0, 0] = labels[3, 5] = 1
+    after = sieved(labels, 3, weights=np.array([1, 2, 3, 4]))
+    assert (after[0, 0], after[3, 5]) == (0, 1)
+
+
+@pytest.mark.parametrize(("area", "stays"), [(400, True), (400.5, False), (399.5, True)])
+def test_the_limit_is_in_square_metres(area, stays):
+    labels = np.zeros((9, 9), np.uint8)
+    labels[3:5, 3:5] = 1
+    limit = Cleaning(min_area=area).limit(TEN_METRES, UTM, 9)
+    cells = grid_of([0, 9], [0, 9])
+    clean = sieve(lambda cell: labels[cell.slices], cells, limit, 255)
+    assert (clean(cells[0], labels)[3, 3] == 1) == stays
+
+
+def test_in_degrees_the_limit_follows_the_rows():
+    far_north = Affine(0.001, 0, 20, 0, -0.04, 80.9)
+    limit = Cleaning(min_area=1e5).limit(far_north, CRS.from_epsg(4326).to_wkt(), 1000)
+    assert limit.weights[0] < limit.weights[-1]
+    assert (np.diff(limit.weights) >= 0).all()
+
+
+def test_without_a_crs_square_metres_are_refused():
+    with pytest.raises(RunError, match="no CRS"):
+        Cleaning(min_area=1).limit(TEN_METRES, None, 9)
+    assert Cleaning().limit(TEN_METRES, None, 9) is None
+
+
+@pytest.mark.parametrize("wrong", [{"min_area": -1}, {"simplify": np.inf}, {"smooth": 4}])
+def test_senseless_cleaning_is_refused(wrong):
+    with pytest.raises(RunError):
+        Cleaning(**wrong)
+
+
+def blobs(size, seed=0, classes=4):
+    """Labels with outlines as land cover has them, and a slanted rim of nodata."""
+    rng = np.random.default_rng(seed)
+    best = np.full((size, size), -np.inf)
+    labels = np.zeros((size, size), np.uint8)
+    at = np.linspace(0, 7, size)
+    for value in range(classes):
+        waves = sum(
+            rng.normal() * np.outer(np.sin(at * f + rng.uniform(0, 6)), np.cos(at * g))
+            for f, g in rng.uniform(0.5, 6, (12, 2))
+        )
+        waves = waves + rng.normal(0, 0.15, (size, size))
+        labels[waves > best] = value
+        best = np.maximum(best, waves)
+    labels[np.add.outer(np.arange(size), 3 * np.arange(size)) < size] = 255
+    return labels
+
+
+def cleaned(labels, tolerance, rounds, cell, monkeypatch):
+    """Shapely polygons of labels, worked on in cells of a size."""
+    grid = grid_of(every(cell, labels.shape[0]), every(cell, labels.shape[1]))
+    monkeypatch.setattr("geoseg.polygons.polygonise.vector_windows", lambda *_: grid)
+    height, width = labels.shape
+    found = PolygonArrays.concatenate(
+        list(
+            polygonise_windows(
+                lambda c: (labels[c.slices], None), height, width, tolerance=tolerance
+            )
+        )
+    )
+    xy, rings = smooth(found.coords.astype(float), found.pinned, found.ring_offsets, rounds)
+    xy, rings = close_rings(xy, rings)
+    shape = (rings, found.polygon_offsets)
+    return found, shapely.from_ragged_array(shapely.GeometryType.POLYGON, xy, shape)
+
+
+def slivers(shapes):
+    """Area of overlaps and of gaps, beside the holes that nodata makes."""
+    union = shapely.union_all(shapes)
+    return shapely.area(shapes).sum() - union.area
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 3])
+@pytest.mark.parametrize("tolerance", [0, 1, 2.5, 8])
+@pytest.mark.parametrize("cell", [60, 200])
+def test_cleaned_polygons_are_a_coverage(tolerance, rounds, cell, monkeypatch):
+    labels = blobs(200)
+    found, shapes = cleaned(labels, tolerance, rounds, cell, monkeypatch)
+    _, plain = cleaned(labels, 0, 0, cell, monkeypatch)
+    assert len(shapes) == len(plain)
+    assert shapely.is_valid(shapes).all()
+    assert shapely.coverage_is_valid(shapes)
+    assert abs(slivers(shapes)) < 1e-6
+    everything = shapely.union_all(shapes)
+    # Only the rim moves, and no hole opens that was none.
+    assert everything.area == pytest.approx(found.pixels.sum(), rel=0.01)
+    holes = sum(len(p.interiors) for p in shapely.get_parts(everything))
+    assert holes == sum(len(p.interiors) for p in shapely.get_parts(shapely.union_all(plain)))
+    assert sorted(found.pixels) == sorted(
+        np.unique(areas_of(labels)[labels < 255], return_counts=True)[1]
+    )
+
+
+@pytest.mark.parametrize("tolerance", [1, 3])
+def test_fewer_vertices_near_where_they_were(tolerance, monkeypatch):
+    labels = blobs(200)
+    _, plain = cleaned(labels, 0, 0, 64, monkeypatch)
+    _, shapes = cleaned(labels, tolerance, 0, 64, monkeypatch)
+    before, after = (shapely.get_num_coordinates(s).sum() for s in (plain, shapes))
+    assert after < (0.75 if tolerance == 1 else 0.5) * before
+    distance = shapely.hausdorff_distance(plain, shapes)
+    assert distance.max() < 6 * tolerance
+
+
+def test_each_round_of_smoothing_stays_within_half_a_pixel(monkeypatch):
+    labels = blobs(120)
+    _, plain = cleaned(labels, 0, 0, 120, monkeypatch)
+    for rounds in (1, 2, 3):
+        _, shapes = cleaned(labels, 0, rounds, 120, monkeypatch)
+        assert shapely.hausdorff_distance(plain, shapes).max() < 0.5
+
+
+def test_a_corner_is_cut_a_quarter_pixel_from_it():
+    square = polygonise(np.pad(np.zeros((4, 4), np.uint8), 1, constant_values=255))
+    xy, rings = smooth(square.coords.astype(float), square.pinned, square.ring_offsets, 1)
+    assert rings.tolist() == [0, 8]
+    assert sorted(map(tuple, xy.tolist()))[:2] == [(1.0, 1.25), (1.0, 4.75)]
+
+
+def test_a_corner_where_three_meet_stays():
+    labels = np.array([[1, 1, 1, 1], [2, 2, 3, 3]], np.uint8)
+    found = polygonise(labels)
+    xy, _ = smooth(found.coords.astype(float), found.pinned, found.ring_offsets, 3)
+    assert (xy == [2, 1]).all(axis=1).sum() == 3
+
+
+@pytest.mark.parametrize("tolerance", [0, 2])
+def test_no_sliver_opens_in_another_crs(tolerance, monkeypatch):
+    labels = blobs(300)
+    _, shapes = cleaned(labels, tolerance, 0, 128, monkeypatch)
+    project = Transformer.from_crs(32640, 4326, always_xy=True).transform
+    placed = shapely.transform(shapes, lambda xy: np.column_stack(project(*(TEN_METRES @ xy.T))))
+    assert shapely.is_valid(placed).all()
+    assert shapely.coverage_is_valid(placed)
+    holes = [len(p.interiors) for p in shapely.get_parts(shapely.union_all(placed))]
+    assert sum(holes) == sum(len(p.interiors) for p in shapely.get_parts(shapely.union_all(shapes)))

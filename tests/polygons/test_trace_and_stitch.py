@@ -1,0 +1,327 @@
+"""Law 4: polygons are the map, whatever the chunks."""
+
+import time
+import tracemalloc
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import shapely
+from affine import Affine
+from hypothesis import given, settings
+from rasterio.features import rasterize, shapes
+from shapely.geometry import shape
+
+from geoseg.grid import Window
+from geoseg.polygons import ChunkOutlines, PolygonArrays, polygonise, stitch_chunks, trace_chunk
+from tests.support.strategies import every, grid_of, scenes
+
+
+def confidence_of(labels):
+    row, col = np.indices(labels.shape)
+    return (row * 31 + col * 17 + 3).astype(np.uint8)
+
+
+class Found(NamedTuple):
+    """All polygons of a map, in one."""
+
+    values: np.ndarray
+    pixels: np.ndarray
+    confidence_sum: np.ndarray
+    confidence_min: np.ndarray
+    polygons: np.ndarray
+
+
+def whole(labels, rows=None, cols=None) -> Found:
+    height, width = labels.shape
+    confidence = confidence_of(labels)
+    windows = grid_of(rows or [0, height], cols or [0, width])
+    parts = (trace_part(labels, w, confidence) for w in windows)
+    found = PolygonArrays.concatenate([PolygonArrays.none(), *stitch_chunks(parts, height, width)])
+    return Found(*(getattr(found, n) for n in Found._fields[:-1]), found.to_shapely())
+
+
+def trace_part(labels, window, confidence=None):
+    part = None if confidence is None else confidence[window.slices]
+    return trace_chunk(labels[window.slices], window, labels.shape, confidence=part)
+
+
+def as_set(coverage):
+    """Everything about each polygon, bit for bit, without the order."""
+    wkb = shapely.to_wkb(coverage.polygons)
+    return Counter(zip(*(column.tolist() for column in coverage[:-1]), wkb, strict=True))
+
+
+def by_gdal(labels):
+    """GDAL's polygons: no vertex on straight sides."""
+    found = list(shapes(labels, mask=labels != 255, connectivity=4))
+    polygons = shapely.normalize([shape(geometry) for geometry, _ in found])
+    return Counter(zip([int(v) for _, v in found], shapely.to_wkb(polygons), strict=True))
+
+
+def without_nodes(coverage):
+    plain = shapely.normalize(shapely.simplify(shapely.normalize(coverage.polygons), 0))
+    return Counter(zip(coverage.values.tolist(), shapely.to_wkb(plain), strict=True))
+
+
+def vertices_demanded(labels):
+    """Vertices where a polygon's corner, or a change of neighbour, must have a vertex."""
+    padded = np.pad(labels.astype(int), 1, constant_values=-1)
+    padded[padded == 255] = -1
+    need = set()
+    for row in range(labels.shape[0] + 1):
+        for col in range(labels.shape[1] + 1):
+            a, b, c, d = padded[row : row + 2, col : col + 2].ravel()
+            straight = (a == b and c == d) or (a == c and b == d)
+            if not straight:
+                need |= {(int(v), col, row) for v in (a, b, c, d) if v >= 0}
+    return need
+
+
+def check_law(labels, coverage):
+    polygons = coverage.polygons
+    assert shapely.is_valid(polygons).all()
+    assert (shapely.get_type_id(polygons) == 3).all()
+    assert (shapely.area(polygons) == coverage.pixels).all()
+    assert shapely.coverage_is_valid(polygons)
+    assert coverage.pixels.sum() == (labels != 255).sum()
+    burnt = np.full(labels.shape, 255, np.uint8)
+    if len(coverage):
+        pairs = zip(polygons, coverage.values.tolist(), strict=True)
+        rasterize(pairs, out=burnt)
+    assert (burnt == labels).all()
+    have = {
+        (int(v), int(x), int(y))
+        for v, p in zip(coverage.values, polygons, strict=True)
+        for x, y in shapely.get_coordinates(p)
+    }
+    assert have == vertices_demanded(labels)
+
+
+@settings(max_examples=500, deadline=None)
+@given(scenes())
+def test_one_chunk_is_what_gdal_finds_plus_nodes(scene):
+    labels, _, _ = scene
+    coverage = whole(labels)
+    assert without_nodes(coverage) == by_gdal(labels)
+    check_law(labels, coverage)
+
+
+@settings(max_examples=300, deadline=None)
+@given(scenes())
+def test_the_set_of_polygons_does_not_depend_on_the_chunks(scene):
+    labels, rows, cols = scene
+    assert as_set(whole(labels, rows, cols)) == as_set(whole(labels))
+
+
+@settings(max_examples=50, deadline=None)
+@given(scenes())
+def test_chunked_polygons_are_the_map(scene):
+    labels, rows, cols = scene
+    check_law(labels, whole(labels, rows, cols))
+
+
+@settings(max_examples=40, deadline=None)
+@given(scenes())
+def test_confidence_is_that_of_the_pixels_of_each_polygon(scene):
+    labels, rows, cols = scene
+    coverage = whole(labels, rows, cols)
+    confidence = confidence_of(labels)
+    for _, pixels, total, least, polygon in zip(*coverage, strict=True):
+        inside = rasterize([polygon], out_shape=labels.shape).astype(bool)
+        assert inside.sum() == pixels
+        assert confidence[inside].sum() == total
+        assert confidence[inside].min() == least
+
+
+NAMED = {
+    "checkerboard": np.indices((9, 9)).sum(0) % 2,
+    "checkerboard with nodata": np.where(np.indices((9, 9)).sum(0) % 2, 255, 3),
+    "constant": np.full((8, 11), 4),
+    "all nodata": np.full((8, 11), 255),
+    "one pixel": np.array([[7]]),
+    "one row": np.array([[0, 0, 1, 255, 1, 1, 0, 0]]),
+    "one column": np.array([[0, 0, 1, 255, 1, 1, 0, 0]]).T,
+    "hole touching the shell": np.array(
+        [[1, 1, 1, 1, 0], [1, 0, 1, 1, 1], [1, 1, 0, 1, 1], [1, 1, 1, 0, 1], [1, 1, 1, 1, 1]]
+    ),
+    "ring across four chunks": np.pad(np.full((4, 4), 2), 2, constant_values=1),
+    "spiral": np.array(
+        [
+            [1, 1, 1, 1, 1, 1],
+            [0, 0, 0, 0, 0, 1],
+            [1, 1, 1, 1, 0, 1],
+            [1, 0, 0, 1, 0, 1],
+            [1, 0, 1, 1, 0, 1],
+            [1, 0, 0, 0, 0, 1],
+            [1, 1, 1, 1, 1, 1],
+        ]
+    ),
+}
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("name", NAMED)
+def test_named_shapes_in_all_chunks(name, step):
+    labels = NAMED[name].astype(np.uint8)
+    rows, cols = every(step, labels.shape[0]), every(step, labels.shape[1])
+    coverage = whole(labels, rows, cols)
+    assert as_set(coverage) == as_set(whole(labels))
+    assert without_nodes(coverage) == by_gdal(labels)
+    check_law(labels, coverage)
+
+
+def test_a_ring_across_four_chunks_is_one_polygon_with_one_hole():
+    labels = NAMED["ring across four chunks"].astype(np.uint8)
+    coverage = whole(labels, [0, 4, 8], [0, 4, 8])
+    assert sorted(coverage.values.tolist()) == [1, 2]
+    ring = coverage.polygons[coverage.values == 1][0]
+    assert len(ring.interiors) == 1
+    assert len(ring.exterior.coords) == 5
+
+
+def test_a_vertex_where_three_classes_meet_on_a_seam_is_kept_on_the_straight_side():
+    labels = np.array([[1, 1, 1, 1], [2, 2, 3, 3]], np.uint8)
+    for rows, cols in (([0, 2], [0, 4]), ([0, 1, 2], [0, 4]), ([0, 1, 2], [0, 2, 4])):
+        straight = whole(labels, rows, cols).polygons[0]
+        assert (2.0, 1.0) in straight.exterior.coords
+        assert len(straight.exterior.coords) == 6
+
+
+def test_area_of_each_class_is_its_pixels():
+    labels = np.random.default_rng(0).choice(np.array([0, 1, 5, 255], np.uint8), (40, 30))
+    coverage = whole(labels, every(16, 40), every(16, 30))
+    for value in (0, 1, 5):
+        area = shapely.area(coverage.polygons[coverage.values == value]).sum()
+        assert area == (labels == value).sum()
+    assert 255 not in coverage.values
+
+
+def test_pieces_survive_a_file():
+    labels = np.random.default_rng(1).choice(np.array([0, 1, 255], np.uint8), (12, 9))
+    window = Window(24, 18, 12, 9)
+    pieces = trace_chunk(labels, window, (48, 48))
+    data = safetensors.numpy.save(pieces.to_arrays())
+    again = ChunkOutlines.from_arrays(window, safetensors.numpy.load(data))
+    for name, array in pieces.to_arrays().items():
+        assert np.asarray(getattr(again, name)).dtype == array.dtype
+        assert (getattr(again, name) == array).all()
+    assert len(again) == len(pieces)
+    with pytest.raises(ValueError, match="do not fit"):
+        ChunkOutlines.from_arrays(Window(0, 0, 9, 12), pieces.to_arrays())
+
+
+def test_sides_name_the_pieces_along_them():
+    labels = np.random.default_rng(2).choice(np.array([0, 1, 255], np.uint8), (12, 9))
+    pieces = trace_chunk(labels, Window(0, 0, 12, 9), (24, 18))
+    sides = (
+        (pieces.top, labels[0]),
+        (pieces.bottom, labels[-1]),
+        (pieces.left, labels[:, 0]),
+        (pieces.right, labels[:, -1]),
+    )
+    for side, along in sides:
+        assert (np.append(pieces.values, 255)[side] == along).all()
+
+
+def test_without_confidence_the_sums_are_zero():
+    assert not trace_chunk(
+        np.zeros((4, 4), np.uint8), Window(0, 0, 4, 4), (4, 4)
+    ).confidence_sum.any()
+
+
+@pytest.mark.parametrize(
+    "labels", [np.zeros((4, 5), np.uint8), np.zeros((4, 4), np.int32)], ids=["size", "type"]
+)
+def test_labels_that_are_not_the_chunk_are_refused(labels):
+    with pytest.raises(ValueError, match=r"instead of uint8 \(4, 4\)"):
+        trace_chunk(labels, Window(0, 0, 4, 4), (4, 4))
+
+
+def test_chunks_out_of_order_or_missing_are_refused():
+    windows = grid_of([0, 2, 4], [0, 2, 4])
+    parts = [trace_chunk(np.zeros((2, 2), np.uint8), w, (4, 4)) for w in windows]
+    for wrong in (parts[1:], parts[::-1], [*parts, parts[0]]):
+        with pytest.raises(ValueError, match="is not the next chunk"):
+            list(stitch_chunks(wrong, 4, 4))
+    with pytest.raises(ValueError, match="before the map"):
+        list(stitch_chunks(parts[:3], 4, 4))
+
+
+def test_polygons_are_yielded_as_soon_as_they_are_whole():
+    labels = np.zeros((8, 4), np.uint8)
+    labels[::2] = 1
+    read = []
+
+    def parts():
+        for window in grid_of(every(2, 8), every(2, 4)):
+            read.append(window)
+            yield trace_part(labels, window)
+
+    for batch in stitch_chunks(parts(), 8, 4):
+        for polygon in batch.to_shapely():
+            bottom = polygon.bounds[3]
+            # One row of chunks more is needed only to see that a polygon does not go on there.
+            assert read[-1].row <= bottom
+
+
+def peak_of_uniting(height):
+    rng = np.random.default_rng(3)
+
+    def parts():
+        for window in grid_of(every(64, height), every(64, 256)):
+            labels = rng.choice(np.array([0, 1, 2, 3, 255], np.uint8), (64, 64))
+            yield trace_chunk(labels, window, (height, 256))
+
+    tracemalloc.start()
+    try:
+        for _ in stitch_chunks(parts(), height, 256):
+            pass
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_scene():
+    peak_of_uniting(128)  # what is loaded or compiled at first use
+    assert peak_of_uniting(4096) < 1.3 * peak_of_uniting(512)
+
+
+def test_shells_begin_at_their_first_pixel_and_turn_as_the_format_wants():
+    labels = np.random.default_rng(5).choice(np.array([0, 1, 2, 255], np.uint8), (20, 30))
+    found = polygonise(labels)
+    north_up = found.to_shapely(Affine(2, 0, 10, 0, -2, 50))
+    south_up = found.to_shapely(Affine(2, 0, 10, 0, 2, 50))
+    for placed in (north_up, south_up):
+        assert all(p.exterior.is_ccw and not any(h.is_ccw for h in p.interiors) for p in placed)
+    first = found.coords[found.ring_offsets[found.polygon_offsets[:-1]]]
+    assert (labels[first[:, 1], first[:, 0]] == found.values).all()
+    assert (np.diff(first[:, 1].astype(np.int64) * 30 + first[:, 0]) > 0).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(scenes())
+def test_without_a_nodata_value_every_label_has_polygons(scene):
+    labels, rows, cols = scene
+    height, width = labels.shape
+    parts = [
+        trace_chunk(labels[w.slices], w, labels.shape, nodata=None) for w in grid_of(rows, cols)
+    ]
+    found = PolygonArrays.concatenate(list(stitch_chunks(parts, height, width)))
+    assert found.pixels.sum() == labels.size
+    burnt = rasterize(zip(found.to_shapely(), found.values.tolist(), strict=True), labels.shape)
+    assert (burnt == labels).all()
+
+
+def test_one_polygon_with_a_hundred_thousand_holes():
+    labels = np.zeros((650, 650), np.uint8)
+    labels[1:-1:2, 1:-1:2] = 1
+    start = time.process_time()
+    found = whole(labels, every(100, 650), every(100, 650))
+    assert time.process_time() - start < 20
+    land = found.polygons[found.values == 0]
+    assert len(land) == 1
+    assert len(land[0].interiors) == (found.values == 1).sum() == 324**2
+    assert land[0].is_valid

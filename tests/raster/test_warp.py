@@ -1,0 +1,57 @@
+"""Rasters read through another one's pixel grid."""
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+
+from geoseg.errors import SceneError
+from geoseg.raster import open_scene, read_overview, read_window, warped_to
+from tests.support.rasters import write_raster
+
+HALF = Affine(20, 0, 500200, 0, -20, 2800000)
+"""Pixels of twice the size, from column 20 of the grid on."""
+VALUES = (np.arange(20 * 25).reshape(1, 20, 25) % 5).astype(np.uint8)
+
+
+@pytest.fixture
+def grid(tmp_path):
+    return open_scene(write_raster(tmp_path / "grid.tif", np.zeros((3, 40, 50), np.uint8)))
+
+
+def doubled(values):
+    """What the grid sees of an array (20, 25): its first 15 columns, at twice the size."""
+    return np.repeat(np.repeat(values[:, :15], 2, axis=0), 2, axis=1)
+
+
+def write(path, kind):
+    """VALUES as a raster where 3 is no data, in one of the ways to say so."""
+    if kind == "alpha":
+        pixels = np.concatenate([VALUES] * 3 + [np.where(VALUES == 3, 0, 255).astype(np.uint8)])
+        return write_raster(path, pixels, transform=HALF, photometric="rgb", alpha="yes")
+    write_raster(path, VALUES, transform=HALF, nodata=3 if kind == "nodata" else None)
+    if kind == "mask":
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as file:
+            file.write_mask(VALUES[0] != 3)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["plain", "nodata", "mask", "alpha"])
+@pytest.mark.parametrize("reader", ["window", "whole"])
+def test_pixels_are_the_nearest_and_valid_where_the_raster_has_any(tmp_path, grid, kind, reader):
+    warped = warped_to(open_scene(write(tmp_path / "values.tif", kind)), grid)
+    pixels, valid = (
+        read_window(warped, grid.window) if reader == "window" else read_overview(warped, 50)
+    )
+    expected = doubled(np.ones_like(VALUES[0], bool) if kind == "plain" else VALUES[0] != 3)
+    assert not valid[:, :20].any()
+    assert np.array_equal(valid[:, 20:], expected)
+    assert np.array_equal(pixels[0][:, 20:][expected], doubled(VALUES[0])[expected])
+    assert (warped.height, warped.width, warped.crs) == (grid.height, grid.width, grid.crs)
+
+
+def test_a_crs_without_a_way_to_the_other_is_refused(tmp_path, grid):
+    local = 'LOCAL_CS["site",UNIT["metre",1]]'
+    raster = open_scene(write_raster(tmp_path / "values.tif", VALUES, crs=local))
+    with pytest.raises(SceneError, match=r"cannot warp .*values\.tif.*check its CRS"):
+        warped_to(raster, grid)

@@ -1,0 +1,53 @@
+"""Maps, points and tables for the tests of evaluation."""
+
+import csv
+
+import geopandas
+import numpy as np
+import shapely
+from affine import Affine
+
+from geoseg.evaluation import EvaluateSettings
+from geoseg.grid import Window
+from geoseg.legend import Legend
+from geoseg.raster import RasterProfile, pam_sidecar, write_cog
+from tests.support.published_samples import OLOFSSON_2014
+
+PLACE = Affine(30, 0, 500000, 0, -30, 2800000)
+
+LEGEND = Legend.from_names(["water", "grass", "rock"])
+
+BY_NAME = EvaluateSettings(legend=LEGEND)
+
+
+def write_map(path, values, legend=LEGEND, **options):
+    """A map as `classify` writes it: with a palette, and names beside it."""
+    place = options.pop("transform", PLACE)
+    target = RasterProfile(
+        *values.shape, 1, tuple(place)[:6], options.pop("crs", "EPSG:32640"), nodata=255,
+        colormap={c.value: c.rgb for c in legend.classes},
+    )  # fmt: skip
+    write_cog(path, target, [(Window(0, 0, *values.shape), values[None])])
+    path.with_name(f"{path.name}.aux.xml").write_text(pam_sidecar(legend, [0] * len(legend)))
+    return path
+
+
+def write_points(path, rows, cols, classes, crs="EPSG:4326", place=PLACE, **columns):
+    """Points at the centres of pixels, in another CRS than the map's."""
+    x, y = place @ (np.asarray(cols) + 0.5, np.asarray(rows) + 0.5)
+    frame = geopandas.GeoDataFrame(
+        {"reference": classes, **columns}, geometry=shapely.points(x, y), crs="EPSG:32640"
+    )
+    frame.to_crs(crs).to_file(path)
+    return path
+
+
+def write_tables(folder, names, counts, hectares=None):
+    matrix, areas = folder / "matrix.csv", folder / "areas.csv"
+    hectares = OLOFSSON_2014.hectares if hectares is None else hectares
+    with matrix.open("w", newline="") as file:
+        rows = [[name, *row] for name, row in zip(names, np.array(counts).tolist(), strict=True)]
+        csv.writer(file).writerows([["", *names], *rows])
+    with areas.open("w", newline="") as file:
+        csv.writer(file).writerows([["class", "area_ha"], *zip(names, hectares, strict=True)])
+    return matrix, areas

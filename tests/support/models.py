@@ -1,0 +1,69 @@
+"""Model files and what `geoseg info` says of them."""
+
+from pathlib import Path
+
+import torch
+
+from geoseg.legend import LandCoverClass, Legend
+from geoseg.model import Model, UNet, UNetSpec
+
+LEGEND = Legend(
+    (
+        LandCoverClass(0, "wood & scrub", "#118833"),
+        LandCoverClass(3, "water", "#2255cc"),
+        LandCoverClass(7, "rock", "#aaaaaa"),
+    )
+)
+
+TRAINING = {
+    "settings": {"epochs": 25, "lr": 0.001, "optimizer": "rmsprop", "patience": None},
+    "tiles": {"train": 900, "val": 100},
+    "best_epoch": 7,
+    "epochs": 25,
+    "validation": {
+        "pixels": 1000,
+        "accuracy": 0.875,
+        "mean_iou": 0.5,
+        "classes": {
+            "wood & scrub": {
+                "iou": 0.625, "users_accuracy": 0.75, "producers_accuracy": 0.7, "pixels": 600
+            },
+            "water": {
+                "iou": 0.375, "users_accuracy": 0.5, "producers_accuracy": 0.6, "pixels": 400
+            },
+            "rock": {"iou": None, "users_accuracy": None, "producers_accuracy": None, "pixels": 0},
+        },
+        "confusion": [[1]],
+    },
+}  # fmt: skip
+
+
+def save_model(path, *, training=None, **spec):
+    legend = LEGEND if spec.get("classes", 3) == 3 else Legend.from_names([*"abcdef"])
+    network = UNet(UNetSpec(**{"classes": 3, "width": 4, "depth": 2, "window": 32, **spec}))
+    bands = ("red", "green", "blue", "nir")[: network.spec.bands]
+    Model(network, legend, bands, pixel_size=0.5, training=training or {}).save(path)
+    return path
+
+
+def facts(text):
+    """What stands beside each title in the head of a text."""
+    found, title = {}, ""
+    for line in text.split("\n\n")[0].splitlines():
+        name, _, rest = line.partition("  ")
+        title = name or title
+        found[title] = f"{found.get(title, '')} {rest.strip()}".strip()
+    return found
+
+
+def tiny_model(path: Path, *, bands: int = 3, classes: int = 4, seed: int = 1) -> Path:
+    """A U-Net of two levels with windows of 32 px and random weights, saved."""
+    torch.manual_seed(seed)
+    network = UNet(UNetSpec(bands=bands, classes=classes, width=4, depth=2, window=32))
+    with torch.no_grad():  # less of the checkerboard that untrained upsampling makes
+        for up in network.up:
+            up.weight.mul_(0.2)
+    legend = Legend.from_names([f"class {i}" for i in range(classes)])
+    names = ("red", "green", "blue", "nir", "swir1", "swir2")[:bands]
+    Model(network, legend, names).save(path)
+    return path

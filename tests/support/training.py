@@ -1,0 +1,105 @@
+"""Small training sets and runs, for the tests of training."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+
+from geoseg.legend import Legend
+from geoseg.tiles import TileSettings, tile
+from geoseg.training import Monitor, TrainSettings, train
+from tests.support.rasters import write_raster
+
+LEGEND = Legend.from_names(["water", "grass", "rock"])
+SIZE = 16
+SMALL = {"width": 2, "depth": 1, "batch_size": 4, "epochs": 3, "dropout": 0.1}
+WILD = {"epochs": 6, "lr": 0.3, "optimizer": "sgd", "seed": 2}
+"""A rate so high that the loss does not get better and better."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Networks this small are quickest alone, above all where something else is running."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def ground(height, width):
+    """Class values in stripes and blocks."""
+    rows, cols = np.indices((height, width))
+    return ((rows // 5 + cols // 7) % 3).astype(np.uint8)
+
+
+def picture(labels, dtype="uint8", scale=1):
+    """Two bands from which the classes can be told, with some noise."""
+    rng = np.random.default_rng(0)
+    table = np.array([[40, 200, 120], [180, 90, 20]])
+    pixels = table[:, labels] + rng.integers(-20, 20, (2, *labels.shape))
+    return (pixels * scale).astype(dtype)
+
+
+def make_tiles(folder, *, size=SIZE, val=0.25, labels=None, pixels=None, legend=LEGEND, **profile):
+    """A tile set, split at random; of 2 x 6 tiles of 16 px if nothing else is given."""
+    folder.mkdir(parents=True, exist_ok=True)
+    labels = ground(2 * SIZE, 6 * SIZE) if labels is None else labels
+    pixels = picture(np.minimum(labels, 2)) if pixels is None else pixels
+    scene = write_raster(folder / "scene.tif", pixels, **profile)
+    mask = write_raster(folder / "labels.tif", labels[None])
+    wanted = TileSettings(size=size, split="random", val=val, min_valid=0)
+    return tile([scene], [mask], out=folder / "tiles", legend=legend, settings=wanted)
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    return make_tiles(tmp_path_factory.mktemp("train"))
+
+
+def run(tiles, out, *, resume=True, overwrite=False, report=None, pixel_size_range=None, **changes):
+    return train(
+        tiles, out, settings=TrainSettings(**{**SMALL, **changes}), device="cpu", resume=resume,
+        overwrite=overwrite, pixel_size_range=pixel_size_range,
+        watch=Monitor(pictures=0, report=report),
+    )  # fmt: skip
+
+
+def history_of(out):
+    with out.with_name(f"{out.stem}.history.csv").open() as file:
+        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def weights(model):
+    return torch.cat([p.detach().flatten() for p in model.network.parameters()])
+
+
+class Stopped(Exception):  # noqa: N818 - stands for a power cut
+    pass
+
+
+def stop_after(epoch):
+    def report(row):
+        if row["epoch"] == epoch:
+            raise Stopped
+
+    return report
+
+
+def epochs_of(tiles, out, **changes):
+    """Run, and return the numbers of the epochs that were trained."""
+    epochs = []
+    run(tiles, out, report=lambda row: epochs.append(row["epoch"]), **changes)
+    return epochs
+
+
+def stopped_run(tiles, tmp_path, epoch=1, **changes):
+    """The output of a run that was stopped after an epoch."""
+    out = tmp_path / "m.safetensors"
+    with pytest.raises(Stopped):
+        run(tiles, out, report=stop_after(epoch), **changes)
+    return out

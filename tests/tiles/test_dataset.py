@@ -1,0 +1,157 @@
+"""Tiles of one split as arrays for training."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from geoseg.errors import LabelError
+from geoseg.legend import LandCoverClass, Legend
+from geoseg.tiles import IGNORE_INDEX, TileSettings, open_tiles, tile
+from tests.support.rasters import write_raster
+
+LEGEND = Legend(
+    (
+        LandCoverClass(3, "water", "#0000ff"),
+        LandCoverClass(7, "10", "#00ff00"),
+        LandCoverClass(10, "rock", "#aaa000"),
+    )
+)
+SIDE = 64
+TILES = 16
+
+
+def ground():
+    """Values of the legend in stripes of 4 px; none in the first row of pixels."""
+    values = np.array([3, 7, 10], np.uint8)[np.indices((SIDE, SIDE)).sum(axis=0) // 4 % 3]
+    values[0] = IGNORE_INDEX
+    return values
+
+
+def pixels():
+    """Three bands; the second column of pixels has no data."""
+    noise = np.random.default_rng(1).integers(1, 200, (3, SIDE, SIDE)).astype(np.uint8)
+    noise[:, :, 1] = 0
+    return noise
+
+
+@pytest.fixture
+def tiles(tmp_path):
+    scene = write_raster(tmp_path / "scene.tif", pixels(), nodata=0)
+    labels = write_raster(tmp_path / "labels.tif", ground()[None])
+    wanted = TileSettings(size=16, split="random", val=0.25, min_valid=0, preview=False)
+    return tile([scene], [labels], out=tmp_path / "tiles", legend=LEGEND, settings=wanted)
+
+
+def test_a_split_is_read_by_number_in_any_order(tiles):
+    samples = tiles.samples("train")
+    images, valid, labels = tiles.load("train")
+    assert len(samples) == len(images) == len(samples.names) == 12
+    some = np.array([7, 0, 7])
+    for found, whole in zip(samples.read(some), (images, valid, labels), strict=True):
+        assert np.array_equal(found, whole[some])
+
+
+def test_the_names_are_those_of_the_tiles_read(tiles):
+    for split in ("train", "val"):
+        samples = tiles.samples(split)
+        images, valid, labels = samples.read(np.arange(len(samples)))
+        for name, image, seen, index in zip(samples.names, images, valid, labels, strict=True):
+            row, col = (int(part) for part in name.split("_")[1:])
+            place = slice(row, row + 16), slice(col, col + 16)
+            assert np.array_equal(image, pixels()[:, *place])
+            assert np.array_equal(seen, pixels()[0][place] > 0)
+            labelled = seen & (ground()[place] != IGNORE_INDEX)
+            assert np.array_equal(index != IGNORE_INDEX, labelled)
+            assert np.array_equal(
+                np.array(LEGEND.values)[index[labelled]], ground()[place][labelled]
+            )
+
+
+def test_counts_are_those_of_the_labels_read(tiles):
+    for split in ("train", "val"):
+        labels = tiles.load(split)[2]
+        assert tiles.samples(split).counts.tolist() == [int((labels == i).sum()) for i in range(3)]
+
+
+def test_a_split_without_tiles_has_nothing(tiles):
+    empty = tiles.samples("gap")
+    assert (len(empty), empty.counts.tolist()) == (0, [0, 0, 0])
+    assert empty.read(np.arange(0))[0].shape == (0, 3, 16, 16)
+
+
+def test_the_digest_is_that_of_the_content(tiles, tmp_path):
+    digest = tiles.samples("train").digest
+    assert len(digest) == 64
+    shutil.move(tiles.folder, tmp_path / "elsewhere")
+    moved = open_tiles(tmp_path / "elsewhere")
+    assert moved.samples("train").digest == digest
+    assert moved.samples("val").digest != digest
+    assert moved.take([0, 1]).digest != moved.take([1, 0]).digest
+    assert moved.ignoring(["rock"]).samples("train").digest != digest
+
+
+def test_a_folder_of_images_and_masks_is_known_by_its_pixels(tiles):
+    """The same files, read as a set that `tile` wrote and as a folder that it did not."""
+    written = tiles.take(range(TILES))
+    folder = open_tiles(_without_index(tiles), LEGEND)
+    by_name = [folder.names.index(f"tiles_{name}") for name in tiles.names]
+    found = folder.take(by_name)
+    assert not folder.own
+    assert found.counts.tolist() == written.counts.tolist()
+    assert found.digest == written.digest
+    for one, other in zip(
+        found.read(np.arange(TILES)), written.read(np.arange(TILES)), strict=True
+    ):
+        assert np.array_equal(one, other)
+
+
+def _without_index(tiles):
+    for name in ("tiles.json", "tiles.parquet"):
+        shutil.move(f"{tiles.folder}/{name}", f"{tiles.folder}/../{name}")
+    return tiles.folder
+
+
+def test_the_digest_of_a_folder_changes_with_any_pixel(tiles):
+    folder = open_tiles(_without_index(tiles), LEGEND)
+    before = folder.take(range(TILES)).digest
+    changed = ground()[:16, :16]
+    changed[8, 8] = IGNORE_INDEX
+    write_raster(folder.store.masks[0], changed[None])
+    assert open_tiles(tiles.folder, LEGEND).take(range(TILES)).digest != before
+
+
+@pytest.mark.parametrize(
+    ("names", "ignored"),
+    [(["rock"], [10]), (["ROCK ", "3"], [3, 10]), (["10"], [7]), (["7"], [7]), ([], [])],
+    ids=str,
+)
+def test_ignored_classes_are_read_as_not_labelled(tiles, names, ignored):
+    """By name or value; "10" is the name of 7 first, and the value of rock second."""
+    plain, less = tiles.samples("train"), tiles.ignoring(names).samples("train")
+    dropped = [LEGEND.values.index(value) for value in ignored]
+    labels = tiles.load("train")[2]
+    expected = np.where(np.isin(labels, dropped), IGNORE_INDEX, labels)
+    assert np.array_equal(less.read(np.arange(len(less)))[2], expected)
+    assert [int(n) for n in less.counts] == [
+        0 if i in dropped else int(n) for i, n in enumerate(plain.counts)
+    ]
+    assert tiles.ignoring(names).legend == LEGEND
+
+
+def test_a_class_that_is_not_there_cannot_be_ignored(tiles):
+    with pytest.raises(
+        LabelError, match=r"'lava' is no class of .*, ignore some of: water, 10, rock"
+    ):
+        tiles.ignoring(["rock", "lava"])
+
+
+def test_a_set_can_be_given_other_names_but_not_other_values(tiles, tmp_path):
+    (tmp_path / "other.csv").write_text(
+        "value,name,color\n3,sea,#000001\n7,bog,#000002\n10,c,#000003"
+    )
+    renamed = open_tiles(tiles.folder, tmp_path / "other.csv")
+    assert renamed.legend.names == ("sea", "bog", "c")
+    (tmp_path / "other.csv").write_text("value,name,color\n3,sea,#000001\n8,bog,#000002")
+    with pytest.raises(LabelError, match=r"has the values 3, 8, but .* was cut with 3, 7, 10"):
+        open_tiles(tiles.folder, tmp_path / "other.csv")

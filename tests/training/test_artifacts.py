@@ -1,0 +1,240 @@
+"""What can be seen of a training run: pictures, a TensorBoard log, several processes, signals."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.image import imread
+
+from geoseg.errors import GeosegError, LabelError, ModelError
+from geoseg.files import output_lock
+from geoseg.model import Model
+from geoseg.training import Monitor, TrainSettings, train
+from geoseg.training.plots import PredictionExample, plot_examples
+from tests.support.training import (
+    LEGEND,
+    SIZE,
+    SMALL,
+    ground,
+    history_of,
+    make_tiles,
+    names_in,
+    run,
+)
+from tests.support.training import one_thread as one_thread
+from tests.support.training import tiles as tiles
+from tests.support.training import weights as weights_of
+
+# Pictures.
+
+
+def test_pictures_appear_every_few_epochs_and_at_the_end(tiles, tmp_path):
+    settings = TrainSettings(**{**SMALL, "epochs": 5})
+    out = tmp_path / "m.safetensors"
+    train(tiles, out, settings=settings, device="cpu", watch=Monitor(pictures=2))
+    samples = tmp_path / "m.samples"
+    assert names_in(tmp_path) == [
+        "m.history.csv", "m.history.png", "m.safetensors", "m.safetensors.checkpoint", "m.samples",
+    ]  # fmt: skip
+    assert names_in(samples) == ["best.png", "epoch_0002.png", "epoch_0004.png"]
+    for picture in (tmp_path / "m.history.png", *samples.iterdir()):
+        assert imread(picture).shape[2] == 4
+    quiet = train(tiles, tmp_path / "q.safetensors", settings=settings, device="cpu",
+                  watch=Monitor(pictures=0))  # fmt: skip
+    assert torch.equal(weights_of(Model.load(out)), weights_of(quiet))
+
+
+def test_a_sample_shows_labels_and_prediction_in_the_colours_of_the_legend(tmp_path):
+    labels = np.zeros((SIZE, SIZE), np.uint8)
+    mapped = np.full((SIZE, SIZE), 2, np.uint8)
+    image = np.zeros((2, SIZE, SIZE), np.float32)
+    plot_examples(
+        tmp_path / "s.png", [PredictionExample(image, labels, mapped)] * 2, LEGEND, "title"
+    )
+    pixels = (imread(tmp_path / "s.png")[..., :3] * 255).round().astype(int).reshape(-1, 3)
+    amount = [
+        (pixels == [int(c.color[i : i + 2], 16) for i in (1, 3, 5)]).all(1).sum()
+        for c in LEGEND.classes
+    ]
+    assert amount[0] > 20 * amount[1]  # a square against a swatch
+    assert amount[2] > 20 * amount[1]
+    assert amount[1] > 0
+
+
+def test_pictures_cannot_come_every_minus_one_epochs():
+    with pytest.raises(ModelError, match="pictures is -1, give a whole number of at least 0"):
+        Monitor(pictures=-1)
+
+
+def test_the_history_has_the_iou_of_each_class(tiles, tmp_path):
+    model = run(tiles, tmp_path / "m.safetensors")
+    rows = history_of(tmp_path / "m.safetensors")
+    best = rows[model.training["best_epoch"] - 1]
+    for name in LEGEND.names:
+        wanted = model.training["validation"]["classes"][name]["iou"]
+        assert best[f"val_iou_{name}"] == pytest.approx(wanted, abs=1e-6)
+    assert best["val_mean_iou"] == pytest.approx(
+        np.mean([best[f"val_iou_{name}"] for name in LEGEND.names])
+    )
+
+
+def test_a_tensorboard_log_has_the_history(tiles, tmp_path):
+    accumulate = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    settings = TrainSettings(**SMALL)
+    watch = Monitor(pictures=0, tensorboard=tmp_path / "board")
+    train(tiles, tmp_path / "m.safetensors", settings=settings, device="cpu", watch=watch)
+    log = accumulate.EventAccumulator(str(tmp_path / "board")).Reload()
+    found = [event.value for event in log.Scalars("val/accuracy")]
+    wanted = [row["val_accuracy"] for row in history_of(tmp_path / "m.safetensors")]
+    assert found == pytest.approx(wanted, rel=1e-6)
+
+
+def test_a_tensorboard_log_without_the_package_says_what_to_install(tiles, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    watch = Monitor(tensorboard=tmp_path / "board")
+    with pytest.raises(GeosegError, match=r"pip install 'geoseg\[tensorboard\]'"):
+        train(tiles, tmp_path / "m.safetensors", device="cpu", watch=watch)
+    assert names_in(tmp_path) == []
+
+
+# Settings that reach the loop.
+
+
+@pytest.mark.parametrize("loss", ["weighted", "focal", "dice"])
+def test_each_loss_is_learnt_from(tiles, tmp_path, loss):
+    changes = {"epochs": 8, "lr": 0.01, "optimizer": "adam", "dropout": 0.0}
+    run(tiles, tmp_path / "m.safetensors", loss=loss, **changes)
+    rows = history_of(tmp_path / "m.safetensors")
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert rows[-1]["accuracy"] > rows[0]["accuracy"]
+
+
+def test_a_clipped_gradient_takes_shorter_steps(tiles, tmp_path):
+    changes = {"epochs": 1, "optimizer": "sgd", "lr": 0.1}
+    still = run(tiles, tmp_path / "a.safetensors", **{**changes, "lr": 1e-30})
+    free = run(tiles, tmp_path / "b.safetensors", **changes)
+    clipped = run(tiles, tmp_path / "c.safetensors", **changes, clip=1e-4)
+    moved = [float((weights_of(m) - weights_of(still)).norm()) for m in (free, clipped)]
+    assert 0 < moved[1] < 3 * 0.1 * 1e-4 * 2.8  # three steps with momentum 0.9
+    assert moved[0] > 10 * moved[1]
+
+
+def test_a_plateau_lowers_the_rate_also_after_a_restart(tiles, tmp_path):
+    changes = {"epochs": 9, "schedule": "plateau", "optimizer": "sgd", "lr": 1e-12}
+    run(tiles, tmp_path / "m.safetensors", **changes)
+    rows = history_of(tmp_path / "m.safetensors")
+    assert {row["lr"] for row in rows[:6]} == {1e-12}
+    assert rows[-1]["lr"] < 1e-12
+
+
+def test_pixels_of_an_ignored_class_teach_nothing(tmp_path):
+    plain = make_tiles(tmp_path / "a")
+    model = run(plain, tmp_path / "m.safetensors", ignore=("rock",))
+    scores = model.training["validation"]["classes"]
+    assert scores["rock"]["pixels"] == 0
+    assert scores["water"]["pixels"] > 0
+    assert model.legend == LEGEND
+    with pytest.raises(LabelError, match="sand"):
+        run(plain, tmp_path / "n.safetensors", ignore=("sand",))
+
+
+# Several processes.
+
+_TRAIN = """
+import sys, torch
+from geoseg.training import TrainSettings, Watch, score, train
+torch.set_num_threads(1)
+settings = TrainSettings(width=2, depth=1, batch_size=5, epochs=3, dropout=0.0, lr=0.01)
+train(sys.argv[1], sys.argv[2], settings=settings, device="cpu",
+      watch=Watch(pictures=0, report=lambda row: print(row["epoch"], flush=True)))
+"""
+TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+
+@pytest.fixture
+def odd_tiles(tmp_path):
+    """Tiles with 11 to train on: batches of 5, 5 and 1."""
+    tiles = make_tiles(tmp_path / "set", labels=ground(2 * SIZE, 7 * SIZE), val=0.21)
+    assert tiles.count("train") % 5 == 1
+    return tiles
+
+
+@pytest.fixture
+def launch(odd_tiles, tmp_path):
+    """Train in new processes, and return how they ended."""
+    script = tmp_path / "one.py"
+    script.write_text(_TRAIN)
+
+    def launched(out, *launcher):
+        return subprocess.run(
+            [sys.executable, *launcher, script, odd_tiles.folder, out], capture_output=True,
+            text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=120, check=False,
+        )  # fmt: skip
+
+    return launched
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does(launch, tmp_path):
+    outs = [tmp_path / f"{name}.safetensors" for name in ("one", "two")]
+    for out, launcher in zip(outs, ((), TWO), strict=True):
+        done = launch(out, *launcher)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split() == ["1", "2", "3"]
+    for single, shared in zip(*map(history_of, outs), strict=True):
+        for key in set(single) - {"seconds"}:
+            assert shared[key] == pytest.approx(single[key], rel=1e-3, abs=1e-3), key
+    models = [Model.load(out) for out in outs]
+    assert torch.allclose(weights_of(models[0]), weights_of(models[1]), atol=1e-4)
+    again = launch(outs[1], *TWO)
+    assert (again.returncode, again.stdout) == (0, ""), again.stderr
+    assert Model.load(outs[1]).hash == models[1].hash
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_together(launch, odd_tiles, tmp_path):
+    out = tmp_path / "m.safetensors"
+    changes = {"batch_size": 5, "dropout": 0.0, "lr": 0.01}
+    run(odd_tiles, out, epochs=2, **changes)
+    done = launch(out, *TWO)
+    assert done.stdout.split() == ["3"], done.stderr
+    whole = run(odd_tiles, tmp_path / "whole.safetensors", epochs=3, **changes)
+    assert torch.allclose(weights_of(Model.load(out)), weights_of(whole), atol=1e-4)
+
+
+@pytest.mark.slow
+def test_no_process_waits_for_ever_where_the_model_is_in_use(launch, tmp_path):
+    out = tmp_path / "m.safetensors"
+    with output_lock(tmp_path / ".m.safetensors.lock", out, "training"):
+        done = launch(out, *TWO)
+    assert done.returncode != 0
+    assert done.stderr.count(f"InterruptedRun: {out} is in use") >= 1
+    assert not out.exists()
+
+
+# Signals.
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_command_says_how_to_go_on(tiles, tmp_path, number):
+    out = tmp_path / "m.safetensors"
+    command = [
+        sys.executable, "-m", "geoseg", "train", tiles.folder, "--out", out, "--epochs", "100000",
+        "--width", "2", "--depth", "1", "--pictures", "0",
+    ]  # fmt: skip
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while "epoch 2" not in process.stderr.readline():
+            time.sleep(0.01)
+        process.send_signal(number)
+        *_, last = process.stderr.read().splitlines()
+    assert process.returncode == 75
+    assert last == (
+        "geoseg: interrupted, whole epochs are kept, run the same command again to go on"
+    )
+    assert names_in(tmp_path) == ["m.history.csv", "m.safetensors.checkpoint"]

@@ -1,0 +1,305 @@
+"""Training: the same run is the same weights, killed or not; and it learns."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geoseg.model import Model
+from geoseg.tiles import IGNORE_INDEX
+from geoseg.training import TrainSettings
+from geoseg.training import augment as augmentation
+from geoseg.training.augment import augment
+from tests.support.rasters import write_raster
+from tests.support.training import (
+    LEGEND,
+    SIZE,
+    SMALL,
+    WILD,
+    ground,
+    history_of,
+    make_tiles,
+    names_in,
+    picture,
+    run,
+    weights,
+)
+from tests.support.training import one_thread as one_thread
+from tests.support.training import tiles as tiles
+
+# Learning.
+
+
+def test_a_run_leaves_a_model_and_its_history_and_nothing_else(tiles, tmp_path):
+    rows = []
+    model = run(tiles, tmp_path / "m.safetensors", report=rows.append)
+    assert names_in(tmp_path) == ["m.history.csv", "m.safetensors", "m.safetensors.checkpoint"]
+    history = history_of(tmp_path / "m.safetensors")
+    assert history == rows
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+    best = min(history, key=lambda row: row["val_loss"])
+    assert model.training["best_epoch"] == best["epoch"]
+    assert model.training["validation"]["accuracy"] == pytest.approx(best["val_accuracy"], abs=1e-6)
+    assert model.training["tiles"] == {"train": 9, "val": 3}
+    assert model.training["settings"] == TrainSettings(**SMALL).to_dict()
+    assert (model.legend, model.dtype) == (LEGEND, "uint8")
+    assert model.pixel_size == pytest.approx(10, rel=1e-3)
+    assert model.hash == Model.load(tmp_path / "m.safetensors").hash
+
+
+def test_four_tiles_are_learnt_by_heart(tmp_path):
+    tiles = make_tiles(tmp_path, labels=ground(2 * SIZE, 2 * SIZE), val=0)
+    model = run(
+        tiles, tmp_path / "m.safetensors", epochs=150, width=8, lr=0.01, optimizer="adam",
+        schedule="cosine", dropout=0.0,
+    )  # fmt: skip
+    history = history_of(tmp_path / "m.safetensors")
+    assert history[-1]["loss"] < history[0]["loss"] / 10
+    assert history[-1]["accuracy"] > 0.97
+    images, _, labels = tiles.load("train")
+    with torch.inference_mode():
+        found = model.network(torch.from_numpy(images.astype(np.float32))).argmax(1).numpy()
+    assert (found == labels).mean() > 0.97
+
+
+def test_the_best_epoch_is_kept_and_not_the_last(tiles, tmp_path):
+    out = tmp_path / "m.safetensors"
+    model = run(tiles, out, **WILD)
+    history = history_of(out)
+    best = min(history, key=lambda row: row["val_loss"])
+    assert best["epoch"] < 6
+    assert loss_of(model, *tiles.load("val")) == pytest.approx(best["val_loss"], rel=1e-4)
+
+
+def loss_of(model, images, _, labels):
+    """Mean cross-entropy over the labelled pixels, by NumPy."""
+    with torch.inference_mode():
+        logits = model.network.eval()(torch.from_numpy(images.astype(np.float32)))
+        shares = torch.log_softmax(logits.double(), 1).numpy()
+    places = np.argwhere(labels != IGNORE_INDEX)
+    return -np.mean([shares[n, labels[n, r, c], r, c] for n, r, c in places])
+
+
+@pytest.mark.parametrize("optimizer", ["rmsprop", "adam", "adamw", "sgd"])
+def test_each_optimizer_lowers_the_loss(tiles, tmp_path, optimizer):
+    run(tiles, tmp_path / "m.safetensors", epochs=6, optimizer=optimizer, lr=0.003, dropout=0.0)
+    history = history_of(tmp_path / "m.safetensors")
+    assert history[-1]["loss"] < history[0]["loss"]
+
+
+def test_patience_ends_a_run_that_gets_no_better(tiles, tmp_path):
+    out = tmp_path / "m.safetensors"
+    model = run(tiles, out, epochs=50, patience=2, lr=0.3, optimizer="sgd", seed=2)
+    history = history_of(out)
+    assert len(history) < 50
+    assert model.training["epochs"] == len(history) == model.training["best_epoch"] + 2
+
+
+def test_a_cosine_ends_near_zero_and_a_constant_rate_stays(tiles, tmp_path):
+    run(tiles, tmp_path / "c.safetensors", epochs=8, schedule="cosine", lr=0.01)
+    rates = [row["lr"] for row in history_of(tmp_path / "c.safetensors")]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] > 0.009
+    assert 0 < rates[-1] < 1e-4
+    run(tiles, tmp_path / "k.safetensors", schedule="constant", lr=0.01)
+    assert {row["lr"] for row in history_of(tmp_path / "k.safetensors")} == {0.01}
+
+
+# The same run is the same weights.
+
+
+def test_the_same_run_is_the_same_file(tiles, tmp_path):
+    changes = {"augment": "full", "loss": "weighted", "schedule": "cosine"}
+    one = run(tiles, tmp_path / "a.safetensors", **changes)
+    two = run(tiles, tmp_path / "b.safetensors", **changes)
+    assert one.hash == two.hash
+    other = run(tiles, tmp_path / "c.safetensors", **changes, seed=1)
+    assert not torch.equal(weights(one), weights(other))
+
+
+# What has no label has no say.
+
+
+def test_pixels_that_are_not_valid_do_not_matter(tmp_path):
+    labels = ground(32, 96)
+    trained = []
+    for number, junk in enumerate((0, 77)):
+        pixels = picture(labels)
+        pixels[:, 3:9, 5:60] = junk
+        tiles = make_tiles(tmp_path / str(number), pixels=pixels, nodata=junk)
+        trained.append(run(tiles, tmp_path / f"{number}.safetensors"))
+    assert torch.equal(weights(trained[0]), weights(trained[1]))
+
+
+def test_ground_without_a_label_gives_no_gradient(tmp_path):
+    labels = np.full((64, 64), IGNORE_INDEX, np.uint8)
+    labels[:8] = ground(8, 64)
+    trained = []
+    for number in (0, 1):
+        pixels = picture(ground(64, 64))
+        pixels[:, 40:] = 255 * number  # too far from the labels for the network to see
+        tiles = make_tiles(tmp_path / str(number), size=64, val=0, labels=labels, pixels=pixels)
+        trained.append(run(tiles, tmp_path / f"{number}.safetensors", dropout=0.0))
+    assert torch.equal(weights(trained[0]), weights(trained[1]))
+
+
+def test_the_loss_is_the_mean_over_labelled_pixels(tmp_path):
+    labels = ground(32, 64)
+    labels[5:20, 7:40] = IGNORE_INDEX
+    tiles = make_tiles(tmp_path, labels=labels, val=0.25)
+    out = tmp_path / "m.safetensors"
+    model = run(tiles, out, epochs=1, lr=1e-30, dropout=0.0)  # as good as not trained
+    row = history_of(out)[0]
+    assert row["loss"] == pytest.approx(loss_of(model, *tiles.load("train")), rel=1e-5)
+    assert row["val_loss"] == pytest.approx(loss_of(model, *tiles.load("val")), rel=1e-5)
+
+
+def test_weights_change_what_is_learnt(tiles, tmp_path):
+    plain = run(tiles, tmp_path / "a.safetensors")
+    weighted = run(tiles, tmp_path / "b.safetensors", loss="weighted")
+    assert not torch.equal(weights(plain), weights(weighted))
+
+
+# Scaling.
+
+
+def test_bytes_are_scaled_by_their_range(tiles, tmp_path):
+    model = run(tiles, tmp_path / "m.safetensors", epochs=1)
+    assert (model.spec.low, model.spec.high) == ((0.0,), (255.0,))
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "int16", "float32"])
+def test_other_dtypes_are_scaled_by_their_percentiles_and_the_model_knows(tmp_path, dtype):
+    pixels = picture(ground(32, 96), dtype, 40)
+    missing = -32768 if dtype == "int16" else 60000
+    pixels[:, :10, :40] = missing
+    tiles = make_tiles(tmp_path, pixels=pixels, nodata=missing)
+    model = run(tiles, tmp_path / "m.safetensors", epochs=1)
+    images, valid, _ = tiles.load("train")
+    for band in range(2):
+        values = images[:, band][valid].astype(float)
+        assert missing not in values
+        assert model.spec.low[band] == pytest.approx(np.percentile(values, 0.1))
+        assert model.spec.high[band] == pytest.approx(np.percentile(values, 99.9))
+    assert model.dtype == dtype
+
+
+def test_a_band_that_is_everywhere_the_same_can_be_trained_on(tmp_path):
+    pixels = picture(ground(32, 96), "float32")
+    pixels[1] = 0
+    tiles = make_tiles(tmp_path, pixels=pixels)
+    run(tiles, tmp_path / "m.safetensors", epochs=1)
+    assert np.isfinite(history_of(tmp_path / "m.safetensors")[0]["loss"])
+
+
+# Augmentation.
+
+SPREAD = torch.full((2,), 255.0)
+
+
+def stripes(seed, n=6):
+    """Tiles of stripes of 0 and 1 (n, s, s), and pictures of them (n, 2, s, s)."""
+    drawn = torch.Generator().manual_seed(seed)
+    lines = torch.randint(2, (n, SIZE // 2), generator=drawn).repeat_interleave(2, dim=1)
+    labels = lines[:, None, :].expand(n, SIZE, SIZE)
+    return labels[:, None].float().expand(n, 2, SIZE, SIZE), labels
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10**6))
+def test_flips_move_labels_with_the_picture(seed):
+    labels = torch.randint(256, (6, SIZE, SIZE), generator=torch.Generator().manual_seed(seed))
+    images = labels[:, None].float().repeat(1, 2, 1, 1)
+    turned, moved = augment("flips", images, labels, SPREAD, torch.Generator().manual_seed(seed))
+    assert torch.equal(turned, moved[:, None].float().repeat(1, 2, 1, 1))
+    assert torch.equal(moved.flatten(1).sort()[0], labels.flatten(1).sort()[0])
+
+
+def test_flips_draw_all_eight_symmetries():
+    labels = torch.arange(SIZE * SIZE).view(1, SIZE, SIZE).repeat(200, 1, 1)
+    images = labels[:, None].float()
+    _, moved = augment("flips", images, labels, SPREAD[:1], torch.Generator().manual_seed(0))
+    assert len({tuple(tile.flatten().tolist()) for tile in moved}) == 8
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10**6))
+def test_zoom_moves_labels_with_the_picture(seed):
+    images, labels = stripes(seed)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("GAIN", "BAND_GAIN", "OFFSET"):
+            patch.setattr(augmentation, name, 0)
+        bigger, moved = augment("full", images, labels, SPREAD, torch.Generator().manual_seed(seed))
+    assert bigger.shape == images.shape
+    assert moved.shape == labels.shape
+    clear = (bigger - 0.5).abs() > 1e-3  # on the very border either class is right
+    assert torch.equal((bigger > 0.5)[clear], (moved[:, None] == 1).expand_as(bigger)[clear])
+    assert clear.float().mean() > 0.8
+
+
+def test_zoom_makes_things_bigger():
+    images, labels = stripes(0, 1)
+    edges = []
+    for seed in range(20):
+        _, moved = augment("full", images, labels, SPREAD, torch.Generator().manual_seed(seed))
+        edges.append(int((moved.diff(dim=1) != 0).sum() + (moved.diff(dim=2) != 0).sum()))
+    assert min(edges) < max(edges) <= int((labels.diff(dim=2) != 0).sum())
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10**6))
+def test_colour_changes_within_limits_and_leaves_labels(seed):
+    images = torch.full((6, 2, SIZE, SIZE), 100.0)
+    labels = torch.full((6, SIZE, SIZE), IGNORE_INDEX)
+    changed, kept = augment("full", images, labels, SPREAD, torch.Generator().manual_seed(seed))
+    assert torch.equal(kept, labels)
+    assert len(changed[:, :, 0, 0].unique()) == 12  # each tile and band of its own
+    assert float(changed.flatten(2).std(dim=2).max()) < 1e-3  # and even within
+    assert float(changed.max()) <= 100 * 1.2 * 1.1 + 25.6
+    assert float(changed.min()) >= 100 * 0.8 * 0.9 - 25.6
+
+
+def test_no_augmentation_changes_nothing():
+    images, labels = stripes(0)
+    same, kept = augment("none", images, labels, SPREAD, torch.Generator())
+    assert torch.equal(same, images)
+    assert torch.equal(kept, labels)
+
+
+# Tiles of others.
+
+
+def test_a_folder_of_images_and_masks_is_split_and_trained_on(tmp_path):
+    for kind in ("images", "masks"):
+        (tmp_path / "lab" / kind).mkdir(parents=True)
+    for number in range(8):
+        labels = np.roll(ground(SIZE, SIZE), number, axis=0)
+        pixels = picture(labels)[[0, 1, 1]]
+        bare = {"driver": "PNG", "crs": None, "transform": None}
+        write_raster(tmp_path / "lab" / "images" / f"{number}.png", pixels, **bare)
+        write_raster(tmp_path / "lab" / "masks" / f"{number}.png", labels[None], **bare)
+    model = run(tmp_path / "lab", tmp_path / "m.safetensors", epochs=1)
+    assert model.training["tiles"] == {"train": 6, "val": 2}
+    assert model.band_names == ("red", "green", "blue")
+
+
+def test_the_share_for_validation_can_be_drawn_anew(tiles, tmp_path):
+    model = run(tiles, tmp_path / "m.safetensors", epochs=1, val=0.5)
+    assert model.training["tiles"] == {"train": 6, "val": 6}
+    model = run(tiles, tmp_path / "n.safetensors", epochs=2, val=0)
+    assert model.training["tiles"] == {"train": 12, "val": 0}
+    assert model.training["validation"] is None
+    rows = history_of(tmp_path / "n.safetensors")
+    assert not any(key.startswith("val") for key in rows[0])
+    best = min(rows, key=lambda row: row["loss"])["epoch"]
+    assert model.training["best_epoch"] == best
+
+
+def test_tiles_of_the_gap_are_not_used(tiles, tmp_path):
+    index = ("gap",) * 4 + ("train",) * 6 + ("val",) * 2
+    fewer = replace(tiles, splits=index)
+    model = run(fewer, tmp_path / "m.safetensors", epochs=1)
+    assert model.training["tiles"] == {"train": 6, "val": 2}

@@ -1,0 +1,51 @@
+"""The workflows that need no Slurm, run as they stand."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from geoseg.classification import ClassifySettings, Execution, classify
+from tests.support.paths import WORKFLOWS
+from tests.support.rasters import blocks, write_raster
+
+pytest.importorskip("distributed")
+pytestmark = pytest.mark.slow
+
+
+def script(*command: object, cwd: Path, **env: str) -> subprocess.CompletedProcess:
+    """Run a script with this checkout's geoseg."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    known = {**os.environ, "PATH": path, "PYTHONPATH": str(WORKFLOWS.parent), **env}
+    return subprocess.run(
+        [str(part) for part in command], cwd=cwd, env=known, capture_output=True, text=True,
+        check=False, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "tls"])
+def test_a_local_dask_cluster_makes_the_same_map(protocol, model, tmp_path):
+    scene = write_raster(tmp_path / "scene.tif", blocks(600, 1100))
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    classify(
+        scene, plain / "map.tif", model=model, polygons=plain / "map.gpkg",
+        options=ClassifySettings(overlap=8), execution=Execution(chunk=512),
+    )  # fmt: skip
+    env = {"PROTOCOL": protocol}
+    if protocol == "tls":
+        made = script(WORKFLOWS / "dask" / "tls.sh", "secrets", cwd=tmp_path)
+        assert made.returncode == 0, made.stderr
+        assert (tmp_path / "secrets" / "key.pem").stat().st_mode & 0o077 == 0
+        env["DASK_CONFIG"] = str(tmp_path / "secrets" / "dask.yaml")
+    done = script(
+        WORKFLOWS / "dask" / "local.sh", 2, scene, "--out", "map.tif", "--model", model,
+        "--polygons", "map.gpkg", "--overlap", 8, "--chunk", 512, cwd=tmp_path, **env,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for name in ("map.tif", "map.gpkg"):
+        assert (tmp_path / name).read_bytes() == (plain / name).read_bytes(), name
+    assert "geoseg: Dask: " in done.stderr
+    assert "dashboard http" in done.stderr
