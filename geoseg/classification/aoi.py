@@ -11,7 +11,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geoseg.errors import RunError
-from geoseg.files.durable import write_durably
+from geoseg.files import atomic_file
 from geoseg.grid import Window, chunks
 from geoseg.raster import Scene
 from geoseg.vectors import Reprojector, read_vector
@@ -77,7 +77,8 @@ class AreaOfInterest:
         """Leave it in a folder of parts, for `load_aoi`."""
         path = _aoi_path(folder, self.sha256)
         if not path.exists():
-            write_durably(path, self.wkb)
+            with atomic_file(path, durable=True) as temporary:
+                temporary.write_bytes(self.wkb)
 
     def inside(self, scene: Scene, window: Window) -> NDArray[np.bool_]:
         """(height, width) of a window: whether each pixel's centre is in the area."""

@@ -17,8 +17,7 @@ from geoseg.classification.outputs import Outputs
 from geoseg.classification.run_folder.parts import read_part, read_part_window
 from geoseg.errors import InterruptedRun, redact
 from geoseg.execute import StopFlag, available_cpus, prefetch_map
-from geoseg.files import translate_write_errors
-from geoseg.files.durable import replace_durably, temporary_path
+from geoseg.files import replace_durably, temporary_path, translate_write_errors
 from geoseg.grid import Window
 from geoseg.legend import NODATA
 from geoseg.polygons import (

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.errors import OutputError, RunError
+from geoseg.files import check_file_name, check_not_there
 from geoseg.polygons import Cleaning, check_extension, check_format_fits
 from geoseg.raster import Scene
 
@@ -78,10 +79,7 @@ class Outputs:
             OutputError: if an output exists.
         """
         for path in self.asked():
-            if path.exists():
-                raise OutputError(
-                    f"{path} exists, use -f (overwrite) to replace it, or another output name"
-                )
+            check_not_there(path, overwrite=False)
 
     def check(self, scene: Scene, cleaning: Cleaning) -> None:
         """Refuse early what would fail late.
@@ -94,10 +92,8 @@ class Outputs:
         for path in self.asked():
             if path.resolve() == Path(scene.path).resolve():
                 raise OutputError(f"{path} is the scene itself, use another output name")
-            if not (path.parent.is_dir() or self.folders_made):
-                raise OutputError(f"folder {path.parent} does not exist, create it first")
-            if path.is_dir():
-                raise OutputError(f"{path} is a folder, give a file name")
+            if path.parent.is_dir() or not self.folders_made:
+                check_file_name(path)
         if self.polygons is not None:
             size = (scene.height, scene.width)
             check_format_fits(self.polygons, scene.affine, scene.crs, size)

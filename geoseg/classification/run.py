@@ -203,7 +203,9 @@ def _compute(
         with translate_write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
     with run_lock(outputs.parts, execution.share, alone=execution.shard is None):
-        resumed = open_run_folder(job, planned.area, resume=execution.resume)
+        resumed = open_run_folder(
+            job, planned.area, resume=execution.resume, exclusive=execution.shard is None
+        )
         workers = compute(job, execution, cluster, stop, windows_done, model=model, resumed=resumed)
         if execution.shard is not None:
             log.info("%s is done, run without --shard to assemble", execution.share)

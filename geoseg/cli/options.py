@@ -1,6 +1,7 @@
 """Options and parameter types that several commands share."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, TypeVar
 
 import click
@@ -85,6 +86,35 @@ def _repeat(args: list[str], repeatable: set[str]) -> list[str]:
             first = False
         result.append(arg)
     return result
+
+
+def group(argument: str, *decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """Add options whose values the command gets as one dictionary.
+
+    Args:
+        argument: name of the dictionary among the arguments of the command.
+        decorators: each adds an option, in the order of the help.
+    """
+
+    def decorate(function: F) -> F:
+        def collector() -> None:
+            """Collect the options."""
+
+        for decorator in reversed(decorators):
+            collector = decorator(collector)
+        params: list[click.Parameter] = collector.__click_params__  # type: ignore[attr-defined]
+        names = [str(param.name) for param in params]
+
+        @wraps(function)
+        def command(**values: Any) -> Any:  # noqa: ANN401 - as the command
+            grouped = {name: values.pop(name) for name in names}
+            return function(**{argument: grouped}, **values)
+
+        others = getattr(function, "__click_params__", [])
+        command.__click_params__ = [*others, *params]  # type: ignore[attr-defined]
+        return command  # type: ignore[return-value]
+
+    return decorate
 
 
 def bands(function: F) -> F:

@@ -22,61 +22,90 @@ from geoseg.cli import options
     "file wins. Without --labels, each SCENE is a folder with images/ and masks/ in or below it.",
 )  # fmt: skip
 @click.option("--out", required=True, metavar="DIR", help="Output folder.")
-@click.option("--size", default=128, show_default=True, help="Side of a tile (px), at least 1.")
-@click.option(
-    "--stride", type=int, metavar="PX",
-    help="Distance between the left (or upper) edges of neighbouring tiles (px), at least 1. Tiles "
-    "overlap if it is smaller than --size.  [default: --size]",
-)  # fmt: skip
 @click.option(
     "--legend", metavar="FILE",
     help="Classes: a CSV file (value,name,color) or a QGIS palette (.qml, .txt, .clr).  "
     "[default: the classes of the labels]",
 )  # fmt: skip
-@click.option(
-    "--class-field", metavar="NAME",
-    help="Field of vector labels that holds the class: names, or whole numbers from 0 to 254. "
-    "Vector labels need it; `geoseg info FILE` lists the fields.",
-)  # fmt: skip
-@click.option(
-    "--layer", metavar="NAME",
-    help="Layer of vector labels, if the file has several.  [default: the first with geometries]",
-)  # fmt: skip
-@click.option(
-    "--ignore", multiple=True, metavar="CLASS...",
-    help="Classes that mean 'not labelled': names, values, or colours of a mask ('#rrggbb'). "
-    "Without --legend, colour masks have the built-in Dubai legend, and black is ignored.",
-)  # fmt: skip
-@click.option(
-    "--split", type=click.Choice(["block", "scene", "random"]), default="block", show_default=True,
-    help="How to choose validation tiles. block: random blocks of 4 x 4 tiles. scene: whole scenes "
-    "(or folders). random: single tiles; scores are then too good, because neighbouring tiles look "
-    "alike. With block and scene, tiles within one tile side of a validation tile are not used for "
-    "training (their split is 'gap').",
-)  # fmt: skip
-@click.option(
-    "--val", default=0.25, show_default=True,
-    help="Share of the tiles for validation, at least 0 and below 1.",
-)  # fmt: skip
-@click.option(
-    "--min-valid", default=0.5, show_default=True,
-    help="Smallest share of valid and labelled pixels in a tile, 0 to 1. Tiles without any "
-    "labelled pixel are always left out.",
-)  # fmt: skip
-@click.option(
-    "--balance", type=int, metavar="N",
-    help="Largest number of training tiles, at least 1. They are chosen one by one so that all "
-    "classes get similar numbers of pixels. Validation tiles are all kept.  [default: keep all]",
-)  # fmt: skip
-@click.option(
-    "--store", type=click.Choice(["files", "shards"]), default="files", show_default=True,
-    help="files: two GeoTIFFs for each tile, which other programs can read. shards: .npy files of "
-    "about 1,000 tiles, which `geoseg train` reads about 40 times as fast.",
-)  # fmt: skip
-@click.option(
-    "--preview/--no-preview", default=True, show_default=True,
-    help="Draw preview.png: example tiles, and a map of the split.",
-)  # fmt: skip
+@options.group(
+    "settings",
+    click.option("--size", default=128, show_default=True, help="Side of a tile (px), at least 1."),
+    click.option(
+        "--stride",
+        type=int,
+        metavar="PX",
+        help="Distance between the left (or upper) edges of neighbouring tiles (px), at least 1."
+        " Tiles overlap if it is smaller than --size.  [default: --size]",
+    ),
+    click.option(
+        "--class-field",
+        metavar="NAME",
+        help="Field of vector labels that holds the class: names, or whole numbers from 0 to "
+        "254. Vector labels need it; `geoseg info FILE` lists the fields.",
+    ),
+    click.option(
+        "--layer",
+        metavar="NAME",
+        help="Layer of vector labels, if the file has several.  [default: the first with "
+        "geometries]",
+    ),
+    click.option(
+        "--ignore",
+        multiple=True,
+        metavar="CLASS...",
+        help="Classes that mean 'not labelled': names, values, or colours of a mask ('#rrggbb')."
+        " Without --legend, colour masks have the built-in Dubai legend, and black is "
+        "ignored.",
+    ),
+    click.option(
+        "--split",
+        type=click.Choice(["block", "scene", "random"]),
+        default="block",
+        show_default=True,
+        help="How to choose validation tiles. block: random blocks of 4 x 4 tiles. scene: whole "
+        "scenes (or folders). random: single tiles; scores are then too good, because "
+        "neighbouring tiles look alike. With block and scene, tiles within one tile side of"
+        " a validation tile are not used for training (their split is 'gap').",
+    ),
+    click.option(
+        "--val",
+        default=0.25,
+        show_default=True,
+        help="Share of the tiles for validation, at least 0 and below 1.",
+    ),
+    click.option(
+        "--min-valid",
+        default=0.5,
+        show_default=True,
+        help="Smallest share of valid and labelled pixels in a tile, 0 to 1. Tiles without any "
+        "labelled pixel are always left out.",
+    ),
+    click.option(
+        "--balance",
+        type=int,
+        metavar="N",
+        help="Largest number of training tiles, at least 1. They are chosen one by one so that "
+        "all classes get similar numbers of pixels. Validation tiles are all kept.  "
+        "[default: keep all]",
+    ),
+    click.option(
+        "--store",
+        type=click.Choice(["files", "shards"]),
+        default="files",
+        show_default=True,
+        help="files: two GeoTIFFs for each tile, which other programs can read. shards: .npy "
+        "files of about 1,000 tiles, which `geoseg train` reads about 40 times as fast.",
+    ),
+    click.option(
+        "--preview/--no-preview",
+        default=True,
+        show_default=True,
+        help="Draw preview.png: example tiles, and a map of the split.",
+    ),
+    options.bands,
+    options.nodata,
+    options.seed,
+)
 @click.option(
     "--workers", type=click.IntRange(1), metavar="N",
     help="Number of threads, at least 1.  [default: the number of cores]",
@@ -86,9 +115,6 @@ from geoseg.cli import options
     help="Address (tcp://...) or scheduler file of a Dask cluster, whose workers must see the same "
     "files.  [default: work in this process]",
 )  # fmt: skip
-@options.bands
-@options.nodata
-@options.seed
 @options.overwrite
 @options.verbosity
 def command(
@@ -96,10 +122,12 @@ def command(
     labels: tuple[str, ...],
     out: str,
     legend: str | None,
+    settings: dict[str, Any],
+    workers: int | None,
+    scheduler: str | None,
     overwrite: bool,
     quiet: bool,
     verbose: bool,
-    **settings: Any,  # noqa: ANN401 - the fields of TileSettings, workers and scheduler
 ) -> None:
     """Cut labelled scenes into training tiles.
 
@@ -111,7 +139,6 @@ def command(
 
     setup_logging(quiet=quiet, verbose=verbose)
     progress = ProgressBar(quiet=quiet)
-    workers, scheduler = settings.pop("workers"), settings.pop("scheduler")
     tiles = tile(
         scenes, labels, out=out, legend=legend, settings=TileSettings(**settings),
         workers=workers, scheduler=scheduler, overwrite=overwrite, progress=progress,

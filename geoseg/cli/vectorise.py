@@ -21,7 +21,7 @@ from geoseg.cli import options
 @click.option("--workers", type=click.IntRange(1), help="Number of threads.  [default: auto]")
 @options.overwrite
 @options.verbosity
-def command(  # noqa: PLR0913 - the options of the command
+def command(
     labels: str,
     out: str,
     legend: str | None,

@@ -16,7 +16,7 @@ from geoseg.evaluation.report.results import AssessmentResult
 from geoseg.evaluation.report.write import REPORT_JSON, write_report
 from geoseg.evaluation.settings import DEFAULTS, EvaluateSettings
 from geoseg.execute import Progress, available_cpus
-from geoseg.files.atomic import check_output
+from geoseg.files import check_folder
 from geoseg.labels.recode import as_legend, is_vector, open_map, open_reference, recode
 from geoseg.labels.vector_labels import VectorLabelFile
 from geoseg.legend import Legend
@@ -62,7 +62,7 @@ def evaluate(
     """
     check_type("settings", settings, EvaluateSettings)
     out = Path(out).resolve()
-    check_output(out, REPORT_JSON, "a report", overwrite=overwrite)
+    check_folder(out, REPORT_JSON, "a report", overwrite=overwrite)
     path, target, ignore = str(labels), str(reference), settings.ignore
     scene, mapped = open_map(path, as_legend(settings.legend), ignore)
     subject = Assessment(
@@ -112,7 +112,7 @@ def evaluate_matrix(
         OutputError: if the folder exists or cannot be written.
     """
     out = Path(out).resolve()
-    check_output(out, REPORT_JSON, "a report", overwrite=overwrite)
+    check_folder(out, REPORT_JSON, "a report", overwrite=overwrite)
     names, counts = read_matrix(matrix)
     classes = _legend_of(names, as_legend(legend))
     hectares = sample = found = None

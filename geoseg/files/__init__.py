@@ -1,6 +1,25 @@
 """Output files and folders: whole or absent, one writer at a time."""
 
-from geoseg.files.atomic import atomic_folder, check_output, translate_write_errors
+from geoseg.files.atomic import (
+    atomic_file,
+    atomic_folder,
+    remove_temporaries,
+    replace_durably,
+    temporary_path,
+    translate_write_errors,
+)
+from geoseg.files.checks import check_file_name, check_folder, check_not_there
 from geoseg.files.lock import output_lock
 
-__all__ = ["atomic_folder", "check_output", "output_lock", "translate_write_errors"]
+__all__ = [
+    "atomic_file",
+    "atomic_folder",
+    "check_file_name",
+    "check_folder",
+    "check_not_there",
+    "output_lock",
+    "remove_temporaries",
+    "replace_durably",
+    "temporary_path",
+    "translate_write_errors",
+]

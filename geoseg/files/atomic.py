@@ -1,63 +1,106 @@
-"""A folder of results that appears at its name when it is complete."""
+"""Files and folders that appear at their name when they are complete.
 
+A file is written under a temporary name in the same folder, and renamed. A killed process leaves
+the old file, and perhaps a hidden temporary one.
+"""
+
+import os
+import re
+import secrets
 import shutil
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from geoseg.errors import OutputError, root_message
 
+_TEMPORARY = re.compile(r"\.tmp[0-9a-f]{8}-")
+"""How the name of a temporary file begins."""
 
-def check_output(out: Path, mark: str, what: str, *, overwrite: bool) -> None:
-    """Refuse a name that is taken, unless what is there is to be replaced by its like.
+
+def temporary_path(path: Path) -> Path:
+    """A hidden name in the folder of ``path``, with its suffix, that no other writer uses."""
+    return path.with_name(f".tmp{secrets.token_hex(4)}-{path.name}")
+
+
+@contextmanager
+def atomic_file(
+    path: Path, *, durable: bool = False, errors: tuple[type[Exception], ...] = (OSError,)
+) -> Iterator[Path]:
+    """Yield a temporary path to write; rename it to ``path`` at the end of the block.
+
+    Where the block raises, the temporary file is deleted and the old file stays.
 
     Args:
-        out: the folder.
-        mark: name of a file that tells such a folder from others.
-        what: such a folder is called.
-        overwrite: replace one that is there.
+        path: the file to write.
+        durable: wait until the disk has the content, which then survives a loss of power.
+        errors: what the writer raises when a write fails.
 
     Raises:
-        OutputError: if the name is taken.
+        OutputError: in place of ``errors``.
     """
-    _, old = _hidden_path(out)
-    if old.exists() and not out.exists():  # a run was killed as it put the new one in its place
-        old.replace(out)
-    if not out.exists():
-        return
-    if not overwrite:
-        raise OutputError(f"{out} exists, use another output name, or overwrite (-f)")
-    if not (out / mark).is_file() and not (out.is_dir() and not any(out.iterdir())):
-        raise OutputError(
-            f"{out} is not {what}, so it cannot be overwritten, use another output name"
-        )
+    temporary = temporary_path(path)
+    try:
+        with translate_write_errors(path, errors):
+            yield temporary
+            if durable:
+                replace_durably(temporary, path)
+            else:
+                temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def replace_durably(temporary: Path, path: Path) -> None:
+    """Rename a complete file when the disk has its content, and wait until it has the name."""
+    _sync(temporary)
+    temporary.replace(path)
+    _sync(path.parent)
 
 
 @contextmanager
 def atomic_folder(out: Path) -> Iterator[Path]:
-    """A folder to write, which gets its name when it is complete; until then an old one stays.
+    """Yield a folder to fill; rename it to ``out`` at the end of the block.
+
+    Where the block raises, the new folder is deleted and the old one stays.
 
     Raises:
-        OutputError: if it cannot be made or renamed.
+        OutputError: if the folder cannot be made or renamed.
     """
-    beside, old = _hidden_path(out)
-    shutil.rmtree(beside, ignore_errors=True)
+    new, old = _new_and_old(out)
+    shutil.rmtree(new, ignore_errors=True)
     try:
         with translate_write_errors(out):
-            beside.mkdir(parents=True)
-        yield beside
+            new.mkdir(parents=True)
+        yield new
         with translate_write_errors(out):
             if out.exists():
                 out.replace(old)
-            beside.replace(out)
+            new.replace(out)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _hidden_path(out: Path) -> tuple[Path, Path]:
-    """Where a folder is written, and where the one that it replaces goes for a moment."""
-    return out.with_name(f".{out.name}.writing"), out.with_name(f".{out.name}.old")
+def restore_folder(out: Path) -> None:
+    """Put the old folder back, where a process was killed while it put the new one in its place."""
+    _, old = _new_and_old(out)
+    if old.exists() and not out.exists():
+        old.replace(out)
+
+
+def remove_temporaries(folder: Path, *, min_age: float = 0.0) -> None:
+    """Delete the temporary files and folders of killed processes.
+
+    Args:
+        folder: the folder to look in.
+        min_age: leave younger ones (s): another process may still write them.
+    """
+    for path in folder.iterdir():
+        if _TEMPORARY.match(path.name) and time.time() - _last_written(path) >= min_age:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -76,3 +119,26 @@ def translate_write_errors(
             f"cannot write {path.name} in {path.parent} ({root_message(error)}), "
             "check the free space and permissions"
         ) from None
+
+
+def _new_and_old(out: Path) -> tuple[Path, Path]:
+    """Where a folder is filled, and where the folder that it replaces goes for a moment."""
+    return out.with_name(f".{out.name}.writing"), out.with_name(f".{out.name}.old")
+
+
+def _last_written(path: Path) -> float:
+    try:
+        return max(p.stat().st_mtime for p in (path, *path.rglob("*")))
+    except OSError:  # its writer has just renamed or deleted it
+        return time.time()
+
+
+def _sync(path: Path) -> None:
+    """Wait until the disk has a file, or the names in a folder."""
+    if path.is_dir() and sys.platform == "win32":
+        return
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

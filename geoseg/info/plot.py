@@ -1,11 +1,10 @@
 """A path to a picture file."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geoseg.errors import OutputError
-from geoseg.files import translate_write_errors
+from geoseg.files import atomic_file, check_file_name
 from geoseg.info.detect import find_kind
 from geoseg.raster import open_scene, read_categories, read_palette
 from geoseg.tiles import open_tiles
@@ -35,20 +34,12 @@ def plot(path: str | Path, out: str | Path) -> None:
     from geoseg.model import find_model
 
     out = Path(out)
-    if out.suffix.lower() not in SUFFIXES:
-        raise OutputError(f"{out} is no picture, name it {', '.join(SUFFIXES[:-1])} or .pdf")
+    check_file_name(out, *SUFFIXES)
     if out.resolve() == find_model(path).resolve():
         raise OutputError(f"{out} is what is to be drawn, give the picture another name")
-    if not out.parent.is_dir():
-        raise OutputError(f"folder {out.parent} does not exist, create it first")
     figure = _draw(path)
-    beside = out.with_name(f".{out.stem}.{os.getpid()}{out.suffix}")
-    with translate_write_errors(out):
-        try:
-            figure.savefig(beside, format=out.suffix[1:].lower())
-            beside.replace(out)
-        finally:
-            beside.unlink(missing_ok=True)
+    with atomic_file(out) as temporary:
+        figure.savefig(temporary, format=out.suffix[1:].lower())
 
 
 def _draw(path: str | Path) -> "Figure":

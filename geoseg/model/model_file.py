@@ -5,7 +5,6 @@ Loading never runs code: safetensors holds arrays and text, nothing else.
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -18,7 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from geoseg.errors import GeosegError, ModelError, OutputError, check_list, check_type
+from geoseg.errors import GeosegError, ModelError, check_list, check_type
+from geoseg.files import atomic_file
 from geoseg.legend import Legend
 from geoseg.model.ranges import NumberRange
 from geoseg.model.record import check_record
@@ -136,14 +136,8 @@ class Model:
         }
         metadata[CHECKSUM] = _checksum(weights)
         data = save(weights, {"geoseg": json.dumps(metadata, sort_keys=True)})
-        path = Path(path)
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            beside.write_bytes(data)
-            beside.replace(path)
-        except OSError as error:
-            beside.unlink(missing_ok=True)
-            raise OutputError(f"cannot write model {path}: {error.strerror}") from None
+        with atomic_file(Path(path)) as temporary:
+            temporary.write_bytes(data)
 
     @classmethod
     def load(cls, path: str | Path = DEFAULT) -> "Model":

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rasterio.io import MemoryFile
 from rasterio.windows import Window as RasterWindow
 
-from geoseg.files import translate_write_errors
+from geoseg.files import atomic_file, temporary_path, translate_write_errors
 from geoseg.grid import CHUNK_BLOCK, Window
 from geoseg.raster.datasets import CACHE_BYTES, GDAL_ERRORS
 
@@ -95,10 +95,10 @@ def write_cog(
     Raises:
         OutputError: if it cannot be written, or does not read back as it was written.
     """
-    plain, cog = (path.with_name(f".{path.stem}.{kind}.tif") for kind in ("plain", "cog"))
+    plain = temporary_path(path)
     try:
         with (
-            translate_write_errors(path, GDAL_ERRORS),
+            atomic_file(path, errors=GDAL_ERRORS) as cog,
             rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_PAM_ENABLED=False),
         ):
             sums = _write_plain(plain, target, blocks)
@@ -108,10 +108,8 @@ def write_cog(
                 BIGTIFF="IF_SAFER", NUM_THREADS=threads,
             )  # fmt: skip
             _verify(cog, sums)
-            cog.replace(path)
     finally:
         plain.unlink(missing_ok=True)
-        cog.unlink(missing_ok=True)
 
 
 def _write_plain(

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from geoseg.errors import check_list, check_type
 from geoseg.execute import Progress, ProgressCounter
 from geoseg.execute.executor import Executor
-from geoseg.files import output_lock, translate_write_errors
-from geoseg.files.atomic import atomic_folder, check_output
+from geoseg.files import atomic_folder, check_folder, output_lock, translate_write_errors
 from geoseg.legend import Legend, read_legend
 from geoseg.tiles.cut.pairing import find_pairs
 from geoseg.tiles.cut.read_batches import count_tile_pixels, read_batches
@@ -83,7 +82,7 @@ def tile(  # noqa: PLR0913 - one call for the job, all but two by name
     with translate_write_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     with output_lock(out.with_name(f".{out.name}.lock"), out, "geoseg tile"):
-        check_output(out, ABOUT, "a tile set", overwrite=overwrite)
+        check_folder(out, ABOUT, "a tile set", overwrite=overwrite)
         pairs = find_pairs([str(s) for s in scenes], [str(s) for s in labels])
         classes = read_legend(legend) if isinstance(legend, str | Path) else legend
         opened = _counter(progress, "scenes opened", len(pairs))

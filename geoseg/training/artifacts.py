@@ -1,8 +1,7 @@
 """What a run leaves beside its model: figures, pictures, a TensorBoard log."""
 
 import csv
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from geoseg.errors import GeosegError, OutputError
+from geoseg.errors import GeosegError
 from geoseg.execute import Progress
+from geoseg.files import atomic_file
 from geoseg.model import NumberRange
 from geoseg.training.checkpoint import History, TrainState
 from geoseg.training.context import TrainingContext
@@ -80,9 +80,9 @@ class ArtifactWriter:
     def _draw(self, state: TrainState, name: str, title: str) -> None:
         legend = self._run.tiles.legend
         samples = _predict(self._run)
-        with _writing(self._plot) as beside:
+        with atomic_file(self._plot) as beside:
             plot_history(beside, state.history, legend, state.best_epoch)
-        with _writing(self._folder / name) as beside:
+        with atomic_file(self._folder / name) as beside:
             plot_examples(beside, samples, legend, f"{self._table.name.split('.')[0]}: {title}")
 
 
@@ -118,20 +118,7 @@ def _open_tensorboard(folder: str | Path | None) -> Any:  # noqa: ANN401 - of an
 
 
 def _write_table(path: Path, history: History) -> None:
-    with _writing(path) as beside, beside.open("w", newline="") as file:
+    with atomic_file(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(history[0]))
         writer.writeheader()
         writer.writerows(history)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[Path]:
-    """A name beside the file, which takes its place when it is complete."""
-    beside = path.with_name(f".{path.stem}.writing{path.suffix}")
-    try:
-        path.parent.mkdir(exist_ok=True)
-        yield beside
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error.strerror}, check the disk") from None

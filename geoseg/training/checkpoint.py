@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from geoseg.errors import OutputError, RunError
+from geoseg.errors import RunError
+from geoseg.files import atomic_file
 from geoseg.training.context import TrainingContext
 
 History = list[dict[str, float]]
@@ -72,18 +73,10 @@ def save_checkpoint(path: Path, state: TrainState, run: TrainingContext) -> None
         "state": {name: getattr(state, name) for name in TrainState.__slots__},
         **{name: part.state_dict() for name, part in _state_parts(run).items()},
     }
-    tmp_path = path.with_name(f".{path.name}.writing")
     buffer = io.BytesIO()  # torch's own writer hides why a write failed
     torch.save(content, buffer)
-    try:
-        tmp_path.write_bytes(buffer.getbuffer())
-        tmp_path.replace(path)
-    except OSError as error:
-        tmp_path.unlink(missing_ok=True)
-        raise OutputError(
-            f"cannot write checkpoint {path} ({error.strerror}), free some space, then run the "
-            "same command again to go on"
-        ) from None
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geoseg.errors import ModelError, OutputError, RunError, count_of
+from geoseg.files import check_not_there
 from geoseg.model import Model
 from geoseg.training.checkpoint import START_AGAIN, Checkpoint, load_checkpoint
 from geoseg.training.plan import TrainingPlan
@@ -47,7 +48,7 @@ def find_start(out: Path, plan: TrainingPlan, *, resume: bool, overwrite: bool) 
         if resume and not overwrite and model is not None and _is_complete(model, plan):
             _log_trained(out, plan, model.training["epochs"])
             return StartPoint(trained=True)
-        _check_free(out, overwrite=overwrite)
+        check_not_there(out, overwrite=overwrite)
         _log_discarded(path)
         return StartPoint()
     checkpoint = load_checkpoint(path)
@@ -68,7 +69,7 @@ def find_start(out: Path, plan: TrainingPlan, *, resume: bool, overwrite: bool) 
             f"settings, or {START_AGAIN}"
         )
     if model is None or _run_of(model)[0] != plan.run:
-        _check_free(out, overwrite=overwrite)
+        check_not_there(out, overwrite=overwrite)
     _check_end(out, plan, checkpoint, "overwrite (-f)" if written else START_AGAIN)
     if epoch == last_epoch(plan.settings, checkpoint.state.losses):
         if model is not None and written and _same_appearance(model, plan):
@@ -106,11 +107,6 @@ def _same_appearance(model: Model, plan: TrainingPlan) -> bool:
     """Whether what can change without training is the same: colours and pixel sizes."""
     same_colours = model.legend.classes == plan.tiles.legend.classes
     return same_colours and model.pixel_size_range == plan.pixel_sizes
-
-
-def _check_free(out: Path, *, overwrite: bool) -> None:
-    if out.exists() and not overwrite:
-        raise OutputError(f"{out} exists, use another output name, or overwrite (-f)")
 
 
 def _check_end(out: Path, plan: TrainingPlan, checkpoint: Checkpoint, cure: str) -> None:

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from geoseg.errors import InterruptedRun, OutputError, TrainError, check_type
+from geoseg.errors import InterruptedRun, TrainError, check_type
 from geoseg.execute import ProgressCounter, StopFlag, stop_on_signal
-from geoseg.files import output_lock
+from geoseg.files import check_file_name, output_lock
 from geoseg.metrics import Confusion
 from geoseg.model import Model, PixelSizes, slow_precision, tune_malloc
 from geoseg.tiles import IGNORE_INDEX, TileSet, open_tiles
@@ -92,7 +92,7 @@ def train(  # noqa: PLR0913 - one call for the whole job, all but two by name
     out = Path(out)
     check_type("settings", settings, TrainSettings)
     check_type("watch", watch, Monitor)
-    _check_name(out)
+    check_file_name(out, ".safetensors")
     tiles = tiles if isinstance(tiles, TileSet) else open_tiles(tiles)
     first = start if isinstance(start, Model | None) else Model.load(start)
     plan = make_plan(tiles, settings, first, pixel_size_range)
@@ -283,10 +283,3 @@ def _best(run: TrainingContext, state: TrainState) -> Model:
         },
         temperature=calibration.temperature if calibration else 1.0,
     )
-
-
-def _check_name(out: Path) -> None:
-    if out.suffix.lower() != ".safetensors":
-        raise OutputError(f"model {out} is not named .safetensors, give it such a name")
-    if not out.parent.is_dir():
-        raise OutputError(f"folder {out.parent} does not exist, create it first")

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import InterruptedRun, OutputError, SceneError
+from geoseg.errors import InterruptedRun, SceneError
 from geoseg.execute import Progress, ProgressCounter, available_cpus, prefetch_map, stop_on_signal
-from geoseg.files import output_lock, translate_write_errors
+from geoseg.files import check_file_name, check_not_there, output_lock, translate_write_errors
 from geoseg.grid import Window
 from geoseg.labels.class_raster import open_class_raster
 from geoseg.polygons import (
@@ -137,12 +137,8 @@ def _temporary_folder(out: Path) -> Iterator[Path]:
 def _check(out: Path, scene: Scene, *, overwrite: bool) -> None:
     """Refuse early what would fail late."""
     check_format_fits(out, scene.affine, scene.crs, (scene.height, scene.width))
-    if not out.parent.is_dir():
-        raise OutputError(f"folder {out.parent} does not exist, create it first")
-    if out.is_dir():
-        raise OutputError(f"{out} is a folder, give a file name")
-    if out.exists() and not overwrite:
-        raise OutputError(f"{out} exists, use another output name, or overwrite (-f)")
+    check_file_name(out)
+    check_not_there(out, overwrite=overwrite)
 
 
 def _matching(path: str | Path, scene: Scene) -> Scene:

@@ -9,10 +9,11 @@ from geoseg.classification.aoi import AreaOfInterest
 from geoseg.classification.job import Job
 from geoseg.classification.run_folder.lock import LOCK_FILE
 from geoseg.errors import RunError
-from geoseg.files import translate_write_errors
-from geoseg.files.durable import remove_stale_temps, write_durably
+from geoseg.files import atomic_file, remove_temporaries, translate_write_errors
 
 MANIFEST = "plan.json"
+_OTHERS_MAY_WRITE = 3600.0
+"""Age (s) at which a temporary file of a shard is taken for a killed process's."""
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any] | None:
@@ -52,10 +53,18 @@ def has_parts(job: Job) -> bool:
     return True
 
 
-def open_run_folder(job: Job, area: AreaOfInterest | None, *, resume: bool) -> bool:
+def open_run_folder(
+    job: Job, area: AreaOfInterest | None, *, resume: bool, exclusive: bool
+) -> bool:
     """Make the folder of a run, or accept the one that an earlier try of the same run left.
 
-    Temporaries of dead processes are deleted. The area of interest is kept there for the chunks.
+    Temporary files of killed processes are deleted. The area of interest is saved for the chunks.
+
+    Args:
+        job: the run.
+        area: the area of interest, if there is one.
+        resume: keep finished parts; otherwise delete them.
+        exclusive: no other process works in the folder.
 
     Returns:
         Whether parts of this run may be there.
@@ -69,12 +78,13 @@ def open_run_folder(job: Job, area: AreaOfInterest | None, *, resume: bool) -> b
         if not resume:
             _remove_contents(folder)
         resumed = has_parts(job)
-        remove_stale_temps(folder)
+        remove_temporaries(folder, min_age=0 if exclusive else _OTHERS_MAY_WRITE)
         if area is not None:
             area.keep(folder)
         if not resumed:
             record = {"run": job.identity(), **job.plan()}
-            write_durably(folder / MANIFEST, json.dumps(record, indent=1).encode())
+            with atomic_file(folder / MANIFEST, durable=True) as temporary:
+                temporary.write_text(json.dumps(record, indent=1))
     return resumed
 
 

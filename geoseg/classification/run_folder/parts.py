@@ -15,8 +15,7 @@ from safetensors import SafetensorError
 
 from geoseg.classification.job import Job
 from geoseg.errors import InterruptedRun
-from geoseg.files import translate_write_errors
-from geoseg.files.durable import write_durably
+from geoseg.files import atomic_file
 from geoseg.grid import Window
 
 
@@ -81,9 +80,10 @@ def write_part(
     data = safetensors.numpy.save(dict(arrays))
     digest = hashlib.sha256(data).hexdigest()
     part = Part(chunk.row, chunk.col, len(data), windows, digest, job.identity())
-    with translate_write_errors(path):
-        write_durably(path, data)
-        write_durably(path.with_suffix(".json"), json.dumps(asdict(part)).encode())
+    with atomic_file(path, durable=True) as temporary:
+        temporary.write_bytes(data)
+    with atomic_file(path.with_suffix(".json"), durable=True) as temporary:
+        temporary.write_text(json.dumps(asdict(part)))
     return part
 
 

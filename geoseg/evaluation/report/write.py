@@ -9,8 +9,7 @@ import numpy as np
 from geoseg.evaluation.report.csv_tables import areas_text, matrix_text
 from geoseg.evaluation.report.html import render_page
 from geoseg.evaluation.report.results import AssessmentResult
-from geoseg.files import translate_write_errors
-from geoseg.files.atomic import atomic_folder
+from geoseg.files import atomic_folder, translate_write_errors
 
 REPORT_JSON = "report.json"
 """What a folder of a report is known by."""

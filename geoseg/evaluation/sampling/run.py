@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import EvaluateError, OutputError, check_list, check_type, count_of
+from geoseg.errors import EvaluateError, check_list, check_type, count_of
 from geoseg.evaluation.assessment import HECTARE_M2
 from geoseg.evaluation.block_counts import BlockComparison
 from geoseg.evaluation.estimation import MIN_RELIABLE_SAMPLES
 from geoseg.evaluation.points import STRATUM
 from geoseg.evaluation.sampling.census import ClassCensus, count_classes, locate_columns
 from geoseg.evaluation.sampling.form import write_form
-from geoseg.files import translate_write_errors
+from geoseg.files import atomic_file, check_file_name, check_not_there
 from geoseg.labels.open import LabelSource
 from geoseg.labels.recode import as_legend, open_map, without_ignored
 from geoseg.legend import Legend
@@ -107,7 +107,8 @@ def sample(
     """
     check_type("settings", settings, SampleSettings)
     out = Path(out)
-    _check_free(out, overwrite=overwrite)
+    check_file_name(out, ".gpkg")
+    check_not_there(out, overwrite=overwrite)
     scene, mapped = open_map(str(labels), as_legend(settings.legend), settings.ignore)
     if scene.crs is None:
         raise EvaluateError(
@@ -216,25 +217,6 @@ def _draw_points(
 
 
 def _write_points(out: Path, points: Any, legend: Legend) -> None:  # noqa: ANN401 - a GeoDataFrame
-    beside = out.with_name(f".{out.stem}.writing.gpkg")
-    with translate_write_errors(out):
-        try:
-            beside.unlink(missing_ok=True)
-            write_form(beside, points, out.stem, legend)
-            beside.replace(out)
-        except (RuntimeError, ValueError) as error:  # of pyogrio
-            raise OutputError(
-                f"cannot write {out.name} in {out.parent} ({error}), "
-                "check the free space and permissions"
-            ) from None
-        finally:
-            beside.unlink(missing_ok=True)
-
-
-def _check_free(out: Path, *, overwrite: bool) -> None:
-    if out.suffix.lower() != ".gpkg":
-        raise OutputError(f"{out} is to hold points and their form, name it .gpkg")
-    if not out.parent.is_dir():
-        raise OutputError(f"folder {out.parent} does not exist, create it first")
-    if out.exists() and not overwrite:
-        raise OutputError(f"{out} exists, use another output name, or overwrite (-f)")
+    # RuntimeError and ValueError are what pyogrio raises.
+    with atomic_file(out, errors=(OSError, RuntimeError, ValueError)) as temporary:
+        write_form(temporary, points, out.stem, legend)
