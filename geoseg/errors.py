@@ -129,4 +129,5 @@ def root_message(error: BaseException) -> str:
     """GDAL's own words, in one line."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    message = getattr(error, "strerror", None) or str(error)
+    return (message.strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -117,7 +117,7 @@ def translate_write_errors(
     except errors as error:
         raise OutputError(
             f"cannot write {path.name} in {path.parent} ({root_message(error)}), "
-            "check the free space and permissions"
+            "check the free space and permissions, then run the same command again"
         ) from None
 
 

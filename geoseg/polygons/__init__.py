@@ -4,9 +4,9 @@ from geoseg.geodesy import ellipsoidal_areas, pixel_areas, polygon_areas, polygo
 from geoseg.polygons.arrays import PolygonArrays
 from geoseg.polygons.clean.settings import Cleaning
 from geoseg.polygons.clean.sieve import SieveThreshold, sieve
-from geoseg.polygons.polygonise import MapFunction, polygonise, polygonise_windows, vector_windows
 from geoseg.polygons.stitch.stitch import stitch_chunks
 from geoseg.polygons.trace.chunk import ChunkOutlines, trace_chunk
+from geoseg.polygons.whole_map import MapFunction, polygonise, polygonise_windows, vector_windows
 from geoseg.polygons.write.features import FeatureBuilder
 from geoseg.polygons.write.writer import check_extension, check_format_fits, write_polygons
 

@@ -80,10 +80,11 @@ class ArtifactWriter:
     def _draw(self, state: TrainState, name: str, title: str) -> None:
         legend = self._run.tiles.legend
         samples = _predict(self._run)
-        with atomic_file(self._plot) as beside:
-            plot_history(beside, state.history, legend, state.best_epoch)
-        with atomic_file(self._folder / name) as beside:
-            plot_examples(beside, samples, legend, f"{self._table.name.split('.')[0]}: {title}")
+        with atomic_file(self._plot) as temporary:
+            plot_history(temporary, state.history, legend, state.best_epoch)
+        self._folder.mkdir(exist_ok=True)
+        with atomic_file(self._folder / name) as temporary:
+            plot_examples(temporary, samples, legend, f"{self._table.name.split('.')[0]}: {title}")
 
 
 @torch.inference_mode()

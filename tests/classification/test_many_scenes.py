@@ -88,7 +88,7 @@ def test_starting_again_does_not_replace_an_output_without_being_asked(model, tm
     geoseg.classify(scene, out, model=model, options=OPTIONS, execution=first_shard)
     out.write_text("precious")
     again = geoseg.Execution(resume=False)
-    with pytest.raises(OutputError, match=r"map\.tif exists, use -f \(overwrite\)"):
+    with pytest.raises(OutputError, match=r"map\.tif exists, .*overwrite \(-f\)"):
         geoseg.classify(scene, out, model=model, options=OPTIONS, execution=again)
     assert out.read_text() == "precious"
 
@@ -161,7 +161,7 @@ def test_one_path_is_no_list_of_scenes(model, tmp_path):
 
 def test_settings_of_another_type_are_refused(model, tmp_path):
     scene = scene_in(tmp_path)
-    with pytest.raises(GeosegError, match="options must be of the type Options, not dict"):
+    with pytest.raises(GeosegError, match="options must be of the type ClassifySettings, not dict"):
         geoseg.classify(scene, tmp_path / "map.tif", model=model, options={"overlap": 8})
     with pytest.raises(GeosegError, match="execution must be of the type Execution, not dict"):
         geoseg.classify(scene, tmp_path / "map.tif", model=model, execution={"workers": 1})

@@ -308,7 +308,7 @@ def test_a_map_that_is_there_is_not_that_of_another_cleaning(scene, model, tmp_p
     first = run(scene, tmp_path, model)
     assert run(scene, tmp_path, model)["seconds"] == first["seconds"]
     for cleaning in (Cleaning(min_area=3000), Cleaning(simplify=1)):
-        with pytest.raises(OutputError, match="exists, use -f"):
+        with pytest.raises(OutputError, match="exists, use another output name"):
             run(scene, tmp_path, model, options=replace(OPTIONS, cleaning=cleaning))
 
 
@@ -489,7 +489,7 @@ def test_a_part_of_another_run_that_comes_before_assembly_is_told(
 
 def test_an_existing_output_is_refused_until_overwriting_is_asked_for(scene, model, tmp_path):
     (tmp_path / "conf.tif").write_text("precious")
-    with pytest.raises(OutputError, match=r"conf\.tif exists, use -f"):
+    with pytest.raises(OutputError, match=r"conf\.tif exists, use another output name"):
         run(scene, tmp_path, model)
     assert [p.name for p in tmp_path.iterdir()] == ["conf.tif"]
     run(scene, tmp_path, model, overwrite=True)

@@ -93,7 +93,7 @@ def cases(tmp_path, scene, model):
         ),
         "output exists": (
             (scene, "--model", model, "--overlap", 8, "--out", tmp_path / "there.tif"),
-            "there.tif exists, use -f",
+            "there.tif exists, use another output name, or overwrite (-f)",
         ),
         "no such folder": (
             (scene, "--model", model, "--out", tmp_path / "no" / "o.tif"), "does not exist",

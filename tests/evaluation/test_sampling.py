@@ -258,7 +258,10 @@ def test_wrong_types_of_settings_are_refused(labels, tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_is_named_with_the_output(labels):
-    with pytest.raises(OutputError, match=r"^cannot write points.gpkg in /proc \(.*permissions$"):
+    with pytest.raises(
+        OutputError,
+        match=r"^cannot write points.gpkg in /proc \(.*then run the same command again$",
+    ):
         sample(labels, out=Path("/proc/points.gpkg"))
 
 
@@ -272,7 +275,7 @@ def test_maps_from_which_nothing_can_be_drawn(labels, tmp_path):
     for path, where, error, match, settings in (
         (bare, out, EvaluateError, "have no CRS, so that nobody would find", named),
         (empty, out, EvaluateError, "no pixel of a class to draw from", named),
-        (labels, tmp_path / "p.shp", OutputError, "name it .gpkg", SampleSettings()),
+        (labels, tmp_path / "p.shp", OutputError, "must end in .gpkg", SampleSettings()),
         (labels, tmp_path / "there.gpkg", OutputError, "exists, use another", SampleSettings()),
         (labels, tmp_path / "no" / "p.gpkg", OutputError, "does not exist", SampleSettings()),
         (labels, out, GeosegError, "'lava' is not in the legend",

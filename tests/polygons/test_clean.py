@@ -192,7 +192,7 @@ def blobs(size, seed=0, classes=4):
 def cleaned(labels, tolerance, rounds, cell, monkeypatch):
     """Shapely polygons of labels, worked on in cells of a size."""
     grid = grid_of(every(cell, labels.shape[0]), every(cell, labels.shape[1]))
-    monkeypatch.setattr("geoseg.polygons.polygonise.vector_windows", lambda *_: grid)
+    monkeypatch.setattr("geoseg.polygons.whole_map.vector_windows", lambda *_: grid)
     height, width = labels.shape
     found = PolygonArrays.concatenate(
         list(

@@ -143,8 +143,8 @@ def write(path: Path, **options: object) -> int:
 
 
 def test_progress_is_logged(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(pmtiles, "_TELL", 0)
-    monkeypatch.setattr(pmtiles, "_POLL", 0.01)
+    monkeypatch.setattr(pmtiles, "_LOG_INTERVAL", 0)
+    monkeypatch.setattr(pmtiles, "_POLL_INTERVAL", 0.01)
     caplog.set_level(logging.INFO, "geoseg")
     write(tmp_path / "x.pmtiles")
     said = [record.getMessage() for record in caplog.records]
@@ -169,7 +169,7 @@ def test_tippecanoe_ends_when_the_run_is_to_stop(tmp_path):
 START = """
 import sys
 from pathlib import Path
-from geoseg.polygons import pmtiles
+from geoseg.polygons.write import pmtiles
 process = pmtiles._start("/bin/sleep", ["60"], Path(sys.argv[1]), Path(sys.argv[1], "log"))
 print(process.pid, flush=True)
 process.wait()

@@ -600,7 +600,7 @@ from affine import Affine
 from pathlib import Path
 from geoseg.errors import OutputError
 from geoseg.grid import Window
-from geoseg.raster import Target, write_cog, write_tile
+from geoseg.raster import RasterProfile, write_cog, write_tile
 
 kind, path, limit = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -608,7 +608,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 pixels = np.random.default_rng(0).integers(0, 255, (1, 600, 600), dtype=np.uint8)
 try:
     if kind == "cog":
-        target = Target(600, 600, 1, (1, 0, 0, 0, -1, 0), None)
+        target = RasterProfile(600, 600, 1, (1, 0, 0, 0, -1, 0), None)
         write_cog(path, target, [(Window(0, 0, 512, 600), pixels[:, :512]),
                                  (Window(512, 0, 88, 600), pixels[:, 512:])])
     else:
@@ -629,7 +629,7 @@ def test_a_full_disk_is_an_error(tmp_path, kind, limit):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     last = done.stderr.splitlines()[-1]
     assert last.startswith("OutputError: cannot write m.tif in")
-    assert last.endswith("check the free space and permissions")
+    assert last.endswith("then run the same command again")
     if kind == "cog":
         assert names_in(tmp_path) == []
 

@@ -147,11 +147,11 @@ def test_pixels_of_an_ignored_class_teach_nothing(tmp_path):
 
 _TRAIN = """
 import sys, torch
-from geoseg.training import TrainSettings, Watch, score, train
+from geoseg.training import Monitor, TrainSettings, score, train
 torch.set_num_threads(1)
 settings = TrainSettings(width=2, depth=1, batch_size=5, epochs=3, dropout=0.0, lr=0.01)
 train(sys.argv[1], sys.argv[2], settings=settings, device="cpu",
-      watch=Watch(pictures=0, report=lambda row: print(row["epoch"], flush=True)))
+      watch=Monitor(pictures=0, report=lambda row: print(row["epoch"], flush=True)))
 """
 TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 

@@ -131,13 +131,13 @@ def test_a_setting_out_of_range_is_named_alone(wrong, sentence):
 @pytest.mark.parametrize("name", ["settings", "watch"])
 def test_a_dictionary_in_place_of_settings_is_refused(tiles, tmp_path, name):
     with pytest.raises(
-        GeosegError, match=rf"{name} must be of the type (TrainSettings|Watch), not dict"
+        GeosegError, match=rf"{name} must be of the type (TrainSettings|Monitor), not dict"
     ):
         train(tiles, tmp_path / "m.safetensors", **{name: {"epochs": 3}})
 
 
 def test_a_model_of_another_name_than_safetensors_is_refused(tiles, tmp_path):
-    with pytest.raises(OutputError, match=r"m\.txt is not named \.safetensors"):
+    with pytest.raises(OutputError, match=r"m\.txt must end in \.safetensors"):
         run(tiles, tmp_path / "m.txt")
 
 

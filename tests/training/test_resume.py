@@ -71,9 +71,9 @@ def test_a_process_killed_again_and_again_comes_to_the_same_file(tiles, tmp_path
     changes, out = {**RICH, "epochs": 40}, tmp_path / "m.safetensors"
     whole = run(tiles, tmp_path / "whole.safetensors", **changes)
     code = (
-        "import sys; from geoseg.training import TrainSettings, Watch, train\n"
+        "import sys; from geoseg.training import Monitor, TrainSettings, train\n"
         f"settings = TrainSettings(**{ {**SMALL, **changes}!r})\n"
-        "watch = Watch(pictures=0, report=lambda row: print(row['epoch'], flush=True))\n"
+        "watch = Monitor(pictures=0, report=lambda row: print(row['epoch'], flush=True))\n"
         "train(sys.argv[1], sys.argv[2], settings=settings, device='cpu', watch=watch)"
     )
     command = [sys.executable, "-c", code, tiles.folder, out]

@@ -286,13 +286,14 @@ SCRIPT = """
 import sys, numpy as np
 if {without}:
     sys.modules["numba"] = None
-from geoseg.polygons import Polygons, polygonise, trace, unite, sieve, Limit
+from geoseg.polygons import PolygonArrays, SieveThreshold, sieve, stitch_chunks, trace_chunk
 from geoseg.grid import Window
 labels = np.random.default_rng(0).choice(np.array([0, 1, 2, 255], np.uint8), (60, 50))
 windows = [Window(r, c, 20, 25) for r in (0, 20, 40) for c in (0, 25)]
-clean = sieve(lambda w: labels[w.slices], windows, Limit(np.ones(60, np.int64), 4), 255)
-cut = [trace(clean(w, labels[w.slices]), w, (60, 50), confidence=labels[w.slices]) for w in windows]
-found = Polygons.concatenate(list(unite(cut, 60, 50)))
+clean = sieve(lambda w: labels[w.slices], windows, SieveThreshold(np.ones(60, np.int64), 4), 255)
+chunks = ((w, labels[w.slices]) for w in windows)
+cut = [trace_chunk(clean(w, x), w, (60, 50), confidence=x) for w, x in chunks]
+found = PolygonArrays.concatenate(list(stitch_chunks(cut, 60, 50)))
 print([getattr(found, name).tolist() for name in found.__slots__])
 """
 
