@@ -21,7 +21,7 @@ from shapely.geometry import shape
 
 import geoseg
 from geoseg.execute import prefetch_map
-from geoseg.polygons import polygonise, polygonise_windows
+from geoseg.polygons import polygonise_windows
 
 KINDS = ("real", "salt")
 
@@ -39,14 +39,14 @@ def by_rasterio_at_once(labels: np.ndarray) -> np.ndarray:
 def by_geoseg(labels: np.ndarray, workers: int = 1) -> np.ndarray:
     height, width = labels.shape
 
-    def read(cell):
-        return labels[cell.slices], None
+    def read(window):
+        return labels[window.slices], None
 
     if workers == 1:
         batches = polygonise_windows(read, height, width)
         return np.concatenate([batch.to_shapely() for batch in batches])
-    with prefetch_map(workers) as each:
-        batches = polygonise_windows(read, height, width, each=each)
+    with prefetch_map(workers) as map_fn:
+        batches = polygonise_windows(read, height, width, map_fn=map_fn)
         return np.concatenate([batch.to_shapely() for batch in batches])
 
 
@@ -61,11 +61,11 @@ def traced(labels: np.ndarray, workers: int) -> int:
     """Polygons of labels as flat arrays; returns how many."""
     height, width = labels.shape
 
-    def read(cell):
-        return labels[cell.slices], None
+    def read(window):
+        return labels[window.slices], None
 
-    with prefetch_map(workers) as each:
-        return sum(map(len, polygonise_windows(read, height, width, each=each)))
+    with prefetch_map(workers) as map_fn:
+        return sum(map(len, polygonise_windows(read, height, width, map_fn=map_fn)))
 
 
 def timed(function: Callable[[], object], rounds: int = 3) -> tuple[float, float]:
@@ -81,7 +81,7 @@ def timed(function: Callable[[], object], rounds: int = 3) -> tuple[float, float
 def speed(side: int) -> None:
     for kind in KINDS:
         labels = land_cover(side, kind)
-        polygonise(labels[:512, :512])  # compile
+        by_geoseg(labels[:512, :512])  # compile
         ours = by_geoseg(labels)
         wall, cpu = timed(lambda labels=labels: by_geoseg(labels))
         vertices = shapely.get_num_coordinates(ours).sum()

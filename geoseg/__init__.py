@@ -30,7 +30,12 @@ if TYPE_CHECKING:
     from geoseg.model import Model
     from geoseg.tiles import TileSet, TileSettings, open_tiles, tile
     from geoseg.training import Monitor, TrainSettings, score, train
-    from geoseg.vectorisation import Cleaning, vectorise
+    from geoseg.vectorisation import (
+        Cleaning,
+        VectoriseReport,
+        VectoriseSettings,
+        vectorise,
+    )
 
 __all__ = [
     "ClassifySettings",
@@ -46,6 +51,8 @@ __all__ = [
     "TileSet",
     "TileSettings",
     "TrainSettings",
+    "VectoriseReport",
+    "VectoriseSettings",
     "__version__",
     "classify",
     "classify_scenes",
@@ -70,7 +77,7 @@ _HOMES = {
     "model": ("Model",),
     "tiles": ("TileSet", "TileSettings", "open_tiles", "tile"),
     "training": ("TrainSettings", "Monitor", "score", "train"),
-    "vectorisation": ("Cleaning", "vectorise"),
+    "vectorisation": ("Cleaning", "VectoriseReport", "VectoriseSettings", "vectorise"),
 }
 
 

@@ -18,6 +18,7 @@ from geoseg.classification.run_folder.parts import read_part, read_part_window
 from geoseg.errors import InterruptedRun, redact
 from geoseg.execute import StopFlag, available_cpus, prefetch_map
 from geoseg.files import replace_durably, temporary_path, translate_write_errors
+from geoseg.geodesy import pixel_areas
 from geoseg.grid import Window
 from geoseg.legend import NODATA
 from geoseg.polygons import (
@@ -25,7 +26,6 @@ from geoseg.polygons import (
     FeatureBuilder,
     MapFunction,
     PolygonArrays,
-    pixel_areas,
     polygonise_windows,
     sieve,
     stitch_chunks,
@@ -33,6 +33,7 @@ from geoseg.polygons import (
     write_polygons,
 )
 from geoseg.raster import RasterProfile, pam_sidecar, write_cog
+from geoseg.styles.qgis import raster_qml
 
 log = logging.getLogger("geoseg")
 
@@ -102,7 +103,7 @@ def _assemble(
     report = {**about, **_class_report(job, counts)}
     texts = {
         outputs.sidecar: pam_sidecar(job.legend, counts.sum(0).tolist()),
-        outputs.style: job.legend.to_qml(),
+        outputs.style: raster_qml(job.legend),
         outputs.report: json.dumps(report, indent=2) + "\n",
     }
     for number, (path, text) in enumerate(texts.items()):
@@ -134,7 +135,7 @@ CleanedWindows = Callable[[Window, NDArray[np.uint8]], NDArray[np.uint8]]
 
 def _clean_windows(job: Job, each: MapFunction) -> CleanedWindows | None:
     """What gives small areas to their neighbours, cell by cell; None where that is not asked."""
-    limit = job.options.cleaning.limit(job.scene.affine, job.scene.crs, job.scene.height)
+    limit = job.options.cleaning.sieve_threshold(job.scene.affine, job.scene.crs, job.scene.height)
     if limit is None:
         return None
     grid = vector_windows(job.scene.height, job.scene.width)
@@ -191,7 +192,7 @@ def _polygons_from_labels(
 
     tolerance = job.options.cleaning.simplify
     return polygonise_windows(
-        look, job.scene.height, job.scene.width, tolerance=tolerance, each=each
+        look, job.scene.height, job.scene.width, tolerance=tolerance, map_fn=each
     )
 
 
@@ -206,10 +207,10 @@ def _polygon_task(
     cleaning = job.options.cleaning
     frame = FeatureBuilder(
         job.legend, job.scene.affine, job.scene.crs, (job.scene.height, job.scene.width),
-        straight=not cleaning.simplify, smooth=cleaning.smooth,
+        simplified=cleaning.simplify > 0, smooth=cleaning.smooth,
     )  # fmt: skip
     return lambda: write_polygons(
-        staged[path], polygons, frame, final=path, each=each, check_stop=check_stop
+        staged[path], polygons, frame, final=path, map_fn=each, check_stop=check_stop
     )
 
 

@@ -31,7 +31,7 @@ def plan_job(
         RunError: if the options do not suit the scene or the model.
     """
     cleaning = options.cleaning
-    cleaning.limit(scene.affine, scene.crs, scene.height)
+    cleaning.sieve_threshold(scene.affine, scene.crs, scene.height)
     later = outputs.polygons is not None and bool(cleaning.min_area or cleaning.simplify)
     size = model.spec.window
     if options.overlap >= size:

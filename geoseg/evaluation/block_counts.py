@@ -7,11 +7,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.geodesy import pixel_areas
 from geoseg.grid import Window
 from geoseg.labels.open import LabelSource
 from geoseg.legend import NODATA
 from geoseg.metrics import BoundaryCounts, count_boundaries, count_pairs
-from geoseg.polygons import pixel_areas
 from geoseg.raster import Scene, read_metadata, read_window
 
 Thumbnail = tuple[NDArray[np.uint8], NDArray[np.uint8]]

@@ -83,7 +83,9 @@ def count_tiles(tiles: TileSet) -> dict[str, Any]:
 
 def _by_value(scene: Scene) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Valid pixels of each value (256,), and their area in m² (256,), NaN where not known."""
-    from geoseg.polygons import pixel_areas  # with GeoPandas, which tile sets do without
+    from geoseg.geodesy import (
+        pixel_areas,  # imports shapely and pyproj, which tile sets do not need
+    )
 
     pixels, ground = np.zeros(_VALUES, np.int64), np.zeros(_VALUES)
     for block in chunks(scene.height, scene.width, _WINDOW_SIZE):

@@ -36,7 +36,7 @@ from geoseg.classification.run_folder.parts import read_part_window, write_part
 from geoseg.errors import ChunkError, GeosegError, InterruptedRun, OutputError, RunError, SceneError
 from geoseg.grid import Window, WindowGrid
 from geoseg.model import Model, Predictor
-from geoseg.polygons import polygonise
+from tests.support.class_maps import polygons_of as trace
 from tests.support.commands import start
 from tests.support.models import tiny_model
 from tests.support.rasters import blocks, write_raster
@@ -288,7 +288,7 @@ def test_cleaning_is_that_of_the_map_and_does_not_show_the_chunks(scene, model, 
         execution=Execution(chunk=chunk, workers=2))  # fmt: skip
     labels = labels_of(tmp_path / "lulc.tif")
     frame = pyogrio.read_dataframe(tmp_path / "lulc.gpkg", layer="lulc")
-    found = polygonise(labels)
+    found = trace(labels)
     assert sorted(found.pixels) == sorted(frame.pixels)
     assert found.pixels.min() * 100 >= 3000
     assert shapely.coverage_is_valid(frame.geometry.to_numpy())

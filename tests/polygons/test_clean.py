@@ -13,12 +13,12 @@ from geoseg.polygons import (
     Cleaning,
     PolygonArrays,
     SieveThreshold,
-    polygonise,
     polygonise_windows,
     sieve,
 )
 from geoseg.polygons.arrays import close_rings
 from geoseg.polygons.clean.smooth import smooth
+from tests.support.class_maps import polygons_of
 from tests.support.strategies import every, grid_of, scenes
 
 UTM = CRS.from_epsg(32640).to_wkt()
@@ -37,7 +37,7 @@ def sieved(labels, least, rows=None, cols=None, weights=None):
 
 
 def sizes_of(labels):
-    return polygonise(labels).pixels
+    return polygons_of(labels).pixels
 
 
 def areas_of(labels):
@@ -111,9 +111,9 @@ def test_after_the_sieve_only_islands_are_small(scene, least):
     after = sieved(labels, least, rows, cols)
     assert ((after == 255) == (labels == 255)).all()
     assert set(np.unique(after)) <= set(np.unique(labels))
-    land = polygonise(np.where(labels == 255, 255, 0).astype(np.uint8))
+    land = polygons_of(np.where(labels == 255, 255, 0).astype(np.uint8))
     for island, pixels in zip(land.to_shapely(), land.pixels, strict=True):
-        found = polygonise(after)
+        found = polygons_of(after)
         inside = shapely.contains(island, shapely.point_on_surface(found.to_shapely()))
         assert found.pixels[inside].min() >= min(least, pixels)
 
@@ -146,7 +146,7 @@ def test_rows_may_weigh_differently():
 def test_the_limit_is_in_square_metres(area, stays):
     labels = np.zeros((9, 9), np.uint8)
     labels[3:5, 3:5] = 1
-    limit = Cleaning(min_area=area).limit(TEN_METRES, UTM, 9)
+    limit = Cleaning(min_area=area).sieve_threshold(TEN_METRES, UTM, 9)
     cells = grid_of([0, 9], [0, 9])
     clean = sieve(lambda cell: labels[cell.slices], cells, limit, 255)
     assert (clean(cells[0], labels)[3, 3] == 1) == stays
@@ -154,15 +154,15 @@ def test_the_limit_is_in_square_metres(area, stays):
 
 def test_in_degrees_the_limit_follows_the_rows():
     far_north = Affine(0.001, 0, 20, 0, -0.04, 80.9)
-    limit = Cleaning(min_area=1e5).limit(far_north, CRS.from_epsg(4326).to_wkt(), 1000)
+    limit = Cleaning(min_area=1e5).sieve_threshold(far_north, CRS.from_epsg(4326).to_wkt(), 1000)
     assert limit.weights[0] < limit.weights[-1]
     assert (np.diff(limit.weights) >= 0).all()
 
 
 def test_without_a_crs_square_metres_are_refused():
     with pytest.raises(RunError, match="no CRS"):
-        Cleaning(min_area=1).limit(TEN_METRES, None, 9)
-    assert Cleaning().limit(TEN_METRES, None, 9) is None
+        Cleaning(min_area=1).sieve_threshold(TEN_METRES, None, 9)
+    assert Cleaning().sieve_threshold(TEN_METRES, None, 9) is None
 
 
 @pytest.mark.parametrize("wrong", [{"min_area": -1}, {"simplify": np.inf}, {"smooth": 4}])
@@ -192,7 +192,7 @@ def blobs(size, seed=0, classes=4):
 def cleaned(labels, tolerance, rounds, cell, monkeypatch):
     """Shapely polygons of labels, worked on in cells of a size."""
     grid = grid_of(every(cell, labels.shape[0]), every(cell, labels.shape[1]))
-    monkeypatch.setattr("geoseg.polygons.whole_map.vector_windows", lambda *_: grid)
+    monkeypatch.setattr("geoseg.polygons.polygonise.vector_windows", lambda *_: grid)
     height, width = labels.shape
     found = PolygonArrays.concatenate(
         list(
@@ -201,7 +201,7 @@ def cleaned(labels, tolerance, rounds, cell, monkeypatch):
             )
         )
     )
-    xy, rings = smooth(found.coords.astype(float), found.pinned, found.ring_offsets, rounds)
+    xy, rings = smooth(found.coords.astype(float), found.fixed, found.ring_offsets, rounds)
     xy, rings = close_rings(xy, rings)
     shape = (rings, found.polygon_offsets)
     return found, shapely.from_ragged_array(shapely.GeometryType.POLYGON, xy, shape)
@@ -254,16 +254,16 @@ def test_each_round_of_smoothing_stays_within_half_a_pixel(monkeypatch):
 
 
 def test_a_corner_is_cut_a_quarter_pixel_from_it():
-    square = polygonise(np.pad(np.zeros((4, 4), np.uint8), 1, constant_values=255))
-    xy, rings = smooth(square.coords.astype(float), square.pinned, square.ring_offsets, 1)
+    square = polygons_of(np.pad(np.zeros((4, 4), np.uint8), 1, constant_values=255))
+    xy, rings = smooth(square.coords.astype(float), square.fixed, square.ring_offsets, 1)
     assert rings.tolist() == [0, 8]
     assert sorted(map(tuple, xy.tolist()))[:2] == [(1.0, 1.25), (1.0, 4.75)]
 
 
 def test_a_corner_where_three_meet_stays():
     labels = np.array([[1, 1, 1, 1], [2, 2, 3, 3]], np.uint8)
-    found = polygonise(labels)
-    xy, _ = smooth(found.coords.astype(float), found.pinned, found.ring_offsets, 3)
+    found = polygons_of(labels)
+    xy, _ = smooth(found.coords.astype(float), found.fixed, found.ring_offsets, 3)
     assert (xy == [2, 1]).all(axis=1).sum() == 3
 
 

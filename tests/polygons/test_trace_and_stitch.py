@@ -15,7 +15,8 @@ from rasterio.features import rasterize, shapes
 from shapely.geometry import shape
 
 from geoseg.grid import Window
-from geoseg.polygons import ChunkOutlines, PolygonArrays, polygonise, stitch_chunks, trace_chunk
+from geoseg.polygons import ChunkOutlines, PolygonArrays, stitch_chunks, trace_chunk
+from tests.support.class_maps import polygons_of
 from tests.support.strategies import every, grid_of, scenes
 
 
@@ -39,7 +40,7 @@ def whole(labels, rows=None, cols=None) -> Found:
     confidence = confidence_of(labels)
     windows = grid_of(rows or [0, height], cols or [0, width])
     parts = (trace_part(labels, w, confidence) for w in windows)
-    found = PolygonArrays.concatenate([PolygonArrays.none(), *stitch_chunks(parts, height, width)])
+    found = PolygonArrays.concatenate([PolygonArrays.empty(), *stitch_chunks(parts, height, width)])
     return Found(*(getattr(found, n) for n in Found._fields[:-1]), found.to_shapely())
 
 
@@ -291,7 +292,7 @@ def test_memory_does_not_grow_with_the_scene():
 
 def test_shells_begin_at_their_first_pixel_and_turn_as_the_format_wants():
     labels = np.random.default_rng(5).choice(np.array([0, 1, 2, 255], np.uint8), (20, 30))
-    found = polygonise(labels)
+    found = polygons_of(labels)
     north_up = found.to_shapely(Affine(2, 0, 10, 0, -2, 50))
     south_up = found.to_shapely(Affine(2, 0, 10, 0, 2, 50))
     for placed in (north_up, south_up):

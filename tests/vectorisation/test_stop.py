@@ -50,17 +50,15 @@ def test_a_signal_while_areas_are_merged_ends_it_too(tmp_path):
             return
         signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
 
+    settings = geoseg.VectoriseSettings(cleaning=geoseg.Cleaning(min_area=1e4))
     with pytest.raises(InterruptedRun):
-        geoseg.vectorise(
-            big, tmp_path / "x.gpkg", workers=1, cleaning=geoseg.Cleaning(min_area=1e4),
-            progress=interrupt,
-        )  # fmt: skip
+        geoseg.vectorise(big, tmp_path / "x.gpkg", settings=settings, workers=1, progress=interrupt)
     assert max(done) < 4
     assert names_in(tmp_path) == ["big.tif"]
 
 
 def test_the_command_line_says_that_it_was_interrupted(labels, tmp_path, monkeypatch):
-    def stopped(*_: object, **__: object) -> int:
+    def stopped(*_: object, **__: object) -> None:
         raise InterruptedRun("interrupted, nothing was written")
 
     monkeypatch.setattr("geoseg.vectorisation.vectorise", stopped)

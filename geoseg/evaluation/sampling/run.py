@@ -1,5 +1,6 @@
 """A stratified random sample of a map, for someone to say what is there."""
 
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -217,5 +218,5 @@ def _draw_points(
 
 def _write_points(out: Path, points: Any, legend: Legend) -> None:  # noqa: ANN401 - a GeoDataFrame
     # RuntimeError and ValueError are what pyogrio raises.
-    with atomic_file(out, errors=(OSError, RuntimeError, ValueError)) as temporary:
+    with atomic_file(out, errors=(OSError, RuntimeError, ValueError, sqlite3.Error)) as temporary:
         write_form(temporary, points, out.stem, legend)
