@@ -175,7 +175,7 @@ def test_impossible_legends_are_refused(classes, message):
         ("a.csv", "value,name,color\n1\n", "a.csv: class 1 has no name"),
         ("a.csv", "value,name,color\none,a,#000000\n", "expected a CSV"),
         ("a.csv", "value,name,color\n255,a,#000000\n", "a.csv: class 'a' has the value 255"),
-        ("a.csv", 'value,name,color\n1,"a\nb",#000000\n', "holds a line break"),
+        ("a.csv", 'value,name,color\n1,"a\nb",#000000\n', "contains a line break"),
         ("a.csv", "", "a.csv: a legend needs at least one class"),
         ("a.csv", b"value,name,color\n1,\xff\xfe,#000000\n", "cannot be read"),
         ("a.qml", "<qgis><paletteEntry", "a.qml cannot be read"),

@@ -31,7 +31,8 @@ def vectorised(tmp_path: Path, labels: np.ndarray, crs: str, transform: Affine, 
     scene = write_raster(
         tmp_path / "in.tif", labels[None], crs=crs, transform=transform, nodata=255
     )
-    geoseg.vectorise(scene, tmp_path / "x.geojson", cleaning=geoseg.Cleaning(**cleaning))
+    settings = geoseg.VectoriseSettings(cleaning=geoseg.Cleaning(**cleaning))
+    geoseg.vectorise(scene, tmp_path / "x.geojson", settings=settings)
     return geopandas.read_file(tmp_path / "x.geojson")
 
 
@@ -43,8 +44,8 @@ def burnt(polygons: geopandas.GeoDataFrame, crs: str, transform: Affine) -> np.n
     labels = np.full(SHAPE, 255, np.uint8)
     for turn in (-360, 0, 360):  # PROJ keeps longitudes beyond 180 degrees where a grid has them
 
-        def place(lon_lat: np.ndarray, turn: int = turn) -> np.ndarray:
-            return np.column_stack(back.transform(lon_lat[:, 0] + turn, lon_lat[:, 1]))
+        def place(lonlat: np.ndarray, turn: int = turn) -> np.ndarray:
+            return np.column_stack(back.transform(lonlat[:, 0] + turn, lonlat[:, 1]))
 
         placed = shapely.transform(dense, place)
         near = np.isfinite(shapely.bounds(placed)).all(1) & ~shapely.is_empty(placed)
@@ -178,7 +179,7 @@ def test_clean_polygons_stay_a_coverage(tmp_path, crs):
 
 
 def test_polygons_that_cross_themselves_are_not_written():
-    lon_lat = LonLat.of(Path("x.geojson"), grid(0, 10, 0.1), CRS.from_epsg(4326).to_wkt(), SHAPE)
+    lonlat = LonLat.of(Path("x.geojson"), grid(0, 10, 0.1), CRS.from_epsg(4326).to_wkt(), SHAPE)
     bow_tie = np.array([(0, 0), (1, 1), (1, 0), (0, 1), (0, 0)], float)
     with pytest.raises(OutputError, match="1 polygon would cross itself"):
-        lon_lat.geometry(bow_tie, np.array([0, 5]), np.array([0, 1]))
+        lonlat.to_wkb(bow_tie, np.array([0, 5]), np.array([0, 1]))

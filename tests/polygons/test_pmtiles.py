@@ -135,11 +135,11 @@ def test_what_vector_tiles_cannot_hold_is_refused_and_geojson_can(crs, transform
 
 def write(path: Path, **options: object) -> int:
     labels = np.random.default_rng(0).integers(0, 5, (150, 150), dtype=np.uint8)
-    frame = FeatureBuilder(
-        Legend.from_names(list("abcde")), GRID, UTM, labels.shape, confidence=False
+    builder = FeatureBuilder(
+        Legend.from_names(list("abcde")), GRID, UTM, labels.shape, has_confidence=False
     )
     polygons = polygonise_windows(lambda window: (labels[window.slices], None), *labels.shape)
-    return write_polygons(path, polygons, frame, **options)
+    return write_polygons(path, polygons, builder, **options)
 
 
 def test_progress_is_logged(tmp_path, monkeypatch, caplog):
@@ -189,6 +189,6 @@ def test_tippecanoe_dies_with_a_killed_run(tmp_path):
 
 
 def test_an_error_of_tippecanoe_is_told_with_the_name_of_the_output(tmp_path, monkeypatch):
-    monkeypatch.setattr(pmtiles, "_LARGEST", "none")
+    monkeypatch.setattr(pmtiles, "_MAX_TILE_BYTES", "none")
     with pytest.raises(OutputError, match=r"final\.pmtiles cannot be written \(tippecanoe: "):
         write(tmp_path / "x.pmtiles", final=tmp_path / "final.pmtiles")

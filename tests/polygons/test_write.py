@@ -312,8 +312,8 @@ def test_it_stops_between_batches(tmp_path, extension):
     def check_stop():
         raise InterruptedRun("stop")
 
-    frame = FeatureBuilder(DUBAI, NORTH_UP, UTM, (24, 24))
+    builder = FeatureBuilder(DUBAI, NORTH_UP, UTM, (24, 24))
     with pytest.raises(InterruptedRun):
         write_polygons(
-            tmp_path / f"x.{extension}", batches_of(labels_of()), frame, check_stop=check_stop
+            tmp_path / f"x.{extension}", batches_of(labels_of()), builder, check_stop=check_stop
         )
