@@ -3,6 +3,7 @@
 python benchmarks/polygons.py speed [SIDE]     array to shapely, beside features.shapes, one run
 python benchmarks/polygons.py memory [SIDE]    the same, peak memory, each in a process of its own
 python benchmarks/polygons.py run [SIDE]       GeoTIFF to GeoPackage, and its peak
+python benchmarks/polygons.py without FILE     vectorise FILE as it is, and without two shortcuts
 """
 
 import subprocess
@@ -10,9 +11,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
+import pyarrow as pa
 import rasterio
 import shapely
 from rasterio.features import shapes
@@ -153,6 +157,33 @@ def run(folder: Path, side: int) -> None:
     subprocess.run(command, check=True)
 
 
+def shapely_wkb(xy: np.ndarray, ring_offsets: np.ndarray, polygon_offsets: np.ndarray) -> pa.Array:
+    polygons = shapely.from_ragged_array(
+        shapely.GeometryType.POLYGON, xy, (ring_offsets, polygon_offsets)
+    )
+    return pa.array(shapely.to_wkb(polygons), pa.binary())
+
+
+def without(path: str) -> None:
+    """What `write/wkb.py` and `pixel_measures.py` save, beside shapely and `geoseg.geodesy`."""
+    changes = {
+        "as it is": {},
+        "without wkb.py": {"geoseg.polygons.write.features.to_wkb": shapely_wkb},
+        "without pixel_measures.py": {
+            "geoseg.polygons.write.features.FeatureBuilder.grid_measures": lambda _: None
+        },
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out.gpkg"
+        for name, change in changes.items():
+            with ExitStack() as stack:
+                for target, function in change.items():
+                    stack.enter_context(patch(target, function))
+                geoseg.vectorise(path, out, overwrite=True)
+                _, cpu = timed(lambda: geoseg.vectorise(path, out, overwrite=True))
+            print(f"{name}: {cpu:.2f} CPU s")
+
+
 def command(side: int, path: str, out: str) -> None:
     from geoseg.cli import cli
 
@@ -164,6 +195,9 @@ def command(side: int, path: str, out: str) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "without":
+        without(sys.argv[2])
+        sys.exit()
     side = int(sys.argv[2]) if len(sys.argv) > 2 else 8192
     if sys.argv[1] == "child":
         child(side, sys.argv[3], sys.argv[4])

@@ -1,8 +1,8 @@
 """Measure polygons along pixel sides from sums over the rows of their grid.
 
 The area and perimeter of such a polygon follow from a few numbers for each row (Green's theorem),
-without a projected copy of its vertices: about 2.6 times as fast as `geoseg.geodesy`, which
-measures any other polygon and agrees to 1e-9.
+without a projected copy of its vertices. `geoseg.geodesy` measures all other polygons and agrees to
+1e-9; with it alone, `vectorise` takes 1.4 to 3 times as long (benchmarks/RESULTS.md).
 """
 
 from dataclasses import dataclass
