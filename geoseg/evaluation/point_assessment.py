@@ -1,4 +1,4 @@
-"""A reference of points: a sample, from which the whole map is judged."""
+"""Points as the reference: a sample from which accuracy and areas of the map are estimated."""
 
 from dataclasses import dataclass
 
@@ -6,155 +6,187 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import EvaluateError
-from geoseg.evaluation.assessment import HECTARE_M2, Assessment, count_all, reliability_of
-from geoseg.evaluation.block_counts import VALUES, BlockComparison, values_at
+from geoseg.evaluation.assessment import (
+    HECTARE_M2,
+    Assessment,
+    no_overlap_error,
+    open_confidence,
+    reliability_of,
+)
+from geoseg.evaluation.block_counts import BlockComparison, count_all, values_at
 from geoseg.evaluation.estimation import StratifiedSample
-from geoseg.evaluation.points import Points, check_strata, locate_points
-from geoseg.evaluation.provenance import provenance_of, thumbnail_of
-from geoseg.evaluation.report.results import AssessmentResult, Thumbnails
-from geoseg.evaluation.strata import open_strata
+from geoseg.evaluation.points import Points, locate_points
+from geoseg.evaluation.provenance import provenance_of
+from geoseg.evaluation.report.evaluation_report import EvaluationReport
+from geoseg.evaluation.strata import check_strata, open_strata
+from geoseg.evaluation.thumbnails import Thumbnails, image_thumbnail, thumbnail_step
 from geoseg.labels.recode import as_legend, recode, recode_table
 from geoseg.labels.vector_labels import VectorLabelFile
 from geoseg.legend import NODATA
-from geoseg.metrics import Estimate, by_map_class, count_pairs
+from geoseg.metrics import VALUES, Estimate, by_map_class, count_pairs
 from geoseg.raster import read_window
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _PointValues:
-    """What was seen at each point."""
+    """The classes at each point."""
 
     mapped: NDArray[np.uint8]
-    """(n,) value in the map, 255 for none."""
-    classes: NDArray[np.uint8]
-    """(n,) value on the ground, 255 where ignored."""
+    """(n,) class value in the map, 255 for none."""
+    reference: NDArray[np.uint8]
+    """(n,) class value in the reference, 255 if ignored."""
     inside: NDArray[np.bool_]
-    """(n,) whether it lies on the map's grid."""
+    """(n,) True for a point on the grid of the map."""
 
     @property
-    def known(self) -> NDArray[np.bool_]:
-        """(n,) whether there are both."""
-        return np.asarray((self.mapped != NODATA) & (self.classes != NODATA))
+    def labelled(self) -> NDArray[np.bool_]:
+        """(n,) True for a point with a class in map and reference."""
+        return np.asarray((self.mapped != NODATA) & (self.reference != NODATA))
 
     def counts(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(classes, classes) points by map and ground."""
-        pairs = count_pairs(self.mapped[self.known], self.classes[self.known])
+        """Return the points (classes, classes) by class of the map and of the reference."""
+        pairs = count_pairs(self.mapped[self.labelled], self.reference[self.labelled])
         return pairs[np.ix_(values, values)]
 
 
-def assess_points(subject: Assessment, file: VectorLabelFile) -> AssessmentResult:
-    """Compare the map with points, and estimate what they tell of all of it.
+@dataclass(frozen=True, slots=True, eq=False)
+class _MapEstimate:
+    """What the points tell of the whole map."""
+
+    sample: StratifiedSample | None = None
+    estimate: Estimate | None = None
+    notes: tuple[str, ...] = ()
+    outside_strata: int = 0
+    """Number of points outside of the strata."""
+
+
+def assess_points(assessment: Assessment, file: VectorLabelFile) -> EvaluationReport:
+    """Compare the map with points, and estimate accuracy and areas of the whole map.
 
     Args:
-        subject: the map, and how to compare.
+        assessment: the map, and how to compare.
         file: points with a class.
 
     Raises:
-        EvaluateError: if no point lies on the map, or the strata that were asked for do not fit.
-        LabelError: if a side has a class that its legend does not name.
+        EvaluateError: if no point lies on the map, or the strata in the settings do not fit.
+        LabelError: if map or reference has a class that its legend does not name.
         SceneError: if a raster cannot be read.
     """
-    scene, settings, values = subject.scene, subject.settings, subject.values
+    scene, settings, values = assessment.scene, assessment.settings, assessment.values
     points = locate_points(file, scene)
-    known_as = recode(file.on(scene), subject.labels.legend, subject.reference, settings.ignore)
-    mapped, inside = points.values(subject.labels.read, scene)
-    looked = _PointValues(mapped, recode_table(known_as)[points.classes], inside)
-    if not looked.known.any():
-        raise subject.nothing_shared
-    tally, picture, _ = count_all(
-        subject, BlockComparison(scene, subject.labels, None, step=subject.step)
+    recoded = recode(
+        file.on(scene), assessment.labels.legend, assessment.reference, settings.ignore
     )
-    hectares = tally.areas[values] / HECTARE_M2
-    sample, found, notes, beside = _add_estimates(subject, file, points, looked, hectares)
-    spots = np.stack([points.rows + 0.5, points.cols + 0.5, looked.mapped, looked.classes], axis=1)
-    return AssessmentResult(
-        title=subject.title,
-        legend=subject.legend,
-        counts=looked.counts(values),
+    mapped, inside = points.values(assessment.labels.read, scene)
+    point_values = _PointValues(mapped, recode_table(recoded)[points.classes], inside)
+    labelled = point_values.labelled
+    if not labelled.any():
+        raise no_overlap_error(assessment)
+    comparison = BlockComparison(scene, assessment.labels, None, step=thumbnail_step(scene))
+    totals, (thumbnail, _) = count_all(comparison, assessment.workers, assessment.progress)
+    area_ha = totals.area_m2[values] / HECTARE_M2
+    result = _estimate_map(assessment, file, points, point_values, area_ha)
+    markers = np.stack(
+        [
+            (points.rows + 0.5) / scene.height, (points.cols + 0.5) / scene.width,
+            mapped, point_values.reference,
+        ],
+        axis=1,
+    )  # fmt: skip
+    image = image_thumbnail(settings.image, assessment.path, scene)
+    return EvaluationReport(
+        title=assessment.title,
+        legend=assessment.legend,
+        counts=point_values.counts(values),
         unit="samples",
-        hectares=hectares,
+        area_ha=area_ha,
         left_out={
             "outside of the map": int((~inside).sum()),
             "no class in the map": int((inside & (mapped == NODATA)).sum()),
-            "no class in the reference": file.unlabelled + int((looked.classes == NODATA).sum()),
-            "outside of the strata": beside,
+            "no class in the reference": file.unlabelled
+            + int((point_values.reference == NODATA).sum()),
+            "outside of the strata": result.outside_strata,
         },
-        sample=sample,
-        estimate=found,
-        reliability=reliability_of(_hits_by_confidence(subject, points, looked)),
-        notes=tuple(notes),
-        pictures=Thumbnails(
-            picture, None, thumbnail_of(subject),
-            spots[looked.known] / [scene.height, scene.width, 1, 1],
-        ),
-        provenance=provenance_of(subject),
-    )  # fmt: skip
+        sample=result.sample,
+        estimate=result.estimate,
+        reliability=reliability_of(_hits_by_confidence(assessment, points, point_values)),
+        notes=result.notes,
+        thumbnails=Thumbnails(thumbnail, None, image, markers[labelled]),
+        provenance=provenance_of(assessment),
+    )
 
 
-def _add_estimates(
-    subject: Assessment,
+def _estimate_map(
+    assessment: Assessment,
     file: VectorLabelFile,
     points: Points,
-    looked: _PointValues,
-    hectares: NDArray[np.float64],
-) -> tuple[StratifiedSample | None, Estimate | None, list[str], int]:
-    """The sample, what it says of the whole map, notes, and points outside of the strata."""
-    drawn = subject.settings.strata is not None or points.strata is not None
+    point_values: _PointValues,
+    area_ha: NDArray[np.float64],
+) -> _MapEstimate:
+    """Estimate accuracy and areas of the whole map, if the points allow it."""
+    has_strata = assessment.settings.strata is not None or points.strata is not None
     try:
-        sample, beside = _stratified_sample(subject, file, points, looked, hectares)
-        found, notes = sample.estimate()
+        sample, outside = _stratified_sample(assessment, file, points, point_values, area_ha)
+        estimate, notes = sample.estimate()
     except EvaluateError as error:
-        if drawn:
+        if has_strata:
             raise
-        return None, None, [f"Nothing was estimated for the whole map: {error}"], 0
-    if not drawn:
+        return _MapEstimate(notes=(f"Nothing was estimated for the whole map: {error}",))
+    if not has_strata:
         notes.append(
-            "Intervals hold if the points were drawn at random within each mapped class, as "
-            "`geoseg sample` draws them; where they were chosen by hand, they do not"
+            "Intervals are valid only if the points were drawn at random within each mapped class, "
+            "as `geoseg sample` draws them, not if they were chosen by hand"
         )
-    return sample, found, notes, beside
+    return _MapEstimate(sample, estimate, tuple(notes), outside)
 
 
 def _stratified_sample(
-    subject: Assessment,
+    assessment: Assessment,
     file: VectorLabelFile,
     points: Points,
-    looked: _PointValues,
-    hectares: NDArray[np.float64],
+    point_values: _PointValues,
+    area_ha: NDArray[np.float64],
 ) -> tuple[StratifiedSample, int]:
-    """The points by stratum, and how many lie outside of the strata."""
-    path, values = subject.settings.strata, subject.values
+    """Return the points by stratum, and the number of points outside of the strata."""
+    path, values = assessment.settings.strata, assessment.values
     if path is None:
-        check_strata(points, looked.mapped, subject.labels.legend, subject.path)
-        counts = by_map_class(looked.counts(values))
-        return StratifiedSample(subject.legend.names, counts, hectares), 0
-    own_legend = as_legend(subject.settings.strata_legend)
-    scene, strata = open_strata(str(path), subject.labels.legend, own_legend)
-    placed = locate_points(file, scene)
-    found, _ = placed.values(strata.read, scene)
-    check_strata(placed, found, strata.legend, str(path))
-    areas = count_all(subject, BlockComparison(scene, strata, None))[0].areas
-    known = looked.known & (found != NODATA)
-    numbers = np.array(strata.legend.values)
-    counts = np.zeros((len(numbers), len(values), len(values)), np.int64)
-    stratum = np.searchsorted(numbers, found[known])
-    mapped, classes = (np.searchsorted(values, v[known]) for v in (looked.mapped, looked.classes))
-    np.add.at(counts, (stratum, mapped, classes), 1)
-    beside = int((looked.known & (found == NODATA)).sum())
-    return StratifiedSample(strata.legend.names, counts, areas[numbers] / HECTARE_M2), beside
+        check_strata(points, point_values.mapped, assessment.labels.legend, assessment.path)
+        counts = by_map_class(point_values.counts(values))
+        return StratifiedSample(assessment.legend.names, counts, area_ha), 0
+    own_legend = as_legend(assessment.settings.strata_legend)
+    scene, strata = open_strata(str(path), assessment.labels.legend, own_legend)
+    points_on_strata = locate_points(file, scene)
+    point_strata, _ = points_on_strata.values(strata.read, scene)
+    check_strata(points_on_strata, point_strata, strata.legend, str(path))
+    comparison = BlockComparison(scene, strata, None)
+    totals, _ = count_all(comparison, assessment.workers, assessment.progress)
+    strata_values = np.array(strata.legend.values)
+    labelled = point_values.labelled & (point_strata != NODATA)
+    indices = (
+        np.searchsorted(strata_values, point_strata[labelled]),
+        np.searchsorted(values, point_values.mapped[labelled]),
+        np.searchsorted(values, point_values.reference[labelled]),
+    )
+    counts = np.zeros((len(strata_values), len(values), len(values)), np.int64)
+    np.add.at(counts, indices, 1)
+    sample = StratifiedSample(
+        strata.legend.names, counts, totals.area_m2[strata_values] / HECTARE_M2
+    )
+    return sample, int((point_values.labelled & (point_strata == NODATA)).sum())
 
 
 def _hits_by_confidence(
-    subject: Assessment, points: Points, looked: _PointValues
+    assessment: Assessment, points: Points, point_values: _PointValues
 ) -> NDArray[np.int64]:
-    """(2, 256) points by confidence: mapped wrong, and right."""
-    confidence, known = subject.confidence, looked.known
+    """Return the wrong and correct points (2, 256) by value of the confidence."""
+    confidence, labelled = open_confidence(assessment), point_values.labelled
     if confidence is None:
         return np.zeros((2, VALUES), np.int64)
-    found = values_at(
-        lambda w: read_window(confidence, w)[0][0], points.rows[known], points.cols[known]
-    )
-    right = (looked.mapped == looked.classes)[known].astype(np.uint8)
-    levels = count_pairs(right, found)[:2]
-    levels[:, 0] = 0  # no data
-    return levels
+    at_points = values_at(
+        lambda window: read_window(confidence, window)[0][0],
+        points.rows[labelled], points.cols[labelled],
+    )  # fmt: skip
+    correct = (point_values.mapped == point_values.reference)[labelled].astype(np.uint8)
+    hits = count_pairs(correct, at_points)[:2]
+    hits[:, 0] = 0  # nodata
+    return hits

@@ -42,12 +42,12 @@ def write_points(path, rows, cols, classes, crs="EPSG:4326", place=PLACE, **colu
     return path
 
 
-def write_tables(folder, names, counts, hectares=None):
+def write_tables(folder, names, counts, area_ha=None):
     matrix, areas = folder / "matrix.csv", folder / "areas.csv"
-    hectares = OLOFSSON_2014.hectares if hectares is None else hectares
+    area_ha = OLOFSSON_2014.area_ha if area_ha is None else area_ha
     with matrix.open("w", newline="") as file:
         rows = [[name, *row] for name, row in zip(names, np.array(counts).tolist(), strict=True)]
         csv.writer(file).writerows([["", *names], *rows])
     with areas.open("w", newline="") as file:
-        csv.writer(file).writerows([["class", "area_ha"], *zip(names, hectares, strict=True)])
+        csv.writer(file).writerows([["class", "area_ha"], *zip(names, area_ha, strict=True)])
     return matrix, areas

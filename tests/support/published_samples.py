@@ -15,7 +15,7 @@ class Published:
     names: tuple[str, ...]
 
     @property
-    def hectares(self):
+    def area_ha(self):
         return self.pixels * 900 / 10_000
 
 

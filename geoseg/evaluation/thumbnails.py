@@ -1,0 +1,121 @@
+"""Map, reference and image at reduced size, for the pictures of the report."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import GeosegError
+from geoseg.grid import Window
+from geoseg.legend import NODATA
+from geoseg.raster import (
+    Scene,
+    open_scene,
+    percentile_stretch,
+    read_overview,
+    rgb_bands,
+    warped_to,
+)
+
+LabelThumbnails = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+"""Every n-th pixel of the map and of the reference, each (rows, cols), 255 for nodata."""
+
+_MAX_SIZE = 720
+"""Largest side of a thumbnail (px)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Thumbnails:
+    """The map and what it is compared with, at reduced size."""
+
+    mapped: NDArray[np.uint8]
+    """(rows, cols) class values, 255 for nodata."""
+    reference: NDArray[np.uint8] | None = None
+    """(rows, cols) class values, 255 for nodata; None for a reference of points."""
+    image: NDArray[np.uint8] | None = None
+    """(rows, cols, 3) red, green and blue, of about the same shape."""
+    points: NDArray[np.float64] | None = None
+    """(n, 4): row and column as shares of the sides of the map, class in map and reference."""
+
+
+def thumbnail_step(scene: Scene) -> int:
+    """Return n for thumbnails that have every n-th pixel of a map."""
+    return -(-max(scene.height, scene.width) // _MAX_SIZE)
+
+
+def every_nth(
+    mapped: NDArray[np.uint8], reference: NDArray[np.uint8], window: Window, step: int
+) -> LabelThumbnails:
+    """Return every n-th pixel of a window of map and reference."""
+    first_row, first_col = _first_multiple(window.row, step), _first_multiple(window.col, step)
+    pixels = slice(first_row, None, step), slice(first_col, None, step)
+    return mapped[pixels].copy(), reference[pixels].copy()
+
+
+def join_thumbnails(
+    height: int,
+    width: int,
+    step: int,
+    windows: Sequence[Window],
+    thumbnails: Sequence[LabelThumbnails],
+) -> LabelThumbnails:
+    """Join the thumbnails of all windows of a map of ``height`` x ``width`` px."""
+    shape = tuple(len(range(step // 2, side, step)) for side in (height, width))
+    joined = np.full((2, *shape), NODATA, np.uint8)
+    for window, thumbnail in zip(windows, thumbnails, strict=True):
+        row, col = (
+            (start + _first_multiple(start, step)) // step for start in (window.row, window.col)
+        )
+        rows, cols = thumbnail[0].shape
+        joined[:, row : row + rows, col : col + cols] = thumbnail
+    return joined[0], joined[1]
+
+
+def image_thumbnail(image: str | Path | None, labels: str, grid: Scene) -> NDArray[np.uint8] | None:
+    """Read the image that is shown beside a map.
+
+    Args:
+        image: path of the image; None for the scene that the report of the map (its .json) names,
+            if that scene can still be read.
+        labels: path of the map.
+        grid: the grid of the map.
+
+    Returns:
+        (rows, cols, 3) red, green and blue; None without an image.
+
+    Raises:
+        SceneError: if ``image`` cannot be read.
+    """
+    if image is not None:
+        return _read_image(str(image), grid)
+    try:
+        report = json.loads(Path(labels).with_suffix(".json").read_text())
+        return _read_image(report["scene"]["path"], grid)
+    except (OSError, ValueError, LookupError, TypeError, GeosegError):
+        return None
+
+
+def _read_image(path: str, grid: Scene) -> NDArray[np.uint8]:
+    scene = open_scene(path)
+    same_grid = (scene.height, scene.width, scene.transform, scene.crs) == (
+        grid.height, grid.width, grid.transform, grid.crs,
+    )  # fmt: skip
+    if not same_grid and scene.crs and grid.crs:
+        scene = warped_to(scene, grid)
+    rgb = scene.with_bands(tuple(scene.bands[index - 1] for index in rgb_bands(scene.band_names)))
+    side = -(-max(grid.height, grid.width) // thumbnail_step(grid))
+    pixels, valid = read_overview(rgb, side)
+    colors = percentile_stretch(pixels, valid)
+    colors[~valid] = 255
+    return colors
+
+
+def _first_multiple(start: int, step: int) -> int:
+    """Return the offset from the start of a window to its first thumbnail pixel.
+
+    Thumbnail pixels are the middle ones of ``step`` pixels of the map.
+    """
+    return (step // 2 - start) % step
