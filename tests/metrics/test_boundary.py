@@ -127,7 +127,7 @@ def test_windows_with_halos_add_up_to_the_whole(distance):
 def test_strips_of_rows_do_not_show(monkeypatch, rows):
     mapped, reference = random_pair(7, 0.7)
     whole = count_boundaries(mapped, reference, 2, NONE)
-    monkeypatch.setattr("geoseg.metrics.boundary._ROWS_PER_BATCH", rows * mapped.shape[1])
+    monkeypatch.setattr("geoseg.metrics.boundary._PIXELS_PER_BATCH", rows * mapped.shape[1])
     strips = count_boundaries(mapped, reference, 2, NONE)
     assert np.array_equal(strips.both, whole.both)
     assert np.array_equal(strips.either, whole.either)
@@ -143,7 +143,7 @@ def test_a_report_has_it_by_windows_of_the_file(tmp_path, monkeypatch):
     reference[:, 500:530] = NONE
     write_map(tmp_path / "map.tif", mapped)
     write_raster(tmp_path / "reference.tif", reference[None], transform=PLACE, nodata=NONE)
-    monkeypatch.setattr("geoseg.evaluation.block_counts._PIXELS", 512 * 512)
+    monkeypatch.setattr("geoseg.evaluation.block_counts._PIXELS_PER_WINDOW", 512 * 512)
     report = evaluate(
         tmp_path / "map.tif", tmp_path / "reference.tif", out=tmp_path / "report",
         settings=EvaluateSettings(legend=LEGEND, boundary=60.0),

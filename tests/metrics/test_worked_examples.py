@@ -263,7 +263,7 @@ def test_reliability_of_parts_adds_up(first, rest, seed):
     parts += Reliability.of(confidence[first:], hits[first:])
     assert np.array_equal(parts.counts, whole.counts)
     assert np.array_equal(parts.hits, whole.hits)
-    assert parts.sums == pytest.approx(whole.sums)
+    assert parts.confidence_sums == pytest.approx(whole.confidence_sums)
 
 
 values = arrays(
