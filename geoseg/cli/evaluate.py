@@ -19,72 +19,59 @@ from geoseg.errors import count_of
 @options.group(
     "settings",
     click.option(
-        "--layer",
-        metavar="NAME",
+        "--layer", metavar="NAME",
         help="Layer of the polygons or points in a file with several layers, such as a GeoPackage."
         "  [default: the first layer with geometries]",
     ),
     click.option(
-        "--class-field",
-        metavar="NAME",
+        "--class-field", metavar="NAME",
         help="Field of the polygons or points that holds the class.  [default: reference]",
     ),
     click.option(
-        "--legend",
-        metavar="FILE",
+        "--legend", metavar="FILE",
         help="Classes of the map: CSV (value,name,color) or QGIS palette (.qml, .txt, .clr).  "
         "[default: palette and names of the map]",
     ),
     click.option(
-        "--reference-legend",
-        metavar="FILE",
+        "--reference-legend", metavar="FILE",
         help="Classes of the reference, if its values or colours differ from the map's; classes "
         "are matched by name.  [default: names of the reference, else the classes of the map]",
     ),
     click.option(
-        "--ignore",
-        multiple=True,
-        metavar="CLASS...",
+        "--ignore", multiple=True, metavar="CLASS...",
         help="Classes that count as unlabelled in the map and in the reference: names, values or "
         "colours (#rrggbb).",
     ),
     click.option(
-        "--sampled",
-        is_flag=True,
+        "--sampled", is_flag=True,
         help="Treat the labelled pixels of a raster or of polygons as a random sample within each "
         "class of the map, and estimate accuracy and areas of the whole map from them.",
     ),
     click.option(
-        "--strata",
-        metavar="FILE",
+        "--strata", metavar="FILE",
         help="Raster of the strata that points were drawn from; each value is a stratum.  "
         "[default: the classes of the map]",
     ),
     click.option(
-        "--strata-legend",
-        metavar="FILE",
+        "--strata-legend", metavar="FILE",
         help="Names of the strata, a file as for --legend.  [default: names of the raster, else "
         "the map's class names if the map has all its values, else 'stratum 7']",
     ),
     click.option(
-        "--boundary",
-        type=float,
-        metavar="M",
+        "--boundary", type=float, metavar="M",
         help="Distance in metres, above 0: boundary IoU is computed from the pixels within this "
         "distance of an outline of a class.  [default: 3 pixels]",
     ),
     click.option(
-        "--confidence",
-        metavar="FILE",
+        "--confidence", metavar="FILE",
         help="Confidence raster that `geoseg classify --confidence` wrote with the map; adds the "
         "calibration of the confidence to the report.",
     ),
     click.option(
-        "--image",
-        metavar="FILE",
+        "--image", metavar="FILE",
         help="Image to show beside the map.  [default: the scene that the map was made from]",
     ),
-)
+)  # fmt: skip
 @click.option(
     "--matrix", metavar="FILE",
     help="Report on an error matrix instead of LABELS and REFERENCE: CSV of counts with a row per "

@@ -42,53 +42,40 @@ class Expected(click.ParamType):  # type: ignore[type-arg] # not generic before 
 @options.group(
     "settings",
     click.option(
-        "--size",
-        type=int,
-        metavar="N",
+        "--size", type=int, metavar="N",
         help="Number of points, at least 1.  [default: computed from --standard-error]",
     ),
     click.option(
-        "--standard-error",
-        type=float,
-        metavar="S",
+        "--standard-error", type=float, metavar="S",
         help="Standard error of the overall accuracy that the sample should reach, 0 to 1. 0.02 "
         "gives a 95 % interval of about ± 4 percentage points.  [default: 0.02]",
     ),
     click.option(
-        "--expected",
-        type=Expected(),
-        multiple=True,
+        "--expected", type=Expected(), multiple=True,
         help="Expected user's accuracy, 0 to 1, from which the number of points is computed: one "
         "value for all classes, and CLASS=VALUE for classes that differ.  [default: 0.8]",
     ),
     click.option(
-        "--allocation",
-        type=click.Choice(["proportional", "equal", "mixed"]),
-        default="mixed",
+        "--allocation", type=click.Choice(["proportional", "equal", "mixed"]), default="mixed",
         show_default=True,
         help="Points per class: proportional to the area of the class, equal, or the mean of both.",
     ),
     click.option(
-        "--min-per-class",
-        default=50,
-        show_default=True,
+        "--min-per-class", default=50, show_default=True,
         help="Minimum number of points per class, at least 0. A class with fewer pixels is sampled "
         "whole.",
     ),
     click.option(
-        "--legend",
-        metavar="FILE",
+        "--legend", metavar="FILE",
         help="Classes of the map: CSV (value,name,color) or QGIS palette (.qml, .txt, .clr).  "
         "[default: palette and names of the map]",
     ),
     click.option(
-        "--ignore",
-        multiple=True,
-        metavar="CLASS...",
+        "--ignore", multiple=True, metavar="CLASS...",
         help="Classes from which no points are drawn: names or values.",
     ),
     options.seed,
-)
+)  # fmt: skip
 @options.overwrite
 @options.verbosity
 def command(

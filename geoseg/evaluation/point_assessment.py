@@ -28,36 +28,28 @@ from geoseg.raster import read_window
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _PointValues:
-    """The classes at each point."""
+class _Samples:
+    """Reference points, and their classes in map and reference."""
 
+    assessment: Assessment
+    file: VectorLabelFile
+    points: Points
     mapped: NDArray[np.uint8]
     """(n,) class value in the map, 255 for none."""
     reference: NDArray[np.uint8]
     """(n,) class value in the reference, 255 if ignored."""
-    inside: NDArray[np.bool_]
-    """(n,) True for a point on the grid of the map."""
 
     @property
     def labelled(self) -> NDArray[np.bool_]:
         """(n,) True for a point with a class in map and reference."""
         return np.asarray((self.mapped != NODATA) & (self.reference != NODATA))
 
-    def counts(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the points (classes, classes) by class of the map and of the reference."""
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """(classes, classes) points by class of the map and of the reference."""
         pairs = count_pairs(self.mapped[self.labelled], self.reference[self.labelled])
+        values = self.assessment.values
         return pairs[np.ix_(values, values)]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _MapEstimate:
-    """What the points tell of the whole map."""
-
-    sample: StratifiedSample | None = None
-    estimate: Estimate | None = None
-    notes: tuple[str, ...] = ()
-    outside_strata: int = 0
-    """Number of points outside of the strata."""
 
 
 def assess_points(assessment: Assessment, file: VectorLabelFile) -> EvaluationReport:
@@ -72,121 +64,103 @@ def assess_points(assessment: Assessment, file: VectorLabelFile) -> EvaluationRe
         LabelError: if map or reference has a class that its legend does not name.
         SceneError: if a raster cannot be read.
     """
-    scene, settings, values = assessment.scene, assessment.settings, assessment.values
+    scene, labels, settings = assessment.scene, assessment.labels, assessment.settings
     points = locate_points(file, scene)
-    recoded = recode(
-        file.on(scene), assessment.labels.legend, assessment.reference, settings.ignore
-    )
-    mapped, inside = points.values(assessment.labels.read, scene)
-    point_values = _PointValues(mapped, recode_table(recoded)[points.classes], inside)
-    labelled = point_values.labelled
-    if not labelled.any():
+    recoded = recode(file.on(scene), labels.legend, assessment.reference, settings.ignore)
+    mapped, inside = points.values(labels.read, scene)
+    reference = recode_table(recoded)[points.classes]
+    samples = _Samples(assessment, file, points, mapped, reference)
+    if not samples.labelled.any():
         raise no_overlap_error(assessment)
-    comparison = BlockComparison(scene, assessment.labels, None, step=thumbnail_step(scene))
+    comparison = BlockComparison(scene, labels, None, step=thumbnail_step(scene))
     totals, (thumbnail, _) = count_all(comparison, assessment.workers, assessment.progress)
-    area_ha = totals.area_m2[values] / HECTARE_M2
-    result = _estimate_map(assessment, file, points, point_values, area_ha)
-    markers = np.stack(
-        [
-            (points.rows + 0.5) / scene.height, (points.cols + 0.5) / scene.width,
-            mapped, point_values.reference,
-        ],
-        axis=1,
-    )  # fmt: skip
+    area_ha = totals.area_m2[assessment.values] / HECTARE_M2
+    sample, estimate, notes, outside_strata = _estimate_map(samples, area_ha)
+    x, y = (points.cols + 0.5) / scene.width, (points.rows + 0.5) / scene.height
+    markers = np.stack([y, x, mapped, reference], axis=1)[samples.labelled]
     image = image_thumbnail(settings.image, assessment.path, scene)
     return EvaluationReport(
         title=assessment.title,
         legend=assessment.legend,
-        counts=point_values.counts(values),
+        counts=samples.counts,
         unit="samples",
         area_ha=area_ha,
         left_out={
             "outside of the map": int((~inside).sum()),
             "no class in the map": int((inside & (mapped == NODATA)).sum()),
-            "no class in the reference": file.unlabelled
-            + int((point_values.reference == NODATA).sum()),
-            "outside of the strata": result.outside_strata,
+            "no class in the reference": file.unlabelled + int((reference == NODATA).sum()),
+            "outside of the strata": outside_strata,
         },
-        sample=result.sample,
-        estimate=result.estimate,
-        reliability=reliability_of(_hits_by_confidence(assessment, points, point_values)),
-        notes=result.notes,
-        thumbnails=Thumbnails(thumbnail, None, image, markers[labelled]),
+        sample=sample,
+        estimate=estimate,
+        reliability=reliability_of(_hits_by_confidence(samples)),
+        notes=tuple(notes),
+        thumbnails=Thumbnails(thumbnail, None, image, markers),
         provenance=provenance_of(assessment),
     )
 
 
 def _estimate_map(
-    assessment: Assessment,
-    file: VectorLabelFile,
-    points: Points,
-    point_values: _PointValues,
-    area_ha: NDArray[np.float64],
-) -> _MapEstimate:
-    """Estimate accuracy and areas of the whole map, if the points allow it."""
-    has_strata = assessment.settings.strata is not None or points.strata is not None
+    samples: _Samples, area_ha: NDArray[np.float64]
+) -> tuple[StratifiedSample | None, Estimate | None, list[str], int]:
+    """Return the sample, the estimates, notes, and the number of points outside of the strata."""
+    has_strata = samples.assessment.settings.strata is not None or samples.points.strata is not None
     try:
-        sample, outside = _stratified_sample(assessment, file, points, point_values, area_ha)
+        sample, outside = _stratified_sample(samples, area_ha)
         estimate, notes = sample.estimate()
     except EvaluateError as error:
         if has_strata:
             raise
-        return _MapEstimate(notes=(f"Nothing was estimated for the whole map: {error}",))
+        return None, None, [f"Nothing was estimated for the whole map: {error}"], 0
     if not has_strata:
         notes.append(
             "Intervals are valid only if the points were drawn at random within each mapped class, "
             "as `geoseg sample` draws them, not if they were chosen by hand"
         )
-    return _MapEstimate(sample, estimate, tuple(notes), outside)
+    return sample, estimate, notes, outside
 
 
 def _stratified_sample(
-    assessment: Assessment,
-    file: VectorLabelFile,
-    points: Points,
-    point_values: _PointValues,
-    area_ha: NDArray[np.float64],
+    samples: _Samples, area_ha: NDArray[np.float64]
 ) -> tuple[StratifiedSample, int]:
     """Return the points by stratum, and the number of points outside of the strata."""
+    assessment, labels = samples.assessment, samples.assessment.labels
     path, values = assessment.settings.strata, assessment.values
     if path is None:
-        check_strata(points, point_values.mapped, assessment.labels.legend, assessment.path)
-        counts = by_map_class(point_values.counts(values))
+        check_strata(samples.points, samples.mapped, labels.legend, assessment.path)
+        counts = by_map_class(samples.counts)
         return StratifiedSample(assessment.legend.names, counts, area_ha), 0
     own_legend = as_legend(assessment.settings.strata_legend)
-    scene, strata = open_strata(str(path), assessment.labels.legend, own_legend)
-    points_on_strata = locate_points(file, scene)
-    point_strata, _ = points_on_strata.values(strata.read, scene)
-    check_strata(points_on_strata, point_strata, strata.legend, str(path))
+    scene, strata = open_strata(str(path), labels.legend, own_legend)
+    points = locate_points(samples.file, scene)
+    point_strata, _ = points.values(strata.read, scene)
+    check_strata(points, point_strata, strata.legend, str(path))
     comparison = BlockComparison(scene, strata, None)
     totals, _ = count_all(comparison, assessment.workers, assessment.progress)
     strata_values = np.array(strata.legend.values)
-    labelled = point_values.labelled & (point_strata != NODATA)
+    labelled = samples.labelled & (point_strata != NODATA)
     indices = (
         np.searchsorted(strata_values, point_strata[labelled]),
-        np.searchsorted(values, point_values.mapped[labelled]),
-        np.searchsorted(values, point_values.reference[labelled]),
+        np.searchsorted(values, samples.mapped[labelled]),
+        np.searchsorted(values, samples.reference[labelled]),
     )
     counts = np.zeros((len(strata_values), len(values), len(values)), np.int64)
     np.add.at(counts, indices, 1)
-    sample = StratifiedSample(
-        strata.legend.names, counts, totals.area_m2[strata_values] / HECTARE_M2
-    )
-    return sample, int((point_values.labelled & (point_strata == NODATA)).sum())
+    strata_ha = totals.area_m2[strata_values] / HECTARE_M2
+    outside = samples.labelled & (point_strata == NODATA)
+    return StratifiedSample(strata.legend.names, counts, strata_ha), int(outside.sum())
 
 
-def _hits_by_confidence(
-    assessment: Assessment, points: Points, point_values: _PointValues
-) -> NDArray[np.int64]:
+def _hits_by_confidence(samples: _Samples) -> NDArray[np.int64]:
     """Return the wrong and correct points (2, 256) by value of the confidence."""
-    confidence, labelled = open_confidence(assessment), point_values.labelled
+    confidence, labelled = open_confidence(samples.assessment), samples.labelled
     if confidence is None:
         return np.zeros((2, VALUES), np.int64)
     at_points = values_at(
         lambda window: read_window(confidence, window)[0][0],
-        points.rows[labelled], points.cols[labelled],
+        samples.points.rows[labelled], samples.points.cols[labelled],
     )  # fmt: skip
-    correct = (point_values.mapped == point_values.reference)[labelled].astype(np.uint8)
+    correct = (samples.mapped == samples.reference)[labelled].astype(np.uint8)
     hits = count_pairs(correct, at_points)[:2]
     hits[:, 0] = 0  # nodata
     return hits

@@ -44,15 +44,9 @@ def class_row_counts(
     Returns:
         (height, classes) pixels.
     """
-    height, width = labels.shape
     columns = np.asarray(values)
-    counts = np.zeros((height, len(columns)), np.int64)
-    step = max(1, _PIXELS_PER_BATCH // max(width, 1))
-    for first in range(0, height, step):
-        batch = slice(first, first + step)
-        rows = np.arange(len(labels[batch]))
-        codes = labels[batch] + VALUES * rows[:, None]
-        shown = codes.reshape(-1) if valid is None else codes[valid[batch]]
-        by_value = np.bincount(shown, minlength=VALUES * len(rows))
-        counts[batch] = by_value.reshape(-1, VALUES)[:, columns]
+    counts = np.zeros((len(labels), len(columns)), np.int64)
+    for index, row in enumerate(labels):
+        counted = row if valid is None else row[valid[index]]
+        counts[index] = np.bincount(counted, minlength=VALUES)[columns]
     return counts

