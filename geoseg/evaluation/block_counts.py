@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.evaluation.thumbnails import LabelThumbnails, every_nth, join_thumbnails
+from geoseg.evaluation.thumbnails import thumbnail_slices, thumbnail_step
 from geoseg.execute import Progress, ProgressCounter, map_threads
 from geoseg.grid import Window
 from geoseg.labels.open import LabelSource
@@ -74,8 +74,6 @@ class BlockComparison:
     """On the same grid."""
     distance: int = 0
     """Distance to an outline within which boundary IoU counts pixels (px); 0 for none."""
-    step: int = 1
-    """Thumbnails have every n-th pixel."""
 
     @cached_property
     def row_pixel_areas(self) -> NDArray[np.float64]:
@@ -95,8 +93,13 @@ class BlockComparison:
                 size = min(rows, self.scene.height - row), min(cols, self.scene.width - col)
                 yield Window(row, col, *size)
 
-    def count(self, window: Window) -> tuple[ComparisonCounts, LabelThumbnails]:
+    def count(
+        self, window: Window
+    ) -> tuple[ComparisonCounts, NDArray[np.uint8], NDArray[np.uint8]]:
         """Count the pixels of a window.
+
+        Returns:
+            The counts, and the values (height, width) of map and reference, 255 for nodata.
 
         Raises:
             GeosegError: if map or reference cannot be read, or has a class that its legend does
@@ -118,7 +121,7 @@ class BlockComparison:
             pairs, self._area_m2(mapped, pairs, window), boundary,
             self._hits_by_confidence(mapped, reference, window),
         )  # fmt: skip
-        return counts, every_nth(mapped, reference, window, self.step)
+        return counts, mapped, reference
 
     def _area_m2(
         self, mapped: NDArray[np.uint8], pairs: NDArray[np.int64], window: Window
@@ -141,29 +144,31 @@ class BlockComparison:
 
 def count_all(
     comparison: BlockComparison, workers: int, progress: Progress | None
-) -> tuple[ComparisonCounts, LabelThumbnails]:
+) -> tuple[ComparisonCounts, NDArray[np.uint8]]:
     """Count all pixels of a comparison, several windows at a time.
 
     The result does not depend on the order in which the windows end.
 
     Returns:
-        The counts, and map and reference at reduced size.
+        The counts, and thumbnails (2, rows, cols) of map and reference, 255 for nodata.
     """
-    windows, total, thumbnails = list(comparison.windows()), ComparisonCounts.zero(), []
+    scene, windows, total = comparison.scene, list(comparison.windows()), ComparisonCounts.zero()
     windows_done = ProgressCounter(progress, "windows", len(windows))
+    step = thumbnail_step(scene)
+    sizes = (len(range(step // 2, side, step)) for side in (scene.height, scene.width))
+    thumbnails = np.full((2, *sizes), NODATA, np.uint8)
 
-    def count(index: int) -> tuple[ComparisonCounts, LabelThumbnails]:
-        result = comparison.count(windows[index])
+    def count(index: int) -> ComparisonCounts:
+        counts, mapped, reference = comparison.count(windows[index])
+        pixels, place = thumbnail_slices(windows[index], step)
+        thumbnails[0][place], thumbnails[1][place] = mapped[pixels], reference[pixels]
         windows_done.add()
-        return result
+        return counts
 
     for first in range(0, len(windows), _WINDOWS_PER_TASK):
         indices = range(first, min(first + _WINDOWS_PER_TASK, len(windows)))
-        for counts, thumbnail in map_threads(count, indices, workers):
-            total += counts
-            thumbnails.append(thumbnail)
-    scene = comparison.scene
-    return total, join_thumbnails(scene.height, scene.width, comparison.step, windows, thumbnails)
+        total = sum(map_threads(count, indices, workers), total)
+    return total, thumbnails
 
 
 def values_at(

@@ -14,7 +14,7 @@ from geoseg.evaluation.block_counts import BlockComparison, count_all
 from geoseg.evaluation.estimation import StratifiedSample
 from geoseg.evaluation.provenance import provenance_of
 from geoseg.evaluation.report.evaluation_report import EvaluationReport
-from geoseg.evaluation.thumbnails import Thumbnails, image_thumbnail, thumbnail_step
+from geoseg.evaluation.thumbnails import Thumbnails, image_thumbnail
 from geoseg.labels.open import LabelSource
 from geoseg.labels.recode import was_warped
 from geoseg.legend import NODATA
@@ -45,9 +45,8 @@ def assess_pixels(assessment: Assessment, reference: LabelSource) -> EvaluationR
         )
     distance, distance_text = _boundary_distance(scene, settings.boundary)
     comparison = BlockComparison(
-        scene, assessment.labels, reference, open_confidence(assessment), distance,
-        thumbnail_step(scene),
-    )  # fmt: skip
+        scene, assessment.labels, reference, open_confidence(assessment), distance
+    )
     totals, thumbnails = count_all(comparison, assessment.workers, assessment.progress)
     pairs = totals.pairs
     counts = pairs[np.ix_(values, values)]
@@ -83,7 +82,7 @@ def assess_pixels(assessment: Assessment, reference: LabelSource) -> EvaluationR
         estimate=estimate,
         reliability=reliability_of(totals.hits_by_confidence),
         notes=tuple(notes),
-        thumbnails=Thumbnails(*thumbnails, image),
+        thumbnails=Thumbnails(thumbnails[0], thumbnails[1], image),
         provenance=provenance_of(assessment),
     )
 

@@ -19,7 +19,7 @@ from geoseg.evaluation.points import Points, locate_points
 from geoseg.evaluation.provenance import provenance_of
 from geoseg.evaluation.report.evaluation_report import EvaluationReport
 from geoseg.evaluation.strata import check_strata, open_strata
-from geoseg.evaluation.thumbnails import Thumbnails, image_thumbnail, thumbnail_step
+from geoseg.evaluation.thumbnails import Thumbnails, image_thumbnail
 from geoseg.labels.recode import as_legend, recode, recode_table
 from geoseg.labels.vector_labels import VectorLabelFile
 from geoseg.legend import NODATA
@@ -72,8 +72,8 @@ def assess_points(assessment: Assessment, file: VectorLabelFile) -> EvaluationRe
     samples = _Samples(assessment, file, points, mapped, reference)
     if not samples.labelled.any():
         raise no_overlap_error(assessment)
-    comparison = BlockComparison(scene, labels, None, step=thumbnail_step(scene))
-    totals, (thumbnail, _) = count_all(comparison, assessment.workers, assessment.progress)
+    comparison = BlockComparison(scene, labels, None)
+    totals, thumbnails = count_all(comparison, assessment.workers, assessment.progress)
     area_ha = totals.area_m2[assessment.values] / HECTARE_M2
     sample, estimate, notes, outside_strata = _estimate_map(samples, area_ha)
     x, y = (points.cols + 0.5) / scene.width, (points.rows + 0.5) / scene.height
@@ -95,7 +95,7 @@ def assess_points(assessment: Assessment, file: VectorLabelFile) -> EvaluationRe
         estimate=estimate,
         reliability=reliability_of(_hits_by_confidence(samples)),
         notes=tuple(notes),
-        thumbnails=Thumbnails(thumbnail, None, image, markers),
+        thumbnails=Thumbnails(thumbnails[0], None, image, markers),
         provenance=provenance_of(assessment),
     )
 

@@ -1,7 +1,6 @@
 """Map, reference and image at reduced size, for the pictures of the report."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from numpy.typing import NDArray
 
 from geoseg.errors import GeosegError
 from geoseg.grid import Window
-from geoseg.legend import NODATA
 from geoseg.raster import (
     Scene,
     open_scene,
@@ -20,8 +18,7 @@ from geoseg.raster import (
     warped_to,
 )
 
-LabelThumbnails = tuple[NDArray[np.uint8], NDArray[np.uint8]]
-"""Every n-th pixel of the map and of the reference, each (rows, cols), 255 for nodata."""
+Slices = tuple[slice, slice]
 
 _MAX_SIZE = 720
 """Largest side of a thumbnail (px)."""
@@ -46,32 +43,16 @@ def thumbnail_step(scene: Scene) -> int:
     return -(-max(scene.height, scene.width) // _MAX_SIZE)
 
 
-def every_nth(
-    mapped: NDArray[np.uint8], reference: NDArray[np.uint8], window: Window, step: int
-) -> LabelThumbnails:
-    """Return every n-th pixel of a window of map and reference."""
-    first_row, first_col = _first_multiple(window.row, step), _first_multiple(window.col, step)
-    pixels = slice(first_row, None, step), slice(first_col, None, step)
-    return mapped[pixels].copy(), reference[pixels].copy()
+def thumbnail_slices(window: Window, step: int) -> tuple[Slices, Slices]:
+    """Return the pixels of a window that thumbnails have, and their place in the thumbnails.
 
-
-def join_thumbnails(
-    height: int,
-    width: int,
-    step: int,
-    windows: Sequence[Window],
-    thumbnails: Sequence[LabelThumbnails],
-) -> LabelThumbnails:
-    """Join the thumbnails of all windows of a map of ``height`` x ``width`` px."""
-    shape = tuple(len(range(step // 2, side, step)) for side in (height, width))
-    joined = np.full((2, *shape), NODATA, np.uint8)
-    for window, thumbnail in zip(windows, thumbnails, strict=True):
-        row, col = (
-            (start + _first_multiple(start, step)) // step for start in (window.row, window.col)
-        )
-        rows, cols = thumbnail[0].shape
-        joined[:, row : row + rows, col : col + cols] = thumbnail
-    return joined[0], joined[1]
+    Thumbnails have the middle one of ``step`` pixels of the map.
+    """
+    rows, cols = (
+        _axis_slices(start, size, step)
+        for start, size in ((window.row, window.height), (window.col, window.width))
+    )
+    return (rows[0], cols[0]), (rows[1], cols[1])
 
 
 def image_thumbnail(image: str | Path | None, labels: str, grid: Scene) -> NDArray[np.uint8] | None:
@@ -113,9 +94,7 @@ def _read_image(path: str, grid: Scene) -> NDArray[np.uint8]:
     return colors
 
 
-def _first_multiple(start: int, step: int) -> int:
-    """Return the offset from the start of a window to its first thumbnail pixel.
-
-    Thumbnail pixels are the middle ones of ``step`` pixels of the map.
-    """
-    return (step // 2 - start) % step
+def _axis_slices(start: int, size: int, step: int) -> tuple[slice, slice]:
+    first = (step // 2 - start) % step
+    index = (start + first) // step
+    return slice(first, None, step), slice(index, index + len(range(first, size, step)))
