@@ -17,7 +17,7 @@ from geoseg.labels.recode import open_map
 from geoseg.legend import LandCoverClass, Legend
 from geoseg.metrics import Confusion, count_boundaries
 from tests.support.assessments import BY_NAME, LEGEND, PLACE, write_map, write_points, write_tables
-from tests.support.published_samples import OLOFSSON_2013, OLOFSSON_2014, sampled_ground
+from tests.support.published_samples import OLOFSSON_2013, OLOFSSON_2014, sampled_map
 from tests.support.rasters import write_raster
 
 
@@ -25,7 +25,7 @@ from tests.support.rasters import write_raster
 def olofsson(tmp_path_factory):
     """The map of 2014, and its sample as points and as a raster."""
     folder = tmp_path_factory.mktemp("olofsson")
-    mapped, reference = sampled_ground(OLOFSSON_2014.counts, OLOFSSON_2014.pixels, (2500, 4000))
+    mapped, reference = sampled_map(OLOFSSON_2014.counts, OLOFSSON_2014.pixels, (2500, 4000))
     legend = Legend.from_names(list(OLOFSSON_2014.names))
     write_map(folder / "map.tif", mapped, legend)
     write_raster(folder / "sample.tif", reference[None], transform=PLACE, nodata=255)
