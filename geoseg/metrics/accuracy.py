@@ -109,10 +109,12 @@ def only_in_map(matrix: Matrix) -> NDArray[np.bool_]:
     return np.asarray((matrix.sum(0) == 0) & (matrix.sum(1) > 0))
 
 
-def ratio(part: NDArray[np.generic] | float, whole: NDArray[np.generic] | float) -> Floats:
-    """Divide part by whole; NaN where the whole is 0."""
-    part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
-    shape = np.broadcast_shapes(part.shape, whole.shape)
+def ratio(
+    numerator: NDArray[np.generic] | float, denominator: NDArray[np.generic] | float
+) -> Floats:
+    """Divide; NaN where the denominator is 0."""
+    numerator, denominator = np.asarray(numerator, float), np.asarray(denominator, float)
+    shape = np.broadcast_shapes(numerator.shape, denominator.shape)
     quotient = np.full(shape, np.nan)
-    np.divide(part, whole, out=quotient, where=whole != 0)
+    np.divide(numerator, denominator, out=quotient, where=denominator != 0)
     return quotient

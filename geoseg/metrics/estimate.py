@@ -6,6 +6,7 @@ doi:10.1016/j.rse.2014.02.015). No finite population correction.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,9 +75,7 @@ def estimate(counts: NDArray[np.int64], areas: Floats) -> Estimate:
     means = np.nan_to_num(ratio(counts, sampled[:, None, None]))
     hits, ones = np.einsum("hii->hi", means), np.ones((len(areas), 1))
 
-    def error(part: Floats, whole: Floats, *, empty_is_zero: bool = False) -> Floats:
-        return _standard_error(part, whole, weights, sampled, empty_is_zero=empty_is_zero)
-
+    error = partial(_standard_error, weights=weights, sampled=sampled)
     return Estimate(
         shares=np.einsum("h,hij->ij", weights, means),
         total=float(areas.sum()),
@@ -97,29 +96,32 @@ def by_map_class(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _standard_error(
-    part: Floats,
-    whole: Floats,
+    numerator: Floats,
+    denominator: Floats,
+    *,
     weights: Floats,
     sampled: NDArray[np.int64],
-    *,
-    empty_is_zero: bool,
+    empty_is_zero: bool = False,
 ) -> Floats:
-    """Return the standard error of (weights @ part) / (weights @ whole); whole includes part.
+    """Return the standard error of the ratio (weights @ numerator) / (weights @ denominator).
 
     Args:
-        part: (strata, n) share of the samples of each stratum that have a property.
-        whole: (strata, n) or (strata, 1) share of the samples that are the denominator.
+        numerator: (strata, n) share of the samples of each stratum with a property.
+        denominator: (strata, n) or (strata, 1) share of the samples in which it is counted.
         weights: (strata,) share of each stratum of the area.
         sampled: (strata,) number of samples.
-        empty_is_zero: whether a stratum whose samples have nothing of the whole adds no variance,
-            as for a mapped class where the strata are the mapped classes.
+        empty_is_zero: whether a stratum with a denominator of 0 adds no variance, as for a mapped
+            class where the strata are the mapped classes.
     """
-    quotient = ratio(weights @ part, weights @ whole)
+    total = weights @ denominator
+    quotient = ratio(weights @ numerator, total)
     r = np.nan_to_num(quotient)
-    variance = part * (1 - part) + r**2 * whole * (1 - whole) - 2 * r * part * (1 - whole)
-    terms = ratio(weights[:, None] ** 2 * variance, (sampled - 1.0)[:, None])
-    contributes = (weights[:, None] > 0) & ((whole > 0) if empty_is_zero else True)
-    error = np.sqrt(np.maximum(np.where(contributes, terms, 0).sum(0), 0))
-    return np.where(
-        np.isnan(quotient), np.nan, error / np.where(weights @ whole, weights @ whole, 1)
+    variance = (
+        numerator * (1 - numerator)
+        + r**2 * denominator * (1 - denominator)
+        - 2 * r * numerator * (1 - denominator)
     )
+    terms = ratio(weights[:, None] ** 2 * variance, (sampled - 1.0)[:, None])
+    contributes = (weights[:, None] > 0) & ((denominator > 0) if empty_is_zero else True)
+    error = np.sqrt(np.maximum(np.where(contributes, terms, 0).sum(0), 0))
+    return np.where(np.isnan(quotient), np.nan, error / np.where(total, total, 1))

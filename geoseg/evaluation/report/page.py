@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from geoseg.errors import count_of
 from geoseg.evaluation.report.evaluation_report import EvaluationReport
 from geoseg.evaluation.report.pictures import build_pictures, cut_to_reference, difference_color
-from geoseg.metrics import Z95, Estimate, Reliability, accuracy
+from geoseg.metrics import Z95, Reliability, accuracy
 
 _NOT_A_NUMBER = Markup('<span class="none" title="not a number">&ndash;</span>')
 _CORRECT, _WRONG = (23, 105, 137), (190, 65, 40)
@@ -33,10 +33,10 @@ def render_page(report: EvaluationReport) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {
-        "percent": percent, "decimal": decimal, "whole": whole, "area": area, "hex": hex_color,
-        "sentence": _sentence, "value": _value_text, "count_of": count_of,
+        "percent": percent, "decimal": decimal, "whole": whole, "hectares": hectares,
+        "hex": hex_color, "sentence": _sentence, "value": _value_text, "count_of": count_of,
     }  # fmt: skip
-    environment.tests["finite"] = _is_finite
+    environment.tests["finite"] = lambda value: value is not None and math.isfinite(value)
     template = environment.from_string((folder / "report.html.j2").read_text(encoding="utf-8"))
     thumbnails = report.thumbnails
     cut = None if thumbnails is None else cut_to_reference(thumbnails)
@@ -49,7 +49,7 @@ def render_page(report: EvaluationReport) -> str:
         is_cut=cut is not thumbnails,
         difference_color=difference_color(report.legend),
         scores=_scores(report),
-        half_width=_half_widths(report.estimate),
+        z95=Z95,
         areas=_area_bars(report),
         cells=_matrix_cells(report.counts),
         disagreement=accuracy.disagreement(report.matrix),
@@ -59,11 +59,9 @@ def render_page(report: EvaluationReport) -> str:
     )
 
 
-def percent(value: float | None, digits: int = 1) -> str:
+def percent(value: float, digits: int = 1) -> str:
     """Return a share 0..1 as a percentage without its sign."""
-    if value is None or not math.isfinite(value):
-        return _NOT_A_NUMBER
-    return f"{100 * value:.{digits}f}"
+    return f"{100 * value:.{digits}f}" if math.isfinite(value) else _NOT_A_NUMBER
 
 
 def decimal(value: float) -> str:
@@ -76,21 +74,15 @@ def whole(value: float) -> str:
     return f"{round(value):,}"
 
 
-def area(value: float) -> str:
+def hectares(value: float) -> str:
     """Return hectares with three significant digits, or as a whole number."""
-    if not math.isfinite(value):
-        return _NOT_A_NUMBER
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
-    return f"{value:,.{digits}f}"
+    return f"{value:,.{digits}f}" if math.isfinite(value) else _NOT_A_NUMBER
 
 
 def hex_color(color: tuple[int, int, int]) -> str:
     """Return a colour as "#rrggbb"."""
     return "#{:02x}{:02x}{:02x}".format(*color)
-
-
-def _is_finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
 
 
 def _sentence(note: str) -> str:
@@ -111,17 +103,6 @@ def _scores(report: EvaluationReport) -> dict[str, NDArray[np.float64]]:
     if report.boundary_iou is not None:
         scores["Boundary IoU"] = report.boundary_iou
     return scores
-
-
-def _half_widths(estimate: Estimate | None) -> dict[str, Any]:
-    """Return half of the 95 % intervals of the accuracies; nothing without an estimate."""
-    if estimate is None:
-        return {}
-    return {
-        "overall": Z95 * estimate.overall_accuracy_se,
-        "users": Z95 * estimate.users_accuracy_se,
-        "producers": Z95 * estimate.producers_accuracy_se,
-    }
 
 
 def _summary(report: EvaluationReport) -> Iterator[str]:
