@@ -2,7 +2,7 @@
 
 from geoseg.evaluation.report.evaluation_report import EvaluationReport
 from geoseg.evaluation.run import evaluate, evaluate_matrix
-from geoseg.evaluation.sampling.run import SampleReport, sample
+from geoseg.evaluation.sampling.run import SampledStratum, SampleReport, sample
 from geoseg.evaluation.sampling.settings import SampleSettings
 from geoseg.evaluation.settings import EvaluateSettings
 
@@ -11,6 +11,7 @@ __all__ = [
     "EvaluationReport",
     "SampleReport",
     "SampleSettings",
+    "SampledStratum",
     "evaluate",
     "evaluate_matrix",
     "sample",
