@@ -39,7 +39,7 @@ def plain(scene, model, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("plain")
     classify(
         scene, folder / "map.tif", model=model, polygons=folder / "map.gpkg",
-        options=ClassifySettings(overlap=8), execution=Execution(chunk=512),
+        settings=ClassifySettings(overlap=8), execution=Execution(chunk=512),
     )  # fmt: skip
     return folder
 
