@@ -77,14 +77,14 @@ def prepare(path: str, outputs: Outputs, model: Model, settings: ClassifySetting
     """
     scene = open_scene(path, nodata=settings.nodata)
     outputs.check(scene, settings.cleaning)
+    scene = match_bands(scene, model, settings.bands)
+    sample = probe_pixels(scene)
+    check_value_range(scene, model, sample)
+    aoi = AreaOfInterest.read(settings.aoi, scene, settings.aoi_layer) if settings.aoi else None
     if settings.overlap >= model.spec.window:
         raise RunError(
             f"overlap {settings.overlap} is not smaller than the model's window of "
             f"{model.spec.window} px"
         )
-    scene = match_bands(scene, model, settings.bands)
-    sample = probe_pixels(scene)
-    check_value_range(scene, model, sample)
-    aoi = AreaOfInterest.read(settings.aoi, scene, settings.aoi_layer) if settings.aoi else None
     threshold = settings.cleaning.limit(scene.affine, scene.crs, scene.height)
     return PreparedScene(scene, outputs, aoi, threshold, scene_warnings(scene, model, sample))

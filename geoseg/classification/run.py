@@ -1,5 +1,6 @@
 """Classify scenes into land-cover maps: prepare, plan, open the run, compute, assemble."""
 
+import json
 import logging
 import platform
 import time
@@ -248,18 +249,21 @@ def _report(
     """The report without the classes."""
     job = run.job
     aoi = redact(job.settings.aoi) if job.settings.aoi else None
-    return ClassifyReport(
-        run=job.map_identity(),
-        version=__version__,
-        python=platform.python_version(),
-        scene=job.scene.to_dict(),
-        model={"path": model.path, "hash": model.hash, "bands": list(model.band_names)},
-        settings={**asdict(job.settings), "precision": job.precision, "aoi": aoi},
-        execution={
+    data = {
+        "scene": job.scene.to_dict(),
+        "model": {"path": model.path, "hash": model.hash, "bands": model.band_names},
+        "settings": {**asdict(job.settings), "precision": job.precision, "aoi": aoi},
+        "execution": {
             "device": job.device, "batch_size": job.batch_size, "chunk": job.chunk,
             "workers": workers, "scheduler": scheduler, "wait": execution.wait,
             "shard": execution.shard, "resume": execution.resume,
         },
+    }  # fmt: skip
+    return ClassifyReport(
+        run=job.map_identity(),
+        version=__version__,
+        python=platform.python_version(),
         outputs=tuple(path.name for path in run.outputs.requested()),
         seconds={"classify": round(seconds, 3)},
-    )  # fmt: skip
+        **json.loads(json.dumps(data)),  # as the file has it: lists for tuples
+    )

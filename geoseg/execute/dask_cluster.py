@@ -100,7 +100,7 @@ class DaskCluster:
         waiting: deque[int],
         killed: list[int],
     ) -> Iterator[tuple[int, Result]]:
-        """Yield (index, result) as they arrive; ``killed`` gets the items lost with their worker."""
+        """Yield (index, result) as they arrive; ``killed`` gets the items lost with a worker."""
         from distributed import KilledWorker
 
         in_flight: dict[Any, int] = {}

@@ -54,7 +54,9 @@ def test_scenes_of_one_name_are_refused_before_any_chunk(model, tmp_path, comput
 def test_a_missing_second_scene_is_told_before_the_first_is_computed(model, tmp_path, computed):
     first = scene_in(tmp_path)
     with pytest.raises(SceneError, match=r"nope\.tif: No such file"):
-        geoseg.classify_scenes([first, "nope.tif"], tmp_path / "maps", model=model)
+        geoseg.classify_scenes(
+            [first, "nope.tif"], tmp_path / "maps", model=model, settings=SETTINGS
+        )
     assert not computed
     assert not (tmp_path / "maps").exists()
 
@@ -161,9 +163,7 @@ def test_one_path_is_no_list_of_scenes(model, tmp_path):
 
 def test_settings_of_another_type_are_refused(model, tmp_path):
     scene = scene_in(tmp_path)
-    with pytest.raises(
-        GeosegError, match="settings must be of the type ClassifySettings, not dict"
-    ):
+    with pytest.raises(GeosegError, match="settings must be of the type ClassifySettings"):
         geoseg.classify(scene, tmp_path / "map.tif", model=model, settings={"overlap": 8})
     with pytest.raises(GeosegError, match="execution must be of the type Execution, not dict"):
         geoseg.classify(scene, tmp_path / "map.tif", model=model, execution={"chunk": 512})

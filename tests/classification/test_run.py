@@ -1,10 +1,12 @@
 """The main job, held to the laws: one scene in, one map out, whatever way it is computed."""
 
+import ctypes
 import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -22,19 +24,22 @@ from rio_cogeo.cogeo import cog_validate
 from geoseg import __version__
 from geoseg.blend import taper_profile
 from geoseg.classification import (
+    ClassifyReport,
     ClassifySettings,
     Cleaning,
     Execution,
     classify,
     classify_chunk,
     default_chunk,
+    finished_parts,
 )
 from geoseg.classification import chunk as chunk_module
+from geoseg.classification import compute as compute_module
 from geoseg.classification import run as run_module
 from geoseg.classification.aoi import load_aoi
-from geoseg.classification.run_folder.parts import read_part_window, write_part
-from geoseg.errors import ChunkError, GeosegError, InterruptedRun, OutputError, RunError, SceneError
-from geoseg.grid import Window, WindowGrid
+from geoseg.classification.run_folder.parts import read_part_window
+from geoseg.errors import ChunkError, InterruptedRun, OutputError, RunError, SceneError
+from geoseg.grid import Window, WindowGrid, chunks
 from geoseg.model import Model, Predictor
 from geoseg.polygons import polygonise
 from tests.support.commands import start
@@ -64,11 +69,11 @@ def plain(scene, model, tmp_path_factory) -> Path:
     return folder
 
 
-def run(scene, folder, model, *, workers=1, settings=SETTINGS, **kwargs):
+def run(scene, folder, model, *, settings=SETTINGS, workers=1, **kwargs):
     return classify(
         scene, folder / "lulc.tif", model=model, polygons=folder / "lulc.gpkg",
         confidence=folder / "conf.tif", probabilities=folder / "probs.tif", settings=settings,
-        execution=execution, **kwargs,
+        workers=workers, **kwargs,
     )  # fmt: skip
 
 
@@ -96,6 +101,18 @@ def assert_same_map(folder: Path, plain: Path, *, bytes_of_polygons: bool) -> No
     assert not (folder / "lulc.tif.parts").exists()
 
 
+def record_chunks(monkeypatch) -> list[tuple]:
+    """The (job, chunk) of each chunk that this process classifies."""
+    calls = []
+
+    def recording(job, chunk, *more):
+        calls.append((job, chunk))
+        return classify_chunk(job, chunk, *more)
+
+    monkeypatch.setattr(compute_module, "classify_chunk", recording)
+    return calls
+
+
 # Law 1: chunking is invisible.
 
 
@@ -107,9 +124,13 @@ def test_chunks_and_workers_do_not_show(scene, model, plain, tmp_path, chunk, wo
 
 def test_any_window_of_the_map_is_read_from_the_parts(scene, model, plain, tmp_path, monkeypatch):
     jobs = []
-    monkeypatch.setattr(run_module, "assemble", lambda job, *_: jobs.append(job) or {})
-    monkeypatch.setattr(run_module, "remove_run_folder", lambda _: None)
-    run(scene, tmp_path, model, execution=Execution(chunk=512), workers=2)
+    monkeypatch.setattr(
+        compute_module,
+        "classify_chunk",
+        lambda job, *a: jobs.append(job) or classify_chunk(job, *a),
+    )
+    whole_shard = Execution(chunk=512, shard=(1, 1))
+    run(scene, tmp_path, model, execution=whole_shard, workers=2)
     rng = np.random.default_rng(0)
     for name, file in (("labels", "lulc.tif"), ("confidence", "conf.tif")):
         whole = labels_of(plain / file)
@@ -117,7 +138,7 @@ def test_any_window_of_the_map_is_read_from_the_parts(scene, model, plain, tmp_p
             row, col = int(rng.integers(0, 600)), int(rng.integers(0, 1100))
             height, width = int(rng.integers(1, 601 - row)), int(rng.integers(1, 1101 - col))
             window = Window(row, col, height, width)
-            assert np.array_equal(read_part_window(jobs[0], window, name), whole[window.slices])
+            assert np.array_equal(read_part_window(calls[0][0], window, name), whole[window.slices])
 
 
 def test_the_map_is_that_of_a_plain_script_over_the_whole_scene(scene, model, plain):
@@ -348,7 +369,7 @@ def wait_for_parts(folder: Path, number: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_resumes_to_the_same_bytes(scene, model, plain, tmp_path, monkeypatch, how):
+def test_a_stopped_run_resumes_to_the_same_bytes(scene, model, plain, tmp_path, how):
     process = start_classify(scene, tmp_path, model)
     wait_for_parts(tmp_path, 2)
     process.send_signal(how)
@@ -357,29 +378,24 @@ def test_a_stopped_run_resumes_to_the_same_bytes(scene, model, plain, tmp_path, 
     assert {p.name for p in tmp_path.iterdir()} == {"lulc.tif.parts"}
     assert "run the same command to go on" in stderr
     assert "Traceback" not in stderr
-    computed = []
-    monkeypatch.setattr(
-        chunk_module, "write_part", lambda *a, **k: computed.append(a) or write_part(*a, **k)
-    )
-    run(scene, tmp_path, model)
-    assert len(computed) <= 4
+    kept = finished_parts(tmp_path / "lulc.tif.parts")
+    assert 2 <= len(kept) < 6
+    progress = []
+    run(scene, tmp_path, model, progress=lambda *call: progress.append(call))
+    finished = {(part.row, part.col) for part in kept}
+    grid = WindowGrid(600, 1100, 32, 24)
+    missing = [c for c in chunks(600, 1100, 512) if (c.row, c.col) not in finished]
+    assert progress[0] == ("windows", 0, sum(map(grid.count, missing)))
     assert_same_map(tmp_path, plain, bytes_of_polygons=True)
 
 
-def test_a_run_asked_to_stop_while_it_assembles_keeps_its_chunks(
-    scene, model, plain, tmp_path, monkeypatch
-):
-    true_compute = run_module.compute
+def test_a_run_asked_to_stop_while_it_assembles_keeps_its_chunks(scene, model, plain, tmp_path):
+    def stop_after_the_last_window(unit, done, total):
+        if done == total:
+            os.kill(os.getpid(), signal.SIGTERM)
 
-    def then_stop(job, execution, cluster, stop, *more, **named):
-        workers = true_compute(job, execution, cluster, stop, *more, **named)
-        stop.ask()
-        return workers
-
-    with monkeypatch.context() as patched:
-        patched.setattr(run_module, "compute", then_stop)
-        with pytest.raises(InterruptedRun, match="while assembling, all chunks are kept"):
-            run(scene, tmp_path, model)
+    with pytest.raises(InterruptedRun, match="while assembling, all chunks are kept"):
+        run(scene, tmp_path, model, progress=stop_after_the_last_window)
     assert {p.name for p in tmp_path.iterdir()} == {"lulc.tif.parts"}
     assert not list(tmp_path.rglob(".tmp*"))
     run(scene, tmp_path, model)
@@ -470,15 +486,14 @@ def test_a_part_of_another_run_does_not_count(scene, model, plain, tmp_path):
 def test_a_part_of_another_run_that_comes_before_assembly_is_told(
     scene, model, plain, tmp_path, monkeypatch
 ):
-    true_compute = run_module.compute
+    true_assemble = run_module.assemble
 
-    def then_late(*args, **named):
-        workers = true_compute(*args, **named)
+    def late_before(*args):
         monkeypatch.undo()
         late(tmp_path, scene, model)
-        return workers
+        return true_assemble(*args)
 
-    monkeypatch.setattr(run_module, "compute", then_late)
+    monkeypatch.setattr(run_module, "assemble", late_before)
     with pytest.raises(InterruptedRun, match="is of another run"):
         run(scene, tmp_path, model)
     assert not (tmp_path / "lulc.tif").exists()
@@ -719,6 +734,7 @@ def test_probabilities_are_named_by_class(plain):
 
 def test_the_report_tells_where_the_map_came_from(plain, scene, model):
     report = json.loads((plain / "lulc.json").read_text())
+    assert ClassifyReport.from_dict(report).to_dict() == report
     labels = labels_of(plain / "lulc.tif")
     assert report["scene"]["path"] == str(scene)
     assert report["model"]["hash"] == Model.load(model).hash
@@ -772,10 +788,29 @@ def test_an_overlap_without_stride_is_refused(scene, model, tmp_path, fields, wo
         run(scene, tmp_path, model, settings=ClassifySettings(**fields))
 
 
-@pytest.mark.parametrize("share", [(0, 3), (4, 3)])
-def test_a_shard_that_does_not_exist_is_refused(scene, model, tmp_path, share):
-    with pytest.raises(RunError, match="count from 1/3 to 3/3"):
-        run(scene, tmp_path, model, execution=Execution(shard=share))
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"shard": (0, 3)}, "count from 1/3 to 3/3"),
+        ({"shard": (4, 3)}, "count from 1/3 to 3/3"),
+        ({"shard": (1, 3), "resume": False}, "leave out resume=False"),
+        ({"chunk": 600}, "chunk size 600 is not a positive multiple of 512"),
+        ({"chunk": 0}, "chunk size 0 is not a positive multiple of 512"),
+        ({"batch_size": 0}, "batch size is 0 windows"),
+    ],
+)
+def test_an_execution_that_makes_no_sense_is_refused(values, words):
+    with pytest.raises(RunError, match=words):
+        Execution(**values)
+
+
+def test_shards_are_disjoint_and_together_all_chunks(scene, model, tmp_path):
+    parts = []
+    for number in (1, 2, 3, 4):
+        (folder := tmp_path / str(number)).mkdir()
+        run(scene, folder, model, execution=Execution(chunk=512, shard=(number, 4)))
+        parts += [(p.row, p.col) for p in finished_parts(folder / "lulc.tif.parts")]
+    assert sorted(parts) == [(c.row, c.col) for c in chunks(600, 1100, 512)]
 
 
 def test_an_overlap_of_nothing_and_every_blend_work(scene, model, tmp_path):
@@ -805,11 +840,54 @@ def test_the_default_chunk_keeps_four_workers_busy(shape, chunk):
 
 
 def test_a_chunk_that_is_there_is_not_computed_again(scene, model, tmp_path, monkeypatch):
-    jobs = []
-    monkeypatch.setattr(run_module, "compute", lambda job, *rest, **more: jobs.append(job) or 1)
-    with pytest.raises(GeosegError):
-        run(scene, tmp_path, model)
-    chunk = jobs[0].chunks()[0]
-    part = classify_chunk(jobs[0], chunk)
+    calls = []
+    monkeypatch.setattr(
+        compute_module,
+        "classify_chunk",
+        lambda *args: calls.append(args[:2]) or classify_chunk(*args),
+    )
+    first_shard(scene, tmp_path, model)
+    parts = {(part.row, part.col): part for part in finished_parts(tmp_path / "lulc.tif.parts")}
     monkeypatch.setattr(chunk_module, "read_window", None)
-    assert classify_chunk(jobs[0], chunk) == part
+    assert len(calls) == len(parts) == 3
+    for job, chunk in calls:
+        assert classify_chunk(job, chunk) == parts[chunk.row, chunk.col]
+
+
+# What a call leaves of the process.
+
+STATE = """
+import ctypes, sys
+import numpy, torch
+from geoseg import ClassifySettings, classify
+from geoseg.model import tune_malloc
+
+class Info(ctypes.Structure):
+    names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+    _fields_ = [(name, ctypes.c_size_t) for name in names.split()]
+
+def blocks_from_kernel():
+    mallinfo = ctypes.CDLL("libc.so.6").mallinfo2
+    mallinfo.restype = Info
+    before = mallinfo().hblks
+    array = numpy.ones(64 << 20, "uint8")
+    return mallinfo().hblks - before
+
+torch.set_num_threads(3)
+scene, out, model = sys.argv[1:]
+classify(scene, out, model=model, settings=ClassifySettings(overlap=8), workers=2)
+print(torch.get_num_threads(), blocks_from_kernel())
+tune_malloc()
+print(blocks_from_kernel())
+"""
+"""Prints torch's threads and whether malloc still asks the kernel for large blocks; it does not
+after `tune_malloc`."""
+
+
+@pytest.mark.slow
+def test_a_call_leaves_threads_and_malloc_of_the_process_as_they_were(scene, model, tmp_path):
+    if not hasattr(ctypes.CDLL(None), "mallinfo2"):
+        pytest.skip("the C library has no mallinfo2")
+    command = [sys.executable, "-W", "ignore", "-c", STATE, scene, tmp_path / "map.tif", model]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["3", "1", "0"]
