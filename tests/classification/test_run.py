@@ -123,12 +123,7 @@ def test_chunks_and_workers_do_not_show(scene, model, plain, tmp_path, chunk, wo
 
 
 def test_any_window_of_the_map_is_read_from_the_parts(scene, model, plain, tmp_path, monkeypatch):
-    jobs = []
-    monkeypatch.setattr(
-        compute_module,
-        "classify_chunk",
-        lambda job, *a: jobs.append(job) or classify_chunk(job, *a),
-    )
+    calls = record_chunks(monkeypatch)
     whole_shard = Execution(chunk=512, shard=(1, 1))
     run(scene, tmp_path, model, execution=whole_shard, workers=2)
     rng = np.random.default_rng(0)
@@ -840,12 +835,7 @@ def test_the_default_chunk_keeps_four_workers_busy(shape, chunk):
 
 
 def test_a_chunk_that_is_there_is_not_computed_again(scene, model, tmp_path, monkeypatch):
-    calls = []
-    monkeypatch.setattr(
-        compute_module,
-        "classify_chunk",
-        lambda *args: calls.append(args[:2]) or classify_chunk(*args),
-    )
+    calls = record_chunks(monkeypatch)
     first_shard(scene, tmp_path, model)
     parts = {(part.row, part.col): part for part in finished_parts(tmp_path / "lulc.tif.parts")}
     monkeypatch.setattr(chunk_module, "read_window", None)
