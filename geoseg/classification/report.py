@@ -17,6 +17,10 @@ class ClassStatistics:
     """True area on the ellipsoid (m²), None where the scene has no CRS."""
 
 
+_JSON_KEYS = {"version": "geoseg", "settings": "options"}
+"""Keys of the JSON file that differ from the fields."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClassifyReport:
     """What was computed from what; the JSON file of a map holds `to_dict`."""
@@ -44,19 +48,8 @@ class ClassifyReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
-        return {
-            "run": self.run,
-            "geoseg": self.version,
-            "python": self.python,
-            "scene": self.scene,
-            "model": self.model,
-            "options": self.settings,
-            "execution": self.execution,
-            "outputs": list(self.outputs),
-            "seconds": self.seconds,
-            "classes": [asdict(statistics) for statistics in self.classes],
-            "nodata_pixels": self.nodata_pixels,
-        }
+        values = {_JSON_KEYS.get(name, name): value for name, value in asdict(self).items()}
+        return {**values, "outputs": list(self.outputs), "classes": list(values["classes"])}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "ClassifyReport":
@@ -65,16 +58,6 @@ class ClassifyReport:
         Raises:
             LookupError, TypeError: if the data are not those of a report.
         """
-        return cls(
-            run=data["run"],
-            version=data["geoseg"],
-            python=data["python"],
-            scene=data["scene"],
-            model=data["model"],
-            settings=data["options"],
-            execution=data["execution"],
-            outputs=tuple(data["outputs"]),
-            seconds=data["seconds"],
-            classes=tuple(ClassStatistics(**statistics) for statistics in data["classes"]),
-            nodata_pixels=data["nodata_pixels"],
-        )
+        values = {name: data[_JSON_KEYS.get(name, name)] for name in cls.__slots__}
+        classes = tuple(ClassStatistics(**statistics) for statistics in values["classes"])
+        return cls(**{**values, "outputs": tuple(values["outputs"]), "classes": classes})
