@@ -125,12 +125,14 @@ def train_keras(arrays: Path, out: Path, epochs: int, seed: int) -> None:
 def train_geoseg(tiles: Path, out: Path, epochs: int, seed: int, precision: str) -> None:
     """Train as `geoseg train` does; its defaults are the lab's settings."""
     import geoseg
+    from geoseg.model import tune_malloc
 
     settings = geoseg.TrainSettings(
         epochs=epochs, batch_size=BATCH, lr=RATE, seed=seed, precision=precision
     )
     clock = Clock()
     watch = geoseg.Monitor(report=clock.epoch)
+    tune_malloc()
     geoseg.train(tiles, out, settings=settings, device="cpu", resume=False, watch=watch)
 
 

@@ -177,7 +177,10 @@ def command(
 
     setup_logging(quiet=quiet, verbose=verbose)
     opened = open_tiles(tiles, legend)  # a wrong folder is told before torch is imported
+    from geoseg.model import tune_malloc
     from geoseg.training import Monitor, TrainSettings, train
+
+    tune_malloc()
 
     progress = ProgressBar(quiet=quiet, seconds=60)
     watch = Monitor(

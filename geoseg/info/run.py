@@ -12,7 +12,7 @@ from geoseg.info.parts import describe_parts
 from geoseg.info.report import Report
 from geoseg.info.training import plain_record
 from geoseg.info.vectors import describe_vectors
-from geoseg.raster import open_scene, read_categories, read_metadata, read_palette, unread_alphas
+from geoseg.raster import open_scene, read_categories, read_metadata, read_palette
 from geoseg.tiles import open_tiles
 
 _WINDOW = 128
@@ -106,9 +106,7 @@ def _scene(path: str | Path) -> dict[str, Any]:
             {"band": band, "name": name, "dtype": facts.dtypes[band - 1]}
             for band, name in zip(scene.bands, scene.band_names, strict=True)
         ],
-        "alphas": [
-            {"band": band, "dtype": facts.dtypes[band - 1]} for band in unread_alphas(scene)
-        ],
+        "alphas": [{"band": band, "dtype": facts.dtypes[band - 1]} for band in scene.unread_alphas],
         "windows": {"count": len(lattice), "size": _WINDOW, "overlap": _OVERLAP},
     }
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from geoseg.errors import TileError
 from geoseg.execute import available_cpus, map_threads
 from geoseg.metrics import Confusion
-from geoseg.model import Model, Predictor, best_class
+from geoseg.model import Model, Predictor, best_class, one_torch_thread
 from geoseg.tiles import IGNORE_INDEX, TileDataset, TileSet, open_tiles
 
 _TILES_PER_BATCH = 64
@@ -56,7 +56,8 @@ def score(
         raise TileError(f"{tiles.folder} has no {split!r} tiles to score")
     predictor = Predictor(model, device=device, precision=precision, tta=tta)
     numbers = np.array_split(np.arange(len(samples)), -(-len(samples) // _TILES_PER_BATCH))
-    parts = map_threads(partial(_score_batch, predictor, samples), numbers, available_cpus())
+    with one_torch_thread():
+        parts = map_threads(partial(_score_batch, predictor, samples), numbers, available_cpus())
     return sum(parts, Confusion.zeros(model.spec.classes))
 
 

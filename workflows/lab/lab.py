@@ -18,6 +18,7 @@ from runs import Training, choose, trainings
 
 import geoseg
 from geoseg import Model, Monitor, TileSet, TileSettings
+from geoseg.model import tune_malloc
 
 log = logging.getLogger("lab")
 LAB_TEST = "500 tiles, at random"
@@ -63,6 +64,7 @@ def cut(dubai: Path, out: Path) -> TileSet:
 def run(training: Training, tiles: TileSet, path: Path, device: str) -> None:
     """Train, or go on with it."""
     start = path.with_name(f"{training.start}.safetensors") if training.start else None
+    tune_malloc()
     geoseg.train(
         choose(tiles, training.data), path, settings=training.settings, start=start, device=device,
         resume=True,
