@@ -130,8 +130,8 @@ def train_geoseg(tiles: Path, out: Path, epochs: int, seed: int, precision: str)
         epochs=epochs, batch_size=BATCH, lr=RATE, seed=seed, precision=precision
     )
     clock = Clock()
-    watch = geoseg.Monitor(report=clock.epoch)
-    geoseg.train(tiles, out, settings=settings, device="cpu", resume=False, watch=watch)
+    monitor = geoseg.Monitor(report=clock.epoch)
+    geoseg.train(tiles, out, settings=settings, device="cpu", resume=False, monitor=monitor)
 
 
 def save_arrays(tiles: Path, folder: Path) -> None:

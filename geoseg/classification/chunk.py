@@ -90,7 +90,7 @@ def _compute_outputs(job: Job, chunk: Window, tick: WindowProgress) -> Part:
         predictor = cached_predictor(
             job.model, job.model_hash, job.device, job.precision, job.batch_size, job.options.tta
         )
-        predictor.spec.fill(pixels, valid)
+        predictor.spec.fill_invalid(pixels, valid)
         scores = _scores(predictor, pad_reflect(pixels, area), useful, area, tick)
         arrays: dict[str, NDArray[Any]] = {
             **_scores_to_outputs(job, predictor, scores, chunk, here)
@@ -143,7 +143,7 @@ def _scores_to_outputs(
     cols = weight_sums(job.lattice.cols, weights, chunk.col, chunk.col_end)
     scale = predictor.to_device((255 / np.outer(rows, cols)).astype(np.float32))
     if predictor.temperature != 1:
-        total = predictor.calibrated(total)
+        total = predictor.apply_temperature(total)
         best, scale = total.amax(0), torch.full_like(scale, 255)
 
     def as_bytes(scores: Any) -> NDArray[np.uint8]:  # noqa: ANN401 - a tensor

@@ -230,7 +230,7 @@ def test_an_absurd_value_is_refused_in_a_sentence_or_the_model_works(path):
             predictor = Predictor(model, device="cpu", batch_size=1)
             pixels = np.resize(window, (2, size, size))
             (scores,) = predictor.scores(pixels, [(slice(0, size), slice(0, size))])
-            assert torch.isfinite(predictor.calibrated(scores)).all(), (place, value)
+            assert torch.isfinite(predictor.apply_temperature(scores)).all(), (place, value)
     assert ("pixel_size",) in loaded
     for place in (("unet", "depth"), ("legend",), ("legend", "classes", 0), ("weights_sha256",)):
         assert place not in loaded

@@ -61,7 +61,7 @@ def run(tiles, out, *, resume=True, overwrite=False, report=None, pixel_size_ran
     return train(
         tiles, out, settings=TrainSettings(**{**SMALL, **changes}), device="cpu", resume=resume,
         overwrite=overwrite, pixel_size_range=pixel_size_range,
-        watch=Monitor(pictures=0, report=report),
+        monitor=Monitor(pictures=0, report=report),
     )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ from tests.support.training import weights as weights_of
 def test_pictures_appear_every_few_epochs_and_at_the_end(tiles, tmp_path):
     settings = TrainSettings(**{**SMALL, "epochs": 5})
     out = tmp_path / "m.safetensors"
-    train(tiles, out, settings=settings, device="cpu", watch=Monitor(pictures=2))
+    train(tiles, out, settings=settings, device="cpu", monitor=Monitor(pictures=2))
     samples = tmp_path / "m.samples"
     assert names_in(tmp_path) == [
         "m.history.csv", "m.history.png", "m.safetensors", "m.safetensors.checkpoint", "m.samples",
@@ -45,7 +45,7 @@ def test_pictures_appear_every_few_epochs_and_at_the_end(tiles, tmp_path):
     for picture in (tmp_path / "m.history.png", *samples.iterdir()):
         assert imread(picture).shape[2] == 4
     quiet = train(tiles, tmp_path / "q.safetensors", settings=settings, device="cpu",
-                  watch=Monitor(pictures=0))  # fmt: skip
+                  monitor=Monitor(pictures=0))  # fmt: skip
     assert torch.equal(weights_of(Model.load(out)), weights_of(quiet))
 
 
@@ -86,8 +86,8 @@ def test_the_history_has_the_iou_of_each_class(tiles, tmp_path):
 def test_a_tensorboard_log_has_the_history(tiles, tmp_path):
     accumulate = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     settings = TrainSettings(**SMALL)
-    watch = Monitor(pictures=0, tensorboard=tmp_path / "board")
-    train(tiles, tmp_path / "m.safetensors", settings=settings, device="cpu", watch=watch)
+    monitor = Monitor(pictures=0, tensorboard=tmp_path / "board")
+    train(tiles, tmp_path / "m.safetensors", settings=settings, device="cpu", monitor=monitor)
     log = accumulate.EventAccumulator(str(tmp_path / "board")).Reload()
     found = [event.value for event in log.Scalars("val/accuracy")]
     wanted = [row["val_accuracy"] for row in history_of(tmp_path / "m.safetensors")]
@@ -96,9 +96,9 @@ def test_a_tensorboard_log_has_the_history(tiles, tmp_path):
 
 def test_a_tensorboard_log_without_the_package_says_what_to_install(tiles, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    watch = Monitor(tensorboard=tmp_path / "board")
+    monitor = Monitor(tensorboard=tmp_path / "board")
     with pytest.raises(GeosegError, match=r"pip install 'geoseg\[tensorboard\]'"):
-        train(tiles, tmp_path / "m.safetensors", device="cpu", watch=watch)
+        train(tiles, tmp_path / "m.safetensors", device="cpu", monitor=monitor)
     assert names_in(tmp_path) == []
 
 
@@ -151,7 +151,7 @@ from geoseg.training import Monitor, TrainSettings, score, train
 torch.set_num_threads(1)
 settings = TrainSettings(width=2, depth=1, batch_size=5, epochs=3, dropout=0.0, lr=0.01)
 train(sys.argv[1], sys.argv[2], settings=settings, device="cpu",
-      watch=Monitor(pictures=0, report=lambda row: print(row["epoch"], flush=True)))
+      monitor=Monitor(pictures=0, report=lambda row: print(row["epoch"], flush=True)))
 """
 TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 

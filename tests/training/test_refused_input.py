@@ -128,7 +128,7 @@ def test_a_setting_out_of_range_is_named_alone(wrong, sentence):
     assert str(error.value) == sentence
 
 
-@pytest.mark.parametrize("name", ["settings", "watch"])
+@pytest.mark.parametrize("name", ["settings", "monitor"])
 def test_a_dictionary_in_place_of_settings_is_refused(tiles, tmp_path, name):
     with pytest.raises(
         GeosegError, match=rf"{name} must be of the type (TrainSettings|Monitor), not dict"

@@ -73,8 +73,8 @@ def test_a_process_killed_again_and_again_comes_to_the_same_file(tiles, tmp_path
     code = (
         "import sys; from geoseg.training import Monitor, TrainSettings, train\n"
         f"settings = TrainSettings(**{ {**SMALL, **changes}!r})\n"
-        "watch = Monitor(pictures=0, report=lambda row: print(row['epoch'], flush=True))\n"
-        "train(sys.argv[1], sys.argv[2], settings=settings, device='cpu', watch=watch)"
+        "monitor = Monitor(pictures=0, report=lambda row: print(row['epoch'], flush=True))\n"
+        "train(sys.argv[1], sys.argv[2], settings=settings, device='cpu', monitor=monitor)"
     )
     command = [sys.executable, "-c", code, tiles.folder, out]
     alone = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -19,7 +19,7 @@ from tests.support.training import weights as weights_of
 def start_from(model, tiles, out, **changes):
     settings = TrainSettings(**{**SMALL, "epochs": 1, "width": None, "depth": None, **changes})
     return train(
-        tiles, out, settings=settings, start=model, device="cpu", watch=Monitor(pictures=0)
+        tiles, out, settings=settings, start=model, device="cpu", monitor=Monitor(pictures=0)
     )
 
 

@@ -66,7 +66,7 @@ def run(training: Training, tiles: TileSet, path: Path, device: str) -> None:
     geoseg.train(
         choose(tiles, training.data), path, settings=training.settings, start=start, device=device,
         resume=True,
-        watch=Monitor(report=lambda row: log.info("%s: %s", training.name, _line(row))),
+        monitor=Monitor(report=lambda row: log.info("%s: %s", training.name, _line(row))),
     )  # fmt: skip
 
 
