@@ -40,15 +40,26 @@ def part_path(folder: str | Path, chunk: Window) -> Path:
     return Path(folder) / f"part-{chunk.row:07d}-{chunk.col:07d}.safetensors"
 
 
+def finished_parts(folder: str | Path) -> list[Part]:
+    """Read the records of all finished chunks in a run folder."""
+    records = map(_read_record, Path(folder).glob("part-*.json"))
+    return [part for part in records if part is not None]
+
+
 def load_record(job: Job, chunk: Window) -> Part | None:
-    """The record of a chunk, or None where the run has not finished the chunk."""
-    path = part_path(job.parts, chunk)
+    """Read the record of a chunk; None if the run has not finished the chunk."""
+    part = _read_record(part_path(job.parts, chunk).with_suffix(".json"))
+    return part if part is not None and part.run == job.identity() else None
+
+
+def _read_record(record: Path) -> Part | None:
+    """Read a record; None if it is missing or damaged, or its arrays have another size."""
     try:
-        part = Part(**json.loads(path.with_suffix(".json").read_text()))
-        whole = part.run == job.identity() and path.stat().st_size == part.bytes
+        part = Part(**json.loads(record.read_text()))
+        size = record.with_suffix(".safetensors").stat().st_size
     except (OSError, ValueError, TypeError, RecursionError):
         return None
-    return part if whole else None
+    return part if size == part.bytes else None
 
 
 def missing_chunks(job: Job, chunks: Iterable[Window]) -> list[Window]:
