@@ -46,116 +46,71 @@ class PixelSizes(click.ParamType):  # type: ignore[type-arg] # not generic befor
 @options.group(
     "settings",
     click.option(
-        "--epochs",
-        default=25,
-        show_default=True,
+        "--epochs", default=25, show_default=True,
         help="Passes over all training tiles, at least 1. A larger number trains a complete model "
-        "further, from its checkpoint.",
-    ),
+        "further, from its checkpoint."),
     click.option(
-        "--batch-size",
-        default=32,
-        show_default=True,
-        help="Tiles in each training step, at least 1, over all processes.",
-    ),
+        "--batch-size", default=32, show_default=True,
+        help="Tiles in each training step, at least 1, over all processes."),
     click.option("--lr", default=1e-3, show_default=True, help="Highest learning rate, above 0."),
     click.option(
-        "--optimizer",
-        type=click.Choice(["rmsprop", "adam", "adamw", "sgd"]),
-        default="rmsprop",
+        "--optimizer", type=click.Choice(["rmsprop", "adam", "adamw", "sgd"]), default="rmsprop",
         show_default=True,
-        help="Algorithm that updates the weights: RMSprop, Adam, AdamW, or SGD with momentum 0.9.",
-    ),
+        help="Algorithm that updates the weights: RMSprop, Adam, AdamW, or SGD with momentum 0.9."),
     click.option(
-        "--loss",
-        type=click.Choice(["ce", "weighted", "focal", "dice"]),
-        default="ce",
+        "--loss", type=click.Choice(["ce", "weighted", "focal", "dice"]), default="ce",
         show_default=True,
         help="Loss function. ce: cross-entropy. weighted: cross-entropy with classes weighted by "
         "their inverse frequency. focal: focal loss with gamma 2. dice: cross-entropy plus Dice "
-        "loss.",
-    ),
+        "loss."),
     click.option(
-        "--schedule",
-        type=click.Choice(["constant", "cosine", "plateau"]),
-        default="constant",
+        "--schedule", type=click.Choice(["constant", "cosine", "plateau"]), default="constant",
         show_default=True,
         help="Learning rate over the training. constant: always --lr. cosine: falls to 0 along a "
-        "half cosine. plateau: halved after 5 epochs without a lower validation loss.",
-    ),
+        "half cosine. plateau: halved after 5 epochs without a lower validation loss."),
     click.option(
-        "--warmup",
-        default=0.0,
-        show_default=True,
-        metavar="EPOCHS",
+        "--warmup", default=0.0, show_default=True, metavar="EPOCHS",
         help="First epochs, in which the learning rate rises from 0 to --lr; at least 0 and less "
-        "than --epochs.",
-    ),
+        "than --epochs."),
     click.option(
-        "--clip",
-        type=float,
-        metavar="NORM",
+        "--clip", type=float, metavar="NORM",
         help="Largest norm of the gradient, above 0. Larger gradients are scaled down to it.  "
-        "[default: no limit]",
-    ),
+        "[default: no limit]"),
     click.option(
-        "--augment",
-        type=click.Choice(["none", "flips", "full"]),
-        default="none",
+        "--augment", type=click.Choice(["none", "flips", "full"]), default="none",
         show_default=True,
         help="Random changes of training tiles. flips: flips and quarter turns. full: flips, "
-        "quarter turns, changes of brightness and colour, and zoom.",
-    ),
+        "quarter turns, changes of brightness and colour, and zoom."),
     click.option(
-        "--dropout",
-        default=0.1,
-        show_default=True,
-        metavar="SHARE",
-        help="Share of activations that are set to 0 in training, at least 0 and below 1.",
-    ),
+        "--dropout", default=0.1, show_default=True, metavar="SHARE",
+        help="Share of activations that are set to 0 in training, at least 0 and below 1."),
     click.option(
-        "--val",
-        type=float,
-        metavar="SHARE",
+        "--val", type=float, metavar="SHARE",
         help="Share of tiles to draw at random for validation, at least 0 and below 1.  "
-        "[default: the split of the tile set, or 0.25 if it has none]",
-    ),
+        "[default: the split of the tile set, or 0.25 if it has none]"),
     click.option(
-        "--ignore",
-        multiple=True,
-        metavar="CLASS",
+        "--ignore", multiple=True, metavar="CLASS",
         help="Class, by name or value, whose pixels count as not labelled. Repeat the option for "
-        "several classes.  [default: none]",
-    ),
+        "several classes.  [default: none]"),
     click.option(
-        "--width",
-        type=int,
+        "--width", type=int,
         help="Filters of the first level of the U-Net, 1 to 4096. Each level below has twice as "
-        "many.  [default: 16, or the width of --start]",
-    ),
+        "many.  [default: 16, or the width of --start]"),
     click.option(
-        "--depth",
-        type=int,
+        "--depth", type=int,
         help="Levels of the U-Net above the bottleneck, 1 to 12. The side of a tile must be a "
-        "multiple of 2 to the power of this number.  [default: 4, or the depth of --start]",
-    ),
+        "multiple of 2 to the power of this number.  [default: 4, or the depth of --start]"),
     click.option(
-        "--patience",
-        type=int,
-        metavar="EPOCHS",
+        "--patience", type=int, metavar="EPOCHS",
         help="Stop after this number of epochs without a lower validation loss, at least 1.  "
-        "[default: never]",
-    ),
+        "[default: never]"),
     click.option(
-        "--precision",
-        type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
-        default="auto",
+        "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
         show_default=True,
         help="Floating-point precision of the network. auto: fp32 on a CPU; bf16 on a GPU, or fp16 "
-        "if it has no bf16. fp16 works on GPUs only.",
-    ),
+        "if it has no bf16. fp16 works on GPUs only."),
     options.seed,
-)
+)  # fmt: skip
 @click.option(
     "--legend", metavar="FILE",
     help="Classes of a folder of images/ and masks/: CSV (value,name,color) or QGIS palette.  "
@@ -179,17 +134,12 @@ class PixelSizes(click.ParamType):  # type: ignore[type-arg] # not generic befor
 @options.group(
     "monitor",
     click.option(
-        "--pictures",
-        default=5,
-        show_default=True,
-        metavar="EPOCHS",
+        "--pictures", default=5, show_default=True, metavar="EPOCHS",
         help="Epochs between two drawings of the learning curves and sample predictions, at least "
-        "0; 0 for none.",
-    ),
+        "0; 0 for none."),
     click.option(
-        "--tensorboard", metavar="DIR", help="Folder for a TensorBoard log.  [default: no log]"
-    ),
-)
+        "--tensorboard", metavar="DIR", help="Folder for a TensorBoard log.  [default: no log]"),
+)  # fmt: skip
 @options.device
 @click.option(
     "-f", "--overwrite", is_flag=True,

@@ -88,12 +88,12 @@ class ArtifactWriter:
 @torch.inference_mode()
 def _predict_examples(context: TrainingContext) -> list[PredictionExample]:
     """Predict some validation tiles, spread evenly; training tiles if there is no validation."""
-    data, network = context.data, context.network
-    loader = data.val if len(data.val) else data.train
+    network = context.network
+    loader = context.val if len(context.val) else context.train
     chosen = np.unique(np.linspace(0, len(loader) - 1, _N_EXAMPLES).round().astype(np.int64))
     network.unet.eval()
     examples = []
-    for images, labels in loader.load(data.split_into_batches(chosen)):
+    for images, labels in loader.load(loader.split(chosen)):
         predicted = network.logits(network.unet, images).argmax(1)
         arrays = zip(*(t.cpu().numpy() for t in (images, labels, predicted)), strict=True)
         examples += [

@@ -23,12 +23,19 @@ Batch = tuple[Tensor, Tensor]
 class BatchLoader:
     """Loads the tiles of one split: all at once if they fit in memory, else batch by batch."""
 
-    def __init__(self, tiles: TileDataset, spec: UNetSpec, device: torch.device) -> None:
-        self._tiles, self._spec, self._device = tiles, spec, device
+    def __init__(
+        self, tiles: TileDataset, spec: UNetSpec, device: torch.device, batch_size: int
+    ) -> None:
+        self._tiles, self._spec, self._device, self._size = tiles, spec, device, batch_size
         self._resident = self._load(np.arange(len(tiles))) if self._fits_in_memory() else None
 
     def __len__(self) -> int:
         return len(self._tiles)
+
+    def split(self, indices: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Split the indices of tiles (n,) into batches, in their order."""
+        size = self._size
+        return [indices[start : start + size] for start in range(0, len(indices), size)]
 
     def load(self, batches: Sequence[NDArray[np.int64]]) -> Iterator[Batch]:
         """Yield batches of tiles, given by their indices; the next batch is read ahead."""

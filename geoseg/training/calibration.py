@@ -108,13 +108,12 @@ def collect_logits(context: TrainingContext) -> tuple[Tensor, Tensor]:
     The pixels are spread evenly over all tiles. Every process reads all tiles, so that all
     processes get the same temperature.
     """
-    data, network = context.data, context.network
+    val, network = context.val, context.network
     network.unet.eval()
-    stride = max(1, len(data.val) * network.spec.window**2 // _MAX_PIXELS)
+    stride = max(1, len(val) * network.spec.window**2 // _MAX_PIXELS)
     logits = [torch.zeros((0, network.spec.classes))]
     labels = [torch.zeros(0, dtype=torch.int64)]
-    batches = data.split_into_batches(np.arange(len(data.val)))
-    for images, masks in data.val.load(batches):
+    for images, masks in val.load(val.split(np.arange(len(val)))):
         outputs = network.logits(network.unet, images).movedim(1, -1).flatten(0, -2)
         flat = masks.flatten()
         indices = (flat != IGNORE_INDEX).nonzero()[::stride, 0]

@@ -63,7 +63,7 @@ def save_checkpoint(path: Path, state: TrainState, context: TrainingContext) -> 
     content = {
         "run": context.plan.run,
         "identity": dict(context.plan.identity),
-        "epochs": context.settings.epochs,
+        "epochs": context.plan.settings.epochs,
         "state": {name: getattr(state, name) for name in TrainState.__slots__},
         **context.network.state(),
     }

@@ -1,15 +1,14 @@
 """The data, the network and the optimizer of a training run."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from geoseg.legend import Legend
 from geoseg.model import Model, UNet, UNetSpec, choose_precision, torch_dtype
 from geoseg.tiles import TileDataset
 from geoseg.training.batches import BatchLoader
@@ -20,30 +19,6 @@ from geoseg.training.settings import TrainSettings
 
 _TILES_FOR_RANGE = 500
 """About how many tiles the percentiles of the input scaling come from."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingData:
-    """The tiles of a run on its device."""
-
-    train: BatchLoader
-    val: BatchLoader
-    batch_size: int
-    """Tiles in a batch, over all processes."""
-    class_weights: Tensor
-    """(classes,) float32, see `losses.class_weights`."""
-    value_range: Tensor
-    """(bands,) float32: range of the scene values that the network reads as 0 to 1."""
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Training batches in an epoch."""
-        return math.ceil(len(self.train) / self.batch_size)
-
-    def split_into_batches(self, indices: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """Split the indices of tiles (n,) into batches, in their order."""
-        size = self.batch_size
-        return [indices[start : start + size] for start in range(0, len(indices), size)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +74,13 @@ class TrainingContext:
 
     plan: TrainingPlan
     processes: ProcessGroup
-    data: TrainingData
+    train: BatchLoader
+    val: BatchLoader
+    class_weights: Tensor
+    """(classes,) float32, see `losses.class_weights`."""
+    value_range: Tensor
+    """(bands,) float32: range of the scene values that the network reads as 0 to 1."""
     network: TrainableNetwork
-
-    @property
-    def settings(self) -> TrainSettings:
-        """Settings of the run."""
-        return self.plan.settings
 
 
 def make_context(
@@ -119,30 +94,24 @@ def make_context(
     """
     spec, settings = _make_spec(plan), plan.settings
     precision = choose_precision(settings.precision, device)
-    train, val = (BatchLoader(tiles, spec, device) for tiles in (plan.train, plan.val))
+    train, val = (
+        BatchLoader(tiles, spec, device, settings.batch_size) for tiles in (plan.train, plan.val)
+    )
     torch.manual_seed(settings.seed)
     unet = UNet(spec)
     if plan.start is not None:
-        same_classes = plan.start.legend.same_classes(plan.tiles.legend)
-        _copy_weights(plan.start, unet, same_classes=same_classes)
+        _copy_weights(plan.start, unet, plan.tiles.legend)
     unet.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     low, high = torch.tensor(spec.band_low), torch.tensor(spec.band_high)
-    data = TrainingData(
-        train=train,
-        val=val,
-        batch_size=settings.batch_size,
+    return TrainingContext(
+        plan, processes, train, val,
         class_weights=class_weights(plan.train.counts).to(device),
         value_range=(high - low).to(device),
-    )
-    network = TrainableNetwork(
-        unet=unet,
-        data_parallel=processes.wrap_network(unet),
-        optimizer=_make_optimizer(settings, unet),
-        scaler=torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
-        device=device,
-        precision=precision,
-    )
-    return TrainingContext(plan, processes, data, network)
+        network=TrainableNetwork(
+            unet, processes.wrap_network(unet), _make_optimizer(settings, unet),
+            torch.amp.GradScaler(device.type, enabled=precision == "fp16"), device, precision,
+        ),
+    )  # fmt: skip
 
 
 def _make_spec(plan: TrainingPlan) -> UNetSpec:
@@ -158,9 +127,9 @@ def _make_spec(plan: TrainingPlan) -> UNetSpec:
     )  # fmt: skip
 
 
-def _copy_weights(start: Model, unet: UNet, *, same_classes: bool) -> None:
+def _copy_weights(start: Model, unet: UNet, legend: Legend) -> None:
     """Copy the weights of a model; the last layer stays random if the classes differ."""
-    weights = start.network.state_dict()
+    weights, same_classes = start.network.state_dict(), start.legend.same_classes(legend)
     if not same_classes:
         weights = {name: value for name, value in weights.items() if "head" not in name}
     unet.load_state_dict(weights, strict=same_classes)

@@ -122,12 +122,13 @@ def _train(
     stop: StopFlag,
 ) -> Model:
     """Train up to the last epoch; write a checkpoint and the history after each epoch."""
-    settings, network, is_main = context.settings, context.network, context.processes.is_main
-    warning = slow_precision(network.precision, network.device.type)
+    settings, is_main = context.plan.settings, context.processes.is_main
+    warning = slow_precision(context.network.precision, context.network.device.type)
     if warning and is_main:
         log.warning(warning)
     writer = ArtifactWriter(out, context, monitor) if is_main else None
-    remaining_steps = (settings.epochs - state.epoch) * context.data.steps_per_epoch
+    steps_per_epoch = len(context.train.split(np.arange(len(context.train))))
+    remaining_steps = (settings.epochs - state.epoch) * steps_per_epoch
     steps = ProgressCounter(progress if is_main else None, "steps", remaining_steps)
     while state.epoch < last_epoch(settings, state.losses):
         try:
@@ -181,7 +182,7 @@ def _run_epoch(
     result, rate = _train_epoch(context, state, stop, steps)
     row = {"epoch": state.epoch + 1, "seconds": 0.0, "lr": rate}
     row |= {"loss": result.loss, "accuracy": result.confusion.accuracy}
-    if len(context.data.val):
+    if len(context.val):
         result = _validate(context)
         if not np.isfinite(result.loss):
             raise TrainError(f"the validation loss became {result.loss} in epoch {state.epoch + 1}")
@@ -202,17 +203,17 @@ def _train_epoch(
     Returns:
         The result over the batches, with dropout and changing weights; and the last learning rate.
     """
-    settings, data, network = context.settings, context.data, context.network
-    processes, optimizer, scaler = context.processes, network.optimizer, network.scaler
+    settings, processes, network = context.plan.settings, context.processes, context.network
+    optimizer, scaler = network.optimizer, network.scaler
     seed = settings.seed * 100_003 + state.epoch
-    order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(seed)).numpy()
+    order = torch.randperm(len(context.train), generator=torch.Generator().manual_seed(seed))
     process_seed = seed + processes.rank * 1_000_000_007
     rng = torch.Generator().manual_seed(process_seed)
     torch.manual_seed(process_seed)
     metrics, losses, rate = EpochMetrics(network.spec.classes, network.device), [], settings.lr
-    batches = data.split_into_batches(order)
+    batches = context.train.split(order.numpy())
     network.unet.train()
-    loader = data.train.load([processes.local_batch(batch) for batch in batches])
+    loader = context.train.load([processes.local_batch(batch) for batch in batches])
     for step, (images, labels) in enumerate(loader):
         if stop.is_set():
             raise InterruptedRun(
@@ -225,10 +226,10 @@ def _train_epoch(
             parameters["lr"] = rate
         if len(batches[step]) <= processes.rank:  # no tile remains, but all processes must step
             labels = torch.full_like(labels, IGNORE_INDEX)
-        images, labels = augment(settings.augment, images, labels, data.value_range, rng)
+        images, labels = augment(settings.augment, images, labels, context.value_range, rng)
         labelled = processes.all_reduce_sum((labels != IGNORE_INDEX).sum()).clamp(min=1)
         logits = network.logits(network.data_parallel, images)
-        loss = compute_loss(settings.loss, logits, labels, data.class_weights, labelled)
+        loss = compute_loss(settings.loss, logits, labels, context.class_weights, labelled)
         optimizer.zero_grad(set_to_none=True)
         # DDP averages the gradients over the processes, but their losses are to be summed.
         scaler.scale(loss * processes.world_size).backward()
@@ -249,14 +250,14 @@ def _train_epoch(
 @torch.inference_mode()
 def _validate(context: TrainingContext) -> EpochResult:
     """Return loss and confusion matrix of the validation tiles, which the processes share."""
-    data, network, processes = context.data, context.network, context.processes
+    val, network, processes = context.val, context.network, context.processes
     network.unet.eval()
-    metrics = EpochMetrics(network.spec.classes, network.device)
-    own = np.arange(processes.rank, len(data.val), processes.world_size)
-    for images, labels in data.val.load(data.split_into_batches(own)):
+    metrics, kind = EpochMetrics(network.spec.classes, network.device), context.plan.settings.loss
+    own = np.arange(processes.rank, len(val), processes.world_size)
+    for images, labels in val.load(val.split(own)):
         logits = network.logits(network.unet, images)
         labelled = (labels != IGNORE_INDEX).sum().clamp(min=1)
-        loss = compute_loss(context.settings.loss, logits, labels, data.class_weights, labelled)
+        loss = compute_loss(kind, logits, labels, context.class_weights, labelled)
         metrics.add(loss * labelled, logits, labels)
     return metrics.result(processes)
 
@@ -275,9 +276,8 @@ def _check_finite(losses: list[Tensor], epoch: int, step: int, steps_per_epoch: 
 
 def _save_best_after_failure(out: Path, context: TrainingContext, state: TrainState) -> str:
     """Write the best weights so far; return what was written and what to do, for the message."""
-    advice = (
-        f"lower the learning rate (lr, now {context.settings.lr:g}) or clip the gradient (clip 1)"
-    )
+    lr = context.plan.settings.lr
+    advice = f"lower the learning rate (lr, now {lr:g}) or clip the gradient (clip 1)"
     if not state.best:
         return advice
     if context.processes.is_main:
@@ -287,10 +287,10 @@ def _save_best_after_failure(out: Path, context: TrainingContext, state: TrainSt
 
 def _best_model(context: TrainingContext, state: TrainState) -> Model:
     """Return the model of the best epoch, with its validation scores and its temperature."""
-    plan, data, unet = context.plan, context.data, context.network.unet
+    plan, unet = context.plan, context.network.unet
     unet.load_state_dict(state.best)
     confusion = calibration = None
-    if len(data.val):
+    if len(context.val):
         confusion = Confusion(np.array(state.best_counts, np.int64))
         calibration = calibrate(*collect_logits(context), verbose=context.processes.is_main)
     return Model(
@@ -304,7 +304,7 @@ def _best_model(context: TrainingContext, state: TrainState) -> Model:
             "settings": plan.settings.to_dict(),
             "run": plan.run,
             "start": plan.start.hash if plan.start else None,
-            "tiles": {"train": len(data.train), "val": len(data.val)},
+            "tiles": {"train": len(context.train), "val": len(context.val)},
             "best_epoch": state.best_epoch,
             "epochs": state.epoch,
             "validation": confusion.to_dict(plan.tiles.legend.names) if confusion else None,
