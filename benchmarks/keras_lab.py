@@ -125,12 +125,14 @@ def train_keras(arrays: Path, out: Path, epochs: int, seed: int) -> None:
 def train_geoseg(tiles: Path, out: Path, epochs: int, seed: int, precision: str) -> None:
     """Train with `geoseg.train`, whose defaults are the settings of the reference run."""
     import geoseg
+    from geoseg.model import tune_malloc
 
     settings = geoseg.TrainSettings(
         epochs=epochs, batch_size=BATCH, lr=RATE, seed=seed, precision=precision
     )
     clock = Clock()
     monitor = geoseg.Monitor(report=clock.epoch)
+    tune_malloc()
     geoseg.train(tiles, out, settings=settings, device="cpu", resume=False, monitor=monitor)
 
 

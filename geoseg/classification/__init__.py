@@ -6,9 +6,11 @@ What needs torch is loaded when it is first used: run folders can be read withou
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from geoseg.classification.job import ClassifySettings, Execution, Job
+from geoseg.classification.job import Job
+from geoseg.classification.report import ClassifyReport, ClassStatistics
 from geoseg.classification.run_folder.manifest import MANIFEST, read_manifest
 from geoseg.classification.run_folder.parts import Part, finished_parts
+from geoseg.classification.settings import ClassifySettings, Execution
 from geoseg.polygons import Cleaning
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MANIFEST",
+    "ClassStatistics",
+    "ClassifyReport",
     "ClassifySettings",
     "Cleaning",
     "Execution",

@@ -171,8 +171,10 @@ def command(
 
     setup_logging(quiet=quiet, verbose=verbose)
     tile_set = open_tiles(tiles, legend)  # before importing torch, so that a wrong path fails fast
+    from geoseg.model import tune_malloc
     from geoseg.training import Monitor, TrainSettings, train
 
+    tune_malloc()
     progress = ProgressBar(quiet=quiet, seconds=60)
     report = None if quiet else lambda row: progress.say(_describe_epoch(row))
     model = train(

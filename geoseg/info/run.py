@@ -13,7 +13,7 @@ from geoseg.info.parts import describe_parts
 from geoseg.info.training import plain_record
 from geoseg.info.vectors import describe_vectors
 from geoseg.models import DEFAULT, find_model
-from geoseg.raster import open_scene, read_categories, read_metadata, read_palette, unread_alphas
+from geoseg.raster import open_scene, read_categories, read_metadata, read_palette
 from geoseg.tiles import TileSettings, open_tiles
 
 
@@ -117,7 +117,7 @@ def _describe_scene(path: str | Path) -> dict[str, Any]:
             for band, name in zip(scene.bands, scene.band_names, strict=True)
         ],
         "alphas": [
-            {"band": band, "dtype": metadata.dtypes[band - 1]} for band in unread_alphas(scene)
+            {"band": band, "dtype": metadata.dtypes[band - 1]} for band in scene.unread_alphas
         ],
         "windows": {"count": len(grid), "size": size, "overlap": overlap},
     }

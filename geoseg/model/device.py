@@ -4,7 +4,8 @@ import ctypes
 import ctypes.util
 import functools
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -98,9 +99,25 @@ def torch_dtype(precision: str) -> torch.dtype:
     return _DTYPES[precision]
 
 
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Let torch compute with one thread in the calling thread, and in threads that begin meanwhile.
+
+    Sums in several threads have other last bits. The number of threads is restored at the end.
+    """
+    number = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(number)
+
+
 @functools.cache
 def tune_malloc() -> bool:
-    """Make glibc keep freed memory for the next allocation; True where that worked.
+    """Make glibc keep freed memory for the next allocation; True if that worked.
+
+    It changes the whole process for good, so only commands and worker processes call it.
 
     By default it gives every large activation back to the kernel after each layer, and half of
     the CPU time goes into page faults. One arena, because the heaps of other arenas are unmapped

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geoseg.errors import ModelError
-from geoseg.model.device import choose_device, choose_precision, torch_dtype, tune_malloc
+from geoseg.model.device import choose_device, choose_precision, torch_dtype
 from geoseg.model.dihedral import SYMMETRIES, apply_symmetry, invert_symmetry
 from geoseg.model.model_file import Model
 
@@ -22,8 +22,8 @@ GPU_BATCH = 256
 class Predictor:
     """A model on one device; safe to share between threads.
 
-    Every batch has ``batch_size`` windows, the last one padded, and on a CPU the calling thread
-    computes alone: so the scores of a window have the same bits whatever its neighbours are.
+    Every batch has ``batch_size`` windows, the last one padded. With one thread of torch
+    (`one_torch_thread`), the scores of a window therefore have the same bits in every batch.
     """
 
     def __init__(
@@ -53,8 +53,6 @@ class Predictor:
         self.spec = model.spec
         self.temperature = model.temperature
         self._symmetries = range(SYMMETRIES) if tta else range(1)
-        if self.device.type == "cpu":
-            tune_malloc()
         network = _copy_network(model).to(self.device, torch_dtype(self.precision))
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -90,8 +88,6 @@ class Predictor:
         """
         if not windows:
             return
-        if self.device.type == "cpu":
-            torch.set_num_threads(1)
         image = self.to_device(pixels)
         size = self.spec.window
         batch = torch.zeros(

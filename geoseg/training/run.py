@@ -15,7 +15,7 @@ from geoseg.errors import InterruptedRun, TrainError, check_type
 from geoseg.execute import Progress, ProgressCounter, StopFlag, stop_on_signal
 from geoseg.files import check_file_name, output_lock
 from geoseg.metrics import Confusion
-from geoseg.model import Model, PixelSizes, slow_precision, tune_malloc
+from geoseg.model import Model, PixelSizes, slow_precision
 from geoseg.tiles import IGNORE_INDEX, TileSet, open_tiles
 from geoseg.training.artifacts import ArtifactWriter, Monitor
 from geoseg.training.augment import augment
@@ -99,7 +99,6 @@ def train(  # noqa: PLR0913 - one call for the whole job, all but two by name
     tiles = tiles if isinstance(tiles, TileSet) else open_tiles(tiles)
     start = start if isinstance(start, Model | None) else Model.load(start)
     plan = make_plan(tiles, settings, start, pixel_size_range)
-    tune_malloc()
     with process_group(device) as processes, _lock(out, processes), stop_on_signal() as stop:
         find = partial(find_start, out, plan, resume=resume, overwrite=overwrite)
         start_point = processes.call_on_main(find)

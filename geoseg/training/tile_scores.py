@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from geoseg.errors import TileError
 from geoseg.execute import available_cpus, map_threads
 from geoseg.metrics import Confusion
-from geoseg.model import Model, Predictor, best_class
+from geoseg.model import Model, Predictor, best_class, one_torch_thread
 from geoseg.tiles import IGNORE_INDEX, TileDataset, TileSet, open_tiles
 
 _TILES_PER_BATCH = 64
@@ -56,7 +56,9 @@ def score(
         raise TileError(f"{tiles.folder} has no {split!r} tiles to score")
     predictor = Predictor(model, device=device, precision=precision, tta=tta)
     batches = np.array_split(np.arange(len(dataset)), -(-len(dataset) // _TILES_PER_BATCH))
-    matrices = map_threads(partial(_score_batch, predictor, dataset), batches, available_cpus())
+    score_batch = partial(_score_batch, predictor, dataset)
+    with one_torch_thread():
+        matrices = map_threads(score_batch, batches, available_cpus())
     return sum(matrices, Confusion.zeros(model.spec.classes))
 
 

@@ -25,7 +25,7 @@ def mapped(scene, model, temperature, folder, chunk=512):
     classify(
         scene, folder / "lulc.tif", model=folder / "model.safetensors",
         confidence=folder / "confidence.tif", probabilities=folder / "probabilities.tif",
-        options=ClassifySettings(overlap=8), execution=Execution(chunk=chunk, device="cpu"),
+        settings=ClassifySettings(overlap=8), execution=Execution(chunk=chunk, device="cpu"),
     )  # fmt: skip
     found = []
     for name in ("lulc", "confidence", "probabilities"):

@@ -8,7 +8,7 @@ import pytest
 from affine import Affine
 
 from geoseg.classification.compatibility import pixel_size_warning
-from geoseg.classification.compute_config import ComputeConfig
+from geoseg.classification.plan import ComputeConfig
 from geoseg.errors import ModelError
 from geoseg.info import as_json, as_text, describe
 from geoseg.legend import DUBAI, DUBAI_MASKS, Legend
@@ -135,7 +135,7 @@ def test_classify_and_train_warn_of_slow_bf16(tiles, tmp_path, monkeypatch, capl
     monkeypatch.setattr(device, "cpu_flags", lambda: {"avx2"})
     sentence = "this CPU has no bf16 arithmetic and computes bf16 several times slower than fp32"
     with caplog.at_level(logging.WARNING, "geoseg"):
-        ComputeConfig.here("cpu", "bf16", None)
+        ComputeConfig.resolve("cpu", "bf16", None)
         assert caplog.text.count(sentence) == 1
         run(tiles, tmp_path / "m.safetensors", epochs=1, precision="bf16")
         assert caplog.text.count(sentence) == 2

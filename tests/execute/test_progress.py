@@ -24,8 +24,8 @@ class Calls(list):
 def classify(folder, progress):
     scene = write_raster(folder / "scene.tif", np.maximum(blocks(600, 600), 1))
     model = tiny_model(folder / "model.safetensors")
-    options = geoseg.ClassifySettings(overlap=8)
-    geoseg.classify(scene, folder / "map.tif", model=model, options=options, progress=progress)
+    settings = geoseg.ClassifySettings(overlap=8)
+    geoseg.classify(scene, folder / "map.tif", model=model, settings=settings, progress=progress)
 
 
 def vectorise(folder, progress):

@@ -18,6 +18,7 @@ from runs import Training, choose, trainings
 
 import geoseg
 from geoseg import Model, Monitor, TileSet, TileSettings
+from geoseg.model import tune_malloc
 
 log = logging.getLogger("lab")
 RANDOM_TEST = "500 tiles, at random"
@@ -65,6 +66,7 @@ def cut(dubai: Path, out: Path) -> TileSet:
 def run(training: Training, tiles: TileSet, path: Path, device: str) -> None:
     """Run a training, or resume it."""
     start = path.with_name(f"{training.start}.safetensors") if training.start else None
+    tune_malloc()
     geoseg.train(
         choose(tiles, training.data), path, settings=training.settings, start=start, device=device,
         monitor=Monitor(report=lambda row: log.info("%s: %s", training.name, _line(row))),
