@@ -54,9 +54,9 @@ def test_a_scene_far_outside_the_range_of_pixel_sizes_is_told(tmp_path, sizes, m
 
 
 def test_training_keeps_the_range_that_is_given_or_the_pixel_size_of_the_tiles(tiles, tmp_path):
-    given = run(tiles, tmp_path / "a.safetensors", epochs=1, pixel_size_range=(0.1, 0.5))
-    assert given.pixel_size_range == (0.1, 0.5)
-    assert given.pixel_size == tiles.pixel_size
+    with_range = run(tiles, tmp_path / "a.safetensors", epochs=1, pixel_size_range=(0.1, 0.5))
+    assert with_range.pixel_size_range == (0.1, 0.5)
+    assert with_range.pixel_size == tiles.pixel_size
     own = run(tiles, tmp_path / "b.safetensors", epochs=1)
     assert own.pixel_size_range == (tiles.pixel_size, tiles.pixel_size)
     nowhere = make_tiles(tmp_path / "c", crs=None, transform=None)

@@ -72,5 +72,5 @@ def test_the_sample_scene_is_mapped_as_it_is_labelled(tmp_path):
         [(g, names.index(n)) for g, n in zip(frame.geometry, frame.name, strict=True)],
         labels.shape, 255, transform=transform,
     )  # fmt: skip
-    known = burnt != 255
-    assert (labels[known] == burnt[known]).mean() > 0.9
+    labelled = burnt != 255
+    assert (labels[labelled] == burnt[labelled]).mean() > 0.9

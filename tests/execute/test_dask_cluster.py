@@ -57,11 +57,11 @@ def done(tmp_path) -> Path:
 
 def test_results_come_in_the_order_of_the_items_from_all_workers(dask, done):
     dask.add(), dask.add()
-    told = []
+    arrived = []
     with connect(str(dask.file)) as cluster:
-        found = cluster.map(partial(note, done), range(20), told.append)
-    assert found == [item * item for item in range(20)]
-    assert sorted(told) == found
+        results = cluster.map(partial(note, done), range(20), arrived.append)
+    assert results == [item * item for item in range(20)]
+    assert sorted(arrived) == results
     assert len({p.name.split("-")[1] for p in done.iterdir()}) == 2
 
 
@@ -100,13 +100,13 @@ def test_a_killed_worker_costs_nothing_but_what_it_was_at(dask, done):
 
 def test_an_item_that_kills_its_workers_is_named_and_takes_no_other_with_it(dask, done):
     dask.add(nanny=True), dask.add(nanny=True)
-    told = []
+    arrived = []
     with (
         pytest.raises(GeosegError, match=r"^7: killed every Dask worker that ran it"),
         connect(str(dask.file)) as cluster,
     ):
-        cluster.map(partial(poison, done), range(12), told.append)
-    assert sorted(told) == sorted(i * i for i in range(12) if i != 7)
+        cluster.map(partial(poison, done), range(12), arrived.append)
+    assert sorted(arrived) == sorted(i * i for i in range(12) if i != 7)
 
 
 def test_what_may_pass_is_tried_again_and_what_may_not_is_not(dask, done):
@@ -158,11 +158,11 @@ def test_workers_that_leave_for_good_are_given_up_and_new_ones_are_waited_for(da
 
         thread = threading.Thread(target=replace)
         thread.start()
-        told = []
+        arrived = []
         with pytest.raises(InterruptedRun, match=r"no Dask worker at .* for 3 s"):
-            cluster.map(partial(note, done), range(1000), told.append)
+            cluster.map(partial(note, done), range(1000), arrived.append)
         thread.join()
-    assert len(told) > 10
+    assert len(arrived) > 10
 
 
 def test_gpus_are_taken_one_by_one_where_workers_declare_them(dask, done):
@@ -194,18 +194,18 @@ def test_a_scheduler_file_may_come_late_and_is_empty_at_first(tmp_path, done):
         make()
         with pytest.raises(GeosegError, match="no scheduler file"):
             connect(str(late), wait=0.3).__enter__()
-    found = []
+    results = []
 
     def use() -> None:
         with connect(str(late), wait=30) as cluster:
-            found.extend(cluster.map(partial(note, done), [2]))
+            results.extend(cluster.map(partial(note, done), [2]))
 
     thread = threading.Thread(target=use)
     thread.start()
     with dask_processes(late.parent) as processes:
         processes.add()
         thread.join(60)
-    assert found == [4]
+    assert results == [4]
 
 
 @pytest.mark.parametrize("text", ["label,name", "[]", '{"workers": {}}'])

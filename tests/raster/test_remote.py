@@ -264,5 +264,5 @@ def test_a_scene_in_an_s3_bucket_gives_the_same_map(s3, scene, model, plain, tmp
         assert done.returncode == 0, done.stderr
         assert out.read_bytes() == plain
         assert json.loads((tmp_path / "map.json").read_text())["scene"]["etag"]
-        told = done.stderr + done.stdout + written(tmp_path)
-        assert not any(secret in told for secret in KEYS.values())
+        output = done.stderr + done.stdout + written(tmp_path)
+        assert not any(secret in output for secret in KEYS.values())
