@@ -83,7 +83,7 @@ _QUALITATIVE = (
 """ColorBrewer Set1 and Set2, where no name belongs to a group."""
 
 _UNGROUPED = ("#c073ff", "#590046", "#f249b7", "#e2bfff", "#ff8c19", "#4500a6", "#59341b")
-"""Mostly purple and pink, which no group has; for names of no group beside names of groups. From the
+"""Mostly purple and pink, which no group has; for names of no group beside grouped names. From the
 same search."""
 
 _GOLDEN_ANGLE = 137.508
