@@ -96,7 +96,7 @@ def _compute_part(job: Job, chunk: Window, count: WindowCounter) -> Part:
         predictor = cached_predictor(
             job.model, job.model_hash, job.device, job.precision, job.batch_size, job.settings.tta
         )
-        predictor.spec.fill(pixels, valid)
+        predictor.spec.fill_invalid(pixels, valid)
         padded = pad_reflect(pixels, halo)
         scores = predictor.scores(padded, [w.relative_to(halo) for w in useful], count)
         by_window = zip(useful, scores, strict=True)
@@ -138,7 +138,7 @@ def _scores_to_outputs(
     cols = weight_sums(job.window_grid.cols, weights, chunk.col, chunk.col_end)
     scale = predictor.to_device((255 / np.outer(rows, cols)).astype(np.float32))
     if predictor.temperature != 1:
-        total = predictor.calibrated(total)
+        total = predictor.apply_temperature(total)
         best, scale = total.amax(0), torch.full_like(scale, 255)
 
     def as_bytes(scores: Any) -> NDArray[np.uint8]:  # noqa: ANN401 - a tensor

@@ -53,6 +53,6 @@ def test_labels_stay_and_confidence_moves(scene, model, tmp_path, temperature):
 def test_it_is_the_softmax_of_logits_over_the_temperature(model):
     predictor = Predictor(replace(Model.load(model), temperature=1.7), device="cpu")
     logits = torch.randn((4, 5, 6), generator=torch.Generator().manual_seed(0)) * 4
-    scores = predictor.calibrated(torch.softmax(logits, 0) * 3)
+    scores = predictor.apply_temperature(torch.softmax(logits, 0) * 3)
     assert torch.allclose(scores, torch.softmax(logits / 1.7, 0), atol=1e-6)
-    assert (predictor.calibrated(torch.zeros((4, 2, 2))) == 0).all()
+    assert (predictor.apply_temperature(torch.zeros((4, 2, 2))) == 0).all()

@@ -62,7 +62,7 @@ def test_training_keeps_the_range_that_is_given_or_the_pixel_size_of_the_tiles(t
     nowhere = make_tiles(tmp_path / "c", crs=None, transform=None)
     unknown = run(nowhere, tmp_path / "c.safetensors", epochs=1)
     assert unknown.pixel_size_range is None
-    with pytest.raises(ModelError, match=r"range 0\.5 to 0\.1 m is upside down"):
+    with pytest.raises(ModelError, match=r"range 0\.5 to 0\.1 m is not in order"):
         run(tiles, tmp_path / "d.safetensors", pixel_size_range=(0.5, 0.1))
 
 

@@ -42,8 +42,9 @@ def tile(folder, progress):
 def train(folder, progress):
     tile(folder, None)
     settings = geoseg.TrainSettings(epochs=2, batch_size=4, width=2, depth=1, val=0.25)
-    watch = geoseg.Monitor(pictures=0, progress=progress)
-    geoseg.train(folder / "tiles", folder / "m.safetensors", settings=settings, watch=watch)
+    monitor = geoseg.Monitor(pictures=0)
+    geoseg.train(folder / "tiles", folder / "m.safetensors", settings=settings, monitor=monitor,
+                 progress=progress)  # fmt: skip
 
 
 def evaluate(folder, progress):
@@ -59,7 +60,7 @@ def evaluate(folder, progress):
         (vectorise, ["chunks"]),
         (tile, ["scenes opened", "tiles read", "tiles written"]),
         (train, ["steps"]),
-        (evaluate, ["blocks"]),
+        (evaluate, ["windows"]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
