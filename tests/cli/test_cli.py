@@ -99,7 +99,7 @@ def cases(tmp_path, scene, model):
             (scene, "--model", model, "--out", tmp_path / "no" / "o.tif"), "does not exist",
         ),
         "over the scene": ((scene, "--model", model, "--out", scene, "-f"), "the scene itself"),
-        "not a GeoTIFF": ((scene, "--model", model, "--out", tmp_path / "o.png"), "its name must end in .tif"),
+        "not a GeoTIFF": ((scene, "--model", model, "--out", tmp_path / "o.png"), "must end in .tif"),
         "unknown polygons": ((scene, *good, "--polygons", tmp_path / "p.doc"), ".gpkg"),
         "twice the same": ((scene, *good, "--confidence", tmp_path / "o.tif"), "two outputs"),
         "no device": ((scene, *good, "--device", "cuda:7"), "not there"),
