@@ -19,7 +19,7 @@ from geoseg.polygons import (
 from geoseg.polygons.arrays import close_rings
 from geoseg.polygons.clean.smooth import smooth
 from tests.support.class_maps import polygons_of
-from tests.support.strategies import every, grid_of, scenes
+from tests.support.strategies import every, grid_of, label_maps
 
 UTM = CRS.from_epsg(32640).to_wkt()
 TEN_METRES = Affine(10, 0, 500_000, 0, -10, 2_800_000)
@@ -89,21 +89,21 @@ def sieved_one_by_one(labels, min_pixels):
 
 
 @settings(max_examples=40, deadline=None)
-@given(scenes(), st.integers(2, 9))
+@given(label_maps(), st.integers(2, 9))
 def test_the_sieve_is_its_rule(scene, least):
     labels = scene[0][:12, :12]
     assert (sieved(labels, least) == sieved_one_by_one(labels, least)).all()
 
 
 @settings(max_examples=150, deadline=None)
-@given(scenes(), st.integers(1, 30))
+@given(label_maps(), st.integers(1, 30))
 def test_the_sieve_does_not_depend_on_the_cells(scene, least):
     labels, rows, cols = scene
     assert (sieved(labels, least, rows, cols) == sieved(labels, least)).all()
 
 
 @settings(max_examples=100, deadline=None)
-@given(scenes(), st.integers(1, 30))
+@given(label_maps(), st.integers(1, 30))
 def test_after_the_sieve_only_islands_are_small(scene, least):
     labels, rows, cols = scene
     after = sieved(labels, least, rows, cols)

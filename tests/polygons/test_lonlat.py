@@ -15,7 +15,7 @@ from geoseg.classification import classify
 from geoseg.errors import OutputError
 from geoseg.polygons import check_format_fits
 from geoseg.polygons.write.lonlat import LonLat
-from tests.support.class_maps import SHAPE, some_labels
+from tests.support.class_maps import SHAPE, class_labels
 from tests.support.commands import here, refused
 from tests.support.rasters import write_raster
 
@@ -68,7 +68,7 @@ def assert_coverage(polygons: geopandas.GeoDataFrame) -> None:
 
 @pytest.mark.parametrize("pixel", [0.0005, 0.005, 0.01, 0.02, 0.3])
 def test_geojson_of_small_pixels_is_the_map(tmp_path, pixel):
-    labels, transform = some_labels(), grid(400_000, 5_000_000, pixel)
+    labels, transform = class_labels(), grid(400_000, 5_000_000, pixel)
     found = vectorised(tmp_path, labels, "EPSG:32633", transform)
     assert_coverage(found)
     placed = found.to_crs("EPSG:32633")
@@ -107,7 +107,7 @@ REPRESENTED = {
 @pytest.mark.parametrize("name", REPRESENTED)
 def test_geojson_is_a_valid_coverage_and_the_map(tmp_path, name):
     crs, transform = REPRESENTED[name]
-    labels = some_labels()
+    labels = class_labels()
     found = vectorised(tmp_path, labels, crs, transform)
     assert_coverage(found)
     assert (burnt(found, crs, transform) == labels).all()
@@ -152,7 +152,7 @@ def test_commands_refuse_such_a_grid_at_once(tmp_path, model, crs):
     scene = write_raster(
         tmp_path / "s.tif", np.ones((3, *SHAPE), np.uint8), crs=crs, transform=transform
     )
-    labels = write_raster(tmp_path / "l.tif", some_labels()[None], crs=crs, transform=transform)
+    labels = write_raster(tmp_path / "l.tif", class_labels()[None], crs=crs, transform=transform)
     with pytest.raises(OutputError, match="needs longitude and latitude"):
         classify(scene, tmp_path / "m.tif", model=model, polygons=tmp_path / "m.geojson")
     assert "write .gpkg" in refused(here("vectorise", labels, "--out", tmp_path / "m.geojson"))
@@ -173,7 +173,7 @@ def test_a_hole_beside_a_long_side_stays_inside(tmp_path):
 def test_clean_polygons_stay_a_coverage(tmp_path, crs):
     for pixel in (0.02, 2000):
         transform = grid(830_000, 1e6, pixel)
-        found = vectorised(tmp_path, some_labels(7), crs, transform, simplify=2, smooth=3)
+        found = vectorised(tmp_path, class_labels(7), crs, transform, simplify=2, smooth=3)
         assert_coverage(found)
         (tmp_path / "x.geojson").unlink()
 

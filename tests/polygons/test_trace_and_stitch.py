@@ -18,7 +18,7 @@ from shapely.geometry import shape
 from geoseg.grid import Window
 from geoseg.polygons import ChunkOutlines, PolygonArrays, stitch_chunks, trace_chunk
 from tests.support.class_maps import polygons_of
-from tests.support.strategies import every, grid_of, scenes
+from tests.support.strategies import every, grid_of, label_maps
 
 
 def confidence_of(labels):
@@ -105,7 +105,7 @@ def check_law(labels, coverage):
 
 
 @settings(max_examples=500, deadline=None)
-@given(scenes())
+@given(label_maps())
 def test_one_chunk_is_what_gdal_finds_plus_junctions(scene):
     labels, _, _ = scene
     coverage = stitched(labels)
@@ -114,21 +114,21 @@ def test_one_chunk_is_what_gdal_finds_plus_junctions(scene):
 
 
 @settings(max_examples=300, deadline=None)
-@given(scenes())
+@given(label_maps())
 def test_the_set_of_polygons_does_not_depend_on_the_chunks(scene):
     labels, rows, cols = scene
     assert as_set(stitched(labels, rows, cols)) == as_set(stitched(labels))
 
 
 @settings(max_examples=50, deadline=None)
-@given(scenes())
+@given(label_maps())
 def test_chunked_polygons_are_the_map(scene):
     labels, rows, cols = scene
     check_law(labels, stitched(labels, rows, cols))
 
 
 @settings(max_examples=40, deadline=None)
-@given(scenes())
+@given(label_maps())
 def test_confidence_is_that_of_the_pixels_of_each_polygon(scene):
     labels, rows, cols = scene
     coverage = stitched(labels, rows, cols)
@@ -314,7 +314,7 @@ def test_shells_begin_at_their_first_pixel_and_turn_as_the_format_wants():
 
 
 @settings(max_examples=40, deadline=None)
-@given(scenes())
+@given(label_maps())
 def test_without_a_nodata_value_every_label_has_polygons(scene):
     labels, rows, cols = scene
     height, width = labels.shape

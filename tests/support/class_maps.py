@@ -7,7 +7,7 @@ from geoseg.polygons import PolygonArrays, polygonise_windows
 SHAPE = (48, 60)
 
 
-def some_labels(block: int = 4) -> np.ndarray:
+def class_labels(block: int = 4) -> np.ndarray:
     """Blocks of five classes with single pixels between them, and a corner without data."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 5, (SHAPE[0] // block + 1, SHAPE[1] // block + 1), dtype=np.uint8)

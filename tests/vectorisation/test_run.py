@@ -29,14 +29,14 @@ from tests.support.rasters import write_raster
 TRANSFORM = Affine(10, 0, 500000, 0, -10, 2800000)
 
 
-def some_labels(size=80, values=(0, 1, 2, 255)):
+def class_labels(size=80, values=(0, 1, 2, 255)):
     coarse = np.random.default_rng(0).choice(np.array(values, np.uint8), (size // 4, size // 4))
     return np.kron(coarse, np.ones((4, 4), np.uint8))
 
 
 @pytest.fixture
 def labels(tmp_path) -> Path:
-    return write_raster(tmp_path / "labels.tif", some_labels()[None], nodata=255)
+    return write_raster(tmp_path / "labels.tif", class_labels()[None], nodata=255)
 
 
 def cleaned(**cleaning):
@@ -59,7 +59,7 @@ def test_the_polygons_are_the_map(labels, tmp_path, extension):
         zip(found.geometry, found["class_id"], strict=True), (80, 80), fill=255,
         transform=TRANSFORM, dtype="uint8",
     )  # fmt: skip
-    assert (burnt == some_labels()).all()
+    assert (burnt == class_labels()).all()
     assert shapely.coverage_is_valid(found.geometry.to_numpy())
     assert (found["area_m2"] == found["pixels"] * 100).all()
     assert np.allclose(found["true_area_m2"], found["area_m2"], rtol=1e-3)
@@ -70,7 +70,7 @@ def test_the_polygons_are_the_map(labels, tmp_path, extension):
 
 
 def test_one_thread_and_many_write_the_same_bytes(tmp_path):
-    big = write_raster(tmp_path / "big.tif", some_labels(4400)[None], nodata=255)
+    big = write_raster(tmp_path / "big.tif", class_labels(4400)[None], nodata=255)
     out = tmp_path / "lulc.fgb"
     count = geoseg.vectorise(big, out, workers=1).polygons
     one_thread = out.read_bytes()
@@ -113,7 +113,7 @@ def test_a_legend_of_ones_own(labels, tmp_path):
 
 
 def test_255_may_be_a_class_where_no_data_is_another_value(tmp_path):
-    both = some_labels(values=(0, 255))
+    both = class_labels(values=(0, 255))
     for nodata, expected in ((None, {0, 255}), (0, {255}), (255, {0})):
         mask = write_raster(tmp_path / "mask.tif", both[None], nodata=nodata)
         geoseg.vectorise(mask, tmp_path / "out.gpkg", overwrite=True)
@@ -122,7 +122,7 @@ def test_255_may_be_a_class_where_no_data_is_another_value(tmp_path):
 
 @pytest.mark.parametrize("dtype", ["int16", "uint16", "int32"])
 def test_wider_integers_are_classes_while_they_are_bytes(tmp_path, dtype):
-    values = some_labels(values=(0, 11, 95)).astype(dtype)
+    values = class_labels(values=(0, 11, 95)).astype(dtype)
     values[:8] = -1 if dtype != "uint16" else 9999
     nodata = int(values[0, 0])
     wide = write_raster(tmp_path / "wide.tif", values[None], nodata=nodata)
@@ -238,7 +238,7 @@ def test_more_classes_than_the_legend(labels, tmp_path):
 
 
 def test_without_a_crs(tmp_path):
-    path = write_raster(tmp_path / "in.tif", some_labels()[None], crs=None, nodata=255)
+    path = write_raster(tmp_path / "in.tif", class_labels()[None], crs=None, nodata=255)
     result = run("vectorize", path, "--out", tmp_path / "out.gpkg")
     assert result.exit_code == 0, result.output
     assert read(tmp_path / "out.gpkg")["area_m2"].isna().all()

@@ -10,14 +10,14 @@ import geoseg
 from geoseg.cli.vectorise import command
 from geoseg.errors import InterruptedRun
 from geoseg.files import output_lock
-from tests.support.class_maps import some_labels
+from tests.support.class_maps import class_labels
 from tests.support.commands import here, refused
 from tests.support.rasters import write_raster
 
 
 @pytest.fixture
 def labels(tmp_path):
-    return write_raster(tmp_path / "labels.tif", some_labels()[None], nodata=255)
+    return write_raster(tmp_path / "labels.tif", class_labels()[None], nodata=255)
 
 
 def names_in(folder):
