@@ -10,8 +10,7 @@ from geoseg.errors import EvaluateError
 from geoseg.evaluation.block_counts import BlockComparison, ComparisonCounts, Thumbnail, thumbnails
 from geoseg.evaluation.settings import EvaluateSettings
 from geoseg.execute import Progress, ProgressCounter, map_threads
-from geoseg.labels.open import LabelSource
-from geoseg.labels.recode import without_ignored
+from geoseg.labels import LabelSource, without_ignored
 from geoseg.legend import Legend
 from geoseg.metrics import Reliability
 from geoseg.raster import Scene, open_scene

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.grid import Window
-from geoseg.labels.open import LabelSource
+from geoseg.labels import LabelSource
 from geoseg.legend import NODATA
 from geoseg.metrics import BoundaryCounts, count_boundaries, count_pairs
 from geoseg.polygons import pixel_areas

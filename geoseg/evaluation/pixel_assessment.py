@@ -8,8 +8,7 @@ from geoseg.evaluation.block_counts import BlockComparison
 from geoseg.evaluation.estimation import StratifiedSample
 from geoseg.evaluation.provenance import provenance_of, thumbnail_of
 from geoseg.evaluation.report.results import AssessmentResult, Thumbnails
-from geoseg.labels.open import LabelSource
-from geoseg.labels.recode import was_warped
+from geoseg.labels import LabelSource, was_warped
 from geoseg.legend import NODATA
 from geoseg.metrics import by_map_class
 from geoseg.raster import Scene

@@ -13,9 +13,8 @@ from geoseg.evaluation.points import Points, check_strata, locate_points
 from geoseg.evaluation.provenance import provenance_of, thumbnail_of
 from geoseg.evaluation.report.results import AssessmentResult, Thumbnails
 from geoseg.evaluation.strata import open_strata
-from geoseg.labels.recode import as_legend, recode, recode_table
-from geoseg.labels.vector_labels import VectorLabelFile
-from geoseg.legend import NODATA
+from geoseg.labels import VectorLabelFile, recode_labels, recode_table
+from geoseg.legend import NODATA, as_legend
 from geoseg.metrics import Estimate, by_map_class, count_pairs
 from geoseg.raster import read_window
 
@@ -56,7 +55,9 @@ def assess_points(subject: Assessment, file: VectorLabelFile) -> AssessmentResul
     """
     scene, settings, values = subject.scene, subject.settings, subject.values
     points = locate_points(file, scene)
-    known_as = recode(file.on(scene), subject.labels.legend, subject.reference, settings.ignore)
+    known_as = recode_labels(
+        file.on_grid_of(scene), subject.labels.legend, subject.reference, settings.ignore
+    )
     mapped, inside = points.values(subject.labels.read, scene)
     looked = _PointValues(mapped, recode_table(known_as)[points.classes], inside)
     if not looked.known.any():

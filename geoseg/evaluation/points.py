@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import EvaluateError, count_of
 from geoseg.evaluation.block_counts import Reader, values_at
-from geoseg.labels.vector_labels import VectorLabelFile
+from geoseg.labels import VectorLabelFile
 from geoseg.legend import NODATA, Legend
 from geoseg.raster import Scene
 
@@ -46,7 +46,7 @@ def is_point_layer(file: VectorLabelFile, path: str, scene: Scene) -> bool:
         EvaluateError: if it holds both.
         LabelError: if the scene has no CRS.
     """
-    points = shapely.get_dimensions(file.on(scene).geometries) == 0
+    points = shapely.get_dimensions(file.on_grid_of(scene).geometries) == 0
     if points.any() and not points.all():
         raise EvaluateError(
             f"reference {path} mixes points with polygons or lines, split it into two files"
@@ -56,7 +56,7 @@ def is_point_layer(file: VectorLabelFile, path: str, scene: Scene) -> bool:
 
 def locate_points(file: VectorLabelFile, scene: Scene) -> Points:
     """The points of a file on the pixels of a raster; each part of a multi-point is a point."""
-    labels = file.on(scene)
+    labels = file.on_grid_of(scene)
     parts, owner = shapely.get_parts(labels.geometries, return_index=True)
     inverse = ~scene.affine
     x, y = shapely.get_x(parts), shapely.get_y(parts)

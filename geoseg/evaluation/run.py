@@ -17,10 +17,10 @@ from geoseg.evaluation.report.write import REPORT_JSON, write_report
 from geoseg.evaluation.settings import DEFAULTS, EvaluateSettings
 from geoseg.execute import Progress, available_cpus
 from geoseg.files import check_folder
-from geoseg.labels.recode import as_legend, is_vector, open_map, open_reference, recode
-from geoseg.labels.vector_labels import VectorLabelFile
-from geoseg.legend import Legend
+from geoseg.labels import VectorLabelFile, open_map, open_reference, recode_labels
+from geoseg.legend import Legend, as_legend
 from geoseg.metrics import by_map_class
+from geoseg.vectors import is_vector_file
 
 _FIELD = "reference"
 """Field of the class, as `sample` names it."""
@@ -75,14 +75,14 @@ def _assess(subject: Assessment, own: Legend | None) -> AssessmentResult:
     """Compare with whatever the reference is, of which ``own`` is the legend if it has its own."""
     settings, path, scene = subject.settings, subject.reference, subject.scene
     legend, ignore = subject.labels.legend, subject.settings.ignore
-    if not is_vector(path):
+    if not is_vector_file(path):
         return assess_pixels(subject, open_reference(path, scene, legend, own, ignore))
     file = VectorLabelFile(
         path, settings.class_field or _FIELD, own or legend, ignore, settings.layer
     )
     if is_point_layer(file, path, scene):
         return assess_points(subject, file)
-    return assess_pixels(subject, recode(file.on(scene), legend, path, ignore))
+    return assess_pixels(subject, recode_labels(file.on_grid_of(scene), legend, path, ignore))
 
 
 def evaluate_matrix(

@@ -6,7 +6,7 @@ from typing import Literal
 
 from geoseg.errors import SceneError, VectorError
 from geoseg.raster import open_scene, read_categories, read_metadata, read_palette
-from geoseg.vectors import SUFFIXES, list_layers
+from geoseg.vectors import is_vector_file, list_layers
 
 Kind = Literal["model", "tiles", "parts", "labels", "scene", "vectors"]
 
@@ -39,7 +39,7 @@ def find_kind(path: str | Path) -> Kind:
         return "tiles"
     if local.is_dir():
         return _folder_kind(text)
-    if local.suffix.lower() in SUFFIXES:
+    if is_vector_file(local):
         return _vector_kind(text)
     return _raster_kind(text)
 

@@ -12,7 +12,8 @@ from geoseg.info.parts import describe_parts
 from geoseg.info.report import Report
 from geoseg.info.training import plain_record
 from geoseg.info.vectors import describe_vectors
-from geoseg.raster import open_scene, read_categories, read_metadata, read_palette, unread_alphas
+from geoseg.labels import open_class_raster
+from geoseg.raster import open_scene, read_metadata, unread_alphas
 from geoseg.tiles import open_tiles
 
 _WINDOW = 128
@@ -87,12 +88,12 @@ def _tiles(path: str | Path) -> dict[str, Any]:
 
 
 def _labels(path: str | Path) -> dict[str, Any]:
-    scene, facts = open_scene(path), read_metadata(path)
+    raster, facts = open_class_raster(path), read_metadata(path)
     return {
-        **georeference(scene),
+        **georeference(raster.scene),
         **_storage(path),
         "tags": {k: v for k, v in sorted(facts.tags.items()) if k.startswith("GEOSEG_")},
-        **count_labels(scene, read_palette(path), read_categories(path)),
+        **count_labels(raster.scene, raster.palette, raster.names),
     }
 
 

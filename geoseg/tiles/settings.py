@@ -1,10 +1,10 @@
 """What tiles are to be like."""
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
 from geoseg.errors import TileError, check_list
+from geoseg.labels import IgnoreSpec
 from geoseg.tiles.split import SPLITS, Split
 
 Storage = Literal["files", "shards"]
@@ -17,6 +17,7 @@ class TileSettings:
 
     Raises:
         TileError: if a value is out of range.
+        LabelError: if a colour to ignore is not of the form #rrggbb.
         GeosegError: if a list is given as one text.
     """
 
@@ -50,7 +51,6 @@ class TileSettings:
     """Value of pixels without data; None for the scenes' own."""
 
     def __post_init__(self) -> None:
-        check_list("ignore", self.ignore)
         check_list("bands", self.bands)
         if self.size < 1 or (self.stride is not None and self.stride < 1):
             raise TileError(f"size {self.size} and stride {self.stride} must be at least 1 px")
@@ -64,9 +64,7 @@ class TileSettings:
             raise TileError(f"{self.balance} training tiles cannot be balanced, keep at least 1")
         if self.store not in STORAGES:
             raise TileError(f"unknown store {self.store!r}, use one of {', '.join(STORAGES)}")
-        for text in self.ignore:
-            if text.startswith("#") and not re.fullmatch("#[0-9a-fA-F]{6}", text):
-                raise TileError(f"colour {text!r} to ignore is not of the form #rrggbb")
+        IgnoreSpec.parse(self.ignore)
 
     @property
     def step(self) -> int:

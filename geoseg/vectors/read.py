@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = frozenset({".gpkg", ".geojson", ".json", ".shp", ".fgb", ".parquet", ".gml", ".kml"})
-"""Suffixes of file names that stand for vector files, in lower case."""
+_SUFFIXES = frozenset({".gpkg", ".geojson", ".json", ".shp", ".fgb", ".parquet", ".gml", ".kml"})
+"""Suffixes of vector files, in lower case."""
 
 _UNSUPPORTED = re.compile(r"Unknown WKB type 1[567]\b|Geometry type is not supported")
-"""What GEOS and pyogrio say of polyhedral surfaces (15), TINs (16) and triangles (17)."""
+"""Messages of GEOS and pyogrio about polyhedral surfaces (15), TINs (16) and triangles (17)."""
 _NO_CRS = re.compile("undefined .*SRS", re.IGNORECASE)
 """Names that GeoPackage gives to the CRS of layers that have none."""
+
+
+def is_vector_file(path: str | Path) -> bool:
+    """Return whether a path is one of a vector file, by its suffix."""
+    return Path(path).suffix.lower() in _SUFFIXES
 
 
 def read_vector(path: str | Path, layer: str | None = None) -> "geopandas.GeoDataFrame":
@@ -55,7 +60,7 @@ def read_vector(path: str | Path, layer: str | None = None) -> "geopandas.GeoDat
             path, ", ".join(layers), layers[0],
         )  # fmt: skip
     try:
-        with np.errstate(invalid="ignore"):  # coordinates that are not numbers are dealt with below
+        with np.errstate(invalid="ignore"):  # coordinates may be NaN, see _plain_geometries
             if _is_parquet(path):
                 frame = geopandas.read_parquet(path)
             else:

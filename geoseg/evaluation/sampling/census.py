@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from geoseg.evaluation.block_counts import VALUES, BlockComparison
 from geoseg.grid import Window
-from geoseg.labels.open import LabelSource
+from geoseg.labels import LabelSource
 
 _ROWS = 256
 """Rows read together."""

@@ -15,9 +15,8 @@ from geoseg.evaluation.points import STRATUM
 from geoseg.evaluation.sampling.census import ClassCensus, count_classes, locate_columns
 from geoseg.evaluation.sampling.form import write_form
 from geoseg.files import atomic_file, check_file_name, check_not_there
-from geoseg.labels.open import LabelSource
-from geoseg.labels.recode import as_legend, open_map, without_ignored
-from geoseg.legend import Legend
+from geoseg.labels import LabelSource, open_map, without_ignored
+from geoseg.legend import Legend, as_legend
 from geoseg.metrics import ALLOCATIONS, Allocation, allocate, sample_size
 from geoseg.raster import Scene
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geoseg.errors import TileError
-from geoseg.vectors import SUFFIXES as VECTOR_SUFFIXES
+from geoseg.vectors import is_vector_file
 
 IMAGE_SUFFIXES = frozenset({".tif", ".tiff", ".jpg", ".jpeg", ".png", ".vrt", ".jp2", ".img"})
 
@@ -41,7 +41,7 @@ def find_pairs(scenes: list[str], labels: list[str]) -> list[ScenePair]:
         raise TileError("there are no scenes to tile, give a raster or a folder")
     if not labels:
         return [pair for folder in scenes for pair in _image_mask_folders(Path(folder))]
-    if len(labels) == 1 and Path(labels[0]).suffix.lower() in VECTOR_SUFFIXES:
+    if len(labels) == 1 and is_vector_file(labels[0]):
         images = [image for scene in scenes for image in _scenes_of(scene)]
         return [ScenePair(image, labels[0], Path(image).stem) for image in images]
     if len(scenes) != len(labels):

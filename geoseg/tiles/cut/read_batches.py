@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.grid import Window, bounds
-from geoseg.labels.open import LabelSource
+from geoseg.labels import LabelSource
 from geoseg.legend import NODATA
 from geoseg.raster import Scene, read_window
 from geoseg.tiles.store.index import class_pixels
@@ -60,7 +60,7 @@ def read_batches(
                 for r in rows[row : row + down]
                 for c in cols[col : col + across]
             )
-            yield ReadBatch(scene, labels.near(bounds(list(windows))), number, windows)
+            yield ReadBatch(scene, labels.clipped_to(bounds(list(windows))), number, windows)
 
 
 def count_tile_pixels(block: ReadBatch) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ from functools import partial
 
 from geoseg.errors import TileError, count_of, redact
 from geoseg.execute.executor import Executor
-from geoseg.labels.open import LabelOpener, LabelSource
+from geoseg.labels import LabelOpener, LabelSource
 from geoseg.legend import Legend
 from geoseg.raster import Scene, open_scene, pixel_warnings, probe_pixels, unread_alphas
 from geoseg.tiles.cut.pairing import ScenePair

@@ -66,7 +66,7 @@ def write_batches(
 def _index_part(places: list[tuple[ReadBatch, Window]]) -> ReadBatch:
     """The block with only these windows of it."""
     block, windows = places[0][0], [window for _, window in places]
-    return replace(block, windows=tuple(windows), labels=block.labels.near(bounds(windows)))
+    return replace(block, windows=tuple(windows), labels=block.labels.clipped_to(bounds(windows)))
 
 
 def write_batch(batch: WriteBatch) -> list[str]:

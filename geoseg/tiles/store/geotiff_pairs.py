@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import TileError
 from geoseg.grid import Window
-from geoseg.labels.open import LabelOpener
+from geoseg.labels import LabelOpener
 from geoseg.legend import NODATA, Legend
 from geoseg.raster import Scene, open_scene, read_whole, read_window, write_tile
 

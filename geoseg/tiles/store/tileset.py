@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import LabelError, TileError
-from geoseg.labels.open import LabelOpener
+from geoseg.labels import IgnoreSpec, LabelOpener
 from geoseg.legend import DUBAI, Legend, read_legend
 from geoseg.raster import open_scene
 from geoseg.tiles.cut.pairing import find_pairs
@@ -80,20 +80,18 @@ class TileSet:
         """The same tiles, read as if pixels of these classes were not labelled.
 
         Args:
-            classes: names, or values as text; the legend keeps them.
+            classes: names, values or colours, see `IgnoreSpec`; the legend keeps them.
 
         Raises:
             LabelError: if the legend has no such class.
         """
-        known = {str(c.value): c.value for c in self.legend.classes}
-        known |= {c.name.casefold(): c.value for c in self.legend.classes}
-        values = set(self.ignored)
-        for text in classes:
-            if text.strip().casefold() not in known:
-                listed = ", ".join(self.legend.names)
-                raise LabelError(f"{text!r} is no class of {self.folder}, ignore some of: {listed}")
-            values.add(known[text.strip().casefold()])
-        return replace(self, ignored=tuple(sorted(values)))
+        spec = IgnoreSpec.parse(classes)
+        for text in spec.unmatched_in(self.legend):
+            raise LabelError(
+                f"{text!r} is no class of {self.folder}, ignore some of: "
+                f"{', '.join(self.legend.names)}"
+            )
+        return replace(self, ignored=tuple(sorted({*self.ignored, *spec.values_in(self.legend)})))
 
     def samples(self, split: str) -> TileDataset:
         """The tiles of one split, read when asked for: "train", "val", "gap" or "" (no split)."""
