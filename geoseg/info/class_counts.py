@@ -64,7 +64,7 @@ def count_tiles(tiles: TileSet) -> dict[str, Any]:
     Raises:
         GeosegError: if a set without an index has a tile that is damaged or of another shape.
     """
-    found = tiles.take(range(len(tiles))).counts
+    found = tiles.subset(range(len(tiles))).counts
     labelled = int(found.sum())
     return {
         "classes": [

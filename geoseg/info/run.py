@@ -78,7 +78,7 @@ def _tiles(path: str | Path) -> dict[str, Any]:
     edges = ("left", "bottom", "right", "top")
     return {
         **tiles.to_dict(),
-        "own": tiles.own,
+        "own": tiles.written_by_tile,
         "crs": crs_of(tiles.crs),
         "extent": dict(zip(edges, tiles.bounds, strict=True))
         if tiles.bounds and tiles.crs

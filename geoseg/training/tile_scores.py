@@ -51,7 +51,7 @@ def score(
             f"the tiles of {tiles.folder} have other classes, bands or size than model "
             f"{model.path}, tile the scenes with legend, bands and size of the model"
         )
-    samples = tiles.samples(split)
+    samples = tiles.dataset(split)
     if not len(samples):
         raise TileError(f"{tiles.folder} has no {split!r} tiles to score")
     predictor = Predictor(model, device=device, precision=precision, tta=tta)

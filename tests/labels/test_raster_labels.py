@@ -156,7 +156,7 @@ def test_warped_labels_do_not_show_the_blocks_they_are_read_in(tmp_path, monkeyp
     turned = PLACE @ Affine.rotation(5)
     labels = write_raster(tmp_path / "labels.tif", classes(400, 300)[None], transform=turned)
     whole = cut(scene, labels, tmp_path / "whole")
-    monkeypatch.setattr("geoseg.tiles.cut.read_batches._TALLEST", 32)
+    monkeypatch.setattr("geoseg.tiles.cut.read_batches._MAX_HEIGHT", 32)
     assert cut(scene, labels, tmp_path / "tiles").checksums == whole.checksums
 
 
