@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import RunError
 from geoseg.files import atomic_file
+from geoseg.geodesy import apply_affine
 from geoseg.grid import Window, chunks
 from geoseg.raster import Scene
 from geoseg.vectors import Reprojector, read_vector
@@ -59,7 +60,7 @@ class AreaOfInterest:
         """Whether the centre of any pixel of a scene is in the area."""
         left, bottom, right, top = shapely.bounds(shapely.from_wkb(self.wkb))
         ends = np.array([(left, bottom), (left, top), (right, bottom), (right, top)])
-        cols, rows = ~scene.affine @ ends.T
+        cols, rows = apply_affine(~scene.affine, *ends.T)
         low = np.clip([rows.min(), cols.min()], 0, [scene.height, scene.width]).astype(int)
         high = np.clip([rows.max() + 1, cols.max() + 1], 0, [scene.height, scene.width]).astype(int)
         if (high <= low).any():

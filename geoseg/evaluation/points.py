@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import EvaluateError, count_of
 from geoseg.evaluation.block_counts import Reader, values_at
+from geoseg.geodesy import apply_affine
 from geoseg.labels import VectorLabelFile
 from geoseg.legend import NODATA, Legend
 from geoseg.raster import Scene
@@ -58,12 +59,7 @@ def locate_points(file: VectorLabelFile, scene: Scene) -> Points:
     """The points of a file on the pixels of a raster; each part of a multi-point is a point."""
     labels = file.on_grid_of(scene)
     parts, owner = shapely.get_parts(labels.geometries, return_index=True)
-    inverse = ~scene.affine
-    x, y = shapely.get_x(parts), shapely.get_y(parts)
-    cols, rows = (
-        inverse.a * x + inverse.b * y + inverse.c,
-        inverse.d * x + inverse.e * y + inverse.f,
-    )
+    cols, rows = apply_affine(~scene.affine, shapely.get_x(parts), shapely.get_y(parts))
     # What cannot be transformed is infinite, and so outside.
     rows, cols = (np.floor(np.nan_to_num(v, posinf=-1, neginf=-1, nan=-1)) for v in (rows, cols))
     strata = file.column(STRATUM)

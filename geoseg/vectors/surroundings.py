@@ -9,6 +9,7 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
+from geoseg.geodesy import apply_affine
 from geoseg.raster import Scene
 
 _EARTH_RADIUS = 6.371e6
@@ -39,10 +40,10 @@ class Surroundings:
         """The surroundings of a scene in a CRS; None where no point of it has a place there."""
         across, down = (np.linspace(0, side, _SAMPLES) for side in (scene.width, scene.height))
         cols, rows = np.tile(across, _SAMPLES), np.repeat(down, _SAMPLES)
-        x, y = scene.affine @ (cols, rows)  # type: ignore[operator]
+        x, y = apply_affine(scene.affine, cols, rows)
         u, v = to_scene.transform(x, y, direction="INVERSE")
         with np.errstate(invalid="ignore"):  # infinite where a point has no place
-            back = ~scene.affine @ to_scene.transform(u, v)
+            back = apply_affine(~scene.affine, *to_scene.transform(u, v))
             error = np.hypot(back[0] - cols, back[1] - rows)
             usable = error < max(scene.width, scene.height) / _SAMPLES
         if not usable.any():

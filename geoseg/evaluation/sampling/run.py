@@ -15,6 +15,7 @@ from geoseg.evaluation.points import STRATUM
 from geoseg.evaluation.sampling.census import ClassCensus, count_classes, locate_columns
 from geoseg.evaluation.sampling.form import write_form
 from geoseg.files import atomic_file, check_file_name, check_not_there
+from geoseg.geodesy import apply_affine
 from geoseg.labels import LabelSource, open_map, without_ignored
 from geoseg.legend import Legend, as_legend
 from geoseg.metrics import ALLOCATIONS, Allocation, allocate, sample_size
@@ -195,9 +196,7 @@ def _draw_points(
             names += [c.name] * size
             chances.append(size * census.cells[drawn[:, 0]] / census.area[number])
     rows, cols = np.concatenate(places).T + 0.5
-    affine = scene.affine
-    x = affine.a * cols + affine.b * rows + affine.c
-    y = affine.d * cols + affine.e * rows + affine.f
+    x, y = apply_affine(scene.affine, cols, rows)
     spots = geopandas.points_from_xy(x, y, crs=scene.crs)
     lon_lat = spots.to_crs("EPSG:4326")
     frame = geopandas.GeoDataFrame(
