@@ -24,7 +24,11 @@ OnMissing = Literal["number", "error"]
 
 @dataclass(frozen=True, slots=True)
 class ClassRaster:
-    """A raster whose pixels are class values, or the colours of a mask."""
+    """A raster whose pixels are class values, or the colours of a mask.
+
+    `read` gives the values as they are stored; `LabelOpener` and `open_map` give labels in the
+    values of a legend, 255 where not labelled.
+    """
 
     scene: Scene
     nodata: int | None

@@ -134,7 +134,10 @@ class RasterLabels:
 
 
 def read_by_codes(raster: ClassRaster, ignore: IgnoreSpec) -> RasterLabels:
-    """Labels of a class raster: three bands or more are colours, one is values or has a palette.
+    """Read the pixels of a class raster as codes of the classes of its legend.
+
+    Three bands or more are colours. One band is class values, or colours if its palette has a
+    colour of the legend.
 
     The Dubai legend in map colours stands for the colours of the Dubai masks, in which black is
     not labelled.

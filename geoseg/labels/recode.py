@@ -1,4 +1,4 @@
-"""The map and the reference, read in the values of one legend."""
+"""A map and its reference, read in the class values of one legend."""
 
 from dataclasses import dataclass
 

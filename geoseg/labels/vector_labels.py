@@ -115,7 +115,7 @@ class VectorLabelFile:
         return self._frame[name].tolist() if name in self._frame else None
 
     def on_grid_of(self, scene: Scene) -> VectorLabels:
-        """Return its labels on the grid of a scene.
+        """Return the labels on the grid of a scene.
 
         Raises:
             VectorError: if only one of file and scene has a CRS, or the two CRS are unrelated.
@@ -206,7 +206,9 @@ def _text(label: Any) -> str:  # noqa: ANN401 - a cell of any type
 def _legend_of(path: str, class_field: str, classes: list[Any]) -> Legend:
     """Numbers are class values; names are numbered in alphabetical order."""
     if not classes:
-        raise LabelError(f"all features of labels {path} are of ignored classes, keep one")
+        raise LabelError(
+            f"all features of labels {path} are of ignored classes, keep at least one class"
+        )
     if isinstance(classes[0], str):
         return Legend.from_names(sorted({c.strip() for c in classes}))
     fraction = next((c for c in classes if not float(c).is_integer()), None)

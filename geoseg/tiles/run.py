@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PREVIEW = "preview.png"
 
 
-def tile(  # noqa: PLR0913 - one call for the job, all but two by name
+def tile(  # noqa: PLR0913 - all but the first two by name
     scenes: Sequence[str | Path],
     labels: Sequence[str | Path] = (),
     *,

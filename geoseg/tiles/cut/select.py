@@ -110,8 +110,8 @@ def check_several_classes(names: Sequence[str], sources: Sequence[Source]) -> No
         others = " and of other scenes" if len(sources) > 1 else ""
         raise TileError(
             f"the labels of {sources[0].scene.path}{others} have the class {names[0]!r} only, so "
-            "there is nothing to tell it from, label at least one more class; ground outside of "
-            "the labels may be drawn as polygons of a class of its own, placed first in the file"
+            "a model cannot learn to distinguish it, label at least one more class; the area "
+            "outside the labels may be drawn as polygons of a second class, placed first in the file"
         )
 
 
