@@ -44,19 +44,19 @@ def tiles(tmp_path):
 
 
 def test_a_split_is_read_by_number_in_any_order(tiles):
-    samples = tiles.dataset("train")
+    dataset = tiles.dataset("train")
     images, valid, labels = tiles.load("train")
-    assert len(samples) == len(images) == len(samples.names) == 12
-    some = np.array([7, 0, 7])
-    for found, whole in zip(samples.read(some), (images, valid, labels), strict=True):
-        assert np.array_equal(found, whole[some])
+    assert len(dataset) == len(images) == len(dataset.names) == 12
+    indices = np.array([7, 0, 7])
+    for part, whole in zip(dataset.read(indices), (images, valid, labels), strict=True):
+        assert np.array_equal(part, whole[indices])
 
 
 def test_the_names_are_those_of_the_tiles_read(tiles):
     for split in ("train", "val"):
-        samples = tiles.dataset(split)
-        images, valid, labels = samples.read(np.arange(len(samples)))
-        for name, image, seen, index in zip(samples.names, images, valid, labels, strict=True):
+        dataset = tiles.dataset(split)
+        images, valid, labels = dataset.read(np.arange(len(dataset)))
+        for name, image, seen, index in zip(dataset.names, images, valid, labels, strict=True):
             row, col = (int(part) for part in name.split("_")[1:])
             place = slice(row, row + 16), slice(col, col + 16)
             assert np.array_equal(image, pixels()[:, *place])

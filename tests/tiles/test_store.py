@@ -28,7 +28,7 @@ from tests.support.tilesets import (
     UNREFERENCED,
     classes,
     cut,
-    lab_folder,
+    image_mask_folder,
     noise,
     refused,
 )
@@ -80,7 +80,7 @@ def test_the_index_says_to_others_what_its_geometry_is(tmp_path, scene, labels):
 
 
 def test_images_without_a_place_have_an_index_too(tmp_path):
-    cut(lab_folder(tmp_path / "lab"), [], tmp_path / "tiles")
+    cut(image_mask_folder(tmp_path / "masks"), [], tmp_path / "tiles")
     index = geopandas.read_parquet(tmp_path / "tiles" / "tiles.parquet")
     assert index.crs is None
     assert index["crs"].isna().all()
@@ -281,7 +281,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 
 
 def test_images_that_are_no_tiles_are_refused_with_a_way_out(tmp_path):
-    root = lab_folder(tmp_path / "lab", size=64)
+    root = image_mask_folder(tmp_path / "masks", size=64)
     write_raster(root / "images" / "part_0.jpg", noise(3, 40, 50), driver="JPEG", **UNREFERENCED)
     with pytest.raises(TileError, match=r"40 x 50 px, not a square tile, cut tiles first: geoseg"):
         open_tiles(root)

@@ -111,7 +111,7 @@ def check_several_classes(names: Sequence[str], sources: Sequence[Source]) -> No
         raise TileError(
             f"the labels of {sources[0].scene.path}{others} have the class {names[0]!r} only, so "
             "a model cannot learn to distinguish it, label at least one more class; the area "
-            "outside the labels may be drawn as polygons of a second class, placed first in the file"
+            "outside the labels may be drawn as polygons of a class placed first in the file"
         )
 
 
