@@ -16,10 +16,18 @@ from typing import TYPE_CHECKING
 from geoseg.version import __version__
 
 if TYPE_CHECKING:
-    from geoseg.classification import ClassifySettings, Execution, classify, classify_scenes
+    from geoseg.classification import (
+        ClassifyReport,
+        ClassifySettings,
+        Execution,
+        classify,
+        classify_scenes,
+    )
     from geoseg.errors import GeosegError
     from geoseg.evaluation import (
         EvaluateSettings,
+        EvaluationReport,
+        SampleReport,
         SampleSettings,
         evaluate,
         evaluate_matrix,
@@ -33,15 +41,18 @@ if TYPE_CHECKING:
     from geoseg.vectorisation import Cleaning, vectorise
 
 __all__ = [
+    "ClassifyReport",
     "ClassifySettings",
     "Cleaning",
     "EvaluateSettings",
+    "EvaluationReport",
     "Execution",
     "GeosegError",
     "LandCoverClass",
     "Legend",
     "Model",
     "Monitor",
+    "SampleReport",
     "SampleSettings",
     "TileSet",
     "TileSettings",
@@ -62,9 +73,23 @@ __all__ = [
 ]
 
 _HOMES = {
-    "classification": ("Execution", "ClassifySettings", "classify", "classify_scenes"),
+    "classification": (
+        "ClassifyReport",
+        "ClassifySettings",
+        "Execution",
+        "classify",
+        "classify_scenes",
+    ),
     "errors": ("GeosegError",),
-    "evaluation": ("EvaluateSettings", "SampleSettings", "evaluate", "evaluate_matrix", "sample"),
+    "evaluation": (
+        "EvaluateSettings",
+        "EvaluationReport",
+        "SampleReport",
+        "SampleSettings",
+        "evaluate",
+        "evaluate_matrix",
+        "sample",
+    ),
     "info": ("describe",),
     "legend": ("LandCoverClass", "Legend", "read_legend"),
     "model": ("Model",),
