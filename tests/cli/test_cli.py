@@ -2,19 +2,15 @@
 
 import json
 import os
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
-import click
 import numpy as np
 import pytest
 import rasterio
 import torch
 
-from geoseg.cli import _COMMANDS, cli
-from geoseg.cli.options import _repeat
 from tests.support.commands import geoseg, here, refused
 from tests.support.rasters import write_raster
 
@@ -32,45 +28,6 @@ def image() -> np.ndarray:
 @pytest.fixture
 def scene(image, tmp_path) -> Path:
     return write_raster(tmp_path / "scene.tif", image)
-
-
-def examples_of(help_text: str) -> list[list[str]]:
-    """The words of each example at the end of a help text."""
-    lines = help_text.partition("\n  Example")[2].partition("\n")[2].replace("\\\n", " ")
-    return [shlex.split(line) for line in lines.splitlines() if line.strip()]
-
-
-@pytest.mark.parametrize("command", _COMMANDS)
-def test_help_ends_with_examples_that_can_be_copied(command):
-    found = cli.get_command(click.Context(cli), command)
-    help_text = found.get_help(click.Context(found, info_name=f"geoseg {command}"))
-    assert max(map(len, help_text.splitlines())) <= 80
-    examples = examples_of(help_text)
-    assert examples
-    for words in examples:
-        arguments = words[words.index("geoseg") :]
-        assert arguments[1] == command
-        found.make_context(command, arguments[2:])  # fails for an option that does not exist
-
-
-@pytest.mark.parametrize("command", _COMMANDS)
-def test_every_option_has_a_help_text(command):
-    found = cli.get_command(click.Context(cli), command)
-    options = [p for p in found.params if isinstance(p, click.Option)]
-    assert not [p.name for p in options if not p.help or p.help.strip().startswith("[default")]
-
-
-@pytest.mark.parametrize(
-    ("given", "read"),
-    [
-        ("s --labels a b --out o", "s --labels a --labels b --out o"),
-        ("--labels a --out o s", "--labels a --out o s"),
-        ("s t --out o", "s t --out o"),
-        ("s --labels a --labels b c -f", "s --labels a --labels b --labels c -f"),
-    ],
-)
-def test_labels_take_several_values_in_a_row(given, read):
-    assert _repeat(given.split(), {"--labels"}) == read.split()
 
 
 def cases(tmp_path, scene, model):
