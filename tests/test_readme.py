@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import click
@@ -129,6 +130,16 @@ def test_the_first_commands_and_their_python_make_the_same_map(folder, one_epoch
 
 
 @pytest.mark.slow
+def test_the_demo(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    recipe = subprocess.run(["make", "--dry-run", "demo", f"OUT={tmp_path}"], capture_output=True)
+    for words in commands(recipe.stdout.decode()):
+        if words[0].endswith("/geoseg"):
+            run(["geoseg", *words[1:]])
+    assert {"lulc.tif", "lulc.gpkg", "lulc.png"} <= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.slow
 def test_the_commands_for_accuracy(folder):
     [block] = code(section("Accuracy"))
     for words in commands(block):
@@ -185,6 +196,26 @@ def test_scripts_and_links_lead_to_files():
             assert (place / link).exists(), f"{name}: {link}"
         for script in re.findall(r"(?:slurm|dask)/\w+\.(?:sh|sbatch|py|yaml)", text):
             assert (ROOT / "workflows" / script).exists(), f"{name}: {script}"
+
+
+def test_files_and_tests_named_in_the_documents_exist():
+    for name, text in DOCUMENTS.items():
+        for named in re.findall(r"`((?:geoseg|tests)/[\w./]+(?:::\w+)?)`", text):
+            path, _, test = named.partition("::")
+            assert (ROOT / path).exists(), f"{name}: {path}"
+            assert not test or f"def {test}(" in (ROOT / path).read_text(), f"{name}: {named}"
+
+
+def test_every_room_is_on_the_map():
+    text = DOCUMENTS["docs/ARCHITECTURE.md"]
+    rooms = {path.stem for path in (ROOT / "geoseg").iterdir() if not path.stem.startswith("_")}
+    assert {room for room in rooms - {"models", "py"} if f"`{room}`" not in text} == set()
+
+
+def test_the_glossary_is_in_alphabetical_order():
+    words = re.findall(r"^\| \*\*(.+?)\*\*", DOCUMENTS["docs/glossary.md"], re.MULTILINE)
+    assert len(words) > 50
+    assert words == sorted(words, key=str.casefold)
 
 
 def test_the_citation_is_that_of_this_version():
