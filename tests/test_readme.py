@@ -10,6 +10,7 @@ import click
 import geopandas
 import numpy as np
 import pytest
+import rasterio
 import shapely
 import yaml
 
@@ -116,6 +117,8 @@ def test_the_first_commands_and_their_python_make_the_same_map(folder, one_epoch
     for words in commands(block):
         run(words)
     maps = {name: Path(name).read_bytes() for name in ("lulc.tif", "lulc.gpkg")}
+    with rasterio.open("lulc.tif") as lulc:
+        assert set(np.unique(lulc.read(1))) <= {0, 1, 2}
     for path in folder.iterdir():
         if path.name.startswith("model."):
             continue  # the training of the Python block finds it complete
