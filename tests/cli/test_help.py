@@ -33,20 +33,22 @@ RANGE = re.compile(
 
 
 SETTINGS = {
-    ("tile", "settings"): geoseg.TileSettings,
-    ("train", "settings"): geoseg.TrainSettings,
-    ("train", "monitor"): geoseg.Monitor,
-    ("classify", "settings"): geoseg.ClassifySettings,
-    ("classify", "cleaning"): geoseg.Cleaning,
-    ("classify", "execution"): geoseg.Execution,
-    ("vectorise", "settings"): geoseg.VectoriseSettings,
-    ("evaluate", "settings"): geoseg.EvaluateSettings,
-    ("sample", "settings"): geoseg.SampleSettings,
+    ("tile", "settings"): "TileSettings",
+    ("train", "settings"): "TrainSettings",
+    ("train", "monitor"): "Monitor",
+    ("classify", "settings"): "ClassifySettings",
+    ("classify", "cleaning"): "Cleaning",
+    ("classify", "execution"): "Execution",
+    ("vectorise", "settings"): "VectoriseSettings",
+    ("vectorise", "cleaning"): "Cleaning",
+    ("evaluate", "settings"): "EvaluateSettings",
+    ("sample", "settings"): "SampleSettings",
 }
 """The class that a group of options fills."""
 NO_OPTION = {
     ("train", "monitor"): {"report"},  # a callback
     ("classify", "settings"): {"cleaning"},  # a group of its own
+    ("vectorise", "settings"): {"cleaning"},  # a group of its own
     ("sample", "settings"): {"expected_by_class"},  # given with --expected
 }
 OTHER_DEFAULT = {("sample", "settings"): {"expected"}}  # the option collects several values
@@ -111,7 +113,8 @@ def test_a_help_text_that_lacks_something_is_noticed(option, expected):
 @pytest.mark.parametrize(("name", "group"), SETTINGS)
 def test_options_and_settings_are_the_same(name, group):
     options = set(COMMANDS[name].callback.option_groups[group])
-    defaults = {field.name: field.default for field in fields(SETTINGS[name, group])}
+    settings = getattr(geoseg, SETTINGS[name, group])
+    defaults = {field.name: field.default for field in fields(settings)}
     assert options == set(defaults) - NO_OPTION.get((name, group), set())
     values = parsed(name)
     same = options - OTHER_DEFAULT.get((name, group), set())
