@@ -1,15 +1,16 @@
 """Write docs/cli.md, the command reference, from the help of each command.
 
-Run it after a change of an option: ``python docs/make_cli.py``. A test compares the file.
+Run ``python docs/make_cli.py`` after a change of an option. With a path, it writes there: a test
+compares the two files.
 """
 
+import sys
 from pathlib import Path
 
 import click
 
 from geoseg.cli import cli
 
-OUT = Path(__file__).with_name("cli.md")
 WIDTH = 100
 """Characters a line of help."""
 
@@ -37,4 +38,5 @@ def _section(title: str, text: str) -> str:
 
 
 if __name__ == "__main__":
-    OUT.write_text(reference())
+    out = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("cli.md")
+    out.write_text(reference())
