@@ -52,7 +52,7 @@ class AreaOfInterest:
         if not len(geometries) or not aoi._covers_a_pixel(scene):
             raise RunError(
                 f"area of interest {path} covers no pixel of scene {scene.path}: "
-                f"{reprojector.whereabouts(scene)}, check its coordinates and its CRS"
+                f"{reprojector.describe_extents(scene)}, check its coordinates and its CRS"
             )
         return aoi
 

@@ -11,7 +11,7 @@ from geoseg.evaluation.thumbnails import thumbnail_slices, thumbnail_step
 from geoseg.execute import Progress, ProgressCounter, map_threads
 from geoseg.geodesy import pixel_areas
 from geoseg.grid import Window
-from geoseg.labels.open import LabelSource
+from geoseg.labels import LabelSource
 from geoseg.legend import NODATA
 from geoseg.metrics import (
     VALUES,

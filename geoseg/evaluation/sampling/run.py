@@ -17,9 +17,8 @@ from geoseg.evaluation.sampling.form import write_form
 from geoseg.evaluation.sampling.settings import SampleSettings
 from geoseg.files import atomic_file, check_file_name, check_not_there
 from geoseg.geodesy import apply_affine
-from geoseg.labels.open import LabelSource
-from geoseg.labels.recode import as_legend, open_map, without_ignored
-from geoseg.legend import Legend
+from geoseg.labels import LabelSource, open_map, without_ignored
+from geoseg.legend import Legend, as_legend
 from geoseg.metrics import allocate, sample_size
 from geoseg.raster import Scene
 
