@@ -26,7 +26,7 @@ from geoseg.cli import options
     metavar="FILE",
     help="Confidence raster of LABELS, written by `geoseg classify`.  [default: no confidence]",
 )
-@options.nodata
+@options.group("settings", options.nodata)
 @options.group("cleaning", options.min_area, options.simplify, options.smooth)
 @click.option(
     "--workers",
@@ -41,7 +41,7 @@ def command(
     out: str,
     legend: str | None,
     confidence: str | None,
-    nodata: float | None,
+    settings: dict[str, Any],
     cleaning: dict[str, Any],
     workers: int | None,
     overwrite: bool,
@@ -64,10 +64,10 @@ def command(
 
     setup_logging(quiet=quiet, verbose=verbose)
     progress = ProgressBar(quiet=quiet)
-    settings = VectoriseSettings(nodata, Cleaning(**cleaning))
     report = vectorise(
-        labels, out, legend=legend, confidence=confidence, settings=settings, workers=workers,
-        overwrite=overwrite, progress=progress,
+        labels, out, legend=legend, confidence=confidence,
+        settings=VectoriseSettings(**settings, cleaning=Cleaning(**cleaning)),
+        workers=workers, overwrite=overwrite, progress=progress,
     )  # fmt: skip
     progress.close()
     if not quiet:
