@@ -16,8 +16,8 @@ from geoseg.legend import DUBAI_MASKS, Legend
 from geoseg.metrics import Confusion
 from tests.support.assessments import write_map
 from tests.support.paths import SAMPLE
-from tests.support.realdata import PARANA
 from tests.support.rasters import write_raster
+from tests.support.realdata import PARANA
 
 PLACE = Affine(0.5, 0, 320000, 0, -0.5, 2790000)
 BLACK = 546_609
