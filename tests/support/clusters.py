@@ -2,11 +2,12 @@
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.support.processes import Forked
 
 TLS = ("--tls-ca-file", "--tls-cert", "--tls-key")
 
@@ -24,14 +25,14 @@ class DaskProcesses:
         pairs = zip(TLS, tls or (), strict=False)
         self.common = [*protocol, *(str(x) for pair in pairs for x in pair)]
         self.common += ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(self.file)]
-        self.workers: list[subprocess.Popen] = []
+        self.workers: list[Forked] = []
         self.scheduler = self._start(
             "scheduler", "--port", "0", "--dashboard-address", "127.0.0.1:0"
         )
         wait_for(lambda: self.file.exists() and self.file.stat().st_size)
         self.address: str = json.loads(self.file.read_text())["address"]
 
-    def add(self, *more: str, nanny: bool = False) -> subprocess.Popen:
+    def add(self, *more: str, nanny: bool = False) -> Forked:
         """Start a worker with one thread."""
         kind = "--nanny" if nanny else "--no-nanny"
         space = ("--local-directory", str(self.folder))
@@ -49,11 +50,18 @@ class DaskProcesses:
                 process.kill()
                 process.wait()
 
-    def _start(self, what: str, *more: str) -> subprocess.Popen:
-        log = (self.folder / f"{what}-{time.monotonic_ns()}.log").open("w")
-        command = [sys.executable, "-m", "dask", what, *self.common, *more]
-        with log:
-            return subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
+    def _start(self, what: str, *more: str) -> Forked:
+        log = self.folder / f"{what}-{time.monotonic_ns()}.log"
+        arguments = ["dask", what, *self.common, *more]
+        return Forked(_dask_main, arguments, cwd=self.folder, log=log)
+
+
+def _dask_main() -> None:
+    import dask
+    from dask.cli import run_cli
+
+    dask.config.refresh()  # the environment is another than when Dask was imported
+    run_cli()
 
 
 @contextmanager
