@@ -116,14 +116,14 @@ def test_a_killed_scheduler_ends_the_run_which_goes_on_without_one(command, plai
 POISON = """
 import os, signal
 from geoseg.classification import chunk
-from geoseg.raster import read as true_read
+from geoseg.raster import read_window as true_read
 
 def read(scene, window):
     if window.row == 0 and window.col > 1000 and window.col_end < 1600:
         os.kill(os.getpid(), signal.SIGKILL)
     return true_read(scene, window)
 
-chunk.read = read
+chunk.read_window = read
 """
 """Kills the worker that takes the third chunk of the first row."""
 
