@@ -20,6 +20,7 @@ from geoseg.execute import StopFlag, available_cpus, prefetch_map
 from geoseg.files import replace_durably, temporary_path, translate_write_errors
 from geoseg.grid import Window
 from geoseg.legend import NODATA
+from geoseg.metrics import class_row_counts
 from geoseg.polygons import (
     ChunkOutlines,
     FeatureBuilder,
@@ -149,8 +150,7 @@ def _label_windows(
         labels = read_part_window(job, block, "labels")
         if clean:
             labels = clean(block, labels)
-        for number, value in enumerate(job.legend.values):
-            counts[block.slices[0], number] += (labels == value).sum(axis=1)
+        counts[block.slices[0]] += class_row_counts(labels, job.legend.values)
         yield block, labels[None]
 
 

@@ -16,58 +16,61 @@ from geoseg.errors import count_of
 @click.argument("labels", required=False)
 @click.argument("reference", required=False)
 @click.option("--out", required=True, metavar="DIR", help="Folder of the report; it is created.")
-@click.option(
-    "--layer", metavar="NAME",
-    help="Layer of the polygons or points in a file with several layers, such as a GeoPackage.  "
-    "[default: the first layer with geometries]",
-)  # fmt: skip
-@click.option(
-    "--class-field", metavar="NAME",
-    help="Field of the polygons or points that holds the class.  [default: reference]",
-)  # fmt: skip
-@click.option(
-    "--legend", metavar="FILE",
-    help="Classes of the map: CSV (value,name,color) or QGIS palette (.qml, .txt, .clr).  "
-    "[default: palette and names of the map]",
-)  # fmt: skip
-@click.option(
-    "--reference-legend", metavar="FILE",
-    help="Classes of the reference, if its values or colours differ from the map's; classes are "
-    "matched by name.  [default: names of the reference, else the classes of the map]",
-)  # fmt: skip
-@click.option(
-    "--ignore", multiple=True, metavar="CLASS...",
-    help="Classes that count as unlabelled in the map and in the reference: names, values or "
-    "colours (#rrggbb).",
-)  # fmt: skip
-@click.option(
-    "--sampled", is_flag=True,
-    help="Treat the labelled pixels of a raster or of polygons as a random sample within each "
-    "class of the map, and estimate accuracy and areas of the whole map from them.",
-)  # fmt: skip
-@click.option(
-    "--strata", metavar="FILE",
-    help="Raster of the strata that points were drawn from; each value is a stratum.  "
-    "[default: the classes of the map]",
-)  # fmt: skip
-@click.option(
-    "--strata-legend", metavar="FILE",
-    help="Names of the strata, a file as for --legend.  [default: names of the raster, else the "
-    "map's class names if the map has all its values, else 'stratum 7']",
-)  # fmt: skip
-@click.option(
-    "--boundary", type=float, metavar="M",
-    help="Distance in metres: boundary IoU is computed from the pixels within this distance of an "
-    "outline of a class.  [default: 3 pixels]",
-)  # fmt: skip
-@click.option(
-    "--confidence", metavar="FILE",
-    help="Confidence raster that `geoseg classify --confidence` wrote with the map; adds the "
-    "calibration of the confidence to the report.",
-)  # fmt: skip
-@click.option(
-    "--image", metavar="FILE",
-    help="Image to show beside the map.  [default: the scene that the map was made from]",
+@options.group(
+    "settings",
+    click.option(
+        "--layer", metavar="NAME",
+        help="Layer of the polygons or points in a file with several layers, such as a GeoPackage."
+        "  [default: the first layer with geometries]",
+    ),
+    click.option(
+        "--class-field", metavar="NAME",
+        help="Field of the polygons or points that holds the class.  [default: reference]",
+    ),
+    click.option(
+        "--legend", metavar="FILE",
+        help="Classes of the map: CSV (value,name,color) or QGIS palette (.qml, .txt, .clr).  "
+        "[default: palette and names of the map]",
+    ),
+    click.option(
+        "--reference-legend", metavar="FILE",
+        help="Classes of the reference, if its values or colours differ from the map's; classes "
+        "are matched by name.  [default: names of the reference, else the classes of the map]",
+    ),
+    click.option(
+        "--ignore", multiple=True, metavar="CLASS...",
+        help="Classes that count as unlabelled in the map and in the reference: names, values or "
+        "colours (#rrggbb).",
+    ),
+    click.option(
+        "--sampled", is_flag=True,
+        help="Treat the labelled pixels of a raster or of polygons as a random sample within each "
+        "class of the map, and estimate accuracy and areas of the whole map from them.",
+    ),
+    click.option(
+        "--strata", metavar="FILE",
+        help="Raster of the strata that points were drawn from; each value is a stratum.  "
+        "[default: the classes of the map]",
+    ),
+    click.option(
+        "--strata-legend", metavar="FILE",
+        help="Names of the strata, a file as for --legend.  [default: names of the raster, else "
+        "the map's class names if the map has all its values, else 'stratum 7']",
+    ),
+    click.option(
+        "--boundary", type=float, metavar="M",
+        help="Distance in metres, above 0: boundary IoU is computed from the pixels within this "
+        "distance of an outline of a class.  [default: 3 pixels]",
+    ),
+    click.option(
+        "--confidence", metavar="FILE",
+        help="Confidence raster that `geoseg classify --confidence` wrote with the map; adds the "
+        "calibration of the confidence to the report.",
+    ),
+    click.option(
+        "--image", metavar="FILE",
+        help="Image to show beside the map.  [default: the scene that the map was made from]",
+    ),
 )  # fmt: skip
 @click.option(
     "--matrix", metavar="FILE",
@@ -81,8 +84,9 @@ from geoseg.errors import count_of
     "(class,area_ha). Accuracy and areas of the whole map are then estimated.",
 )  # fmt: skip
 @click.option(
-    "--workers", type=click.IntRange(1),
-    help="Number of windows that are compared at the same time.  [default: number of cores]",
+    "--workers", type=click.IntRange(1), metavar="N",
+    help="Number of windows that are compared at the same time, at least 1.  [default: the number "
+    "of cores]",
 )  # fmt: skip
 @options.overwrite
 @options.verbosity
@@ -90,11 +94,13 @@ def command(
     labels: str | None,
     reference: str | None,
     out: str,
+    settings: dict[str, Any],
     matrix: str | None,
+    areas: str | None,
+    workers: int | None,
     overwrite: bool,
     quiet: bool,
     verbose: bool,
-    **settings: Any,  # noqa: ANN401 - the fields of EvaluateSettings, and what is popped below
 ) -> None:
     """Compare the class map LABELS with REFERENCE and write a report on its accuracy.
 
@@ -108,24 +114,24 @@ def command(
     from geoseg.evaluation import EvaluateSettings, evaluate, evaluate_matrix
 
     setup_logging(quiet=quiet, verbose=verbose)
-    workers, areas = settings.pop("workers"), settings.pop("areas")
     if matrix is not None:
         if labels is not None:
             raise click.UsageError("Give either LABELS and REFERENCE or --matrix.")
-        legend = settings["legend"]
-        report = evaluate_matrix(matrix, areas, out=out, legend=legend, overwrite=overwrite)
+        report = evaluate_matrix(
+            matrix, out, areas=areas, legend=settings["legend"], overwrite=overwrite
+        )
     else:
         if labels is None or reference is None:
             raise click.UsageError("Missing LABELS and REFERENCE, or --matrix.")
         progress = ProgressBar(quiet=quiet)
         report = evaluate(
-            labels, reference, out=out, settings=EvaluateSettings(**settings), workers=workers,
+            labels, reference, out, settings=EvaluateSettings(**settings), workers=workers,
             overwrite=overwrite, progress=progress,
         )  # fmt: skip
         progress.close()
     if not quiet:
-        click.echo(f"{out}/report.html: {_summary(report)}")
-    for note in report["notes"]:
+        click.echo(f"{out}/report.html: {_summary(report.to_dict())}")
+    for note in report.notes:
         click.echo(f"geoseg: {note}", err=True)
 
 
@@ -141,8 +147,8 @@ def _summary(report: dict[str, Any]) -> str:
             f"{f' (left out, as the reference lacks it: {left_out})' if left_out else ''}, "
             f"{compared} compared"
         )
-    within = adjusted["overall_accuracy_ci95"]
-    interval = "" if within is None else f" ± {100 * within:.1f}"
+    half_width = adjusted["overall_accuracy_ci95"]
+    interval = "" if half_width is None else f" ± {100 * half_width:.1f}"
     return (
         f"overall accuracy {100 * adjusted['overall_accuracy']:.1f}{interval} % of the area, from "
         f"{compared}"

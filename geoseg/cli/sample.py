@@ -9,7 +9,7 @@ from geoseg.errors import count_of
 
 
 class Expected(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
-    """An accuracy, 0.8, or that of a class, water=0.95."""
+    """An accuracy of all classes, 0.8, or of one class, water=0.95."""
 
     name = "[class=]accuracy"
 
@@ -19,7 +19,7 @@ class Expected(click.ParamType):  # type: ignore[type-arg] # not generic before 
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> tuple[str, float]:
-        """The class, "" for all, and the accuracy."""
+        """Return the class, "" for all classes, and the accuracy."""
         if isinstance(value, tuple):
             return value
         name, _, number = value.rpartition("=")
@@ -39,49 +39,52 @@ class Expected(click.ParamType):  # type: ignore[type-arg] # not generic before 
 )
 @click.argument("labels")
 @click.option("--out", required=True, metavar="FILE", help="GeoPackage of the points, .gpkg.")
-@click.option(
-    "--size", type=int, metavar="N",
-    help="Number of points.  [default: computed from --standard-error]",
+@options.group(
+    "settings",
+    click.option(
+        "--size", type=int, metavar="N",
+        help="Number of points, at least 1.  [default: computed from --standard-error]",
+    ),
+    click.option(
+        "--standard-error", type=float, metavar="S",
+        help="Standard error of the overall accuracy that the sample should reach, 0 to 1. 0.02 "
+        "gives a 95 % interval of about ± 4 percentage points.  [default: 0.02]",
+    ),
+    click.option(
+        "--expected", type=Expected(), multiple=True,
+        help="Expected user's accuracy, 0 to 1, from which the number of points is computed: one "
+        "value for all classes, and CLASS=VALUE for classes that differ.  [default: 0.8]",
+    ),
+    click.option(
+        "--allocation", type=click.Choice(["proportional", "equal", "mixed"]), default="mixed",
+        show_default=True,
+        help="Points per class: proportional to the area of the class, equal, or the mean of both.",
+    ),
+    click.option(
+        "--min-per-class", default=50, show_default=True,
+        help="Minimum number of points per class, at least 0. A class with fewer pixels is sampled "
+        "whole.",
+    ),
+    click.option(
+        "--legend", metavar="FILE",
+        help="Classes of the map: CSV (value,name,color) or QGIS palette (.qml, .txt, .clr).  "
+        "[default: palette and names of the map]",
+    ),
+    click.option(
+        "--ignore", multiple=True, metavar="CLASS...",
+        help="Classes from which no points are drawn: names or values.",
+    ),
+    options.seed,
 )  # fmt: skip
-@click.option(
-    "--standard-error", type=float, metavar="S",
-    help="Standard error of the overall accuracy that the sample should reach, 0 to 1. 0.02 gives "
-    "a 95 % interval of about ± 4 percentage points.  [default: 0.02]",
-)  # fmt: skip
-@click.option(
-    "--expected", type=Expected(), multiple=True,
-    help="Expected user's accuracy, 0 to 1, from which the number of points is computed: one value "
-    "for all classes, and CLASS=VALUE for classes that differ.  [default: 0.8]",
-)  # fmt: skip
-@click.option(
-    "--allocation", type=click.Choice(["proportional", "equal", "mixed"]), default="mixed",
-    show_default=True,
-    help="Points per class: proportional to the area of the class, equal, or the mean of both.",
-)  # fmt: skip
-@click.option(
-    "--min-per-class", "least", default=50, show_default=True,
-    help="Minimum number of points per class. A class with fewer pixels is sampled whole.",
-)  # fmt: skip
-@click.option(
-    "--legend", metavar="FILE",
-    help="Classes of the map: CSV (value,name,color) or QGIS palette (.qml, .txt, .clr).  "
-    "[default: palette and names of the map]",
-)  # fmt: skip
-@click.option(
-    "--ignore", multiple=True, metavar="CLASS...",
-    help="Classes from which no points are drawn: names or values.",
-)  # fmt: skip
-@options.seed
 @options.overwrite
 @options.verbosity
 def command(
     labels: str,
     out: str,
-    expected: tuple[tuple[str, float], ...],
+    settings: dict[str, Any],
     overwrite: bool,
     quiet: bool,
     verbose: bool,
-    **settings: Any,  # noqa: ANN401 - the other fields of SampleSettings
 ) -> None:
     r"""Draw a stratified random sample of points from the class map LABELS.
 
@@ -95,9 +98,10 @@ def command(
     from geoseg.evaluation import SampleSettings, sample
 
     setup_logging(quiet=quiet, verbose=verbose)
-    settings["expected_of"] = tuple(pair for pair in expected if pair[0])
-    settings["expected"] = dict(expected).get("", SampleSettings().expected)
-    drawn = sample(labels, out=out, settings=SampleSettings(**settings), overwrite=overwrite)
-    listed = ", ".join(f"{s['points']:,} {s['name']}" for s in drawn["strata"] if s["points"])
+    accuracies = dict(settings.pop("expected"))
+    settings["expected"] = accuracies.pop("", SampleSettings().expected)
+    settings["expected_by_class"] = tuple(accuracies.items())
+    report = sample(labels, out, settings=SampleSettings(**settings), overwrite=overwrite)
+    listed = ", ".join(f"{s.points:,} {s.name}" for s in report.strata if s.points)
     if not quiet:
-        click.echo(f"{out}: {count_of(drawn['points'], 'point')} ({listed})")
+        click.echo(f"{out}: {count_of(report.points, 'point')} ({listed})")

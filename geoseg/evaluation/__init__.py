@@ -1,7 +1,18 @@
-"""How good a map is: compared with a reference, and with a sample of one."""
+"""The accuracy of a map: comparison with a reference, and samples to collect one."""
 
+from geoseg.evaluation.report.evaluation_report import EvaluationReport
 from geoseg.evaluation.run import evaluate, evaluate_matrix
-from geoseg.evaluation.sampling.run import SampleSettings, sample
+from geoseg.evaluation.sampling.run import SampledStratum, SampleReport, sample
+from geoseg.evaluation.sampling.settings import SampleSettings
 from geoseg.evaluation.settings import EvaluateSettings
 
-__all__ = ["EvaluateSettings", "SampleSettings", "evaluate", "evaluate_matrix", "sample"]
+__all__ = [
+    "EvaluateSettings",
+    "EvaluationReport",
+    "SampleReport",
+    "SampleSettings",
+    "SampledStratum",
+    "evaluate",
+    "evaluate_matrix",
+    "sample",
+]

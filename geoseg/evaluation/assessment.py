@@ -1,4 +1,4 @@
-"""What is evaluated and how, and what all kinds of reference need of it."""
+"""The map under assessment, with the settings that all kinds of reference share."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,110 +7,84 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import EvaluateError
-from geoseg.evaluation.block_counts import BlockComparison, ComparisonCounts, Thumbnail, thumbnails
 from geoseg.evaluation.settings import EvaluateSettings
-from geoseg.execute import Progress, ProgressCounter, map_threads
+from geoseg.execute import Progress
 from geoseg.labels.open import LabelSource
-from geoseg.labels.recode import without_ignored
 from geoseg.legend import Legend
 from geoseg.metrics import Reliability
 from geoseg.raster import Scene, open_scene
 
-_MAX_THUMBNAIL = 720
-"""Most pixels of a side of a picture."""
-_WINDOWS_PER_TASK = 64
-"""Windows whose counts are held at a time."""
 HECTARE_M2 = 1e4
-"""m²."""
+"""m² of a hectare."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Assessment:
-    """A label map, and what to compare it with."""
+    """A label map, the path of its reference, and how to compare them."""
 
     path: str
+    """Path of the map."""
     scene: Scene
+    """The grid of the map."""
     labels: LabelSource
+    """The labels of the map."""
+    legend: Legend
+    """The classes of the matrix: those of the map that are not ignored."""
     reference: str
-    """Path."""
+    """Path of the reference."""
     settings: EvaluateSettings
     workers: int
+    """Number of windows that are compared at the same time."""
     progress: Progress | None
 
     @property
     def title(self) -> str:
-        """What the report is called."""
+        """Title of the report."""
         return Path(self.path).name
 
     @property
-    def legend(self) -> Legend:
-        """The classes of the matrix."""
-        return without_ignored(self.labels.legend, self.settings.ignore)
-
-    @property
     def values(self) -> NDArray[np.int64]:
-        """Values of the classes of the matrix."""
+        """(classes,) values of the classes of the matrix."""
         return np.array(self.legend.values)
 
-    @property
-    def step(self) -> int:
-        """Pictures have every n-th pixel."""
-        return -(-max(self.scene.height, self.scene.width) // _MAX_THUMBNAIL)
 
-    @property
-    def confidence(self) -> Scene | None:
-        """The raster of confidence, on the map's grid.
+def open_confidence(assessment: Assessment) -> Scene | None:
+    """Open the confidence raster, on the grid of the map; None if the settings name none.
 
-        Raises:
-            EvaluateError: if it is of another kind or size.
-        """
-        if self.settings.confidence is None:
-            return None
-        found = open_scene(self.settings.confidence)
-        same = (found.height, found.width) == (self.scene.height, self.scene.width)
-        if not same or found.dtype != "uint8" or len(found.bands) != 1:
-            raise EvaluateError(
-                f"confidence {found.path} is not a raster of bytes on the grid of {self.path}, "
-                "give the one that `geoseg classify --confidence` wrote with it"
-            )
-        return found
-
-    @property
-    def nothing_shared(self) -> EvaluateError:
-        """That map and reference have no labelled ground in common."""
-        return EvaluateError(
-            f"map {self.path} and reference {self.reference} have no labelled ground in common, "
-            "see with `geoseg info` where both lie and what they hold"
+    Raises:
+        EvaluateError: if it has another data type or another size than the map.
+        SceneError: if it cannot be opened.
+    """
+    if assessment.settings.confidence is None:
+        return None
+    confidence, grid = open_scene(assessment.settings.confidence), assessment.scene
+    same_size = (confidence.height, confidence.width) == (grid.height, grid.width)
+    if not same_size or confidence.dtype != "uint8" or len(confidence.bands) != 1:
+        raise EvaluateError(
+            f"confidence {confidence.path} is not a raster of bytes on the grid of "
+            f"{assessment.path}, give the one that `geoseg classify --confidence` wrote with it"
         )
+    return confidence
 
 
-def count_all(
-    subject: Assessment, comparison: BlockComparison
-) -> tuple[ComparisonCounts, NDArray[np.uint8], NDArray[np.uint8]]:
-    """Count all pixels, several windows at a time; the order in which they end does not matter.
+def no_overlap_error(assessment: Assessment) -> EvaluateError:
+    """Return the error for a map and a reference without a common labelled pixel."""
+    return EvaluateError(
+        f"map {assessment.path} and reference {assessment.reference} have no labelled pixel in "
+        "common, see with `geoseg info` where both lie and which classes they have"
+    )
+
+
+def reliability_of(hits_by_confidence: NDArray[np.int64]) -> Reliability | None:
+    """Return the reliability of a confidence raster.
+
+    Args:
+        hits_by_confidence: (2, 256) wrong and correct pixels by value of the confidence.
 
     Returns:
-        The counts, and map and reference at reduced size.
+        The reliability; None without pixels.
     """
-    windows, tally, parts = list(comparison.windows()), ComparisonCounts.zero(), []
-    blocks_done = ProgressCounter(subject.progress, "blocks", len(windows))
-
-    def count(number: int) -> tuple[ComparisonCounts, Thumbnail]:
-        counted = comparison.count(windows[number])
-        blocks_done.add()
-        return counted
-
-    for first in range(0, len(windows), _WINDOWS_PER_TASK):
-        some = range(first, min(first + _WINDOWS_PER_TASK, len(windows)))
-        for part, pictures in map_threads(count, some, subject.workers):
-            tally += part
-            parts.append(pictures)
-    mapped, reference = thumbnails(comparison, windows, parts)
-    return tally, mapped, reference
-
-
-def reliability_of(levels: NDArray[np.int64]) -> Reliability | None:
-    """Reliability from places by confidence, (2, 256): wrong and right; None without any."""
-    if not levels.any():
+    if not hits_by_confidence.any():
         return None
-    return Reliability.of(np.arange(levels.shape[1]) / 255, levels[1], levels.sum(0))
+    confidence = np.arange(hits_by_confidence.shape[1]) / 255
+    return Reliability.of(confidence, hits_by_confidence[1], hits_by_confidence.sum(0))

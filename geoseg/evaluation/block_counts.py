@@ -1,177 +1,193 @@
 """Map and reference compared window by window, in bounded memory."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.evaluation.thumbnails import thumbnail_slices, thumbnail_step
+from geoseg.execute import Progress, ProgressCounter, map_threads
 from geoseg.grid import Window
 from geoseg.labels.open import LabelSource
 from geoseg.legend import NODATA
-from geoseg.metrics import BoundaryCounts, count_boundaries, count_pairs
+from geoseg.metrics import (
+    VALUES,
+    BoundaryCounts,
+    class_row_counts,
+    count_boundaries,
+    count_pairs,
+)
 from geoseg.polygons import pixel_areas
 from geoseg.raster import Scene, read_metadata, read_window
 
-Thumbnail = tuple[NDArray[np.uint8], NDArray[np.uint8]]
-"""Every n-th pixel of a window of the map, and of the reference."""
-Reader = Callable[[Window], NDArray[np.uint8]]
-"""Reads values (height, width) of a window."""
+WindowReader = Callable[[Window], NDArray[np.uint8]]
+"""Reads the values (height, width) of a window."""
 
-VALUES = 256
-_PIXELS = 1 << 23
-"""Of a window, about: whole rows of blocks of the file, which are read but once."""
+_PIXELS_PER_WINDOW = 1 << 23
+"""Approximate size of a window: rows of whole blocks, so that each block is read once."""
+_WINDOWS_PER_TASK = 64
+"""Windows whose counts are in memory at the same time."""
+_BLOCK_SIZE = 512
+"""Side of the windows in which single pixels are read (px)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ComparisonCounts:
-    """What is counted; tallies of parts add up."""
+    """Counts of a comparison; counts of windows add up."""
 
     pairs: NDArray[np.int64]
-    """(256, 256) pixels by value in the map and in the reference, 255 for none."""
-    areas: NDArray[np.float64]
-    """(256,) m² of each value of the map; NaN where the CRS is unknown."""
+    """(256, 256) pixels by value in the map and in the reference, 255 for nodata."""
+    area_m2: NDArray[np.float64]
+    """(256,) m² of each value of the map; NaN without a CRS."""
     boundary: BoundaryCounts
-    levels: NDArray[np.int64]
-    """(2, 256) pixels by confidence: mapped wrong, and right."""
+    hits_by_confidence: NDArray[np.int64]
+    """(2, 256) wrong and correct pixels by value of the confidence."""
 
     @classmethod
     def zero(cls) -> "ComparisonCounts":
-        """Nothing counted."""
-        none = np.zeros(VALUES, np.int64)
+        """Return counts of 0."""
+        zeros = np.zeros(VALUES, np.int64)
         return cls(
-            np.zeros((VALUES, VALUES), np.int64), np.zeros(VALUES), BoundaryCounts(none, none, 0),
+            np.zeros((VALUES, VALUES), np.int64), np.zeros(VALUES), BoundaryCounts(zeros, zeros, 0),
             np.zeros((2, VALUES), np.int64),
         )  # fmt: skip
 
     def __add__(self, other: "ComparisonCounts") -> "ComparisonCounts":
         return ComparisonCounts(
-            self.pairs + other.pairs, self.areas + other.areas, self.boundary + other.boundary,
-            self.levels + other.levels,
+            self.pairs + other.pairs, self.area_m2 + other.area_m2, self.boundary + other.boundary,
+            self.hits_by_confidence + other.hits_by_confidence,
         )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class BlockComparison:
-    """What to compare with what, and how."""
+    """A map and a reference, and how to compare them."""
 
     scene: Scene
-    """The map's grid."""
+    """The grid of the map."""
     mapped: LabelSource
     reference: LabelSource | None
-    """On the same grid; None to look at the map alone."""
+    """On the same grid; None to count the map alone."""
     confidence: Scene | None = None
     """On the same grid."""
     distance: int = 0
-    """How near to an outline boundary IoU looks (px); 0 to leave it out."""
-    step: int = 1
-    """Thumbnails have every n-th pixel."""
+    """Distance to an outline within which boundary IoU counts pixels (px); 0 for none."""
 
     @cached_property
-    def cells(self) -> NDArray[np.float64]:
+    def row_pixel_areas(self) -> NDArray[np.float64]:
         """(height,) m² of a pixel in each row."""
         rows = np.arange(self.scene.height)
         return pixel_areas(self.scene.affine, self.scene.crs, rows)
 
     def windows(self) -> Iterator[Window]:
-        """A partition of the map into windows of whole blocks of its file."""
+        """Yield a partition of the map into windows of whole blocks of its file."""
         height, width = (max(1, side) for side in read_metadata(self.scene.path).block)
         cols = self.scene.width
-        if height * cols > _PIXELS:
-            cols = max(1, _PIXELS // (height * width)) * width
-        rows = max(1, _PIXELS // (height * cols)) * height
+        if height * cols > _PIXELS_PER_WINDOW:
+            cols = max(1, _PIXELS_PER_WINDOW // (height * width)) * width
+        rows = max(1, _PIXELS_PER_WINDOW // (height * cols)) * height
         for row in range(0, self.scene.height, rows):
             for col in range(0, self.scene.width, cols):
                 size = min(rows, self.scene.height - row), min(cols, self.scene.width - col)
                 yield Window(row, col, *size)
 
-    def count(self, window: Window) -> tuple[ComparisonCounts, Thumbnail]:
+    def count(
+        self, window: Window
+    ) -> tuple[ComparisonCounts, NDArray[np.uint8], NDArray[np.uint8]]:
         """Count the pixels of a window.
 
+        Returns:
+            The counts, and the values (height, width) of map and reference, 255 for nodata.
+
         Raises:
-            GeosegError: if a side cannot be read, or has a class that its legend does not name.
+            GeosegError: if map or reference cannot be read, or has a class that its legend does
+                not name.
         """
-        area = _expand(window, self.distance, self.scene.window)
-        inside = window.relative_to(area)
-        mapped = self.mapped.read(area)
-        reference = (
-            np.full(mapped.shape, NODATA, np.uint8)
-            if self.reference is None
-            else self.reference.read(area)
-        )
+        with_halo = _expand(window, self.distance, self.scene.window)
+        inside = window.relative_to(with_halo)
+        mapped = self.mapped.read(with_halo)
+        if self.reference is None:
+            reference = np.full(mapped.shape, NODATA, np.uint8)
+        else:
+            reference = self.reference.read(with_halo)
         boundary = ComparisonCounts.zero().boundary
         if self.distance:
             boundary = count_boundaries(mapped, reference, self.distance, NODATA, inside)
         mapped, reference = mapped[inside], reference[inside]
         pairs = count_pairs(mapped, reference)
-        ground = self._ground(mapped, pairs, window)
-        levels = self._levels(mapped, reference, window)
-        rows, cols = (
-            slice(_first_multiple(at, self.step), None, self.step)
-            for at in (window.row, window.col)
-        )
-        thumbnail = mapped[rows, cols].copy(), reference[rows, cols].copy()
-        return ComparisonCounts(pairs, ground, boundary, levels), thumbnail
+        counts = ComparisonCounts(
+            pairs, self._area_m2(mapped, pairs, window), boundary,
+            self._hits_by_confidence(mapped, reference, window),
+        )  # fmt: skip
+        return counts, mapped, reference
 
-    def _ground(
+    def _area_m2(
         self, mapped: NDArray[np.uint8], pairs: NDArray[np.int64], window: Window
     ) -> NDArray[np.float64]:
-        cells = self.cells[window.slices[0]]
-        if (cells == cells[0]).all():
-            return np.asarray(pairs.sum(1) * cells[0])
-        ground = np.zeros(VALUES)
-        for row, cell in zip(mapped, cells, strict=True):
-            ground += np.bincount(row, minlength=VALUES) * cell
-        return ground
+        areas = self.row_pixel_areas[window.slices[0]]
+        if (areas == areas[0]).all():
+            return np.asarray(pairs.sum(1) * areas[0])
+        return np.asarray((class_row_counts(mapped) * areas[:, None]).sum(0))
 
-    def _levels(
+    def _hits_by_confidence(
         self, mapped: NDArray[np.uint8], reference: NDArray[np.uint8], window: Window
     ) -> NDArray[np.int64]:
         if self.confidence is None:
             return np.zeros((2, VALUES), np.int64)
         pixels, valid = read_window(self.confidence, window)
-        known = valid & (pixels[0] > 0) & (mapped != NODATA) & (reference != NODATA)
-        right = np.where(known, mapped == reference, 2).astype(np.uint8)
-        return count_pairs(right, pixels[0])[:2]
+        labelled = valid & (pixels[0] > 0) & (mapped != NODATA) & (reference != NODATA)
+        hits = np.where(labelled, mapped == reference, 2).astype(np.uint8)
+        return count_pairs(hits, pixels[0])[:2]
 
 
-def thumbnails(
-    comparison: BlockComparison, windows: Sequence[Window], parts: Sequence[Thumbnail]
-) -> Thumbnail:
-    """Map and reference at reduced size, (rows, cols), from those of all windows."""
-    step, scene = comparison.step, comparison.scene
-    shape = tuple(len(range(step // 2, side, step)) for side in (scene.height, scene.width))
-    whole = np.full((2, *shape), NODATA, np.uint8)
-    for window, part in zip(windows, parts, strict=True):
-        row, col = ((at + _first_multiple(at, step)) // step for at in (window.row, window.col))
-        height, width = part[0].shape
-        whole[:, row : row + height, col : col + width] = part
-    return whole[0], whole[1]
+def count_all(
+    comparison: BlockComparison, workers: int, progress: Progress | None
+) -> tuple[ComparisonCounts, NDArray[np.uint8]]:
+    """Count all pixels of a comparison, several windows at a time.
+
+    The result does not depend on the order in which the windows end.
+
+    Returns:
+        The counts, and thumbnails (2, rows, cols) of map and reference, 255 for nodata.
+    """
+    scene, windows, total = comparison.scene, list(comparison.windows()), ComparisonCounts.zero()
+    windows_done = ProgressCounter(progress, "windows", len(windows))
+    step = thumbnail_step(scene)
+    sizes = (len(range(step // 2, side, step)) for side in (scene.height, scene.width))
+    thumbnails = np.full((2, *sizes), NODATA, np.uint8)
+
+    def count(index: int) -> ComparisonCounts:
+        counts, mapped, reference = comparison.count(windows[index])
+        pixels, place = thumbnail_slices(windows[index], step)
+        thumbnails[0][place], thumbnails[1][place] = mapped[pixels], reference[pixels]
+        windows_done.add()
+        return counts
+
+    for first in range(0, len(windows), _WINDOWS_PER_TASK):
+        indices = range(first, min(first + _WINDOWS_PER_TASK, len(windows)))
+        total = sum(map_threads(count, indices, workers), total)
+    return total, thumbnails
 
 
 def values_at(
-    read_window: Reader, rows: NDArray[np.int64], cols: NDArray[np.int64]
+    read: WindowReader, rows: NDArray[np.int64], cols: NDArray[np.int64]
 ) -> NDArray[np.uint8]:
-    """Values (n,) of single pixels, read block by block."""
-    found = np.full(len(rows), NODATA, np.uint8)
-    blocks = np.stack([rows // 512, cols // 512], axis=1)
+    """Read the values (n,) of single pixels, block by block."""
+    values = np.full(len(rows), NODATA, np.uint8)
+    blocks = np.stack([rows // _BLOCK_SIZE, cols // _BLOCK_SIZE], axis=1)
     for block in np.unique(blocks, axis=0):
-        some = np.flatnonzero((blocks == block).all(1))
-        row, col = int(rows[some].min()), int(cols[some].min())
-        height, width = int(rows[some].max()) - row + 1, int(cols[some].max()) - col + 1
-        window = Window(row, col, height, width)
-        found[some] = read_window(window)[rows[some] - row, cols[some] - col]
-    return found
-
-
-def _first_multiple(start: int, step: int) -> int:
-    """Offset from the start of a window to its first pixel in the middle of n pixels."""
-    return (step // 2 - start) % step
+        in_block = np.flatnonzero((blocks == block).all(1))
+        row, col = int(rows[in_block].min()), int(cols[in_block].min())
+        height, width = int(rows[in_block].max()) - row + 1, int(cols[in_block].max()) - col + 1
+        pixels = read(Window(row, col, height, width))
+        values[in_block] = pixels[rows[in_block] - row, cols[in_block] - col]
+    return values
 
 
 def _expand(window: Window, distance: int, bounds: Window) -> Window:
-    """The window with its surroundings, as far as there are any."""
+    """Return the window with a halo of ``distance`` px inside the bounds."""
     row, col = max(window.row - distance, 0), max(window.col - distance, 0)
     row_end = min(window.row_end + distance, bounds.row_end)
     col_end = min(window.col_end + distance, bounds.col_end)

@@ -1,4 +1,4 @@
-"""From a sample to the whole map: what it tells, and why it does not tell more."""
+"""Design-based estimates of accuracy and area from a stratified sample."""
 
 from dataclasses import dataclass
 
@@ -14,76 +14,78 @@ MIN_RELIABLE_SAMPLES = 50
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StratifiedSample:
-    """Places that were looked at, by stratum, and the strata.
+    """Counts of samples by stratum, and the areas of the strata.
 
     Raises:
-        EvaluateError: if a stratum was sampled but has no area.
+        EvaluateError: if a stratum has samples but no area.
     """
 
     names: tuple[str, ...]
-    """Of the strata."""
+    """(strata,) names."""
     counts: NDArray[np.int64]
-    """(strata, classes, classes): places of stratum h mapped as i that are j in the reference."""
-    hectares: NDArray[np.float64]
-    """(strata,) area on the map."""
+    """(strata, classes, classes): samples of stratum h mapped as i that are j in the reference."""
+    area_ha: NDArray[np.float64]
+    """(strata,) area on the map (ha)."""
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.hectares).all() or not self.hectares.sum() > 0:
+        if not np.isfinite(self.area_ha).all() or not self.area_ha.sum() > 0:
             raise EvaluateError("the strata have no known area, give the map a CRS")
-        nowhere = self._named((self.sampled > 0) & (self.hectares <= 0))
-        if nowhere:
-            raise EvaluateError(f"{nowhere} was sampled but has no area, correct the areas")
+        without_area = self._listed((self.sizes > 0) & (self.area_ha <= 0))
+        if without_area:
+            raise EvaluateError(f"{without_area} was sampled but has no area, correct the areas")
 
     @property
-    def sampled(self) -> NDArray[np.int64]:
-        """(strata,) places in each stratum."""
+    def sizes(self) -> NDArray[np.int64]:
+        """(strata,) number of samples."""
         return np.asarray(self.counts.sum((1, 2)))
 
-    @property
-    def missing(self) -> str:
-        """Why nothing can be estimated, "" if something can."""
-        empty = (self.sampled == 0) & (self.hectares > 0)
-        if not empty.any():
-            return ""
-        share = self.hectares[empty].sum() / self.hectares.sum()
-        return (
-            f"no sample lies in {self._named(empty)} ({share:.1%} of the map), so that nothing can "
-            "be said of the map as a whole, take samples there or ignore the class (--ignore)"
-        )
-
     def estimate(self) -> tuple[Estimate, list[str]]:
-        """Accuracy and areas (ha) of the whole map, and what to know of them.
+        """Estimate accuracy and areas (ha) of the whole map.
+
+        Returns:
+            The estimates, and notes on their limits.
 
         Raises:
-            EvaluateError: if a stratum was not sampled.
+            EvaluateError: if a stratum has no sample.
         """
-        if self.missing:
-            raise EvaluateError(self.missing)
+        self._check_every_stratum_is_sampled()
         notes = []
-        once = self._named(self.sampled == 1)
+        once = self._listed(self.sizes == 1)
         if once:
             notes.append(
-                f"sampled only once: {once}; one place has no variance, so intervals that depend "
+                f"sampled only once: {once}; one sample has no variance, so intervals that depend "
                 "on it are not numbers, sample at least two of each class"
             )
-        few = (self.sampled > 1) & (self.sampled < MIN_RELIABLE_SAMPLES)
+        few = (self.sizes > 1) & (self.sizes < MIN_RELIABLE_SAMPLES)
         if few.any():
-            notes.append(
-                f"fewer than {MIN_RELIABLE_SAMPLES} samples of "
-                f"{self._named(few, counted=True)}, so that intervals are rough there"
+            counted = ", ".join(
+                f"{name} ({size})"
+                for name, size, is_few in zip(self.names, self.sizes, few, strict=True)
+                if is_few
             )
-        found = estimate(self.counts, self.hectares)
-        flat = (self.sampled > 1) & (np.einsum("hii->h", self.counts) == self.sampled)
-        if flat.any():
             notes.append(
-                f"every sample of {self._named(flat)} is right, so the formula gives an interval "
-                "without width; up to three in the number of its samples may still be wrong"
+                f"fewer than {MIN_RELIABLE_SAMPLES} samples of {counted}, so that intervals are "
+                "rough there"
             )
-        return found, notes
+        all_correct = (self.sizes > 1) & (np.einsum("hii->h", self.counts) == self.sizes)
+        if all_correct.any():
+            notes.append(
+                f"every sample of {self._listed(all_correct)} is correct, so the formula gives an "
+                "interval without width; a share of up to three divided by the number of its "
+                "samples may still be wrong"
+            )
+        return estimate(self.counts, self.area_ha), notes
 
-    def _named(self, some: NDArray[np.bool_], *, counted: bool = False) -> str:
-        return ", ".join(
-            f"{name} ({n})" if counted else repr(name)
-            for name, n, chosen in zip(self.names, self.sampled, some, strict=True)
-            if chosen
-        )
+    def _check_every_stratum_is_sampled(self) -> None:
+        empty = (self.sizes == 0) & (self.area_ha > 0)
+        if empty.any():
+            share = self.area_ha[empty].sum() / self.area_ha.sum()
+            raise EvaluateError(
+                f"no sample lies in {self._listed(empty)} ({share:.1%} of the map), so that "
+                "accuracy and areas of the whole map cannot be estimated, take samples there or "
+                "ignore the class (--ignore)"
+            )
+
+    def _listed(self, selected: NDArray[np.bool_]) -> str:
+        """Return the names of the selected strata (strata,)."""
+        return ", ".join(repr(name) for name, yes in zip(self.names, selected, strict=True) if yes)

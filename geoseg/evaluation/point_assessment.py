@@ -1,4 +1,4 @@
-"""A reference of points: a sample, from which the whole map is judged."""
+"""Points as the reference: a sample from which accuracy and areas of the map are estimated."""
 
 from dataclasses import dataclass
 
@@ -6,155 +6,161 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import EvaluateError
-from geoseg.evaluation.assessment import HECTARE_M2, Assessment, count_all, reliability_of
-from geoseg.evaluation.block_counts import VALUES, BlockComparison, values_at
+from geoseg.evaluation.assessment import (
+    HECTARE_M2,
+    Assessment,
+    no_overlap_error,
+    open_confidence,
+    reliability_of,
+)
+from geoseg.evaluation.block_counts import BlockComparison, count_all, values_at
 from geoseg.evaluation.estimation import StratifiedSample
-from geoseg.evaluation.points import Points, check_strata, locate_points
-from geoseg.evaluation.provenance import provenance_of, thumbnail_of
-from geoseg.evaluation.report.results import AssessmentResult, Thumbnails
-from geoseg.evaluation.strata import open_strata
+from geoseg.evaluation.points import Points, locate_points
+from geoseg.evaluation.provenance import provenance_of
+from geoseg.evaluation.report.evaluation_report import EvaluationReport
+from geoseg.evaluation.strata import check_strata, open_strata
+from geoseg.evaluation.thumbnails import Thumbnails, image_thumbnail
 from geoseg.labels.recode import as_legend, recode, recode_table
 from geoseg.labels.vector_labels import VectorLabelFile
 from geoseg.legend import NODATA
-from geoseg.metrics import Estimate, by_map_class, count_pairs
+from geoseg.metrics import VALUES, Estimate, by_map_class, count_pairs
 from geoseg.raster import read_window
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _PointValues:
-    """What was seen at each point."""
+class _Samples:
+    """Reference points, and their classes in map and reference."""
 
+    assessment: Assessment
+    file: VectorLabelFile
+    points: Points
     mapped: NDArray[np.uint8]
-    """(n,) value in the map, 255 for none."""
-    classes: NDArray[np.uint8]
-    """(n,) value on the ground, 255 where ignored."""
-    inside: NDArray[np.bool_]
-    """(n,) whether it lies on the map's grid."""
+    """(n,) class value in the map, 255 for none."""
+    reference: NDArray[np.uint8]
+    """(n,) class value in the reference, 255 if ignored."""
 
     @property
-    def known(self) -> NDArray[np.bool_]:
-        """(n,) whether there are both."""
-        return np.asarray((self.mapped != NODATA) & (self.classes != NODATA))
+    def labelled(self) -> NDArray[np.bool_]:
+        """(n,) True for a point with a class in map and reference."""
+        return np.asarray((self.mapped != NODATA) & (self.reference != NODATA))
 
-    def counts(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(classes, classes) points by map and ground."""
-        pairs = count_pairs(self.mapped[self.known], self.classes[self.known])
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """(classes, classes) points by class of the map and of the reference."""
+        pairs = count_pairs(self.mapped[self.labelled], self.reference[self.labelled])
+        values = self.assessment.values
         return pairs[np.ix_(values, values)]
 
 
-def assess_points(subject: Assessment, file: VectorLabelFile) -> AssessmentResult:
-    """Compare the map with points, and estimate what they tell of all of it.
+def assess_points(assessment: Assessment, file: VectorLabelFile) -> EvaluationReport:
+    """Compare the map with points, and estimate accuracy and areas of the whole map.
 
     Args:
-        subject: the map, and how to compare.
+        assessment: the map, and how to compare.
         file: points with a class.
 
     Raises:
-        EvaluateError: if no point lies on the map, or the strata that were asked for do not fit.
-        LabelError: if a side has a class that its legend does not name.
+        EvaluateError: if no point lies on the map, or the strata in the settings do not fit.
+        LabelError: if map or reference has a class that its legend does not name.
         SceneError: if a raster cannot be read.
     """
-    scene, settings, values = subject.scene, subject.settings, subject.values
+    scene, labels, settings = assessment.scene, assessment.labels, assessment.settings
     points = locate_points(file, scene)
-    known_as = recode(file.on(scene), subject.labels.legend, subject.reference, settings.ignore)
-    mapped, inside = points.values(subject.labels.read, scene)
-    looked = _PointValues(mapped, recode_table(known_as)[points.classes], inside)
-    if not looked.known.any():
-        raise subject.nothing_shared
-    tally, picture, _ = count_all(
-        subject, BlockComparison(scene, subject.labels, None, step=subject.step)
-    )
-    hectares = tally.areas[values] / HECTARE_M2
-    sample, found, notes, beside = _add_estimates(subject, file, points, looked, hectares)
-    spots = np.stack([points.rows + 0.5, points.cols + 0.5, looked.mapped, looked.classes], axis=1)
-    return AssessmentResult(
-        title=subject.title,
-        legend=subject.legend,
-        counts=looked.counts(values),
+    recoded = recode(file.on(scene), labels.legend, assessment.reference, settings.ignore)
+    mapped, inside = points.values(labels.read, scene)
+    reference = recode_table(recoded)[points.classes]
+    samples = _Samples(assessment, file, points, mapped, reference)
+    if not samples.labelled.any():
+        raise no_overlap_error(assessment)
+    comparison = BlockComparison(scene, labels, None)
+    totals, thumbnails = count_all(comparison, assessment.workers, assessment.progress)
+    area_ha = totals.area_m2[assessment.values] / HECTARE_M2
+    sample, estimate, notes, outside_strata = _estimate_map(samples, area_ha)
+    x, y = (points.cols + 0.5) / scene.width, (points.rows + 0.5) / scene.height
+    markers = np.stack([y, x, mapped, reference], axis=1)[samples.labelled]
+    image = image_thumbnail(settings.image, assessment.path, scene)
+    return EvaluationReport(
+        title=assessment.title,
+        legend=assessment.legend,
+        counts=samples.counts,
         unit="samples",
-        hectares=hectares,
+        area_ha=area_ha,
         left_out={
             "outside of the map": int((~inside).sum()),
             "no class in the map": int((inside & (mapped == NODATA)).sum()),
-            "no class in the reference": file.unlabelled + int((looked.classes == NODATA).sum()),
-            "outside of the strata": beside,
+            "no class in the reference": file.unlabelled + int((reference == NODATA).sum()),
+            "outside of the strata": outside_strata,
         },
         sample=sample,
-        estimate=found,
-        reliability=reliability_of(_hits_by_confidence(subject, points, looked)),
+        estimate=estimate,
+        reliability=reliability_of(_hits_by_confidence(samples)),
         notes=tuple(notes),
-        pictures=Thumbnails(
-            picture, None, thumbnail_of(subject),
-            spots[looked.known] / [scene.height, scene.width, 1, 1],
-        ),
-        provenance=provenance_of(subject),
-    )  # fmt: skip
+        thumbnails=Thumbnails(thumbnails[0], None, image, markers),
+        provenance=provenance_of(assessment),
+    )
 
 
-def _add_estimates(
-    subject: Assessment,
-    file: VectorLabelFile,
-    points: Points,
-    looked: _PointValues,
-    hectares: NDArray[np.float64],
+def _estimate_map(
+    samples: _Samples, area_ha: NDArray[np.float64]
 ) -> tuple[StratifiedSample | None, Estimate | None, list[str], int]:
-    """The sample, what it says of the whole map, notes, and points outside of the strata."""
-    drawn = subject.settings.strata is not None or points.strata is not None
+    """Return the sample, the estimates, notes, and the number of points outside of the strata."""
+    has_strata = samples.assessment.settings.strata is not None or samples.points.strata is not None
     try:
-        sample, beside = _stratified_sample(subject, file, points, looked, hectares)
-        found, notes = sample.estimate()
+        sample, outside = _stratified_sample(samples, area_ha)
+        estimate, notes = sample.estimate()
     except EvaluateError as error:
-        if drawn:
+        if has_strata:
             raise
         return None, None, [f"Nothing was estimated for the whole map: {error}"], 0
-    if not drawn:
+    if not has_strata:
         notes.append(
-            "Intervals hold if the points were drawn at random within each mapped class, as "
-            "`geoseg sample` draws them; where they were chosen by hand, they do not"
+            "Intervals are valid only if the points were drawn at random within each mapped class, "
+            "as `geoseg sample` draws them, not if they were chosen by hand"
         )
-    return sample, found, notes, beside
+    return sample, estimate, notes, outside
 
 
 def _stratified_sample(
-    subject: Assessment,
-    file: VectorLabelFile,
-    points: Points,
-    looked: _PointValues,
-    hectares: NDArray[np.float64],
+    samples: _Samples, area_ha: NDArray[np.float64]
 ) -> tuple[StratifiedSample, int]:
-    """The points by stratum, and how many lie outside of the strata."""
-    path, values = subject.settings.strata, subject.values
+    """Return the points by stratum, and the number of points outside of the strata."""
+    assessment, labels = samples.assessment, samples.assessment.labels
+    path, values = assessment.settings.strata, assessment.values
     if path is None:
-        check_strata(points, looked.mapped, subject.labels.legend, subject.path)
-        counts = by_map_class(looked.counts(values))
-        return StratifiedSample(subject.legend.names, counts, hectares), 0
-    own_legend = as_legend(subject.settings.strata_legend)
-    scene, strata = open_strata(str(path), subject.labels.legend, own_legend)
-    placed = locate_points(file, scene)
-    found, _ = placed.values(strata.read, scene)
-    check_strata(placed, found, strata.legend, str(path))
-    areas = count_all(subject, BlockComparison(scene, strata, None))[0].areas
-    known = looked.known & (found != NODATA)
-    numbers = np.array(strata.legend.values)
-    counts = np.zeros((len(numbers), len(values), len(values)), np.int64)
-    stratum = np.searchsorted(numbers, found[known])
-    mapped, classes = (np.searchsorted(values, v[known]) for v in (looked.mapped, looked.classes))
-    np.add.at(counts, (stratum, mapped, classes), 1)
-    beside = int((looked.known & (found == NODATA)).sum())
-    return StratifiedSample(strata.legend.names, counts, areas[numbers] / HECTARE_M2), beside
+        check_strata(samples.points, samples.mapped, labels.legend, assessment.path)
+        counts = by_map_class(samples.counts)
+        return StratifiedSample(assessment.legend.names, counts, area_ha), 0
+    own_legend = as_legend(assessment.settings.strata_legend)
+    scene, strata = open_strata(str(path), labels.legend, own_legend)
+    points = locate_points(samples.file, scene)
+    point_strata, _ = points.values(strata.read, scene)
+    check_strata(points, point_strata, strata.legend, str(path))
+    comparison = BlockComparison(scene, strata, None)
+    totals, _ = count_all(comparison, assessment.workers, assessment.progress)
+    strata_values = np.array(strata.legend.values)
+    labelled = samples.labelled & (point_strata != NODATA)
+    indices = (
+        np.searchsorted(strata_values, point_strata[labelled]),
+        np.searchsorted(values, samples.mapped[labelled]),
+        np.searchsorted(values, samples.reference[labelled]),
+    )
+    counts = np.zeros((len(strata_values), len(values), len(values)), np.int64)
+    np.add.at(counts, indices, 1)
+    strata_ha = totals.area_m2[strata_values] / HECTARE_M2
+    outside = samples.labelled & (point_strata == NODATA)
+    return StratifiedSample(strata.legend.names, counts, strata_ha), int(outside.sum())
 
 
-def _hits_by_confidence(
-    subject: Assessment, points: Points, looked: _PointValues
-) -> NDArray[np.int64]:
-    """(2, 256) points by confidence: mapped wrong, and right."""
-    confidence, known = subject.confidence, looked.known
+def _hits_by_confidence(samples: _Samples) -> NDArray[np.int64]:
+    """Return the wrong and correct points (2, 256) by value of the confidence."""
+    confidence, labelled = open_confidence(samples.assessment), samples.labelled
     if confidence is None:
         return np.zeros((2, VALUES), np.int64)
-    found = values_at(
-        lambda w: read_window(confidence, w)[0][0], points.rows[known], points.cols[known]
-    )
-    right = (looked.mapped == looked.classes)[known].astype(np.uint8)
-    levels = count_pairs(right, found)[:2]
-    levels[:, 0] = 0  # no data
-    return levels
+    at_points = values_at(
+        lambda window: read_window(confidence, window)[0][0],
+        samples.points.rows[labelled], samples.points.cols[labelled],
+    )  # fmt: skip
+    correct = (samples.mapped == samples.reference)[labelled].astype(np.uint8)
+    hits = count_pairs(correct, at_points)[:2]
+    hits[:, 0] = 0  # nodata
+    return hits

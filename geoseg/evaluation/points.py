@@ -1,4 +1,4 @@
-"""Reference points on the pixels of a map and of its strata."""
+"""Reference points on the pixels of a map or of its strata."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,14 +7,14 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geoseg.errors import EvaluateError, count_of
-from geoseg.evaluation.block_counts import Reader, values_at
+from geoseg.errors import EvaluateError
+from geoseg.evaluation.block_counts import WindowReader, values_at
 from geoseg.labels.vector_labels import VectorLabelFile
-from geoseg.legend import NODATA, Legend
+from geoseg.legend import NODATA
 from geoseg.raster import Scene
 
-STRATUM = "stratum"
-"""Field in which `sample` keeps the class that a point was drawn from."""
+STRATUM_FIELD = "stratum"
+"""Field with the class that a point was drawn from, as `sample` writes it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,23 +24,26 @@ class Points:
     rows: NDArray[np.int64]
     """(n,) row of the pixel; may lie outside of the raster."""
     cols: NDArray[np.int64]
-    """(n,) column."""
+    """(n,) column of the pixel."""
     classes: NDArray[np.uint8]
-    """(n,) class value on the ground, 255 where it is ignored."""
+    """(n,) class value in the reference, 255 if ignored."""
     strata: list[Any] | None
-    """Names of the strata that they were drawn from, where the file says so."""
+    """(n,) names of the strata that the points were drawn from; None if the file has no such
+    field."""
 
-    def values(self, read: Reader, scene: Scene) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Values (n,) of the raster, 255 for none, and (n,) whether the point lies inside it."""
+    def values(
+        self, read: WindowReader, scene: Scene
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Read the values (n,) of a raster, 255 for nodata, and (n,) True for points inside it."""
         inside = (self.rows >= 0) & (self.rows < scene.height)
         inside &= (self.cols >= 0) & (self.cols < scene.width)
-        found = np.full(len(self.rows), NODATA, np.uint8)
-        found[inside] = values_at(read, self.rows[inside], self.cols[inside])
-        return found, inside
+        values = np.full(len(self.rows), NODATA, np.uint8)
+        values[inside] = values_at(read, self.rows[inside], self.cols[inside])
+        return values, inside
 
 
 def is_point_layer(file: VectorLabelFile, path: str, scene: Scene) -> bool:
-    """Whether a vector file holds points, not polygons or lines.
+    """Return whether a vector file holds points, not polygons or lines.
 
     Raises:
         EvaluateError: if it holds both.
@@ -55,45 +58,19 @@ def is_point_layer(file: VectorLabelFile, path: str, scene: Scene) -> bool:
 
 
 def locate_points(file: VectorLabelFile, scene: Scene) -> Points:
-    """The points of a file on the pixels of a raster; each part of a multi-point is a point."""
+    """Locate the points of a file on the pixels of a raster; a multi-point gives several points."""
     labels = file.on(scene)
-    parts, owner = shapely.get_parts(labels.geometries, return_index=True)
+    points, feature = shapely.get_parts(labels.geometries, return_index=True)
     inverse = ~scene.affine
-    x, y = shapely.get_x(parts), shapely.get_y(parts)
+    x, y = shapely.get_x(points), shapely.get_y(points)
     cols, rows = (
         inverse.a * x + inverse.b * y + inverse.c,
         inverse.d * x + inverse.e * y + inverse.f,
     )
-    # What cannot be transformed is infinite, and so outside.
+    # Coordinates that cannot be transformed are infinite, and so outside.
     rows, cols = (np.floor(np.nan_to_num(v, posinf=-1, neginf=-1, nan=-1)) for v in (rows, cols))
-    strata = file.column(STRATUM)
+    strata = file.column(STRATUM_FIELD)
     return Points(
         rows.clip(-1, scene.height).astype(np.int64), cols.clip(-1, scene.width).astype(np.int64),
-        labels.values[owner], None if strata is None else [strata[i] for i in owner],
+        labels.values[feature], None if strata is None else [strata[i] for i in feature],
     )  # fmt: skip
-
-
-def check_strata(points: Points, found: NDArray[np.uint8], legend: Legend, path: str) -> None:
-    """See that points lie in the strata that they were drawn from, where their file names them.
-
-    Args:
-        points: the points.
-        found: (n,) value of the stratum in which each lies, 255 for none.
-        legend: of the strata.
-        path: of the raster of strata.
-
-    Raises:
-        EvaluateError: if some lie elsewhere.
-    """
-    if points.strata is None:
-        return
-    values = {c.name.casefold(): c.value for c in legend.classes}
-    drawn = [values.get(str(name).strip().casefold()) for name in points.strata]
-    if None in drawn:  # a field of another meaning
-        return
-    moved = int((np.array(drawn) != found).sum())
-    if moved:
-        raise EvaluateError(
-            f"{moved:,} of {count_of(len(drawn), 'point')} were drawn in another stratum than "
-            f"{path} has there, give the map that they were drawn from as the strata (--strata)"
-        )

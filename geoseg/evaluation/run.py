@@ -1,8 +1,7 @@
-"""A map and a reference in, a report out."""
+"""The accuracy report of a map and its reference, or of an error matrix."""
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from geoseg.errors import check_type
 from geoseg.evaluation.assessment import Assessment
@@ -12,133 +11,148 @@ from geoseg.evaluation.point_assessment import assess_points
 from geoseg.evaluation.points import is_point_layer
 from geoseg.evaluation.provenance import provenance_of_files
 from geoseg.evaluation.report.csv_tables import read_areas, read_matrix
-from geoseg.evaluation.report.results import AssessmentResult
+from geoseg.evaluation.report.evaluation_report import EvaluationReport
 from geoseg.evaluation.report.write import REPORT_JSON, write_report
-from geoseg.evaluation.settings import DEFAULTS, EvaluateSettings
+from geoseg.evaluation.settings import EvaluateSettings
 from geoseg.execute import Progress, available_cpus
 from geoseg.files import check_folder
-from geoseg.labels.recode import as_legend, is_vector, open_map, open_reference, recode
+from geoseg.labels.recode import (
+    as_legend,
+    is_vector,
+    open_map,
+    open_reference,
+    recode,
+    without_ignored,
+)
 from geoseg.labels.vector_labels import VectorLabelFile
 from geoseg.legend import Legend
 from geoseg.metrics import by_map_class
 
-_FIELD = "reference"
-"""Field of the class, as `sample` names it."""
+_CLASS_FIELD = "reference"
+"""Field of the class, as `sample` writes it."""
 
 
 def evaluate(
     labels: str | Path,
     reference: str | Path,
-    *,
     out: str | Path,
-    settings: EvaluateSettings = DEFAULTS,
+    *,
+    settings: EvaluateSettings = EvaluateSettings(),
     workers: int | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> EvaluationReport:
     """Compare a label map with a reference and write a report.
 
-    Rasters and polygons are compared pixel by pixel. Points are taken for a stratified random
-    sample, from which accuracy and area of the whole map are estimated with 95 % intervals.
+    A raster or polygons are compared with the map pixel by pixel. Points are a stratified random
+    sample: accuracy and areas of the whole map are estimated from them, with 95 % intervals.
 
     Args:
         labels: label map.
-        reference: raster on any grid (warped onto the map's, nearest pixel), or polygons or points
-            in any CRS.
+        reference: raster on any grid (resampled to the grid of the map, nearest pixel), or polygons
+            or points in any CRS.
         out: folder to write; it appears when it is complete.
-        settings: how to read both sides, and what to look at.
-        workers: windows at a time; None for the cores.
+        settings: how map and reference are read, and what is computed.
+        workers: number of windows that are compared at the same time; None for the number of cores.
         overwrite: replace an existing report.
-        progress: called as blocks of the map are compared, see `geoseg.execute.Progress`.
+        progress: called as windows of the map are compared, see `geoseg.execute.Progress`.
 
     Returns:
-        What is also written as report.json.
+        The report; ``to_dict()`` gives the content of report.json.
 
     Raises:
-        EvaluateError: if nothing can be compared, or a sample says too little.
-        LabelError: if the classes of both sides do not fit, or the map has no CRS.
+        EvaluateError: if nothing can be compared, or the sample does not fit the strata.
+        LabelError: if the classes of map and reference do not fit, or the map has no CRS.
         SceneError: if a raster cannot be read.
         OutputError: if the folder exists or cannot be written.
     """
     check_type("settings", settings, EvaluateSettings)
     out = Path(out).resolve()
     check_folder(out, REPORT_JSON, "a report", overwrite=overwrite)
-    path, target, ignore = str(labels), str(reference), settings.ignore
+    path, ignore = str(labels), settings.ignore
     scene, mapped = open_map(path, as_legend(settings.legend), ignore)
-    subject = Assessment(
-        path, scene, mapped, target, settings, workers or available_cpus(), progress
-    )
-    return write_report(out, _assess(subject, as_legend(settings.reference_legend)))
+    report = _assess(
+        Assessment(
+            path, scene, mapped, without_ignored(mapped.legend, ignore), str(reference), settings,
+            workers or available_cpus(), progress,
+        )
+    )  # fmt: skip
+    write_report(out, report)
+    return report
 
 
-def _assess(subject: Assessment, own: Legend | None) -> AssessmentResult:
-    """Compare with whatever the reference is, of which ``own`` is the legend if it has its own."""
-    settings, path, scene = subject.settings, subject.reference, subject.scene
-    legend, ignore = subject.labels.legend, subject.settings.ignore
+def _assess(assessment: Assessment) -> EvaluationReport:
+    """Compare the map with its reference, whatever kind of file that is."""
+    settings, path, scene = assessment.settings, assessment.reference, assessment.scene
+    legend, own_legend = assessment.labels.legend, as_legend(settings.reference_legend)
     if not is_vector(path):
-        return assess_pixels(subject, open_reference(path, scene, legend, own, ignore))
-    file = VectorLabelFile(
-        path, settings.class_field or _FIELD, own or legend, ignore, settings.layer
-    )
+        reference = open_reference(path, scene, legend, own_legend, settings.ignore)
+        return assess_pixels(assessment, reference)
+    field = settings.class_field or _CLASS_FIELD
+    file = VectorLabelFile(path, field, own_legend or legend, settings.ignore, settings.layer)
     if is_point_layer(file, path, scene):
-        return assess_points(subject, file)
-    return assess_pixels(subject, recode(file.on(scene), legend, path, ignore))
+        return assess_points(assessment, file)
+    return assess_pixels(assessment, recode(file.on(scene), legend, path, settings.ignore))
 
 
 def evaluate_matrix(
     matrix: str | Path,
-    areas: str | Path | None = None,
-    *,
     out: str | Path,
+    *,
+    areas: str | Path | None = None,
     legend: Legend | str | Path | None = None,
     overwrite: bool = False,
-) -> dict[str, Any]:
-    """Write the report of an error matrix that is there already.
+) -> EvaluationReport:
+    """Write the report of an existing error matrix.
 
     Args:
-        matrix: CSV of counts; its first column names the mapped class, its first row the reference.
-        areas: CSV with a header and the mapped area (ha) of each class a row, where the matrix is
-            of a sample stratified by the mapped classes.
+        matrix: CSV of counts; its first column names the mapped classes, its first row the
+            reference classes.
         out: folder to write; it appears when it is complete.
+        areas: CSV with a header and the mapped area (ha) of each class, for a matrix of samples
+            drawn within each mapped class: accuracy and areas of the whole map are then estimated.
         legend: colours of the classes, by name.
         overwrite: replace an existing report.
 
     Returns:
-        What is also written as report.json.
+        The report; ``to_dict()`` gives the content of report.json.
 
     Raises:
-        EvaluateError: if a file cannot be read, or a class was not sampled.
+        EvaluateError: if a file cannot be read, or a class has no sample.
         LabelError: if the legend lacks a class.
         OutputError: if the folder exists or cannot be written.
     """
     out = Path(out).resolve()
     check_folder(out, REPORT_JSON, "a report", overwrite=overwrite)
     names, counts = read_matrix(matrix)
-    classes = _legend_of(names, as_legend(legend))
-    hectares = sample = found = None
+    colored = _legend_of(names, as_legend(legend))
+    area_ha = sample = estimate = None
     notes: list[str] = []
     if areas is not None:
-        hectares = read_areas(areas, names)
-        sample = StratifiedSample(names, by_map_class(counts), hectares)
-        found, notes = sample.estimate()
-    findings = AssessmentResult(
+        area_ha = read_areas(areas, names)
+        sample = StratifiedSample(names, by_map_class(counts), area_ha)
+        estimate, notes = sample.estimate()
+    report = EvaluationReport(
         title=Path(matrix).name,
-        legend=classes,
+        legend=colored,
         counts=counts,
         unit="samples",
-        hectares=hectares,
+        area_ha=area_ha,
         sample=sample,
-        estimate=found,
+        estimate=estimate,
         notes=tuple(notes),
         provenance=provenance_of_files(matrix=matrix, areas=areas),
     )
-    return write_report(out, findings)
+    write_report(out, report)
+    return report
 
 
-def _legend_of(names: tuple[str, ...], legend: Legend | None) -> Legend:
-    """Classes of these names in this order, in the colours of a legend."""
-    found = Legend.from_names(list(names))
-    if legend is None:
-        return found
-    colors = {c.value: c.color for c in legend.classes}
-    return Legend(tuple(replace(c, color=colors[legend.value_of(c.name)]) for c in found.classes))
+def _legend_of(names: tuple[str, ...], colors: Legend | None) -> Legend:
+    """Return classes of these names in this order, in the colours of a legend."""
+    legend = Legend.from_names(list(names))
+    if colors is None:
+        return legend
+    by_value = {c.value: c.color for c in colors.classes}
+    return Legend(
+        tuple(replace(c, color=by_value[colors.value_of(c.name)]) for c in legend.classes)
+    )

@@ -9,39 +9,42 @@ from geoseg.legend import Legend
 
 @dataclass(frozen=True, slots=True)
 class EvaluateSettings:
-    """How to read both sides, and what to look at.
+    """How map and reference are read, and what is computed.
 
     Raises:
-        EvaluateError: if the distance for boundaries is not positive, or there is a legend of
-            strata without strata.
-        GeosegError: if ``ignore`` is a text.
+        EvaluateError: if the boundary distance is not positive, or there is a legend of strata
+            without strata.
+        GeosegError: if ``ignore`` is not a list or tuple.
     """
 
     layer: str | None = None
-    """Layer of the polygons or points; None for the first one with geometries."""
+    """Layer of the polygons or points; None for the first layer with geometries."""
     class_field: str | None = None
-    """Field of vector references with the class; None for "reference", as `sample` writes it."""
+    """Field of the polygons or points that holds the class; None for "reference", as `sample`
+    writes it."""
     legend: Legend | str | Path | None = None
-    """Classes of the map, or their file; None to take them from its palette and names."""
+    """Classes of the map, or their file; None for the palette and names of the map."""
     reference_legend: Legend | str | Path | None = None
-    """Classes of the reference where its codes or colours differ; matched by name."""
+    """Classes of the reference, or their file, if its values or colours differ from the map's;
+    classes are matched by name. None for the names in its file, else the classes of the map."""
     ignore: tuple[str, ...] = ()
-    """Names, values or colours that mean "not labelled", on either side."""
+    """Names, values or colours of classes that count as unlabelled in map and reference."""
     sampled: bool = False
-    """Whether the labelled pixels of a raster or of polygons are a random sample, stratified by
-    the map's classes; points always are one."""
+    """Whether the labelled pixels of a raster or of polygons are a random sample within each class
+    of the map; points always are a sample."""
     strata: str | Path | None = None
     """Raster of the strata that points were drawn from, each value a stratum; None for the classes
     of the map."""
     strata_legend: Legend | str | Path | None = None
-    """Names of the strata, or their file; None for the names in the raster or beside it, else the
-    map's, else "stratum 7"."""
+    """Names of the strata, or their file; None for the names of the raster, else the names of the
+    map's classes if the map has all values, else "stratum 7"."""
     boundary: float | None = None
-    """Distance to an outline within which boundary IoU counts pixels (m); None for three pixels."""
+    """Distance to an outline within which boundary IoU counts pixels (m), above 0; None for three
+    pixels."""
     confidence: str | Path | None = None
-    """Raster of the winning score, 1..255, as `classify` writes it."""
+    """Confidence raster, 1..255, as `classify` writes it; None for no calibration."""
     image: str | Path | None = None
-    """Scene to show beside the map; None for the one that the map's report names."""
+    """Image to show beside the map; None for the scene that the report of the map names."""
 
     def __post_init__(self) -> None:
         check_list("ignore", self.ignore)
@@ -51,6 +54,3 @@ class EvaluateSettings:
             raise EvaluateError(
                 "a legend of strata is given without strata, give their raster too (--strata)"
             )
-
-
-DEFAULTS = EvaluateSettings()

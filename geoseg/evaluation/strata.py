@@ -1,17 +1,19 @@
-"""A raster of strata: each value that occurs is a stratum."""
+"""A raster of strata, in which each value is a stratum."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from geoseg.errors import LabelError
+from geoseg.errors import EvaluateError, LabelError, count_of
+from geoseg.evaluation.points import Points
 from geoseg.grid import chunks
 from geoseg.labels.raster_labels import RasterLabels
 from geoseg.legend import NODATA, LandCoverClass, Legend
 from geoseg.raster import Scene, open_scene, read_categories, read_window
 
 _WINDOW_SIZE = 2048
-"""Side of the blocks in which the raster is read (px)."""
+"""Side of the windows in which the raster is read (px)."""
 _STRATUM_COLOR = "#000000"
-"""Strata are not drawn."""
+"""A legend needs colours, but strata are not drawn."""
 
 
 def open_strata(
@@ -20,15 +22,18 @@ def open_strata(
     """Open a raster of strata by its values; colours do not count.
 
     Args:
-        path: of a raster with one band of whole numbers from 0 to 254, on its own grid; 255 and
-            pixels without data belong to no stratum.
-        map_legend: of the map that is evaluated.
-        own_legend: names of the strata. None for the names in the raster or beside it; else the
-            names of the map's classes, if the map has all values; else "stratum 7".
+        path: path of a raster with one band of whole numbers from 0 to 254, on its own grid; 255
+            and nodata pixels belong to no stratum.
+        map_legend: legend of the map under assessment.
+        own_legend: names of the strata. None for the names of the raster, else the names of the
+            map's classes if the map has all values, else "stratum 7".
+
+    Returns:
+        The grid of the raster, and its labels with a legend of the values that occur.
 
     Raises:
-        LabelError: if it has several bands, another value, no value, or a value that
-            ``own_legend`` does not name.
+        LabelError: if it has several bands, a value outside of 0..254, only nodata, or a value
+            that ``own_legend`` does not name.
         SceneError: if it cannot be read.
     """
     scene = open_scene(path)
@@ -53,21 +58,49 @@ def open_strata(
     return scene, RasterLabels(scene, legend, colors=False)
 
 
+def check_strata(points: Points, strata: NDArray[np.uint8], legend: Legend, path: str) -> None:
+    """Check that points lie in the strata that they were drawn from, if their file names them.
+
+    Args:
+        points: the points.
+        strata: (n,) value of the stratum in which each point lies, 255 for none.
+        legend: legend of the strata.
+        path: path of the raster of strata.
+
+    Raises:
+        EvaluateError: if a point lies in another stratum.
+    """
+    if points.strata is None:
+        return
+    values = {c.name.casefold(): c.value for c in legend.classes}
+    drawn_from = [values.get(str(name).strip().casefold()) for name in points.strata]
+    if None in drawn_from:  # a field of another meaning
+        return
+    moved = int((np.array(drawn_from) != strata).sum())
+    if moved:
+        raise EvaluateError(
+            f"{moved:,} of {count_of(len(drawn_from), 'point')} were drawn in another stratum than "
+            f"{path} has there, give the map that they were drawn from as the strata (--strata)"
+        )
+
+
 def _values(scene: Scene) -> list[int]:
-    """The values that occur, ascending, without 255."""
+    """Return the values of a raster, ascending, without 255."""
     values = set[int]()
-    for block in chunks(scene.height, scene.width, _WINDOW_SIZE):
-        pixels, valid = read_window(scene, block)
-        block_values = np.unique(pixels[0][valid])
-        wrong = block_values[
-            (block_values != np.round(block_values)) | (block_values < 0) | (block_values > NODATA)
+    for window in chunks(scene.height, scene.width, _WINDOW_SIZE):
+        pixels, valid = read_window(scene, window)
+        window_values = np.unique(pixels[0][valid])
+        wrong = window_values[
+            (window_values != np.round(window_values))
+            | (window_values < 0)
+            | (window_values > NODATA)
         ]
         if wrong.size:
             raise LabelError(
                 f"strata {scene.path} have the value {wrong[0]:.6g}, but strata are whole numbers "
                 "from 0 to 254, renumber them"
             )
-        values.update(int(v) for v in block_values if v != NODATA)
+        values.update(int(v) for v in window_values if v != NODATA)
     if not values:
         raise LabelError(f"strata {scene.path} have no pixel with data, check the file")
     return sorted(values)

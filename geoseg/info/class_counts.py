@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from geoseg.grid import chunks
 from geoseg.legend import NODATA
+from geoseg.metrics import VALUES, class_row_counts
 from geoseg.raster import Scene, read_window
 from geoseg.tiles import TileSet
 
 _WINDOW_SIZE = 2048
 """Side of the blocks in which a label map is read (px)."""
-_VALUES = 256
 _NO_COLOR = "#000000"
 
 
@@ -36,7 +36,7 @@ def count_labels(
     """
     pixels, ground = _by_value(scene)
     valid = int(pixels.sum())
-    shown = [v for v in range(_VALUES) if pixels[v] or (v in names and v != NODATA)]
+    shown = [v for v in range(VALUES) if pixels[v] or (v in names and v != NODATA)]
     return {
         "classes": [
             {
@@ -85,12 +85,10 @@ def _by_value(scene: Scene) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Valid pixels of each value (256,), and their area in m² (256,), NaN where not known."""
     from geoseg.polygons import pixel_areas  # with GeoPandas, which tile sets do without
 
-    pixels, ground = np.zeros(_VALUES, np.int64), np.zeros(_VALUES)
+    pixels, ground = np.zeros(VALUES, np.int64), np.zeros(VALUES)
     for block in chunks(scene.height, scene.width, _WINDOW_SIZE):
         labels, valid = read_window(scene, block)
-        code = labels[0] + _VALUES * np.arange(block.height, dtype=np.int32)[:, None]
-        counts = np.bincount(code[valid], minlength=_VALUES * block.height)
-        by_row = counts.reshape(block.height, _VALUES)
+        by_row = class_row_counts(labels[0], valid=valid)
         rows = np.arange(block.row, block.row_end)
         cells = pixel_areas(scene.affine, scene.crs, rows)
         pixels += by_row.sum(axis=0)

@@ -1,14 +1,16 @@
-"""How good a map is, as numbers: arrays in, numbers out."""
+"""Accuracy measures of maps: arrays in, numbers out."""
 
 from geoseg.metrics.accuracy import Disagreement
 from geoseg.metrics.boundary import BoundaryCounts, count_boundaries
 from geoseg.metrics.calibration import Reliability
-from geoseg.metrics.confusion import Confusion, count_pairs
+from geoseg.metrics.confusion import Confusion
+from geoseg.metrics.counts import VALUES, class_row_counts, count_pairs
 from geoseg.metrics.estimate import Z95, Estimate, by_map_class, estimate
 from geoseg.metrics.sample_design import ALLOCATIONS, Allocation, allocate, sample_size
 
 __all__ = [
     "ALLOCATIONS",
+    "VALUES",
     "Z95",
     "Allocation",
     "BoundaryCounts",
@@ -18,6 +20,7 @@ __all__ = [
     "Reliability",
     "allocate",
     "by_map_class",
+    "class_row_counts",
     "count_boundaries",
     "count_pairs",
     "estimate",

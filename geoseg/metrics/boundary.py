@@ -1,8 +1,8 @@
 """Boundary IoU: agreement near the outlines of classes (Cheng et al. 2021, arXiv:2103.16562).
 
-The authors have no unlabelled pixels. Here only pixels that are labelled on both sides count, and
-only they make outlines: where one side is unlabelled, nothing is known of a difference. The edge of
-the raster is an outline on both sides, as in the authors' code.
+The authors have no unlabelled pixels. Here only pixels with a class in the map and in the reference
+count, and only they make outlines. The edge of the raster is an outline in both, as in the authors'
+code.
 """
 
 from collections.abc import Callable
@@ -13,27 +13,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.metrics.accuracy import Floats, ratio
-from geoseg.metrics.confusion import count_pairs
+from geoseg.metrics.counts import VALUES, count_pairs
 
-_VALUES = 256
-_ROWS_PER_BATCH = 1 << 20
-"""Pixels looked at together: few enough to stay in the processor's cache."""
+_PIXELS_PER_BATCH = 1 << 20
+"""Pixels compared together: few enough to stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BoundaryCounts:
-    """Pixels of each value near an outline of it; counts of parts add up."""
+    """Pixels of each value near an outline of it; counts of windows add up."""
 
     both: NDArray[np.int64]
     """(256,) near an outline of the value in the map and in the reference."""
     either: NDArray[np.int64]
     """(256,) near an outline of the value in one of them or both."""
-    expected: int
-    """Pixels near an outline in the reference: none where it only has patches far apart."""
+    in_reference: int
+    """Pixels near an outline in the reference; 0 if it only has patches far apart."""
 
     def __add__(self, other: "BoundaryCounts") -> "BoundaryCounts":
         return BoundaryCounts(
-            self.both + other.both, self.either + other.either, self.expected + other.expected
+            self.both + other.both,
+            self.either + other.either,
+            self.in_reference + other.in_reference,
         )
 
     @property
@@ -42,7 +43,7 @@ class BoundaryCounts:
 
         NaN for a value without an outline, and for all where the reference shows no outline.
         """
-        return ratio(self.both, self.either if self.expected else np.zeros_like(self.either))
+        return ratio(self.both, self.either if self.in_reference else np.zeros_like(self.either))
 
 
 def count_boundaries(
@@ -54,9 +55,9 @@ def count_boundaries(
 ) -> BoundaryCounts:
     """Count the pixels near outlines.
 
-    A pixel that is unlabelled on either side is taken as unlabelled on both: it is not counted and
-    makes no outline. Counts of windows add up to those of the whole, if the arrays of each window
-    have a halo of ``distance`` px as far as the raster goes.
+    A pixel without a class in the map or in the reference is not counted and makes no outline.
+    Counts of windows add up to those of the raster, if the arrays of each window have a halo of
+    ``distance`` px inside the raster.
 
     Args:
         mapped: (height, width) class values.
@@ -67,42 +68,44 @@ def count_boundaries(
     """
     height, width = mapped.shape
     first, end, _ = inside[0].indices(height)
-    step = max(distance, _ROWS_PER_BATCH // width, 1)
-    pairs = np.zeros((_VALUES, _VALUES), np.int64)
+    step = max(distance, _PIXELS_PER_BATCH // width, 1)
+    pairs = np.zeros((VALUES, VALUES), np.int64)
     for row in range(first, end, step):
         above, below = max(row - distance, 0), min(row + step + distance, height)
-        part = slice(row - above, min(row + step, end) - above), inside[1]
-        sides = mapped[above:below], reference[above:below]
-        unlabelled = (sides[0] == ignore) | (sides[1] == ignore)
-        near = []
-        for side in sides:
-            values = np.where(unlabelled, np.uint8(ignore), side)
-            away = ~near_outline(values, distance, ignore)[part]
-            near.append(np.where(away, np.uint8(ignore), values[part]))
-        pairs += count_pairs(*near)
+        batch = slice(row - above, min(row + step, end) - above), inside[1]
+        rasters = mapped[above:below], reference[above:below]
+        unlabelled = (rasters[0] == ignore) | (rasters[1] == ignore)
+        near_values = []
+        for raster in rasters:
+            values = np.where(unlabelled, np.uint8(ignore), raster)
+            near = near_outline(values, distance, ignore)[batch]
+            near_values.append(np.where(near, values[batch], np.uint8(ignore)))
+        pairs += count_pairs(*near_values)
     both = np.diag(pairs).copy()
     either = pairs.sum(0) + pairs.sum(1) - both
     both[ignore] = either[ignore] = 0
-    expected = int(pairs.sum() - pairs[:, ignore].sum())
-    return BoundaryCounts(both, either, expected)
+    return BoundaryCounts(both, either, int(pairs.sum() - pairs[:, ignore].sum()))
 
 
 def near_outline(
-    values: NDArray[np.uint8], distance: int, ignore: int = _VALUES - 1
+    values: NDArray[np.uint8], distance: int, ignore: int = VALUES - 1
 ) -> NDArray[np.bool_]:
-    """Where another value, or the end of the array, is at most ``distance`` px away.
+    """Return where another value, or the end of the array, is at most ``distance`` px away.
 
-    Distance is that of a square around the pixel, so that this is the class without what
-    ``distance`` erosions by 3 x 3 px leave of it. Pixels of ``ignore`` make no outline.
+    The distance is that of a square around the pixel: these are the pixels that ``distance``
+    erosions by 3 x 3 px remove from a class. Pixels of ``ignore`` make no outline.
 
     Args:
         values: (height, width).
         distance: px, at least 1.
-        ignore: value that is not another one.
+        ignore: value that makes no outline.
+
+    Returns:
+        (height, width) bool.
     """
     hidden = values == ignore
-    low = np.pad(np.where(hidden, np.uint8(_VALUES - 1), values), distance, constant_values=0)
-    high = np.pad(np.where(hidden, np.uint8(0), values), distance, constant_values=_VALUES - 1)
+    low = np.pad(np.where(hidden, np.uint8(VALUES - 1), values), distance, constant_values=0)
+    high = np.pad(np.where(hidden, np.uint8(0), values), distance, constant_values=VALUES - 1)
     size = 2 * distance + 1
     for axis in (0, 1):
         low, high = (
@@ -115,7 +118,7 @@ def near_outline(
 def _sliding_any(
     pick: Callable[..., NDArray[Any]], values: NDArray[np.uint8], size: int, axis: int
 ) -> NDArray[np.uint8]:
-    """Minimum or maximum over ``size`` neighbours along an axis, by doubling."""
+    """Return the minimum or maximum over ``size`` neighbours along an axis, by doubling."""
     values = np.moveaxis(values, axis, 0)
     end, width = len(values) - size + 1, 1
     while 2 * width <= size:

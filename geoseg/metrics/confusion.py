@@ -1,4 +1,4 @@
-"""An addable confusion matrix of pixels."""
+"""The confusion matrix of pixels."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,16 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.metrics import accuracy as agreement
-
-_VALUES = 256
-_PIXELS_PER_BATCH = 1 << 17
-"""Pixels counted together: few enough that what they need stays in the processor's cache."""
+from geoseg.metrics import accuracy
+from geoseg.metrics.counts import count_pairs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Confusion:
-    """Counts of pixels, rows the map's class, columns the reference's; matrices of parts add up.
+    """Pixels by class of the map (rows) and of the reference (columns); matrices add up.
 
     Raises:
         ValueError: if the counts are not a square matrix of integers.
@@ -32,7 +29,7 @@ class Confusion:
 
     @classmethod
     def zeros(cls, classes: int) -> "Confusion":
-        """An empty matrix."""
+        """Return a matrix without any pixel."""
         return cls(np.zeros((classes, classes), np.int64))
 
     @classmethod
@@ -60,31 +57,31 @@ class Confusion:
 
     @property
     def accuracy(self) -> float:
-        """Share of pixels mapped as their reference class; NaN if none was counted."""
-        return agreement.overall_accuracy(self.counts)
+        """Share of pixels mapped as their reference class, 0..1; NaN without pixels."""
+        return accuracy.overall_accuracy(self.counts)
 
     @property
     def iou(self) -> NDArray[np.float64]:
-        """Intersection over union of each class, (classes,); NaN for a class nowhere seen."""
-        return agreement.iou(self.counts)
+        """Intersection over union of each class, (classes,); NaN for a class without pixels."""
+        return accuracy.iou(self.counts)
 
     @property
     def mean_iou(self) -> float:
-        """Mean of `iou` over the classes of the reference; NaN if no pixel was counted."""
-        return agreement.mean_iou(self.counts)
+        """Mean of `iou` over the classes of the reference; NaN without pixels."""
+        return accuracy.mean_iou(self.counts)
 
     @property
     def users_accuracy(self) -> NDArray[np.float64]:
-        """Share of each mapped class that is right (precision), (classes,)."""
-        return agreement.users_accuracy(self.counts)
+        """Correct share of each mapped class (precision), (classes,)."""
+        return accuracy.users_accuracy(self.counts)
 
     @property
     def producers_accuracy(self) -> NDArray[np.float64]:
-        """Share of each reference class that was found (recall), (classes,)."""
-        return agreement.producers_accuracy(self.counts)
+        """Detected share of each reference class (recall), (classes,)."""
+        return accuracy.producers_accuracy(self.counts)
 
     def to_dict(self, names: tuple[str, ...]) -> dict[str, Any]:
-        """What a model file keeps of it, as plain data for JSON; NaN becomes None."""
+        """Return the counts and scores for JSON, as a model file keeps them; NaN becomes None."""
         columns = (self.iou, self.users_accuracy, self.producers_accuracy, self.counts.sum(0))
         return {
             "pixels": self.total,
@@ -101,26 +98,6 @@ class Confusion:
             },
             "confusion": self.counts.tolist(),
         }
-
-
-def count_pairs(mapped: NDArray[np.uint8], reference: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """How often each pair of values occurs in two arrays of one shape.
-
-    Returns:
-        (256, 256): ``counts[i, j]`` places with i in the map and j in the reference.
-
-    Raises:
-        ValueError: if the shapes differ.
-    """
-    if mapped.shape != reference.shape:
-        raise ValueError(f"a map of {mapped.shape} and a reference of {reference.shape} pixels")
-    rows, cols = mapped.reshape(-1), reference.reshape(-1)
-    counts = np.zeros(_VALUES**2, np.int64)
-    for first in range(0, rows.size, _PIXELS_PER_BATCH):
-        some = slice(first, first + _PIXELS_PER_BATCH)
-        pairs = rows[some].astype(np.uint16) << 8 | cols[some]
-        counts += np.bincount(pairs, minlength=_VALUES**2)
-    return counts.reshape(_VALUES, _VALUES)
 
 
 def _to_json(value: float) -> float | None:

@@ -1,4 +1,4 @@
-"""What a stratified random sample says of the whole map: accuracy and area with intervals.
+"""Accuracy and area of a map, estimated from a stratified random sample.
 
 The ratio estimator of Stehman (2014, doi:10.1080/01431161.2014.930207) for strata of any kind;
 where the strata are the map's classes it is that of Olofsson et al. (2014,
@@ -6,25 +6,26 @@ doi:10.1016/j.rse.2014.02.015). No finite population correction.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.metrics import accuracy as agreement
+from geoseg.metrics import accuracy
 from geoseg.metrics.accuracy import Floats, ratio
 
 Z95 = 1.96
-"""Standard errors on each side of an estimate that make a 95 % interval."""
+"""Half-width of a 95 % confidence interval in standard errors."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
-    """Estimates for the whole map and their standard errors; NaN where the sample says nothing."""
+    """Estimates for the whole map and their standard errors; NaN where they are not defined."""
 
     shares: Floats
-    """(classes, classes): share of the ground mapped as i that is j."""
+    """(classes, classes): share of the area that is mapped as i and is j in the reference."""
     total: float
-    """Area of all strata, in the unit in which they were given."""
+    """Area of all strata, in the unit of the areas of the strata."""
     overall_accuracy_se: float
     users_accuracy_se: Floats
     """(classes,)."""
@@ -35,22 +36,22 @@ class Estimate:
 
     @property
     def overall_accuracy(self) -> float:
-        """Share of the ground that is mapped right."""
-        return agreement.overall_accuracy(self.shares)
+        """Correct share of the area."""
+        return accuracy.overall_accuracy(self.shares)
 
     @property
     def users_accuracy(self) -> Floats:
-        """Share of each mapped class that is right, (classes,)."""
-        return agreement.users_accuracy(self.shares)
+        """Correct share of each mapped class, (classes,)."""
+        return accuracy.users_accuracy(self.shares)
 
     @property
     def producers_accuracy(self) -> Floats:
-        """Share of each class on the ground that is mapped so, (classes,)."""
-        return agreement.producers_accuracy(self.shares)
+        """Detected share of each reference class, (classes,)."""
+        return accuracy.producers_accuracy(self.shares)
 
     @property
     def area(self) -> Floats:
-        """Area of each class on the ground, (classes,), in the unit of the strata."""
+        """Area of each reference class, (classes,), in the unit of the strata."""
         return np.asarray(self.shares.sum(0) * self.total)
 
 
@@ -58,8 +59,8 @@ def estimate(counts: NDArray[np.int64], areas: Floats) -> Estimate:
     """Estimate accuracy and area from a stratified random sample.
 
     Args:
-        counts: (strata, classes, classes), sampled places of stratum h that are mapped as i and
-            are j in the reference.
+        counts: (strata, classes, classes), samples of stratum h that are mapped as i and are j in
+            the reference.
         areas: (strata,) size of each stratum, in any unit.
 
     Raises:
@@ -72,45 +73,55 @@ def estimate(counts: NDArray[np.int64], areas: Floats) -> Estimate:
         raise ValueError("a stratum with an area has no sample")
     weights = areas / areas.sum()
     means = np.nan_to_num(ratio(counts, sampled[:, None, None]))
-    hits, whole = np.einsum("hii->hi", means), np.ones((len(areas), 1))
+    hits, ones = np.einsum("hii->hi", means), np.ones((len(areas), 1))
 
-    def error(part: Floats, of: Floats, *, within: bool = False) -> Floats:
-        return _standard_error(part, of, weights, sampled, within=within)
-
+    error = partial(_standard_error, weights=weights, sampled=sampled)
     return Estimate(
         shares=np.einsum("h,hij->ij", weights, means),
         total=float(areas.sum()),
-        overall_accuracy_se=float(error(hits.sum(1, keepdims=True), whole)[0]),
-        users_accuracy_se=error(hits, means.sum(2), within=True),
+        overall_accuracy_se=float(error(hits.sum(1, keepdims=True), ones)[0]),
+        users_accuracy_se=error(hits, means.sum(2), empty_is_zero=True),
         producers_accuracy_se=error(hits, means.sum(1)),
-        area_se=error(means.sum(1), whole) * float(areas.sum()),
+        area_se=error(means.sum(1), ones) * float(areas.sum()),
     )
 
 
 def by_map_class(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A matrix (classes, classes) as a sample whose strata are the rows' classes."""
+    """Return a matrix (classes, classes) as counts of strata that are the mapped classes.
+
+    Returns:
+        (classes, classes, classes): counts of stratum h, which is the mapped class h.
+    """
     return counts[:, None, :] * np.eye(len(counts), dtype=np.int64)[:, :, None]
 
 
 def _standard_error(
-    part: Floats, whole: Floats, weights: Floats, sampled: NDArray[np.int64], *, within: bool
+    numerator: Floats,
+    denominator: Floats,
+    *,
+    weights: Floats,
+    sampled: NDArray[np.int64],
+    empty_is_zero: bool = False,
 ) -> Floats:
-    """Standard error of (weights @ part) / (weights @ whole), part being included in whole.
+    """Return the standard error of the ratio (weights @ numerator) / (weights @ denominator).
 
     Args:
-        part: (strata, n) share of each stratum's sample that has a property.
-        whole: (strata, n) or (strata, 1) share that it is counted of.
-        weights: (strata,).
-        sampled: (strata,) size of each sample.
-        within: whether a stratum of which the sample has nothing of the whole has none of it, as
-            of a mapped class where strata are mapped classes.
+        numerator: (strata, n) share of the samples of each stratum with a property.
+        denominator: (strata, n) or (strata, 1) share of the samples in which it is counted.
+        weights: (strata,) share of each stratum of the area.
+        sampled: (strata,) number of samples.
+        empty_is_zero: whether a stratum with a denominator of 0 adds no variance, as for a mapped
+            class where the strata are the mapped classes.
     """
-    quotient = ratio(weights @ part, weights @ whole)
-    found = np.nan_to_num(quotient)
-    variance = part * (1 - part) + found**2 * whole * (1 - whole) - 2 * found * part * (1 - whole)
-    terms = ratio(weights[:, None] ** 2 * variance, (sampled - 1.0)[:, None])
-    matters = (weights[:, None] > 0) & ((whole > 0) if within else True)
-    error = np.sqrt(np.maximum(np.where(matters, terms, 0).sum(0), 0))
-    return np.where(
-        np.isnan(quotient), np.nan, error / np.where(weights @ whole, weights @ whole, 1)
+    total = weights @ denominator
+    quotient = ratio(weights @ numerator, total)
+    r = np.nan_to_num(quotient)
+    variance = (
+        numerator * (1 - numerator)
+        + r**2 * denominator * (1 - denominator)
+        - 2 * r * numerator * (1 - denominator)
     )
+    terms = ratio(weights[:, None] ** 2 * variance, (sampled - 1.0)[:, None])
+    contributes = (weights[:, None] > 0) & ((denominator > 0) if empty_is_zero else True)
+    error = np.sqrt(np.maximum(np.where(contributes, terms, 0).sum(0), 0))
+    return np.where(np.isnan(quotient), np.nan, error / np.where(total, total, 1))

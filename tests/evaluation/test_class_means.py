@@ -10,8 +10,7 @@ from torchmetrics.functional.classification import multiclass_f1_score, multicla
 
 from geoseg.evaluation import EvaluateSettings, evaluate, evaluate_matrix
 from geoseg.legend import Legend
-from geoseg.metrics import Confusion
-from geoseg.metrics import accuracy as agreement
+from geoseg.metrics import Confusion, accuracy
 from tests.support.assessments import PLACE, write_map
 from tests.support.commands import here
 from tests.support.rasters import write_raster
@@ -31,7 +30,9 @@ def compare(folder, mapped, ground, legend=LEGEND, name="report"):
     """The report of two arrays."""
     write_map(folder / "map.tif", mapped, legend)
     write_raster(folder / "reference.tif", ground[None], transform=PLACE, nodata=255)
-    return evaluate(folder / "map.tif", folder / "reference.tif", out=folder / name, overwrite=True)
+    return evaluate(
+        folder / "map.tif", folder / "reference.tif", out=folder / name, overwrite=True
+    ).to_dict()
 
 
 def lead(folder, name="report"):
@@ -77,15 +78,17 @@ def test_the_page_and_the_command_say_which_classes_a_mean_is_over(ground, tmp_p
 def test_an_estimate_from_samples_has_a_mean_over_the_same_classes(tmp_path):
     (tmp_path / "m.csv").write_text("map,a,b,c\na,40,10,0\nb,0,50,0\nc,5,5,0\n")
     (tmp_path / "a.csv").write_text("class,ha\na,100\nb,300\nc,10\n")
-    report = evaluate_matrix(tmp_path / "m.csv", tmp_path / "a.csv", out=tmp_path / "report")
+    report = evaluate_matrix(
+        tmp_path / "m.csv", areas=tmp_path / "a.csv", out=tmp_path / "report"
+    ).to_dict()
     assert report["mean_iou_left_out"] == ["c"]
     assert report["mean_iou"] == pytest.approx((40 / 55 + 50 / 65) / 2)
-    found = report["area_adjusted"]
-    assert found["mean_iou_classes"] == ["a", "b"]
-    assert found["mean_iou_left_out"] == ["c"]
-    assert found["mean_iou"] == pytest.approx(np.mean(found["iou"][:2]))
+    adjusted = report["area_adjusted"]
+    assert adjusted["mean_iou_classes"] == ["a", "b"]
+    assert adjusted["mean_iou_left_out"] == ["c"]
+    assert adjusted["mean_iou"] == pytest.approx(np.mean(adjusted["iou"][:2]))
     page = (tmp_path / "report" / "report.html").read_text()
-    assert f"<dt>Mean IoU<br>of the whole map</dt><dd>{found['mean_iou']:.3f}</dd>" in page
+    assert f"<dt>Mean IoU<br>of the whole map</dt><dd>{adjusted['mean_iou']:.3f}</dd>" in page
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -102,15 +105,17 @@ def test_other_libraries_give_the_same_means_over_the_classes_of_the_reference(s
         torch.from_numpy(reference.astype(np.int64)),
     )
     for ours, by_sklearn, by_torchmetrics in (
-        (agreement.iou, sklearn.metrics.jaccard_score, multiclass_jaccard_index),
-        (agreement.f1, sklearn.metrics.f1_score, multiclass_f1_score),
+        (accuracy.iou, sklearn.metrics.jaccard_score, multiclass_jaccard_index),
+        (accuracy.f1, sklearn.metrics.f1_score, multiclass_f1_score),
     ):
-        mean = agreement.reference_mean(ours(counts), counts)
+        mean = accuracy.reference_mean(ours(counts), counts)
         theirs = by_sklearn(reference, mapped, labels=labels, average="macro", zero_division=0)
         assert mean == pytest.approx(theirs)
-        each = by_torchmetrics(*tensors, classes, average="none")
-        assert mean == pytest.approx(float(each[torch.from_numpy(labels.astype(np.int64))].mean()))
-    assert Confusion(counts).mean_iou == agreement.mean_iou(counts)
+        scores = by_torchmetrics(*tensors, classes, average="none")
+        assert mean == pytest.approx(
+            float(scores[torch.from_numpy(labels.astype(np.int64))].mean())
+        )
+    assert Confusion(counts).mean_iou == accuracy.mean_iou(counts)
 
 
 def test_a_class_of_the_reference_that_is_never_mapped_is_the_weakest(ground, tmp_path):
@@ -164,7 +169,7 @@ def test_nothing_is_called_the_weakest_of_one_class(tmp_path):
 def test_a_class_that_no_sample_in_the_reference_shows_is_named(tmp_path):
     (tmp_path / "m.csv").write_text("map,a,b\na,40,10\nb,0,50\nc,5,5\n")
     (tmp_path / "a.csv").write_text("class,ha\na,100\nb,300\nc,10\n")
-    evaluate_matrix(tmp_path / "m.csv", tmp_path / "a.csv", out=tmp_path / "report")
+    evaluate_matrix(tmp_path / "m.csv", areas=tmp_path / "a.csv", out=tmp_path / "report")
     assert "c is mapped, but the reference has no sample of it." in lead(tmp_path)
 
 
@@ -176,7 +181,7 @@ def test_ignored_classes_are_neither_missed_nor_stray(ground, tmp_path):
     settings = EvaluateSettings(ignore=("rock", "building"))
     report = evaluate(
         tmp_path / "map.tif", tmp_path / "reference.tif", out=tmp_path / "report", settings=settings
-    )
+    ).to_dict()
     assert report["mean_iou_classes"] == ["water", "grass"]
     assert report["mean_iou_left_out"] == []
     assert "never mapped" not in lead(tmp_path)

@@ -47,7 +47,7 @@ def test_dubai_against_its_masks(data, tmp_path):
     report = evaluate(
         tmp_path / "lulc.tif", tmp_path / "masks.tif", out=tmp_path / "report",
         settings=EvaluateSettings(confidence=tmp_path / "confidence.tif"),
-    )  # fmt: skip
+    ).to_dict()  # fmt: skip
     masks = masks[:, :rows, first:]
     black = int((masks == 0).all(0).sum())
     assert report["left_out"]["no class in the reference"] == black
@@ -69,7 +69,7 @@ def test_dubai_against_its_masks(data, tmp_path):
 def test_all_of_dubais_tile_8_is_compared_but_what_is_black(data, tmp_path):
     masks = stitched(data.dubai(8), "masks", "png")
     path = write_raster(tmp_path / "masks.tif", masks, transform=PLACE, tiled=True)
-    report = evaluate(path, path, out=tmp_path / "report")
+    report = evaluate(path, path, out=tmp_path / "report").to_dict()
     assert report["overall_accuracy"] == 1
     black = BLACK if data.real else 100 * 150
     assert report["left_out"]["no class in either"] == black
@@ -94,14 +94,14 @@ def test_parana_against_its_points_and_polygons(data, parana, tmp_path):
     settings = EvaluateSettings(class_field="name")
     report = evaluate(
         lulc, folder / f"{PARANA}_polygons.gpkg", out=tmp_path / "polygons", settings=settings
-    )
+    ).to_dict()
     assert report["compared"] > 50
     margin = 600_000 if data.real else 524 * 40
     assert report["left_out"]["no class in either"] >= margin
     assert report["area_adjusted"] is None
     report = evaluate(
         lulc, folder / f"{PARANA}_points.gpkg", out=tmp_path / "points", settings=settings
-    )
+    ).to_dict()
     assert report["compared"] == 6
     assert any("fewer than 50 samples" in n for n in report["notes"])
 
@@ -129,7 +129,7 @@ def test_carolinas_labels_in_another_crs(data, carolina, tmp_path):
     for name, compared in zip(("polygons", "points"), counts[0], strict=True):
         report = evaluate(
             path, folder / f"landsat96_{name}.shp", out=tmp_path / name, settings=settings
-        )
+        ).to_dict()
         assert report["compared"] == compared
         assert report["classes"] == list(legend.names[1:])
     assert report["left_out"]["outside of the map"] == counts[1][0]
@@ -153,7 +153,7 @@ def test_carolinas_label_raster_of_floats(carolina, tmp_path):
     report = evaluate(
         path, folder / "landsat96_labelled_pixels.tif", out=tmp_path / "report",
         settings=EvaluateSettings(ignore=("none",)),
-    )  # fmt: skip
+    ).to_dict()  # fmt: skip
     with rasterio.open(folder / "landsat96_labelled_pixels.tif") as file:
         labelled = (file.read(1) > 0).sum()
     assert report["compared"] + report["left_out"]["no class in the map"] == labelled
@@ -196,7 +196,7 @@ def test_a_large_map_against_itself_and_shifted(clouds, tmp_path):
     same = json.loads((tmp_path / "same" / "report.json").read_text())
     assert same["overall_accuracy"] == same["mean_iou"] == same["kappa"] == 1
     assert same["boundary_iou"] == [1, 1, 1, 1]
-    moved = evaluate(path, shifted, out=tmp_path / "moved", settings=settings)
+    moved = evaluate(path, shifted, out=tmp_path / "moved", settings=settings).to_dict()
     rolled = np.roll(values, (7, 5), (0, 1))
     assert moved["matrix"] == Confusion.of(values, rolled, 4, 255).counts.tolist()
     assert moved["mean_iou"] < 0.9
@@ -208,14 +208,14 @@ def test_a_sample_of_a_large_map(clouds, tmp_path):
     path, _, legend, values = clouds
     settings = SampleSettings(legend=legend, size=600)
     drawn = sample(path, out=tmp_path / "points.gpkg", settings=settings)
-    assert [s["pixels"] for s in drawn["strata"]] == np.bincount(values.reshape(-1)).tolist()
+    assert [s.pixels for s in drawn.strata] == np.bincount(values.reshape(-1)).tolist()
     frame = geopandas.read_file(tmp_path / "points.gpkg", layer="points")
     frame["reference"] = frame["stratum"]
     frame.to_file(tmp_path / "points.gpkg", layer="points")
     report = evaluate(
         path, tmp_path / "points.gpkg", out=tmp_path / "report",
         settings=EvaluateSettings(legend=legend),
-    )  # fmt: skip
+    ).to_dict()  # fmt: skip
     assert report["compared"] == 600
     assert report["area_adjusted"]["area_ha"] == pytest.approx(report["mapped_area_ha"])
     assert json.loads((tmp_path / "report" / "report.json").read_text()) == report

@@ -53,7 +53,7 @@ def test_a_matrix_without_names_of_classes_is_refused(tmp_path, matrix, match):
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_codes_as_names_and_any_line_ends_are_read(tmp_path, end):
     (tmp_path / "m.csv").write_bytes(end.join(["map,1,2", '1,"10",2', "2,3,20", ""]).encode())
-    report = evaluate_matrix(tmp_path / "m.csv", out=tmp_path / "report")
+    report = evaluate_matrix(tmp_path / "m.csv", out=tmp_path / "report").to_dict()
     assert report["classes"] == ["1", "2"]
     assert report["matrix"] == [[10, 2], [3, 20]]
 
@@ -62,7 +62,7 @@ def test_areas_without_a_header_are_refused(tmp_path):
     (tmp_path / "m.csv").write_text("map,a,b\na,10,2\nb,3,20\n")
     (tmp_path / "a.csv").write_text("a,100\nb,300\n")
     with pytest.raises(EvaluateError, match="number 100 in the first row, which must be a header"):
-        evaluate_matrix(tmp_path / "m.csv", tmp_path / "a.csv", out=tmp_path / "report")
+        evaluate_matrix(tmp_path / "m.csv", areas=tmp_path / "a.csv", out=tmp_path / "report")
 
 
 NOT_CLASSES = {
@@ -110,7 +110,9 @@ def test_classes_in_a_raster_of_floats_are_read(labels, tmp_path):
     pixels[0, 0] = np.nan
     path = write_raster(tmp_path / "floats.tif", pixels, transform=PLACE, nodata=np.nan)
     for pair in ((labels, path), (path, labels)):
-        report = evaluate(*pair, out=tmp_path / "report", settings=BY_NAME, overwrite=True)
+        report = evaluate(
+            *pair, out=tmp_path / "report", settings=BY_NAME, overwrite=True
+        ).to_dict()
         assert report["overall_accuracy"] == 1
         assert report["compared"] == 19 * 30
 
@@ -125,7 +127,9 @@ def test_a_layer_of_the_reference_is_chosen_by_name(tmp_path, labels):
 
     def report_of(layer):
         settings = EvaluateSettings(class_field="kind", layer=layer)
-        return evaluate(labels, path, out=tmp_path / "report", settings=settings, overwrite=True)
+        return evaluate(
+            labels, path, out=tmp_path / "report", settings=settings, overwrite=True
+        ).to_dict()
 
     assert np.sum(report_of("one")["matrix"], axis=0).tolist() == [600, 0, 0]
     assert np.sum(report_of("two")["matrix"], axis=0).tolist() == [0, 0, 600]

@@ -1,13 +1,14 @@
 """The page of a report: which numbers to cite, and pictures of the part with a reference."""
 
 import re
+from importlib.resources import files
 
 import numpy as np
 import pytest
 
 from geoseg.evaluation import evaluate, evaluate_matrix
-from geoseg.evaluation.report.figures import cut_to_reference
-from geoseg.evaluation.report.results import Thumbnails
+from geoseg.evaluation.report.pictures import cut_to_reference
+from geoseg.evaluation.thumbnails import Thumbnails
 from geoseg.legend import LandCoverClass, Legend
 from tests.support.assessments import PLACE, write_map, write_tables
 from tests.support.published_samples import OLOFSSON_2014
@@ -24,7 +25,7 @@ def titles(page):
 
 def test_estimates_come_first_and_raw_counts_are_not_for_citing(tmp_path):
     matrix, areas = write_tables(tmp_path, OLOFSSON_2014.names, OLOFSSON_2014.counts)
-    evaluate_matrix(matrix, areas, out=tmp_path / "report")
+    evaluate_matrix(matrix, areas=areas, out=tmp_path / "report")
     page = page_of(tmp_path / "report")
     assert titles(page)[:3] == [
         "Accuracy of each class, for the whole map", "Area of each class, for the whole map",
@@ -130,3 +131,31 @@ def test_the_page_says_that_pictures_are_cut(tmp_path):
     assert 'width="96"' in page_of(tmp_path / "cut")
     evaluate(tmp_path / "map.tif", tmp_path / "map.tif", out=tmp_path / "whole")
     assert "Only the part of the map" not in page_of(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("name", ["report.html.j2", "page.css"])
+def test_the_package_has_the_files_of_the_page(name):
+    assert (files("geoseg.evaluation.report") / name).read_text(encoding="utf-8")
+
+
+def test_a_number_that_is_not_defined_is_a_dash(tmp_path):
+    """A mapped class without a sample has no row of shares, and a single sample no interval."""
+    (tmp_path / "m.csv").write_text("map,a,b\na,1,0\nb,3,47\nc,0,0\n")
+    (tmp_path / "a.csv").write_text("class,ha\na,100\nb,300\n")
+    evaluate_matrix(tmp_path / "m.csv", areas=tmp_path / "a.csv", out=tmp_path / "report")
+    page = page_of(tmp_path / "report")
+    assert page.count('title="not a number">&ndash;</span>') > 5
+    assert not re.search(r"\b(nan|None|inf)\b", page)
+
+
+def test_names_and_paths_are_escaped(tmp_path):
+    matrix, areas = write_tables(tmp_path, ["a<b>", "c&d"], [[40, 10], [5, 45]], [10, 20])
+    matrix = matrix.rename(tmp_path / "<i>m.csv")
+    report = evaluate_matrix(matrix, areas=areas, out=tmp_path / "report")
+    assert report.names == ("a<b>", "c&d")
+    page = page_of(tmp_path / "report")
+    assert "a&lt;b&gt;" in page
+    assert "c&amp;d" in page
+    assert "&lt;i&gt;m.csv" in page
+    for raw in ("a<b>", "c&d", "<i>m.csv"):
+        assert raw not in page

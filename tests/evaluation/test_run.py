@@ -17,7 +17,7 @@ from geoseg.labels.recode import open_map
 from geoseg.legend import LandCoverClass, Legend
 from geoseg.metrics import Confusion, count_boundaries
 from tests.support.assessments import BY_NAME, LEGEND, PLACE, write_map, write_points, write_tables
-from tests.support.published_samples import OLOFSSON_2013, OLOFSSON_2014, sampled_ground
+from tests.support.published_samples import OLOFSSON_2013, OLOFSSON_2014, sampled_map
 from tests.support.rasters import write_raster
 
 
@@ -25,7 +25,7 @@ from tests.support.rasters import write_raster
 def olofsson(tmp_path_factory):
     """The map of 2014, and its sample as points and as a raster."""
     folder = tmp_path_factory.mktemp("olofsson")
-    mapped, reference = sampled_ground(OLOFSSON_2014.counts, OLOFSSON_2014.pixels, (2500, 4000))
+    mapped, reference = sampled_map(OLOFSSON_2014.counts, OLOFSSON_2014.pixels, (2500, 4000))
     legend = Legend.from_names(list(OLOFSSON_2014.names))
     write_map(folder / "map.tif", mapped, legend)
     write_raster(folder / "sample.tif", reference[None], transform=PLACE, nodata=255)
@@ -43,28 +43,32 @@ def check_olofsson_2014(report):
     assert report["kappa"] == pytest.approx(0.869964, abs=1e-6)
     assert report["quantity_disagreement"] == pytest.approx(0.0390625)
     assert report["allocation_disagreement"] == pytest.approx(0.04375)
-    found = report["area_adjusted"]
-    assert found["overall_accuracy"] == pytest.approx(0.946512, abs=1e-6)
-    assert found["overall_accuracy_ci95"] == pytest.approx(0.018483, abs=1e-6)
-    assert found["users_accuracy"] == pytest.approx([0.88, 0.733333, 0.927273, 0.963077], abs=1e-6)
+    adjusted = report["area_adjusted"]
+    assert adjusted["overall_accuracy"] == pytest.approx(0.946512, abs=1e-6)
+    assert adjusted["overall_accuracy_ci95"] == pytest.approx(0.018483, abs=1e-6)
+    assert adjusted["users_accuracy"] == pytest.approx(
+        [0.88, 0.733333, 0.927273, 0.963077], abs=1e-6
+    )
     expected = [0.748661, 0.847156, 0.934509, 0.961609]
-    assert found["producers_accuracy"] == pytest.approx(expected, abs=1e-6)
+    assert adjusted["producers_accuracy"] == pytest.approx(expected, abs=1e-6)
     expected = pytest.approx([0.0740, 0.1008, 0.0397, 0.0205], abs=5e-5)
-    assert found["users_accuracy_ci95"] == expected
+    assert adjusted["users_accuracy_ci95"] == expected
     expected = pytest.approx([0.2133, 0.2544, 0.0343, 0.0184], abs=5e-5)
-    assert found["producers_accuracy_ci95"] == expected
+    assert adjusted["producers_accuracy_ci95"] == expected
     expected = pytest.approx([21157.76, 11686.15, 285769.93, 581386.15], abs=5e-3)
-    assert found["area_ha"] == expected
+    assert adjusted["area_ha"] == expected
     expected = pytest.approx([6157.63, 3755.83, 15509.84, 16281.66], abs=5e-3)
-    assert found["area_ha_ci95"] == expected
-    assert found["mapped_area_ha"] == pytest.approx([18000, 13500, 288000, 580500])
-    assert found["kappa"] == pytest.approx(0.888814, abs=1e-6)
-    assert found["quantity_disagreement"] == pytest.approx(0.004493, abs=1e-6)
-    assert found["allocation_disagreement"] == pytest.approx(0.048995, abs=1e-6)
+    assert adjusted["area_ha_ci95"] == expected
+    assert adjusted["mapped_area_ha"] == pytest.approx([18000, 13500, 288000, 580500])
+    assert adjusted["kappa"] == pytest.approx(0.888814, abs=1e-6)
+    assert adjusted["quantity_disagreement"] == pytest.approx(0.004493, abs=1e-6)
+    assert adjusted["allocation_disagreement"] == pytest.approx(0.048995, abs=1e-6)
 
 
 def test_the_example_by_points_in_another_crs(olofsson, tmp_path):
-    report = evaluate(olofsson / "map.tif", olofsson / "points.gpkg", out=tmp_path / "report")
+    report = evaluate(
+        olofsson / "map.tif", olofsson / "points.gpkg", out=tmp_path / "report"
+    ).to_dict()
     check_olofsson_2014(report)
     assert report["unit"] == "samples"
 
@@ -73,7 +77,7 @@ def test_the_example_by_a_raster_of_samples(olofsson, tmp_path):
     settings = EvaluateSettings(sampled=True)
     report = evaluate(
         olofsson / "map.tif", olofsson / "sample.tif", out=tmp_path / "report", settings=settings
-    )
+    ).to_dict()
     check_olofsson_2014(report)
     assert report["compared"] == 640
     assert report["left_out"]["no class in the reference"] == 10_000_000 - 640
@@ -81,21 +85,25 @@ def test_the_example_by_a_raster_of_samples(olofsson, tmp_path):
 
 def test_the_example_by_a_matrix(tmp_path):
     matrix, areas = write_tables(tmp_path, OLOFSSON_2014.names, OLOFSSON_2014.counts)
-    check_olofsson_2014(evaluate_matrix(matrix, areas, out=tmp_path / "report"))
+    check_olofsson_2014(evaluate_matrix(matrix, areas=areas, out=tmp_path / "report").to_dict())
     again = tmp_path / "report"  # what a report holds can be given in turn
-    report = evaluate_matrix(again / "matrix.csv", again / "areas.csv", out=tmp_path / "again")
+    report = evaluate_matrix(
+        again / "matrix.csv", areas=again / "areas.csv", out=tmp_path / "again"
+    ).to_dict()
     check_olofsson_2014(report)
 
 
 def test_the_example_of_2013_by_a_matrix(tmp_path):
-    names, hectares = ("loss", "forest", "other"), [22353, 1122543, 610228]
-    matrix, areas = write_tables(tmp_path, names, OLOFSSON_2013, hectares)
-    found = evaluate_matrix(matrix, areas, out=tmp_path / "report")["area_adjusted"]
-    assert found["overall_accuracy"] == pytest.approx(0.944417, abs=1e-6)
+    names, area_ha = ("loss", "forest", "other"), [22353, 1122543, 610228]
+    matrix, areas = write_tables(tmp_path, names, OLOFSSON_2013, area_ha)
+    adjusted = evaluate_matrix(matrix, areas=areas, out=tmp_path / "report").to_dict()[
+        "area_adjusted"
+    ]
+    assert adjusted["overall_accuracy"] == pytest.approx(0.944417, abs=1e-6)
     expected = pytest.approx([0.480631, 0.994189, 0.896926], abs=1e-6)
-    assert found["producers_accuracy"] == expected
-    assert found["area_ha"][0] == pytest.approx(45112.4, abs=0.05)
-    assert found["area_ha_ci95"][0] == pytest.approx(21072.8, abs=0.05)
+    assert adjusted["producers_accuracy"] == expected
+    assert adjusted["area_ha"][0] == pytest.approx(45112.4, abs=0.05)
+    assert adjusted["area_ha_ci95"][0] == pytest.approx(21072.8, abs=0.05)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +119,9 @@ def test_three_maps_of_one_kappa_as_rasters(tmp_path, counts, quantity, allocati
     mapped, reference = np.array(pairs, np.uint8).T.reshape(2, 10, 10)
     write_map(tmp_path / "map.tif", mapped)
     write_raster(tmp_path / "reference.tif", reference[None], transform=PLACE)
-    report = evaluate(tmp_path / "map.tif", tmp_path / "reference.tif", out=tmp_path / "report")
+    report = evaluate(
+        tmp_path / "map.tif", tmp_path / "reference.tif", out=tmp_path / "report"
+    ).to_dict()
     assert np.array(report["matrix"])[:2, :2].tolist() == counts
     assert report["kappa"] == pytest.approx(0.6)
     assert report["quantity_disagreement"] == pytest.approx(quantity)
@@ -127,7 +137,7 @@ def test_boundary_iou_of_the_example(tmp_path):
         report = evaluate(
             tmp_path / "map.tif", tmp_path / "reference.tif", out=tmp_path / f"report{metres}",
             settings=EvaluateSettings(boundary=metres),
-        )  # fmt: skip
+        ).to_dict()  # fmt: skip
         assert report["iou"][1] == pytest.approx(90 / 110)
         assert report["boundary_iou"][1] == pytest.approx(expected)
 
@@ -146,16 +156,18 @@ def test_calibration_of_the_example(tmp_path):
     settings = EvaluateSettings(confidence=tmp_path / "confidence.tif")
     report = evaluate(
         tmp_path / "map.tif", tmp_path / "reference.tif", out=tmp_path / "report", settings=settings
-    )
-    found = report["calibration"]
-    assert sum(found["bins"]["count"]) == 10  # the one without confidence does not count
-    assert found["expected_calibration_error"] == pytest.approx(0.292, abs=0.002)
-    assert found["maximum_calibration_error"] == pytest.approx(0.83, abs=0.002)
+    ).to_dict()
+    calibration = report["calibration"]
+    assert sum(calibration["bins"]["count"]) == 10  # the one without confidence does not count
+    assert calibration["expected_calibration_error"] == pytest.approx(0.292, abs=0.002)
+    assert calibration["maximum_calibration_error"] == pytest.approx(0.83, abs=0.002)
     points = write_points(
         tmp_path / "points.gpkg", [0] * 11, range(11), [LEGEND.names[v] for v in [*right, 1]]
     )
-    by_points = evaluate(tmp_path / "map.tif", points, out=tmp_path / "other", settings=settings)
-    assert by_points["calibration"] == found
+    by_points = evaluate(
+        tmp_path / "map.tif", points, out=tmp_path / "other", settings=settings
+    ).to_dict()
+    assert by_points["calibration"] == calibration
 
 
 @pytest.fixture
@@ -172,7 +184,9 @@ def test_what_has_no_class_on_either_side_is_left_out_and_counted(pair, tmp_path
     mapped, reference = pair
     write_map(tmp_path / "map.tif", mapped)
     write_raster(tmp_path / "reference.tif", reference[None], transform=PLACE, nodata=255)
-    report = evaluate(tmp_path / "map.tif", tmp_path / "reference.tif", out=tmp_path / "report")
+    report = evaluate(
+        tmp_path / "map.tif", tmp_path / "reference.tif", out=tmp_path / "report"
+    ).to_dict()
     assert report["matrix"] == Confusion.of(mapped, reference, 3, 255).counts.tolist()
     assert report["left_out"] == {
         "no class in the map": 10 * 63, "no class in the reference": 50 * 7,
@@ -185,7 +199,7 @@ def test_what_has_no_class_on_either_side_is_left_out_and_counted(pair, tmp_path
     ignoring = EvaluateSettings(ignore=("Rock",))
     less = evaluate(
         tmp_path / "map.tif", tmp_path / "reference.tif", out=tmp_path / "less", settings=ignoring
-    )
+    ).to_dict()
     assert less["classes"] == ["water", "grass"]
     assert less["matrix"] == [row[:2] for row in report["matrix"][:2]]
     everything = sum(less["left_out"].values()) + less["compared"]
@@ -198,7 +212,9 @@ def test_a_reference_on_another_grid_is_warped_and_it_is_said(pair, tmp_path):
     finer = np.repeat(np.repeat(mapped, 3, 0), 3, 1)
     place = Affine(10, 0, 500000, 0, -10, 2800000)
     write_raster(tmp_path / "fine.tif", finer[None], transform=place, nodata=255)
-    report = evaluate(tmp_path / "map.tif", tmp_path / "fine.tif", out=tmp_path / "report")
+    report = evaluate(
+        tmp_path / "map.tif", tmp_path / "fine.tif", out=tmp_path / "report"
+    ).to_dict()
     assert report["overall_accuracy"] == 1
     assert report["compared"] == 50 * 70
     assert "nearest pixel" in report["notes"][0]
@@ -211,13 +227,13 @@ def test_classes_are_matched_by_name_where_the_reference_has_its_own_codes(pair,
     codes = np.where(reference == 255, 255, 9 - reference).astype(np.uint8)
     write_map(tmp_path / "named.tif", codes, other)
     expected = Confusion.of(mapped, reference, 3, 255).counts.tolist()
-    report = evaluate(tmp_path / "map.tif", tmp_path / "named.tif", out=tmp_path / "a")
+    report = evaluate(tmp_path / "map.tif", tmp_path / "named.tif", out=tmp_path / "a").to_dict()
     assert report["matrix"] == expected
     write_raster(tmp_path / "bare.tif", codes[None], transform=PLACE, nodata=255)
     settings = EvaluateSettings(reference_legend=other)
     report = evaluate(
         tmp_path / "map.tif", tmp_path / "bare.tif", out=tmp_path / "b", settings=settings
-    )
+    ).to_dict()
     assert report["matrix"] == expected
 
 
@@ -234,7 +250,7 @@ def test_polygons_of_another_crs_are_compared_by_pixel_centre(tmp_path):
     report = evaluate(
         tmp_path / "map.tif", tmp_path / "fields.gpkg", out=tmp_path / "report",
         settings=EvaluateSettings(class_field="kind"),
-    )  # fmt: skip
+    ).to_dict()  # fmt: skip
     assert report["matrix"] == [[100, 50, 0], [100, 50, 0], [0, 0, 0]]
 
 
@@ -249,7 +265,7 @@ def test_points_outside_on_nodata_and_without_a_class_are_counted(tmp_path):
     settings = EvaluateSettings(ignore=("unsure",))
     report = evaluate(
         tmp_path / "map.tif", tmp_path / "points.gpkg", out=tmp_path / "report", settings=settings
-    )
+    ).to_dict()
     assert report["matrix"] == [[1, 1, 0], [0, 2, 0], [0, 0, 0]]
     assert report["left_out"] == {
         "outside of the map": 1, "no class in the map": 1, "no class in the reference": 2,
@@ -281,7 +297,7 @@ def test_what_is_ignored_is_counted_as_left_out_however_it_is_called(tmp_path, i
         frame.to_file(reference)
     ignore = (LEGEND.classes[1].color if ignored == "GRASS_COLOUR" else ignored,)
     settings = EvaluateSettings(ignore=ignore)
-    report = evaluate(path, reference, out=tmp_path / "report", settings=settings)
+    report = evaluate(path, reference, out=tmp_path / "report", settings=settings).to_dict()
     assert report["classes"] == ["water", "rock"]
     counted = report["compared"] + sum(report["left_out"].values())
     assert counted == (4 if kind == "points" else 600)
@@ -308,17 +324,19 @@ def test_points_by_the_strata_of_another_raster(tmp_path):
     stratum = [halves.names[v] for v in strata[rows, cols]]
     points = write_points(tmp_path / "points.gpkg", rows, cols, names, stratum=stratum)
     settings = EvaluateSettings(strata=tmp_path / "strata.tif")
-    report = evaluate(tmp_path / "map.tif", points, out=tmp_path / "report", settings=settings)
+    report = evaluate(
+        tmp_path / "map.tif", points, out=tmp_path / "report", settings=settings
+    ).to_dict()
     right = (mapped == ground)[rows, cols]
     expected = 0.75 * right[:80].mean() + 0.25 * right[80:].mean()
-    found = report["area_adjusted"]
-    assert found["overall_accuracy"] == pytest.approx(expected)
+    adjusted = report["area_adjusted"]
+    assert adjusted["overall_accuracy"] == pytest.approx(expected)
     variance = sum(
         w**2 * p * (1 - p) / (n - 1)
         for w, p, n in ((0.75, right[:80].mean(), 80), (0.25, right[80:].mean(), 60))
     )
-    assert found["overall_accuracy_ci95"] == pytest.approx(1.96 * variance**0.5)
-    assert [s["samples"] for s in found["strata"]] == [80, 60]
+    assert adjusted["overall_accuracy_ci95"] == pytest.approx(1.96 * variance**0.5)
+    assert [s["samples"] for s in adjusted["strata"]] == [80, 60]
     other = EvaluateSettings(strata=write_map(tmp_path / "turned.tif", 1 - strata, halves))
     with pytest.raises(EvaluateError, match=r"drawn in another stratum .* as the strata"):
         evaluate(tmp_path / "map.tif", points, out=tmp_path / "no", settings=other)
@@ -328,26 +346,26 @@ def test_a_class_that_only_the_reference_has(tmp_path):
     matrix = tmp_path / "m.csv"
     matrix.write_text("map,water,grass,snow\nwater,40,5,5\ngrass,2,48,0\n")
     (tmp_path / "a.csv").write_text("class,ha\nwater,100\ngrass,300\n")
-    report = evaluate_matrix(matrix, tmp_path / "a.csv", out=tmp_path / "report")
+    report = evaluate_matrix(matrix, areas=tmp_path / "a.csv", out=tmp_path / "report").to_dict()
     assert report["classes"] == ["water", "grass", "snow"]
-    found = report["area_adjusted"]
-    assert found["users_accuracy"][2] is None
-    assert found["producers_accuracy"][2] == 0
-    assert found["area_ha"][2] == pytest.approx(10)
+    adjusted = report["area_adjusted"]
+    assert adjusted["users_accuracy"][2] is None
+    assert adjusted["producers_accuracy"][2] == 0
+    assert adjusted["area_ha"][2] == pytest.approx(10)
 
 
 def test_a_class_sampled_once_has_no_interval_and_it_is_said_why(tmp_path):
     matrix = tmp_path / "m.csv"
     matrix.write_text("map,water,grass\nwater,1,0\ngrass,3,47\n")
     (tmp_path / "a.csv").write_text("class,ha\nwater,100\ngrass,300\n")
-    report = evaluate_matrix(matrix, tmp_path / "a.csv", out=tmp_path / "report")
-    found = report["area_adjusted"]
-    assert found["overall_accuracy"] == pytest.approx(0.25 + 0.75 * 0.94)
-    assert found["overall_accuracy_ci95"] is None
-    assert found["area_ha_ci95"] == [None, None]
-    assert found["users_accuracy_ci95"][0] is None
-    assert found["users_accuracy_ci95"][1] > 0
-    assert "sampled only once: 'water'; one place has no variance" in report["notes"][0]
+    report = evaluate_matrix(matrix, areas=tmp_path / "a.csv", out=tmp_path / "report").to_dict()
+    adjusted = report["area_adjusted"]
+    assert adjusted["overall_accuracy"] == pytest.approx(0.25 + 0.75 * 0.94)
+    assert adjusted["overall_accuracy_ci95"] is None
+    assert adjusted["area_ha_ci95"] == [None, None]
+    assert adjusted["users_accuracy_ci95"][0] is None
+    assert adjusted["users_accuracy_ci95"][1] > 0
+    assert "sampled only once: 'water'; one sample has no variance" in report["notes"][0]
 
 
 def test_numbers_do_not_depend_on_windows_or_workers(pair, tmp_path, monkeypatch):
@@ -356,7 +374,7 @@ def test_numbers_do_not_depend_on_windows_or_workers(pair, tmp_path, monkeypatch
     write_raster(tmp_path / "reference.tif", reference[None], transform=PLACE, nodata=255)
     reports = []
     for number, (pixels, workers) in enumerate(((1 << 23, 1), (1 << 17, 2), (1 << 19, 2))):
-        monkeypatch.setattr("geoseg.evaluation.block_counts._PIXELS", pixels)
+        monkeypatch.setattr("geoseg.evaluation.block_counts._PIXELS_PER_WINDOW", pixels)
         out = tmp_path / f"report{number}"
         evaluate(tmp_path / "map.tif", tmp_path / "reference.tif", out=out, workers=workers)
         report = json.loads((out / "report.json").read_text())
@@ -366,7 +384,7 @@ def test_numbers_do_not_depend_on_windows_or_workers(pair, tmp_path, monkeypatch
     expected = count_boundaries(mapped, reference, 3, 255).iou[:3]
     assert reports[0][1]["boundary_iou"] == pytest.approx(expected)
     scene, labels = open_map(str(tmp_path / "map.tif"), None, ())
-    monkeypatch.setattr("geoseg.evaluation.block_counts._PIXELS", 1 << 17)
+    monkeypatch.setattr("geoseg.evaluation.block_counts._PIXELS_PER_WINDOW", 1 << 17)
     assert len(list(BlockComparison(scene, labels, None).windows())) > 4
 
 
@@ -376,7 +394,7 @@ def test_true_areas_in_degrees(tmp_path):
     mapped[0], mapped[60] = 1, 0
     place = Affine(1, 0, 0, 0, -1, 61)
     write_map(tmp_path / "map.tif", mapped, crs="EPSG:4326", transform=place)
-    report = evaluate(tmp_path / "map.tif", tmp_path / "map.tif", out=tmp_path / "report")
+    report = evaluate(tmp_path / "map.tif", tmp_path / "map.tif", out=tmp_path / "report").to_dict()
     expected = pytest.approx([2 * 1230908, 2 * 611838, 0], rel=1e-3)
     assert report["mapped_area_ha"] == expected
 
@@ -388,7 +406,7 @@ def test_maps_without_crs_are_compared_pixel_by_pixel_and_have_no_area(pair, tmp
         )
     report = evaluate(
         tmp_path / "map.png", tmp_path / "reference.png", out=tmp_path / "report", settings=BY_NAME
-    )
+    ).to_dict()
     assert report["compared"] == 50 * 63
     assert report["mapped_area_ha"] == [None, None, None]
     assert not (tmp_path / "report" / "areas.csv").exists()
@@ -427,7 +445,7 @@ def test_a_reference_elsewhere(labels, tmp_path):
     for reference in (away, points):
         refused(
             tmp_path,
-            r"have no labelled ground in common, see with `geoseg info`",
+            r"have no labelled pixel in common, see with `geoseg info`",
             labels,
             reference,
         )
@@ -443,7 +461,7 @@ def test_unknown_classes_are_listed_on_both_sides(labels, tmp_path):
     refused(tmp_path, match, labels, raster, LabelError)
     report = evaluate(
         labels, raster, out=tmp_path / "report", settings=EvaluateSettings(ignore=("bog",))
-    )
+    ).to_dict()
     assert report["matrix"][0] == [300, 0, 0]
 
 
@@ -452,13 +470,13 @@ def test_a_stratum_without_a_sample(labels, tmp_path):
     refused(
         tmp_path, r"no sample lies in 'grass' \(50.0% of the map\)", labels, drawn, EvaluateError
     )
-    found = write_points(tmp_path / "b.gpkg", [5, 6], [5, 6], ["water"] * 2)
-    report = evaluate(labels, found, out=tmp_path / "report")
+    points = write_points(tmp_path / "b.gpkg", [5, 6], [5, 6], ["water"] * 2)
+    report = evaluate(labels, points, out=tmp_path / "report").to_dict()
     assert report["area_adjusted"] is None
     assert "no sample lies in 'grass'" in report["notes"][0]
     matrix, areas = write_tables(tmp_path, ["a", "b"], [[5, 1], [0, 0]], [10, 20])
     with pytest.raises(EvaluateError, match="no sample lies in 'b'"):
-        evaluate_matrix(matrix, areas, out=tmp_path / "other")
+        evaluate_matrix(matrix, areas=areas, out=tmp_path / "other")
 
 
 def test_a_missing_crs(labels, tmp_path):
@@ -483,9 +501,11 @@ def test_a_missing_crs(labels, tmp_path):
 )
 def test_settings_that_do_not_fit(labels, tmp_path, settings, match):
     write_raster(tmp_path / "small.tif", np.ones((1, 9, 9), np.uint8))
-    there = {k: tmp_path / v if k in ("strata", "confidence") else v for k, v in settings.items()}
+    with_paths = {
+        k: tmp_path / v if k in ("strata", "confidence") else v for k, v in settings.items()
+    }
     bare = write_raster(tmp_path / "bare.tif", np.zeros((1, 20, 30), np.uint8), transform=PLACE)
-    refused(tmp_path, match, bare, labels, settings=replace(BY_NAME, **there))
+    refused(tmp_path, match, bare, labels, settings=replace(BY_NAME, **with_paths))
 
 
 def test_points_mixed_with_polygons(labels, tmp_path):
@@ -504,7 +524,7 @@ def test_points_mixed_with_polygons(labels, tmp_path):
         ("map,a,b\na,1,x\nb,3,4\n", "c,h\na,1\nb,1\n", "'x' for 'a', not a count"),
         ("map,a,b\na,1,-2\nb,3,4\n", "c,h\na,1\nb,1\n", "'-2' for 'a', not a count"),
         ("map,a,a\na,1,2\nb,3,4\n", "c,h\na,1\nb,1\n", "columns without a name of their own"),
-        ("map,a,b\na,0,0\nb,0,0\n", "c,h\na,1\nb,1\n", "holds no samples"),
+        ("map,a,b\na,0,0\nb,0,0\n", "c,h\na,1\nb,1\n", "has no samples"),
         ("", "c,h\na,1\n", "has no table"),
         (
             "map,a,b\na,1,2\nb,3,4\n",
@@ -520,7 +540,7 @@ def test_tables_that_are_none(tmp_path, matrix, areas, match):
     (tmp_path / "m.csv").write_text(matrix)
     (tmp_path / "a.csv").write_text(areas)
     with pytest.raises(EvaluateError, match=match) as caught:
-        evaluate_matrix(tmp_path / "m.csv", tmp_path / "a.csv", out=tmp_path / "report")
+        evaluate_matrix(tmp_path / "m.csv", areas=tmp_path / "a.csv", out=tmp_path / "report")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "report").exists()
 

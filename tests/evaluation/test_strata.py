@@ -38,21 +38,21 @@ def stehman(tmp_path):
 
 
 def check_stehman_2014(report):
-    found = report["area_adjusted"]
-    total = sum(found["area_ha"])
-    assert found["overall_accuracy"] == pytest.approx(0.63)
-    assert np.array(found["area_ha"]) / total == pytest.approx([0.35, 0.34, 0.20, 0.11])
-    assert found["users_accuracy"][1] == pytest.approx(0.574, abs=5e-4)
-    assert found["producers_accuracy"][1] == pytest.approx(0.794, abs=5e-4)
-    assert found["matrix_shares"][1][2] == pytest.approx(0.08)
+    adjusted = report["area_adjusted"]
+    total = sum(adjusted["area_ha"])
+    assert adjusted["overall_accuracy"] == pytest.approx(0.63)
+    assert np.array(adjusted["area_ha"]) / total == pytest.approx([0.35, 0.34, 0.20, 0.11])
+    assert adjusted["users_accuracy"][1] == pytest.approx(0.574, abs=5e-4)
+    assert adjusted["producers_accuracy"][1] == pytest.approx(0.794, abs=5e-4)
+    assert adjusted["matrix_shares"][1][2] == pytest.approx(0.08)
     standard_errors = {
         "overall_accuracy": 0.085, "users_accuracy": 0.125, "producers_accuracy": 0.116,
     }  # fmt: skip
     for name, expected in standard_errors.items():
-        interval = found[f"{name}_ci95"]
+        interval = adjusted[f"{name}_ci95"]
         interval = interval if name == "overall_accuracy" else interval[1]
         assert interval / Z95 == pytest.approx(expected, abs=7e-4), name
-    areas = np.array(found["area_ha_ci95"]) / Z95 / total
+    areas = np.array(adjusted["area_ha_ci95"]) / Z95 / total
     assert areas[[0, 2]] == pytest.approx([0.082, 0.064], abs=5e-4)
 
 
@@ -64,7 +64,7 @@ def test_a_plain_raster_of_strata_gives_the_published_numbers(stehman):
     settings = EvaluateSettings(strata=stehman / "strata.tif")
     report = evaluate(
         stehman / "map.tif", stehman / "points.gpkg", out=stehman / "report", settings=settings
-    )
+    ).to_dict()
     check_stehman_2014(report)
     assert strata_of(report) == [(f"stratum {v}", 10) for v in (5, 6, 7, 8)]
 
@@ -83,7 +83,7 @@ def test_names_of_strata(stehman, given):
     settings = EvaluateSettings(strata=stehman / "strata.tif", strata_legend=legend)
     report = evaluate(
         stehman / "map.tif", stehman / "points.gpkg", out=stehman / "report", settings=settings
-    )
+    ).to_dict()
     check_stehman_2014(report)
     assert strata_of(report) == [(f"zone {i}", 10) for i in range(4)]
 
@@ -109,7 +109,9 @@ def test_strata_have_the_names_of_the_map_where_it_has_all_their_values(tmp_path
     names = [LEGEND.names[v] for v in mapped[rows, cols]]
     points = write_points(tmp_path / "points.gpkg", rows, cols, names)
     settings = EvaluateSettings(strata=tmp_path / "strata.tif")
-    report = evaluate(tmp_path / "map.tif", points, out=tmp_path / "report", settings=settings)
+    report = evaluate(
+        tmp_path / "map.tif", points, out=tmp_path / "report", settings=settings
+    ).to_dict()
     assert [name for name, _ in strata_of(report)] == ["water", "rock"]
 
 
@@ -130,7 +132,9 @@ def test_more_strata_than_classes_give_what_the_estimator_gives(tmp_path, seed, 
         tmp_path / "points.gpkg", rows, cols, [LEGEND.names[v] for v in ground[rows, cols]]
     )
     settings = EvaluateSettings(strata=tmp_path / "strata.tif")
-    report = evaluate(tmp_path / "map.tif", points, out=tmp_path / "report", settings=settings)
+    report = evaluate(
+        tmp_path / "map.tif", points, out=tmp_path / "report", settings=settings
+    ).to_dict()
     inside = (rows > 0) & (cols > 1)
     assert report["left_out"]["outside of the strata"] == (~inside).sum()
     counts = np.zeros((9, 3, 3), np.int64)
@@ -138,12 +142,12 @@ def test_more_strata_than_classes_give_what_the_estimator_gives(tmp_path, seed, 
     np.add.at(counts, (np.searchsorted(codes, strata[place]), mapped[place], ground[place]), 1)
     pixels = np.array([(strata == v).sum() for v in codes])
     expected = estimate(counts, pixels * 900 / 1e4)
-    found = report["area_adjusted"]
-    assert found["matrix_shares"] == pytest.approx(expected.shares)
-    assert found["overall_accuracy_ci95"] == pytest.approx(Z95 * expected.overall_accuracy_se)
-    assert found["area_ha_ci95"] == pytest.approx(Z95 * expected.area_se)
-    assert [s["area_ha"] for s in found["strata"]] == pytest.approx(pixels * 0.09)
-    assert [s["name"] for s in found["strata"]] == [f"stratum {v}" for v in codes]
+    adjusted = report["area_adjusted"]
+    assert adjusted["matrix_shares"] == pytest.approx(expected.shares)
+    assert adjusted["overall_accuracy_ci95"] == pytest.approx(Z95 * expected.overall_accuracy_se)
+    assert adjusted["area_ha_ci95"] == pytest.approx(Z95 * expected.area_se)
+    assert [s["area_ha"] for s in adjusted["strata"]] == pytest.approx(pixels * 0.09)
+    assert [s["name"] for s in adjusted["strata"]] == [f"stratum {v}" for v in codes]
 
 
 @pytest.mark.parametrize(
@@ -188,6 +192,8 @@ def test_names_beside_a_map_or_a_reference_count_without_a_palette(tmp_path):
     turned = Legend(tuple(LandCoverClass(3 - c.value, c.name, c.color) for c in LEGEND.classes))
     (tmp_path / "map.tif.aux.xml").write_text(pam_sidecar(LEGEND, [300] * 3))
     (tmp_path / "reference.tif.aux.xml").write_text(pam_sidecar(turned, [300] * 3))
-    report = evaluate(tmp_path / "map.tif", tmp_path / "reference.tif", out=tmp_path / "report")
+    report = evaluate(
+        tmp_path / "map.tif", tmp_path / "reference.tif", out=tmp_path / "report"
+    ).to_dict()
     assert report["classes"] == list(LEGEND.names)
     assert report["overall_accuracy"] == 1

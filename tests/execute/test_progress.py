@@ -59,7 +59,7 @@ def evaluate(folder, progress):
         (vectorise, ["chunks"]),
         (tile, ["scenes opened", "tiles read", "tiles written"]),
         (train, ["steps"]),
-        (evaluate, ["blocks"]),
+        (evaluate, ["windows"]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

@@ -74,10 +74,10 @@ def expected(mapped, reference, distance, near) -> np.ndarray:
 def test_it_is_what_plain_definitions_give(distance, labelled):
     for seed in SEEDS:
         mapped, reference = random_pair(seed, labelled)
-        found = count_boundaries(mapped, reference, distance, NONE).iou[:3]
+        iou = count_boundaries(mapped, reference, distance, NONE).iou[:3]
         for near in (near_by_loops, near_by_erosion):
             by_definition = expected(mapped, reference, distance, near)
-            assert found == pytest.approx(by_definition, nan_ok=True), (seed, near.__name__)
+            assert iou == pytest.approx(by_definition, nan_ok=True), (seed, near.__name__)
 
 
 def test_unlabelled_pixels_of_one_side_make_no_outline_on_the_other():
@@ -86,20 +86,20 @@ def test_unlabelled_pixels_of_one_side_make_no_outline_on_the_other():
     mapped[:, 20:] = 1
     reference = mapped.copy()
     reference[:, 19:21] = NONE
-    found = count_boundaries(mapped, reference, 2, NONE)
+    counts = count_boundaries(mapped, reference, 2, NONE)
     rim = np.ones((40, 19), bool)  # columns 0 to 18
     rim[2:-2, 2:] = False
-    assert found.both[:2].tolist() == found.either[:2].tolist()
-    assert found.both[0] == rim.sum()  # column 18 is not near an outline
-    assert found.iou[:2].tolist() == [1, 1]
+    assert counts.both[:2].tolist() == counts.either[:2].tolist()
+    assert counts.both[0] == rim.sum()  # column 18 is not near an outline
+    assert counts.iou[:2].tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("distance", [1, 3])
 def test_the_edge_of_the_raster_is_an_outline(distance):
     ones = np.ones((20, 20), np.uint8)
-    found = count_boundaries(ones, ones, distance, NONE)
-    assert found.both[1] == 400 - (20 - 2 * distance) ** 2
-    assert found.iou[1] == 1
+    counts = count_boundaries(ones, ones, distance, NONE)
+    assert counts.both[1] == 400 - (20 - 2 * distance) ** 2
+    assert counts.iou[1] == 1
 
 
 @pytest.mark.parametrize("distance", [1, 2, 4])
@@ -120,14 +120,14 @@ def test_windows_with_halos_add_up_to_the_whole(distance):
         whole = count_boundaries(mapped, reference, distance, NONE)
         assert np.array_equal(total.both, whole.both)
         assert np.array_equal(total.either, whole.either)
-        assert total.expected == whole.expected
+        assert total.in_reference == whole.in_reference
 
 
 @pytest.mark.parametrize("rows", [1, 3, 8])
 def test_strips_of_rows_do_not_show(monkeypatch, rows):
     mapped, reference = random_pair(7, 0.7)
     whole = count_boundaries(mapped, reference, 2, NONE)
-    monkeypatch.setattr("geoseg.metrics.boundary._ROWS_PER_BATCH", rows * mapped.shape[1])
+    monkeypatch.setattr("geoseg.metrics.boundary._PIXELS_PER_BATCH", rows * mapped.shape[1])
     strips = count_boundaries(mapped, reference, 2, NONE)
     assert np.array_equal(strips.both, whole.both)
     assert np.array_equal(strips.either, whole.either)
@@ -143,11 +143,11 @@ def test_a_report_has_it_by_windows_of_the_file(tmp_path, monkeypatch):
     reference[:, 500:530] = NONE
     write_map(tmp_path / "map.tif", mapped)
     write_raster(tmp_path / "reference.tif", reference[None], transform=PLACE, nodata=NONE)
-    monkeypatch.setattr("geoseg.evaluation.block_counts._PIXELS", 512 * 512)
+    monkeypatch.setattr("geoseg.evaluation.block_counts._PIXELS_PER_WINDOW", 512 * 512)
     report = evaluate(
         tmp_path / "map.tif", tmp_path / "reference.tif", out=tmp_path / "report",
         settings=EvaluateSettings(legend=LEGEND, boundary=60.0),
-    )  # fmt: skip
+    ).to_dict()  # fmt: skip
     by_erosion = expected(mapped, reference, 2, near_by_erosion)
     assert report["boundary_iou"] == pytest.approx(by_erosion)
     page = (tmp_path / "report" / "report.html").read_text()

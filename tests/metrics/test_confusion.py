@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from geoseg.metrics import Confusion
+from geoseg.metrics import Confusion, class_row_counts
 
 CLASSES = 4
 IGNORE = 255
@@ -112,3 +112,28 @@ def test_other_shapes_are_refused():
         Confusion.of(MAPPED, REFERENCE[:1], CLASSES, IGNORE)
     with pytest.raises(ValueError, match="not a square matrix"):
         Confusion(np.zeros((2, 3), np.int64))
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.tuples(st.integers(1, 9), st.integers(1, 9)).flatmap(
+        lambda shape: st.tuples(arrays(np.uint8, shape), arrays(bool, shape))
+    ),
+    st.lists(st.integers(0, 255), unique=True, max_size=5),
+)
+def test_class_row_counts_are_those_of_a_loop(labels_and_valid, values):
+    labels, valid = labels_and_valid
+    values = [*values, int(labels[0, 0])]
+    expected = [[(row == value).sum() for value in values] for row in labels]
+    assert class_row_counts(labels, values).tolist() == expected
+    expected = [
+        [(row[v] == i).sum() for i in range(256)] for row, v in zip(labels, valid, strict=True)
+    ]
+    assert class_row_counts(labels, valid=valid).tolist() == expected
+
+
+@pytest.mark.parametrize("shape", [(300, 70), (0, 5), (5, 0)])
+def test_class_row_counts_have_the_order_of_the_values(shape):
+    labels = np.random.default_rng(0).integers(0, 4, shape, dtype=np.uint8)
+    expected = np.stack([(labels == value).sum(1) for value in (2, 0, 7)], axis=1)
+    assert np.array_equal(class_row_counts(labels, (2, 0, 7)), expected)

@@ -13,13 +13,13 @@ from geoseg.metrics import (
     Z95,
     Confusion,
     Reliability,
+    accuracy,
     allocate,
     by_map_class,
     count_boundaries,
     estimate,
     sample_size,
 )
-from geoseg.metrics import accuracy as agreement
 from tests.support.published_samples import OLOFSSON_2013, OLOFSSON_2014
 
 digits = {"rel": 0, "abs": 1e-6}
@@ -29,49 +29,49 @@ square = st.integers(2, 5).flatmap(
 
 
 def test_olofsson_2014_table_8():
-    found = estimate(by_map_class(OLOFSSON_2014.counts), OLOFSSON_2014.hectares)
-    assert found.overall_accuracy == pytest.approx(0.946512, **digits)
-    assert Z95 * found.overall_accuracy_se == pytest.approx(0.0184836, **digits)
-    users, producers = found.users_accuracy, found.producers_accuracy
+    result = estimate(by_map_class(OLOFSSON_2014.counts), OLOFSSON_2014.area_ha)
+    assert result.overall_accuracy == pytest.approx(0.946512, **digits)
+    assert Z95 * result.overall_accuracy_se == pytest.approx(0.0184836, **digits)
+    users, producers = result.users_accuracy, result.producers_accuracy
     assert users == pytest.approx([0.88, 0.733333, 0.927273, 0.963077], **digits)
     assert producers == pytest.approx([0.748661, 0.847156, 0.934509, 0.961609], **digits)
     within = pytest.approx([0.0740, 0.1008, 0.0397, 0.0205], abs=5e-5)
-    assert Z95 * found.users_accuracy_se == within
+    assert Z95 * result.users_accuracy_se == within
     within = pytest.approx([0.2133, 0.2544, 0.0343, 0.0184], abs=5e-5)
-    assert Z95 * found.producers_accuracy_se == within
+    assert Z95 * result.producers_accuracy_se == within
     shares = [0.0235086, 0.0129846, 0.3175221, 0.6459846]
-    assert found.shares.sum(0) == pytest.approx(shares, abs=5e-8)
-    assert found.area_se == pytest.approx([3141.650, 1916.238, 7913.181, 8306.968], abs=1e-3)
+    assert result.shares.sum(0) == pytest.approx(shares, abs=5e-8)
+    assert result.area_se == pytest.approx([3141.650, 1916.238, 7913.181, 8306.968], abs=1e-3)
     areas = [21157.76, 11686.15, 285769.93, 581386.15]
-    assert found.area == pytest.approx(areas, abs=5e-3)
+    assert result.area == pytest.approx(areas, abs=5e-3)
     within = [6157.63, 3755.83, 15509.84, 16281.66]
-    assert Z95 * found.area_se == pytest.approx(within, abs=5e-3)
+    assert Z95 * result.area_se == pytest.approx(within, abs=5e-3)
 
 
 def test_olofsson_2013_example_1():
     pixels = np.array([22353, 1122543, 610228.0])
-    found = estimate(by_map_class(OLOFSSON_2013), pixels)
-    assert found.overall_accuracy == pytest.approx(0.944417, **digits)
-    assert Z95 * found.overall_accuracy_se == pytest.approx(0.0219, abs=5e-5)
-    assert found.users_accuracy == pytest.approx([0.97, 0.93, 0.97], **digits)
-    assert found.producers_accuracy == pytest.approx([0.480631, 0.994189, 0.896926], **digits)
+    result = estimate(by_map_class(OLOFSSON_2013), pixels)
+    assert result.overall_accuracy == pytest.approx(0.944417, **digits)
+    assert Z95 * result.overall_accuracy_se == pytest.approx(0.0219, abs=5e-5)
+    assert result.users_accuracy == pytest.approx([0.97, 0.93, 0.97], **digits)
+    assert result.producers_accuracy == pytest.approx([0.480631, 0.994189, 0.896926], **digits)
     within = pytest.approx([0.2245, 0.0113, 0.0412], abs=5e-5)
-    assert Z95 * found.producers_accuracy_se == within
-    assert found.area[0] == pytest.approx(45112.4, abs=0.05)
-    assert found.area_se[0] == pytest.approx(10751.4, abs=0.05)
-    assert Z95 * found.area_se[0] == pytest.approx(21072.8, abs=0.05)
+    assert Z95 * result.producers_accuracy_se == within
+    assert result.area[0] == pytest.approx(45112.4, abs=0.05)
+    assert result.area_se[0] == pytest.approx(10751.4, abs=0.05)
+    assert Z95 * result.area_se[0] == pytest.approx(21072.8, abs=0.05)
 
 
 def test_kappa_and_disagreement_of_olofsson_2014():
     counts = OLOFSSON_2014.counts
-    assert agreement.overall_accuracy(counts) == pytest.approx(0.9171875, **digits)
-    assert agreement.kappa(counts) == pytest.approx(0.869964, **digits)
-    raw = agreement.disagreement(counts)
+    assert accuracy.overall_accuracy(counts) == pytest.approx(0.9171875, **digits)
+    assert accuracy.kappa(counts) == pytest.approx(0.869964, **digits)
+    raw = accuracy.disagreement(counts)
     assert (raw.quantity, raw.allocation) == pytest.approx((0.0390625, 0.04375), **digits)
     assert (raw.exchange, raw.shift) == pytest.approx((0.040625, 0.003125), **digits)
-    shares = estimate(by_map_class(counts), OLOFSSON_2014.hectares).shares
-    assert agreement.kappa(shares) == pytest.approx(0.888814, **digits)
-    weighted = agreement.disagreement(shares)
+    shares = estimate(by_map_class(counts), OLOFSSON_2014.area_ha).shares
+    assert accuracy.kappa(shares) == pytest.approx(0.888814, **digits)
+    weighted = accuracy.disagreement(shares)
     assert (weighted.quantity, weighted.allocation) == pytest.approx((0.004493, 0.048995), **digits)
     assert (weighted.exchange, weighted.shift) == pytest.approx((0.044492, 0.004503), abs=1.1e-6)
 
@@ -86,20 +86,20 @@ def test_kappa_and_disagreement_of_olofsson_2014():
 )
 def test_three_maps_of_one_kappa_are_wrong_in_three_ways(counts, quantity, allocation):
     counts = np.array(counts)
-    assert agreement.overall_accuracy(counts) == pytest.approx(0.8)
-    assert agreement.kappa(counts) == pytest.approx(0.6)
-    found = agreement.disagreement(counts)
-    assert (found.quantity, found.allocation) == pytest.approx((quantity, allocation))
+    assert accuracy.overall_accuracy(counts) == pytest.approx(0.8)
+    assert accuracy.kappa(counts) == pytest.approx(0.6)
+    result = accuracy.disagreement(counts)
+    assert (result.quantity, result.allocation) == pytest.approx((quantity, allocation))
 
 
 @given(square)
 def test_quantity_and_allocation_are_all_the_disagreement_there_is(counts):
-    found = agreement.disagreement(counts)
-    wrong = 1 - agreement.overall_accuracy(counts)
-    assert found.quantity + found.allocation == pytest.approx(wrong, nan_ok=True)
-    assert found.exchange + found.shift == pytest.approx(found.allocation, nan_ok=True)
-    assert not found.exchange < 0
-    assert not found.shift < -1e-12
+    result = accuracy.disagreement(counts)
+    wrong = 1 - accuracy.overall_accuracy(counts)
+    assert result.quantity + result.allocation == pytest.approx(wrong, nan_ok=True)
+    assert result.exchange + result.shift == pytest.approx(result.allocation, nan_ok=True)
+    assert not result.exchange < 0
+    assert not result.shift < -1e-12
 
 
 @pytest.mark.parametrize(("distance", "both", "either"), [(1, 18, 54), (2, 48, 80), (3, 70, 98)])
@@ -107,8 +107,8 @@ def test_boundary_iou_of_a_square_and_the_same_one_pixel_on(distance, both, eith
     ground = np.zeros((20, 20), np.uint8)
     ground[5:15, 5:15] = 1
     moved = np.roll(ground, 1, 1)
-    found = count_boundaries(moved, ground, distance, 255)
-    assert (found.both[1], found.either[1]) == (both, either)
+    boundary = count_boundaries(moved, ground, distance, 255)
+    assert (boundary.both[1], boundary.either[1]) == (both, either)
     assert Confusion.of(moved, ground, 2, 255).iou[1] == pytest.approx(90 / 110)
 
 
@@ -120,9 +120,9 @@ HITS = np.array([1, 1, 1, 0, 1, 1, 0, 1, 0, 0])
     ("bins", "expected", "largest"), [(5, 0.194, 0.55), (10, 0.268, 0.55), (15, 0.292, 0.83)]
 )
 def test_calibration_errors(bins, expected, largest):
-    found = Reliability.of(CONFIDENCE, HITS, bins=bins)
-    assert found.expected_error == pytest.approx(expected, **digits)
-    assert found.largest_error == pytest.approx(largest, **digits)
+    reliability = Reliability.of(CONFIDENCE, HITS, bins=bins)
+    assert reliability.expected_error == pytest.approx(expected, **digits)
+    assert reliability.largest_error == pytest.approx(largest, **digits)
 
 
 def test_a_sample_for_a_standard_error_of_one_percent():
@@ -152,20 +152,20 @@ def test_an_allocation_has_the_size_asked_for_and_no_stratum_too_few(pixels, tot
 
 def test_a_class_that_is_not_mapped_has_area_by_its_omissions():
     counts = np.array([[45, 3, 2], [1, 48, 1], [0, 0, 0]])
-    found = estimate(by_map_class(counts), np.array([100.0, 200.0, 0.0]))
-    assert found.area.sum() == pytest.approx(300)
-    assert found.area[2] == pytest.approx(100 * 2 / 50 + 200 * 1 / 50)
-    assert np.isnan(found.users_accuracy[2])
-    assert found.producers_accuracy[2] == 0
+    result = estimate(by_map_class(counts), np.array([100.0, 200.0, 0.0]))
+    assert result.area.sum() == pytest.approx(300)
+    assert result.area[2] == pytest.approx(100 * 2 / 50 + 200 * 1 / 50)
+    assert np.isnan(result.users_accuracy[2])
+    assert result.producers_accuracy[2] == 0
 
 
 def test_a_stratum_sampled_once_has_no_variance():
     counts = np.array([[9, 1, 0], [0, 1, 0], [1, 0, 9]])
-    found = estimate(by_map_class(counts), np.array([1.0, 2.0, 3.0]))
-    assert np.isfinite(found.overall_accuracy)
-    assert np.isnan(found.overall_accuracy_se)
-    assert np.isnan(found.area_se).all()
-    assert np.isfinite(found.users_accuracy_se).tolist() == [True, False, True]
+    result = estimate(by_map_class(counts), np.array([1.0, 2.0, 3.0]))
+    assert np.isfinite(result.overall_accuracy)
+    assert np.isnan(result.overall_accuracy_se)
+    assert np.isnan(result.area_se).all()
+    assert np.isfinite(result.users_accuracy_se).tolist() == [True, False, True]
 
 
 def test_an_area_without_a_sample_cannot_be_estimated():
@@ -181,14 +181,14 @@ def test_strata_that_are_not_classes_give_what_simulation_gives(seed):
     rng = np.random.default_rng(seed)
     counts = rng.integers(1, 40, (1, 3, 3))
     total, hits = counts.sum(), np.trace(counts[0])
-    found = estimate(counts, np.array([1.0]))
+    result = estimate(counts, np.array([1.0]))
     share = hits / total
-    assert found.overall_accuracy == pytest.approx(share)
-    assert found.overall_accuracy_se**2 == pytest.approx(share * (1 - share) / (total - 1))
+    assert result.overall_accuracy == pytest.approx(share)
+    assert result.overall_accuracy_se**2 == pytest.approx(share * (1 - share) / (total - 1))
     users = counts[0].diagonal() / counts[0].sum(1)
-    assert found.users_accuracy == pytest.approx(users)
+    assert result.users_accuracy == pytest.approx(users)
     linear = users * (1 - users) / counts[0].sum(1) * total / (total - 1)
-    assert found.users_accuracy_se**2 == pytest.approx(linear)
+    assert result.users_accuracy_se**2 == pytest.approx(linear)
 
 
 @pytest.fixture(scope="module")
@@ -207,22 +207,22 @@ def test_scikit_learn_says_the_same(pairs):
     theirs = sklearn.metrics.confusion_matrix(mapped, reference, labels=range(6))
     assert np.array_equal(counts, theirs)
     kappa = sklearn.metrics.cohen_kappa_score(mapped, reference)
-    assert agreement.kappa(counts) == pytest.approx(kappa)
-    accuracy = sklearn.metrics.accuracy_score(reference, mapped)
-    assert agreement.overall_accuracy(counts) == pytest.approx(accuracy)
-    each = {"labels": labels, "average": None}
+    assert accuracy.kappa(counts) == pytest.approx(kappa)
+    share = sklearn.metrics.accuracy_score(reference, mapped)
+    assert accuracy.overall_accuracy(counts) == pytest.approx(share)
+    per_class = {"labels": labels, "average": None}
     for ours, their in (
-        (agreement.users_accuracy, sklearn.metrics.precision_score),
-        (agreement.producers_accuracy, sklearn.metrics.recall_score),
-        (agreement.f1, sklearn.metrics.f1_score),
-        (agreement.iou, sklearn.metrics.jaccard_score),
+        (accuracy.users_accuracy, sklearn.metrics.precision_score),
+        (accuracy.producers_accuracy, sklearn.metrics.recall_score),
+        (accuracy.f1, sklearn.metrics.f1_score),
+        (accuracy.iou, sklearn.metrics.jaccard_score),
     ):
-        assert ours(counts)[labels] == pytest.approx(their(reference, mapped, **each))
+        assert ours(counts)[labels] == pytest.approx(their(reference, mapped, **per_class))
         assert np.isnan(ours(counts)[4])
     mean = sklearn.metrics.jaccard_score(reference, mapped, labels=labels, average="macro")
-    assert agreement.mean_iou(counts) == pytest.approx(mean)
+    assert accuracy.mean_iou(counts) == pytest.approx(mean)
     weighted = sklearn.metrics.jaccard_score(reference, mapped, labels=labels, average="weighted")
-    assert agreement.frequency_weighted_iou(counts) == pytest.approx(weighted)
+    assert accuracy.frequency_weighted_iou(counts) == pytest.approx(weighted)
 
 
 def test_torchmetrics_says_the_same(pairs):
@@ -233,11 +233,11 @@ def test_torchmetrics_says_the_same(pairs):
     table = theirs.multiclass_confusion_matrix(mapped, reference, 6)  # rows are the reference
     assert np.array_equal(counts, table.T.numpy())
     macro = theirs.multiclass_jaccard_index(mapped, reference, 6)
-    assert agreement.mean_iou(counts) == pytest.approx(float(macro))
+    assert accuracy.mean_iou(counts) == pytest.approx(float(macro))
     weighted = theirs.multiclass_jaccard_index(mapped, reference, 6, average="weighted")
-    assert agreement.frequency_weighted_iou(counts) == pytest.approx(float(weighted))
+    assert accuracy.frequency_weighted_iou(counts) == pytest.approx(float(weighted))
     kappa = theirs.multiclass_cohen_kappa(mapped, reference, 6)
-    assert agreement.kappa(counts) == pytest.approx(float(kappa))
+    assert accuracy.kappa(counts) == pytest.approx(float(kappa))
 
 
 @pytest.mark.parametrize("bins", [5, 10, 15])
@@ -263,7 +263,7 @@ def test_reliability_of_parts_adds_up(first, rest, seed):
     parts += Reliability.of(confidence[first:], hits[first:])
     assert np.array_equal(parts.counts, whole.counts)
     assert np.array_equal(parts.hits, whole.hits)
-    assert parts.sums == pytest.approx(whole.sums)
+    assert parts.confidence_sums == pytest.approx(whole.confidence_sums)
 
 
 values = arrays(
@@ -278,7 +278,7 @@ def test_a_boundary_is_the_class_without_its_erosion(ground, distance):
     """By the definition, pixel by pixel; what is ignored makes no outline, the end does."""
     from geoseg.metrics.boundary import near_outline
 
-    found = near_outline(ground, distance)
+    near_mask = near_outline(ground, distance)
     height, width = ground.shape
     for (row, col), value in np.ndenumerate(ground):
         if value == 255:
@@ -287,7 +287,7 @@ def test_a_boundary_is_the_class_without_its_erosion(ground, distance):
             max(row - distance, 0) : row + distance + 1, max(col - distance, 0) : col + distance + 1
         ]
         beyond = min(row, col, height - 1 - row, width - 1 - col) < distance
-        assert found[row, col] == (beyond or bool(set(near.flat) - {value, 255}))
+        assert near_mask[row, col] == (beyond or bool(set(near.flat) - {value, 255}))
 
 
 def test_patches_of_one_class_each_say_nothing_of_outlines():

@@ -1,4 +1,4 @@
-"""Maps, points and tables for the tests of evaluation."""
+"""Write maps, points and tables for the tests of evaluation."""
 
 import csv
 
@@ -21,10 +21,10 @@ BY_NAME = EvaluateSettings(legend=LEGEND)
 
 
 def write_map(path, values, legend=LEGEND, **options):
-    """A map as `classify` writes it: with a palette, and names beside it."""
-    place = options.pop("transform", PLACE)
+    """Write a map as `classify` does: with a palette, and a sidecar with names."""
+    transform = options.pop("transform", PLACE)
     target = RasterProfile(
-        *values.shape, 1, tuple(place)[:6], options.pop("crs", "EPSG:32640"), nodata=255,
+        *values.shape, 1, tuple(transform)[:6], options.pop("crs", "EPSG:32640"), nodata=255,
         colormap={c.value: c.rgb for c in legend.classes},
     )  # fmt: skip
     write_cog(path, target, [(Window(0, 0, *values.shape), values[None])])
@@ -33,7 +33,7 @@ def write_map(path, values, legend=LEGEND, **options):
 
 
 def write_points(path, rows, cols, classes, crs="EPSG:4326", place=PLACE, **columns):
-    """Points at the centres of pixels, in another CRS than the map's."""
+    """Write points at the centres of pixels, by default in another CRS than the map."""
     x, y = place @ (np.asarray(cols) + 0.5, np.asarray(rows) + 0.5)
     frame = geopandas.GeoDataFrame(
         {"reference": classes, **columns}, geometry=shapely.points(x, y), crs="EPSG:32640"
@@ -42,12 +42,13 @@ def write_points(path, rows, cols, classes, crs="EPSG:4326", place=PLACE, **colu
     return path
 
 
-def write_tables(folder, names, counts, hectares=None):
+def write_tables(folder, names, counts, area_ha=None):
+    """Write an error matrix and the areas of its classes."""
     matrix, areas = folder / "matrix.csv", folder / "areas.csv"
-    hectares = OLOFSSON_2014.hectares if hectares is None else hectares
+    area_ha = OLOFSSON_2014.area_ha if area_ha is None else area_ha
     with matrix.open("w", newline="") as file:
         rows = [[name, *row] for name, row in zip(names, np.array(counts).tolist(), strict=True)]
         csv.writer(file).writerows([["", *names], *rows])
     with areas.open("w", newline="") as file:
-        csv.writer(file).writerows([["class", "area_ha"], *zip(names, hectares, strict=True)])
+        csv.writer(file).writerows([["class", "area_ha"], *zip(names, area_ha, strict=True)])
     return matrix, areas

@@ -1,4 +1,4 @@
-"""A real browser for the tests: Chromium without a window, spoken to through a pipe."""
+"""A real browser for the tests: Chromium without a window, controlled through a pipe."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-QUIET = (
+_ARGUMENTS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-dev-shm-usage",
     "--remote-debugging-pipe",
@@ -21,39 +21,42 @@ QUIET = (
 
 
 @dataclass
-class Seen:
+class PageView:
     """A page as the browser shows it."""
 
     width: int
-    """Of what can be scrolled to (px)."""
+    """Width of the page (px)."""
     height: int
+    """Height of the page (px)."""
     text: str
-    picture: bytes
+    screenshot: bytes
     """PNG of the whole page."""
-    complaints: list[str]
+    console_messages: list[str]
     """Errors and warnings of the console."""
     requests: list[str]
-    """Addresses asked for, but for data inside the page."""
+    """Addresses that were requested, without data inside the page."""
 
 
 @dataclass
 class Browser:
     """The one open page of a running Chromium."""
 
-    to: int
+    commands: int
+    """File descriptor to write commands to."""
     answers: Any
+    """File to read answers from."""
     page: str = ""
-    """The browser's name for it."""
+    """Session id of the page."""
     events: list[dict[str, Any]] = field(default_factory=list)
     number: int = 0
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """Ask for something and wait for the answer; events that come meanwhile are kept."""
+        """Send a command and wait for the answer; events that come before it are kept."""
         self.number += 1
         message = {"id": self.number, "method": method, "params": params}
         if self.page:
             message["sessionId"] = self.page
-        os.write(self.to, json.dumps(message).encode() + b"\0")
+        os.write(self.commands, json.dumps(message).encode() + b"\0")
         while True:
             answer = self.read()
             if answer.get("id") == self.number:
@@ -62,6 +65,7 @@ class Browser:
             self.events.append(answer)
 
     def read(self) -> dict[str, Any]:
+        """Read the next message."""
         text = bytearray()
         while (byte := self.answers.read(1)) != b"\0":
             assert byte, "the browser ended"
@@ -69,10 +73,10 @@ class Browser:
         return json.loads(text)
 
     def value(self, expression: str) -> Any:
-        """Of JavaScript in the page."""
+        """Evaluate JavaScript in the page."""
         return self.call("Runtime.evaluate", expression=expression)["result"]["value"]
 
-    def see(self, page: Path, width: int) -> Seen:
+    def open(self, page: Path, width: int) -> PageView:
         """Open a file in a window of this width (px)."""
         self.events.clear()
         metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
@@ -83,10 +87,10 @@ class Browser:
         root = "document.documentElement"
         size = [self.value(f"{root}.scroll{side}") for side in ("Width", "Height")]
         text = self.value("document.body.innerText")
-        picture = self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
-        return Seen(
-            *size, text, base64.b64decode(picture),
-            complaints=[
+        screenshot = self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
+        return PageView(
+            *size, text, base64.b64decode(screenshot),
+            console_messages=[
                 json.dumps(e["params"])
                 for e in self.events
                 if e.get("method")
@@ -101,31 +105,32 @@ class Browser:
         )  # fmt: skip
 
     def pdf(self) -> bytes:
-        """The open page as it is printed."""
+        """Return the page as a PDF."""
         options = {"printBackground": False, "preferCSSPageSize": True}
         return base64.b64decode(self.call("Page.printToPDF", **options)["data"])
 
 
 @contextmanager
 def browsing(folder: Path) -> Iterator[Browser]:
-    """Chromium with its profile in a folder; skips where there is none."""
+    """Start Chromium with its profile in a folder; skip the test without Chromium."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         pytest.skip("no chromium here: apt-get install chromium")
-    (asked, to), (answered, out) = os.pipe(), os.pipe()
+    (commands_read, commands), (answers_read, answers_write) = os.pipe(), os.pipe()
 
-    def place():  # Chromium listens at 3 and answers at 4
-        os.dup2(asked, 63), os.dup2(out, 64)
+    def connect_pipes():  # Chromium reads from 3 and writes to 4
+        os.dup2(commands_read, 63), os.dup2(answers_write, 64)
         os.dup2(63, 3), os.dup2(64, 4)
 
     process = subprocess.Popen(
-        [program, *QUIET, f"--user-data-dir={folder}"], preexec_fn=place, close_fds=False,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        [program, *_ARGUMENTS, f"--user-data-dir={folder}"],
+        preexec_fn=connect_pipes, close_fds=False, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    os.close(asked), os.close(out)
+    os.close(commands_read), os.close(answers_write)
     try:
-        with os.fdopen(answered, "rb") as answers:
-            browser = Browser(to, answers)
+        with os.fdopen(answers_read, "rb") as answers:
+            browser = Browser(commands, answers)
             target = browser.call("Target.createTarget", url="about:blank")["targetId"]
             attached = browser.call("Target.attachToTarget", targetId=target, flatten=True)
             browser.page = attached["sessionId"]
@@ -135,4 +140,4 @@ def browsing(folder: Path) -> Iterator[Browser]:
     finally:
         process.kill()
         process.wait()
-        os.close(to)
+        os.close(commands)

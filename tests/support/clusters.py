@@ -1,6 +1,7 @@
 """Real Dask schedulers and workers, in processes of their own."""
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from tests.support.processes import Forked
 
+NANNY = {"DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD": "forkserver"}
+"""A nanny's workers are copies of the same process as itself."""
 TLS = ("--tls-ca-file", "--tls-cert", "--tls-key")
 
 
@@ -53,7 +56,7 @@ class DaskProcesses:
     def _start(self, what: str, *more: str) -> Forked:
         log = self.folder / f"{what}-{time.monotonic_ns()}.log"
         arguments = ["dask", what, *self.common, *more]
-        return Forked(_dask_main, arguments, cwd=self.folder, log=log)
+        return Forked(_dask_main, arguments, cwd=self.folder, env=os.environ | NANNY, log=log)
 
 
 def _dask_main() -> None:

@@ -7,15 +7,15 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Published:
-    """Counts by map class (rows) and reference class, and the map."""
+    """A sample: counts by map class (rows) and reference class; and the size of its map."""
 
     counts: np.ndarray
     pixels: np.ndarray
-    """Of 30 m, by map class."""
+    """Number of pixels of 30 m by map class."""
     names: tuple[str, ...]
 
     @property
-    def hectares(self):
+    def area_ha(self):
         return self.pixels * 900 / 10_000
 
 
@@ -30,16 +30,16 @@ OLOFSSON_2013 = np.array([[97, 0, 3], [3, 279, 18], [2, 1, 97]])
 """Olofsson et al. 2013, doi:10.1016/j.rse.2012.10.031, example 1."""
 
 
-def sampled_ground(counts, pixels, shape):
-    """A map with so many pixels of each class, and a reference with so many samples.
+def sampled_map(counts, pixels, shape):
+    """Return a map with ``pixels`` of each class, and a reference with samples as in ``counts``.
 
     Returns:
-        Map and reference (height, width) uint8, the reference 255 where nobody looked.
+        Map and reference (height, width) uint8, the reference 255 without a sample.
     """
     mapped = np.repeat(np.arange(len(pixels), dtype=np.uint8), pixels)
     reference = np.full(mapped.size, 255, np.uint8)
     rng = np.random.default_rng(0)
     for value, (first, size) in enumerate(zip(np.cumsum(pixels) - pixels, pixels, strict=True)):
-        places = first + rng.choice(size, counts[value].sum(), replace=False)
-        reference[places] = np.repeat(np.arange(len(pixels)), counts[value])
+        indices = first + rng.choice(size, counts[value].sum(), replace=False)
+        reference[indices] = np.repeat(np.arange(len(pixels)), counts[value])
     return mapped.reshape(shape), reference.reshape(shape)

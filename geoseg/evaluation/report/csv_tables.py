@@ -1,4 +1,4 @@
-"""Error matrices and areas in CSV files, in and out."""
+"""Error matrices and areas in CSV files: reading and writing."""
 
 import csv
 import io
@@ -18,33 +18,35 @@ def read_matrix(path: str | Path) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Read an error matrix: the first column names the mapped class, the first row the reference.
 
     Returns:
-        Names of the classes of either, those of rows first, and (classes, classes) counts.
+        Names of the classes, those of rows first, and (classes, classes) counts.
 
     Raises:
-        EvaluateError: if it is no such matrix of whole numbers.
+        EvaluateError: if the file cannot be read, or is not such a matrix of whole numbers.
     """
     head, *rows = _read(path, "matrix")
     columns, names = head[1:], [row[0] for row in rows]
     _check_header(path, head, names)
-    for kind, found in (("columns", columns), ("rows", names)):
-        if len(set(found)) < len(found) or "" in found:
-            raise EvaluateError(f"matrix {path} has {kind} without a name of their own, name each")
+    for kind, labels in (("columns", columns), ("rows", names)):
+        if len(set(labels)) < len(labels) or "" in labels:
+            raise EvaluateError(
+                f"matrix {path} has {kind} without a name of their own, give each a different name"
+            )
     classes = tuple(dict.fromkeys([*names, *columns]))
     try:
         Legend.from_names(list(classes))
     except LabelError as error:
         raise EvaluateError(f"matrix {path}: {error}") from None
     counts = np.zeros((len(classes), len(classes)), np.int64)
-    places = [classes.index(name) for name in columns]
+    indices = [classes.index(name) for name in columns]
     for row in rows:
         if len(row) != len(head):
             raise EvaluateError(
                 f"matrix {path} has {count_of(len(row) - 1, 'count')} for {row[0]!r} but "
                 f"{count_of(len(columns), 'column')} of reference classes, complete it"
             )
-        counts[classes.index(row[0]), places] = [_count(path, row[0], cell) for cell in row[1:]]
+        counts[classes.index(row[0]), indices] = [_count(path, row[0], cell) for cell in row[1:]]
     if not counts.sum():
-        raise EvaluateError(f"matrix {path} holds no samples")
+        raise EvaluateError(f"matrix {path} has no samples, check the file")
     return classes, counts
 
 
@@ -52,11 +54,14 @@ def read_areas(path: str | Path, classes: Sequence[str]) -> NDArray[np.float64]:
     """Read the mapped area of each class (ha) from rows of name and area under a header.
 
     Args:
-        path: of the file.
-        classes: names; those that the file lacks have no area.
+        path: path of the file.
+        classes: names of the classes; a class that the file lacks has an area of 0.
+
+    Returns:
+        (classes,) areas (ha).
 
     Raises:
-        EvaluateError: if a class is not among them, or an area is no number.
+        EvaluateError: if the file cannot be read, names another class, or an area is not a number.
     """
     areas = dict.fromkeys(classes, 0.0)
     head, *rows = _read(path, "areas")
@@ -82,17 +87,17 @@ def read_areas(path: str | Path, classes: Sequence[str]) -> NDArray[np.float64]:
 
 
 def matrix_text(names: Sequence[str], counts: NDArray[np.int64]) -> str:
-    """The text of a file that `read_matrix` reads."""
+    """Return the text of a file that `read_matrix` reads."""
     return table_text(["map \\ reference", *names], zip(names, counts.tolist(), strict=True))
 
 
-def areas_text(names: Sequence[str], hectares: NDArray[np.float64]) -> str:
-    """The text of a file that `read_areas` reads."""
-    return table_text(["class", "area_ha"], zip(names, hectares[:, None].tolist(), strict=True))
+def areas_text(names: Sequence[str], area_ha: NDArray[np.float64]) -> str:
+    """Return the text of a file that `read_areas` reads."""
+    return table_text(["class", "area_ha"], zip(names, area_ha[:, None].tolist(), strict=True))
 
 
 def table_text(head: Sequence[str], rows: "zip[tuple[str, list[object]]]") -> str:
-    """CSV of a name and some cells a row."""
+    """Return CSV with a name and cells in each row."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
@@ -100,31 +105,31 @@ def table_text(head: Sequence[str], rows: "zip[tuple[str, list[object]]]") -> st
     return text.getvalue()
 
 
-def _read(path: str | Path, what: str) -> Table:
-    """The rows that are not empty, cells without blanks around them."""
+def _read(path: str | Path, kind: str) -> Table:
+    """Read the rows that are not empty, cells without surrounding blanks."""
     try:
-        # newline="" keeps line breaks inside of quotes as they are.
+        # newline="" keeps line breaks inside quotes.
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             rows = [[cell.strip() for cell in row] for row in csv.reader(file)]
     except (OSError, ValueError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
-        raise EvaluateError(f"cannot read {what} {path}: {reason}, check the path") from None
+        raise EvaluateError(f"cannot read {kind} {path}: {reason}, check the path") from None
     rows = [row for row in rows if any(row)]
     if len(rows) < 2 or len(rows[0]) < 2:
         raise EvaluateError(
-            f"{what} {path} has no table, give a CSV with a header and a class a row"
+            f"{kind} {path} has no table, give a CSV with a header and a row for each class"
         )
     return rows
 
 
 def _check_header(path: str | Path, head: list[str], names: list[str]) -> None:
-    """Refuse counts where the names of the classes are expected.
+    """Refuse counts in place of class names.
 
-    Names may be numbers (class codes), but then those of rows and columns are, and the first cell
-    of the header is not.
+    Names may be numbers (class codes) if rows and columns both have numbers and the first cell of
+    the header is not a number.
     """
     columns = head[1:]
-    codes, row_codes = (all(map(_is_number, found)) for found in (columns, names))
+    codes, row_codes = (all(map(_is_number, labels)) for labels in (columns, names))
     if codes and (not row_codes or _is_number(head[0])):
         raise EvaluateError(
             f"matrix {path} has the numbers {', '.join(columns)} in the first row, where the names "

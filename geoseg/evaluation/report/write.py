@@ -2,44 +2,38 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from geoseg.evaluation.report.csv_tables import areas_text, matrix_text
-from geoseg.evaluation.report.html import render_page
-from geoseg.evaluation.report.results import AssessmentResult
+from geoseg.evaluation.report.evaluation_report import EvaluationReport
+from geoseg.evaluation.report.page import render_page
 from geoseg.files import atomic_folder, translate_write_errors
 
 REPORT_JSON = "report.json"
-"""What a folder of a report is known by."""
-REPORT_HTML = "report.html"
+"""File by which a folder is recognised as a report."""
 
 
-def write_report(out: Path, findings: AssessmentResult) -> dict[str, Any]:
+def write_report(out: Path, report: EvaluationReport) -> None:
     """Write a folder with the report as data, as tables and as a page.
 
     Args:
         out: folder; it appears when it is complete.
-        findings: what to write.
-
-    Returns:
-        What report.json holds.
+        report: the report.
 
     Raises:
         OutputError: if it cannot be written.
     """
-    data = findings.to_dict()
+    data = json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
     files = {
-        REPORT_JSON: json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
-        "report.csv": findings.to_csv(),
-        "matrix.csv": matrix_text(findings.names, findings.counts),
+        REPORT_JSON: data + "\n",
+        "report.csv": report.to_csv(),
+        "matrix.csv": matrix_text(report.names, report.counts),
+        "report.html": render_page(report),
     }
-    files[REPORT_HTML] = render_page(findings)
-    if findings.hectares is not None and np.isfinite(findings.hectares).all():
-        files["areas.csv"] = areas_text(findings.names, findings.hectares)
+    if report.area_ha is not None and np.isfinite(report.area_ha).all():
+        files["areas.csv"] = areas_text(report.names, report.area_ha)
     with atomic_folder(out) as folder:
         for name, text in files.items():
             with translate_write_errors(folder / name):
                 (folder / name).write_text(text, encoding="utf-8")
-    return data

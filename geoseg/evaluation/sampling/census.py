@@ -5,21 +5,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.evaluation.block_counts import VALUES, BlockComparison
+from geoseg.evaluation.block_counts import BlockComparison
 from geoseg.grid import Window
 from geoseg.labels.open import LabelSource
+from geoseg.metrics import class_row_counts
 
-_ROWS = 256
-"""Rows read together."""
+_ROWS_PER_WINDOW = 256
+"""Rows that are read together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassCensus:
-    """Pixels of each class by row, and the ground they cover."""
+    """Pixels of each class in each row of a map, and their areas."""
 
     pixels: NDArray[np.int64]
     """(height, classes)."""
-    cells: NDArray[np.float64]
+    pixel_areas: NDArray[np.float64]
     """(height,) m² of a pixel in each row."""
 
     @property
@@ -28,35 +29,36 @@ class ClassCensus:
         return np.asarray(self.pixels.sum(0))
 
     @property
-    def area(self) -> NDArray[np.float64]:
+    def area_m2(self) -> NDArray[np.float64]:
         """(classes,) m²."""
-        return np.asarray(self.pixels.T @ self.cells)
+        return np.asarray(self.pixels.T @ self.pixel_areas)
 
-    def draw(self, number: int, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Draw different pixels of a class, each with the same chance by its area.
+    def draw(self, index: int, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Draw different pixels of a class; the chance of a pixel is proportional to its area.
 
         Args:
-            number: of the class.
-            size: how many, at most all.
-            rng: what chance comes from.
+            index: index of the class.
+            size: number of pixels, at most all of the class.
+            rng: random number generator.
 
         Returns:
-            (size, 2): row, and place among the pixels of the class in the row.
+            (size, 2): row of each pixel, and its rank among the pixels of the class in this row.
         """
-        pixels = self.pixels[:, number]
+        pixels = self.pixels[:, index]
         if size == pixels.sum():
             rows = np.repeat(np.arange(len(pixels)), pixels)
-            return np.stack([rows, _rank_pixels(pixels)], axis=1)
-        ends = np.cumsum(pixels * self.cells)
-        found: dict[tuple[int, int], None] = {}
-        while len(found) < size:
-            at = rng.random(size - len(found)) * ends[-1]
-            rows = np.searchsorted(ends, at, side="right").clip(max=len(ends) - 1)
-            before = ends[rows] - pixels[rows] * self.cells[rows]
-            places = ((at - before) / self.cells[rows]).astype(np.int64)
-            places = places.clip(0, pixels[rows] - 1)
-            found |= dict.fromkeys(zip(rows.tolist(), places.tolist(), strict=True))
-        return np.array(list(found), np.int64).reshape(-1, 2)
+            first = np.repeat(np.cumsum(pixels) - pixels, pixels)
+            return np.stack([rows, np.arange(len(rows)) - first], axis=1)
+        ends = np.cumsum(pixels * self.pixel_areas)
+        drawn: dict[tuple[int, int], None] = {}
+        while len(drawn) < size:
+            position = rng.random(size - len(drawn)) * ends[-1]
+            rows = np.searchsorted(ends, position, side="right").clip(max=len(ends) - 1)
+            before = ends[rows] - pixels[rows] * self.pixel_areas[rows]
+            ranks = ((position - before) / self.pixel_areas[rows]).astype(np.int64)
+            ranks = ranks.clip(0, pixels[rows] - 1)
+            drawn |= dict.fromkeys(zip(rows.tolist(), ranks.tolist(), strict=True))
+        return np.array(list(drawn), np.int64).reshape(-1, 2)
 
 
 def count_classes(comparison: BlockComparison, values: NDArray[np.int64]) -> ClassCensus:
@@ -68,35 +70,28 @@ def count_classes(comparison: BlockComparison, values: NDArray[np.int64]) -> Cla
     pixels = np.zeros((comparison.scene.height, len(values)), np.int64)
     for window in comparison.windows():
         mapped = comparison.mapped.read(window)
-        codes = mapped + VALUES * np.arange(window.height, dtype=np.int32)[:, None]
-        counts = np.bincount(codes.reshape(-1), minlength=VALUES * window.height)
-        pixels[window.slices[0]] += counts.reshape(-1, VALUES)[:, values]
-    return ClassCensus(pixels, comparison.cells)
+        pixels[window.slices[0]] += class_row_counts(mapped, values)
+    return ClassCensus(pixels, comparison.row_pixel_areas)
 
 
 def locate_columns(
     labels: LabelSource, width: int, value: int, drawn: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Columns (n,) of drawn pixels of one value.
+    """Return the columns (n,) of drawn pixels of a class.
 
     Args:
         labels: the map.
-        width: of the map (px).
-        value: of the class.
-        drawn: (n, 2) as `Census.draw` has it.
+        width: width of the map (px).
+        value: value of the class.
+        drawn: (n, 2) row and rank, as from `ClassCensus.draw`.
     """
-    found = np.zeros(len(drawn), np.int64)
-    for block in np.unique(drawn[:, 0] // _ROWS):
-        some = np.flatnonzero(drawn[:, 0] // _ROWS == block)
-        first, last = int(drawn[some, 0].min()), int(drawn[some, 0].max())
+    cols = np.zeros(len(drawn), np.int64)
+    bands = drawn[:, 0] // _ROWS_PER_WINDOW
+    for band in np.unique(bands):
+        in_band = np.flatnonzero(bands == band)
+        first, last = int(drawn[in_band, 0].min()), int(drawn[in_band, 0].max())
         mapped = labels.read(Window(first, 0, last - first + 1, width))
-        for place in some:
-            row, rank = drawn[place]
-            found[place] = np.flatnonzero(mapped[row - first] == value)[rank]
-    return found
-
-
-def _rank_pixels(pixels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """0, 1, ... within each row."""
-    first = np.repeat(np.cumsum(pixels) - pixels, pixels)
-    return np.asarray(np.arange(int(pixels.sum())) - first)
+        for index in in_band:
+            row, rank = drawn[index]
+            cols[index] = np.flatnonzero(mapped[row - first] == value)[rank]
+    return cols

@@ -1,4 +1,4 @@
-"""Points in a GeoPackage that QGIS opens with a form for their reference class."""
+"""Points in a GeoPackage that QGIS opens with a form for the reference class."""
 
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,16 @@ _GEOMETRY = "geom"
 
 
 def write_form(path: Path, points: Any, layer: str, legend: Legend) -> None:  # noqa: ANN401
-    """Write points and, where QGIS looks for it, the style of their layer.
+    """Write points and the style of their layer, which QGIS reads from the same file.
 
     Args:
-        path: of the GeoPackage.
+        path: GeoPackage to write.
         points: a GeoDataFrame with the field ``reference``.
         layer: name of the layer.
-        legend: the classes that the form offers.
+        legend: the classes that the form lists.
 
     Raises:
-        OSError, RuntimeError, ValueError: of pyogrio, if the file cannot be written.
+        OSError, RuntimeError, ValueError: from pyogrio, if the file cannot be written.
     """
     style = pd.DataFrame(
         {
@@ -36,7 +36,7 @@ def write_form(path: Path, points: Any, layer: str, legend: Legend) -> None:  # 
             "useAsDefault": True,
             "description": "Reference classes to be filled in",
             "owner": "",
-            "update_time": "2000-01-01T00:00:00.000Z",  # QGIS asks for the latest
+            "update_time": "2000-01-01T00:00:00.000Z",  # QGIS takes the latest style
         },
         index=[0],
     )
@@ -45,7 +45,7 @@ def write_form(path: Path, points: Any, layer: str, legend: Legend) -> None:  # 
 
 
 def _qml(fields: list[str], legend: Legend) -> str:
-    """A QGIS style: a list of classes for ``reference``, the rest hidden or only to be read."""
+    """Return a QGIS style: classes to choose for ``reference``, other fields hidden or fixed."""
     choices = "".join(
         f'<Option type="Map"><Option name={quoteattr(c.name)} value={quoteattr(c.name)} '
         'type="QString"/></Option>'
@@ -56,18 +56,18 @@ def _qml(fields: list[str], legend: Legend) -> str:
             '<editWidget type="ValueMap"><config><Option type="Map">'
             f'<Option name="map" type="List">{choices}</Option></Option></config></editWidget>'
         ),
-        # Who judges a place is not to know what the map says of it.
+        # The interpreter of a point must not see the class of the map.
         "stratum": _HIDDEN,
         "inclusion_probability": _HIDDEN,
     }
-    configured = "\n".join(
+    field_widgets = "\n".join(
         f"    <field name={quoteattr(name)}>{widgets.get(name, _TEXT)}</field>" for name in fields
     )
     editable = "\n".join(
         f'    <field name={quoteattr(name)} editable="{int(name == "reference")}"/>'
         for name in fields
     )
-    return _FORM_QML.format(fields=configured, editable=editable)
+    return _FORM_QML.format(fields=field_widgets, editable=editable)
 
 
 _HIDDEN = '<editWidget type="Hidden"><config><Option/></config></editWidget>'
