@@ -17,7 +17,15 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.support.preload"])
+CONTEXT.set_forkserver_preload(
+    [
+        "distributed.cli.dask_scheduler",
+        "distributed.cli.dask_worker",
+        "geoseg.classification",
+        "geoseg.cli.classify",
+        "geoseg.training",
+    ]
+)
 
 
 class Forked:
