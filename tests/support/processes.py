@@ -8,7 +8,9 @@ a folder and an output of their own.
 import atexit
 import multiprocessing
 import os
+import runpy
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -126,3 +128,22 @@ def _run(
         function()
     finally:
         atexit._run_exitfuncs()
+
+
+def forked_ranks(script: list[object], number: int) -> list[Forked]:
+    """Start a script so many times, as torchrun does, which starts an interpreter for each."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "WORLD_SIZE": str(number)}
+    env |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    return [
+        Forked(
+            _run_script, [*map(str, script)], env=env | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+        )
+        for rank in range(number)
+    ]
+
+
+def _run_script() -> None:
+    runpy.run_path(sys.argv[0], run_name="__main__")
