@@ -30,6 +30,7 @@ def overhead(folder: Path, side: int) -> None:
     """Time what a program that keeps all in memory would not do."""
     import geoseg.classification.chunk as chunk
     import geoseg.classification.run as run
+    from geoseg.model import tune_malloc
 
     spent: Counter[str] = Counter()
     lock = threading.Lock()
@@ -48,23 +49,24 @@ def overhead(folder: Path, side: int) -> None:
         setattr(module, name, timed)
 
     scene = textured(folder / "scene.tif", side)
-    for name in ("read", "trace", "commit_part"):
+    for name in ("read_window", "trace_chunk", "write_part"):
         watch(chunk, name)
-    for name in ("open_folder", "assemble"):
-        watch(run, name)
+    watch(run, "assemble")
+    tune_malloc()
     for polygons in (None, folder / "map.gpkg"):
         spent.clear()
         start = time.perf_counter()
         run.classify(
             scene, folder / "map.tif", polygons=polygons, overwrite=True,
-            execution=run.Execution(workers=THREADS),
+            workers=THREADS,
         )  # fmt: skip
         wall = time.perf_counter() - start
-        parts, assembly = spent["commit_part"] / THREADS + spent["open_folder"], spent["assemble"]
+        parts, assembly = spent["write_part"] / THREADS, spent["assemble"]
         print(
             f"{side} x {side}{' with polygons' if polygons else ''}: {wall:.1f} s, of it parts "
             f"{parts:.2f} s and assembly {assembly:.2f} s: {(parts + assembly) / wall:.1%}; "
-            f"seconds of a thread: read {spent['read']:.2f}, trace {spent['trace']:.2f}",
+            f"seconds of a thread: read {spent['read_window']:.2f}, "
+            f"trace {spent['trace_chunk']:.2f}",
             flush=True,
         )
 

@@ -1,24 +1,23 @@
-"""Training speed beside the lab's Keras model: the same tiles, one run, each in its own process.
+"""Training speed of geoseg and of the reference Keras U-Net, on the same tiles.
 
-benchmarks/keras_lab.sh TILES [--epochs 4] [--rounds 2]      makes Keras's environment, then:
+benchmarks/keras_lab.sh TILES [--epochs 4] [--rounds 2]      makes an environment, then runs:
 python benchmarks/keras_lab.py TILES --keras PYTHON          PYTHON has keras and tensorflow-cpu
 
-TILES is a set of uint8 RGB tiles that `geoseg tile` wrote, with a train and a val split. The
-rivals take turns: Keras, geoseg fp32, geoseg bf16, and again. Each trains from scratch on all cores
-with the lab's settings (batches of 32, RMSprop 1e-3, cross-entropy, dropout 0.1, no augmentation),
-checks the validation tiles after every epoch and keeps its best weights. What is timed is the time
-from one epoch's end to the next, the saving included; the first epoch of a process goes uncounted,
-as it holds the start and, in Keras, the tracing.
+TILES is a set of uint8 RGB tiles that `geoseg tile` wrote, with a train and a val split. In each
+round Keras, geoseg fp32 and geoseg bf16 run one after the other, each in a process of its own. Each
+trains from random weights on all cores with the settings of the reference run (batches of 32,
+RMSprop 1e-3, cross-entropy, dropout 0.1, no augmentation), validates after every epoch and saves
+its best weights. The time of an epoch is the time from the end of the epoch before, with saving.
+The first epoch of a process is not counted: it contains the start and the tracing of Keras.
 
-In favour of Keras: it gets the tiles decoded, as arrays in memory, and prefetches, which the lab
-did not. geoseg reads its tiles itself, as users have it do. Keras decides itself about XLA, which
-means none on a CPU; switched on, it took 1.6 times the CPU time.
+Keras gets decoded tiles as arrays in memory, and prefetches. geoseg reads the tiles itself. Keras
+does not use XLA on a CPU by default; with XLA it took 1.6 times the CPU time.
 
-The lab called pixels without a label "building". Here they weigh nothing on either side, neither in
-the loss nor in the accuracy, so that both learn from the same pixels and are judged by the same.
+Pixels without a label have no weight in the loss and the accuracy of both. In the original notebook
+they were "building".
 
-CPU seconds include the threads' waiting for one another, which grows on a busy machine: there,
-compare them on one core (`taskset -c 0 benchmarks/keras_lab.sh ...`).
+CPU seconds contain the time that threads wait for each other. On a busy machine, compare on one
+core (`taskset -c 0 benchmarks/keras_lab.sh ...`).
 """
 
 import argparse
@@ -41,18 +40,18 @@ if TYPE_CHECKING:
 BATCH, RATE = 32, 1e-3
 IGNORE = 255
 PARAMETERS = 1_941_190
-RIVALS = {"Keras": "", "geoseg fp32": "fp32", "geoseg bf16": "bf16"}
-"""Who takes part, in the order of a round, and the precision of geoseg."""
+CONTESTANTS = {"Keras": "", "geoseg fp32": "fp32", "geoseg bf16": "bf16"}
+"""Names of the contestants, in the order of a round, with the precision of geoseg."""
 
 
 class Clock:
-    """Prints a line of JSON at the end of each epoch: what it took and what it reached."""
+    """Prints a line of JSON for each epoch: its times, validation loss and accuracy."""
 
     def __init__(self) -> None:
         self._wall, self._cpu = time.perf_counter(), time.process_time()
 
     def epoch(self, figures: dict[str, float]) -> None:
-        """Seconds of wall and CPU time since the last call, all threads together."""
+        """Print wall and CPU seconds since the last call, over all threads."""
         wall, cpu = time.perf_counter(), time.process_time()
         row = {
             "wall": wall - self._wall,
@@ -64,8 +63,8 @@ class Clock:
         self._wall, self._cpu = wall, cpu
 
 
-def lab_model(size: int) -> "keras.Model":
-    """The lab's U-Net: (n, size, size, 3) values 0 to 255 to (n, size, size, 6) probabilities."""
+def reference_model(size: int) -> "keras.Model":
+    """The reference U-Net: (n, size, size, 3) values 0 to 255 to (n, size, size, 6) scores."""
     import keras
     from keras import layers
 
@@ -93,20 +92,21 @@ def lab_model(size: int) -> "keras.Model":
 
 
 def train_keras(arrays: Path, out: Path, epochs: int, seed: int) -> None:
-    """Train the lab's model as the lab did; runs in Keras's own environment."""
+    """Train the reference model; runs in the environment with Keras."""
     import keras
     import tensorflow as tf
 
     def dataset(split: str) -> "tf.data.Dataset":
         images, labels = (np.load(arrays / f"{split}_{kind}.npy") for kind in ("images", "labels"))
-        known = labels != IGNORE
-        parts = images, np.where(known, labels, 0).astype(np.uint8), known.astype(np.uint8)
-        tiles = tf.data.Dataset.from_tensor_slices(parts)
+        labelled = labels != IGNORE
+        classes = np.where(labelled, labels, 0).astype(np.uint8)
+        arrays = images, classes, labelled.astype(np.uint8)
+        tiles = tf.data.Dataset.from_tensor_slices(arrays)
         return tiles.shuffle(len(images)).batch(BATCH).prefetch(tf.data.AUTOTUNE)
 
     keras.utils.set_random_seed(seed)
     train, val = dataset("train"), dataset("val")
-    model = lab_model(train.element_spec[0].shape[1])
+    model = reference_model(train.element_spec[0].shape[1])
     model.compile(
         optimizer=keras.optimizers.RMSprop(learning_rate=RATE),
         loss="sparse_categorical_crossentropy",
@@ -123,27 +123,29 @@ def train_keras(arrays: Path, out: Path, epochs: int, seed: int) -> None:
 
 
 def train_geoseg(tiles: Path, out: Path, epochs: int, seed: int, precision: str) -> None:
-    """Train as `geoseg train` does; its defaults are the lab's settings."""
+    """Train with `geoseg.train`, whose defaults are the settings of the reference run."""
     import geoseg
+    from geoseg.model import tune_malloc
 
     settings = geoseg.TrainSettings(
         epochs=epochs, batch_size=BATCH, lr=RATE, seed=seed, precision=precision
     )
     clock = Clock()
-    watch = geoseg.Monitor(report=clock.epoch)
-    geoseg.train(tiles, out, settings=settings, device="cpu", resume=False, watch=watch)
+    monitor = geoseg.Monitor(report=clock.epoch)
+    tune_malloc()
+    geoseg.train(tiles, out, settings=settings, device="cpu", resume=False, monitor=monitor)
 
 
 def save_arrays(tiles: Path, folder: Path) -> None:
-    """The tiles as Keras takes them, uint8: images (n, s, s, 3) and labels (n, s, s)."""
+    """Save the tiles as Keras reads them, uint8: images (n, s, s, 3) and labels (n, s, s)."""
     from geoseg.tiles import open_tiles
 
-    found = open_tiles(tiles)
+    tile_set = open_tiles(tiles)
     for split in ("train", "val"):
-        images, valid, labels = found.load(split)
+        images, valid, labels = tile_set.load(split)
         if images.dtype != np.uint8 or images.shape[1] != 3 or not len(images):
             sys.exit(
-                f"{split} tiles of {tiles} are {images.shape} {images.dtype}, wanted RGB bytes"
+                f"{split} tiles of {tiles} are {images.shape} {images.dtype}, give uint8 RGB tiles"
             )
         images = images * valid[:, None]
         np.save(folder / f"{split}_images.npy", np.ascontiguousarray(images.transpose(0, 2, 3, 1)))
@@ -152,7 +154,7 @@ def save_arrays(tiles: Path, folder: Path) -> None:
 
 
 def rows_of(command: list[str], log: Path) -> Iterator[dict[str, float]]:
-    """Run one rival in a process of its own, its chatter kept aside; its epochs as they end."""
+    """Run a contestant in a process of its own, and yield the row of each epoch."""
     with (
         log.open("w") as errors,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
@@ -164,73 +166,73 @@ def rows_of(command: list[str], log: Path) -> Iterator[dict[str, float]]:
 
 
 def contest(args: argparse.Namespace, folder: Path) -> None:
-    """All rounds of all rivals, then the table."""
+    """Run all rounds, and print the table."""
     save_arrays(args.tiles, folder)
     print(f"{len(os.sched_getaffinity(0))} cores, load before the run {os.getloadavg()[0]:.2f}")
-    counted: dict[str, list[dict[str, float]]] = {rival: [] for rival in RIVALS}
-    kept: dict[str, list[float]] = {rival: [] for rival in RIVALS}
+    counted: dict[str, list[dict[str, float]]] = {contestant: [] for contestant in CONTESTANTS}
+    best: dict[str, list[float]] = {contestant: [] for contestant in CONTESTANTS}
     for seed in range(args.rounds):
-        for rival, precision in RIVALS.items():
+        for contestant, precision in CONTESTANTS.items():
             python, tiles = (sys.executable, args.tiles) if precision else (args.keras, folder)
             model = folder / f"{precision}{seed}.{'safetensors' if precision else 'keras'}"
             command = [
-                str(python), __file__, str(tiles), "--rival", rival, "--out", str(model),
+                str(python), __file__, str(tiles), "--contestant", contestant, "--out", str(model),
                 "--epochs", str(args.epochs), "--seed", str(seed),
             ]  # fmt: skip
             rows = []
             for row in rows_of(command, folder / "log.txt"):
                 rows.append(row)
                 print(
-                    f"{rival:11} seed {seed} epoch {len(rows)}: {row['wall']:6.1f} s "
+                    f"{contestant:11} seed {seed} epoch {len(rows)}: {row['wall']:6.1f} s "
                     f"{row['cpu']:6.1f} CPU s, validation accuracy {row['accuracy']:.4f}",
                     flush=True,
                 )
-            counted[rival] += rows[1:]
-            kept[rival].append(min(rows, key=lambda row: row["loss"])["accuracy"])
-    print_table(counted, kept)
+            counted[contestant] += rows[1:]
+            best[contestant].append(min(rows, key=lambda row: row["loss"])["accuracy"])
+    print_table(counted, best)
 
 
-def print_table(counted: dict[str, list[dict[str, float]]], kept: dict[str, list[float]]) -> None:
-    """Medians over the epochs counted, and the accuracy of the weights kept, seed by seed."""
+def print_table(counted: dict[str, list[dict[str, float]]], best: dict[str, list[float]]) -> None:
+    """Print the medians over the counted epochs, and the best accuracy of each seed."""
     medians = {
-        rival: [statistics.median(row[kind] for row in rows) for kind in ("wall", "cpu")]
-        for rival, rows in counted.items()
+        contestant: [statistics.median(row[kind] for row in rows) for kind in ("wall", "cpu")]
+        for contestant, rows in counted.items()
     }
-    print("\n| per epoch | wall s | least to most | CPU s | Keras / this: wall | CPU | accuracy |")
+    print("\n| per epoch | wall s | range | CPU s | Keras / this: wall | CPU | accuracy |")
     print("|---|---|---|---|---|---|---|")
-    for rival, (wall, cpu) in medians.items():
-        walls = [row["wall"] for row in counted[rival]]
+    for contestant, (wall, cpu) in medians.items():
+        walls = [row["wall"] for row in counted[contestant]]
         times, cpus = (a / b for a, b in zip(medians["Keras"], (wall, cpu), strict=True))
-        seeds = ", ".join(f"{accuracy:.4f}" for accuracy in kept[rival])
+        seeds = ", ".join(f"{accuracy:.4f}" for accuracy in best[contestant])
         print(
-            f"| {rival} | {wall:.1f} | {min(walls):.1f} to {max(walls):.1f} | {cpu:.1f} "
-            f"| {times:.2f} | {cpus:.2f} | {statistics.mean(kept[rival]):.4f} ({seeds}) |"
+            f"| {contestant} | {wall:.1f} | {min(walls):.1f} to {max(walls):.1f} | {cpu:.1f} "
+            f"| {times:.2f} | {cpus:.2f} | {statistics.mean(best[contestant]):.4f} ({seeds}) |"
         )
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n", 1)[0])
-    parser.add_argument("tiles", type=Path, help="set that `geoseg tile` wrote")
-    parser.add_argument("--keras", type=Path, help="python of an environment that has Keras")
+    parser.add_argument("tiles", type=Path, help="tile set that `geoseg tile` wrote")
+    parser.add_argument("--keras", type=Path, help="Python of an environment with Keras")
     parser.add_argument(
-        "--epochs", type=int, default=4, help="of each process, the first uncounted"
+        "--epochs", type=int, default=4, help="epochs of each process; the first is not counted"
     )
-    parser.add_argument("--rounds", type=int, default=2, help="with seeds 0, 1, ...")
-    parser.add_argument("--rival", choices=RIVALS, help=argparse.SUPPRESS)
+    parser.add_argument("--rounds", type=int, default=2, help="rounds, with seeds 0, 1, ...")
+    parser.add_argument("--contestant", choices=CONTESTANTS, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.epochs < 2 or args.rounds < 1 or not (args.keras or args.rival):
+    if args.epochs < 2 or args.rounds < 1 or not (args.keras or args.contestant):
         parser.error("give --keras, at least 2 epochs and at least 1 round")
     return args
 
 
 def main() -> None:
     args = parse()
-    if args.rival == "Keras":
+    if args.contestant == "Keras":
         train_keras(args.tiles, args.out, args.epochs, args.seed)
-    elif args.rival:
-        train_geoseg(args.tiles, args.out, args.epochs, args.seed, RIVALS[args.rival])
+    elif args.contestant:
+        train_geoseg(args.tiles, args.out, args.epochs, args.seed, CONTESTANTS[args.contestant])
     else:
         with tempfile.TemporaryDirectory() as folder:
             contest(args, Path(folder))

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Keras's environment, then the run: benchmarks/keras_lab.sh TILES [--epochs N] [--rounds N]
-# KERAS_ENV names the environment's folder, made where it is missing and kept; without it, a
-# temporary one. PYTHON is the one that has geoseg.
+# Make an environment with Keras and run keras_lab.py: keras_lab.sh TILES [--epochs N] [--rounds N]
+# KERAS_ENV is the folder of the environment, which is kept; without it, a temporary folder is used.
+# PYTHON is the interpreter that has geoseg.
 set -eu
 : "${PYTHON:=python}"
 if [ -z "${KERAS_ENV:-}" ]; then

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING
 from geoseg.version import __version__
 
 if TYPE_CHECKING:
-    from geoseg.classification import ClassifySettings, Execution, classify, classify_scenes
+    from geoseg.classification import (
+        ClassifyReport,
+        ClassifySettings,
+        Execution,
+        classify,
+        classify_scenes,
+    )
     from geoseg.errors import GeosegError
     from geoseg.evaluation import (
         EvaluateSettings,
@@ -35,6 +41,7 @@ if TYPE_CHECKING:
     from geoseg.vectorisation import Cleaning, vectorise
 
 __all__ = [
+    "ClassifyReport",
     "ClassifySettings",
     "Cleaning",
     "EvaluateSettings",
@@ -66,7 +73,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "classification": ("Execution", "ClassifySettings", "classify", "classify_scenes"),
+    "classification": (
+        "ClassifyReport",
+        "ClassifySettings",
+        "Execution",
+        "classify",
+        "classify_scenes",
+    ),
     "errors": ("GeosegError",),
     "evaluation": (
         "EvaluateSettings",

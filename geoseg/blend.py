@@ -1,7 +1,7 @@
-"""Overlapping window scores to one score per pixel.
+"""Blend overlapping window scores into one score per pixel.
 
-Arrays in, arrays out: the functions use only indexing and arithmetic, so NumPy arrays and torch
-tensors on any device both serve.
+The functions use only indexing and arithmetic, so they take NumPy arrays and torch tensors on any
+device.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,18 +16,23 @@ Taper = Literal["hann", "linear", "crop", "none"]
 TAPERS: tuple[Taper, ...] = ("hann", "linear", "crop", "none")
 
 _CROP = 1e-6
-"""Weight of cropped rims: too small to matter beside a core, enough where there is no core."""
+"""Weight of the cropped rim: negligible next to full weight, but not zero at the scene's edge."""
 
 Array = Any
-"""A NumPy array or a torch tensor; all arrays of one call are of one kind."""
+"""A NumPy array or a torch tensor; all arrays of a call have the same kind."""
 
 
 def taper_profile(kind: Taper, size: int, overlap: int) -> NDArray[np.float64]:
     """Weights along one axis of a window, (size,), symmetric and all above zero.
 
-    Flat over the part that no neighbour reaches, falling over the overlap, sampled at pixel
-    centres: "linear"; "hann", a raised cosine; "crop", to nearly nothing at half the overlap;
-    "none", flat. At an overlap of half the window "hann" is the Hann window.
+    They are 1 outside the overlap and fall over the overlap, sampled at pixel centres: as a line
+    ("linear"), as a raised cosine ("hann"), to nearly 0 at half the overlap ("crop"), or not at all
+    ("none"). If the overlap is half the window, "hann" is the Hann window.
+
+    Args:
+        kind: shape of the taper.
+        size: side of a window (px).
+        overlap: overlap of neighbouring windows (px).
     """
     if kind == "none" or overlap == 0:
         return np.ones(size)
@@ -45,7 +50,11 @@ def weight_sums(
 ) -> NDArray[np.float64]:
     """Sum of the weights of all windows of an axis at the pixels [begin, end), (end - begin,).
 
-    Windows start at ``firsts``; every pixel must lie in one.
+    Args:
+        firsts: first pixels of the windows; every pixel must lie in one.
+        weights: (size,), see `taper_profile`.
+        begin: first pixel.
+        end: pixel after the last.
     """
     total = np.zeros(end - begin)
     for first in firsts:
@@ -57,32 +66,36 @@ def weight_sums(
 
 def blend(
     scores: Iterable[tuple[Window, Array]],
-    area: Window,
+    window: Window,
     weights: Array,
     zeros: Callable[[tuple[int, ...]], Array],
     classes: int,
 ) -> Array:
-    """Weighted sum of window scores over an area.
+    """Weighted sum of window scores over the pixels of ``window``, usually a chunk.
 
-    Each pixel sums the windows in the order given, so with lattice order the sums do not depend on
-    the area. Divided by the summed weights (`weight_sums` of both axes, multiplied), a constant
-    stays constant and equal scores stay equal, at the scene's rim too.
+    Each pixel sums the scores in their order. In the order of a `WindowGrid`, the sums therefore do
+    not depend on ``window``. Divided by the summed weights (`weight_sums` of both axes,
+    multiplied), a constant stays constant and equal scores stay equal, also at the edge of the
+    scene.
 
     Args:
-        scores: windows, each touching the area, with (classes, size, size) scores.
-        area: pixels wanted.
+        scores: windows that share a pixel with ``window``, with (classes, size, size) scores.
+        window: the pixels of the result.
         weights: (size, size) weight of each pixel of a window.
         zeros: makes an array of zeros of the kind of the scores.
         classes: number of classes.
 
     Returns:
-        (classes, area.height, area.width).
+        (classes, window.height, window.width).
+
+    Raises:
+        ValueError: if a window of the scores does not share a pixel with ``window``.
     """
-    total = zeros((classes, area.height, area.width))
-    for window, score in scores:
-        inside = window.intersection(area)
-        if inside is None:
-            raise ValueError(f"{window} does not touch {area}")
-        here, there = inside.relative_to(area), inside.relative_to(window)
-        total[:, *here] += score[:, *there] * weights[there]
+    total = zeros((classes, window.height, window.width))
+    for score_window, score in scores:
+        shared = score_window.intersection(window)
+        if shared is None:
+            raise ValueError(f"{score_window} does not touch {window}")
+        in_total, in_score = shared.relative_to(window), shared.relative_to(score_window)
+        total[:, *in_total] += score[:, *in_score] * weights[in_score]
     return total

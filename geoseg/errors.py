@@ -68,10 +68,10 @@ class EvaluateError(GeosegError):
 class ChunkError(GeosegError):
     """One chunk of a run failed; the message names the chunk and the cause."""
 
-    def __init__(self, message: str, *, again: bool = False) -> None:
-        """Keep the message, and whether another try may succeed."""
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        """Keep the message, and whether a retry may succeed."""
         super().__init__(message)
-        self.again = again
+        self.retryable = retryable
 
 
 class RunError(GeosegError):

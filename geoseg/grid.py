@@ -1,6 +1,6 @@
-"""Integer pixel geometry: windows, the lattice of windows over a scene, its chunks.
+"""Integer pixel geometry: windows, the grid of windows over a scene, its chunks.
 
-Rows before columns, always. No I/O and no arrays of pixels here.
+Rows come before columns. No I/O and no arrays of pixels.
 """
 
 from collections.abc import Iterator
@@ -59,20 +59,20 @@ class Window:
         row, col = self.row - outer.row, self.col - outer.col
         return slice(row, row + self.height), slice(col, col + self.width)
 
-    def contains(self, other: "Window") -> bool:
-        """Whether every pixel of ``other`` is in this window."""
+    def contains(self, inner: "Window") -> bool:
+        """Whether every pixel of ``inner`` is in this window."""
         return (
-            self.row <= other.row
-            and self.col <= other.col
-            and other.row_end <= self.row_end
-            and other.col_end <= self.col_end
+            self.row <= inner.row
+            and self.col <= inner.col
+            and inner.row_end <= self.row_end
+            and inner.col_end <= self.col_end
         )
 
-    def intersection(self, other: "Window") -> "Window | None":
-        """The pixels of both windows, or None where they share none."""
-        row, col = max(self.row, other.row), max(self.col, other.col)
-        height = min(self.row_end, other.row_end) - row
-        width = min(self.col_end, other.col_end) - col
+    def intersection(self, window: "Window") -> "Window | None":
+        """The pixels of both windows, None if they share none."""
+        row, col = max(self.row, window.row), max(self.col, window.col)
+        height = min(self.row_end, window.row_end) - row
+        width = min(self.col_end, window.col_end) - col
         return Window(row, col, height, width) if height > 0 and width > 0 else None
 
     def __str__(self) -> str:
@@ -82,8 +82,8 @@ class Window:
 def starts(length: int, size: int, stride: int) -> list[int]:
     """First pixels of the windows along one axis of ``length`` px.
 
-    Multiples of the stride; the last window is pulled back to end on the edge. An axis shorter
-    than one window has one, which starts at 0 and ends beyond the edge.
+    They are multiples of the stride; the last window is pulled back to end on the edge. An axis
+    shorter than a window has one window, which starts at 0 and ends beyond the edge.
 
     >>> starts(300, 128, 96)
     [0, 96, 172]
@@ -96,7 +96,10 @@ def starts(length: int, size: int, stride: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class WindowGrid:
-    """All windows over a scene: the same whatever part of the scene is looked at.
+    """All sliding windows over a scene: a lattice whose steps are the stride.
+
+    The last window of each axis is pulled back to end on the edge of the scene. The windows do not
+    depend on the chunk that is computed, so chunks do not show in the result.
 
     Raises:
         ValueError: if the stride is not in 1..size, or the scene is empty.
@@ -130,22 +133,22 @@ class WindowGrid:
     def __len__(self) -> int:
         return len(self.rows) * len(self.cols)
 
-    def windows(self, area: Window) -> list[Window]:
-        """The windows that share a pixel with ``area``, in row-major order.
+    def windows(self, chunk: Window) -> list[Window]:
+        """The windows that share a pixel with ``chunk``, in row-major order.
 
-        The order is that of the whole lattice, so sums over windows do not depend on ``area``.
+        The order is that of the whole grid, so sums over windows do not depend on ``chunk``.
         """
-        rows, cols = self._touching(area)
+        rows, cols = self._touching(chunk)
         return [Window(r, c, self.size, self.size) for r in rows for c in cols]
 
-    def count(self, area: Window) -> int:
-        """Number of `windows` of an area."""
-        rows, cols = self._touching(area)
+    def count(self, chunk: Window) -> int:
+        """Number of windows that share a pixel with ``chunk``."""
+        rows, cols = self._touching(chunk)
         return len(rows) * len(cols)
 
-    def _touching(self, area: Window) -> tuple[list[int], list[int]]:
-        rows = [r for r in self.rows if r < area.row_end and r + self.size > area.row]
-        return rows, [c for c in self.cols if c < area.col_end and c + self.size > area.col]
+    def _touching(self, chunk: Window) -> tuple[list[int], list[int]]:
+        rows = [r for r in self.rows if r < chunk.row_end and r + self.size > chunk.row]
+        return rows, [c for c in self.cols if c < chunk.col_end and c + self.size > chunk.col]
 
 
 def bounds(windows: list[Window]) -> Window:
@@ -155,14 +158,14 @@ def bounds(windows: list[Window]) -> Window:
     return Window(row, col, row_end - row, col_end - col)
 
 
-def chunks(height: int, width: int, size: int, area: Window | None = None) -> Iterator[Window]:
-    """Partition of a scene into chunks of ``size`` px a side, row-major, smaller at the end.
+def chunks(height: int, width: int, size: int, window: Window | None = None) -> Iterator[Window]:
+    """Partition a scene into chunks of ``size`` px a side, row-major, smaller at the end.
 
     Args:
         height: rows of the scene (px).
-        width: its columns (px).
-        size: side of a chunk (px).
-        area: only the chunks that share a pixel with it; all if None.
+        width: columns of the scene (px).
+        size: side of a chunk (px), a multiple of 512.
+        window: yield only the chunks that share a pixel with it; None for all.
 
     Raises:
         ValueError: if ``size`` is not a positive multiple of 512.
@@ -170,9 +173,9 @@ def chunks(height: int, width: int, size: int, area: Window | None = None) -> It
     if size < 1 or size % CHUNK_BLOCK:
         raise ValueError(f"chunk size {size} is not a positive multiple of {CHUNK_BLOCK}")
     rows, cols = (0, height), (0, width)
-    if area is not None:
-        rows = area.row // size * size, min(area.row_end, height)
-        cols = area.col // size * size, min(area.col_end, width)
+    if window is not None:
+        rows = window.row // size * size, min(window.row_end, height)
+        cols = window.col // size * size, min(window.col_end, width)
     for row in range(*rows, size):
         for col in range(*cols, size):
             yield Window(row, col, min(size, height - row), min(size, width - col))

@@ -32,7 +32,11 @@ def test_importing_the_command_line_loads_nothing_heavy(module):
 
 def test_a_worker_loads_what_it_computes_with_and_nothing_for_tables_or_charts():
     heavy = ("pandas", "geopandas", "pyogrio", "matplotlib", "distributed")
-    assert loaded_with("geoseg.classification", ("torch", *heavy)) == "torch"
+    assert loaded_with("geoseg.classification.compute", ("torch", *heavy)) == "torch"
+
+
+def test_reading_a_run_folder_loads_no_torch():
+    assert loaded_with("geoseg.classification", ("torch", "pandas", "geopandas")) == ""
 
 
 def test_describing_a_scene_loads_nothing_that_computes():

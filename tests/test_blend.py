@@ -13,50 +13,50 @@ geometry = st.tuples(
 )
 
 
-def blended(lattice: WindowGrid, area: Window, kind: str, model) -> np.ndarray:
+def blended(grid: WindowGrid, chunk: Window, kind: str, model) -> np.ndarray:
     """Blend what ``model`` says of each window (channels, size, size), divided by the weights."""
-    weights = taper_profile(kind, lattice.size, lattice.size - lattice.stride)
-    windows = lattice.windows(area)
+    weights = taper_profile(kind, grid.size, grid.size - grid.stride)
+    windows = grid.windows(chunk)
     total = blend(
-        ((w, model(w)) for w in windows), area, np.outer(weights, weights), np.zeros, classes=2
+        ((w, model(w)) for w in windows), chunk, np.outer(weights, weights), np.zeros, classes=2
     )
-    rows = weight_sums(lattice.rows, weights, area.row, area.row_end)
-    cols = weight_sums(lattice.cols, weights, area.col, area.col_end)
+    rows = weight_sums(grid.rows, weights, chunk.row, chunk.row_end)
+    cols = weight_sums(grid.cols, weights, chunk.col, chunk.col_end)
     return total / np.outer(rows, cols)
 
 
 @given(geometry)
 def test_an_identity_model_returns_the_image(drawn):
     height, width, size, data, kind = drawn
-    lattice = WindowGrid(height, width, size, data.draw(st.integers(1, size)))
+    grid = WindowGrid(height, width, size, data.draw(st.integers(1, size)))
     image = np.random.default_rng(height * width).random((2, height, width))
     whole = Window(0, 0, height, width)
-    result = blended(lattice, whole, kind, lambda w: image[:, *w.slices])
+    result = blended(grid, whole, kind, lambda w: image[:, *w.slices])
     np.testing.assert_allclose(result, image, rtol=1e-9)
 
 
 @given(geometry)
 def test_a_constant_model_returns_a_constant_map(drawn):
     height, width, size, data, kind = drawn
-    lattice = WindowGrid(height, width, size, data.draw(st.integers(1, size)))
+    grid = WindowGrid(height, width, size, data.draw(st.integers(1, size)))
     constant = np.full((2, size, size), 0.3)
-    result = blended(lattice, Window(0, 0, height, width), kind, lambda w: constant)
+    result = blended(grid, Window(0, 0, height, width), kind, lambda w: constant)
     np.testing.assert_allclose(result, 0.3, rtol=1e-9)
 
 
 @given(geometry)
 def test_part_of_an_area_has_the_same_bits_as_in_the_whole(drawn):
     height, width, size, data, kind = drawn
-    lattice = WindowGrid(height, width, size, data.draw(st.integers(1, size)))
+    grid = WindowGrid(height, width, size, data.draw(st.integers(1, size)))
     whole = Window(0, 0, height, width)
     row, col = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
-    part = Window(row, col, data.draw(st.integers(1, height - row)), width - col)
+    chunk = Window(row, col, data.draw(st.integers(1, height - row)), width - col)
 
     def model(window):
         return np.random.default_rng((window.row, window.col)).random((2, size, size), np.float32)
 
-    expected = blended(lattice, whole, kind, model)[:, *part.slices]
-    assert np.array_equal(blended(lattice, part, kind, model), expected)
+    expected = blended(grid, whole, kind, model)[:, *chunk.slices]
+    assert np.array_equal(blended(grid, chunk, kind, model), expected)
 
 
 @given(st.integers(2, 128), st.data(), st.sampled_from(TAPERS))
@@ -81,12 +81,12 @@ def test_half_overlap_gives_the_hann_window():
 
 
 def test_crop_takes_each_pixel_from_the_window_that_has_it_deepest():
-    lattice = WindowGrid(16, 40, 16, 12)
+    grid = WindowGrid(16, 40, 16, 12)
 
     def model(window):
         return np.full((2, 16, 16), float(window.col))
 
-    result = blended(lattice, Window(0, 0, 16, 40), "crop", model)[0, 8]
+    result = blended(grid, Window(0, 0, 16, 40), "crop", model)[0, 8]
     np.testing.assert_allclose(result[:14], 0, atol=1e-4)
     np.testing.assert_allclose(result[14:26], 12, atol=1e-4)
     np.testing.assert_allclose(result[26:], 24, atol=1e-4)

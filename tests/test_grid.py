@@ -1,4 +1,4 @@
-"""Geometry: the lattice, its chunks and their windows."""
+"""Geometry: the grid, its chunks and their windows."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ sizes = st.integers(1, 40)
 
 
 @st.composite
-def lattices(draw) -> WindowGrid:
+def grids(draw) -> WindowGrid:
     size = draw(st.integers(1, 24))
     return WindowGrid(
         draw(st.integers(1, 90)), draw(st.integers(1, 90)), size, draw(st.integers(1, size))
@@ -19,39 +19,39 @@ def lattices(draw) -> WindowGrid:
 
 
 @st.composite
-def areas(draw, lattice: WindowGrid) -> Window:
-    row = draw(st.integers(0, lattice.height - 1))
-    col = draw(st.integers(0, lattice.width - 1))
-    height = draw(st.integers(1, lattice.height - row))
-    return Window(row, col, height, draw(st.integers(1, lattice.width - col)))
+def chunks_of(draw, grid: WindowGrid) -> Window:
+    row = draw(st.integers(0, grid.height - 1))
+    col = draw(st.integers(0, grid.width - 1))
+    height = draw(st.integers(1, grid.height - row))
+    return Window(row, col, height, draw(st.integers(1, grid.width - col)))
 
 
 @given(st.integers(1, 500), sizes, st.data())
 def test_windows_of_an_axis_cover_it_without_passing_its_end(length, size, data):
     stride = data.draw(st.integers(1, size))
-    found = starts(length, size, stride)
-    covered = {p for s in found for p in range(s, s + size)}
+    firsts = starts(length, size, stride)
+    covered = {p for s in firsts for p in range(s, s + size)}
     assert covered >= set(range(length))
-    assert found == sorted(set(found))
+    assert firsts == sorted(set(firsts))
     assert max(covered) == max(length, size) - 1
 
 
 @given(st.data())
 def test_windows_of_an_area_are_those_of_the_lattice_that_touch_it_in_its_order(data):
-    lattice = data.draw(lattices())
-    area = data.draw(areas(lattice))
-    everything = lattice.windows(Window(0, 0, lattice.height, lattice.width))
-    assert len(everything) == len(lattice)
-    assert lattice.windows(area) == [w for w in everything if w.intersection(area)]
-    assert lattice.count(area) == len(lattice.windows(area))
+    grid = data.draw(grids())
+    chunk = data.draw(chunks_of(grid))
+    windows = grid.windows(Window(0, 0, grid.height, grid.width))
+    assert len(windows) == len(grid)
+    assert grid.windows(chunk) == [w for w in windows if w.intersection(chunk)]
+    assert grid.count(chunk) == len(grid.windows(chunk))
 
 
 @given(st.integers(1, 3000), st.integers(1, 3000), st.sampled_from([512, 1024, 2048]))
 def test_chunks_partition_the_scene(height, width, size):
-    found = list(chunks(height, width, size))
-    assert sum(c.height * c.width for c in found) == height * width
-    assert all(a.intersection(b) is None for a in found for b in found if a != b)
-    assert found == sorted(found)
+    partition = list(chunks(height, width, size))
+    assert sum(c.height * c.width for c in partition) == height * width
+    assert all(a.intersection(b) is None for a in partition for b in partition if a != b)
+    assert partition == sorted(partition)
 
 
 @given(st.data(), st.sampled_from([512, 1024]))
@@ -59,17 +59,17 @@ def test_chunks_of_an_area_are_those_that_touch_it_in_their_order(data, size):
     height, width = data.draw(st.integers(1, 3000)), data.draw(st.integers(1, 3000))
     row, col = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
     rows, cols = data.draw(st.integers(1, 3000)), data.draw(st.integers(1, 3000))
-    area = Window(row, col, rows, cols)
-    touching = [c for c in chunks(height, width, size) if c.intersection(area)]
-    assert list(chunks(height, width, size, area)) == touching
+    chunk = Window(row, col, rows, cols)
+    touching = [c for c in chunks(height, width, size) if c.intersection(chunk)]
+    assert list(chunks(height, width, size, chunk)) == touching
 
 
 @given(st.data())
 def test_relative_index_serves_the_same_pixels(data):
-    lattice = data.draw(lattices())
-    inner = data.draw(areas(lattice))
-    outer = bounds([inner, data.draw(areas(lattice))])
-    scene = np.arange(lattice.height * lattice.width).reshape(lattice.height, lattice.width)
+    grid = data.draw(grids())
+    inner = data.draw(chunks_of(grid))
+    outer = bounds([inner, data.draw(chunks_of(grid))])
+    scene = np.arange(grid.height * grid.width).reshape(grid.height, grid.width)
     part = scene[outer.slices]
     assert np.array_equal(part[inner.relative_to(outer)], scene[inner.slices])
 

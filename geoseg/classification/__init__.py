@@ -1,13 +1,27 @@
-"""Scenes to land-cover maps."""
+"""Scenes to land-cover maps.
 
-from geoseg.classification.chunk import classify_chunk
-from geoseg.classification.job import ClassifySettings, Execution, Job
-from geoseg.classification.plan import default_chunk
-from geoseg.classification.run import classify, classify_scenes
-from geoseg.classification.run_folder.parts import Part
+What needs torch is loaded when it is first used: run folders can be read without it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from geoseg.classification.job import Job
+from geoseg.classification.report import ClassifyReport, ClassStatistics
+from geoseg.classification.run_folder.manifest import MANIFEST, read_manifest
+from geoseg.classification.run_folder.parts import Part, finished_parts
+from geoseg.classification.settings import ClassifySettings, Execution
 from geoseg.polygons import Cleaning
 
+if TYPE_CHECKING:
+    from geoseg.classification.chunk import classify_chunk
+    from geoseg.classification.plan import default_chunk
+    from geoseg.classification.run import classify, classify_scenes
+
 __all__ = [
+    "MANIFEST",
+    "ClassStatistics",
+    "ClassifyReport",
     "ClassifySettings",
     "Cleaning",
     "Execution",
@@ -17,4 +31,19 @@ __all__ = [
     "classify_chunk",
     "classify_scenes",
     "default_chunk",
+    "finished_parts",
+    "read_manifest",
 ]
+
+_LAZY = {
+    "classify": "run",
+    "classify_scenes": "run",
+    "classify_chunk": "chunk",
+    "default_chunk": "plan",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)

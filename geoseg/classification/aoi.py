@@ -1,4 +1,4 @@
-"""The area of interest: polygons that travel as a file in the folder of parts, not with the job."""
+"""The area of interest: polygons that limit a map. They are saved in the run folder."""
 
 import hashlib
 from dataclasses import dataclass
@@ -17,23 +17,23 @@ from geoseg.raster import Scene
 from geoseg.vectors import Reprojector, read_vector
 
 _SEARCH_WINDOW = 2048
-"""Side of the windows that are searched for a pixel in the area of interest (px)."""
+"""Side (px) of the windows that are searched for a pixel in the area of interest."""
 
 
 @dataclass(frozen=True, slots=True)
 class AreaOfInterest:
-    """Polygons in a scene's CRS; pixels whose centre lies outside of them become nodata."""
+    """Polygons in the CRS of a scene; pixels whose centre is outside them become nodata."""
 
     wkb: bytes
     """One collection of geometries."""
 
     @classmethod
     def read(cls, path: str, scene: Scene, layer: str | None = None) -> "AreaOfInterest":
-        """Read a layer of any vector file into the scene's CRS.
+        """Read a layer of any vector file into the CRS of a scene.
 
         Args:
             path: of the file.
-            scene: the scene, on whose pixels the polygons must lie.
+            scene: the scene.
             layer: name of the layer; None for the first one with geometries.
 
         Raises:
@@ -43,69 +43,72 @@ class AreaOfInterest:
         frame = read_vector(path, layer)
         frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty]
         if frame.empty:
-            raise RunError(f"area of interest {path} has no geometry, nothing would be mapped")
+            raise RunError(f"area of interest {path} has no geometry, add one, or leave it out")
         reprojector = Reprojector(frame, path)
         geometries, bounds = reprojector.onto(scene)
         geometries = geometries[np.isfinite(bounds).all(axis=1)]
-        area = cls(shapely.to_wkb(shapely.GeometryCollection(list(geometries))))
-        if not len(geometries) or not area.covers_a_pixel(scene):
+        aoi = cls(shapely.to_wkb(shapely.GeometryCollection(list(geometries))))
+        if not len(geometries) or not aoi._covers_a_pixel(scene):
             raise RunError(
                 f"area of interest {path} covers no pixel of scene {scene.path}: "
                 f"{reprojector.whereabouts(scene)}, check its coordinates and its CRS"
             )
-        return area
-
-    def covers_a_pixel(self, scene: Scene) -> bool:
-        """Whether the centre of any pixel of a scene is in the area."""
-        left, bottom, right, top = shapely.bounds(shapely.from_wkb(self.wkb))
-        ends = np.array([(left, bottom), (left, top), (right, bottom), (right, top)])
-        cols, rows = ~scene.affine @ ends.T
-        low = np.clip([rows.min(), cols.min()], 0, [scene.height, scene.width]).astype(int)
-        high = np.clip([rows.max() + 1, cols.max() + 1], 0, [scene.height, scene.width]).astype(int)
-        if (high <= low).any():
-            return False
-        window = Window(*low.tolist(), *(high - low).tolist())
-        blocks = chunks(scene.height, scene.width, _SEARCH_WINDOW, window)
-        return any(self.inside(scene, block).any() for block in blocks)
+        return aoi
 
     @property
     def sha256(self) -> str:
-        """What tells it from others."""
+        """Checksum of the polygons, which is part of the identity of a run."""
         return hashlib.sha256(self.wkb).hexdigest()
 
-    def keep(self, folder: Path) -> None:
-        """Leave it in a folder of parts, for `load_aoi`."""
+    def save(self, folder: Path) -> None:
+        """Save it in a run folder, for `load_aoi`."""
         path = _aoi_path(folder, self.sha256)
         if not path.exists():
             with atomic_file(path, durable=True) as temporary:
                 temporary.write_bytes(self.wkb)
 
-    def inside(self, scene: Scene, window: Window) -> NDArray[np.bool_]:
-        """(height, width) of a window: whether each pixel's centre is in the area."""
+    def mask(self, scene: Scene, window: Window) -> NDArray[np.bool_]:
+        """(height, width) of a window: True where the centre of the pixel is in the area."""
         transform = scene.affine @ scene.affine.translation(window.col, window.row)
         shapes = shapely.get_parts(shapely.from_wkb(self.wkb))
-        burnt: NDArray[np.bool_] = rasterio.features.geometry_mask(
+        mask: NDArray[np.bool_] = rasterio.features.geometry_mask(
             shapes, (window.height, window.width), transform, invert=True
         )
-        return burnt
+        return mask
+
+    def _covers_a_pixel(self, scene: Scene) -> bool:
+        """Whether the centre of any pixel of a scene is in the area."""
+        left, bottom, right, top = shapely.bounds(shapely.from_wkb(self.wkb))
+        corners = np.array([(left, bottom), (left, top), (right, bottom), (right, top)])
+        cols, rows = ~scene.affine @ corners.T
+        size = [scene.height, scene.width]
+        first = np.clip([rows.min(), cols.min()], 0, size).astype(int)
+        end = np.clip([rows.max() + 1, cols.max() + 1], 0, size).astype(int)
+        if (end <= first).any():
+            return False
+        window = Window(*first.tolist(), *(end - first).tolist())
+        windows = chunks(scene.height, scene.width, _SEARCH_WINDOW, window)
+        return any(self.mask(scene, window).any() for window in windows)
 
 
 @lru_cache(maxsize=1)
 def load_aoi(folder: str, sha256: str) -> AreaOfInterest:
-    """The area that a run's folder of parts keeps.
+    """Load the area of interest from a run folder.
 
     Raises:
-        RunError: if it is not there or damaged.
+        RunError: if it is missing or damaged.
     """
     path = _aoi_path(Path(folder), sha256)
     try:
-        area = AreaOfInterest(path.read_bytes())
+        aoi = AreaOfInterest(path.read_bytes())
     except OSError as error:
-        raise RunError(f"cannot read {path}: {error.strerror}") from None
-    if area.sha256 != sha256:
+        raise RunError(
+            f"cannot read {path} ({error.strerror}), run the same command again"
+        ) from None
+    if aoi.sha256 != sha256:
         path.unlink(missing_ok=True)
         raise RunError(f"{path} is damaged, run the same command again")
-    return area
+    return aoi
 
 
 def _aoi_path(folder: Path, sha256: str) -> Path:

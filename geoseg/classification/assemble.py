@@ -1,10 +1,11 @@
-"""Finished parts to the files of the map."""
+"""Assemble the finished parts of a run into the files of the map."""
 
 import json
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.classification.job import Job
-from geoseg.classification.outputs import Outputs
+from geoseg.classification.plan import PlannedRun
+from geoseg.classification.report import ClassifyReport, ClassStatistics
 from geoseg.classification.run_folder.parts import read_part, read_part_window
 from geoseg.errors import InterruptedRun, redact
 from geoseg.execute import StopFlag, available_cpus, prefetch_map
@@ -40,43 +42,57 @@ log = logging.getLogger("geoseg")
 T = TypeVar("T")
 
 
-def assemble(job: Job, outputs: Outputs, about: dict[str, Any], stop: StopFlag) -> dict[str, Any]:
-    """Write all outputs inside the folder of parts, then rename them to their names.
+def assemble(run: PlannedRun, report: ClassifyReport, stop: StopFlag) -> ClassifyReport:
+    """Write all outputs in the run folder, then rename them to their names.
 
     Args:
-        job: a run whose chunks are all finished.
-        outputs: where the files go.
-        about: the report so far; classes are added to it.
-        stop: looked at from block to block.
+        run: a run whose chunks are all finished.
+        report: the report without the classes.
+        stop: checked from window to window.
 
     Returns:
         The report as written.
 
     Raises:
-        InterruptedRun: if asked to stop; if a part is damaged: the same run computes it again.
+        InterruptedRun: if a stop is requested, or a part is damaged: the same command computes it
+            again.
         OutputError: if an output cannot be written.
     """
-    staging = temporary_path(outputs.parts / "assembled")
+    staging = temporary_path(run.outputs.parts / "assembled")
     with translate_write_errors(staging):
         staging.mkdir()
     try:
-        return _assemble(job, outputs, about, staging, stop)
+        staged = {
+            path: staging / f"{n}-{path.name}" for n, path in enumerate(run.outputs.requested())
+        }
+        counts = _write_rasters_and_polygons(run, staged, stop)
+        report = replace(report, **_class_report(run.job, counts))
+        _write_texts(run, report, counts, staged, staging)
+        # The labels come last: with them the map is complete.
+        for path in sorted(staged, key=lambda path: path == run.outputs.labels):
+            with translate_write_errors(path):
+                replace_durably(staged[path], path)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+    return report
 
 
-def _assemble(
-    job: Job, outputs: Outputs, about: dict[str, Any], staging: Path, stop: StopFlag
-) -> dict[str, Any]:
-    staged = {path: staging / f"{n}-{path.name}" for n, path in enumerate(outputs.asked())}
+def _write_rasters_and_polygons(
+    run: PlannedRun, staged: dict[Path, Path], stop: StopFlag
+) -> NDArray[np.int64]:
+    """Write rasters and polygons, each in a thread of its own.
+
+    Returns:
+        (height, classes): the pixels of each class in each row.
+    """
+    job, outputs = run.job, run.outputs
     counts = np.zeros((job.scene.height, len(job.legend)), np.int64)
-    with prefetch_map(available_cpus()) as each:
-        clean = _clean_windows(job, each)
+    with prefetch_map(available_cpus()) as pmap:
+        clean = _clean_windows(run, pmap)
         labels = _until_stopped(stop, _label_windows(job, clean, counts))
+        threads = available_cpus()
         tasks: list[Callable[[], object]] = [
-            lambda: write_cog(
-                staged[outputs.labels], _label_profile(job), labels, threads=available_cpus()
-            )
+            lambda: write_cog(staged[outputs.labels], _label_profile(job), labels, threads=threads)
         ]
         for name, path in (
             ("confidence", outputs.confidence), ("probabilities", outputs.probabilities),
@@ -85,42 +101,49 @@ def _assemble(
                 tasks.append(_raster_task(job, staged[path], name, stop))
         if outputs.polygons is not None:
             polygons = (
-                _polygons_from_parts(job, each)
+                _polygons_from_parts(job, pmap)
                 if job.polygons
-                else _polygons_from_labels(job, clean, each)
+                else _polygons_from_labels(job, clean, pmap)
             )
             check = partial(_check_stop, stop)
-            tasks.append(_polygon_task(job, outputs.polygons, staged, polygons, each, check))
+            tasks.append(_polygon_task(job, outputs.polygons, staged, polygons, pmap, check))
         with ThreadPoolExecutor(max_workers=len(tasks)) as pool:
             for future in [pool.submit(task) for task in tasks]:
                 future.result()
+    return counts
+
+
+def _write_texts(
+    run: PlannedRun,
+    report: ClassifyReport,
+    counts: NDArray[np.int64],
+    staged: dict[Path, Path],
+    staging: Path,
+) -> None:
+    """Write the sidecar, the style and the report, and add them to the staged files."""
+    job, outputs = run.job, run.outputs
     if not counts.any():
         log.warning(
             "no pixel of %s is valid, so the map is empty: check the bands, the nodata value and "
             "the mask of the scene with `geoseg info`, and the area of interest",
             redact(job.scene.path),
         )
-    report = {**about, **_class_report(job, counts)}
     texts = {
         outputs.sidecar: pam_sidecar(job.legend, counts.sum(0).tolist()),
         outputs.style: job.legend.to_qml(),
-        outputs.report: json.dumps(report, indent=2) + "\n",
+        outputs.report: json.dumps(report.to_dict(), indent=2) + "\n",
     }
     for number, (path, text) in enumerate(texts.items()):
         staged[path] = staging / f"text-{number}"
         with translate_write_errors(path):
             staged[path].write_text(text, encoding="utf-8")
-    for path in sorted(staged, key=lambda path: path == outputs.labels):
-        with translate_write_errors(path):
-            replace_durably(staged[path], path)
-    return report
 
 
-def _until_stopped(stop: StopFlag, blocks: Iterable[T]) -> Iterator[T]:
-    """The same blocks, until the run is asked to stop."""
-    for block in blocks:
+def _until_stopped(stop: StopFlag, items: Iterable[T]) -> Iterator[T]:
+    """Yield the same items, until a stop is requested."""
+    for item in items:
         _check_stop(stop)
-        yield block
+        yield item
 
 
 def _check_stop(stop: StopFlag) -> None:
@@ -133,65 +156,69 @@ def _check_stop(stop: StopFlag) -> None:
 CleanedWindows = Callable[[Window, NDArray[np.uint8]], NDArray[np.uint8]]
 
 
-def _clean_windows(job: Job, each: MapFunction) -> CleanedWindows | None:
-    """What gives small areas to their neighbours, cell by cell; None where that is not asked."""
-    limit = job.options.cleaning.limit(job.scene.affine, job.scene.crs, job.scene.height)
-    if limit is None:
+def _clean_windows(run: PlannedRun, pmap: MapFunction) -> CleanedWindows | None:
+    """A function that merges small components of a window into neighbours; None if none are."""
+    job, threshold = run.job, run.prepared.sieve_threshold
+    if threshold is None:
         return None
-    grid = vector_windows(job.scene.height, job.scene.width)
-    return sieve(lambda cell: read_part_window(job, cell, "labels"), grid, limit, NODATA, each)
+    windows = vector_windows(job.scene.height, job.scene.width)
+    return sieve(
+        lambda window: read_part_window(job, window, "labels"), windows, threshold, NODATA, pmap
+    )
 
 
 def _label_windows(
     job: Job, clean: CleanedWindows | None, counts: NDArray[np.int64]
 ) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
-    """Blocks of labels; ``counts`` (height, classes) gets the pixels of each class in each row."""
-    for block in vector_windows(job.scene.height, job.scene.width) if clean else job.chunks():
-        labels = read_part_window(job, block, "labels")
+    """Yield windows of labels; add the pixels of each class to ``counts`` (height, classes)."""
+    for window in vector_windows(job.scene.height, job.scene.width) if clean else job.chunks():
+        labels = read_part_window(job, window, "labels")
         if clean:
-            labels = clean(block, labels)
-        counts[block.slices[0]] += class_row_counts(labels, job.legend.values)
-        yield block, labels[None]
+            labels = clean(window, labels)
+        counts[window.slices[0]] += class_row_counts(labels, job.legend.values)
+        yield window, labels[None]
 
 
 def _raster_task(job: Job, path: Path, name: str, stop: StopFlag) -> Callable[[], object]:
     names = job.legend.names if name == "probabilities" else ("confidence",)
-    target = RasterProfile(
+    profile = RasterProfile(
         job.scene.height, job.scene.width, len(names), job.scene.transform, job.scene.crs,
         nodata=0 if name == "confidence" else None, names=names, tags=job.tags(),
     )  # fmt: skip
 
-    def blocks() -> Iterator[tuple[Window, NDArray[np.uint8]]]:
+    def windows() -> Iterator[tuple[Window, NDArray[np.uint8]]]:
         for chunk in job.chunks():
             pixels = read_part(job, chunk)[name]
             yield chunk, pixels.reshape(len(names), chunk.height, chunk.width)
 
-    return lambda: write_cog(path, target, _until_stopped(stop, blocks()), threads=available_cpus())
+    return lambda: write_cog(
+        path, profile, _until_stopped(stop, windows()), threads=available_cpus()
+    )
 
 
-def _polygons_from_parts(job: Job, each: MapFunction) -> Iterator[PolygonArrays]:
-    """Polygons of the outlines that the chunks left."""
+def _polygons_from_parts(job: Job, pmap: MapFunction) -> Iterator[PolygonArrays]:
+    """Stitch the outlines in the parts."""
 
-    def pieces(chunk: Window) -> ChunkOutlines:
+    def outlines(chunk: Window) -> ChunkOutlines:
         return ChunkOutlines.from_arrays(chunk, read_part(job, chunk))
 
-    return stitch_chunks(each(pieces, job.chunks()), job.scene.height, job.scene.width)
+    return stitch_chunks(pmap(outlines, job.chunks()), job.scene.height, job.scene.width)
 
 
 def _polygons_from_labels(
-    job: Job, clean: CleanedWindows | None, each: MapFunction
+    job: Job, clean: CleanedWindows | None, pmap: MapFunction
 ) -> Iterator[PolygonArrays]:
-    """Polygons of the cleaned labels."""
+    """Trace the cleaned labels."""
 
-    def look(cell: Window) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        labels = read_part_window(job, cell, "labels")
+    def read_labels(window: Window) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        labels = read_part_window(job, window, "labels")
         if clean:
-            labels = clean(cell, labels)
-        return labels, read_part_window(job, cell, "confidence")
+            labels = clean(window, labels)
+        return labels, read_part_window(job, window, "confidence")
 
-    tolerance = job.options.cleaning.simplify
+    tolerance = job.settings.cleaning.simplify
     return polygonise_windows(
-        look, job.scene.height, job.scene.width, tolerance=tolerance, each=each
+        read_labels, job.scene.height, job.scene.width, tolerance=tolerance, each=pmap
     )
 
 
@@ -200,16 +227,16 @@ def _polygon_task(
     path: Path,
     staged: dict[Path, Path],
     polygons: Iterator[PolygonArrays],
-    each: MapFunction,
+    pmap: MapFunction,
     check_stop: Callable[[], None],
 ) -> Callable[[], object]:
-    cleaning = job.options.cleaning
-    frame = FeatureBuilder(
+    cleaning = job.settings.cleaning
+    builder = FeatureBuilder(
         job.legend, job.scene.affine, job.scene.crs, (job.scene.height, job.scene.width),
         straight=not cleaning.simplify, smooth=cleaning.smooth,
     )  # fmt: skip
     return lambda: write_polygons(
-        staged[path], polygons, frame, final=path, each=each, check_stop=check_stop
+        staged[path], polygons, builder, final=path, each=pmap, check_stop=check_stop
     )
 
 
@@ -222,21 +249,15 @@ def _label_profile(job: Job) -> RasterProfile:
 
 
 def _class_report(job: Job, counts: NDArray[np.int64]) -> dict[str, Any]:
-    """Pixels and true area of each class, from its pixels in each row."""
+    """Pixels and true area of each class, and the number of nodata pixels."""
     height = job.scene.height
-    rows = np.arange(height)
-    cells = pixel_areas(job.scene.affine, job.scene.crs, rows)
-    pixels, area = counts.sum(0), counts.T @ cells
-    return {
-        "classes": [
-            {
-                "value": c.value,
-                "name": c.name,
-                "color": c.color,
-                "pixels": int(n),
-                "area_m2": round(float(a), 3) if np.isfinite(a) else None,
-            }
-            for c, n, a in zip(job.legend.classes, pixels, area, strict=True)
-        ],
-        "nodata_pixels": int(height * job.scene.width - pixels.sum()),
-    }
+    row_areas = pixel_areas(job.scene.affine, job.scene.crs, np.arange(height))
+    pixels, areas = counts.sum(0), counts.T @ row_areas
+    classes = tuple(
+        ClassStatistics(
+            value=c.value, name=c.name, color=c.color, pixels=int(n),
+            area_m2=round(float(area), 3) if np.isfinite(area) else None,
+        )
+        for c, n, area in zip(job.legend.classes, pixels, areas, strict=True)
+    )  # fmt: skip
+    return {"classes": classes, "nodata_pixels": int(height * job.scene.width - pixels.sum())}

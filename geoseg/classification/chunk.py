@@ -1,9 +1,9 @@
-"""One chunk from scene to part: the function that every backend runs."""
+"""Classify one chunk, from scene to part: the function that every backend runs."""
 
 import logging
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -25,78 +25,84 @@ from geoseg.errors import (
 )
 from geoseg.grid import Window, bounds
 from geoseg.legend import NODATA
-from geoseg.model import Predictor, best_class, cached_predictor
+from geoseg.model import Predictor, best_class, cached_predictor, one_torch_thread
 from geoseg.polygons import trace_chunk
 from geoseg.raster import pad_reflect, read_window
 from geoseg.version import __version__
 
 log = logging.getLogger("geoseg")
 
-WindowProgress = Callable[[int], None]
+WindowCounter = Callable[[int], None]
+"""Called with a number of windows that are done, or that need not be computed."""
 
 
-def classify_chunk(job: Job, chunk: Window, tick: WindowProgress | None = None) -> Part:
-    """Classify one chunk and leave it as a part on disk; return at once if the part is there.
+def classify_chunk(job: Job, chunk: Window, count: WindowCounter | None = None) -> Part:
+    """Classify one chunk and write its part; return at once if the part exists.
 
-    Reads its own halo, so it needs nothing from its neighbours.
+    The chunk reads its own halo, so it needs nothing from its neighbours. On a CPU, torch computes
+    with one thread, so that the scores do not depend on the number of threads.
 
     Args:
         job: the run.
         chunk: pixels to classify, one of ``job.chunks()``.
-        tick: called with a number of windows as they are done or found needless.
+        count: counts the windows; may raise `InterruptedRun` to stop.
 
     Raises:
         ChunkError: if anything fails; the message names the chunk and the cause.
         RunError: if this process has another version of geoseg than the one that planned the run.
     """
-    if job.geoseg != __version__:
+    if job.version != __version__:
         raise RunError(
-            f"the run was planned by geoseg {job.geoseg}, {socket.gethostname()} has "
+            f"the run was planned by geoseg {job.version}, {socket.gethostname()} has "
             f"{__version__}, install the same version there"
         )
     part = load_record(job, chunk)
     if part is not None:
         return part
     try:
-        return _compute_outputs(job, chunk, tick or (lambda windows: None))
+        with one_torch_thread():
+            return _compute_part(job, chunk, count or (lambda windows: None))
     except InterruptedRun:
         raise
     except GeosegError as error:
-        raise ChunkError(f"chunk at {chunk} failed: {error}", again=_is_transient(error)) from error
+        raise ChunkError(
+            f"chunk at {chunk} failed: {error}", retryable=_is_transient(error)
+        ) from error
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise ChunkError(
-            f"chunk at {chunk} failed: {reason}", again=_is_transient(error)
+            f"chunk at {chunk} failed: {reason}", retryable=_is_transient(error)
         ) from error
 
 
 def _is_transient(error: Exception) -> bool:
-    """Whether the cause may be gone at another try: links break and shared disks stumble."""
+    """Whether a retry may succeed: network links and shared disks fail for a while."""
     return isinstance(error, OSError | LinkError | OutputError)
 
 
-def _compute_outputs(job: Job, chunk: Window, tick: WindowProgress) -> Part:
+def _compute_part(job: Job, chunk: Window, count: WindowCounter) -> Part:
     start = time.perf_counter()
-    windows = job.lattice.windows(chunk)
-    area = bounds(windows)
-    seen = area.intersection(job.scene.window) or area
-    pixels, valid = read_window(job.scene, seen)
+    windows = job.window_grid.windows(chunk)
+    halo = bounds(windows)
+    in_scene = halo.intersection(job.scene.window) or halo
+    pixels, valid = read_window(job.scene, in_scene)
     if job.aoi is not None:
-        valid &= load_aoi(job.parts, job.aoi).inside(job.scene, seen)
-    useful = [w for w in windows if valid[w.relative_to(area)].any()]
-    tick(len(windows) - len(useful))
-    here = valid[chunk.relative_to(area)]
-    if useful and here.any():
+        valid &= load_aoi(job.parts, job.aoi).mask(job.scene, in_scene)
+    useful = [w for w in windows if valid[w.relative_to(halo)].any()]
+    count(len(windows) - len(useful))
+    chunk_valid = valid[chunk.relative_to(halo)]
+    arrays: dict[str, NDArray[Any]]
+    if useful and chunk_valid.any():
         predictor = cached_predictor(
-            job.model, job.model_hash, job.device, job.precision, job.batch_size, job.options.tta
+            job.model, job.model_hash, job.device, job.precision, job.batch_size, job.settings.tta
         )
-        predictor.spec.fill(pixels, valid)
-        scores = _scores(predictor, pad_reflect(pixels, area), useful, area, tick)
-        arrays: dict[str, NDArray[Any]] = {
-            **_scores_to_outputs(job, predictor, scores, chunk, here)
-        }
+        predictor.spec.fill_invalid(pixels, valid)
+        padded = pad_reflect(pixels, halo)
+        scores = predictor.scores(padded, [w.relative_to(halo) for w in useful], count)
+        by_window = zip(useful, scores, strict=True)
+        arrays = {**_scores_to_outputs(job, predictor, by_window, chunk, chunk_valid)}
     else:
-        tick(len(useful))
+        count(len(useful))
         arrays = {**_empty_outputs(job, chunk)}
     if job.polygons:
         size = (job.scene.height, job.scene.width)
@@ -112,26 +118,15 @@ def _compute_outputs(job: Job, chunk: Window, tick: WindowProgress) -> Part:
     return part
 
 
-def _scores(
-    predictor: Predictor,
-    pixels: NDArray[Any],
-    windows: list[Window],
-    area: Window,
-    tick: WindowProgress,
-) -> Iterator[tuple[Window, Any]]:
-    places = [w.relative_to(area) for w in windows]
-    return zip(windows, predictor.scores(pixels, places, tick), strict=True)
-
-
 def _scores_to_outputs(
     job: Job,
     predictor: Predictor,
-    scores: Iterator[tuple[Window, Any]],
+    scores: Iterable[tuple[Window, Any]],
     chunk: Window,
     valid: NDArray[np.bool_],
 ) -> dict[str, NDArray[np.uint8]]:
-    """Blend and take the best class where the scores are; only bytes come back from a device."""
-    weights = taper_profile(job.options.blend, job.lattice.size, job.options.overlap)
+    """Blend the scores and take the best class on the device, which returns only bytes."""
+    weights = taper_profile(job.settings.blend, job.window_grid.size, job.settings.overlap)
     square = predictor.to_device(np.outer(weights, weights).astype(np.float32))
     total = blend(scores, chunk, square, predictor.zeros, predictor.spec.classes)
     index, best = best_class(total)
@@ -139,11 +134,11 @@ def _scores_to_outputs(
     arrays = {"labels": np.where(valid, values[index.cpu().numpy()], NODATA).astype(np.uint8)}
     if not (job.polygons or job.confidence or job.probabilities):
         return arrays
-    rows = weight_sums(job.lattice.rows, weights, chunk.row, chunk.row_end)
-    cols = weight_sums(job.lattice.cols, weights, chunk.col, chunk.col_end)
+    rows = weight_sums(job.window_grid.rows, weights, chunk.row, chunk.row_end)
+    cols = weight_sums(job.window_grid.cols, weights, chunk.col, chunk.col_end)
     scale = predictor.to_device((255 / np.outer(rows, cols)).astype(np.float32))
     if predictor.temperature != 1:
-        total = predictor.calibrated(total)
+        total = predictor.apply_temperature(total)
         best, scale = total.amax(0), torch.full_like(scale, 255)
 
     def as_bytes(scores: Any) -> NDArray[np.uint8]:  # noqa: ANN401 - a tensor

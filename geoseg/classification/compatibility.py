@@ -1,4 +1,4 @@
-"""Whether a scene suits a model, said in words before hours are spent on it."""
+"""Checks of a scene against a model, before the map is computed."""
 
 import re
 
@@ -7,18 +7,18 @@ from numpy.typing import NDArray
 
 from geoseg.errors import ModelError, SceneError, count_of
 from geoseg.model import Model
-from geoseg.raster import Scene, pixel_warnings, read_palette, unread_alphas
+from geoseg.raster import Scene, pixel_warnings, read_palette
 
 _PIXEL_SIZE_FACTOR = 2
 _MAX_LISTED = 20
-"""Bands that a message lists."""
+"""Largest number of bands that a message lists."""
 
 
 def match_bands(scene: Scene, model: Model, bands: tuple[int, ...] | None) -> Scene:
-    """The scene read through the bands that the model wants.
+    """Choose the bands of a scene for a model.
 
-    By number where given; else by name (red, green, blue, or band descriptions), where the scene
-    names them all; else as they come, where their number is right.
+    By ``bands``, if given; else by name (red, green, blue, or band descriptions), if the scene has
+    a band of each name; else all bands, if their number is right.
 
     Raises:
         SceneError: if the number of bands is wrong.
@@ -36,12 +36,12 @@ def match_bands(scene: Scene, model: Model, bands: tuple[int, ...] | None) -> Sc
 
 
 def _band_advice(scene: Scene, wanted: tuple[str, ...], chosen: tuple[int, ...] | None) -> str:
-    """What is wrong with the number of bands, and what to do.
+    """Say what is wrong with the number of bands, and what to do.
 
     Args:
-        scene: with all bands of the file but alpha.
+        scene: the scene with all bands of the file except transparency.
         wanted: names of the model's bands, "" if they have none.
-        chosen: bands that were chosen by number.
+        chosen: bands that the user chose by number.
     """
     has, named = count_of(len(scene.bands), "band"), all(wanted)
     wants = f"the model wants {len(wanted)}" + (f" ({', '.join(wanted)})" if named else "")
@@ -66,7 +66,7 @@ def _band_advice(scene: Scene, wanted: tuple[str, ...], chosen: tuple[int, ...] 
 
 
 def _band_list(scene: Scene) -> str:
-    """Numbers and names of the bands, no more than fit a sentence."""
+    """Numbers and names of the bands; of many bands only the first."""
     if len(scene.bands) == 1 and not scene.band_names[0]:
         return ""
     if not any(scene.band_names):
@@ -77,8 +77,8 @@ def _band_list(scene: Scene) -> str:
 
 
 def _band_remedy(scene: Scene, wanted: tuple[str, ...]) -> str:
-    """What to do about a scene with too few bands."""
-    alphas = unread_alphas(scene)
+    """Say what to do about a scene with too few bands."""
+    alphas = scene.unread_alphas
     if len(scene.bands) + len(alphas) == len(wanted):
         numbers = ",".join(map(str, sorted((*scene.bands, *alphas))))
         return (
@@ -96,16 +96,16 @@ def _band_remedy(scene: Scene, wanted: tuple[str, ...]) -> str:
 
 
 def _order_by_name(scene: Scene, names: tuple[str, ...]) -> list[int]:
-    """Bands whose description contains each name as a word; only names that one band has."""
+    """Bands whose description contains each name as a word, if exactly one band does."""
     words = [set(re.split(r"[^a-z0-9]+", name)) for name in scene.band_names]
     fitting = [[b for b, has in zip(scene.bands, words, strict=True) if n in has] for n in names]
     return [bands[0] for bands in fitting if len(bands) == 1]
 
 
 def check_value_range(scene: Scene, model: Model, sample: NDArray[np.float64]) -> None:
-    """Refuse values that the model cannot know, from a sample of the scene.
+    """Refuse a scene whose values are far outside the range of the training.
 
-    Only where the dtype is another than in training: bytes may be dark for good reasons.
+    Only if the dtype differs from that of the training: a scene of bytes may be dark.
 
     Args:
         scene: the scene.
@@ -113,7 +113,7 @@ def check_value_range(scene: Scene, model: Model, sample: NDArray[np.float64]) -
         sample: valid pixels of the scene (bands, n).
 
     Raises:
-        SceneError: if the values reach far beyond, or fill next to nothing of, the model's range.
+        SceneError: if the values exceed the range of the training, or fill almost nothing of it.
     """
     if scene.dtype == model.dtype or not sample.size:
         return
@@ -128,7 +128,7 @@ def check_value_range(scene: Scene, model: Model, sample: NDArray[np.float64]) -
 
 
 def scene_warnings(scene: Scene, model: Model, sample: NDArray[np.float64]) -> list[str]:
-    """What may spoil the map of a scene, one sentence each.
+    """Say what may spoil the map of a scene, one sentence each.
 
     Args:
         scene: the scene.
@@ -145,10 +145,9 @@ def scene_warnings(scene: Scene, model: Model, sample: NDArray[np.float64]) -> l
 
 
 def pixel_size_warning(scene: Scene, model: Model) -> str | None:
-    """A sentence if the scene's pixels are far larger or smaller than those of the training.
+    """Say so if the pixels are over twice as large or under half as small as in training.
 
-    That is more than twice the largest or less than half of the smallest. None if they are not, or
-    if a size is unknown.
+    None if they are not, or if a size is unknown.
     """
     size, trained = scene.pixel_size, model.pixel_size_range
     if not size or trained is None:

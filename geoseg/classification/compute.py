@@ -1,14 +1,17 @@
-"""The chunks of a run, computed here or on a cluster."""
+"""The chunks of a run, computed in threads of this process or on a Dask cluster."""
 
 import logging
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from geoseg.classification.chunk import classify_chunk
-from geoseg.classification.job import Execution, Job
+from geoseg.classification.job import Job
 from geoseg.classification.memory import chunk_bytes, run_bytes
 from geoseg.classification.run_folder.parts import Part, missing_chunks
-from geoseg.errors import InterruptedRun, RunError, count_of, redact
+from geoseg.errors import InterruptedRun, count_of, redact
 from geoseg.execute import (
     DaskCluster,
     ProgressCounter,
@@ -16,75 +19,83 @@ from geoseg.execute import (
     available_cpus,
     available_memory,
     map_threads,
-    shard,
 )
 from geoseg.grid import Window
-from geoseg.model import Model
+from geoseg.model import Model, one_torch_thread, tune_malloc
 
 log = logging.getLogger("geoseg")
 
 
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Where and how the chunks of a call are computed."""
+
+    cluster: DaskCluster | None
+    """The workers to use; None for threads of this process."""
+    workers: int | None
+    """Number of threads; None for as many as processors and memory allow."""
+    shard: tuple[int, int] | None
+    """(i, n): only the i-th of n shares of the chunks, from 1; None for all chunks."""
+    stop: StopFlag
+    """Checked between chunks."""
+
+
 def compute(
-    job: Job,
-    execution: Execution,
-    cluster: DaskCluster | None,
-    stop: StopFlag,
-    windows_done: ProgressCounter,
-    *,
-    model: Model,
-    resumed: bool,
+    job: Job, model: Model, backend: Backend, windows_done: ProgressCounter, *, resumed: bool
 ) -> int:
-    """Compute what is not there of the chunks of a run, or of its share.
+    """Compute the missing chunks of a run, or of its shard.
 
     Args:
         job: the run; its folder is open.
-        execution: where and how.
-        cluster: the workers to use; None for threads of this process.
-        stop: looked at between chunks.
+        model: the model; the memory of a chunk depends on it.
+        backend: where and how.
         windows_done: counts the windows of all runs of the call.
-        model: whose size the memory depends on.
-        resumed: whether to say what is there.
+        resumed: whether to log how many chunks are finished.
 
     Returns:
         How many chunks were computed at a time.
 
     Raises:
         ChunkError: the first one.
-        InterruptedRun: if asked to stop, when the chunks at work are done, or if the cluster is
-            lost.
+        InterruptedRun: if a stop is requested, after the running chunks are finished, or if the
+            cluster is lost.
     """
-    chunks = _shard_of(job, execution)
+    chunks = shard_chunks(job, backend.shard)
     missing = missing_chunks(job, chunks)
     if resumed:
         verb = "is" if len(chunks) == 1 else "are"
         total = count_of(len(chunks), "chunk")
         log.info("resuming: %d of %s %s there", len(chunks) - len(missing), total, verb)
-    if cluster is not None:
-        _log_start(job, model, missing, cluster.threads)
-        _compute_dask(job, missing, cluster, windows_done)
-        return cluster.threads
-    workers = _workers(job, model, execution, len(missing))
+    if backend.cluster is not None:
+        _log_start(job, model, missing, backend.cluster.threads)
+        _compute_dask(job, missing, backend.cluster, windows_done)
+        return backend.cluster.threads
+    workers = backend.workers or _default_workers(job, model, len(missing))
     _log_start(job, model, missing, workers)
-    _compute_local(job, missing, workers, stop, windows_done)
+    _compute_local(job, missing, workers, backend.stop, windows_done)
     return workers
 
 
-def count_windows(job: Job, execution: Execution, *, started: bool) -> int:
-    """How many windows of a run, or of its share, lie in chunks that are not finished.
+def count_windows(job: Job, shard: tuple[int, int] | None, *, started: bool) -> int:
+    """Number of windows in the missing chunks of a run, or of its shard.
 
     Args:
         job: the run.
-        execution: gives the share.
-        started: whether the folder of parts is there.
+        shard: see `Backend`.
+        started: whether the run folder exists.
     """
-    chunks = _shard_of(job, execution)
+    chunks = shard_chunks(job, shard)
     missing = missing_chunks(job, chunks) if started else chunks
-    return sum(job.lattice.count(chunk) for chunk in missing)
+    return sum(job.window_grid.count(chunk) for chunk in missing)
 
 
-def _shard_of(job: Job, execution: Execution) -> list[Window]:
-    """The chunks that this process is to compute."""
-    return job.chunks() if execution.shard is None else shard(job.chunks(), execution.shard)
+def shard_chunks(job: Job, shard: tuple[int, int] | None) -> list[Window]:
+    """The chunks of a shard (i, n): every n-th chunk, so that all shards cost about the same.
+
+    Law: the n shards are disjoint and together all chunks.
+    """
+    number, count = shard or (1, 1)
+    return job.chunks()[number - 1 :: count]
 
 
 def _compute_local(
@@ -94,24 +105,25 @@ def _compute_local(
 
     Raises:
         ChunkError: the first one.
-        InterruptedRun: if asked to stop, when the chunks at work are done.
+        InterruptedRun: if a stop is requested, after the running chunks are finished.
     """
 
-    def check(asked: bool) -> None:
-        if asked:
+    def check(stopped: bool) -> None:
+        if stopped:
             raise InterruptedRun(
                 "interrupted, finished chunks are kept, run the same command to go on"
             )
 
-    def tick(windows: int) -> None:
-        check(stop.at_once)
+    def count(windows: int) -> None:
+        check(stop.immediate)
         windows_done.add(windows)
 
-    def step(chunk: Window) -> Part:
+    def classify(chunk: Window) -> Part:
         check(stop.is_set())
-        return classify_chunk(job, chunk, tick)
+        return classify_chunk(job, chunk, count)
 
-    map_threads(step, chunks, workers)
+    with one_torch_thread():
+        map_threads(classify, chunks, workers)
 
 
 def _compute_dask(
@@ -121,33 +133,36 @@ def _compute_dask(
 
     Raises:
         ChunkError: the first one.
-        InterruptedRun: if asked to stop, or the cluster is lost.
+        InterruptedRun: if a stop is requested, or the cluster is lost.
     """
-    windows = {(chunk.row, chunk.col): job.lattice.count(chunk) for chunk in chunks}
+    windows = {(chunk.row, chunk.col): job.window_grid.count(chunk) for chunk in chunks}
 
     def done(part: Part) -> None:
         windows_done.add(windows[part.row, part.col])
 
-    cluster.map(partial(classify_chunk, job), chunks, done)
+    cluster.map(partial(_classify_on_worker, job), chunks, done)
 
 
-def _workers(job: Job, model: Model, execution: Execution, chunks: int) -> int:
-    if execution.workers is not None:
-        if execution.workers < 1:
-            raise RunError(f"{execution.workers} workers cannot work, use at least 1")
-        return execution.workers
+def _classify_on_worker(job: Job, chunk: Window) -> Part:
+    """Classify a chunk in a worker process, whose threads and memory are geoseg's to set."""
+    tune_malloc()
+    torch.set_num_threads(1)
+    return classify_chunk(job, chunk)
+
+
+def _default_workers(job: Job, model: Model, chunks: int) -> int:
     by_memory = available_memory() // (2 * chunk_bytes(job, model))  # polygons may take twice
     return max(1, min(available_cpus(), by_memory, chunks))
 
 
 def _log_start(job: Job, model: Model, missing: list[Window], workers: int) -> None:
-    windows = sum(job.lattice.count(chunk) for chunk in missing)
+    windows = sum(job.window_grid.count(chunk) for chunk in missing)
     log.info(
         "%s: %d x %d px, bands %s; %s of %d px, overlap %d; %s of %d px, "
         "%d at a time, about %.1f GB; %s %s; model %s",
         Path(redact(job.scene.path)).name, job.scene.height, job.scene.width,
-        ",".join(map(str, job.scene.bands)), count_of(windows, "window"), job.lattice.size,
-        job.options.overlap, count_of(len(missing), "chunk"), job.chunk, workers,
+        ",".join(map(str, job.scene.bands)), count_of(windows, "window"), job.window_grid.size,
+        job.settings.overlap, count_of(len(missing), "chunk"), job.chunk, workers,
         run_bytes(job, model, workers) / 1e9, job.device, job.precision, job.model_hash,
     )  # fmt: skip
     log.debug(

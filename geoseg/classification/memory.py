@@ -1,7 +1,7 @@
-"""How much memory a run takes, from what its chunks hold at once.
+"""Estimate of the memory of a run.
 
-The constants are fitted to measured peaks (benchmarks/RESULTS.md). They do not know the map: where
-nearly every pixel is an area of its own, polygons take twice to three times as much.
+The constants are fitted to measured peaks (benchmarks/RESULTS.md). The estimate does not depend on
+the map: where nearly every pixel is a component, polygons take two to three times as much.
 """
 
 import numpy as np
@@ -13,37 +13,37 @@ from geoseg.raster import CACHE_BYTES
 _PROCESS = 480_000_000
 """Memory of the process with its libraries (bytes)."""
 _CACHE = 1.45
-"""GDAL's block cache at its limit, relative to that limit."""
+"""Largest size of GDAL's block cache, relative to its limit."""
 _POLYGONS = 220_000_000
-"""Memory of the code and the buffers for polygons, for the whole process (bytes)."""
+"""Memory of code and buffers for polygons, once for a process (bytes)."""
 _ACTIVATIONS = 10
-"""Numbers (float32) that the network holds for each pixel of a batch and filter of its width."""
-_SENT_AS_IS = ("uint8", "int16", "float32")
+"""Activations (float32) for each pixel of a batch and each filter of the network's width."""
+_NOT_CONVERTED = ("uint8", "int16", "float32")
 """Dtypes that go to the network without a float32 copy."""
 
 
 def run_bytes(job: Job, model: Model, workers: int) -> int:
-    """Peak of a run with a number of chunks at a time (bytes)."""
+    """Peak memory of a run with ``workers`` chunks at a time (bytes)."""
     scene = job.scene
     stored = scene.height * scene.width * len(scene.bands) * np.dtype(scene.dtype).itemsize
     process = _PROCESS + int(_CACHE * min(CACHE_BYTES, stored))
-    if job.polygons or job.options.cleaning.min_area:
+    if job.polygons or job.settings.cleaning.min_area:
         process += _POLYGONS
     return process + workers * chunk_bytes(job, model)
 
 
 def chunk_bytes(job: Job, model: Model) -> int:
-    """Memory of one chunk at work (bytes): its pixels, a batch, the scores and what they become."""
+    """Memory of one chunk (bytes): pixels, a batch, scores and output arrays."""
     scene, classes = job.scene, len(job.legend)
-    side = job.chunk + job.lattice.size
-    read = min(side, scene.height) * min(side, scene.width)
-    mapped = min(job.chunk, scene.height) * min(job.chunk, scene.width)
-    copied = 0 if scene.dtype in _SENT_AS_IS else 4
-    pixels = read * (len(scene.bands) * (np.dtype(scene.dtype).itemsize + copied) + 1)
-    each = 4 * classes + 15  # float32 scores; the best score and class so far
+    side = job.chunk + job.window_grid.size
+    pixels_read = min(side, scene.height) * min(side, scene.width)
+    pixels_out = min(job.chunk, scene.height) * min(job.chunk, scene.width)
+    copy = 0 if scene.dtype in _NOT_CONVERTED else 4
+    input_bytes = pixels_read * (len(scene.bands) * (np.dtype(scene.dtype).itemsize + copy) + 1)
+    pixel_bytes = 4 * classes + 15  # float32 scores; the best score and class so far
     if job.polygons or job.confidence or job.probabilities:
-        each += 12  # scores divided by the summed weights
-        each += 2 * classes if model.temperature != 1 else 0
-        each += 2 * classes if job.probabilities else 0
-    activations = 4 * job.batch_size * job.lattice.size**2 * _ACTIVATIONS * model.spec.width
-    return pixels + mapped * each + activations
+        pixel_bytes += 12  # scores divided by the summed weights
+        pixel_bytes += 2 * classes if model.temperature != 1 else 0
+        pixel_bytes += 2 * classes if job.probabilities else 0
+    activations = 4 * job.batch_size * job.window_grid.size**2 * _ACTIVATIONS * model.spec.width
+    return input_bytes + pixels_out * pixel_bytes + activations

@@ -1,11 +1,11 @@
-"""The files of a map: where they go, and whether they may."""
+"""Output paths of a map, and the checks before writing."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from geoseg.classification.report import ClassifyReport
 from geoseg.errors import OutputError, RunError
 from geoseg.files import check_file_name, check_not_there
 from geoseg.polygons import Cleaning, check_extension, check_format_fits
@@ -14,7 +14,7 @@ from geoseg.raster import Scene
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Paths of what a run writes; the sidecars of the labels are named after them.
+    """Paths that a run writes; the sidecars of the labels are named after them.
 
     Raises:
         OutputError: if two outputs share a path, or an extension is unknown.
@@ -24,28 +24,30 @@ class Outputs:
     polygons: Path | None = None
     confidence: Path | None = None
     probabilities: Path | None = None
-    folders_made: bool = False
-    """Whether the run makes the folders of these files."""
+    create_folders: bool = False
+    """Whether the run creates the folders of these files."""
 
     def __post_init__(self) -> None:
-        asked = list(self.asked())
-        if len(set(asked)) < len(asked):
-            raise OutputError(f"two outputs have the path {max(asked, key=asked.count)}")
+        paths = list(self.requested())
+        if len(set(paths)) < len(paths):
+            raise OutputError(
+                f"two outputs have the path {max(paths, key=paths.count)}, give each its own"
+            )
         if self.polygons is not None:
             check_extension(self.polygons)
         for raster in (self.labels, self.confidence, self.probabilities):
             if raster is not None and raster.suffix.lower() not in (".tif", ".tiff"):
-                raise OutputError(f"{raster} is to be a GeoTIFF, name it .tif")
+                raise OutputError(f"{raster} will be a GeoTIFF, its name must end in .tif")
 
-    def asked(self) -> Iterator[Path]:
-        """The files that the caller named."""
+    def requested(self) -> Iterator[Path]:
+        """Yield the files that the caller named."""
         for path in (self.labels, self.polygons, self.confidence, self.probabilities):
             if path is not None:
                 yield path
 
     @property
     def sidecar(self) -> Path:
-        """Category names and attribute table, which GDAL and QGIS read beside the labels."""
+        """Sidecar file of the labels for GDAL and QGIS: category names and attribute table."""
         return self.labels.with_name(f"{self.labels.name}.aux.xml")
 
     @property
@@ -55,44 +57,48 @@ class Outputs:
 
     @property
     def report(self) -> Path:
-        """Provenance, pixels and area per class, timings."""
+        """`ClassifyReport` as JSON."""
         return self.labels.with_suffix(".json")
 
     @property
     def parts(self) -> Path:
-        """Folder of the parts, until the map is assembled."""
+        """Run folder, which holds the parts until the map is assembled."""
         return self.labels.with_name(f"{self.labels.name}.parts")
 
-    def finished(self, run: str) -> dict[str, Any] | None:
-        """The report of a map that is there, complete and of this very run; else None."""
+    def existing_report(self, run: str) -> ClassifyReport | None:
+        """Read the report of a complete map that this run has made; None if there is none.
+
+        Args:
+            run: identity of the run, `Job.map_identity`.
+        """
         try:
-            report = json.loads(self.report.read_text())
-        except (OSError, ValueError, RecursionError):
+            report = ClassifyReport.from_dict(json.loads(self.report.read_text()))
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return None
-        whole = all(path.exists() for path in self.asked())
-        return report if whole and isinstance(report, dict) and report.get("run") == run else None
+        complete = all(path.exists() for path in self.requested())
+        return report if complete and report.run == run else None
 
     def check_free(self) -> None:
-        """Refuse to replace what is there.
+        """Refuse to replace an output.
 
         Raises:
             OutputError: if an output exists.
         """
-        for path in self.asked():
+        for path in self.requested():
             check_not_there(path, overwrite=False)
 
     def check(self, scene: Scene, cleaning: Cleaning) -> None:
-        """Refuse early what would fail late.
+        """Refuse outputs that could not be written at the end.
 
         Raises:
             OutputError: if an output is the scene itself, its folder does not exist, or it cannot
                 hold the polygons of this scene.
             RunError: if polygons are to be cleaned, but none are written.
         """
-        for path in self.asked():
+        for path in self.requested():
             if path.resolve() == Path(scene.path).resolve():
                 raise OutputError(f"{path} is the scene itself, use another output name")
-            if path.parent.is_dir() or not self.folders_made:
+            if path.parent.is_dir() or not self.create_folders:
                 check_file_name(path)
         if self.polygons is not None:
             size = (scene.height, scene.width)
@@ -105,7 +111,7 @@ class Outputs:
 
 
 _FILE_SUFFIXES = (".tif", ".tiff", ".gpkg", ".parquet", ".fgb", ".geojson", ".pmtiles")
-"""Suffixes of outputs: a folder that is to be made does not have such a name."""
+"""Suffixes of output files; the name of a folder to create must not end in one."""
 _EXTENSIONS = {"labels": ".tif", "polygons": ".gpkg", "confidence": ".tif", "probabilities": ".tif"}
 
 
@@ -116,7 +122,7 @@ def outputs_in_folders(
 
     Args:
         scenes: paths of the scenes.
-        folders: folder of each output; None if it is not wanted.
+        folders: folder of each kind of output; None if it is not wanted.
 
     Raises:
         OutputError: if a folder has the name of a file, or two scenes have the same name.
@@ -127,22 +133,23 @@ def outputs_in_folders(
                 f"{path} must be a folder, because the maps of several scenes go there, give the "
                 "name of a folder"
             )
-    by_name: dict[str, str] = {}
+    scene_of_name: dict[str, str] = {}
     outputs = []
     for scene in scenes:
         name = _scene_stem(scene)
-        if name.casefold() in by_name:
+        namesake = scene_of_name.get(name.casefold())
+        if namesake is not None:
             raise OutputError(
-                f"{by_name[name.casefold()]} and {scene} have the same name, so that one map would "
-                "replace the other, classify them into different folders or rename one"
+                f"{namesake} and {scene} have the same name, so that one map would replace the "
+                "other, classify them into different folders or rename one"
             )
-        by_name[name.casefold()] = scene
+        scene_of_name[name.casefold()] = scene
         files = {
             kind: Path(folder) / f"{name}{_EXTENSIONS[kind]}"
             for kind, folder in folders.items()
             if folder is not None
         }
-        outputs.append(Outputs(**files, folders_made=True))
+        outputs.append(Outputs(**files, create_folders=True))
     return outputs
 
 

@@ -1,79 +1,194 @@
-"""Scene, model and options to a run: what is to be computed, before a pixel is touched."""
+"""The second step of a run: what is to be computed, and what an earlier try has computed."""
 
 import heapq
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-from geoseg.classification.aoi import AreaOfInterest
-from geoseg.classification.compute_config import ComputeConfig
-from geoseg.classification.job import ClassifySettings, Execution, Job
+from geoseg.classification.job import Job
 from geoseg.classification.outputs import Outputs
-from geoseg.errors import RunError
+from geoseg.classification.prepare import PreparedScene
+from geoseg.classification.report import ClassifyReport
+from geoseg.classification.run_folder.lock import run_lock
+from geoseg.classification.run_folder.manifest import (
+    check_same_run,
+    read_manifest,
+    remove_run_folder,
+)
+from geoseg.classification.settings import ClassifySettings, Execution
+from geoseg.execute import DaskCluster
 from geoseg.grid import WindowGrid, chunks
-from geoseg.model import Model
-from geoseg.raster import Scene
+from geoseg.model import (
+    CPU_BATCH,
+    GPU_BATCH,
+    Model,
+    choose_device,
+    choose_precision,
+    slow_precision,
+)
+
+log = logging.getLogger("geoseg")
 
 CHUNK_SIZES = (2048, 1536, 1024, 512)
 _TYPICAL_WORKERS = 4
 _TYPICAL_WINDOW = 128
 
 
-def plan_job(
-    scene: Scene,
+@dataclass(frozen=True, slots=True)
+class ComputeConfig:
+    """Resolved device, precision and batch size; recorded, because they change the last bits."""
+
+    device: str
+    precision: str
+    batch_size: int
+
+    @classmethod
+    def resolve(cls, device: str, precision: str, batch_size: int | None) -> "ComputeConfig":
+        """Resolve "auto" on this machine.
+
+        Raises:
+            GeosegError: if this machine has no such device, or the device no such precision.
+        """
+        chosen = choose_device(device)
+        default_batch = CPU_BATCH if chosen.type == "cpu" else GPU_BATCH
+        resolved = choose_precision(precision, chosen)
+        warning = slow_precision(resolved, chosen.type)
+        if warning:
+            log.warning(warning)
+        return cls(str(chosen), resolved, batch_size or default_batch)
+
+    @classmethod
+    def from_manifest(
+        cls, manifest: dict[str, Any], device: str, precision: str, batch_size: int | None
+    ) -> "ComputeConfig | None":
+        """What an earlier try of the run resolved; None unless the device is "auto".
+
+        A machine without a GPU can so assemble what machines with GPUs have computed.
+        """
+        if device != "auto" or not {"device", "precision", "batch size"} <= manifest.keys():
+            return None
+        recorded = manifest["precision"] if precision == "auto" else precision
+        return cls(manifest["device"], recorded, batch_size or manifest["batch size"])
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """A run that may begin, or that is finished already."""
+
+    job: Job
+    prepared: PreparedScene
+    started: bool
+    """Whether an earlier try of the run left parts that are kept."""
+    report: ClassifyReport | None
+    """The report of the map, if this run has made it already."""
+
+    @property
+    def outputs(self) -> Outputs:
+        """Where the map goes."""
+        return self.prepared.outputs
+
+
+def plan_run(
+    prepared: PreparedScene,
     model: Model,
-    options: ClassifySettings,
+    settings: ClassifySettings,
     execution: Execution,
-    outputs: Outputs,
-    arithmetic: ComputeConfig,
-    area: AreaOfInterest | None,
-) -> Job:
-    """The run that makes the outputs.
+    cluster: DaskCluster | None,
+    *,
+    overwrite: bool,
+) -> PlannedRun:
+    """Plan the run of one scene. Its outputs and its run folder are read, not changed.
 
     Raises:
-        RunError: if the options do not suit the scene or the model.
+        OutputError: if an output exists that must not be replaced.
+        RunError: if the run folder holds parts of another run.
     """
-    cleaning = options.cleaning
-    cleaning.limit(scene.affine, scene.crs, scene.height)
-    later = outputs.polygons is not None and bool(cleaning.min_area or cleaning.simplify)
-    size = model.spec.window
-    if options.overlap >= size:
-        raise RunError(
-            f"overlap {options.overlap} is not smaller than the model's window of {size} px"
+    outputs = prepared.outputs
+    manifest = read_manifest(outputs.parts) if execution.resume else None
+    requested = (execution.device, settings.precision, execution.batch_size)
+    config = ComputeConfig.from_manifest(manifest or {}, *requested)
+    if config is None:
+        config = (
+            ComputeConfig.resolve(*requested)
+            if cluster is None
+            else cluster.map(partial(_resolve_on_worker, requested), [None])[0]
         )
-    job = Job(
+    job = plan_job(prepared, model, settings, execution.chunk, config)
+    if manifest is not None:
+        check_same_run(job, manifest)
+    elif not overwrite:
+        report = _existing_map(job, outputs) if execution.resume else None
+        if report is not None:
+            return PlannedRun(job, prepared, started=False, report=report)
+        outputs.check_free()
+    return PlannedRun(job, prepared, started=manifest is not None, report=None)
+
+
+def plan_job(
+    prepared: PreparedScene,
+    model: Model,
+    settings: ClassifySettings,
+    chunk: int | None,
+    config: ComputeConfig,
+) -> Job:
+    """The job that makes the outputs."""
+    scene, outputs, cleaning = prepared.scene, prepared.outputs, settings.cleaning
+    # Merged or simplified polygons are traced at assembly, from labels and confidence.
+    from_labels = outputs.polygons is not None and bool(cleaning.min_area or cleaning.simplify)
+    window = model.spec.window
+    return Job(
         scene=scene,
-        lattice=WindowGrid(scene.height, scene.width, size, size - options.overlap),
-        chunk=execution.chunk or default_chunk(scene.height, scene.width),
+        window_grid=WindowGrid(scene.height, scene.width, window, window - settings.overlap),
+        chunk=chunk or default_chunk(scene.height, scene.width),
         model=str(model.path),
         model_hash=model.hash,
         legend=model.legend,
-        options=options,
-        precision=arithmetic.precision,
-        device=arithmetic.device,
-        batch_size=arithmetic.batch_size,
+        settings=settings,
+        precision=config.precision,
+        device=config.device,
+        batch_size=config.batch_size,
         parts=str(outputs.parts),
-        polygons=outputs.polygons is not None and not later,
-        confidence=outputs.confidence is not None or later,
+        polygons=outputs.polygons is not None and not from_labels,
+        confidence=outputs.confidence is not None or from_labels,
         probabilities=outputs.probabilities is not None,
-        aoi=area.sha256 if area else None,
+        aoi=prepared.aoi.sha256 if prepared.aoi else None,
     )
-    try:
-        job.chunks()
-    except ValueError as error:
-        raise RunError(f"{error}, choose another --chunk") from None
-    return job
 
 
 def default_chunk(height: int, width: int) -> int:
-    """The side of 512 to 2048 px with which four workers would be done first.
+    """Choose the chunk side, 512 to 2048 px, with which four workers finish first.
 
-    Large chunks compute fewer windows twice, many chunks spread better. It depends on the scene
-    alone, so that all machines of a run agree on it.
+    Large chunks compute fewer windows twice, many chunks are shared out more evenly. The choice
+    depends on the size of the scene only, so that all machines of a run agree on it.
+
+    Args:
+        height: rows of the scene (px).
+        width: columns of the scene (px).
     """
 
-    def last_done(side: int) -> int:
+    def longest_load(side: int) -> int:
         loads = [0] * _TYPICAL_WORKERS
         for chunk in chunks(height, width, side):
             work = (chunk.height + _TYPICAL_WINDOW) * (chunk.width + _TYPICAL_WINDOW)
             heapq.heapreplace(loads, loads[0] + work)
         return max(loads)
 
-    return min(CHUNK_SIZES, key=last_done)
+    return min(CHUNK_SIZES, key=longest_load)
+
+
+def _resolve_on_worker(requested: tuple[str, str, int | None], _: None) -> ComputeConfig:
+    return ComputeConfig.resolve(*requested)
+
+
+def _existing_map(job: Job, outputs: Outputs) -> ClassifyReport | None:
+    """The report of the map, if this run has made it already."""
+    report = outputs.existing_report(job.map_identity())
+    if report is not None:
+        log.info(
+            "%s is there already, of this very run; overwrite (-f) makes it again", outputs.labels
+        )
+        if outputs.parts.exists():  # the run was killed while it deleted its parts
+            with run_lock(outputs.parts, "clearing", exclusive=True):
+                remove_run_folder(outputs.parts)
+    return report

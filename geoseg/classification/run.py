@@ -1,5 +1,6 @@
-"""A scene in, a land-cover map out."""
+"""Classify scenes into land-cover maps: prepare, plan, open the run, compute, assemble."""
 
+import json
 import logging
 import platform
 import time
@@ -7,18 +8,18 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import rasterio
 import torch
 
 from geoseg.classification.assemble import assemble
-from geoseg.classification.compute import compute, count_windows
-from geoseg.classification.job import ClassifySettings, Execution, Job
+from geoseg.classification.compute import Backend, compute, count_windows
 from geoseg.classification.outputs import Outputs, outputs_in_folders
-from geoseg.classification.prepare import PlannedRun, check_scene, load_model, plan_run
-from geoseg.classification.run_folder.lock import run_lock
-from geoseg.classification.run_folder.manifest import open_run_folder, remove_run_folder
+from geoseg.classification.plan import PlannedRun, plan_run
+from geoseg.classification.prepare import load_model, prepare
+from geoseg.classification.report import ClassifyReport
+from geoseg.classification.run_folder.manifest import open_run, remove_run_folder
+from geoseg.classification.settings import ClassifySettings, Execution
 from geoseg.errors import RunError, SceneError, check_list, check_type, count_of, redact
 from geoseg.execute import (
     DaskCluster,
@@ -32,13 +33,12 @@ from geoseg.execute import (
 )
 from geoseg.files import translate_write_errors
 from geoseg.model import DEFAULT, Model
-from geoseg.raster import open_scene, unread_alphas
 from geoseg.version import __version__
 
 log = logging.getLogger("geoseg")
 
 
-def classify(  # noqa: PLR0913 - one call for the main job, all but two by name
+def classify(  # noqa: PLR0913 - all but two by name
     scene: str | Path,
     out: str | Path,
     *,
@@ -46,24 +46,33 @@ def classify(  # noqa: PLR0913 - one call for the main job, all but two by name
     polygons: str | Path | None = None,
     confidence: str | Path | None = None,
     probabilities: str | Path | None = None,
-    options: ClassifySettings = ClassifySettings(),
+    settings: ClassifySettings = ClassifySettings(),
     execution: Execution = Execution(),
+    workers: int | None = None,
+    scheduler: str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
-) -> dict[str, Any] | None:
+) -> ClassifyReport | None:
     """Classify a scene of any size into a land-cover map.
+
+    The process is left as it was. Linux keeps less freed memory than the command line asks for, so
+    a call in a notebook takes longer on a CPU, unless `geoseg.model.tune_malloc` is called first.
 
     Args:
         scene: anything GDAL opens.
-        out: labels, a Cloud-Optimized GeoTIFF (uint8, 255 = no data) with palette; beside it go
+        out: labels, a Cloud-Optimized GeoTIFF (uint8, 255 = no data) with palette; next to it go
             category names (.tif.aux.xml), a QGIS style (.qml) and a report (.json).
         model: a loaded model or its file; "default" is the bundled one, for very-high-resolution
             RGB.
         polygons: land-cover polygons, .gpkg, .parquet, .fgb, .geojson or .pmtiles.
         confidence: score of the winning class, GeoTIFF, 0..255, 0 = no data.
         probabilities: scores of all classes, GeoTIFF with one band a class, 0..255.
-        options: what determines the map.
-        execution: how and where it is computed; the map is the same.
+        settings: what determines the map.
+        execution: how it is computed; the labels are the same.
+        workers: chunks that are computed at the same time, at least 1; None for as many as
+            processors and memory allow.
+        scheduler: address (tcp://, tls://) or file of a Dask scheduler, whose workers see the same
+            files; None to compute in this process.
         overwrite: replace existing outputs.
         progress: called as windows are done, see `geoseg.execute.Progress`.
 
@@ -71,9 +80,9 @@ def classify(  # noqa: PLR0913 - one call for the main job, all but two by name
         The report that is also written as JSON; None if only a shard was computed.
 
     Raises:
-        GeosegError: in one sentence, whatever is wrong with scene, model, options or outputs.
-        InterruptedRun: if stopped by SIGINT, SIGTERM or SIGUSR1, if another run is at work on
-            the same output, or if the cluster is lost; the same call resumes.
+        GeosegError: if scene, model, settings or outputs are wrong, in one sentence.
+        InterruptedRun: if stopped by SIGINT, SIGTERM or SIGUSR1, if another run works on the same
+            output, or if the cluster is lost; the same call resumes.
     """
     outputs = Outputs(
         labels=Path(out),
@@ -82,11 +91,12 @@ def classify(  # noqa: PLR0913 - one call for the main job, all but two by name
         probabilities=Path(probabilities) if probabilities else None,
     )
     return _classify(
-        [(str(scene), outputs)], model, options, execution, overwrite=overwrite, progress=progress
-    )[0]
+        [(str(scene), outputs)], model, settings, execution, workers, scheduler,
+        overwrite=overwrite, progress=progress,
+    )[0]  # fmt: skip
 
 
-def classify_scenes(  # noqa: PLR0913 - one call for the main job, all but two by name
+def classify_scenes(  # noqa: PLR0913 - all but two by name
     scenes: Sequence[str | Path],
     out: str | Path,
     *,
@@ -94,15 +104,17 @@ def classify_scenes(  # noqa: PLR0913 - one call for the main job, all but two b
     polygons: str | Path | None = None,
     confidence: str | Path | None = None,
     probabilities: str | Path | None = None,
-    options: ClassifySettings = ClassifySettings(),
+    settings: ClassifySettings = ClassifySettings(),
     execution: Execution = Execution(),
+    workers: int | None = None,
+    scheduler: str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
-) -> list[dict[str, Any] | None]:
-    """Classify several scenes, one after the other, each into a map of its own.
+) -> list[ClassifyReport | None]:
+    """Classify several scenes, one after the other, each into its own map.
 
     All scenes and outputs are checked before the first chunk is computed. The same call resumes
-    an interrupted one: finished maps stay.
+    an interrupted one; finished maps stay.
 
     Args:
         scenes: anything GDAL opens; a map has the name of its scene.
@@ -111,8 +123,10 @@ def classify_scenes(  # noqa: PLR0913 - one call for the main job, all but two b
         polygons: folder of the polygons, <name>.gpkg.
         confidence: folder of the confidence, <name>.tif.
         probabilities: folder of the probabilities, <name>.tif.
-        options: what determines the maps.
-        execution: how and where they are computed; the maps are the same.
+        settings: what determines the maps.
+        execution: how they are computed; the labels are the same.
+        workers: as in `classify`.
+        scheduler: as in `classify`.
         overwrite: replace existing outputs.
         progress: called as windows are done, see `geoseg.execute.Progress`; it counts the windows
             of all scenes.
@@ -122,7 +136,7 @@ def classify_scenes(  # noqa: PLR0913 - one call for the main job, all but two b
 
     Raises:
         SceneError: if there is no scene, or one cannot be read or does not fit the model.
-        OutputError: if two scenes have one name, or an output exists or cannot be written.
+        OutputError: if two scenes have the same name, or an output exists or cannot be written.
         GeosegError: as `classify` does.
         InterruptedRun: as `classify` does.
     """
@@ -135,114 +149,121 @@ def classify_scenes(  # noqa: PLR0913 - one call for the main job, all but two b
     }  # fmt: skip
     paths = [str(scene) for scene in scenes]
     inputs = list(zip(paths, outputs_in_folders(paths, folders), strict=True))
-    return _classify(inputs, model, options, execution, overwrite=overwrite, progress=progress)
+    return _classify(
+        inputs, model, settings, execution, workers, scheduler,
+        overwrite=overwrite, progress=progress,
+    )  # fmt: skip
 
 
 def _classify(
     inputs: Sequence[tuple[str, Outputs]],
     model: Model | str | Path,
-    options: ClassifySettings,
+    settings: ClassifySettings,
     execution: Execution,
+    workers: int | None,
+    scheduler: str | None,
     *,
     overwrite: bool,
     progress: Progress | None,
-) -> list[dict[str, Any] | None]:
-    """Check all scenes, plan all runs, then compute one run after the other."""
-    check_type("options", options, ClassifySettings)
+) -> list[ClassifyReport | None]:
+    """Prepare all scenes, plan all runs, then finish one run after the other."""
+    check_type("settings", settings, ClassifySettings)
     check_type("execution", execution, Execution)
-    if execution.shard is not None and not execution.resume:
-        raise RunError(
-            "a shard cannot start again for all shards, leave out resume=False (--no-resume)"
-        )
-    scenes = [open_scene(path, nodata=options.nodata) for path, _ in inputs]
-    for scene, (_, outputs) in zip(scenes, inputs, strict=True):
-        outputs.check(scene, options.cleaning)
+    if workers is not None and workers < 1:
+        raise RunError(f"the number of workers is {workers}, it must be at least 1")
     loaded = load_model(model)
     log.debug(
         "geoseg %s, Python %s, torch %s, GDAL %s; %s, %.1f GB of memory free",
         __version__, platform.python_version(), torch.__version__, rasterio.__gdal_version__,
         count_of(available_cpus(), "processor core"), available_memory() / 1e9,
     )  # fmt: skip
-    checked = [
-        check_scene(scene, outputs, loaded, options)
-        for scene, (_, outputs) in zip(scenes, inputs, strict=True)
-    ]
-    with stop_on_signal() as stop, _connect_cluster(execution, stop) as cluster:
-        planned = [
-            plan_run(fitted, loaded, options, execution, cluster, overwrite=overwrite)
-            for fitted in checked
+    prepared = [prepare(path, outputs, loaded, settings) for path, outputs in inputs]
+    with stop_on_signal() as stop, _connect(scheduler, execution.wait, stop) as cluster:
+        runs = [
+            plan_run(scene, loaded, settings, execution, cluster, overwrite=overwrite)
+            for scene in prepared
         ]
-        pending = [run for run in planned if run.report is None]
+        pending = [run for run in runs if run.report is None]
         if not pending:
-            return [run.report for run in planned]
-        windows = sum(count_windows(run.job, execution, started=run.started) for run in pending)
-        windows_done = ProgressCounter(progress, "windows", windows)
+            return [run.report for run in runs]
+        total = sum(count_windows(r.job, execution.shard, started=r.started) for r in pending)
+        windows_done = ProgressCounter(progress, "windows", total)
+        backend = Backend(cluster, workers, execution.shard, stop)
         return [
-            run.report or _compute(run, loaded, execution, cluster, stop, windows_done)
-            for run in planned
+            run.report or _finish(run, loaded, execution, scheduler, backend, windows_done)
+            for run in runs
         ]
 
 
-def _compute(
-    planned: PlannedRun,
+def _connect(
+    scheduler: str | None, wait: float, stop: StopFlag
+) -> AbstractContextManager[DaskCluster | None]:
+    return nullcontext() if scheduler is None else connect(scheduler, wait=wait, stop=stop)
+
+
+def _finish(
+    run: PlannedRun,
     model: Model,
     execution: Execution,
-    cluster: DaskCluster | None,
-    stop: StopFlag,
+    scheduler: str | None,
+    backend: Backend,
     windows_done: ProgressCounter,
-) -> dict[str, Any] | None:
+) -> ClassifyReport | None:
     """Compute the missing chunks of a run, and assemble the map unless it is a shard."""
     start = time.perf_counter()
-    job, outputs = planned.job, planned.outputs
-    for warning in planned.warnings:
-        log.warning(warning)
-    for band in unread_alphas(job.scene):
-        name = redact(job.scene.path)
-        log.info("band %d of %s is transparency (alpha) and is not read as data", band, name)
-    for path in outputs.asked():  # of several scenes, folders are made when all are checked
+    outputs = run.outputs
+    _log_warnings(run)
+    for path in outputs.requested():
         with translate_write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-    with run_lock(outputs.parts, execution.share, alone=execution.shard is None):
-        resumed = open_run_folder(
-            job, planned.area, resume=execution.resume, exclusive=execution.shard is None
-        )
-        workers = compute(job, execution, cluster, stop, windows_done, model=model, resumed=resumed)
+    with open_run(run.job, run.prepared.aoi, execution) as resumed:
+        workers = compute(run.job, model, backend, windows_done, resumed=resumed)
         if execution.shard is not None:
-            log.info("%s is done, run without --shard to assemble", execution.share)
+            log.info("%s is done, run without --shard to assemble", execution.shard_label)
             return None
-        about = _provenance(job, model, execution, outputs, workers)
         computed = time.perf_counter()
-        about["seconds"] = {"classify": round(computed - start, 3)}
-        report = assemble(job, outputs, about, stop)
+        report = _report(run, model, execution, scheduler, workers, computed - start)
+        report = assemble(run, report, backend.stop)
         remove_run_folder(outputs.parts)
     log.info("%s assembled in %.1f s", outputs.labels, time.perf_counter() - computed)
     return report
 
 
-def _connect_cluster(
-    execution: Execution, stop: StopFlag
-) -> AbstractContextManager[DaskCluster | None]:
-    if execution.scheduler is None:
-        return nullcontext()
-    return connect(execution.scheduler, wait=execution.wait, stop=stop)
+def _log_warnings(run: PlannedRun) -> None:
+    for warning in run.prepared.warnings:
+        log.warning(warning)
+    scene = run.prepared.scene
+    for band in scene.unread_alphas:
+        name = redact(scene.path)
+        log.info("band %d of %s is transparency (alpha) and is not read as data", band, name)
 
 
-def _provenance(
-    job: Job, model: Model, execution: Execution, outputs: Outputs, workers: int
-) -> dict[str, Any]:
-    return {
-        "run": job.map_identity(),
-        "geoseg": __version__,
-        "python": platform.python_version(),
+def _report(
+    run: PlannedRun,
+    model: Model,
+    execution: Execution,
+    scheduler: str | None,
+    workers: int,
+    seconds: float,
+) -> ClassifyReport:
+    """The report without the classes."""
+    job = run.job
+    aoi = redact(job.settings.aoi) if job.settings.aoi else None
+    data = {
         "scene": job.scene.to_dict(),
-        "model": {"path": model.path, "hash": model.hash, "bands": list(model.band_names)},
-        "options": {
-            **asdict(job.options), "precision": job.precision,
-            "aoi": redact(job.options.aoi) if job.options.aoi else None,
-        },
+        "model": {"path": model.path, "hash": model.hash, "bands": model.band_names},
+        "settings": {**asdict(job.settings), "precision": job.precision, "aoi": aoi},
         "execution": {
-            **asdict(execution), "device": job.device, "batch_size": job.batch_size,
-            "chunk": job.chunk, "workers": workers,
+            "device": job.device, "batch_size": job.batch_size, "chunk": job.chunk,
+            "workers": workers, "scheduler": scheduler, "wait": execution.wait,
+            "shard": execution.shard, "resume": execution.resume,
         },
-        "outputs": [path.name for path in outputs.asked()],
     }  # fmt: skip
+    return ClassifyReport(
+        run=job.map_identity(),
+        version=__version__,
+        python=platform.python_version(),
+        outputs=tuple(path.name for path in run.outputs.requested()),
+        seconds={"classify": round(seconds, 3)},
+        **json.loads(json.dumps(data)),  # as the file has it: lists for tuples
+    )

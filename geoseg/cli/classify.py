@@ -1,15 +1,14 @@
 """``geoseg classify``."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from geoseg.cli import options
 
-_EXECUTION = ("device", "batch_size", "chunk", "workers", "scheduler", "wait", "shard", "resume")
-_CLEANING = ("min_area", "simplify", "smooth")
-_SIDE_OUTPUTS = ("polygons", "confidence", "probabilities")
+if TYPE_CHECKING:
+    from geoseg.classification import ClassifyReport
 
 
 @click.command(
@@ -26,62 +25,82 @@ _SIDE_OUTPUTS = ("polygons", "confidence", "probabilities")
     "--model", default="default", show_default=True, metavar="FILE",
     help="Model file, .safetensors. `default` is the bundled model for aerial RGB images.",
 )  # fmt: skip
-@click.option(
-    "--polygons", metavar="FILE",
-    help="Also write polygons: .gpkg, .parquet, .fgb, .geojson or .pmtiles. With several scenes, "
-    "a folder of .gpkg files.",
+@options.group(
+    "side_outputs",
+    click.option(
+        "--polygons", metavar="FILE",
+        help="Also write polygons: .gpkg, .parquet, .fgb, .geojson or .pmtiles. With several "
+        "scenes, a folder of .gpkg files.",
+    ),
+    click.option(
+        "--confidence", metavar="FILE",
+        help="Also write the score of the winning class, 0 to 255, as GeoTIFF.",
+    ),
+    click.option(
+        "--probabilities", metavar="FILE",
+        help="Also write the scores of all classes, 0 to 255, as GeoTIFF with one band a class.",
+    ),
 )  # fmt: skip
-@click.option(
-    "--confidence", metavar="FILE",
-    help="Also write the score of the winning class, 0 to 255, as GeoTIFF.",
+@options.group(
+    "settings",
+    click.option(
+        "--overlap", default=32, show_default=True, metavar="PX",
+        help="Overlap of neighbouring windows in pixels, at least 0 and less than the window.",
+    ),
+    click.option(
+        "--blend", type=click.Choice(["hann", "linear", "crop", "none"]), default="hann",
+        show_default=True,
+        help="How the weights of a window fall over the overlap: as a raised cosine (hann), as a "
+        "line, to zero at half of the overlap (crop), or not at all.",
+    ),
+    click.option(
+        "--tta", is_flag=True,
+        help="Test-time augmentation: average the scores of 8 flips and rotations. Takes 8 times "
+        "as long.",
+    ),
+    click.option(
+        "--aoi", metavar="FILE",
+        help="Area of interest: a vector file with polygons. Pixels outside of them become nodata.",
+    ),
+    click.option(
+        "--aoi-layer", metavar="NAME",
+        help="Layer of the area of interest in a file with several layers.  [default: the first "
+        "layer with geometries]",
+    ),
+    options.bands,
+    options.nodata,
+    click.option(
+        "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
+        show_default=True,
+        help="Floating-point precision of the network. auto: fp32 on a CPU, bf16 or fp16 on a GPU.",
+    ),
 )  # fmt: skip
-@click.option(
-    "--probabilities", metavar="FILE",
-    help="Also write the scores of all classes, 0 to 255, as GeoTIFF with one band a class.",
-)  # fmt: skip
-@click.option(
-    "--overlap", default=32, show_default=True, metavar="PX",
-    help="Overlap of neighbouring windows in pixels, at least 0 and less than the window.",
-)  # fmt: skip
-@click.option(
-    "--blend", type=click.Choice(["hann", "linear", "crop", "none"]), default="hann",
-    show_default=True,
-    help="How weights of a window fall over the overlap: as a raised cosine, as a line, to zero at "
-    "half of the overlap, or not at all.",
-)  # fmt: skip
-@click.option(
-    "--tta", is_flag=True,
-    help="Test-time augmentation: average the scores of 8 flips and rotations. Takes 8 times as "
-    "long.",
-)  # fmt: skip
-@click.option(
-    "--aoi", metavar="FILE",
-    help="Area of interest: a vector file with polygons. Pixels outside of them become nodata.",
-)  # fmt: skip
-@click.option(
-    "--aoi-layer", metavar="NAME",
-    help="Layer of the area of interest in a file with several layers.  [default: the first layer "
-    "with geometries]",
-)  # fmt: skip
-@options.min_area
-@options.simplify
-@options.smooth
-@options.bands
-@options.nodata
-@options.device
-@click.option(
-    "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
-    show_default=True,
-    help="Floating-point precision of the network. auto: fp32 on a CPU, bf16 or fp16 on a GPU.",
-)  # fmt: skip
-@click.option(
-    "--batch-size", type=click.IntRange(1), metavar="N",
-    help="Windows in a batch.  [default: 8 on a CPU, 256 on a GPU]",
-)  # fmt: skip
-@click.option(
-    "--chunk", type=click.IntRange(512), metavar="PX",
-    help="Side of a chunk in pixels, a multiple of 512.  [default: 512 to 2048, by the size of the "
-    "scene]",
+@options.group("cleaning", options.min_area, options.simplify, options.smooth)
+@options.group(
+    "execution",
+    options.device,
+    click.option(
+        "--batch-size", type=click.IntRange(1), metavar="N",
+        help="Windows in a batch.  [default: 8 on a CPU, 256 on a GPU]",
+    ),
+    click.option(
+        "--chunk", type=click.IntRange(512), metavar="PX",
+        help="Side of a chunk in pixels, a multiple of 512.  [default: 512 to 2048, by the size of "
+        "the scene]",
+    ),
+    click.option(
+        "--wait", default=300.0, show_default=True, metavar="SECONDS",
+        help="How long to wait for a Dask worker before the command ends with exit code 75.",
+    ),
+    click.option(
+        "--shard", type=options.Fraction(),
+        help="Compute only share i of n of the chunks, for example 3/8, and do not assemble the "
+        "map.",
+    ),
+    click.option(
+        "--resume/--no-resume", default=True, show_default=True,
+        help="Continue an interrupted run, or discard its finished chunks and start again.",
+    ),
 )  # fmt: skip
 @click.option(
     "--workers", type=click.IntRange(1), metavar="N",
@@ -91,28 +110,21 @@ _SIDE_OUTPUTS = ("polygons", "confidence", "probabilities")
     "--scheduler", metavar="ADDRESS",
     help="Compute on the workers of a Dask scheduler: its address (tcp://, tls://) or its file.",
 )  # fmt: skip
-@click.option(
-    "--wait", default=300.0, show_default=True, metavar="SECONDS",
-    help="How long to wait for a Dask worker before the command ends with exit code 75.",
-)  # fmt: skip
-@click.option(
-    "--shard", type=options.Fraction(),
-    help="Compute only share i of n of the chunks, for example 3/8, and do not assemble the map.",
-)  # fmt: skip
-@click.option(
-    "--resume/--no-resume", default=True, show_default=True,
-    help="Continue an interrupted run, or discard its finished chunks and start again.",
-)  # fmt: skip
 @options.overwrite
 @options.verbosity
 def command(
     scenes: tuple[str, ...],
     out: str,
     model: str,
+    side_outputs: dict[str, str | None],
+    settings: dict[str, Any],
+    cleaning: dict[str, Any],
+    execution: dict[str, Any],
+    workers: int | None,
+    scheduler: str | None,
     overwrite: bool,
     quiet: bool,
     verbose: bool,
-    **given: Any,  # noqa: ANN401 - outputs and the fields of Options and Execution
 ) -> None:
     """Classify SCENES into land-cover maps: GeoTIFF, and polygons if wanted.
 
@@ -121,7 +133,7 @@ def command(
     from geoseg.cli.console import ProgressBar, setup_logging
 
     setup_logging(quiet=quiet, verbose=verbose)
-    _check_names(scenes, model)
+    _check_inputs(scenes, model)
     from geoseg.classification import (
         ClassifySettings,
         Cleaning,
@@ -129,27 +141,27 @@ def command(
         classify,
         classify_scenes,
     )
+    from geoseg.model import tune_malloc
 
-    outputs = {name: given.pop(name) for name in _SIDE_OUTPUTS}
-    cleaning = Cleaning(**{name: given.pop(name) for name in _CLEANING})
-    execution = Execution(**{name: given.pop(name) for name in _EXECUTION})
+    tune_malloc()
     progress = ProgressBar(quiet=quiet)
-    how = {
-        **outputs, "model": model, "options": ClassifySettings(**given, cleaning=cleaning),
-        "execution": execution, "overwrite": overwrite, "progress": progress,
+    keywords: dict[str, Any] = {
+        **side_outputs, "model": model, "workers": workers, "scheduler": scheduler,
+        "settings": ClassifySettings(**settings, cleaning=Cleaning(**cleaning)),
+        "execution": Execution(**execution), "overwrite": overwrite, "progress": progress,
     }  # fmt: skip
     if len(scenes) > 1 or Path(out).is_dir():
-        reports = classify_scenes(scenes, out, **how)
+        reports = classify_scenes(scenes, out, **keywords)
     else:
-        reports = [classify(scenes[0], out, **how)]
+        reports = [classify(scenes[0], out, **keywords)]
     progress.close()
     for report in reports:
         if report is not None and not quiet:
             click.echo(_summary(out, report))
 
 
-def _check_names(scenes: tuple[str, ...], model: str) -> None:
-    """Refuse scenes and a model that are not there, before torch is loaded: that takes seconds."""
+def _check_inputs(scenes: tuple[str, ...], model: str) -> None:
+    """Refuse a missing scene or model before torch is loaded, which takes seconds."""
     from geoseg.errors import ModelError
     from geoseg.raster import open_scene
 
@@ -159,9 +171,9 @@ def _check_names(scenes: tuple[str, ...], model: str) -> None:
         raise ModelError(f"cannot read model {model}: No such file, check the path")
 
 
-def _summary(out: str, report: dict[str, Any]) -> str:
-    total = sum(c["pixels"] for c in report["classes"])
-    shares = [(c["pixels"] / total, c["name"]) for c in report["classes"] if c["pixels"]]
+def _summary(out: str, report: "ClassifyReport") -> str:
+    total = sum(c.pixels for c in report.classes)
+    shares = [(c.pixels / total, c.name) for c in report.classes if c.pixels]
     listed = ", ".join(f"{name} {share:.1%}" for share, name in sorted(shares, reverse=True))
-    path = Path(out) / report["outputs"][0] if Path(out).is_dir() else out
+    path = Path(out) / report.outputs[0] if Path(out).is_dir() else out
     return f"{path}: {listed or 'no valid pixel'}"

@@ -7,8 +7,6 @@ import click
 
 from geoseg.cli import options
 
-_ARGUMENTS = ("start", "pixel_size_range", "device", "resume", "overwrite")
-
 
 class PixelSizes(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
     """One pixel size in metres, as in 0.3, or the smallest and the largest, as in 0.1,0.5."""
@@ -21,7 +19,7 @@ class PixelSizes(click.ParamType):  # type: ignore[type-arg] # not generic befor
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> tuple[float, ...]:
-        """The smallest and the largest size."""
+        """Return the smallest and the largest size."""
         if isinstance(value, tuple):
             return value
         try:
@@ -45,76 +43,78 @@ class PixelSizes(click.ParamType):  # type: ignore[type-arg] # not generic befor
     help="Model file to write, named .safetensors. The learning curves, sample predictions and "
     "the checkpoint (FILE.checkpoint) are written beside it.",
 )  # fmt: skip
-@click.option(
-    "--epochs", default=25, show_default=True,
-    help="Passes over all training tiles, at least 1. A larger number trains a complete model "
-    "further, from its checkpoint.",
-)  # fmt: skip
-@click.option(
-    "--batch-size", default=32, show_default=True,
-    help="Tiles in each training step, at least 1, in all processes together.",
-)  # fmt: skip
-@click.option("--lr", default=1e-3, show_default=True, help="Highest learning rate, above 0.")
-@click.option(
-    "--optimizer", type=click.Choice(["rmsprop", "adam", "adamw", "sgd"]), default="rmsprop",
-    show_default=True,
-    help="Algorithm that updates the weights: RMSprop, Adam, AdamW, or SGD with momentum 0.9.",
-)  # fmt: skip
-@click.option(
-    "--loss", type=click.Choice(["ce", "weighted", "focal", "dice"]), default="ce",
-    show_default=True,
-    help="Loss function. ce: cross-entropy. weighted: cross-entropy with classes weighted by "
-    "their inverse frequency. focal: focal loss with gamma 2. dice: cross-entropy plus Dice loss.",
-)  # fmt: skip
-@click.option(
-    "--schedule", type=click.Choice(["constant", "cosine", "plateau"]), default="constant",
-    show_default=True,
-    help="Learning rate over the training. constant: always --lr. cosine: falls to 0 along a half "
-    "cosine. plateau: halved after 5 epochs without a lower validation loss.",
-)  # fmt: skip
-@click.option(
-    "--warmup", default=0.0, show_default=True, metavar="EPOCHS",
-    help="First epochs, in which the learning rate rises from 0 to --lr; at least 0 and less than "
-    "--epochs.",
-)  # fmt: skip
-@click.option(
-    "--clip", type=float, metavar="NORM",
-    help="Largest norm of the gradient, above 0. Larger gradients are scaled down to it.  "
-    "[default: no limit]",
-)  # fmt: skip
-@click.option(
-    "--augment", type=click.Choice(["none", "flips", "full"]), default="none", show_default=True,
-    help="Random changes of training tiles. flips: flips and quarter turns. full: flips, quarter "
-    "turns, changes of brightness and colour, and zoom.",
-)  # fmt: skip
-@click.option(
-    "--dropout", default=0.1, show_default=True, metavar="SHARE",
-    help="Share of activations that are set to 0 in training, at least 0 and below 1.",
-)  # fmt: skip
-@click.option(
-    "--val", type=float, metavar="SHARE",
-    help="Share of tiles to draw at random for validation, at least 0 and below 1.  "
-    "[default: the split of the tile set, or 0.25 if it has none]",
+@options.group(
+    "settings",
+    click.option(
+        "--epochs", default=25, show_default=True,
+        help="Passes over all training tiles, at least 1. A larger number trains a complete model "
+        "further, from its checkpoint."),
+    click.option(
+        "--batch-size", default=32, show_default=True,
+        help="Tiles in each training step, at least 1, over all processes."),
+    click.option("--lr", default=1e-3, show_default=True, help="Highest learning rate, above 0."),
+    click.option(
+        "--optimizer", type=click.Choice(["rmsprop", "adam", "adamw", "sgd"]), default="rmsprop",
+        show_default=True,
+        help="Algorithm that updates the weights: RMSprop, Adam, AdamW, or SGD with momentum 0.9."),
+    click.option(
+        "--loss", type=click.Choice(["ce", "weighted", "focal", "dice"]), default="ce",
+        show_default=True,
+        help="Loss function. ce: cross-entropy. weighted: cross-entropy with classes weighted by "
+        "their inverse frequency. focal: focal loss with gamma 2. dice: cross-entropy plus Dice "
+        "loss."),
+    click.option(
+        "--schedule", type=click.Choice(["constant", "cosine", "plateau"]), default="constant",
+        show_default=True,
+        help="Learning rate over the training. constant: always --lr. cosine: falls to 0 along a "
+        "half cosine. plateau: halved after 5 epochs without a lower validation loss."),
+    click.option(
+        "--warmup", default=0.0, show_default=True, metavar="EPOCHS",
+        help="First epochs, in which the learning rate rises from 0 to --lr; at least 0 and less "
+        "than --epochs."),
+    click.option(
+        "--clip", type=float, metavar="NORM",
+        help="Largest norm of the gradient, above 0. Larger gradients are scaled down to it.  "
+        "[default: no limit]"),
+    click.option(
+        "--augment", type=click.Choice(["none", "flips", "full"]), default="none",
+        show_default=True,
+        help="Random changes of training tiles. flips: flips and quarter turns. full: flips, "
+        "quarter turns, changes of brightness and colour, and zoom."),
+    click.option(
+        "--dropout", default=0.1, show_default=True, metavar="SHARE",
+        help="Share of activations that are set to 0 in training, at least 0 and below 1."),
+    click.option(
+        "--val", type=float, metavar="SHARE",
+        help="Share of tiles to draw at random for validation, at least 0 and below 1.  "
+        "[default: the split of the tile set, or 0.25 if it has none]"),
+    click.option(
+        "--ignore", multiple=True, metavar="CLASS",
+        help="Class, by name or value, whose pixels count as not labelled. Repeat the option for "
+        "several classes.  [default: none]"),
+    click.option(
+        "--width", type=int,
+        help="Filters of the first level of the U-Net, 1 to 4096. Each level below has twice as "
+        "many.  [default: 16, or the width of --start]"),
+    click.option(
+        "--depth", type=int,
+        help="Levels of the U-Net above the bottleneck, 1 to 12. The side of a tile must be a "
+        "multiple of 2 to the power of this number.  [default: 4, or the depth of --start]"),
+    click.option(
+        "--patience", type=int, metavar="EPOCHS",
+        help="Stop after this number of epochs without a lower validation loss, at least 1.  "
+        "[default: never]"),
+    click.option(
+        "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
+        show_default=True,
+        help="Floating-point precision of the network. auto: fp32 on a CPU; bf16 on a GPU, or fp16 "
+        "if it has no bf16. fp16 works on GPUs only."),
+    options.seed,
 )  # fmt: skip
 @click.option(
     "--legend", metavar="FILE",
     help="Classes of a folder of images/ and masks/: CSV (value,name,color) or QGIS palette.  "
     "[default: the classes of the masks]",
-)  # fmt: skip
-@click.option(
-    "--ignore", multiple=True, metavar="CLASS",
-    help="Class, by name or value, whose pixels count as not labelled. Repeat the option for "
-    "several classes.",
-)  # fmt: skip
-@click.option(
-    "--width", type=int,
-    help="Filters of the first level of the U-Net, 1 to 4096. Each level below has twice as many.  "
-    "[default: 16, or the width of --start]",
-)  # fmt: skip
-@click.option(
-    "--depth", type=int,
-    help="Levels of the U-Net above the bottleneck, 1 to 12. The side of a tile must be a multiple "
-    "of 2 to the power of this number.  [default: 4, or the depth of --start]",
 )  # fmt: skip
 @click.option(
     "--start", metavar="MODEL",
@@ -127,72 +127,68 @@ class PixelSizes(click.ParamType):  # type: ignore[type-arg] # not generic befor
     "warns of scenes with other pixels.  [default: the pixel size of the tiles, if they have one]",
 )  # fmt: skip
 @click.option(
-    "--patience", type=int, metavar="EPOCHS",
-    help="Stop after this number of epochs without a lower validation loss, at least 1.  "
-    "[default: never]",
-)  # fmt: skip
-@click.option(
     "--resume/--no-resume", default=True, show_default=True,
-    help="Go on from the checkpoint, if it is of the same tiles and settings. --no-resume starts "
+    help="Resume from the checkpoint, if it is of the same tiles and settings. --no-resume starts "
     "again and discards the epochs of the checkpoint.",
 )  # fmt: skip
-@click.option(
-    "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
-    show_default=True,
-    help="Floating-point numbers of the network. auto: fp32 on a CPU; bf16 on a GPU, or fp16 if it "
-    "has no bf16. fp16 works on GPUs only.",
+@options.group(
+    "monitor",
+    click.option(
+        "--pictures", default=5, show_default=True, metavar="EPOCHS",
+        help="Epochs between two drawings of the learning curves and sample predictions, at least "
+        "0; 0 for none."),
+    click.option(
+        "--tensorboard", metavar="DIR", help="Folder for a TensorBoard log.  [default: no log]"),
 )  # fmt: skip
-@click.option(
-    "--pictures", default=5, show_default=True, metavar="EPOCHS",
-    help="Epochs between two drawings of the learning curves and sample predictions, 0 for none.",
-)  # fmt: skip
-@click.option(
-    "--tensorboard", metavar="DIR", help="Folder for a TensorBoard log.  [default: no log]"
-)
 @options.device
-@options.seed
 @click.option(
     "-f", "--overwrite", is_flag=True,
-    help="Replace an existing model. A complete training starts again, a stopped one goes on.",
+    help="Replace an existing model. A complete training starts again, a stopped one resumes.",
 )  # fmt: skip
 @options.verbosity
 def command(
     tiles: str,
     out: str,
+    settings: dict[str, Any],
     legend: str | None,
-    pictures: int,
-    tensorboard: str | None,
+    start: str | None,
+    pixel_size_range: tuple[float, float] | None,
+    resume: bool,
+    monitor: dict[str, Any],
+    device: str,
+    overwrite: bool,
     quiet: bool,
     verbose: bool,
-    **given: Any,  # noqa: ANN401 - the fields of TrainSettings, and arguments of train
 ) -> None:
     """Train a U-Net on TILES: what `geoseg tile` wrote, or a folder with images/ and masks/.
 
     The model file gets the weights of the epoch with the lowest validation loss. A stopped training
-    goes on when the same command is run again. The checkpoint may be deleted when the training is
+    resumes when the same command is run again. The checkpoint may be deleted when the training is
     complete; the model cannot be trained further without it.
     """
     from geoseg.cli.console import ProgressBar, setup_logging
     from geoseg.tiles import open_tiles
 
     setup_logging(quiet=quiet, verbose=verbose)
-    opened = open_tiles(tiles, legend)  # a wrong folder is told before torch is imported
+    tile_set = open_tiles(tiles, legend)  # before importing torch, so that a wrong path fails fast
+    from geoseg.model import tune_malloc
     from geoseg.training import Monitor, TrainSettings, train
 
+    tune_malloc()
     progress = ProgressBar(quiet=quiet, seconds=60)
-    watch = Monitor(
-        pictures, tensorboard, progress=progress,
-        report=None if quiet else lambda row: progress.say(_epoch(row)),
+    report = None if quiet else lambda row: progress.say(_describe_epoch(row))
+    model = train(
+        tile_set, out, settings=TrainSettings(**settings), start=start,
+        pixel_size_range=pixel_size_range, device=device, resume=resume, overwrite=overwrite,
+        progress=progress, monitor=Monitor(**monitor, report=report),
     )  # fmt: skip
-    arguments = {name: given.pop(name) for name in _ARGUMENTS}
-    model = train(opened, out, settings=TrainSettings(**given), watch=watch, **arguments)
     progress.close()
-    if os.environ.get("RANK", "0") == "0" and not quiet:  # of the processes of torchrun, one speaks
-        best = f"best epoch {model.training['best_epoch']}, {model.parameters:,} parameters"
-        click.echo(f"{out}: {best}")
+    if os.environ.get("RANK", "0") == "0" and not quiet:  # only the first process of torchrun
+        best_epoch = f"best epoch {model.training['best_epoch']}"
+        click.echo(f"{out}: {best_epoch}, {model.parameters:,} parameters")
 
 
-def _epoch(row: dict[str, float]) -> str:
+def _describe_epoch(row: dict[str, float]) -> str:
     line = f"epoch {row['epoch']}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.4f}"
     if "val_loss" in row:
         line += (

@@ -1,4 +1,4 @@
-"""One function over many items: here, on a Dask cluster, or one share of them."""
+"""One function over many items: in threads of this process, or on a Dask cluster."""
 
 from geoseg.execute.dask_client import WORKER_TIMEOUT, connect, map_cluster
 from geoseg.execute.dask_cluster import DaskCluster
@@ -6,7 +6,6 @@ from geoseg.execute.interrupts import StopFlag, stop_on_signal
 from geoseg.execute.prefetch import prefetch_map
 from geoseg.execute.progress import Progress, ProgressCounter
 from geoseg.execute.resources import available_cpus, available_memory
-from geoseg.execute.sharding import shard
 from geoseg.execute.threads import map_threads
 
 __all__ = [
@@ -21,6 +20,5 @@ __all__ = [
     "map_cluster",
     "map_threads",
     "prefetch_map",
-    "shard",
     "stop_on_signal",
 ]

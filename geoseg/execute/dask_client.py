@@ -1,4 +1,4 @@
-"""The way to a Dask cluster."""
+"""Connect to a Dask cluster."""
 
 import json
 import logging
@@ -18,11 +18,11 @@ Result = TypeVar("Result")
 log = logging.getLogger("geoseg")
 
 WORKER_TIMEOUT = 300.0
-"""Seconds without a worker, or without a scheduler's file, after which a run gives up."""
+"""Seconds without a worker, or without the scheduler file, after which a run gives up."""
 _CONNECT_TIMEOUT = 30.0
 """Seconds that a scheduler may take to answer."""
 _WIRE_PACKAGES = ("python", "dask", "distributed", "cloudpickle", "msgpack")
-"""Packages that client, scheduler and workers must share to understand one another."""
+"""Packages whose versions client, scheduler and workers must share."""
 
 
 @contextmanager
@@ -36,12 +36,12 @@ def connect(
 
     Args:
         address: tcp:// or tls:// address, or the path of a scheduler file, which may appear later.
-        wait: seconds to go without a worker.
-        stop: looked at while waiting.
+        wait: seconds without a worker after which the run is interrupted.
+        stop: checked while waiting.
 
     Raises:
         GeosegError: if `distributed` is not installed or the scheduler does not answer.
-        InterruptedRun: if no worker comes, or it is asked to stop.
+        InterruptedRun: if no worker comes, or a stop is requested.
     """
     try:
         from distributed import Client
@@ -71,14 +71,14 @@ def map_cluster(
     address: str,
     done: Callable[[Result], None] | None = None,
 ) -> list[Result]:
-    """Connect, and apply ``function`` to all items as `Cluster.map` does."""
+    """Connect, and apply ``function`` to all items as `DaskCluster.map` does."""
     with connect(address) as cluster:
         return cluster.map(function, items, done)
 
 
 @contextmanager
 def _quiet_dask() -> Iterator[None]:
-    """Keep Dask's own tracebacks of broken links to itself, but for those who look closely."""
+    """Suppress Dask's tracebacks of broken connections, except at level DEBUG."""
     loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
     levels = [logger.level for logger in loggers]
     if not log.isEnabledFor(logging.DEBUG):
@@ -92,16 +92,16 @@ def _quiet_dask() -> Iterator[None]:
 
 
 def _resolve_address(address: str, wait: float, stop: StopFlag) -> str:
-    """The address itself, or the one in the scheduler's file once that is written.
+    """Return the address itself, or the one in the scheduler file when that is written.
 
     Raises:
-        GeosegError: if there is none in time, or it is another kind of file.
-        InterruptedRun: if asked to stop meanwhile.
+        GeosegError: if the file is not written in time, or is another kind of file.
+        InterruptedRun: if a stop is requested meanwhile.
     """
     file, start = Path(address), time.monotonic()
     if not (file.suffix == ".json" or file.is_file()):
         return address
-    while not (file.is_file() and file.stat().st_size):  # it is there before it is filled
+    while not (file.is_file() and file.stat().st_size):  # it is empty at first
         if stop.is_set():
             raise InterruptedRun(
                 f"interrupted while waiting for the scheduler file {address}, run the same command "
@@ -114,17 +114,19 @@ def _resolve_address(address: str, wait: float, stop: StopFlag) -> str:
         return str(json.loads(file.read_text())["address"])
     except (ValueError, TypeError, KeyError, RecursionError):
         raise GeosegError(
-            f"{address} is no file of a Dask scheduler, give the one that `dask scheduler "
+            f"{address} is no file of a Dask scheduler, give the file that `dask scheduler "
             "--scheduler-file` wrote"
         ) from None
 
 
 def _compare_versions(client: Any) -> None:  # noqa: ANN401
-    """Warn of versions that may not understand one another."""
-    found = client.get_versions()
-    everyone = [found["client"], found["scheduler"], *found["workers"].values()]
+    """Warn if client, scheduler and workers have different versions of a package."""
+    report = client.get_versions()
+    processes = [report["client"], report["scheduler"], *report["workers"].values()]
     for name in _WIRE_PACKAGES:
-        versions = {str(who["packages"].get(name)) for who in everyone if who}
+        versions = {str(process["packages"].get(name)) for process in processes if process}
         if len(versions) > 1:
             listed = " and ".join(sorted(versions))
-            log.warning("client, scheduler and workers have %s %s, install one", name, listed)
+            log.warning(
+                "client, scheduler and workers have %s %s, install the same version", name, listed
+            )

@@ -1,4 +1,4 @@
-"""A function over many items on the workers of a Dask cluster."""
+"""Apply a function to many items on the workers of a Dask cluster."""
 
 import logging
 import time
@@ -17,29 +17,29 @@ Result = TypeVar("Result")
 log = logging.getLogger("geoseg")
 
 _MAX_IN_FLIGHT = 2
-"""Tasks per thread that a cluster holds at once: one at work, one ready."""
+"""Tasks per thread that the cluster gets at once: one running, one waiting."""
 _MAX_TRIES = 3
-"""Of an item whose failure may pass."""
+"""Tries of an item that fails with a retryable error."""
 _REFRESH_INTERVAL = 1.0
-"""Seconds between two looks at the workers and at the request to stop."""
+"""Seconds between two checks of the workers and of the stop flag."""
 _FETCH_TIMEOUT = 10.0
-"""Seconds to wait for a result that is said to be there."""
+"""Seconds to wait for a result that the scheduler reports as finished."""
 
 
 class DaskCluster:
     """The workers behind a scheduler; `connect` makes it.
 
-    Workers may come and go while it is in use.
+    Workers may join and leave while it is in use.
     """
 
     def __init__(self, client: Any, address: str, *, wait: float, stop: StopFlag) -> None:  # noqa: ANN401
         """Use a `distributed.Client`; see `connect` for the rest."""
         self._client, self._address, self._wait, self._stop = client, address, wait, stop
-        self._looked = self._seen = time.monotonic()
+        self._last_refresh = self._last_worker = time.monotonic()
         self._resources: dict[str, float] = {}
         self.threads = 0
-        """Items that the workers compute at once."""
-        self._look()
+        """Number of items that the workers compute at once."""
+        self._refresh_workers()
 
     def map(
         self,
@@ -49,13 +49,13 @@ class DaskCluster:
     ) -> list[Result]:
         """Apply ``function`` to all items, a bounded number at a time.
 
-        An item whose error says that another try may succeed (``again``) is tried three times.
-        Items whose workers died are tried once more alone, so that one that kills its workers
-        takes no other with it. Where workers declare a resource GPU, each item takes one.
+        An item that fails with a retryable error (attribute ``retryable``) is tried three times.
+        An item whose worker died is tried once more, alone, so that an item that kills its workers
+        does not affect other items. If workers declare a resource GPU, each item takes one.
 
         Args:
-            function: a top-level function or a partial of one; it, the items and the results
-                travel, so keep them small.
+            function: a top-level function or a partial of one. It, the items and the results are
+                sent over the network, so keep them small.
             items: picklable values.
             done: called with each result as it arrives.
 
@@ -63,116 +63,114 @@ class DaskCluster:
             The results in the order of the items.
 
         Raises:
-            InterruptedRun: if it was asked to stop, no worker comes or stays, or the scheduler
+            InterruptedRun: if a stop is requested, no worker comes or stays, or the scheduler
                 is lost.
             GeosegError: if an item kills its workers.
             Exception: the first one that ``function`` raised.
         """
         results: dict[int, Result] = {}
-        lost: list[int] = []
+        killed: list[int] = []
 
-        def compute(places: list[int]) -> None:
-            for place, result in self._each(function, items, deque(places), lost):
-                results[place] = result
+        def compute(indices: list[int]) -> None:
+            for index, result in self._completed(function, items, deque(indices), killed):
+                results[index] = result
                 if done is not None:
                     done(result)
 
         compute(list(range(len(items))))
-        suspects, guilty = tuple(lost), list[Item]()
-        for place in suspects:
-            log.warning("%s was lost with its worker, trying it alone", items[place])
-            lost.clear()
-            compute([place])
-            if lost:
-                guilty.append(items[place])
-        if guilty:
+        suspects, poison = tuple(killed), list[Item]()
+        for index in suspects:
+            log.warning("%s was lost with its worker, trying it alone", items[index])
+            killed.clear()
+            compute([index])
+            if killed:
+                poison.append(items[index])
+        if poison:
             raise GeosegError(
-                f"{'; '.join(map(str, guilty))}: kills every worker that takes it, for want of "
-                "memory perhaps, see the workers' logs, give them more or use smaller chunks"
+                f"{'; '.join(map(str, poison))}: killed every Dask worker that ran it, perhaps it "
+                "ran out of memory: see the logs of the workers, give them more memory or use "
+                "smaller chunks"
             )
-        return [results[place] for place in range(len(items))]
+        return [results[index] for index in range(len(items))]
 
-    def _each(
+    def _completed(
         self,
         function: Callable[[Item], Result],
         items: Sequence[Item],
-        places: deque[int],
-        lost: list[int],
+        waiting: deque[int],
+        killed: list[int],
     ) -> Iterator[tuple[int, Result]]:
-        """(place, result) as they come; places of items lost with their workers go to a list."""
+        """Yield (index, result) as they arrive; ``killed`` gets the items lost with a worker."""
         from distributed import KilledWorker
 
-        flying: dict[Any, int] = {}
+        in_flight: dict[Any, int] = {}
         tries: Counter[int] = Counter()
-        while places or flying:
-            if time.monotonic() - self._looked > _REFRESH_INTERVAL:
-                self._look()
-            while places and len(flying) < _MAX_IN_FLIGHT * self.threads:
-                place = places.popleft()
-                tries[place] += 1
-                flying[self._submit(function, items[place])] = place
-            for future, error, result in self._landed(list(flying)):
-                place = flying.pop(future)
+        while waiting or in_flight:
+            if time.monotonic() - self._last_refresh > _REFRESH_INTERVAL:
+                self._refresh_workers()
+            while waiting and len(in_flight) < _MAX_IN_FLIGHT * self.threads:
+                index = waiting.popleft()
+                tries[index] += 1
+                in_flight[self._submit(function, items[index])] = index
+            for future, error, result in self._wait_for_any(list(in_flight)):
+                index = in_flight.pop(future)
                 if error is None:
-                    yield place, result
+                    yield index, result
                 elif isinstance(error, KilledWorker):
-                    lost.append(place)
-                elif getattr(error, "again", False) and tries[place] < _MAX_TRIES:
+                    killed.append(index)
+                elif getattr(error, "retryable", False) and tries[index] < _MAX_TRIES:
                     log.warning("%s; trying again", error)
-                    places.append(place)
+                    waiting.append(index)
                 else:
                     raise _translate(error)
 
     def _submit(self, function: Callable[[Item], Result], item: Item) -> Any:  # noqa: ANN401
-        with self._scheduler_there():
+        with self._translate_lost_scheduler():
             return self._client.submit(function, item, pure=False, resources=self._resources)
 
-    def _landed(self, flying: list[Any]) -> list[tuple[Any, BaseException | None, Any]]:
-        """(future, error, result) of what is done; nothing after a while, to look around."""
+    def _wait_for_any(self, futures: list[Any]) -> list[tuple[Any, BaseException | None, Any]]:
+        """(future, error, result) of what is finished; empty after the refresh interval."""
         from distributed import wait
 
-        landed = []
-        with self._scheduler_there(), suppress(TimeoutError):
+        finished = []
+        with self._translate_lost_scheduler(), suppress(TimeoutError):
             for future in wait(
-                flying, timeout=_REFRESH_INTERVAL, return_when="FIRST_COMPLETED"
+                futures, timeout=_REFRESH_INTERVAL, return_when="FIRST_COMPLETED"
             ).done:
                 error = future.exception(timeout=_FETCH_TIMEOUT)
-                # A result goes with its worker: it would be waited for until another comes.
+                # A result is lost with its worker; without a timeout, this would wait for another.
                 result = future.result(timeout=_FETCH_TIMEOUT) if error is None else None
-                landed.append((future, error, result))
-        return landed
+                finished.append((future, error, result))
+        return finished
 
-    def _look(self) -> None:
-        """Count what the workers can take; wait for the first where there is none."""
+    def _refresh_workers(self) -> None:
+        """Count the threads or GPUs of the workers; wait for the first worker if there is none."""
         while True:
-            self._check_asked()
-            with self._scheduler_there():
+            if self._stop.is_set():
+                raise InterruptedRun(
+                    "interrupted, finished work is kept and the workers finish the running tasks, "
+                    "run the same command to go on"
+                )
+            with self._translate_lost_scheduler():
                 workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
-            self._looked = time.monotonic()
+            self._last_refresh = time.monotonic()
             gpus = sum(worker["resources"].get("GPU", 0) for worker in workers)
             if gpus:
                 self._resources = {"GPU": 1}
             threads = sum(worker["nthreads"] for worker in workers)
             self.threads = int(gpus if self._resources else threads)
             if self.threads:
-                self._seen = self._looked
+                self._last_worker = self._last_refresh
                 return
-            if self._looked - self._seen > self._wait:
+            if self._last_refresh - self._last_worker > self._wait:
                 raise InterruptedRun(
                     f"no Dask worker at {self._address} for {self._wait:.0f} s, finished work is "
                     "kept: see why none starts (a full queue?) and run the same command again"
                 )
             time.sleep(_REFRESH_INTERVAL)
 
-    def _check_asked(self) -> None:
-        if self._stop.is_set():
-            raise InterruptedRun(
-                "interrupted, finished work is kept and the workers finish what they are at, run "
-                "the same command to go on"
-            )
-
     @contextmanager
-    def _scheduler_there(self) -> Iterator[None]:
+    def _translate_lost_scheduler(self) -> Iterator[None]:
         try:
             yield
         except (OSError, CancelledError, RuntimeError):
@@ -183,8 +181,11 @@ class DaskCluster:
 
 
 def _translate(error: BaseException) -> BaseException:
+    """Say errors of Dask in one sentence; other errors are returned unchanged."""
     if isinstance(error, CancelledError):
-        return InterruptedRun(f"the Dask cluster gave up a task ({error}), run the command again")
+        return InterruptedRun(
+            f"the Dask cluster cancelled a task ({error}), run the same command again"
+        )
     if isinstance(error, ImportError):
         return GeosegError(f"a Dask worker cannot load geoseg ({error}), install it there")
     return error

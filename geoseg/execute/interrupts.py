@@ -1,4 +1,4 @@
-"""Signals that ask a run to end, as a value to look at."""
+"""Signals that request a stop, as a flag to check."""
 
 import signal
 import threading
@@ -6,45 +6,45 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGUSR1")
-"""From the keyboard; from a batch system that wants the place; from one whose time runs out."""
+"""From the keyboard; from a batch system that ends a job; from one whose time limit is near."""
 
 
 class StopFlag:
-    """Whether the run was asked to end, and how soon."""
+    """Whether the run is to stop, and whether at once."""
 
     def __init__(self) -> None:
-        self._asked, self._at_once = threading.Event(), threading.Event()
+        self._stop, self._immediate = threading.Event(), threading.Event()
 
     def is_set(self) -> bool:
-        """Whether it was asked: nothing new is to be begun."""
-        return self._asked.is_set()
+        """Whether a stop is requested: nothing new is to begin."""
+        return self._stop.is_set()
 
     @property
-    def at_once(self) -> bool:
-        """Whether what is at work is to be dropped, as from the keyboard."""
-        return self._at_once.is_set()
+    def immediate(self) -> bool:
+        """Whether running chunks are to be dropped, as after Ctrl-C."""
+        return self._immediate.is_set()
 
-    def ask(self, *, at_once: bool = False) -> None:
-        """Ask for the end."""
-        if at_once:  # not at the second time: batch systems repeat themselves
-            self._at_once.set()
-        self._asked.set()
+    def request(self, *, immediate: bool = False) -> None:
+        """Request a stop."""
+        if immediate:  # a second signal does not mean this: batch systems repeat signals
+            self._immediate.set()
+        self._stop.set()
 
 
 @contextmanager
 def stop_on_signal() -> Iterator[StopFlag]:
-    """What SIGINT, SIGTERM and SIGUSR1 ask, instead of ending the process midway."""
+    """Yield a flag that SIGINT, SIGTERM and SIGUSR1 set, instead of ending the process."""
     stop = StopFlag()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
     numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
-    before = {
-        n: signal.signal(n, lambda given, _: stop.ask(at_once=given == signal.SIGINT))
-        for n in numbers
+    handlers = {
+        number: signal.signal(number, lambda n, _: stop.request(immediate=n == signal.SIGINT))
+        for number in numbers
     }
     try:
         yield stop
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""A map over an iterable that works ahead in threads."""
+"""A map over an iterable that computes ahead in threads."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,23 +12,23 @@ Result = TypeVar("Result")
 
 @contextmanager
 def prefetch_map(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
-    """A ``map`` that keeps the order and works ahead in threads, on as many items as there are.
+    """Yield a ``map`` that keeps the order and computes ahead in threads.
 
-    So memory holds at most three times as many results as there are workers.
+    Memory holds at most three times as many results as there are workers.
     """
     with ThreadPoolExecutor(workers) as pool:
 
-        def each(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-            waiting: deque[Future[Result]] = deque()
+        def pmap(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+            futures: deque[Future[Result]] = deque()
             try:
                 for item in items:
-                    waiting.append(pool.submit(function, item))
-                    if len(waiting) > 2 * workers:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
+                    futures.append(pool.submit(function, item))
+                    if len(futures) > 2 * workers:
+                        yield futures.popleft().result()
+                while futures:
+                    yield futures.popleft().result()
             finally:
-                for future in waiting:
+                for future in futures:
                     future.cancel()
 
-        yield each
+        yield pmap

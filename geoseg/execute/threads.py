@@ -1,4 +1,4 @@
-"""A function over many items in the threads of this process."""
+"""Apply a function to many items in threads of this process."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -17,8 +17,8 @@ def map_threads(
         The results in the order of the items.
 
     Raises:
-        Exception: one that ``function`` raised, when the items begun are done; others are not
-            begun.
+        Exception: one that ``function`` raised, after the running items are finished; no other
+            item begins.
     """
     with ThreadPoolExecutor(max_workers=workers) as pool:
         futures = [pool.submit(function, item) for item in items]

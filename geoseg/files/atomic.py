@@ -17,7 +17,7 @@ from pathlib import Path
 from geoseg.errors import OutputError, root_message
 
 _TEMPORARY = re.compile(r"\.tmp[0-9a-f]{8}-")
-"""How the name of a temporary file begins."""
+"""Prefix of the names of temporary files."""
 
 
 def temporary_path(path: Path) -> Path:
@@ -54,7 +54,7 @@ def atomic_file(
 
 
 def replace_durably(temporary: Path, path: Path) -> None:
-    """Rename a complete file when the disk has its content, and wait until it has the name."""
+    """Rename a complete file; its content, then its new name, is flushed to the disk."""
     _sync(temporary)
     temporary.replace(path)
     _sync(path.parent)
@@ -85,7 +85,7 @@ def atomic_folder(out: Path) -> Iterator[Path]:
 
 
 def restore_folder(out: Path) -> None:
-    """Put the old folder back, where a process was killed while it put the new one in its place."""
+    """Put the old folder back if a process was killed between the two renames."""
     _, old = _new_and_old(out)
     if old.exists() and not out.exists():
         old.replace(out)
@@ -107,7 +107,7 @@ def remove_temporaries(folder: Path, *, min_age: float = 0.0) -> None:
 def translate_write_errors(
     path: Path, errors: tuple[type[Exception], ...] = (OSError,)
 ) -> Iterator[None]:
-    """Turn what the system or a library says of a failed write into one sentence.
+    """Translate the error of a failed write into one sentence.
 
     Raises:
         OutputError: in place of ``errors``.
@@ -122,19 +122,19 @@ def translate_write_errors(
 
 
 def _new_and_old(out: Path) -> tuple[Path, Path]:
-    """Where a folder is filled, and where the folder that it replaces goes for a moment."""
+    """Temporary names of the new folder and of the folder that it replaces."""
     return out.with_name(f".{out.name}.writing"), out.with_name(f".{out.name}.old")
 
 
 def _last_written(path: Path) -> float:
     try:
         return max(p.stat().st_mtime for p in (path, *path.rglob("*")))
-    except OSError:  # its writer has just renamed or deleted it
+    except OSError:  # another process has just renamed or deleted it
         return time.time()
 
 
 def _sync(path: Path) -> None:
-    """Wait until the disk has a file, or the names in a folder."""
+    """Flush a file, or the names in a folder, to the disk."""
     if path.is_dir() and sys.platform == "win32":
         return
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)

@@ -17,8 +17,8 @@ def check_file_name(path: Path, *suffixes: str) -> None:
         OutputError: if the name has another ending or is a folder, or its folder does not exist.
     """
     if suffixes and path.suffix.lower() not in suffixes:
-        *others, last = suffixes
-        wanted = f"{', '.join(others)} or {last}" if others else last
+        *first, last = suffixes
+        wanted = f"{', '.join(first)} or {last}" if first else last
         raise OutputError(f"the name of output {path} must end in {wanted}, rename it")
     if not path.parent.is_dir():
         raise OutputError(f"folder {path.parent} does not exist, create it first")
@@ -27,7 +27,7 @@ def check_file_name(path: Path, *suffixes: str) -> None:
 
 
 def check_not_there(path: Path, *, overwrite: bool) -> None:
-    """Refuse to replace an output, unless that is wanted.
+    """Refuse to replace an output, unless ``overwrite`` is set.
 
     Raises:
         OutputError: if the output exists and is not to be replaced.

@@ -1,4 +1,4 @@
-"""A lock on an output: many processes may share it, or one has it alone."""
+"""A lock on an output, shared or exclusive."""
 
 import os
 import socket

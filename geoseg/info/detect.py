@@ -1,41 +1,38 @@
-"""What kind of thing lies at a path, without reading pixels or weights."""
+"""Detect the kind of a file or folder without reading pixels or weights."""
 
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from geoseg.classification import MANIFEST
 from geoseg.errors import SceneError, VectorError
+from geoseg.models import DEFAULT
 from geoseg.raster import open_scene, read_categories, read_metadata, read_palette
+from geoseg.tiles import ABOUT
 from geoseg.vectors import SUFFIXES, list_layers
 
 Kind = Literal["model", "tiles", "parts", "labels", "scene", "vectors"]
 
-PLAN = "plan.json"
-"""What a folder of parts is known by."""
-
-_BUNDLED = "default"
-"""The model package's word for its own; to import it from there would load torch for any path."""
-_TILE_FOLDERS = "tiles.json"
 _MODEL_SUFFIXES = frozenset({".safetensors", ".pt", ".pth", ".ckpt", ".keras"})
-"""The model file's own, and those of which loading says in words why they will not do."""
+"""The suffix of model files, and those of other models, which `Model.load` refuses with advice."""
 
 
 def find_kind(path: str | Path) -> Kind:
-    """Tell models, tile sets, part folders, label maps, scenes and vector files apart.
+    """Return the kind of a file or folder.
 
     Args:
-        path: file, folder, or anything GDAL opens; "default" is the bundled model.
+        path: file, folder, or anything that GDAL opens; "default" is the bundled model.
 
     Raises:
-        SceneError: if there is nothing, or nothing that geoseg knows.
+        SceneError: if the path does not exist, or is of no kind that geoseg knows.
         VectorError: if a file with the suffix of a vector file cannot be read.
     """
     text, local = str(path), Path(path)
-    if text == _BUNDLED or local.suffix.lower() in _MODEL_SUFFIXES:
+    if text == DEFAULT or local.suffix.lower() in _MODEL_SUFFIXES:
         return "model"
-    if (local / PLAN).is_file():
+    if (local / MANIFEST).is_file():
         return "parts"
-    if (local / _TILE_FOLDERS).is_file() or _has_masks(local):
+    if (local / ABOUT).is_file() or _has_images_and_masks(local):
         return "tiles"
     if local.is_dir():
         return _folder_kind(text)
@@ -45,7 +42,7 @@ def find_kind(path: str | Path) -> Kind:
 
 
 def _vector_kind(path: str) -> Kind:
-    """Kind of a file that may hold vectors; GeoPackages may hold rasters instead."""
+    """Return the kind of a vector file; a GeoPackage may hold a raster instead."""
     try:
         list_layers(path)
     except VectorError:
@@ -55,22 +52,22 @@ def _vector_kind(path: str) -> Kind:
     return "vectors"
 
 
-def _has_masks(folder: Path) -> bool:
-    """Whether images/ and masks/ lie in a folder, or in a folder of it as in the lab's data."""
+def _has_images_and_masks(folder: Path) -> bool:
+    """Whether a folder, or a folder in it, has images/ and masks/, as the Dubai data set does."""
     if not folder.is_dir():
         return False
-    some = [folder, *(p for p in folder.iterdir() if p.is_dir())]
-    return any((p / "images").is_dir() and (p / "masks").is_dir() for p in some)
+    folders = [folder, *(path for path in folder.iterdir() if path.is_dir())]
+    return any((path / "images").is_dir() and (path / "masks").is_dir() for path in folders)
 
 
 def _folder_kind(path: str) -> Kind:
-    """Kind of a folder that GDAL may know (a few formats are folders)."""
+    """Return the kind of a folder that GDAL opens as one raster."""
     try:
         return _raster_kind(path)
     except SceneError:
         raise SceneError(
-            f"folder {path} is neither a tile set ({_TILE_FOLDERS}, or images/ and masks/) nor a "
-            f"folder of parts ({PLAN}), give a file in it"
+            f"folder {path} is neither a tile set ({ABOUT}, or images/ and masks/) nor the parts "
+            f"of a run ({MANIFEST}), give a file in it"
         ) from None
 
 
@@ -80,5 +77,5 @@ def _raster_kind(path: str) -> Kind:
         return "scene"
     if read_palette(path) or read_categories(path):
         return "labels"
-    own = any(tag.startswith("GEOSEG_") for tag in read_metadata(path).tags)
-    return "labels" if own and scene.band_names != ("confidence",) else "scene"
+    by_geoseg = any(tag.startswith("GEOSEG_") for tag in read_metadata(path).tags)
+    return "labels" if by_geoseg and scene.band_names != ("confidence",) else "scene"

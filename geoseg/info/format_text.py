@@ -1,4 +1,4 @@
-"""Reports in words, and as JSON."""
+"""Format a report as text or as JSON."""
 
 import json
 import textwrap
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
-from geoseg.info.keras_summary import layer_lines, memory
-from geoseg.info.report import Report
+from geoseg.info.keras_summary import format_bytes, layer_lines
+from geoseg.info.run import Report
 from geoseg.info.training import Facts, percent, score_rows, training_facts
-from geoseg.info.vectors import value_words
+from geoseg.info.vectors import format_values
 
 _MASKS = {
     "alpha": "alpha band",
@@ -18,7 +18,7 @@ _MASKS = {
     "none": "",
 }
 _WIDTH = 80
-"""Columns of a terminal (characters)."""
+"""Width of the text (characters)."""
 _SPLITS = {
     "train": "for training",
     "val": "for validation",
@@ -28,35 +28,33 @@ _SPLITS = {
 
 
 def as_json(report: Report) -> str:
-    """The report as a JSON object: its kind and its data."""
-    text = json.dumps(
-        {"kind": report.kind, **report.data}, indent=2, ensure_ascii=False, allow_nan=False
-    )
-    return _encodable(text)
+    """Format a report as a JSON object."""
+    text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+    return _escape_surrogates(text)
 
 
 def as_text(report: Report) -> str:
-    """The report in words for people, at most 80 characters wide where names allow."""
-    writers = {
+    """Format a report as text, at most 80 characters wide unless a name is longer."""
+    formatters = {
         "model": _model, "tiles": _tiles, "parts": _parts, "labels": _labels, "scene": _scene,
         "vectors": _vectors,
     }  # fmt: skip
-    return _encodable("\n".join(writers[report.kind](report.data)))
+    return _escape_surrogates("\n".join(formatters[report.kind](report.data)))
 
 
-def _encodable(text: str) -> str:
-    """The text with escapes for single surrogates, which no file and no terminal can show."""
+def _escape_surrogates(text: str) -> str:
+    """Escape single surrogates, which cannot be encoded."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _model(data: dict[str, Any]) -> list[str]:
     unet = data["unet"]
-    what = "bundled" if data["bundled"] else data["path"]
+    path = "bundled" if data["bundled"] else data["path"]
     facts = [
-        ("Model", f"{what}, {memory(data['bytes'])}"),
+        ("Model", f"{path}, {format_bytes(data['bytes'])}"),
         ("Hash", data["hash"]),
-        ("Bands", f"{_named(data['bands'])} ({data['dtype']})"),
-        ("Pixel size", _metres_range(data["pixel_size_range"])),
+        ("Bands", f"{_band_list(data['bands'])} ({data['dtype']})"),
+        ("Pixel size", _size_range(data["pixel_size_range"])),
         ("Window", f"{unet['window']} x {unet['window']} px"),
         ("Scaling", f"{_value_range(unet['low'], unet['high'])} to 0..1"),
         ("Classes", ", ".join(f"{c['value']} {c['name']}" for c in data["classes"])),
@@ -75,8 +73,8 @@ def _value_range(low: Sequence[float], high: Sequence[float]) -> str:
 
 def _tiles(data: dict[str, Any]) -> list[str]:
     splits = (
-        f"{data['splits'][split]:,} {words}"
-        for split, words in _SPLITS.items()
+        f"{data['splits'][split]:,} {text}"
+        for split, text in _SPLITS.items()
         if split in data["splits"]
     )
     facts = [
@@ -85,7 +83,7 @@ def _tiles(data: dict[str, Any]) -> list[str]:
         ("Tiles", f"{data['tiles']:,} of {data['size']} x {data['size']} px"),
         ("Splits", ", ".join(splits)),
         ("Scenes", f"{data['scenes']:,} (all images of one folder count as one scene)"),
-        ("Bands", f"{_named(data['bands'])} ({data['dtype']})"),
+        ("Bands", f"{_band_list(data['bands'])} ({data['dtype']})"),
         ("Pixel size", _metres(data["pixel_size"])),
         ("CRS", _crs(data["crs"])),
         ("Extent", _extent(data["extent"])),
@@ -102,7 +100,7 @@ def _parts(data: dict[str, Any]) -> list[str]:
         ("Parts", data["path"]),
         ("Chunks", f"{done:,} of {total:,} done ({percent(done / total)}), {state}"),
         ("Windows", f"{data['windows']:,} computed"),
-        ("Size", memory(data["bytes"])),
+        ("Size", format_bytes(data["bytes"])),
         ("Run", data["run"]),
         ("Model", data["model"]),
         ("Scene", f"{scene['height']:,} x {scene['width']:,} px, bands {_option(scene['bands'])}"),
@@ -118,7 +116,7 @@ def _labels(data: dict[str, Any]) -> list[str]:
     )
     facts = [
         ("Label map", data["path"]),
-        *_grid(data),
+        *_raster_facts(data),
         ("Made by", f"geoseg ({tags})" if tags else "not recorded"),
         ("Valid", f"{data['valid_pixels']:,} pixels"),
         ("No data", f"{data['nodata_pixels']:,} pixels"),
@@ -130,7 +128,7 @@ def _scene(data: dict[str, Any]) -> list[str]:
     windows = data["windows"]
     facts = [
         ("Scene", data["path"]),
-        *_grid(data),
+        *_raster_facts(data),
         (
             "Windows",
             f"{windows['count']:,} of {windows['size']} px with an overlap of "
@@ -149,7 +147,7 @@ def _scene(data: dict[str, Any]) -> list[str]:
 
 
 def _vectors(data: dict[str, Any]) -> list[str]:
-    size = "" if data["bytes"] is None else f", {memory(data['bytes'])}"
+    size = "" if data["bytes"] is None else f", {format_bytes(data['bytes'])}"
     lines = _two_columns([("Vector file", f"{data['path']}{size}")])
     for layer in data["layers"]:
         types = [f"{number:,} {name}" for name, number in layer["geometry_types"].items()]
@@ -165,14 +163,14 @@ def _vectors(data: dict[str, Any]) -> list[str]:
         rows = [(f["name"], f["type"] or "-", f"{f['empty']:,}") for f in layer["fields"]]
         head = ("Field", "Type", "Empty", "Most frequent values")
         used = sum(max(len(row[i]) for row in [head, *rows]) + 2 for i in range(3))
-        values = [value_words(field, _WIDTH - used) for field in layer["fields"]]
+        values = [format_values(field, _WIDTH - used) for field in layer["fields"]]
         table = [(*row, text) for row, text in zip(rows, values, strict=True)]
         lines += ["", *_two_columns(facts), "", *_table(head, table, left=(0, 1, 3))]
     return lines
 
 
-def _grid(data: dict[str, Any]) -> Facts:
-    """Size, storage and place of a raster."""
+def _raster_facts(data: dict[str, Any]) -> Facts:
+    """Facts on the size, the file and the georeference of a raster."""
     height, width = data["block"]
     stored = [data["format"], data["compression"], f"blocks of {height} x {width} px"]
     if data["overviews"]:
@@ -181,17 +179,17 @@ def _grid(data: dict[str, Any]) -> Facts:
         ("Size", f"{data['height']:,} rows x {data['width']:,} columns, {data['dtype']}"),
         ("File", ", ".join(text for text in stored if text)),
         ("CRS", _crs(data["crs"])),
-        ("Pixel size", _pixel(data)),
+        ("Pixel size", _pixel_size(data)),
         ("Extent", _extent(data["extent"])),
         ("No data by", _nodata(data)),
     ]
     if data["bytes"] is not None:
-        facts[1] = ("File", f"{memory(data['bytes'])}, {facts[1][1]}")
+        facts[1] = ("File", f"{format_bytes(data['bytes'])}, {facts[1][1]}")
     return facts
 
 
-def _pixel(data: dict[str, Any]) -> str:
-    """Step of the grid in the CRS, and what that is on the ground."""
+def _pixel_size(data: dict[str, Any]) -> str:
+    """Pixel size in CRS units and in metres on the ground."""
     if data["crs"] is None:
         return "not known"
     width, height = data["step"]
@@ -204,14 +202,15 @@ def _pixel(data: dict[str, Any]) -> str:
 
 def _nodata(data: dict[str, Any]) -> str:
     value = "" if data["nodata"] is None else f"the value {data['nodata']}"
-    told = [text for text in (_MASKS[data["mask"]], value) if text]
-    return " and ".join(told) or "nothing, every pixel has data"
+    sources = [text for text in (_MASKS[data["mask"]], value) if text]
+    return " and ".join(sources) or "nothing, every pixel has data"
 
 
-def _class_lines(classes: list[dict[str, Any]], whole: str) -> list[str]:
-    """The class table, with areas where there are any."""
+def _class_lines(classes: list[dict[str, Any]], share_title: str) -> list[str]:
+    """Lines of the class table, with areas if they are known."""
     measured = any(c.get("area_m2") is not None for c in classes)
-    head = ("Value", "Class", "Colour", "Pixels", whole, *(("Area (m²)",) if measured else ()))
+    area_title = ("Area (m²)",) if measured else ()
+    head = ("Value", "Class", "Colour", "Pixels", share_title, *area_title)
     rows = [
         (
             str(c["value"]),
@@ -227,7 +226,7 @@ def _class_lines(classes: list[dict[str, Any]], whole: str) -> list[str]:
 
 
 def _table(head: Sequence[str], rows: Sequence[tuple[str, ...]], left: Sequence[int]) -> list[str]:
-    """Columns two blanks apart, those in ``left`` on the left, under a ruled head."""
+    """Lines of a table; the columns in ``left`` are left-aligned."""
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
     lines = [
         "  ".join(f"{text:{'<' if i in left else '>'}{widths[i]}}" for i, text in enumerate(row))
@@ -237,15 +236,15 @@ def _table(head: Sequence[str], rows: Sequence[tuple[str, ...]], left: Sequence[
 
 
 def _two_columns(facts: Facts) -> list[str]:
-    """Titles in a column, texts beside them, broken between words at the width of a terminal."""
+    """Lines of titles and texts in two columns, wrapped between words."""
     indent = 2 + max(len(title) for title, _ in facts)
     lines = []
     for title, text in facts:
-        broken = textwrap.wrap(
+        wrapped = textwrap.wrap(
             text, _WIDTH - indent, break_long_words=False, break_on_hyphens=False
         ) or [""]
         lines += [
-            f"{head:<{indent}}{line}" for head, line in zip_longest([title], broken, fillvalue="")
+            f"{head:<{indent}}{line}" for head, line in zip_longest([title], wrapped, fillvalue="")
         ]
     return lines
 
@@ -254,12 +253,12 @@ def _metres(size: float | None) -> str:
     return "not known" if size is None else f"{size:.4g} m"
 
 
-def _metres_range(sizes: Sequence[float] | None) -> str:
+def _size_range(sizes: Sequence[float] | None) -> str:
     low, high = (_metres(size) for size in sizes or (None, None))
     return low if low == high else f"{low.removesuffix(' m')} to {high}"
 
 
-def _named(names: Sequence[str]) -> str:
+def _band_list(names: Sequence[str]) -> str:
     return ", ".join(name or f"band {number}" for number, name in enumerate(names, 1))
 
 

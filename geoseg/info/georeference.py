@@ -1,6 +1,7 @@
-"""Where a scene lies, as plain data."""
+"""The size, CRS and extent of a scene, as plain data."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from pyproj import CRS
@@ -8,14 +9,16 @@ from pyproj import CRS
 from geoseg.errors import redact
 from geoseg.raster import Scene
 
+_EDGES = ("left", "bottom", "right", "top")
+
 
 def georeference(scene: Scene) -> dict[str, Any]:
-    """Path, size and place of a scene.
+    """Return path, size, CRS and extent of a scene.
 
     Returns:
         Keys path, bytes, height, width (px), dtype, nodata ("nan" for NaN), step (width and
         height of a pixel in CRS units), pixel_size (m on the ground), crs (name, epsg, unit) and
-        extent (CRS units); None for what is not known.
+        extent (CRS units). An unknown value is None.
     """
     x = scene.affine
     return {
@@ -33,7 +36,7 @@ def georeference(scene: Scene) -> dict[str, Any]:
 
 
 def crs_of(wkt: str | None) -> dict[str, Any] | None:
-    """Name, EPSG code and unit of a CRS; None for none."""
+    """Return name, EPSG code and unit of a CRS; None for none."""
     if wkt is None:
         return None
     crs = CRS.from_user_input(wkt)
@@ -41,8 +44,13 @@ def crs_of(wkt: str | None) -> dict[str, Any] | None:
     return {"name": crs.name, "epsg": crs.to_epsg(), "unit": unit}
 
 
+def extent_of(bounds: Sequence[float]) -> dict[str, float]:
+    """Return bounds (left, bottom, right, top) by name."""
+    return dict(zip(_EDGES, bounds, strict=True))
+
+
 def to_json_number(value: float | None) -> float | int | str | None:
-    """A number fit for JSON, whole ones as integers; "nan" or "inf" where it is none."""
+    """Return a number fit for JSON: an integer if it is whole, "nan" or "inf" if not finite."""
     if value is None or not math.isfinite(value):
         return None if value is None else str(value)
     return int(value) if float(value).is_integer() else value
@@ -53,9 +61,9 @@ def _finite(value: float | None) -> float | None:
 
 
 def _extent(scene: Scene) -> dict[str, float] | None:
-    """Bounds in CRS units, of a scene that has a place."""
+    """Return the bounds in CRS units; None for a scene without georeference."""
     if scene.crs is None and scene.affine.is_identity:
         return None
-    ends = [(0, 0), (scene.width, 0), (0, scene.height), (scene.width, scene.height)]
-    xs, ys = zip(*(scene.affine @ xy for xy in ends), strict=True)
-    return {"left": min(xs), "bottom": min(ys), "right": max(xs), "top": max(ys)}
+    corners = [(0, 0), (scene.width, 0), (0, scene.height), (scene.width, scene.height)]
+    xs, ys = zip(*(scene.affine @ corner for corner in corners), strict=True)
+    return extent_of((min(xs), min(ys), max(xs), max(ys)))

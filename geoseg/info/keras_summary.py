@@ -1,22 +1,22 @@
-"""The layer table in the words and lines of Keras' ``model.summary()``, as the lab prints it."""
+"""Print the layer table as Keras' ``model.summary()`` does."""
 
 from collections.abc import Sequence
 from typing import Any
 
 _HEADER = ("Layer (type)", "Output Shape", "Param #", "Connected to")
 _MIN_WIDTHS = (0, 17, 0, 0)
-"""Least width of each column (characters): as in the lab, "(None, 8, 8, 128)" fits on a line."""
+"""Smallest width of each column (characters): "(None, 8, 8, 128)" fits on a line."""
 _RIGHT_ALIGNED = 2
-"""Column whose cells stand on the right."""
+"""Number of the column that is right-aligned."""
 _WIDTH = 80
-"""Columns of a terminal (characters); longer names make the table wider, nothing is cut."""
+"""Width of the table (characters). Longer names make it wider."""
 
 TableCell = list[list[str]]
-"""Paragraphs of words; a line breaks between words where it must, never inside one."""
+"""Paragraphs of words. Lines are wrapped between words."""
 
 
 def layer_lines(layers: Sequence[dict[str, Any]], trainable: int) -> list[str]:
-    """The table, its title and its totals, line by line.
+    """Return the lines of the title, the table and the totals.
 
     Args:
         layers: name, kind, shape (height, width, channels), parameters and inputs of each layer.
@@ -37,13 +37,13 @@ def layer_lines(layers: Sequence[dict[str, Any]], trainable: int) -> list[str]:
     lines.append(_rule("└─┴┘", widths))
     total = sum(layer["parameters"] for layer in layers)
     counts = (("Total", total), ("Trainable", trainable), ("Non-trainable", total - trainable))
-    return lines + [f" {name} params: {n:,} ({memory(4 * n)})" for name, n in counts]
+    return lines + [f" {name} params: {n:,} ({format_bytes(4 * n)})" for name, n in counts]
 
 
-def memory(size: int) -> str:
-    """Bytes as Keras prints them.
+def format_bytes(size: int) -> str:
+    """Format a size in bytes as Keras does.
 
-    >>> memory(4 * 1_941_190), memory(0)
+    >>> format_bytes(4 * 1_941_190), format_bytes(0)
     ('7.41 MB', '0.00 B')
     """
     value, units = float(size), ["B", "KB", "MB", "GB"]
@@ -64,11 +64,11 @@ def _cells(layer: dict[str, Any]) -> list[TableCell]:
 
 
 def _widths(rows: list[list[TableCell]]) -> list[int]:
-    """Characters of each column: the longest word, and what is left for the first."""
+    """Return the width of each column: its longest word; the first one fills the table."""
     words = [[w for row in rows for line in row[i] for w in line] for i in range(len(_HEADER))]
     widths = [
-        max(least, *(len(word) for word in [title, *column]))
-        for least, title, column in zip(_MIN_WIDTHS, _HEADER, words, strict=True)
+        max(minimum, *(len(word) for word in [title, *column]))
+        for minimum, title, column in zip(_MIN_WIDTHS, _HEADER, words, strict=True)
     ]
     frame = 3 * len(_HEADER) + 1
     return [widths[0] + max(0, _WIDTH - frame - sum(widths)), *widths[1:]]

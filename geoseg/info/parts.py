@@ -1,74 +1,62 @@
-"""A folder of parts: how far a run got, and what it computes."""
+"""Describe the folder of a run's parts: its progress and its settings."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from pyproj.exceptions import CRSError
 
+from geoseg.classification import MANIFEST, finished_parts, read_manifest
 from geoseg.errors import RunError
 from geoseg.grid import chunks
-from geoseg.info.detect import PLAN
 from geoseg.info.georeference import crs_of
 
-_HIDDEN_FIELDS = frozenset({"run", "scene", "model", "window"})
+_NOT_OPTIONS = frozenset({"run", "scene", "model", "window"})
 _OUTPUTS = ("polygons", "confidence", "probabilities")
-"""What the plan's "outputs" say yes or no to, besides the labels."""
+"""The outputs that the manifest lists as true or false; labels are always written."""
 
 
 def describe_parts(folder: str | Path) -> dict[str, Any]:
-    """Read a run's plan, and count its finished chunks.
-
-    A chunk is finished when its record and the file of arrays that it tells of are there.
+    """Read the manifest of a run, and count its finished chunks.
 
     Returns:
-        Keys path, run, model (hashes), done, total, windows (computed so far), bytes (of the
-        finished parts), scene (height, width, bands, crs) and options (as the plan names them).
+        Keys path, run, model (hashes), done, total (chunks), windows (computed so far), bytes (of
+        the finished parts), scene (height, width, bands, crs) and options (by their names in the
+        manifest).
 
     Raises:
-        RunError: if the plan is damaged.
+        RunError: if the manifest is damaged.
     """
     folder = Path(folder)
+    manifest, parts = read_manifest(folder) or {}, finished_parts(folder)
     try:
-        plan = json.loads((folder / PLAN).read_text())
-        scene = plan["scene"]
-        total = sum(1 for _ in chunks(scene["height"], scene["width"], plan["chunk"]))
-        records = [r for r in map(_finished, folder.glob("part-*.json")) if r is not None]
+        scene = manifest["scene"]
         return {
             "path": str(folder),
-            "run": plan["run"],
-            "model": plan["model"],
-            "done": len(records),
-            "total": total,
-            "windows": sum(r["windows"] for r in records),
-            "bytes": sum(r["bytes"] for r in records),
+            "run": manifest["run"],
+            "model": manifest["model"],
+            "done": len(parts),
+            "total": sum(1 for _ in chunks(scene["height"], scene["width"], manifest["chunk"])),
+            "windows": sum(part.windows for part in parts),
+            "bytes": sum(part.bytes for part in parts),
             "scene": {
                 "height": scene["height"],
                 "width": scene["width"],
                 "bands": scene["bands"],
                 "crs": crs_of(scene["crs"]),
             },
-            "options": {k: _option(k, v) for k, v in plan.items() if k not in _HIDDEN_FIELDS},
+            "options": {k: _option(k, v) for k, v in manifest.items() if k not in _NOT_OPTIONS},
         }
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, CRSError) as error:
+    except (ValueError, KeyError, TypeError, CRSError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
         raise RunError(
-            f"{folder / PLAN} is damaged ({reason}), run the command again with --no-resume"
+            f"{folder / MANIFEST} is damaged ({reason}), start again with resume=False "
+            "(--no-resume)"
         ) from None
 
 
-def _finished(record: Path) -> dict[str, int] | None:
-    """A part's record, or None where the part is not complete."""
-    try:
-        part = json.loads(record.read_text())
-        size = record.with_suffix(".safetensors").stat().st_size
-        return {"windows": part["windows"], "bytes": size} if size == part["bytes"] else None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
-
-
 def _option(name: str, value: Any) -> Any:  # noqa: ANN401 - JSON
-    """An option as the plan has it, but outputs by name."""
+    """Return the value of an option; for the outputs, the list of their names."""
     if name == "outputs":
-        return ["labels", *(out for out, asked in zip(_OUTPUTS, value, strict=True) if asked)]
+        requested = (out for out, wanted in zip(_OUTPUTS, value, strict=True) if wanted)
+        return ["labels", *requested]
     return value

@@ -1,4 +1,4 @@
-"""A path to a picture file."""
+"""Draw a model, tile set, class map or scene into a picture file."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from geoseg.errors import OutputError
 from geoseg.files import atomic_file, check_file_name
 from geoseg.info.detect import find_kind
+from geoseg.models import find_model
 from geoseg.raster import open_scene, read_categories, read_palette
 from geoseg.tiles import open_tiles
 
@@ -16,49 +17,50 @@ SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def plot(path: str | Path, out: str | Path) -> None:
-    """Draw what a path is, and replace ``out`` if it is there.
+    """Draw a model, tile set, class map or scene. An existing picture is replaced.
 
-    A model: its layers as a U. A label map: the map with its legend. A scene: a preview in colour,
-    each band stretched over 2 to 98 % of its valid pixels. A tile set: some tiles with their
-    labels, and a map of the split. Large rasters are read at reduced size.
+    A model: its layers as a U. A class map: the map with its legend. A scene: a preview in colour,
+    each band stretched from the 2nd to the 98th percentile of its valid pixels. A tile set: example
+    tiles with their labels, and a map of the split. Large rasters are read at reduced size.
 
     Args:
-        path: a model file or "default", a tile set, a label map or a scene.
-        out: the picture, .png, .svg or .pdf; the name appears when the file is complete.
+        path: a model file or "default", a tile set, a class map or a scene.
+        out: picture file, .png, .svg or .pdf.
 
     Raises:
-        OutputError: if the name has another extension, is the path itself, or cannot be written;
-            or if the path is a vector file or a folder of parts.
-        GeosegError: as `inspect` does, if the path is missing, unknown or damaged.
+        OutputError: if the picture has another extension, is the path itself, or cannot be written;
+            or if the path is a vector file or the parts of a run.
+        GeosegError: as in `describe`, if the path is missing, unknown or damaged.
     """
-    from geoseg.model import find_model
-
     out = Path(out)
     check_file_name(out, *SUFFIXES)
     if out.resolve() == find_model(path).resolve():
-        raise OutputError(f"{out} is what is to be drawn, give the picture another name")
+        raise OutputError(f"{out} is the file to draw, give the picture another name")
     figure = _draw(path)
     with atomic_file(out) as temporary:
         figure.savefig(temporary, format=out.suffix[1:].lower())
 
 
 def _draw(path: str | Path) -> "Figure":
-    # Importing matplotlib takes long, and reports in words do without.
-    from geoseg.info import plot_rasters as maps
-    from geoseg.info import plot_unet as diagram
-    from geoseg.model import Model, find_model
+    # Importing matplotlib takes long, and other reports do not need it.
+    from geoseg.info.plot_rasters import plot_labels, plot_scene
+    from geoseg.info.plot_unet import draw_unet
     from geoseg.tiles.preview import draw_tiles
 
     kind = find_kind(path)
     if kind == "model":
+        from geoseg.model import Model
+
         model = Model.load(path)
-        return diagram.draw_unet(model.spec, f"{find_model(path).name}, {model.hash}")
+        return draw_unet(model.spec, f"{find_model(path).name}, {model.hash}")
     if kind == "tiles":
         return draw_tiles(open_tiles(path))
     if kind == "labels":
-        return maps.plot_labels(open_scene(path), read_palette(path), read_categories(path))
+        return plot_labels(open_scene(path), read_palette(path), read_categories(path))
     if kind == "scene":
-        return maps.plot_scene(open_scene(path))
+        return plot_scene(open_scene(path))
     if kind == "vectors":
         raise OutputError(f"{path} is a vector file, which geoseg does not draw, open it in QGIS")
-    raise OutputError(f"{path} is a folder of parts, which has no picture; finish the run first")
+    raise OutputError(
+        f"{path} holds the parts of a run, which geoseg does not draw, finish the run first"
+    )

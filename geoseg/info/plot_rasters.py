@@ -1,4 +1,4 @@
-"""Pictures of label maps and scenes."""
+"""Draw class maps and scenes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,20 +22,21 @@ from geoseg.info.georeference import crs_of
 from geoseg.raster import Scene, percentile_stretch, read_overview, rgb_bands
 
 _MAX_SIDE = 1500
-"""Most pixels of a side that are read and drawn."""
+"""Largest side of the overview that is read and drawn (px)."""
 _MIN_SIDE = 480
-"""Least length of a picture's longer side (px): small rasters are drawn magnified."""
+"""Smallest length of the longer side (px). Smaller rasters are magnified."""
 _TITLE = 56
+"""Height of the title (px)."""
 _GREYS = 256
 
 
 def plot_labels(scene: Scene, palette: Mapping[int, str], names: Mapping[int, str]) -> Figure:
-    """A label map in its colours with a legend; pixels without data stay white.
+    """Draw a class map in its colours, with a legend. Nodata pixels are white.
 
     Args:
-        scene: a map of one uint8 band.
+        scene: a class map of one uint8 band.
         palette: colour of each value; empty for greys.
-        names: names of values; the legend shows these and what occurs.
+        names: names of values. The legend shows these and the values that occur.
 
     Raises:
         SceneError: if it cannot be read.
@@ -44,15 +45,15 @@ def plot_labels(scene: Scene, palette: Mapping[int, str], names: Mapping[int, st
     greys = {value: f"#{value:02x}{value:02x}{value:02x}" for value in range(_GREYS)}
     colors = {**greys, **palette}
     table = np.array([_rgb(colors[value]) for value in range(_GREYS)], np.uint8)
-    seen = {int(v) for v in np.unique(pixels[0][valid])}
-    classes = [(names.get(v, str(v)), colors[v]) for v in sorted(seen | set(names))]
+    present = {int(v) for v in np.unique(pixels[0][valid])}
+    classes = [(names.get(v, str(v)), colors[v]) for v in sorted(present | set(names))]
     return _compose(to_rgba(table[pixels[0]], valid), scene, classes)
 
 
 def plot_scene(scene: Scene) -> Figure:
-    """A scene in red, green and blue, or in grey; pixels without data stay white.
+    """Draw a scene in red, green and blue, or in grey. Nodata pixels are white.
 
-    Bands are those of these names, else the first three, or the first where there are fewer.
+    The bands are those named red, green and blue, or the first three, or the first one.
 
     Raises:
         SceneError: if it cannot be read.
@@ -67,23 +68,23 @@ def _colour_bands(scene: Scene) -> tuple[int, ...]:
 
 
 def _compose(picture: NDArray[np.uint8], scene: Scene, classes: Classes) -> Figure:
-    """A picture (height, width, 4) under its title, over its legend."""
+    """Draw a picture (height, width, 4) between its title and its legend."""
     rows, cols = picture.shape[:2]
     zoom = max(1, _MIN_SIDE // max(rows, cols))
     size = rows * zoom, cols * zoom
     width = max(size[1], _MIN_SIDE) + 2 * MARGIN
-    key = legend_height(classes, width)
-    height = _TITLE + size[0] + MARGIN + key
+    key_height = legend_height(classes, width)
+    height = _TITLE + size[0] + MARGIN + key_height
     figure = new_canvas(width, height)
-    room = width // 9
-    add_text(figure, MARGIN, 20, shorten(Path(scene.path).name, room), bold=True)
-    add_text(figure, MARGIN, 40, shorten(_scene_words(scene), room + 20), size=8)
+    max_characters = width // 9
+    add_text(figure, MARGIN, 20, shorten(Path(scene.path).name, max_characters), bold=True)
+    add_text(figure, MARGIN, 40, shorten(_scene_facts(scene), max_characters + 20), size=8)
     add_image(figure, picture, MARGIN, _TITLE, size)
-    draw_legend(figure, classes, height - key, width)
+    draw_legend(figure, classes, height - key_height, width)
     return figure
 
 
-def _scene_words(scene: Scene) -> str:
+def _scene_facts(scene: Scene) -> str:
     crs = crs_of(scene.crs)
     ground = "" if scene.pixel_size is None else f" of about {scene.pixel_size:.3g} m"
     return f"{scene.height:,} x {scene.width:,} px{ground}{', ' + crs['name'] if crs else ''}"

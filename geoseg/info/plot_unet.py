@@ -1,4 +1,4 @@
-"""The layers of a U-Net drawn as a U: down on the left, up on the right, skips across."""
+"""Draw the layers of a U-Net as a U: encoder on the left, decoder on the right."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,20 +14,20 @@ _DPI = 100
 _WIDTH = 1600
 """Width of the picture (px)."""
 _BOX = (320, 46)
-"""Width and height of a layer's box (px)."""
+"""Width and height of the box of a layer (px)."""
 _PITCH = 64
-"""From the top of one row of boxes to the next (px)."""
+"""Distance between the tops of two rows of boxes (px)."""
 _MARGIN = 24
 _TITLE = 84
-"""Room for the title (px)."""
+"""Height of the title (px)."""
 _INDENT = 60
-"""How far the boxes of a level stand further in than those of the level above (px)."""
+"""Indent of a level from the level above (px)."""
 _SHIFT = 40
-"""How far the bottleneck begins further in than the last level (px)."""
-_BOTTOM = 3 * _BOX[0] + 2 * 60
-"""Least width of the bottleneck, three boxes with arrows between them (px)."""
+"""Indent of the bottleneck from the last level (px)."""
+_BOTTLENECK = 3 * _BOX[0] + 2 * 60
+"""Smallest width of the bottleneck: three boxes with arrows between them (px)."""
 _LEVEL_ROWS = 5
-"""Rows of a level: one for each layer of its way up."""
+"""Rows of a level: one for each layer of the decoder."""
 
 _COLORS = {
     "InputLayer": "#f2f2f2",
@@ -45,36 +45,36 @@ _SKIP = "#c07a00"
 
 @dataclass(frozen=True, slots=True)
 class LayerBox:
-    """A layer and where it stands."""
+    """A layer and the position of its box."""
 
     layer: Layer
     left: float
-    """px from the left of the picture."""
+    """Left edge (px from the left)."""
     top: float
-    """px from the top of the picture."""
+    """Upper edge (px from the top)."""
 
     @property
     def right(self) -> float:
-        """Right edge (px)."""
+        """Right edge (px from the left)."""
         return self.left + _BOX[0]
 
     @property
     def bottom(self) -> float:
-        """Lower edge (px)."""
+        """Lower edge (px from the top)."""
         return self.top + _BOX[1]
 
     @property
     def middle(self) -> float:
-        """Height of the middle (px from the top)."""
+        """Middle of the height (px from the top)."""
         return self.top + _BOX[1] / 2
 
 
 def draw_unet(spec: UNetSpec, title: str) -> Figure:
-    """A chart of a network's layers, 1600 px wide; the deeper the network, the higher.
+    """Draw the layers of a network, 1600 px wide; the height grows with the depth.
 
     Args:
         spec: the network.
-        title: what it is called, in the head of the picture.
+        title: name of the network, for the title of the picture.
     """
     boxes = layout_boxes(spec)
     height = max(box.bottom for box in boxes.values()) + _MARGIN
@@ -84,7 +84,7 @@ def draw_unet(spec: UNetSpec, title: str) -> Figure:
     axes.set(xlim=(0, _WIDTH), ylim=(height, 0))
     axes.axis("off")
     parameters = sum(box.layer.parameters for box in boxes.values())
-    _write_head(axes, f"U-Net {title}", f"{parameters:,} parameters in {len(boxes)} layers")
+    _draw_title(axes, f"U-Net {title}", f"{parameters:,} parameters in {len(boxes)} layers")
     _draw_key(axes, [box.layer.kind for box in boxes.values()])
     for box in boxes.values():
         for source in box.layer.inputs:
@@ -95,13 +95,12 @@ def draw_unet(spec: UNetSpec, title: str) -> Figure:
 
 
 def layout_boxes(spec: UNetSpec) -> dict[str, LayerBox]:
-    """Boxes of all layers by name, in order of execution.
+    """Return the boxes of all layers by name, in order of execution.
 
-    The last convolution of a level and the concatenation that reads it stand in one row.
+    The last convolution of a level and the concatenation that reads it are in one row.
     """
-    table = layer_table(spec)
     depth = spec.depth
-    innermost = (_WIDTH - _BOTTOM) / 2 - _MARGIN - _SHIFT
+    innermost = (_WIDTH - _BOTTLENECK) / 2 - _MARGIN - _SHIFT
     indent = min(_INDENT, innermost / max(depth - 1, 1))
     boxes: dict[str, LayerBox] = {}
 
@@ -111,13 +110,13 @@ def layout_boxes(spec: UNetSpec) -> dict[str, LayerBox]:
             left = _WIDTH - left - _BOX[0]
         boxes[layer.name] = LayerBox(layer, left, _TITLE + (row + level * _LEVEL_ROWS) * _PITCH)
 
-    layers = iter(table)
+    layers = iter(layer_table(spec))
     for row in range(2):
         put(next(layers), 0, row, up=False)
     for level in range(depth):
         for row in range(2, 6):
             put(next(layers), level, row, up=False)
-    for box in _bottom([next(layers) for _ in range(3)], depth, indent):
+    for box in _bottleneck_boxes([next(layers) for _ in range(3)], depth, indent):
         boxes[box.layer.name] = box
     for level in reversed(range(depth)):
         for row in reversed(range(1, 6)):
@@ -126,8 +125,8 @@ def layout_boxes(spec: UNetSpec) -> dict[str, LayerBox]:
     return boxes
 
 
-def _bottom(layers: list[Layer], depth: int, indent: float) -> list[LayerBox]:
-    """The bottleneck, side by side under the last level."""
+def _bottleneck_boxes(layers: list[Layer], depth: int, indent: float) -> list[LayerBox]:
+    """Return the boxes of the bottleneck, side by side below the last level."""
     first = _MARGIN + indent * (depth - 1) + _SHIFT
     last = _WIDTH - first - _BOX[0]
     top = _TITLE + (1 + depth * _LEVEL_ROWS) * _PITCH
@@ -135,15 +134,15 @@ def _bottom(layers: list[Layer], depth: int, indent: float) -> list[LayerBox]:
     return [LayerBox(layer, first + step * i, top) for i, layer in enumerate(layers)]
 
 
-def _write_head(axes: Axes, title: str, below: str) -> None:
+def _draw_title(axes: Axes, title: str, subtitle: str) -> None:
     middle = _WIDTH / 2
     style: dict[str, Any] = {"ha": "center", "va": "center", "parse_math": False}
     axes.text(middle, 30, title, fontsize=15, fontweight="bold", **style)
-    axes.text(middle, 58, below, fontsize=11, color=_LINE, **style)
+    axes.text(middle, 58, subtitle, fontsize=11, color=_LINE, **style)
 
 
 def _draw_key(axes: Axes, kinds: list[str]) -> None:
-    """What the colours mean, in the middle of the picture's top."""
+    """Draw the key of the colours, in the middle of the top."""
     for row, kind in enumerate(dict.fromkeys(kinds)):
         left, top = _WIDTH / 2 - 80, _TITLE + 12 + 24 * row
         _draw_rectangle(axes, left, top, 22, 15, kind)
@@ -172,7 +171,7 @@ def _draw_rectangle(
 
 
 def _connect(axes: Axes, source: LayerBox, target: LayerBox) -> None:
-    """An arrow: across where both stand in one row, else down or up where they overlap."""
+    """Draw an arrow: horizontal within a row, else vertical."""
     if source.top == target.top:
         skip = target.layer.kind == "Concatenate"
         if skip:

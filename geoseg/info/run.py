@@ -1,53 +1,63 @@
-"""A path to a report on it."""
+"""Describe a model, tile set, run folder, class map, scene or vector file."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from geoseg.classification import ClassifySettings
 from geoseg.grid import WindowGrid
 from geoseg.info.class_counts import count_labels, count_tiles
-from geoseg.info.detect import find_kind
-from geoseg.info.georeference import crs_of, georeference
+from geoseg.info.detect import Kind, find_kind
+from geoseg.info.georeference import crs_of, extent_of, georeference
 from geoseg.info.parts import describe_parts
-from geoseg.info.report import Report
 from geoseg.info.training import plain_record
 from geoseg.info.vectors import describe_vectors
-from geoseg.raster import open_scene, read_categories, read_metadata, read_palette, unread_alphas
-from geoseg.tiles import open_tiles
+from geoseg.models import DEFAULT, find_model
+from geoseg.raster import open_scene, read_categories, read_metadata, read_palette
+from geoseg.tiles import TileSettings, open_tiles
 
-_WINDOW = 128
-"""Side of the windows that a scene's report counts (px): the bundled model's."""
-_OVERLAP = 32
-"""Overlap of these windows (px): the default of `geoseg classify`."""
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The description of a path."""
+
+    kind: Kind
+    """"model", "tiles", "parts", "labels", "scene" or "vectors"."""
+    data: dict[str, Any]
+    """Plain data, fit for JSON; an unknown value is None."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the kind and the data, for JSON."""
+        return {"kind": self.kind, **self.data}
 
 
 def describe(path: str | Path) -> Report:
-    """Find out what a path is, and describe it.
+    """Describe a model, tile set, run folder, class map, scene or vector file.
 
-    Label maps are counted through, a block at a time, and so are folders of images and masks; a
-    tile set that `tile` wrote has its counts in the index. Of a scene no pixel is read.
+    All pixels of a class map are read, chunk by chunk, and all masks of a folder of images and
+    masks. Of a scene only the metadata is read, and of a tile set that `tile` wrote only the index.
 
     Args:
-        path: a model file or "default", a tile set, a folder of parts, a label map, a
+        path: a model file or "default", a tile set, the folder of a run's parts, a class map, a
             scene or a vector file.
 
     Raises:
-        GeosegError: of the kind that fits, if the path is missing, unknown or damaged.
+        GeosegError: of the type that fits, if the path is missing, unknown or damaged.
     """
     kind = find_kind(path)
     describers = {
-        "model": _model, "tiles": _tiles, "parts": describe_parts, "labels": _labels,
-        "scene": _scene, "vectors": describe_vectors,
+        "model": _describe_model, "tiles": _describe_tiles, "parts": describe_parts,
+        "labels": _describe_labels, "scene": _describe_scene, "vectors": describe_vectors,
     }  # fmt: skip
     return Report(kind, describers[kind](path))
 
 
-def _model(path: str | Path) -> dict[str, Any]:
-    # It loads torch, which takes longer than any other report.
-    from geoseg.model import DEFAULT, Model, find_model, layer_table
+def _describe_model(path: str | Path) -> dict[str, Any]:
+    # Importing torch takes longer than any other report.
+    from geoseg.model import Model, layer_table
 
     model = Model.load(path)
-    table = layer_table(model.spec)
+    layers = layer_table(model.spec)
     return {
         "path": str(find_model(path)),
         "bundled": str(path) == DEFAULT,
@@ -57,68 +67,68 @@ def _model(path: str | Path) -> dict[str, Any]:
         "dtype": model.dtype,
         "pixel_size": model.pixel_size,
         "pixel_size_range": model.pixel_size_range and list(model.pixel_size_range),
-        "unet": {
-            k: list(v) if isinstance(v, tuple) else v for k, v in model.spec.to_dict().items()
-        },
+        "unet": _with_lists(model.spec.to_dict()),
         **model.legend.to_dict(),
         "temperature": model.temperature,
         "training": plain_record(model.training),
-        "parameters": sum(layer.parameters for layer in table),
+        "parameters": sum(layer.parameters for layer in layers),
         "trainable": model.parameters,
-        "layers": [
-            {**asdict(layer), "shape": list(layer.shape), "inputs": list(layer.inputs)}
-            for layer in table
-        ],
+        "layers": [_with_lists(asdict(layer)) for layer in layers],
     }
 
 
-def _tiles(path: str | Path) -> dict[str, Any]:
+def _with_lists(data: dict[str, Any]) -> dict[str, Any]:
+    """Replace tuples by lists, as JSON does."""
+    return {key: list(v) if isinstance(v, tuple) else v for key, v in data.items()}
+
+
+def _describe_tiles(path: str | Path) -> dict[str, Any]:
     tiles = open_tiles(path)
-    edges = ("left", "bottom", "right", "top")
     return {
         **tiles.to_dict(),
         "own": tiles.own,
         "crs": crs_of(tiles.crs),
-        "extent": dict(zip(edges, tiles.bounds, strict=True))
-        if tiles.bounds and tiles.crs
-        else None,
+        "extent": extent_of(tiles.bounds) if tiles.bounds and tiles.crs else None,
         **count_tiles(tiles),
     }
 
 
-def _labels(path: str | Path) -> dict[str, Any]:
-    scene, facts = open_scene(path), read_metadata(path)
+def _describe_labels(path: str | Path) -> dict[str, Any]:
+    scene, metadata = open_scene(path), read_metadata(path)
+    tags = {k: v for k, v in sorted(metadata.tags.items()) if k.startswith("GEOSEG_")}
     return {
         **georeference(scene),
         **_storage(path),
-        "tags": {k: v for k, v in sorted(facts.tags.items()) if k.startswith("GEOSEG_")},
+        "tags": tags,
         **count_labels(scene, read_palette(path), read_categories(path)),
     }
 
 
-def _scene(path: str | Path) -> dict[str, Any]:
-    scene, facts = open_scene(path), read_metadata(path)
-    lattice = WindowGrid(scene.height, scene.width, _WINDOW, _WINDOW - _OVERLAP)
+def _describe_scene(path: str | Path) -> dict[str, Any]:
+    scene, metadata = open_scene(path), read_metadata(path)
+    # The defaults of the commands: tiles have the size of the bundled model's windows.
+    size, overlap = TileSettings().size, ClassifySettings().overlap
+    grid = WindowGrid(scene.height, scene.width, size, size - overlap)
     return {
         **georeference(scene),
         **_storage(path),
         "bands": [
-            {"band": band, "name": name, "dtype": facts.dtypes[band - 1]}
+            {"band": band, "name": name, "dtype": metadata.dtypes[band - 1]}
             for band, name in zip(scene.bands, scene.band_names, strict=True)
         ],
         "alphas": [
-            {"band": band, "dtype": facts.dtypes[band - 1]} for band in unread_alphas(scene)
+            {"band": band, "dtype": metadata.dtypes[band - 1]} for band in scene.unread_alphas
         ],
-        "windows": {"count": len(lattice), "size": _WINDOW, "overlap": _OVERLAP},
+        "windows": {"count": len(grid), "size": size, "overlap": overlap},
     }
 
 
 def _storage(path: str | Path) -> dict[str, Any]:
-    facts = read_metadata(path)
+    metadata = read_metadata(path)
     return {
-        "format": facts.driver,
-        "compression": facts.compression,
-        "block": list(facts.block),
-        "overviews": list(facts.overviews),
-        "mask": facts.mask,
+        "format": metadata.driver,
+        "compression": metadata.compression,
+        "block": list(metadata.block),
+        "overviews": list(metadata.overviews),
+        "mask": metadata.mask,
     }

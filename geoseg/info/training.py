@@ -1,4 +1,4 @@
-"""The training record of a model file, which may hold anything that JSON can, in words."""
+"""Format the training record of a model file, which may hold any JSON."""
 
 import json
 import math
@@ -8,27 +8,27 @@ from typing import Any
 from geoseg.errors import ModelError
 
 Facts = list[tuple[str, str]]
-"""Titles and what stands beside them."""
+"""Titles and texts."""
 ScoreRow = tuple[str, str, str, str, str]
 """Class, IoU, user's accuracy, producer's accuracy, pixels."""
 
 
 def plain_record(record: object) -> dict[str, Any]:
-    """The record with None for NaN and infinite numbers; an empty one if it is not an object.
+    """Return a record with None for NaN and infinite numbers; {} if it is not an object.
 
     Raises:
         ModelError: if it is nested too deeply.
     """
     try:
         text = json.dumps(mapping(record))
-        found: dict[str, Any] = json.loads(text, parse_constant=lambda _: None)
+        plain: dict[str, Any] = json.loads(text, parse_constant=lambda _: None)
     except RecursionError:
         raise ModelError("the training record of the model is nested too deeply") from None
-    return found
+    return plain
 
 
 def training_facts(record: Mapping[str, Any]) -> Facts:
-    """Settings, best epoch, validation scores and calibration, as far as they are recorded."""
+    """Return settings, best epoch, validation scores and calibration, if they are recorded."""
     facts = []
     settings = [
         f"{name.replace('_', ' ')} {value}"
@@ -54,11 +54,12 @@ def training_facts(record: Mapping[str, Any]) -> Facts:
                 f"{percent(scores.get('mean_iou'))}, {count(scores.get('pixels'))} pixels",
             )
         )
-    found = mapping(record.get("calibration"))
-    if found:
-        temperature = number(found.get("temperature"))
+    calibration = mapping(record.get("calibration"))
+    if calibration:
+        temperature = number(calibration.get("temperature"))
         before, after = (
-            percent(found.get(f"expected_calibration_error{which}")) for which in ("_at_1", "")
+            percent(calibration.get(f"expected_calibration_error{suffix}"))
+            for suffix in ("_at_1", "")
         )
         facts.append(
             (
@@ -71,44 +72,44 @@ def training_facts(record: Mapping[str, Any]) -> Facts:
 
 
 def score_rows(record: Mapping[str, Any], names: list[str]) -> list[ScoreRow]:
-    """Validation scores of the classes that have any, in the order of ``names``."""
+    """Return the validation scores of the classes that have scores, in the order of ``names``."""
     classes = mapping(mapping(record.get("validation")).get("classes"))
     scores = {name: mapping(classes[name]) for name in names if name in classes}
     return [
         (
             name,
-            percent(found.get("iou")),
-            percent(found.get("users_accuracy")),
-            percent(found.get("producers_accuracy")),
-            count(found.get("pixels")),
+            percent(of_class.get("iou")),
+            percent(of_class.get("users_accuracy")),
+            percent(of_class.get("producers_accuracy")),
+            count(of_class.get("pixels")),
         )
-        for name, found in scores.items()
+        for name, of_class in scores.items()
     ]
 
 
 def mapping(value: object) -> Mapping[str, Any]:
-    """The value if it is an object of JSON, else an empty one."""
+    """Return the value if it is a JSON object, else {}."""
     return value if isinstance(value, Mapping) else {}
 
 
 def number(value: object) -> float | None:
-    """The value if it is a finite number, else None."""
+    """Return the value if it is a finite number, else None."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
-        found = float(value)
+        finite = math.isfinite(float(value))
     except OverflowError:
         return None
-    return found if math.isfinite(found) else None
+    return float(value) if finite else None
 
 
 def count(value: object) -> str:
-    """A count with commas, "-" for what is not a number."""
-    found = number(value)
-    return "-" if found is None else f"{found:,.0f}"
+    """Format a count with commas; "-" if it is not a number."""
+    total = number(value)
+    return "-" if total is None else f"{total:,.0f}"
 
 
 def percent(share: object) -> str:
-    """A share as a percentage, "-" for what is not a number."""
-    found = number(share)
-    return "-" if found is None else f"{100 * found:.1f} %"
+    """Format a share as a percentage; "-" if it is not a number."""
+    ratio = number(share)
+    return "-" if ratio is None else f"{100 * ratio:.1f} %"

@@ -1,28 +1,31 @@
-"""The U-Net, its spec, the model file, and windows to scores."""
+"""The U-Net, its spec, the model file, and the scores of windows."""
 
 from geoseg.model.device import (
     PRECISIONS,
     choose_device,
     choose_precision,
+    one_torch_thread,
     slow_precision,
     torch_dtype,
     tune_malloc,
 )
 from geoseg.model.dihedral import SYMMETRIES, apply_symmetry, invert_symmetry
-from geoseg.model.model_file import DEFAULT, Model, PixelSizes, find_model, pixel_size_range
+from geoseg.model.model_file import Model, PixelSizes, pixel_size_range
 from geoseg.model.predictor import CPU_BATCH, GPU_BATCH, Predictor, best_class, cached_predictor
 from geoseg.model.ranges import NumberRange
-from geoseg.model.spec import _SIZE_RANGES, DROPOUT, Layer, UNetSpec, layer_table
+from geoseg.model.spec import DROPOUT_RANGE, SIZE_RANGES, UNetSpec
+from geoseg.model.summary import Layer, layer_table
 from geoseg.model.unet import UNet
+from geoseg.models import DEFAULT, find_model
 
 __all__ = [
     "CPU_BATCH",
     "DEFAULT",
-    "DROPOUT",
+    "DROPOUT_RANGE",
     "GPU_BATCH",
     "PRECISIONS",
+    "SIZE_RANGES",
     "SYMMETRIES",
-    "_SIZE_RANGES",
     "Layer",
     "Model",
     "NumberRange",
@@ -38,6 +41,7 @@ __all__ = [
     "find_model",
     "invert_symmetry",
     "layer_table",
+    "one_torch_thread",
     "pixel_size_range",
     "slow_precision",
     "torch_dtype",

@@ -1,11 +1,13 @@
-"""Where and how precisely the network runs, and what the CPU needs to run it well."""
+"""The device and the precision of the network, and settings of the CPU."""
 
 import ctypes
 import ctypes.util
 import functools
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -14,15 +16,15 @@ from geoseg.errors import GeosegError
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
-"""Names of native bf16 arithmetic on x86 and, the last, on ARM."""
+"""CPU flags of native bf16 arithmetic: two of x86, the last of ARM."""
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def choose_device(name: str) -> torch.device:
-    """A torch device from "auto", "cpu", "cuda" or "cuda:N".
+    """Return the torch device for "auto", "cpu", "cuda" or "cuda:N".
 
     Raises:
-        GeosegError: if there is no such device here.
+        GeosegError: if this machine has no such device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -32,24 +34,24 @@ def choose_device(name: str) -> torch.device:
         raise GeosegError(f"unknown device {name!r}, use one of {', '.join(DEVICES)}") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise GeosegError(
-            f"device {name} is not there ({torch.cuda.device_count()} CUDA devices visible), "
+            f"there is no device {name} ({torch.cuda.device_count()} CUDA devices are visible), "
             "use device cpu or auto"
         )
     return device
 
 
 def choose_precision(name: str, device: torch.device) -> str:
-    """What a precision means on a device: "fp32", "bf16" or "fp16".
+    """Return "fp32", "bf16" or "fp16" for a precision on a device.
 
-    fp32 on a CPU (its labels are the reference), bf16 on a GPU that has it, else fp16.
+    "auto" is fp32 on a CPU, bf16 on a GPU that has it, and fp16 on other GPUs.
 
     Raises:
-        GeosegError: if the precision is unknown or the device lacks it.
+        GeosegError: if the precision is unknown, or the device does not support it.
     """
     if name not in PRECISIONS:
         raise GeosegError(f"unknown precision {name!r}, use one of {', '.join(PRECISIONS)}")
     if name == "fp16" and device.type == "cpu":
-        raise GeosegError("fp16 is slow and coarse on a CPU, use precision fp32 or bf16")
+        raise GeosegError("precision fp16 works on a GPU only, use fp32 or bf16 on a CPU")
     if name != "auto":
         return name
     if device.type != "cuda":
@@ -58,12 +60,12 @@ def choose_precision(name: str, device: torch.device) -> str:
 
 
 def slow_precision(precision: str, device: str, flags: Collection[str] | None = None) -> str | None:
-    """A sentence if the precision is slow on the device; None if it is not, or if nothing is known.
+    """Return a warning if a precision is slow on a device; None if it is not, or if unknown.
 
     Args:
         precision: "fp32", "bf16" or "fp16".
         device: type of the device, "cpu" or "cuda".
-        flags: what the CPU can do, as `cpu_flags` returns it; None to find it out.
+        flags: features of the CPU, as `cpu_flags` returns them; None to detect them.
     """
     if precision != "bf16" or device != "cpu":
         return None
@@ -77,12 +79,12 @@ def slow_precision(precision: str, device: str, flags: Collection[str] | None = 
 
 
 def cpu_flags() -> frozenset[str]:
-    """What the CPU can do, by Linux or else by torch; empty if neither tells."""
+    """Return the features of the CPU as Linux or torch name them; empty if unknown."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:  # not Linux; older versions of torch do not tell either
-        ask = getattr(torch.cpu, "get_capabilities", None)
-        return frozenset(name for name, has in (ask() if ask else {}).items() if has is True)
+    except OSError:  # not Linux; older versions of torch lack get_capabilities
+        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+        return frozenset(name for name, present in capabilities.items() if present is True)
     fields = (line.partition(":") for line in lines)
     return frozenset(
         flag
@@ -93,13 +95,29 @@ def cpu_flags() -> frozenset[str]:
 
 
 def torch_dtype(precision: str) -> torch.dtype:
-    """The dtype of weights and activations for a precision."""
+    """Return the dtype of weights and activations for a precision."""
     return _DTYPES[precision]
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Let torch compute with one thread in the calling thread, and in threads that begin meanwhile.
+
+    Sums in several threads have other last bits. The number of threads is restored at the end.
+    """
+    number = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(number)
 
 
 @functools.cache
 def tune_malloc() -> bool:
-    """Make glibc keep freed memory for the next allocation; True where that worked.
+    """Make glibc keep freed memory for the next allocation; True if that worked.
+
+    It changes the whole process for good, so only commands and worker processes call it.
 
     By default it gives every large activation back to the kernel after each layer, and half of
     the CPU time goes into page faults. One arena, because the heaps of other arenas are unmapped

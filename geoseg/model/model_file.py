@@ -1,13 +1,12 @@
-"""The model file: one safetensors file with the weights and all that is needed to use them.
+"""The model file: a safetensors file of the weights, with metadata about their use.
 
-Loading never runs code: safetensors holds arrays and text, nothing else.
+Loading a model never runs code, because a safetensors file holds only arrays and text.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any
@@ -24,52 +23,50 @@ from geoseg.model.ranges import NumberRange
 from geoseg.model.record import check_record
 from geoseg.model.spec import UNetSpec
 from geoseg.model.unet import UNet, weight_shapes
+from geoseg.models import DEFAULT, find_model
 
 FORMAT = 1
-"""Version of the metadata's layout."""
-DEFAULT = "default"
-"""Name of the bundled model, for very-high-resolution RGB."""
-
-
+"""Version of the metadata."""
 CHECKSUM = "weights_sha256"
-"""Key of the metadata that holds the checksum of the weights; older files have none."""
+"""Metadata key of the checksum of the weights. Older files have no checksum."""
 _WEIGHT_DTYPES = (
     "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64",
 )  # fmt: skip
 _POSITIVE = NumberRange(0, above=True)
 
 PixelSizes = tuple[float, float]
-"""Smallest and largest ground size of pixels (m)."""
+"""Smallest and largest ground size of the pixels (m)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A network with everything that its use needs.
+    """A network with its legend, bands, pixel size and training record.
 
     Raises:
-        ModelError: if a value is of the wrong type or out of range, or if legend, band names and
-            network do not agree.
+        ModelError: if a value has the wrong type or is out of range, or if the network does not
+            have the classes of the legend and the bands of ``band_names``.
     """
 
     network: UNet
     legend: Legend
-    """Class of output channel i: ``legend.classes[i]``."""
+    """The classes: output channel i is ``legend.classes[i]``."""
     band_names: tuple[str, ...]
-    """What each input band is, e.g. ("red", "green", "blue")."""
+    """Names of the input bands, such as ("red", "green", "blue")."""
     dtype: str = "uint8"
-    """Dtype of the scenes it was trained on."""
+    """NumPy dtype of the scenes it was trained on."""
     pixel_size: float | None = None
-    """Ground size of a training pixel (m), None where it is not known."""
+    """Ground size of the training pixels (m), None if unknown."""
     training: Mapping[str, Any] = field(default_factory=dict)
-    """Settings and scores of the training."""
+    """Training record: settings and scores, fit for JSON."""
     path: str | None = None
+    """The file it was loaded from."""
     hash: str = ""
     """First 16 hexadecimal digits of the file's SHA-256; empty before it is saved."""
     temperature: float = 1.0
-    """What logits are to be divided by for scores that are true; labels do not depend on it."""
+    """Softmax temperature from calibration, above 0. It changes confidence, not labels."""
     pixel_size_range: PixelSizes | None = None
-    """Smallest and largest ground size of the training pixels (m). `pixel_size` twice if it is not
-    given, None where neither is known."""
+    """Smallest and largest ground size of the training pixels (m). None means `pixel_size`
+    twice, or unknown if that is None."""
 
     def __post_init__(self) -> None:
         temperature = _POSITIVE.check("temperature", self.temperature)
@@ -99,7 +96,7 @@ class Model:
 
     @property
     def spec(self) -> UNetSpec:
-        """Shape and scaling of the network."""
+        """Shape and input scaling of the network."""
         return self.network.spec
 
     @property
@@ -108,11 +105,11 @@ class Model:
         return sum(p.numel() for p in self.network.parameters())
 
     def save(self, path: str | Path, *, half: bool = False) -> None:
-        """Write the model; the name appears only when the file is complete.
+        """Write the model file, whole or not at all.
 
         Args:
             path: of the file, .safetensors.
-            half: store the weights as float16, half the size; they are float32 again when loaded,
+            half: store the weights as float16, which halves the size. Loaded weights are float32,
                 rounded to 11 bits.
 
         Raises:
@@ -144,10 +141,10 @@ class Model:
         """Read a model file; "default" is the bundled one.
 
         Names and shapes of the weights are compared with the spec before the network is built, so
-        that a damaged spec costs neither time nor memory.
+        a damaged spec costs neither time nor memory.
 
         Raises:
-            ModelError: if the file is missing or damaged, is not a geoseg model, or holds a weight
+            ModelError: if the file is missing or damaged, is not a geoseg model, or has a weight
                 that is not a finite number.
         """
         path = find_model(path)
@@ -173,7 +170,7 @@ class Model:
                 training=metadata["training"],
                 path=str(path),
                 hash=hashlib.sha256(data).hexdigest()[:16],
-                # Older files have neither of these two.
+                # Older files lack the next two.
                 temperature=metadata.get("temperature", 1.0),
                 pixel_size_range=metadata.get("pixel_size_range"),
             )
@@ -186,18 +183,11 @@ class Model:
             ) from None
 
 
-def find_model(path: str | Path) -> Path:
-    """The file behind a model's name: "default" is the one in the package."""
-    if str(path) == DEFAULT:
-        return Path(str(files("geoseg") / "models" / "default.safetensors"))
-    return Path(path)
-
-
 def pixel_size_range(sizes: object) -> PixelSizes | None:
-    """A range of pixel sizes as two numbers, or None.
+    """Return a range of ground sizes (m) as two floats; None for None.
 
     Raises:
-        ModelError: if it is not the smallest and the largest ground size (m), both above 0.
+        ModelError: if it is not the smallest and the largest ground size, both above 0.
     """
     if sizes is None:
         return None
@@ -208,17 +198,19 @@ def pixel_size_range(sizes: object) -> PixelSizes | None:
         )
     low, high = (_POSITIVE.check("pixel size", size) for size in sizes)
     if low > high:
-        raise ModelError(f"pixel size range {low:g} to {high:g} m is upside down")
+        raise ModelError(
+            f"pixel size range {low:g} to {high:g} m is not in order, give the smallest size first"
+        )
     return low, high
 
 
 def _read_header(path: Path, data: bytes) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
-    """Metadata of a model file and the shape of each of its weights, without reading weights."""
-    # A safetensors file begins with the length of its header, which can be any bytes, and a "{".
+    """Return the metadata and the shape of each weight, without reading the weights."""
+    # A safetensors file starts with the length of its header in 8 bytes, then "{".
     if data[8:9] != b"{" and (data[:2] == b"PK" or data[:1] == b"\x80"):
         raise ModelError(
-            f"{path} is a pickled PyTorch file or an archive, which may run code when loaded; "
-            "geoseg loads only its own .safetensors models"
+            f"{path} is a pickled PyTorch file or an archive, which may run code when loaded, "
+            "give a .safetensors file that `geoseg train` wrote"
         )
     try:
         with safe_open(path, framework="pt") as file:
@@ -239,23 +231,25 @@ def _read_header(path: Path, data: bytes) -> tuple[dict[str, Any], dict[str, tup
         )
     try:
         metadata = dict(json.loads(text))
-        json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()  # plain numbers and text
+        json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()  # no NaN, no surrogate
     except (TypeError, ValueError, RecursionError) as error:
-        raise ModelError(f"the metadata of model {path} is damaged ({error})") from None
+        raise ModelError(
+            f"the metadata of model {path} is damaged ({error}), use an intact copy of the file"
+        ) from None
     if metadata.get("format") != FORMAT:
         raise ModelError(
-            f"model {path} has format {shortened(metadata.get('format'))}, this geoseg reads "
-            f"{FORMAT}, install the geoseg that wrote it or train it again"
+            f"model {path} has format {shortened(metadata.get('format'))}, but this version of "
+            f"geoseg reads {FORMAT}, install the version that wrote it or train the model again"
         )
     return metadata, shapes
 
 
 def _check_shapes(spec: UNetSpec, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Refuse weights that are not those of a network with this spec."""
+    """Refuse weights whose names or shapes are not those of the spec."""
     expected = weight_shapes(spec)
     for name in sorted(expected.keys() | shapes.keys()):
         if shapes.get(name) != expected.get(name):
-            has, needs = (_shape_text(of.get(name)) for of in (shapes, expected))
+            has, needs = (_shape_text(table.get(name)) for table in (shapes, expected))
             raise ModelError(
                 f"weight {shortened(name)} has {has}, but a network of depth {spec.depth} and "
                 f"width {spec.width} needs {needs}"
@@ -269,15 +263,11 @@ def _shape_text(shape: tuple[int, ...] | None) -> str:
 def _read_weights(
     path: Path, names: Iterable[str], metadata: Mapping[str, Any]
 ) -> dict[str, Tensor]:
-    """Weights by name, float32.
-
-    Args:
-        path: of the model file.
-        names: of the weights.
-        metadata: of the file, with the checksum of the weights; older files have none.
+    """Return the weights by name, as float32.
 
     Raises:
-        ModelError: if the weights have another checksum, or one is not a finite number.
+        ModelError: if the weights do not match the checksum of the metadata, or one is not a
+            finite number.
     """
     with safe_open(path, framework="pt") as file:
         stored = {name: file.get_tensor(name) for name in names}
@@ -291,7 +281,7 @@ def _read_weights(
 
 
 def _checksum(weights: Mapping[str, Tensor]) -> str:
-    """SHA-256 of names, dtypes, shapes and bytes of weights, in the order of the names."""
+    """SHA-256 of the names, dtypes, shapes and bytes of weights, sorted by name."""
     digest = hashlib.sha256()
     for name in sorted(weights):
         value = weights[name].contiguous()

@@ -1,4 +1,4 @@
-"""Windows to scores: the network on a device, fed in batches of one size."""
+"""The scores of windows: the network on a device, in batches of one size."""
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geoseg.errors import ModelError
-from geoseg.model.device import choose_device, choose_precision, torch_dtype, tune_malloc
+from geoseg.model.device import choose_device, choose_precision, torch_dtype
 from geoseg.model.dihedral import SYMMETRIES, apply_symmetry, invert_symmetry
 from geoseg.model.model_file import Model
 
 CPU_BATCH = 8
-"""Larger batches leave the CPU's caches: 8 windows are the fastest on the CPUs measured."""
+"""Windows a batch: 8 were the fastest on the CPUs measured, larger batches leave the caches."""
 GPU_BATCH = 256
 
 
 class Predictor:
-    """A model made ready on one device; safe to share between threads.
+    """A model on one device; safe to share between threads.
 
-    Every batch has ``batch_size`` windows, the last one padded, and on a CPU the calling thread
-    computes alone: so the scores of a window have the same bits whatever its neighbours are.
+    Every batch has ``batch_size`` windows, the last one padded. With one thread of torch
+    (`one_torch_thread`), the scores of a window therefore have the same bits in every batch.
     """
 
     def __init__(
@@ -38,14 +38,14 @@ class Predictor:
         """Prepare the network.
 
         Args:
-            model: the model; it is copied, not changed.
+            model: it is copied, not changed.
             device: "auto", "cpu", "cuda" or "cuda:N".
             precision: "auto", "fp32", "bf16" or "fp16", of weights and activations.
-            batch_size: windows per forward pass; None for what suits the device.
+            batch_size: windows a forward pass; None for 8 on a CPU and 256 on a GPU.
             tta: average the scores over the eight symmetries of the square.
 
         Raises:
-            GeosegError: if there is no such device, or precision on it.
+            GeosegError: if there is no such device, or it does not support the precision.
         """
         self.device = choose_device(device)
         self.precision = choose_precision(precision, self.device)
@@ -53,17 +53,15 @@ class Predictor:
         self.spec = model.spec
         self.temperature = model.temperature
         self._symmetries = range(SYMMETRIES) if tta else range(1)
-        if self.device.type == "cpu":
-            tune_malloc()
         network = _copy_network(model).to(self.device, torch_dtype(self.precision))
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def zeros(self, shape: tuple[int, ...]) -> Tensor:
-        """A float32 tensor of zeros where the scores are."""
+        """Return a float32 tensor of zeros on the device."""
         return torch.zeros(shape, dtype=torch.float32, device=self.device)
 
     def to_device(self, array: NDArray[Any]) -> Tensor:
-        """An array as a tensor where the scores are, through pinned memory for a GPU."""
+        """Copy an array to the device, through pinned memory for a GPU."""
         if array.dtype not in (np.uint8, np.int16, np.float32):
             array = array.astype(np.float32)
         tensor = torch.from_numpy(np.ascontiguousarray(array))
@@ -78,51 +76,50 @@ class Predictor:
         windows: Sequence[tuple[slice, slice]],
         tick: Callable[[int], None] | None = None,
     ) -> Iterator[Tensor]:
-        """Class probabilities of each window, in order.
+        """Yield the class probabilities of each window, in order.
 
         Args:
-            pixels: (bands, height, width) in the scene's values, invalid ones filled.
-            windows: rows and columns in ``pixels``, each window x window px.
+            pixels: (bands, height, width) in scene values, filled by `UNetSpec.fill_invalid`.
+            windows: rows and columns in ``pixels``, each of ``spec.window`` px a side.
             tick: called with the number of windows done after each batch.
 
         Yields:
-            (classes, window, window) float32 on the device, one per window.
+            (classes, window, window) float32 on the device, for each window.
         """
         if not windows:
             return
-        if self.device.type == "cpu":
-            torch.set_num_threads(1)
-        scene = self.to_device(pixels)
+        image = self.to_device(pixels)
         size = self.spec.window
         batch = torch.zeros(
-            (self.batch_size, self.spec.bands, size, size), dtype=scene.dtype, device=self.device
+            (self.batch_size, self.spec.bands, size, size), dtype=image.dtype, device=self.device
         )
         for first in range(0, len(windows), self.batch_size):
-            some = windows[first : first + self.batch_size]
-            for place, (rows, cols) in zip(batch, some, strict=False):
-                place.copy_(scene[:, rows, cols])
-            yield from self._forward(batch)[: len(some)]
+            in_batch = windows[first : first + self.batch_size]
+            for slot, (rows, cols) in zip(batch, in_batch, strict=False):
+                slot.copy_(image[:, rows, cols])
+            yield from self._forward(batch)[: len(in_batch)]
             if tick is not None:
-                tick(len(some))
+                tick(len(in_batch))
 
-    def calibrated(self, scores: Tensor) -> Tensor:
-        """Scores sharpened or softened by the model's temperature; the best class stays the best.
+    def apply_temperature(self, scores: Tensor) -> Tensor:
+        """Apply the temperature of the model to blended scores; the best class does not change.
 
-        To be applied after windows are blended: before, it would change who wins where they
-        disagree. On scores of one window it is the softmax of logits over the temperature.
+        For the scores of a single window this equals softmax(logits / temperature). It is applied
+        after blending, because before it would change the best class where windows disagree.
 
         Args:
             scores: (classes, height, width), of any sum.
 
         Returns:
-            The same shape, sum 1 over the classes where any score is positive, else 0.
+            Scores of the same shape, with sum 1 over the classes where any score is positive,
+            else 0.
         """
         best = scores.amax(0).clamp(min=torch.finfo(scores.dtype).tiny)
         sharp = (scores / best).pow_(1 / self.temperature)
         return sharp.div_(sharp.sum(0).clamp(min=torch.finfo(scores.dtype).tiny))
 
     def _forward(self, batch: Tensor) -> Tensor:
-        """(n, bands, s, s) scene values to (n, classes, s, s) float32 probabilities."""
+        """Map (n, bands, s, s) scene values to (n, classes, s, s) float32 probabilities."""
         x = batch.float()
         total: Tensor | None = None
         for symmetry in self._symmetries:
@@ -141,9 +138,9 @@ def _copy_network(model: Model) -> torch.nn.Module:
 
 
 def best_class(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Best class of each pixel and its score, the first one among equals.
+    """Return the best class of each pixel and its score; among equals the first class.
 
-    A running maximum: argmax over a short leading axis is several times slower.
+    A running maximum is several times faster than argmax over a short leading axis.
 
     Args:
         scores: (classes, height, width).
@@ -153,10 +150,10 @@ def best_class(scores: Tensor) -> tuple[Tensor, Tensor]:
     """
     best = scores[0]
     index = torch.zeros(best.shape, dtype=torch.uint8, device=scores.device)
-    for number in range(1, len(scores)):
-        better = scores[number] > best
-        index.masked_fill_(better, number)
-        best = torch.maximum(best, scores[number])
+    for channel in range(1, len(scores)):
+        better = scores[channel] > best
+        index.masked_fill_(better, channel)
+        best = torch.maximum(best, scores[channel])
     return index, best
 
 
@@ -164,14 +161,15 @@ def best_class(scores: Tensor) -> tuple[Tensor, Tensor]:
 def cached_predictor(
     path: str, digest: str, device: str, precision: str, batch_size: int | None, tta: bool
 ) -> Predictor:
-    """The predictor for a model file, kept for the life of the process.
+    """Return the predictor of a model file, cached for the life of the process.
 
-    The digest is part of the key, so that a file that was replaced is read again.
+    ``digest`` is the `Model.hash` that the file must have. It is part of the cache's key, so a file
+    that was replaced is read again. For the other arguments see `Predictor`.
 
     Raises:
-        ModelError: if the file is not, or no longer, the model with this digest.
+        ModelError: if the file has another hash.
     """
     model = Model.load(path)
     if model.hash != digest:
-        raise ModelError(f"model {path} changed while the run was going on, start again")
+        raise ModelError(f"model {path} changed during the run, run the command again")
     return Predictor(model, device=device, precision=precision, batch_size=batch_size, tta=tta)

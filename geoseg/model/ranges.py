@@ -1,4 +1,4 @@
-"""Ranges of numbers in a spec, in settings and in a model file."""
+"""Allowed ranges of the numbers in specs, settings and model files."""
 
 import math
 from dataclasses import dataclass
@@ -10,37 +10,37 @@ import numpy as np
 from geoseg.errors import ModelError
 
 LARGEST = 3.4028234e38
-"""Largest finite float32, about; geoseg computes with float32."""
+"""About the largest finite float32, because geoseg computes with float32."""
 
 
 @dataclass(frozen=True, slots=True)
 class NumberRange:
-    """Numbers from ``low`` to ``high``."""
+    """The numbers from ``low`` to ``high``."""
 
     low: float = -math.inf
     high: float = math.inf
     whole: bool = False
-    """Only whole numbers are in the range."""
+    """True if only whole numbers are in the range."""
     above: bool = False
-    """``low`` itself is not in the range."""
+    """True if ``low`` itself is not in the range."""
     below: bool = False
-    """``high`` itself is not in the range."""
+    """True if ``high`` itself is not in the range."""
 
     def check(self, name: str, value: object) -> float:
-        """Refuse what is no number of this range.
+        """Return a value as a number of this range.
 
         Args:
-            name: what the number is, for the message.
-            value: any object; text and booleans are no numbers.
+            name: of the number, for the message.
+            value: any object; texts and booleans are not numbers.
 
         Returns:
-            The number as an ``int`` if the range is of whole numbers, else as a ``float``.
+            An ``int`` if the range has whole numbers only, else a ``float``.
 
         Raises:
-            ModelError: if the value is no finite number, or is out of range.
+            ModelError: if the value is not a finite number, or is out of range.
         """
         kinds = (int, np.integer) if self.whole else (int, float, np.integer, np.floating)
-        if isinstance(value, bool) or not isinstance(value, kinds) or not self._holds(value):
+        if isinstance(value, bool) or not isinstance(value, kinds) or not self._contains(value):
             raise ModelError(f"{name} is {shortened(value)}, give {self}")
         return int(value) if self.whole else float(value)
 
@@ -53,7 +53,7 @@ class NumberRange:
         text = f"{noun} above {self.low:g}" if self.above else f"{noun} of at least {self.low:g}"
         return f"{text} and below {self.high:g}" if self.below else text
 
-    def _holds(self, value: int | float | np.number[Any]) -> bool:
+    def _contains(self, value: int | float | np.number[Any]) -> bool:
         low = self.low < value if self.above else self.low <= value
         high = value < self.high if self.below else value <= self.high
         return bool(low and high and -LARGEST <= value <= LARGEST)

@@ -1,4 +1,4 @@
-"""The record of the training that a model file holds."""
+"""The training record of a model file."""
 
 from collections.abc import Mapping
 from reprlib import repr as shortened
@@ -9,10 +9,10 @@ from geoseg.model.ranges import NumberRange
 
 _COUNT = NumberRange(0, 2**63 - 1, whole=True)
 _SHARE = NumberRange(0, 1)
-"""Or None, where there is nothing to divide by."""
+"""A share, or None where its denominator is 0."""
 _SCORES = {"iou": _SHARE, "users_accuracy": _SHARE, "producers_accuracy": _SHARE, "pixels": _COUNT}
 _ANY_CLASS = "*"
-_KNOWN_ENTRIES: dict[str, Any] = {
+_ENTRIES: dict[str, Any] = {
     "settings": {},
     "tiles": {"train": _COUNT, "val": _COUNT},
     "best_epoch": _COUNT,
@@ -29,27 +29,28 @@ _KNOWN_ENTRIES: dict[str, Any] = {
 
 
 def check_record(record: Mapping[str, Any]) -> None:
-    """Refuse a record that the readers of models cannot read.
+    """Check the types of a training record.
 
-    Each entry may be missing or None. If it is there, it must be of the type that `train` writes.
+    An entry may be missing or None, else it has the type that `train` writes. Unknown entries are
+    not checked.
 
     Raises:
-        ModelError: if the record or an entry is of another type.
+        ModelError: if the record or an entry has another type.
     """
     check_type("training", record, Mapping)
-    for name, wanted in _KNOWN_ENTRIES.items():
+    for name, expected in _ENTRIES.items():
         if record.get(name) is not None:
-            _check_entry(name, record[name], wanted)
+            _check_entry(name, record[name], expected)
 
 
-def _check_entry(name: str, value: object, wanted: NumberRange | dict[str, Any]) -> None:
-    if isinstance(wanted, NumberRange):
-        if value is not None or wanted is not _SHARE:
-            wanted.check(f"{name} of the training record", value)
+def _check_entry(name: str, value: object, expected: NumberRange | dict[str, Any]) -> None:
+    if isinstance(expected, NumberRange):
+        if value is not None or expected is not _SHARE:
+            expected.check(f"{name} of the training record", value)
         return
     if not isinstance(value, Mapping):
         raise ModelError(f"{name} of the training record is {shortened(value)}, not an object")
-    if _ANY_CLASS in wanted:
-        wanted = dict.fromkeys(value, wanted[_ANY_CLASS])
-    for inner, kind in wanted.items():
-        _check_entry(f"{name}.{inner}", value.get(inner), kind)
+    if _ANY_CLASS in expected:
+        expected = dict.fromkeys(value, expected[_ANY_CLASS])
+    for key, inner in expected.items():
+        _check_entry(f"{name}.{key}", value.get(key), inner)

@@ -1,4 +1,4 @@
-"""What a U-Net is made of, as a value: enough to rebuild it, count it and print it."""
+"""The shape and input scaling of a U-Net, as a value."""
 
 from dataclasses import asdict, dataclass
 from reprlib import repr as shortened
@@ -10,44 +10,47 @@ from numpy.typing import NDArray
 from geoseg.errors import ModelError
 from geoseg.model.ranges import LARGEST, NumberRange
 
-_SIZE_RANGES = {
+SIZE_RANGES = {
     "bands": NumberRange(1, 65_535, whole=True),
     "classes": NumberRange(1, 256, whole=True),
     "width": NumberRange(1, 4096, whole=True),
     "depth": NumberRange(1, 12, whole=True),
     "window": NumberRange(1, 4096, whole=True),
 }
-"""Sizes that a network may have; a damaged file must not ask for more memory than there is."""
-DROPOUT = NumberRange(0, 1, below=True)
+"""Allowed sizes of a network: they keep a damaged file from asking for too much memory."""
+DROPOUT_RANGE = NumberRange(0, 1, below=True)
 
 
 @dataclass(frozen=True, slots=True)
 class UNetSpec:
-    """Shape and input scaling of a U-Net; the defaults are the lab's, with 1,941,190 parameters.
+    """Shape and input scaling of a U-Net.
+
+    The defaults are those of the reference Keras U-Net, which has 1,941,190 parameters.
 
     Raises:
-        ModelError: if a value is not a number, is out of range, or the numbers cannot make a
-            network.
+        ModelError: if a value is not a number or is out of range, or if the window is not a
+            multiple of 2**depth.
     """
 
     bands: int = 3
-    """Input bands."""
+    """Input bands, 1 to 65,535."""
     classes: int = 6
-    """Output classes."""
+    """Output classes, 1 to 256."""
     width: int = 16
-    """Filters of the first level; each level below has twice as many."""
+    """Filters of the first level, 1 to 4096. Each level below has twice as many."""
     depth: int = 4
-    """Levels of the encoder, not counting the bottleneck."""
+    """Levels of the encoder without the bottleneck, 1 to 12."""
     dropout: float = 0.1
+    """Share of activations set to 0 in training, at least 0 and below 1."""
     window: int = 128
-    """Side of an input window (px), a multiple of 2**depth."""
+    """Side of an input window (px), 1 to 4096, a multiple of 2**depth."""
     low: tuple[float, ...] = (0.0,)
-    """Input value of each band (or of all) that the network sees as 0."""
+    """Scene value that the network reads as 0: one for all bands, or one a band."""
     high: tuple[float, ...] = (255.0,)
-    """Input value of each band (or of all) that the network sees as 1."""
+    """Scene value that the network reads as 1: one for all bands, or one a band."""
 
     def __post_init__(self) -> None:
-        for name, allowed in {**_SIZE_RANGES, "dropout": DROPOUT}.items():
+        for name, allowed in {**SIZE_RANGES, "dropout": DROPOUT_RANGE}.items():
             object.__setattr__(self, name, allowed.check(name, getattr(self, name)))
         if self.window % 2**self.depth:
             raise ModelError(
@@ -64,23 +67,26 @@ class UNetSpec:
             object.__setattr__(self, name, values)
         for low, high in zip(self.band_low, self.band_high, strict=True):
             if not 1 / LARGEST <= high - low <= LARGEST:
-                raise ModelError(f"scaling from {low:g} to {high:g} is empty or upside down")
+                raise ModelError(
+                    f"scaling from {low:g} to {high:g} is empty, give a high value above the low "
+                    "value"
+                )
 
     @property
     def band_low(self) -> tuple[float, ...]:
-        """`low`, one value a band."""
+        """`low` with one value a band."""
         return self.low if len(self.low) == self.bands else self.low * self.bands
 
     @property
     def band_high(self) -> tuple[float, ...]:
-        """`high`, one value a band."""
+        """`high` with one value a band."""
         return self.high if len(self.high) == self.bands else self.high * self.bands
 
-    def fill(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> None:
-        """Overwrite invalid pixels in place with what the network sees as (nearly) zero.
+    def fill_invalid(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> None:
+        """Overwrite invalid pixels in place with `low`, which the network reads as about 0.
 
         Args:
-            pixels: (bands, height, width), any numeric dtype.
+            pixels: (bands, height, width), any numeric dtype, in scene values.
             valid: (height, width), True where a pixel has data.
         """
         invalid = ~valid
@@ -93,80 +99,18 @@ class UNetSpec:
             else:
                 band[invalid] = low
 
-    def scaled(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
-        """Pixels (bands, height, width) in scene values as the network sees them, mostly 0 to 1."""
+    def normalise(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Scale scene values (bands, height, width) from `low`..`high` to 0..1, as the network."""
         low, high = (
             np.array(v, np.float64)[:, None, None] for v in (self.band_low, self.band_high)
         )
         return ((pixels - low) / (high - low)).astype(np.float32)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, for JSON."""
+        """Return plain data, for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "UNetSpec":
-        """The inverse of `to_dict`."""
+        """Return the spec that `to_dict` wrote."""
         return cls(**data)
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One row of the layer table."""
-
-    name: str
-    kind: str
-    shape: tuple[int, ...]
-    """Output shape (height, width, channels), or (channels,) of the input's bands."""
-    parameters: int
-    inputs: tuple[str, ...]
-    """Names of the layers this one reads."""
-
-
-def layer_table(spec: UNetSpec) -> list[Layer]:
-    """The layers in order of execution, named and counted as Keras does for the lab's model."""
-    table: list[Layer] = []
-    count: dict[str, int] = {}
-
-    def add(kind: str, stem: str, shape: tuple[int, ...], parameters: int, *inputs: str) -> str:
-        n = count.get(stem, 0)
-        count[stem] = n + 1
-        name = f"{stem}_{n}" if n else stem
-        table.append(Layer(name, kind, shape, parameters, inputs))
-        return name
-
-    def conv(source: str, side: int, channels: int, filters: int, kernel: int = 3) -> str:
-        weights = (channels * kernel**2 + 1) * filters
-        return add("Conv2D", "conv2d", (side, side, filters), weights, source)
-
-    def pair(source: str, side: int, channels: int, filters: int) -> str:
-        x = conv(source, side, channels, filters)
-        x = add("Dropout", "dropout", (side, side, filters), 0, x)
-        return conv(x, side, filters, filters)
-
-    side, channels = spec.window, spec.bands
-    x = add("InputLayer", "input_layer", (side, side, channels), 0)
-    x = add("Rescaling", "rescaling", (side, side, channels), 0, x)
-    skips = []
-    for level in range(spec.depth):
-        filters = spec.width * 2**level
-        x = pair(x, side, channels, filters)
-        skips.append(x)
-        side, channels = side // 2, filters
-        x = add("MaxPooling2D", "max_pooling2d", (side, side, channels), 0, x)
-    filters = spec.width * 2**spec.depth
-    x = add("Dropout", "dropout", (side, side, channels), 0, x)
-    x = conv(x, side, channels, filters)
-    x = conv(x, side, filters, filters)
-    channels = filters
-    for level in reversed(range(spec.depth)):
-        filters, side = spec.width * 2**level, side * 2
-        up = add(
-            "Conv2DTranspose", "conv2d_transpose", (side, side, filters),
-            (channels * 4 + 1) * filters, x,
-        )  # fmt: skip
-        x = add("Concatenate", "concatenate", (side, side, 2 * filters), 0, skips[level], up)
-        x = pair(x, side, 2 * filters, filters)
-        channels = filters
-    conv(x, side, channels, spec.classes, kernel=1)
-    return table

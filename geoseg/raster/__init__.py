@@ -1,24 +1,19 @@
-"""The one door to GDAL rasters: describe, read a window with its mask, write atomically."""
+"""All access to GDAL rasters: open scenes, read windows with their valid mask, write GeoTIFFs."""
 
 from geoseg.raster.datasets import CACHE_BYTES
 from geoseg.raster.metadata import RasterMetadata, read_metadata
 from geoseg.raster.preview import percentile_stretch, read_overview, rgb_bands
-from geoseg.raster.probe import pixel_warnings, probe_pixels, unread_alphas
+from geoseg.raster.probe import pixel_warnings, probe_pixels
+from geoseg.raster.read import open_scene, pad_reflect, read_palette, read_whole, read_window
 from geoseg.raster.remote import is_remote
-from geoseg.raster.scene import (
-    Scene,
-    open_scene,
-    pad_reflect,
-    read_palette,
-    read_whole,
-    read_window,
-)
+from geoseg.raster.scene import Band, Scene
 from geoseg.raster.warp import warped_to
 from geoseg.raster.write import RasterProfile, write_cog, write_tile
 from geoseg.styles.gdal_pam import pam_sidecar, read_categories
 
 __all__ = [
     "CACHE_BYTES",
+    "Band",
     "RasterMetadata",
     "RasterProfile",
     "Scene",
@@ -36,7 +31,6 @@ __all__ = [
     "read_whole",
     "read_window",
     "rgb_bands",
-    "unread_alphas",
     "warped_to",
     "write_cog",
     "write_tile",

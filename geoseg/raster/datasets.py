@@ -1,4 +1,4 @@
-"""Files open for reading: one handle a thread, and errors in one sentence."""
+"""Open files: one cached dataset for each thread, and errors of GDAL in one sentence."""
 
 import re
 import stat
@@ -8,32 +8,41 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import rasterio
-from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 
 from geoseg.errors import LinkError, SceneError, root_message
-from geoseg.raster.remote import clear_vsi_cache, http_options, is_remote, remote_etag
+from geoseg.raster.remote import (
+    clear_vsi_cache,
+    http_options,
+    is_remote,
+    rasterio_private,
+    remote_etag,
+)
 
 CACHE_BYTES = 128 << 20
-"""GDAL's block cache; its default of 5 % of the machine's memory would count against the scene."""
+"""GDAL's block cache (bytes); its default is 5 % of the memory of the machine."""
 
-GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError)
-"""What GDAL raises by way of rasterio, which lets some of its errors pass as they are."""
+_GDAL_BASE_ERROR = rasterio_private("_err", "CPLE_BaseError")
+GDAL_ERRORS: tuple[type[Exception], ...] = (
+    RasterioError, OSError, *([_GDAL_BASE_ERROR] if _GDAL_BASE_ERROR else []),
+)  # fmt: skip
+"""Errors of rasterio; it lets some errors of GDAL pass unchanged, which have no public class."""
+_READ_ERRORS: tuple[type[Exception], ...] = (*GDAL_ERRORS, UnicodeDecodeError)
 
 DAMAGED = "the file may be truncated or damaged"
-"""What to suspect when a local file opens but cannot be read."""
+"""Advice for a local file that opens but cannot be read."""
 
 Fingerprint = tuple[int | None, int | None, str | None]
-"""Size (bytes) and time of last change (ns) of a local file; a server's version of a remote one."""
+"""Size (bytes) and time of last change (ns) of a local file; version (ETag) of a remote one."""
 
 _DONT_RETRY = re.compile(
     r"(response|error)[_ ]code ?[:=] ?4(?!08|29)\d\d|does not exist|not recognized|No such file"
     r"|Access ?Denied|signature we calculated|has expired"
 )
-"""What GDAL, or S3 through it, says of remote files that another try will not bring."""
+"""Messages of GDAL, or of S3, about remote files for which a retry is useless."""
 
 _NO_RANGES = "Range downloading not supported"
-"""What GDAL says of a server that sends whole files only."""
+"""Message of GDAL about a server that sends whole files only."""
 
 _ARCHIVE = re.compile(r"(zip|tar)(?:\+file)?://([^!]+)!/?(.+)")
 
@@ -41,22 +50,23 @@ _thread_datasets = threading.local()
 
 
 def fingerprint(path: str) -> Fingerprint:
-    """Size, time and ETag, which tell a file from a later one of its name; needs `gdal_env`."""
+    """Size, time and ETag, which change when the file is replaced; needs `gdal_env`."""
     if is_remote(path):
         return None, None, remote_etag(path)
     try:
-        found = Path(path).stat()
+        status = Path(path).stat()
     except (OSError, ValueError):  # a URL, or the text of a VRT
         return None, None, None
-    file = stat.S_ISREG(found.st_mode)
-    return (found.st_size, found.st_mtime_ns, None) if file else (None, None, None)
+    if not stat.S_ISREG(status.st_mode):
+        return None, None, None
+    return status.st_size, status.st_mtime_ns, None
 
 
 def gdal_env() -> rasterio.Env:
-    """How GDAL is to open and read."""
+    """Return the environment in which GDAL opens and reads."""
     return rasterio.Env(
         GDAL_CACHEMAX=CACHE_BYTES,
-        # The PNG driver's short cut for whole images takes half a file for a complete one.
+        # With this optimisation the PNG driver reads a truncated file without an error.
         GDAL_PNG_WHOLE_IMAGE_OPTIM="NO",
         **http_options(),
     )
@@ -64,7 +74,7 @@ def gdal_env() -> rasterio.Env:
 
 @contextmanager
 def opened(path: str) -> Iterator[rasterio.DatasetReader]:
-    """Open a raster for a moment.
+    """Open a raster, and close it at the end of the block.
 
     Raises:
         SceneError: if GDAL cannot open it, or if GDAL fails while the caller reads from it.
@@ -72,54 +82,58 @@ def opened(path: str) -> Iterator[rasterio.DatasetReader]:
     with gdal_env(), _open(path) as dataset:
         try:
             yield dataset
-        except (*GDAL_ERRORS, UnicodeDecodeError) as error:
+        except _READ_ERRORS as error:
             raise raster_error(
                 path, f"cannot read {path} ({root_message(error)})", DAMAGED
             ) from None
 
 
-def cached_dataset(path: str, described: Fingerprint) -> rasterio.DatasetReader:
-    """This thread's open dataset: GDAL handles must not be shared, and opening is slow.
+def cached_dataset(path: str, expected: Fingerprint) -> rasterio.DatasetReader:
+    """Return the open dataset of this thread: threads must not share one, and opening is slow.
+
+    Args:
+        path: of the raster.
+        expected: fingerprint of the file when it was described.
 
     Raises:
-        SceneError: if it cannot be opened, or is no longer the file that was described.
+        SceneError: if it cannot be opened, or has another fingerprint now.
     """
     cached = getattr(_thread_datasets, "handle", None)
-    if cached is None or cached[:2] != (path, described):
-        if fingerprint(path) != described:
+    if cached is None or cached[:2] != (path, expected):
+        if fingerprint(path) != expected:
             raise SceneError(f"{path} changed while it was in use, start again")
-        cached = _thread_datasets.handle = (path, described, _open(path))
+        cached = _thread_datasets.handle = (path, expected, _open(path))
     dataset: rasterio.DatasetReader = cached[2]
     return dataset
 
 
 def drop_cached(path: str) -> None:
-    """Close this thread's open dataset, after it failed."""
+    """Close the open dataset of this thread, after an error."""
     _thread_datasets.handle = None
     if is_remote(path):
         clear_vsi_cache(path)
 
 
-def raster_error(path: str, what: str, advice: str) -> SceneError:
-    """The error for a raster that cannot be opened or read.
+def raster_error(path: str, problem: str, advice: str) -> SceneError:
+    """Return the error for a raster that cannot be opened or read.
 
-    A link that breaks passes, and so another try may succeed; a file that is not there does not.
+    It is a `LinkError` where a retry may succeed.
 
     Args:
         path: of the raster.
-        what: what went wrong.
-        advice: for a local file.
+        problem: what went wrong, where.
+        advice: what to do about a local file.
     """
     if not is_remote(path):
-        return SceneError(f"{what}, {advice}")
-    if _NO_RANGES in what:
+        return SceneError(f"{problem}, {advice}")
+    if _NO_RANGES in problem:
         return SceneError(
             f"cannot read {path}: its server sends whole files only (no range requests), download "
             "the file and give its local path"
         )
-    if _DONT_RETRY.search(what):
-        return SceneError(f"{what}, check the address and your credentials")
-    return LinkError(f"{what}, the link or the server may be down, run the same again later")
+    if _DONT_RETRY.search(problem):
+        return SceneError(f"{problem}, check the address and your credentials")
+    return LinkError(f"{problem}, the link or the server may be down, run the same again later")
 
 
 def _open(path: str) -> rasterio.DatasetReader:
@@ -135,9 +149,9 @@ def _open(path: str) -> rasterio.DatasetReader:
 
 
 def _in_archive(path: str) -> str:
-    """GDAL's name of a file in an archive, for ``zip://a.zip!b.tif``; other paths as they are.
+    """GDAL's name of a file in an archive, for ``zip://a.zip!b.tif``; other paths unchanged.
 
-    rasterio does this too, but not where the archive's path has no folder.
+    rasterio does this too, but not if the path of the archive has no folder.
     """
-    named = _ARCHIVE.fullmatch(path)
-    return f"/vsi{named[1]}/{named[2]}/{named[3]}" if named else path
+    match = _ARCHIVE.fullmatch(path)
+    return f"/vsi{match[1]}/{match[2]}/{match[3]}" if match else path

@@ -1,23 +1,21 @@
-"""What a raster says of itself beside its grid and its pixels."""
+"""Metadata of a raster: how the file is stored, and its tags."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import MaskFlags
 
 from geoseg.raster.datasets import opened
 
 
 @dataclass(frozen=True, slots=True)
 class RasterMetadata:
-    """How a file is stored, and what was written into it as text."""
+    """How a file is stored, and its tags."""
 
     driver: str
     """GDAL's short name of the format."""
     dtypes: tuple[str, ...]
     """Dtype of each band of the file, alpha included."""
-    alphas: tuple[int, ...]
-    """Bands tagged as transparency (alpha), from 1."""
     mask: str
     """What marks pixels without data: "alpha", "mask", "nodata" or "none"."""
     compression: str | None
@@ -45,9 +43,6 @@ def read_metadata(path: str | Path) -> RasterMetadata:
         return RasterMetadata(
             driver=dataset.driver,
             dtypes=tuple(dataset.dtypes),
-            alphas=tuple(
-                band for band, c in enumerate(dataset.colorinterp, 1) if c == ColorInterp.alpha
-            ),
             mask=next((name for name, flag in kinds if flag in flags), "none"),
             compression=dataset.compression.name if dataset.compression else None,
             block=dataset.block_shapes[0],

@@ -1,4 +1,4 @@
-"""Scenes to look at: at reduced size, in three colours or in grey."""
+"""Scenes at reduced size, in three colours or in grey, for pictures."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from geoseg.errors import SceneError, root_message
 from geoseg.raster.datasets import GDAL_ERRORS, opened
-from geoseg.raster.scene import Scene, read_valid
+from geoseg.raster.read import read_valid
+from geoseg.raster.scene import Scene
 from geoseg.raster.warp import as_warped
 
 
@@ -17,11 +18,11 @@ def read_overview(scene: Scene, longest: int) -> tuple[NDArray[Any], NDArray[np.
 
     Args:
         scene: what to read.
-        longest: most pixels of the longer side; a smaller scene is read as it is.
+        longest: largest number of pixels of the longer side; a smaller scene is not reduced.
 
     Returns:
         Pixels (bands, height, width) in the scene's dtype, and valid (height, width), True where
-        the pixel has data, as `read` has it.
+        the pixel has data, as `read_window` has it.
 
     Raises:
         SceneError: if the pixels cannot be read.
@@ -39,13 +40,13 @@ def read_overview(scene: Scene, longest: int) -> tuple[NDArray[Any], NDArray[np.
 
 
 def rgb_bands(names: Sequence[str]) -> tuple[int, ...]:
-    """Which bands to look at: those named red, green and blue, else the first three, or the first.
+    """Choose bands for a picture: red, green and blue by name, else the first three, or the first.
 
     Args:
         names: of the bands, lower case, "" for none.
 
     Returns:
-        Their places, from 1.
+        Their positions, from 1.
     """
     if {"red", "green", "blue"} <= set(names):
         return tuple(names.index(color) + 1 for color in ("red", "green", "blue"))
@@ -53,7 +54,7 @@ def rgb_bands(names: Sequence[str]) -> tuple[int, ...]:
 
 
 def percentile_stretch(pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Bands to greys 0..255, each from 2 to 98 % of its valid pixels.
+    """Stretch each band from the 2nd to the 98th percentile of its valid pixels to 0..255.
 
     Pixels that are 0 in all bands are drawn but not counted: often a frame without data, of which
     the file says nothing.
@@ -68,8 +69,8 @@ def percentile_stretch(pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArra
     greys = []
     counted = valid & (pixels != 0).any(axis=0)
     for band in pixels:
-        known = band[counted]
-        low, high = np.percentile(known, (2, 98)) if known.size else (0.0, 1.0)
+        counted_pixels = band[counted]
+        low, high = np.percentile(counted_pixels, (2, 98)) if counted_pixels.size else (0.0, 1.0)
         span = high - low if high > low else 1.0
         filled = np.where(valid, band, low).astype(np.float64)
         greys.append(np.clip((filled - low) / span * 255, 0, 255).astype(np.uint8))

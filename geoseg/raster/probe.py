@@ -1,4 +1,4 @@
-"""A look at a sample of a scene's pixels, for what its metadata do not say."""
+"""A sample of a scene's pixels, and warnings about what its metadata do not say."""
 
 from contextlib import suppress
 
@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from geoseg.errors import SceneError, redact
 from geoseg.grid import Window
-from geoseg.raster.metadata import read_metadata
-from geoseg.raster.scene import Scene, read_window
+from geoseg.raster.read import read_window
+from geoseg.raster.scene import Scene
 
 _WINDOWS = 3
-"""Most windows of the sample along each axis."""
+"""Largest number of windows of the sample along each axis."""
 _SIDE = 256
 """Side of a window of the sample (px)."""
 _DATA_SHARE = 0.2
@@ -21,31 +21,26 @@ _FILL_SHARE = 0.1
 
 
 def probe_pixels(scene: Scene) -> NDArray[np.float64]:
-    """Valid pixels (bands, n) of a grid of small windows; n is 0 if no pixel of them is valid.
+    """Read the valid pixels (bands, n) of a grid of small windows; n is 0 if none is valid.
 
-    The sample ends before a window that cannot be read: whoever needs its pixels says why.
+    The sample ends before a window that cannot be read: the caller that needs its pixels says why.
     """
-    samples = [np.empty((len(scene.bands), 0))]
+    pixels_by_window = [np.empty((len(scene.bands), 0))]
     height, width = min(_SIDE, scene.height), min(_SIDE, scene.width)
     with suppress(SceneError):
         for row in _window_starts(scene.height):
             for col in _window_starts(scene.width):
                 pixels, valid = read_window(scene, Window(row, col, height, width))
-                samples.append(pixels[:, valid].astype(np.float64))
-    return np.concatenate(samples, axis=1)
-
-
-def unread_alphas(scene: Scene) -> tuple[int, ...]:
-    """Bands of the file that are tagged as transparency (alpha) and not read as data."""
-    return tuple(band for band in read_metadata(scene.path).alphas if band not in scene.bands)
+                pixels_by_window.append(pixels[:, valid].astype(np.float64))
+    return np.concatenate(pixels_by_window, axis=1)
 
 
 def pixel_warnings(scene: Scene, sample: NDArray[np.float64]) -> list[str]:
-    """What in a scene is probably not as its metadata say, one sentence each with the remedy.
+    """Say what in a scene is probably not as its metadata say, each in a sentence with the remedy.
 
     Args:
         scene: the scene.
-        sample: of its pixels, see `probe_pixels`.
+        sample: valid pixels of it (bands, n), see `probe_pixels`.
     """
     path = redact(scene.path)
     sentences = [
@@ -54,7 +49,7 @@ def pixel_warnings(scene: Scene, sample: NDArray[np.float64]) -> list[str]:
         f"{_all_bands(scene, band)}, "
         "or, to read only the other bands, tag it as undefined "
         f"(gdal_translate -colorinterp_{band} undefined)"
-        for band in unread_alphas(scene)
+        for band in scene.unread_alphas
         if (share := _share_between(probe_pixels(scene.with_bands((band,))))) > _DATA_SHARE
     ]
     value, share = _common_fill(sample)

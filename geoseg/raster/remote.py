@@ -1,11 +1,15 @@
-"""Rasters behind a network: how GDAL is to read them, and what tells their versions."""
+"""Rasters behind a network: settings of GDAL for reading them, and the version of a remote file.
+
+rasterio has no public call for the version of a remote file. What is taken from its private modules
+goes through `rasterio_private`; without it, geoseg works, but does not notice that a remote file
+was replaced during a run.
+"""
 
 import ctypes
 import os
 import re
-
-import rasterio._base
-from rasterio._path import _parse_path, _vsi_path
+from importlib import import_module
+from typing import Any
 
 _REMOTE = re.compile(
     r"^(/vsi(curl|s3|gs|az|adls|oss|swift|webhdfs)[/_?]|(?!file)([a-z0-9]+\+)*(https?|ftp|s3|gs|az)://)"
@@ -14,11 +18,11 @@ HTTP_OPTIONS = {
     "GDAL_HTTP_MAX_RETRY": "5",
     "GDAL_HTTP_RETRY_DELAY": "1",
     "GDAL_HTTP_CONNECTTIMEOUT": "20",
-    # Less than 1 kB/s for so long (s) is a broken link.
+    # Less than 1 kB/s during this time (s) counts as a broken link.
     "GDAL_HTTP_LOW_SPEED_TIME": "60",
     "GDAL_HTTP_LOW_SPEED_LIMIT": "1000",
 }
-"""GDAL's settings for a link that breaks now and then; the environment's own ones win."""
+"""Settings of GDAL for an unreliable link; environment variables override them."""
 
 
 def is_remote(path: str) -> bool:
@@ -27,44 +31,69 @@ def is_remote(path: str) -> bool:
 
 
 def http_options() -> dict[str, str]:
-    """The settings of `HTTP_OPTIONS` that the environment leaves open."""
+    """The settings of `HTTP_OPTIONS` that are not set in the environment."""
     return {name: value for name, value in HTTP_OPTIONS.items() if name not in os.environ}
 
 
-def remote_etag(path: str) -> str | None:
-    """ETag of a remote file, or else its length and time of change; None where nobody tells.
+def rasterio_private(module: str, name: str) -> Any | None:  # noqa: ANN401 - of any type
+    """Return an attribute of a private module of rasterio, None where this version has none."""
+    try:
+        return getattr(import_module(f"rasterio.{module}"), name)
+    except (ImportError, AttributeError):
+        return None
 
-    Asked of GDAL, which knows the credentials. A rasterio environment must be set.
+
+def remote_etag(path: str) -> str | None:
+    """ETag of a remote file, or else its length and time of change; None where both are unknown.
+
+    GDAL asks the server, because it knows the credentials. A rasterio environment must be set.
     """
-    headers = dict(line.partition("=")[::2] for line in _headers(_vsi_path(_parse_path(path))))
-    found = {name.lower(): value for name, value in headers.items()}
-    length = found.get("content-range", "").rpartition("/")[2] or found.get("content-length", "")
-    changed = found.get("last-modified")
-    return found.get("etag") or (f"{length} bytes, {changed}" if changed else None)
+    headers = {
+        name.lower(): value for name, _, value in (line.partition("=") for line in _headers(path))
+    }
+    length = headers.get("content-range", "").rpartition("/")[2] or headers.get(
+        "content-length", ""
+    )
+    changed = headers.get("last-modified")
+    return headers.get("etag") or (f"{length} bytes, {changed}" if changed else None)
 
 
 def clear_vsi_cache(path: str) -> None:
-    """Make GDAL forget what it knows of a remote file, such as that it could not be reached."""
-    _gdal().VSICurlPartialClearCache(_vsi_path(_parse_path(path)).encode())
+    """Make GDAL forget what it cached of a remote file, such as that the server did not answer."""
+    clear, name = _gdal_function("VSICurlPartialClearCache"), _vsi_name(path)
+    if clear is not None and name is not None:
+        clear(name)
 
 
 def _headers(path: str) -> list[str]:
-    """Lines "Name=value" of the server's answer."""
-    gdal = _gdal()
-    ask, free = gdal.VSIGetFileMetadata, gdal.CSLDestroy
-    ask.restype, ask.argtypes = ctypes.c_void_p, [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p]
+    """Lines "Name=value" of the server's answer; none where GDAL cannot be asked."""
+    name = _vsi_name(path)
+    get, free = _gdal_function("VSIGetFileMetadata"), _gdal_function("CSLDestroy")
+    if name is None or get is None or free is None:
+        return []
+    get.restype, get.argtypes = ctypes.c_void_p, [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p]
     free.argtypes = [ctypes.c_void_p]
-    found = ask(path.encode(), b"HEADERS", None)
-    if not found:
+    pointer = get(name, b"HEADERS", None)
+    if not pointer:
         return []
     lines: list[str] = []
-    array = ctypes.cast(found, ctypes.POINTER(ctypes.c_char_p))
+    array = ctypes.cast(pointer, ctypes.POINTER(ctypes.c_char_p))
     while (line := array[len(lines)]) is not None:
         lines.append(line.decode(errors="replace"))
-    free(found)
+    free(pointer)
     return lines
 
 
-def _gdal() -> ctypes.CDLL:
-    """The GDAL that rasterio is bound to: rasterio has no call for these functions."""
-    return ctypes.CDLL(rasterio._base.__file__)  # noqa: SLF001
+def _vsi_name(path: str) -> bytes | None:
+    """GDAL's name of a remote file, as rasterio makes it."""
+    parse, vsi = (rasterio_private("_path", name) for name in ("_parse_path", "_vsi_path"))
+    return None if parse is None or vsi is None else str(vsi(parse(path))).encode()
+
+
+def _gdal_function(name: str) -> Any | None:  # noqa: ANN401 - a function of ctypes
+    """A function of the GDAL library that rasterio is linked to."""
+    library = rasterio_private("_base", "__file__")
+    try:
+        return None if library is None else getattr(ctypes.CDLL(library), name)
+    except (OSError, AttributeError):
+        return None

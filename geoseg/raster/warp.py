@@ -1,9 +1,8 @@
-"""A raster read through another one's pixel grid."""
+"""Rasters read on the pixel grid of another raster."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import rasterio
 from rasterio.enums import ColorInterp, Resampling
@@ -11,23 +10,21 @@ from rasterio.vrt import WarpedVRT
 
 from geoseg.errors import SceneError, root_message
 from geoseg.raster.datasets import GDAL_ERRORS, opened
-
-if TYPE_CHECKING:
-    from geoseg.raster.scene import Scene
+from geoseg.raster.scene import Scene
 
 
-def warped_to(raster: "Scene", grid: "Scene") -> "Scene":
-    """The same raster, warped onto the grid of another one as it is read.
+def warped_to(raster: Scene, grid: Scene) -> Scene:
+    """The same raster, warped onto the grid of another one when it is read.
 
     Each pixel of the grid gets the nearest pixel of the raster, so that class values stay class
     values; where the raster has none, the pixel is not valid.
 
     Args:
-        raster: what to read.
-        grid: whose size, transform and CRS the pixels are to have.
+        raster: the raster to read.
+        grid: the scene that gives size, transform and CRS.
 
     Raises:
-        SceneError: if there is no way from the one CRS to the other.
+        SceneError: if one CRS cannot be transformed to the other.
     """
     warped = replace(
         raster, height=grid.height, width=grid.width, transform=grid.transform, crs=grid.crs,
@@ -38,13 +35,13 @@ def warped_to(raster: "Scene", grid: "Scene") -> "Scene":
 
 
 @contextmanager
-def as_warped(dataset: rasterio.DatasetReader, scene: "Scene") -> Iterator[rasterio.DatasetReader]:
-    """The open file of a scene as the scene's grid has it."""
+def as_warped(dataset: rasterio.DatasetReader, scene: Scene) -> Iterator[rasterio.DatasetReader]:
+    """Yield the open file of a scene, on the grid of the scene."""
     with _warped(dataset, scene) if scene.warped else nullcontext(dataset) as source:
         yield source
 
 
-def _warped(dataset: rasterio.DatasetReader, scene: "Scene") -> WarpedVRT:
+def _warped(dataset: rasterio.DatasetReader, scene: Scene) -> WarpedVRT:
     try:
         return WarpedVRT(
             dataset, crs=scene.crs, transform=scene.affine, height=scene.height,

@@ -1,4 +1,4 @@
-"""GeoTIFFs out: small ones at once, large ones block by block into a COG."""
+"""Write GeoTIFFs: small ones at once, large ones window by window into a COG."""
 
 import zlib
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ from geoseg.raster.datasets import CACHE_BYTES, GDAL_ERRORS
 
 @dataclass(frozen=True, slots=True)
 class RasterProfile:
-    """What a raster to be written is like, apart from its pixels (uint8)."""
+    """Size, georeferencing, bands and colours of a raster to write; its pixels are uint8."""
 
     height: int
     width: int
@@ -53,14 +53,14 @@ def write_tile(
         pixels: (bands, height, width).
         transform: pixel to CRS units.
         crs: WKT or None.
-        valid: (height, width), kept as an internal mask where it is not all True.
+        valid: (height, width), written as an internal mask unless all are True.
         nodata: value of pixels without data.
 
     Raises:
         OutputError: if it cannot be written.
     """
     bands, height, width = pixels.shape
-    # By way of memory: GDAL says nothing when the disk is full at the moment a file is closed.
+    # Through memory: GDAL reports no error if the disk is full when a file is closed.
     with (
         translate_write_errors(path, GDAL_ERRORS),
         rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
@@ -79,18 +79,18 @@ def write_tile(
 
 def write_cog(
     path: Path,
-    target: RasterProfile,
-    blocks: Iterable[tuple[Window, NDArray[np.uint8]]],
+    profile: RasterProfile,
+    windows: Iterable[tuple[Window, NDArray[np.uint8]]],
     *,
     threads: int = 1,
 ) -> None:
-    """Write a Cloud-Optimized GeoTIFF from blocks, in bounded memory, and read it back.
+    """Write a Cloud-Optimized GeoTIFF from windows, in bounded memory, and read it back.
 
     Args:
-        path: of the file, which appears when it is complete; hidden ones beside it come first.
-        target: size, georeferencing and looks.
-        blocks: windows that partition the raster, each (bands, height, width).
-        threads: that compress.
+        path: of the file, which appears when it is complete.
+        profile: size, georeferencing, bands and colours.
+        windows: windows that partition the raster, with their pixels (bands, height, width).
+        threads: number of threads that compress.
 
     Raises:
         OutputError: if it cannot be written, or does not read back as it was written.
@@ -101,10 +101,10 @@ def write_cog(
             atomic_file(path, errors=GDAL_ERRORS) as cog,
             rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_PAM_ENABLED=False),
         ):
-            sums = _write_plain(plain, target, blocks)
+            sums = _write_plain(plain, profile, windows)
             rasterio.shutil.copy(
                 plain, cog, driver="COG", BLOCKSIZE=CHUNK_BLOCK, COMPRESS="DEFLATE",
-                PREDICTOR="NO", OVERVIEW_RESAMPLING=target.overviews.upper(),
+                PREDICTOR="NO", OVERVIEW_RESAMPLING=profile.overviews.upper(),
                 BIGTIFF="IF_SAFER", NUM_THREADS=threads,
             )  # fmt: skip
             _verify(cog, sums)
@@ -113,28 +113,28 @@ def write_cog(
 
 
 def _write_plain(
-    path: Path, target: RasterProfile, blocks: Iterable[tuple[Window, NDArray[np.uint8]]]
+    path: Path, profile: RasterProfile, windows: Iterable[tuple[Window, NDArray[np.uint8]]]
 ) -> dict[Window, int]:
     sums = {}
     with rasterio.open(
-        path, "w", driver="GTiff", count=target.bands, height=target.height, width=target.width,
-        dtype="uint8", nodata=target.nodata, transform=Affine(*target.transform), crs=target.crs,
+        path, "w", driver="GTiff", count=profile.bands, height=profile.height, width=profile.width,
+        dtype="uint8", nodata=profile.nodata, transform=Affine(*profile.transform), crs=profile.crs,
         tiled=True, blockxsize=CHUNK_BLOCK, blockysize=CHUNK_BLOCK, compress="deflate", zlevel=1,
         bigtiff="if_safer", interleave="band", photometric="minisblack", alpha="no",
     ) as out:  # fmt: skip
-        if target.colormap:
-            out.write_colormap(1, dict(target.colormap))
-        for band, name in enumerate(target.names, 1):
+        if profile.colormap:
+            out.write_colormap(1, dict(profile.colormap))
+        for band, name in enumerate(profile.names, 1):
             out.set_band_description(band, name)
-        out.update_tags(**target.tags)
-        for window, pixels in blocks:
+        out.update_tags(**profile.tags)
+        for window, pixels in windows:
             out.write(pixels, window=_rio_window(window))
             sums[window] = _checksum(pixels)
     return sums
 
 
 def _verify(path: Path, sums: Mapping[Window, int]) -> None:
-    """GDAL does not always report a failed write, on a full disk for instance."""
+    """Compare checksums: GDAL does not always report a failed write, for example on a full disk."""
     with rasterio.open(path) as written:
         for window, crc in sums.items():
             if _checksum(written.read(window=_rio_window(window))) != crc:

@@ -4,9 +4,10 @@ from geoseg.tiles.run import tile
 from geoseg.tiles.settings import STORAGES, Storage, TileSettings
 from geoseg.tiles.split import SPLITS, Split, check_split
 from geoseg.tiles.store.dataset import IGNORE_INDEX, TileDataset
-from geoseg.tiles.store.tileset import TileSet, open_tiles
+from geoseg.tiles.store.tileset import ABOUT, TileSet, open_tiles
 
 __all__ = [
+    "ABOUT",
     "IGNORE_INDEX",
     "SPLITS",
     "STORAGES",

@@ -1,4 +1,4 @@
-"""Train a U-Net on tiles."""
+"""Train a U-Net on tiles, and score a model on them."""
 
 from geoseg.training.artifacts import Monitor
 from geoseg.training.run import train

@@ -1,4 +1,4 @@
-"""What a run leaves beside its model: figures, pictures, a TensorBoard log."""
+"""The files that a training run writes beside its model: history, pictures, TensorBoard log."""
 
 import csv
 from collections.abc import Callable
@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from geoseg.errors import GeosegError
-from geoseg.execute import Progress
 from geoseg.files import atomic_file
 from geoseg.model import NumberRange
 from geoseg.training.checkpoint import History, TrainState
@@ -18,92 +17,92 @@ from geoseg.training.context import TrainingContext
 from geoseg.training.plots import PredictionExample, plot_examples, plot_history
 
 _N_EXAMPLES = 8
-"""Tiles in a picture."""
+"""Tiles in a picture of predictions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Monitor:
-    """How to follow a run; the weights do not depend on it.
+    """What to record during a run; the weights do not depend on it.
 
     Raises:
         ModelError: if ``pictures`` is not a whole number of at least 0.
     """
 
     pictures: int = 5
-    """Epochs between two pictures; 0 for none."""
+    """Epochs between two pictures, at least 0; 0 for no pictures."""
     tensorboard: str | Path | None = None
-    """Folder for a TensorBoard log."""
+    """Folder of a TensorBoard log; None for no log."""
     report: Callable[[dict[str, float]], None] | None = None
     """Called after each epoch with its row of the history."""
-    progress: Progress | None = None
-    """Called after each step, see `geoseg.execute.Progress`."""
 
     def __post_init__(self) -> None:
         NumberRange(0, whole=True).check("pictures", self.pictures)
 
 
 class ArtifactWriter:
-    """Writes what can be watched while a run is under way.
+    """Writes the history, pictures and the TensorBoard log of a run.
 
     Raises:
-        OutputError: if something cannot be written.
-        GeosegError: if a TensorBoard log is wanted and the package is not there.
+        OutputError: if a file cannot be written.
+        GeosegError: if a TensorBoard log is requested but the package is not installed.
     """
 
-    def __init__(self, out: Path, run: TrainingContext, watch: Monitor) -> None:
+    def __init__(self, out: Path, context: TrainingContext, monitor: Monitor) -> None:
         self._table, self._plot, self._folder = (
-            out.with_name(f"{out.stem}.{kind}")
-            for kind in ("history.csv", "history.png", "samples")
+            out.with_name(f"{out.stem}.{name}")
+            for name in ("history.csv", "history.png", "samples")
         )
-        self._run, self._watch = run, watch
-        self._board = _open_tensorboard(watch.tensorboard)
+        self._title = self._table.name.split(".")[0]
+        self._context, self._monitor = context, monitor
+        self._board = _open_tensorboard(monitor.tensorboard)
 
-    def epoch(self, state: TrainState) -> None:
-        """Record the epoch just done."""
+    def write_epoch(self, state: TrainState) -> None:
+        """Record the epoch that has just finished."""
         _write_table(self._table, state.history)
         if self._board is not None:
             for name, value in state.history[-1].items():
                 self._board.add_scalar(name.replace("val_", "val/"), value, state.epoch)
-        if self._watch.pictures and state.epoch % self._watch.pictures == 0:
+        if self._monitor.pictures and state.epoch % self._monitor.pictures == 0:
             self._draw(state, f"epoch_{state.epoch:04d}.png", f"epoch {state.epoch}")
-        if self._watch.report is not None:
-            self._watch.report(state.history[-1])
+        if self._monitor.report is not None:
+            self._monitor.report(state.history[-1])
 
     def finish(self, state: TrainState) -> None:
-        """Record the run; the network has the weights of the best epoch."""
+        """Record the finished run, when the network has the weights of the best epoch."""
         _write_table(self._table, state.history)
-        if self._watch.pictures:
+        if self._monitor.pictures:
             self._draw(state, "best.png", f"epoch {state.best_epoch}, the best")
         if self._board is not None:
             self._board.close()
 
     def _draw(self, state: TrainState, name: str, title: str) -> None:
-        legend = self._run.tiles.legend
-        samples = _predict(self._run)
+        legend = self._context.plan.tiles.legend
+        examples = _predict_examples(self._context)
         with atomic_file(self._plot) as temporary:
             plot_history(temporary, state.history, legend, state.best_epoch)
         self._folder.mkdir(exist_ok=True)
         with atomic_file(self._folder / name) as temporary:
-            plot_examples(temporary, samples, legend, f"{self._table.name.split('.')[0]}: {title}")
+            plot_examples(temporary, examples, legend, f"{self._title}: {title}")
 
 
 @torch.inference_mode()
-def _predict(run: TrainingContext) -> list[PredictionExample]:
-    """Some tiles, evenly spread over those held for validation, and what the network says."""
-    feed = run.val if len(run.val) else run.train
-    chosen = np.unique(np.linspace(0, len(feed) - 1, _N_EXAMPLES).round().astype(np.int64))
-    run.network.eval()
-    samples = []
-    for images, labels in feed.batches(run.batches(chosen)):
-        found = run.logits(run.network, images).argmax(1)
-        arrays = zip(*(t.cpu().numpy() for t in (images, labels, found)), strict=True)
-        samples += [
+def _predict_examples(context: TrainingContext) -> list[PredictionExample]:
+    """Predict some validation tiles, spread evenly; training tiles if there is no validation."""
+    network = context.network
+    loader = context.val if len(context.val) else context.train
+    chosen = np.unique(np.linspace(0, len(loader) - 1, _N_EXAMPLES).round().astype(np.int64))
+    network.unet.eval()
+    examples = []
+    for images, labels in loader.load(loader.split(chosen)):
+        predicted = network.logits(network.unet, images).argmax(1)
+        arrays = zip(*(t.cpu().numpy() for t in (images, labels, predicted)), strict=True)
+        examples += [
             PredictionExample(
-                run.spec.scaled(image), label.astype(np.uint8), mapped.astype(np.uint8)
+                network.spec.normalise(image), label.astype(np.uint8), classes.astype(np.uint8)
             )
-            for image, label, mapped in arrays
+            for image, label, classes in arrays
         ]
-    return samples
+    return examples
 
 
 def _open_tensorboard(folder: str | Path | None) -> Any:  # noqa: ANN401 - of an optional package

@@ -1,4 +1,4 @@
-"""Random changes to a batch that leave its classes as they are."""
+"""Random changes of a batch that keep its classes."""
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the customary name
@@ -8,56 +8,60 @@ from geoseg.model import SYMMETRIES, apply_symmetry
 from geoseg.training.settings import Augment
 
 MAX_ZOOM = 1.5
+"""Largest magnification; the smallest is 1."""
 GAIN, BAND_GAIN, OFFSET = 0.2, 0.1, 0.1
-"""Largest change of brightness of all bands, of one band, and of the level (share of the range)."""
+"""Largest change of the gain of all bands, of the gain of a band, and of the offset (as a share of
+the value range)."""
 
 
 def augment(
-    how: Augment, images: Tensor, labels: Tensor, spread: Tensor, rng: torch.Generator
+    kind: Augment, images: Tensor, labels: Tensor, value_range: Tensor, rng: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Draw and apply random changes.
 
     Args:
-        how: "none"; "flips": one of the eight symmetries for each tile; "full": also colour (gain
-            and offset, together and by band) for each tile and a zoom for the batch.
+        kind: "none"; "flips": one of the eight symmetries of the square for each tile; "full":
+            also gain and offset of the values for each tile, and one zoom for the batch.
         images: (n, bands, s, s) float32 in scene values.
         labels: (n, s, s) int64.
-        spread: (bands,) range of the scene values that the network sees as 0 to 1.
-        rng: the only source of chance.
+        value_range: (bands,) range of the scene values that the network reads as 0 to 1.
+        rng: random number generator; no other source of randomness is used.
 
     Returns:
         Images and labels of the same shapes.
     """
-    if how == "none":
+    if kind == "none":
         return images, labels
-    images, labels = _flips(images, labels, rng)
-    if how == "full":
-        images, labels = _zoom(_color(images, spread, rng), labels, rng)
+    images, labels = _flip(images, labels, rng)
+    if kind == "full":
+        images, labels = _zoom(_change_colour(images, value_range, rng), labels, rng)
     return images, labels
 
 
-def _flips(images: Tensor, labels: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    drawn = torch.randint(SYMMETRIES, (len(images),), generator=rng)
-    turned = [apply_symmetry(x, s) for x, s in zip(images, drawn.tolist(), strict=True)]
-    masks = [apply_symmetry(y, s) for y, s in zip(labels, drawn.tolist(), strict=True)]
-    return torch.stack(turned), torch.stack(masks)
+def _flip(images: Tensor, labels: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    symmetries = torch.randint(SYMMETRIES, (len(images),), generator=rng).tolist()
+    pairs = [[apply_symmetry(x, s) for x, s in zip(t, symmetries, strict=True)]
+             for t in (images, labels)]  # fmt: skip
+    return torch.stack(pairs[0]), torch.stack(pairs[1])
 
 
-def _color(images: Tensor, spread: Tensor, rng: torch.Generator) -> Tensor:
+def _change_colour(images: Tensor, value_range: Tensor, rng: torch.Generator) -> Tensor:
     n, bands = images.shape[:2]
 
-    def draw(size: tuple[int, int], most: float) -> Tensor:
-        return ((torch.rand(size, generator=rng) * 2 - 1) * most).to(images.device)[..., None, None]
+    def draw(size: tuple[int, int], limit: float) -> Tensor:
+        values = (torch.rand(size, generator=rng) * 2 - 1) * limit
+        return values.to(images.device)[..., None, None]
 
     gain = (1 + draw((n, 1), GAIN)) * (1 + draw((n, bands), BAND_GAIN))
-    return images * gain + draw((n, 1), OFFSET) * spread.view(1, -1, 1, 1)
+    return images * gain + draw((n, 1), OFFSET) * value_range.view(1, -1, 1, 1)
 
 
 def _zoom(images: Tensor, labels: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     size = images.shape[-1]
-    big = round(size * float(1 + torch.rand((), generator=rng) * (MAX_ZOOM - 1)))
-    row, col = torch.randint(big - size + 1, (2,), generator=rng).tolist()
-    part = (..., slice(row, row + size), slice(col, col + size))
-    images = F.interpolate(images, size=(big, big), mode="bilinear", align_corners=False)[part]
-    bigger = F.interpolate(labels[:, None].float(), size=(big, big), mode="nearest-exact")[part]
-    return images, bigger[:, 0].long()
+    zoomed = round(size * float(1 + torch.rand((), generator=rng) * (MAX_ZOOM - 1)))
+    row, col = torch.randint(zoomed - size + 1, (2,), generator=rng).tolist()
+    crop = (..., slice(row, row + size), slice(col, col + size))
+    shape = (zoomed, zoomed)
+    images = F.interpolate(images, size=shape, mode="bilinear", align_corners=False)[crop]
+    masks = F.interpolate(labels[:, None].float(), size=shape, mode="nearest-exact")[crop]
+    return images, masks[:, 0].long()

@@ -13,60 +13,67 @@ from geoseg.execute import available_memory
 from geoseg.model import UNetSpec
 from geoseg.tiles import TileDataset
 
-_SHARE = 0.5
-"""Of the free memory that the tiles may take to stay there for the whole run."""
+_MEMORY_SHARE = 0.5
+"""Largest share of the free memory that the tiles of a split may take."""
 
 Batch = tuple[Tensor, Tensor]
 """Images (n, bands, s, s) float32 in scene values and labels (n, s, s) int64, on the device."""
 
 
 class BatchLoader:
-    """The tiles of one split: in the memory of the device where they fit, else read as needed."""
+    """Loads the tiles of one split: all at once if they fit in memory, else batch by batch."""
 
-    def __init__(self, samples: TileDataset, spec: UNetSpec, device: torch.device) -> None:
-        self._samples, self._spec, self._device = samples, spec, device
-        self._resident = self._load(np.arange(len(samples))) if self._fits() else None
+    def __init__(
+        self, tiles: TileDataset, spec: UNetSpec, device: torch.device, batch_size: int
+    ) -> None:
+        self._tiles, self._spec, self._device, self._size = tiles, spec, device, batch_size
+        self._resident = self._load(np.arange(len(tiles))) if self._fits_in_memory() else None
 
     def __len__(self) -> int:
-        return len(self._samples)
+        return len(self._tiles)
 
-    def batches(self, chosen: Sequence[NDArray[np.int64]]) -> Iterator[Batch]:
-        """The tiles with these numbers, batch by batch; the next is read while one is used."""
+    def split(self, indices: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Split the indices of tiles (n,) into batches, in their order."""
+        size = self._size
+        return [indices[start : start + size] for start in range(0, len(indices), size)]
+
+    def load(self, batches: Sequence[NDArray[np.int64]]) -> Iterator[Batch]:
+        """Yield batches of tiles, given by their indices; the next batch is read ahead."""
         if self._resident is not None:
             images, labels = self._resident
-            for some in chosen:
-                numbers = torch.from_numpy(some).to(self._device)
-                yield _ready(images[numbers], labels[numbers])
+            for indices in batches:
+                on_device = torch.from_numpy(indices).to(self._device)
+                yield _to_network_types(images[on_device], labels[on_device])
             return
         with ThreadPoolExecutor(1) as reader:
-            waiting = deque(reader.submit(self._load, some) for some in chosen[:1])
-            for following in chosen[1:]:
-                waiting.append(reader.submit(self._load, following))
-                yield _ready(*waiting.popleft().result())
-            for last in waiting:
-                yield _ready(*last.result())
+            pending = deque(reader.submit(self._load, indices) for indices in batches[:1])
+            for indices in batches[1:]:
+                pending.append(reader.submit(self._load, indices))
+                yield _to_network_types(*pending.popleft().result())
+            for batch in pending:
+                yield _to_network_types(*batch.result())
 
-    def _load(self, some: NDArray[np.int64]) -> Batch:
-        images, valid, labels = self._samples.read(some)
-        for pixels, seen in zip(images, valid, strict=True):
-            self._spec.fill(pixels, seen)
-        if images.dtype in (np.uint16, np.uint32):  # torch can hardly do anything with these
+    def _load(self, indices: NDArray[np.int64]) -> Batch:
+        images, valid, labels = self._tiles.read(indices)
+        for image, mask in zip(images, valid, strict=True):
+            self._spec.fill_invalid(image, mask)
+        if images.dtype in (np.uint16, np.uint32):  # torch lacks most operations on these
             images = images.astype(np.float32)
-        return self._move(torch.from_numpy(images)), self._move(torch.from_numpy(labels))
+        return self._to_device(torch.from_numpy(images)), self._to_device(torch.from_numpy(labels))
 
-    def _move(self, tensor: Tensor) -> Tensor:
+    def _to_device(self, tensor: Tensor) -> Tensor:
         if self._device.type == "cuda":
             return tensor.pin_memory().to(self._device, non_blocking=True)
         return tensor
 
-    def _fits(self) -> bool:
-        if not len(self._samples):
+    def _fits_in_memory(self) -> bool:
+        if not len(self._tiles):
             return False
-        wanted = len(self._samples) * sum(tensor.nbytes for tensor in self._load(np.arange(1)))
-        gpu = self._device.type == "cuda"
-        free = torch.cuda.mem_get_info(self._device)[0] if gpu else available_memory()
-        return wanted < _SHARE * free
+        needed = len(self._tiles) * sum(tensor.nbytes for tensor in self._load(np.arange(1)))
+        on_gpu = self._device.type == "cuda"
+        free = torch.cuda.mem_get_info(self._device)[0] if on_gpu else available_memory()
+        return needed < _MEMORY_SHARE * free
 
 
-def _ready(images: Tensor, labels: Tensor) -> Batch:
+def _to_network_types(images: Tensor, labels: Tensor) -> Batch:
     return images.float().contiguous(memory_format=torch.channels_last), labels.long()

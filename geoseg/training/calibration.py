@@ -1,7 +1,7 @@
-"""How sure the network may be: one number, fitted to the validation tiles (Guo et al. 2017).
+"""Temperature scaling, fitted to the validation tiles (Guo et al. 2017, arXiv:1706.04599).
 
-Scores are made from logits divided by it, so that of the pixels with a score of 0.9 about 90 % are
-right. It changes no order of the classes.
+Logits are divided by one number, the temperature, so that about 90 % of the pixels with a score of
+0.9 are right. The best class of a pixel does not change.
 """
 
 import logging
@@ -18,26 +18,27 @@ from geoseg.training.context import TrainingContext
 
 log = logging.getLogger("geoseg")
 
-_PIXELS = 1 << 20
-"""Labelled pixels that are enough to fit one number, about."""
+_MAX_PIXELS = 1 << 20
+"""About how many labelled pixels the temperature is fitted to."""
 _RANGE = 0.05, 20.0
-"""Lowest and highest temperature: a network that is never wrong would have 0."""
+"""Lowest and highest temperature. A network that is always right would have 0."""
 _TOLERANCE = 1.001
-"""Factor between a temperature and an end of the range that counts as on the end."""
-_HALVINGS = 50
+"""A temperature within this factor of an end of the range counts as on the end."""
+_BISECTIONS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A temperature, and what it does to the expected calibration error."""
+    """A temperature, and the expected calibration error without and with it."""
 
     temperature: float
     before: float
-    """Error with a temperature of 1."""
+    """Expected calibration error at a temperature of 1, 0 to 1."""
     after: float
+    """Expected calibration error at `temperature`, 0 to 1."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, for JSON."""
+        """Return plain data, for JSON."""
         return {
             "temperature": round(self.temperature, 6),
             "expected_calibration_error": round(self.after, 6),
@@ -45,54 +46,55 @@ class Calibration:
         }
 
 
-def calibrate(run: TrainingContext) -> Calibration | None:
-    """Fit the temperature of a run's network to its validation tiles; None without any pixel.
+def calibrate(logits: Tensor, labels: Tensor, *, verbose: bool = True) -> Calibration | None:
+    """Fit a temperature that lowers the expected calibration error; None without any pixel.
 
-    The fit maximises the likelihood of the labels. With few or unusual validation pixels this can
-    make the expected calibration error larger; then the temperature is 1, which leaves the scores
-    as they are. A temperature on an end of its range (0.05 and 20) means that the likelihood has
-    no maximum inside: the network is right at nearly all validation pixels, or no better than
-    chance. Both cases are logged.
+    The fit maximises the likelihood of the labels. With few or unusual pixels that may raise the
+    expected calibration error; then the temperature is 1, which does not change the scores. A
+    temperature at an end of the range (0.05 to 20) means that the likelihood has no maximum
+    within: nearly all pixels are right, or no more than by chance. Both cases are logged.
 
-    Every process looks at all tiles and comes to the same number.
+    Args:
+        logits: (n, classes) float, see `collect_logits`.
+        labels: (n,) int64 class indices.
+        verbose: log these cases.
     """
-    logits, labels = _validation(run)
     if not len(labels):
         return None
     temperature = fit_temperature(logits, labels)
-    before, after = (_error(logits, labels, value) for value in (1, temperature))
-    talks = run.processes.first
+    before, after = (_calibration_error(logits, labels, value) for value in (1, temperature))
     if after >= before:
-        if talks:
+        if verbose:
             log.info(
-                "the temperature stays 1: a fit of %.3g does not lower the calibration error of "
-                "%.1f %% on the validation tiles", temperature, 100 * before,
+                "the temperature stays 1, because a temperature of %.3g does not lower the "
+                "calibration error of %.1f %% on the validation tiles",
+                temperature, 100 * before,
             )  # fmt: skip
         return Calibration(1.0, before, before)
-    if talks and not _RANGE[0] * _TOLERANCE < temperature < _RANGE[1] / _TOLERANCE:
+    if verbose and not _RANGE[0] * _TOLERANCE < temperature < _RANGE[1] / _TOLERANCE:
         log.warning(
-            "the temperature of %.3g is on the end of its range (%g to %g), so confidence may be "
-            "wrong on other scenes: validate on more tiles, or on more varied ones",
+            "the temperature of %.3g is at the end of its range (%g to %g), so the confidence may "
+            "be wrong on other scenes, validate on more tiles or on more varied ones",
             temperature, *_RANGE,
         )  # fmt: skip
     return Calibration(temperature, before, after)
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The temperature at which labels are likeliest, between 0.05 and 20.
+    """Return the temperature with the highest likelihood of the labels, between 0.05 and 20.
 
     Args:
         logits: (n, classes) float.
         labels: (n,) int64 class indices.
     """
     logits = logits.double()
-    hits = logits.gather(1, labels[:, None])[:, 0]
-    # The likelihood has one peak over 1 / temperature: where its slope changes sign.
+    logit_of_label = logits.gather(1, labels[:, None])[:, 0]
+    # The likelihood has one maximum over 1 / temperature: bisect for the sign of its slope.
     low, high = (float(np.log(end)) for end in _RANGE)
-    for _ in range(_HALVINGS):
+    for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        expected = (torch.softmax(logits / np.exp(middle), 1) * logits).sum(1)
-        if float((expected - hits).sum()) > 0:
+        expected_logit = (torch.softmax(logits / np.exp(middle), 1) * logits).sum(1)
+        if float((expected_logit - logit_of_label).sum()) > 0:
             low = middle
         else:
             high = middle
@@ -100,21 +102,27 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 
 
 @torch.inference_mode()
-def _validation(run: TrainingContext) -> tuple[Tensor, Tensor]:
-    """Logits (n, classes) and labels (n,) of pixels spread evenly over the validation tiles."""
-    run.network.eval()
-    every = max(1, len(run.val) * run.spec.window**2 // _PIXELS)
-    logits, labels = [torch.zeros((0, run.spec.classes))], [torch.zeros(0, dtype=torch.int64)]
-    for images, truth in run.val.batches(run.batches(np.arange(len(run.val)))):
-        found = run.logits(run.network, images).movedim(1, -1).flatten(0, -2)
-        flat = truth.flatten()
-        some = (flat != IGNORE_INDEX).nonzero()[::every, 0]
-        logits.append(found[some].cpu())
-        labels.append(flat[some].cpu())
+def collect_logits(context: TrainingContext) -> tuple[Tensor, Tensor]:
+    """Return logits (n, classes) and labels (n,) of labelled pixels of the validation tiles.
+
+    The pixels are spread evenly over all tiles. Every process reads all tiles, so that all
+    processes get the same temperature.
+    """
+    val, network = context.val, context.network
+    network.unet.eval()
+    stride = max(1, len(val) * network.spec.window**2 // _MAX_PIXELS)
+    logits = [torch.zeros((0, network.spec.classes))]
+    labels = [torch.zeros(0, dtype=torch.int64)]
+    for images, masks in val.load(val.split(np.arange(len(val)))):
+        outputs = network.logits(network.unet, images).movedim(1, -1).flatten(0, -2)
+        flat = masks.flatten()
+        indices = (flat != IGNORE_INDEX).nonzero()[::stride, 0]
+        logits.append(outputs[indices].cpu())
+        labels.append(flat[indices].cpu())
     return torch.cat(logits), torch.cat(labels)
 
 
-def _error(logits: Tensor, labels: Tensor, temperature: float) -> float:
-    """Expected calibration error of the winning scores."""
-    scores, found = torch.softmax(logits / temperature, 1).max(1)
-    return Reliability.of(scores.double().numpy(), (found == labels).numpy()).expected_error
+def _calibration_error(logits: Tensor, labels: Tensor, temperature: float) -> float:
+    """Return the expected calibration error of the best scores."""
+    scores, predicted = torch.softmax(logits / temperature, 1).max(1)
+    return Reliability.of(scores.double().numpy(), (predicted == labels).numpy()).expected_error

@@ -1,13 +1,14 @@
-"""All that a training run works on: tiles, network, optimizer, made from settings."""
+"""The data, the network and the optimizer of a training run."""
 
-import math
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from geoseg.legend import Legend
 from geoseg.model import Model, UNet, UNetSpec, choose_precision, torch_dtype
 from geoseg.tiles import TileDataset
 from geoseg.training.batches import BatchLoader
@@ -17,90 +18,142 @@ from geoseg.training.plan import TrainingPlan
 from geoseg.training.settings import TrainSettings
 
 _TILES_FOR_RANGE = 500
-"""Tiles whose values decide the scaling, where the dtype does not."""
+"""About how many tiles the percentiles of the input scaling come from."""
 
 
-class TrainingContext:
-    """What a run works on; the loop moves it on.
+@dataclass(frozen=True, slots=True)
+class TrainableNetwork:
+    """A U-Net with its optimizer."""
 
-    Raises:
-        ModelError: if no network can be made for the tiles.
-        GeosegError: if the device lacks the precision.
-    """
+    unet: UNet
+    data_parallel: torch.nn.Module
+    """The U-Net, or a wrapper of it that averages the gradients over the processes."""
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    """Loss scaling, which only fp16 needs."""
+    device: torch.device
+    precision: str
+    """Of the forward pass: "fp32", "bf16" or "fp16"."""
 
-    def __init__(self, plan: TrainingPlan, device: torch.device, processes: ProcessGroup) -> None:
-        settings, start = plan.settings, plan.start
-        self.plan, self.device, self.processes = plan, device, processes
-        self.tiles, self.settings = plan.tiles, settings
-        self.spec = _spec(plan)
-        self.precision = choose_precision(settings.precision, device)
-        self.dtype = torch_dtype(self.precision)
-        self.train, self.val = (
-            BatchLoader(samples, self.spec, device) for samples in (plan.train, plan.val)
-        )
-        torch.manual_seed(settings.seed)
-        network = UNet(self.spec)
-        if start is not None:
-            _take_weights(network, start, same_classes=start.legend.same_classes(plan.tiles.legend))
-        network.to(device)
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.wrapped = processes.wrap(self.network)
-        self.optimizer = _optimizer(settings, self.network)
-        self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)
-        self.weights = class_weights(plan.train.counts).to(device)
-        low_high = torch.tensor(self.spec.band_low), torch.tensor(self.spec.band_high)
-        self.spread = (low_high[1] - low_high[0]).to(device)
-        self.steps = math.ceil(len(self.train) / settings.batch_size)
+    @property
+    def spec(self) -> UNetSpec:
+        """Shape and input scaling of the U-Net."""
+        return self.unet.spec
 
     def logits(self, network: torch.nn.Module, images: Tensor) -> Tensor:
-        """(n, bands, s, s) in scene values to (n, classes, s, s) float32, in the precision set."""
-        autocast = torch.autocast(self.device.type, self.dtype, self.dtype != torch.float32)
-        with autocast:
+        """Run `unet` or `data_parallel` on images in the precision of the run.
+
+        Args:
+            network: one of the two.
+            images: (n, bands, s, s) float32 in scene values.
+
+        Returns:
+            (n, classes, s, s) float32.
+        """
+        dtype = torch_dtype(self.precision)
+        with torch.autocast(self.device.type, dtype, dtype != torch.float32):
             logits: Tensor = network(images)
         return logits.float()
 
-    def batches(self, order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """Numbers of the tiles of each batch, in this order."""
-        size = self.settings.batch_size
-        return [order[first : first + size] for first in range(0, len(order), size)]
+    def state(self) -> dict[str, Any]:
+        """Return the state of the U-Net, the optimizer and the scaler, for a checkpoint."""
+        return {name: part.state_dict() for name, part in self._stateful().items()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state` returned."""
+        for name, part in self._stateful().items():
+            part.load_state_dict(state[name])
+
+    def _stateful(self) -> dict[str, Any]:
+        return {"network": self.unet, "optimizer": self.optimizer, "scaler": self.scaler}
 
 
-def _spec(plan: TrainingPlan) -> UNetSpec:
+@dataclass(frozen=True, slots=True)
+class TrainingContext:
+    """All that the training loop works on."""
+
+    plan: TrainingPlan
+    processes: ProcessGroup
+    train: BatchLoader
+    val: BatchLoader
+    class_weights: Tensor
+    """(classes,) float32, see `losses.class_weights`."""
+    value_range: Tensor
+    """(bands,) float32: range of the scene values that the network reads as 0 to 1."""
+    network: TrainableNetwork
+
+
+def make_context(
+    plan: TrainingPlan, device: torch.device, processes: ProcessGroup
+) -> TrainingContext:
+    """Load the tiles and build the network of a run.
+
+    Raises:
+        ModelError: if no network fits the tiles.
+        GeosegError: if the device does not support the precision.
+    """
+    spec, settings = _make_spec(plan), plan.settings
+    precision = choose_precision(settings.precision, device)
+    train, val = (
+        BatchLoader(tiles, spec, device, settings.batch_size) for tiles in (plan.train, plan.val)
+    )
+    torch.manual_seed(settings.seed)
+    unet = UNet(spec)
+    if plan.start is not None:
+        _copy_weights(plan.start, unet, plan.tiles.legend)
+    unet.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    low, high = torch.tensor(spec.band_low), torch.tensor(spec.band_high)
+    return TrainingContext(
+        plan, processes, train, val,
+        class_weights=class_weights(plan.train.counts).to(device),
+        value_range=(high - low).to(device),
+        network=TrainableNetwork(
+            unet, processes.wrap_network(unet), _make_optimizer(settings, unet),
+            torch.amp.GradScaler(device.type, enabled=precision == "fp16"), device, precision,
+        ),
+    )  # fmt: skip
+
+
+def _make_spec(plan: TrainingPlan) -> UNetSpec:
     tiles, settings, classes = plan.tiles, plan.settings, len(plan.tiles.legend)
     if plan.start is not None:
         spec = plan.start.spec
         return replace(spec, classes=classes, dropout=settings.dropout, window=tiles.size)
     assert settings.width is not None and settings.depth is not None  # noqa: S101, PT018
-    low, high = _value_range(plan.train, tiles.dtype)
+    low, high = _input_scaling(plan.train, tiles.dtype)
     return UNetSpec(
         bands=len(tiles.band_names), classes=classes, width=settings.width, depth=settings.depth,
         dropout=settings.dropout, window=tiles.size, low=low, high=high,
     )  # fmt: skip
 
 
-def _take_weights(network: UNet, start: Model, *, same_classes: bool) -> None:
-    """Start from a model's weights; its last layer stays new where it has other classes."""
-    weights = start.network.state_dict()
-    kept = weights if same_classes else {k: v for k, v in weights.items() if "head" not in k}
-    network.load_state_dict(kept, strict=same_classes)
+def _copy_weights(start: Model, unet: UNet, legend: Legend) -> None:
+    """Copy the weights of a model; the last layer stays random if the classes differ."""
+    weights, same_classes = start.network.state_dict(), start.legend.same_classes(legend)
+    if not same_classes:
+        weights = {name: value for name, value in weights.items() if "head" not in name}
+    unet.load_state_dict(weights, strict=same_classes)
 
 
-def _value_range(samples: TileDataset, dtype: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Input values that the network sees as 0 and 1: the range of bytes, else robust extremes."""
+def _input_scaling(tiles: TileDataset, dtype: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return `UNetSpec.low` and `UNetSpec.high`.
+
+    uint8 is scaled from 0..255, other dtypes from the 0.1th to the 99.9th percentile of each band.
+    """
     if dtype == "uint8":
         return (0.0,), (255.0,)
-    keep = max(1, len(samples) // _TILES_FOR_RANGE)
-    images, valid, _ = samples.read(np.arange(0, len(samples), keep))
+    stride = max(1, len(tiles) // _TILES_FOR_RANGE)
+    images, valid, _ = tiles.read(np.arange(0, len(tiles), stride))
     values = images.transpose(1, 0, 2, 3)[:, valid].astype(np.float64)
     low, high = np.percentile(values, [0.1, 99.9], axis=1)
     high = np.maximum(high, low + np.finfo(np.float32).eps * np.maximum(1, np.abs(low)))
     return tuple(low.tolist()), tuple(high.tolist())
 
 
-def _optimizer(settings: TrainSettings, network: UNet) -> torch.optim.Optimizer:
-    parameters, lr = network.parameters(), settings.lr
+def _make_optimizer(settings: TrainSettings, unet: UNet) -> torch.optim.Optimizer:
+    parameters, lr = unet.parameters(), settings.lr
     if settings.optimizer == "rmsprop":
-        # Decay and epsilon are those of Keras, and so the lab's; Keras has epsilon in the root.
+        # Decay and epsilon are the defaults of Keras, which adds epsilon inside the root.
         return torch.optim.RMSprop(parameters, lr=lr, alpha=0.9, eps=1e-7)
     if settings.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=lr, momentum=0.9)

@@ -1,4 +1,4 @@
-"""One run in several processes, each with its share of every batch: torch's DDP under torchrun."""
+"""Training in several processes, each with its share of every batch: DDP under torchrun."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -20,60 +20,61 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ProcessGroup:
-    """This process among those that train together."""
+    """This process and the number of processes that train together."""
 
     rank: int = 0
-    """Its number; the one with 0 validates what is written and writes it."""
-    count: int = 1
-    local: int = 0
-    """Its number on this machine, and so its GPU."""
+    """Number of this process, from 0."""
+    world_size: int = 1
+    """Number of processes."""
+    local_rank: int = 0
+    """Number of this process on its machine, which is the number of its GPU."""
 
     @property
-    def first(self) -> bool:
-        """Whether this process speaks and writes for all."""
+    def is_main(self) -> bool:
+        """Whether this process writes the files and the log."""
         return self.rank == 0
 
     def device(self, name: str) -> torch.device:
-        """The device of this process: of several GPUs, each takes its own.
+        """Return the device of this process: with several GPUs, each process has its own.
 
         Raises:
-            GeosegError: if there is no such device here.
+            GeosegError: if this machine has no such device.
         """
         device = choose_device(name)
-        own = self.count > 1 and device.type == "cuda" and ":" not in name
-        return choose_device(f"cuda:{self.local}") if own else device
+        own_gpu = self.world_size > 1 and device.type == "cuda" and ":" not in name
+        return choose_device(f"cuda:{self.local_rank}") if own_gpu else device
 
-    def share(self, batch: NDArray[np.int64]) -> NDArray[np.int64]:
-        """This process's tiles of a batch; the first one where there are fewer than processes."""
-        mine = batch[self.rank :: self.count]
-        return mine if len(mine) else batch[:1]
+    def local_batch(self, batch: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the tiles of a batch for this process; the first tile if none remains for it."""
+        own = batch[self.rank :: self.world_size]
+        return own if len(own) else batch[:1]
 
-    def wrap(self, network: UNet) -> torch.nn.Module:
-        """The network with gradients averaged over the processes."""
-        return network if self.count == 1 else DistributedDataParallel(network)
+    def wrap_network(self, network: UNet) -> torch.nn.Module:
+        """Return a network whose gradients are averaged over the processes."""
+        return network if self.world_size == 1 else DistributedDataParallel(network)
 
-    def from_first(self, function: Callable[[], T]) -> T:
-        """What a function returns in the first process, which alone calls it, in every process.
+    def call_on_main(self, function: Callable[[], T]) -> T:
+        """Call a function in the main process, and return its result in all processes.
 
         Raises:
-            GeosegError: in every process, if the function raises it in the first one.
+            GeosegError: in all processes, if the function raises it.
         """
-        if self.count == 1:
+        if self.world_size == 1:
             return function()
-        answer: list[T | GeosegError | None] = [None]
-        if self.first:
+        result: list[T | GeosegError | None] = [None]
+        if self.is_main:
             try:
-                answer[0] = function()
+                result[0] = function()
             except GeosegError as error:
-                answer[0] = error
-        distributed.broadcast_object_list(answer)
-        if isinstance(answer[0], GeosegError):
-            raise answer[0]
-        return answer[0]  # type: ignore[return-value]
+                result[0] = error
+        distributed.broadcast_object_list(result)
+        if isinstance(result[0], GeosegError):
+            raise result[0]
+        return result[0]  # type: ignore[return-value]
 
-    def total(self, value: Tensor) -> Tensor:
-        """The sum of a tensor over the processes."""
-        if self.count > 1:
+    def all_reduce_sum(self, value: Tensor) -> Tensor:
+        """Return the sum of a tensor over the processes."""
+        if self.world_size > 1:
             value = value.clone()
             distributed.all_reduce(value)
         return value
@@ -81,21 +82,21 @@ class ProcessGroup:
 
 @contextmanager
 def process_group(device: str) -> Iterator[ProcessGroup]:
-    """Join the processes that torchrun started with this one, if it did.
+    """Join the process group of torchrun, if torchrun started this process.
 
     Args:
-        device: name as on the command line; decides how they talk (NCCL or Gloo).
+        device: as in `train`; selects the backend (NCCL for GPUs, else Gloo).
     """
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1:
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    if world_size == 1:
         yield ProcessGroup()
         return
-    mine = ProcessGroup(int(os.environ["RANK"]), count, int(os.environ["LOCAL_RANK"]))
-    where = mine.device(device)
-    if where.type == "cuda":
-        torch.cuda.set_device(where)
-    distributed.init_process_group("nccl" if where.type == "cuda" else "gloo")
+    group = ProcessGroup(int(os.environ["RANK"]), world_size, int(os.environ["LOCAL_RANK"]))
+    own_device = group.device(device)
+    if own_device.type == "cuda":
+        torch.cuda.set_device(own_device)
+    distributed.init_process_group("nccl" if own_device.type == "cuda" else "gloo")
     try:
-        yield mine
+        yield group
     finally:
         distributed.destroy_process_group()

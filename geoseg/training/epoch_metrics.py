@@ -1,4 +1,4 @@
-"""Sums over the batches of an epoch, kept on the device so that no step waits for it."""
+"""Loss and confusion matrix of an epoch, summed on the device so that no step waits for it."""
 
 from dataclasses import dataclass
 
@@ -13,15 +13,15 @@ from geoseg.training.distributed import ProcessGroup
 
 @dataclass(frozen=True, slots=True)
 class EpochResult:
-    """What an epoch came to."""
+    """Loss and confusion matrix of an epoch."""
 
     loss: float
-    """Mean over labelled pixels."""
+    """Mean over the labelled pixels."""
     confusion: Confusion
 
 
 class EpochMetrics:
-    """Adds up losses and a confusion matrix."""
+    """Sums of losses and of confusion matrices over batches."""
 
     def __init__(self, classes: int, device: torch.device) -> None:
         self._classes = classes
@@ -33,20 +33,20 @@ class EpochMetrics:
         """Add a batch.
 
         Args:
-            loss: scalar, summed over the batch's labelled pixels.
+            loss: scalar, summed over the labelled pixels of the batch.
             logits: (n, classes, h, w).
             labels: (n, h, w) int64, 255 where not labelled.
         """
-        known = labels != IGNORE_INDEX
-        pairs = torch.where(known, logits.argmax(1) * self._classes + labels, self._classes**2)
-        # Not bincount: it asks a GPU for the largest value, and waits for the answer.
-        self._counts.scatter_add_(0, pairs.flatten(), known.long().flatten())
+        labelled = labels != IGNORE_INDEX
+        pairs = torch.where(labelled, logits.argmax(1) * self._classes + labels, self._classes**2)
+        # Not bincount, which waits for a GPU to return the largest value.
+        self._counts.scatter_add_(0, pairs.flatten(), labelled.long().flatten())
         self._loss += loss
-        self._pixels += known.sum()
+        self._pixels += labelled.sum()
 
-    def scores(self, processes: ProcessGroup) -> EpochResult:
-        """The means over all processes."""
-        loss, pixels = processes.total(self._loss), processes.total(self._pixels)
-        counts = processes.total(self._counts)[:-1].cpu().numpy()
-        square = counts.reshape(self._classes, self._classes).astype(np.int64)
-        return EpochResult(float(loss) / max(int(pixels), 1), Confusion(square))
+    def result(self, processes: ProcessGroup) -> EpochResult:
+        """Return the result over all processes."""
+        sums = (self._loss, self._pixels, self._counts)
+        loss, pixels, counts = (processes.all_reduce_sum(value) for value in sums)
+        matrix = counts[:-1].cpu().numpy().reshape(self._classes, self._classes)
+        return EpochResult(float(loss) / max(int(pixels), 1), Confusion(matrix.astype(np.int64)))

@@ -1,4 +1,4 @@
-"""What training makes small."""
+"""Loss functions."""
 
 import numpy as np
 import torch
@@ -10,58 +10,61 @@ from geoseg.tiles import IGNORE_INDEX
 from geoseg.training.settings import Loss
 
 FOCAL_GAMMA = 2.0
-"""Exponent of the focal loss, as its authors recommend."""
+"""Exponent of the focal loss, the value that its authors recommend."""
 
 
 def compute_loss(
-    how: Loss, logits: Tensor, labels: Tensor, weights: Tensor, known: Tensor
+    kind: Loss, logits: Tensor, labels: Tensor, weights: Tensor, labelled: Tensor
 ) -> Tensor:
-    """The loss of a batch, a scalar.
+    """Return the loss of a batch, a scalar: the mean over the labelled pixels.
 
     Args:
-        how: "ce": cross-entropy. "weighted": the same, each pixel times the weight of its class.
-            "focal": times (1 - p)**2, p the score of the true class (Lin et al. 2017,
-            doi:10.1109/ICCV.2017.324). "dice": cross-entropy plus the mean of 1 - Dice over the
-            classes in the batch, from scores (Milletari et al. 2016, doi:10.1109/3DV.2016.79).
+        kind: "ce": cross-entropy. "weighted": cross-entropy of a pixel times the weight of its
+            class. "focal": cross-entropy times (1 - p)**2, with p the score of the true class (Lin
+            et al. 2017, doi:10.1109/ICCV.2017.324). "dice": cross-entropy plus the mean of 1 - Dice
+            over the classes in the batch, with Dice computed from scores (Milletari et al. 2016,
+            doi:10.1109/3DV.2016.79).
         logits: (n, classes, h, w) float32.
         labels: (n, h, w) int64 class indices, 255 where not labelled.
-        weights: (classes,) of `class_weights`.
-        known: labelled pixels of the batch that is divided among the processes; the losses of
-            their shares add up to that of the batch (for "dice", to the mean over the shares).
+        weights: (classes,) float32, see `class_weights`.
+        labelled: scalar, the labelled pixels of the batch over all processes. The losses of the
+            processes add up to that of the batch; for "dice", Dice is computed in each process and
+            averaged, weighted by labelled pixels.
     """
-    if how == "dice":
-        entropy = (
-            F.cross_entropy(logits, labels, ignore_index=IGNORE_INDEX, reduction="sum") / known
-        )
-        share = (labels != IGNORE_INDEX).sum() / known
+    if kind == "dice":
+        entropy = _cross_entropy_sum(logits, labels) / labelled
+        share = (labels != IGNORE_INDEX).sum() / labelled
         return entropy + share * _one_minus_dice(logits, labels)
-    if how == "focal":
+    if kind == "focal":
         entropy = F.cross_entropy(logits, labels, ignore_index=IGNORE_INDEX, reduction="none")
-        return ((1 - torch.exp(-entropy)) ** FOCAL_GAMMA * entropy).sum() / known
-    weight = weights if how == "weighted" else None
-    return (
-        F.cross_entropy(logits, labels, weight=weight, ignore_index=IGNORE_INDEX, reduction="sum")
-        / known
+        return ((1 - torch.exp(-entropy)) ** FOCAL_GAMMA * entropy).sum() / labelled
+    return _cross_entropy_sum(logits, labels, weights if kind == "weighted" else None) / labelled
+
+
+def _cross_entropy_sum(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+    return F.cross_entropy(
+        logits, labels, weight=weights, ignore_index=IGNORE_INDEX, reduction="sum"
     )
 
 
 def _one_minus_dice(logits: Tensor, labels: Tensor) -> Tensor:
-    seen = (labels != IGNORE_INDEX)[:, None]
-    scores = logits.softmax(1) * seen
+    scores = logits.softmax(1) * (labels != IGNORE_INDEX)[:, None]
     classes = torch.arange(logits.shape[1], device=labels.device).view(1, -1, 1, 1)
     truth = (labels[:, None] == classes).float()
-    both, either = (scores * truth).sum((0, 2, 3)), (scores + truth).sum((0, 2, 3))
-    there = truth.sum((0, 2, 3)) > 0
-    missed = torch.where(there, 1 - 2 * both / either.clamp(min=1e-6), 0)
-    return missed.sum() / there.sum().clamp(min=1)
+    intersection, total = (scores * truth).sum((0, 2, 3)), (scores + truth).sum((0, 2, 3))
+    present = truth.sum((0, 2, 3)) > 0
+    losses = torch.where(present, 1 - 2 * intersection / total.clamp(min=1e-6), 0)
+    return losses.sum() / present.sum().clamp(min=1)
 
 
 def class_weights(counts: NDArray[np.int64]) -> Tensor:
-    """Weights inverse to the frequency of the classes, (classes,); a mean pixel weighs 1.
+    """Return weights inverse to the class frequencies, (classes,) float32.
+
+    The mean weight over the pixels is 1. A class without pixels has the weight 0.
 
     Args:
-        counts: (classes,) labelled pixels; a class without any weighs 0.
+        counts: (classes,) labelled pixels.
     """
-    seen = counts > 0
-    weights = np.where(seen, counts.sum() / (max(seen.sum(), 1) * np.maximum(counts, 1)), 0)
+    present = counts > 0
+    weights = np.where(present, counts.sum() / (max(present.sum(), 1) * np.maximum(counts, 1)), 0)
     return torch.from_numpy(weights).float()

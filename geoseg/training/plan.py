@@ -1,4 +1,4 @@
-"""A training run before it begins: its tiles, its settings, and what identifies it."""
+"""The plan of a training run: its tiles, its settings and its identity."""
 
 import hashlib
 import json
@@ -12,43 +12,45 @@ from geoseg.tiles import TileDataset, TileSet
 from geoseg.training.settings import TrainSettings
 
 DEFAULT_VAL = 0.25
-"""Share of validation tiles where neither the set nor the settings say."""
-_SPLIT_SUFFIX = ("epochs", "patience")
-"""Settings that say when a run ends, and do not change the weights of any epoch before that."""
+"""Share of validation tiles if neither the tile set nor the settings define it."""
+_END_SETTINGS = ("epochs", "patience")
+"""Settings that decide only when a run ends, not the weights of its epochs."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """What a run trains on and how."""
+    """The tiles, settings and start model of a run."""
 
     tiles: TileSet
-    """Split, and without the labels of ignored classes."""
+    """With a split, and without the labels of ignored classes."""
     train: TileDataset
     val: TileDataset
     settings: TrainSettings
     """With numbers for width and depth."""
     start: Model | None
+    """Model whose weights the run starts from; None for random weights."""
     pixel_sizes: PixelSizes | None
     """Smallest and largest ground size of the pixels (m)."""
     identity: Mapping[str, Any]
-    """All that determines the weights of each epoch, as plain data. Where the tiles lie on disk
-    does not count, only what they contain."""
+    """All that determines the weights of each epoch, as plain data. It contains the content of the
+    tiles, not their paths."""
 
     @property
     def run(self) -> str:
         """SHA-256 of the identity."""
         return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
 
-    def differences(self, other: Mapping[str, Any]) -> list[str]:
-        """How the identity of another run differs, in words; empty if it is the same."""
-        ours, theirs = self.identity["settings"], other["settings"]
+    def differences(self, identity: Mapping[str, Any]) -> list[str]:
+        """List the differences to the identity of a checkpoint; empty if they are the same."""
+        new, old = self.identity["settings"], identity["settings"]
         words = [
-            f"{name.replace('_', ' ')} was {theirs.get(name)} and is {ours.get(name)}"
-            for name in sorted(ours.keys() | theirs.keys())
-            if ours.get(name) != theirs.get(name)
+            f"{name.replace('_', ' ')} was {old.get(name)} and is {new.get(name)}"
+            for name in sorted(new.keys() | old.keys())
+            if new.get(name) != old.get(name)
         ]
         names = [name for name in self.identity if name != "settings"]
-        return words + [f"other {name}" for name in names if self.identity[name] != other.get(name)]
+        changed = [name for name in names if self.identity[name] != identity.get(name)]
+        return words + [f"other {name}" for name in changed]
 
 
 def make_plan(
@@ -57,11 +59,11 @@ def make_plan(
     start: Model | None = None,
     pixel_sizes: PixelSizes | None = None,
 ) -> TrainingPlan:
-    """Split the tiles and check that they can be trained on.
+    """Split the tiles, and check that a run can train on them.
 
     Args:
         tiles: labelled tiles.
-        settings: how to train.
+        settings: of the run.
         start: model whose weights to start from.
         pixel_sizes: smallest and largest ground size of the pixels (m); None for that of the tiles.
 
@@ -75,11 +77,11 @@ def make_plan(
     _check_labels(tiles, train, val)
     if start is not None:
         _check_start(start, tiles)
-    settings = _with_size(settings, start)
+    settings = _resolve_size(settings, start)
     if pixel_sizes is None and tiles.pixel_size is not None:
         pixel_sizes = tiles.pixel_size, tiles.pixel_size
     identity = {
-        "settings": {k: v for k, v in settings.to_dict().items() if k not in _SPLIT_SUFFIX},
+        "settings": {k: v for k, v in settings.to_dict().items() if k not in _END_SETTINGS},
         "bands": list(tiles.band_names),
         "classes": [[c.value, c.name] for c in tiles.legend.classes],
         "training tiles": train.digest,
@@ -98,23 +100,23 @@ def _split(tiles: TileSet, settings: TrainSettings) -> TileSet:
 
 def _check_labels(tiles: TileSet, train: TileDataset, val: TileDataset) -> None:
     if not len(train):
-        raise TileError(f"{tiles.folder} has no tiles to train on, tile more scenes")
-    for split, samples in (("train", train), ("val", val)):
-        if len(samples) and not samples.counts.sum():
+        raise TileError(f"{tiles.folder} has no training tiles, tile more scenes")
+    for split, dataset in (("train", train), ("val", val)):
+        if len(dataset) and not dataset.counts.sum():
             raise TileError(
                 f"no pixel of the {split} tiles of {tiles.folder} has a class of the legend "
                 f"({', '.join(tiles.legend.names)}), give the legend of the masks (--legend)"
             )
     labelled = [name for name, count in zip(tiles.legend.names, train.counts, strict=True) if count]
     if len(labelled) < 2:
-        only_there = (val.counts > 0).sum() > 1
-        cure = (
-            "split the tiles again, so that training tiles have more classes" if only_there
-            else "label at least one more class (what lies outside may be a class of its own)"
+        in_validation = (val.counts > 0).sum() > 1
+        advice = (
+            "split the tiles again, so that training tiles have more classes" if in_validation
+            else "label at least one more class (the surroundings may be a class of their own)"
         )  # fmt: skip
         raise TileError(
-            f"only class {labelled[0]!r} is labelled in the training tiles of {tiles.folder}, so "
-            f"there is nothing to tell it from, {cure}"
+            f"only class {labelled[0]!r} is labelled in the training tiles of {tiles.folder}, but "
+            f"training needs at least two classes, {advice}"
         )
 
 
@@ -122,21 +124,21 @@ def _check_start(start: Model, tiles: TileSet) -> None:
     bands = len(tiles.band_names)
     if (start.spec.bands, start.dtype) != (bands, tiles.dtype):
         raise ModelError(
-            f"model {start.path} sees {start.spec.bands} bands of {start.dtype}, the tiles have "
-            f"{bands} of {tiles.dtype}, choose the bands when you cut the tiles, or start from "
-            "another model"
+            f"model {start.path} reads {start.spec.bands} bands of {start.dtype}, but the tiles "
+            f"have {bands} of {tiles.dtype}, choose the bands when you cut the tiles, or start "
+            "from another model"
         )
 
 
-def _with_size(settings: TrainSettings, start: Model | None) -> TrainSettings:
-    """The settings with numbers for width and depth."""
+def _resolve_size(settings: TrainSettings, start: Model | None) -> TrainSettings:
+    """Return the settings with numbers for width and depth."""
     spec = UNetSpec() if start is None else start.spec
     for name in ("width", "depth"):
-        wanted, given = getattr(settings, name), getattr(spec, name)
-        if start is not None and wanted not in (None, given):
+        wanted, actual = getattr(settings, name), getattr(spec, name)
+        if start is not None and wanted not in (None, actual):
             raise ModelError(
                 f"{name} is {wanted}, but the network of the start model {start.path} has {name} "
-                f"{given}, leave {name} out or train without a start model"
+                f"{actual}, leave {name} out or train without a start model"
             )
     width, depth = settings.width or spec.width, settings.depth or spec.depth
     return replace(settings, width=width, depth=depth)

@@ -1,4 +1,4 @@
-"""Pictures of a training run: its curves, and what the network makes of some tiles."""
+"""Pictures of a training run: learning curves and predictions of example tiles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,37 +21,37 @@ _DPI = 110
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PredictionExample:
-    """A tile, its labels, and what the network says."""
+    """A tile, its labels and its prediction."""
 
     image: NDArray[np.float32]
-    """(bands, s, s), 0 to 1 over the range that the network sees."""
+    """(bands, s, s), normalised: mostly 0 to 1."""
     labels: NDArray[np.uint8]
     """(s, s) class indices, 255 where not labelled."""
-    mapped: NDArray[np.uint8]
+    predicted: NDArray[np.uint8]
     """(s, s) class indices."""
 
 
 def plot_history(
     path: Path, history: Sequence[dict[str, float]], legend: Legend, best_epoch: int
 ) -> None:
-    """Loss, accuracy and IoU of each class over the epochs, as PNG.
+    """Draw loss, accuracy and the IoU of each class over the epochs.
 
     Args:
-        path: of the picture.
-        history: rows of `geoseg.training.train`.
+        path: of the PNG.
+        history: one row an epoch, as in ``history.csv``.
         legend: names and colours of the classes.
-        best_epoch: whose weights are kept, marked.
+        best_epoch: number of the epoch to mark, from 1; 0 for none.
     """
-    figure = _figure(14, 4.4)
+    figure = _new_figure(14, 4.4)
     loss, accuracy, iou = figure.subplots(1, 3)
     for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
-        _plot(axes, history, name, "training", _TRAIN)
-        _plot(axes, history, f"val_{name}", "validation", _VAL)
-    _plot(accuracy, history, "val_mean_iou", "validation, mean IoU", _VAL, "--")
+        _plot_column(axes, history, name, "training", _TRAIN)
+        _plot_column(axes, history, f"val_{name}", "validation", _VAL)
+    _plot_column(accuracy, history, "val_mean_iou", "validation, mean IoU", _VAL, "--")
     for land_cover in legend.classes:
         name = f"val_iou_{land_cover.name}"
-        _plot(iou, history, name, "", "#333333", width=2.8)
-        _plot(iou, history, name, land_cover.name, land_cover.color)
+        _plot_column(iou, history, name, "", "#333333", width=2.8)
+        _plot_column(iou, history, name, land_cover.name, land_cover.color)
     titles = ("Loss", "Accuracy and mean IoU", "Validation IoU of each class")
     for axes, title in zip((loss, accuracy, iou), titles, strict=True):
         _style_axes(axes, title)
@@ -75,7 +75,7 @@ def plot_history(
     figure.savefig(path, dpi=_DPI)
 
 
-def _plot(
+def _plot_column(
     axes: Axes,
     history: Sequence[dict[str, float]],
     key: str,
@@ -84,7 +84,7 @@ def _plot(
     style: str = "-",
     width: float = 1.8,
 ) -> None:
-    """A curve of one column; none where the history lacks it, as without validation tiles."""
+    """Draw one column of the history, if it has this column."""
     points = [(row["epoch"], row[key]) for row in history if key in row]
     if points:
         axes.plot(*zip(*points, strict=True), color=color, ls=style, lw=width,
@@ -92,45 +92,46 @@ def _plot(
 
 
 def plot_examples(
-    path: Path, samples: Sequence[PredictionExample], legend: Legend, title: str
+    path: Path, examples: Sequence[PredictionExample], legend: Legend, title: str
 ) -> None:
-    """Image, labels and prediction of some tiles, one below the other, as PNG.
+    """Draw tiles in columns: image, labels and prediction.
 
     Args:
-        path: of the picture.
-        samples: at least one.
+        path: of the PNG.
+        examples: at least one.
         legend: names and colours of the classes.
-        title: above it all.
+        title: of the picture.
     """
     colors = np.full((256, 3), 255, np.uint8)
     for index, land_cover in enumerate(legend.classes):
         colors[index] = [int(land_cover.color[i : i + 2], 16) for i in (1, 3, 5)]
-    figure = _figure(1.62 * len(samples) + 0.9, 6.1)
-    grid = figure.subplots(3, len(samples), squeeze=False)
-    for column, sample in zip(grid.T, samples, strict=True):
-        known = sample.labels != IGNORE_INDEX
-        hit = (sample.labels == sample.mapped)[known].mean() if known.any() else float("nan")
+    figure = _new_figure(1.62 * len(examples) + 0.9, 6.1)
+    grid = figure.subplots(3, len(examples), squeeze=False)
+    for column, example in zip(grid.T, examples, strict=True):
+        labelled = example.labels != IGNORE_INDEX
+        correct = (example.labels == example.predicted)[labelled]
+        caption = f"{correct.mean():.0%} right" if labelled.any() else "no labels"
         for axes, pixels in zip(
             column,
-            (_picture(sample.image), colors[sample.labels], colors[sample.mapped]),
+            (_to_rgb(example.image), colors[example.labels], colors[example.predicted]),
             strict=True,
         ):
             axes.imshow(pixels, interpolation="nearest")
             axes.set(xticks=[], yticks=[])
-        column[2].set_xlabel(f"{hit:.0%} right" if known.any() else "no labels", fontsize=9)
+        column[2].set_xlabel(caption, fontsize=9)
     for axes, name in zip(grid[:, 0], ("image", "labels", "prediction"), strict=True):
         axes.set_ylabel(name, fontsize=10)
     swatches = [Patch(facecolor=c.color, edgecolor="#666666", label=c.name) for c in legend.classes]
     swatches.append(Patch(facecolor="white", edgecolor="#666666", label="not labelled"))
     figure.legend(
-        handles=swatches, loc="outside lower center", ncols=min(len(swatches), len(samples) + 1),
+        handles=swatches, loc="outside lower center", ncols=min(len(swatches), len(examples) + 1),
         fontsize=9, frameon=False,
     )  # fmt: skip
     figure.suptitle(title, fontsize=11)
     figure.savefig(path, dpi=_DPI)
 
 
-def _figure(width: float, height: float) -> Figure:
+def _new_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     return figure
@@ -144,7 +145,7 @@ def _style_axes(axes: Axes, title: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _picture(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The first three bands, or the first one in grey, (s, s, 3)."""
+def _to_rgb(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the first three bands, or the first band as grey, as (s, s, 3)."""
     bands = image[:3] if len(image) >= 3 else np.repeat(image[:1], 3, axis=0)
     return np.clip(np.moveaxis(bands, 0, -1), 0, 1)

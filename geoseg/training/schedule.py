@@ -1,41 +1,45 @@
-"""The learning rate of each step, from the settings and what came before."""
+"""The learning rate of a step, and the last epoch of a run."""
 
 import math
 from collections.abc import Sequence
 
 from geoseg.training.settings import TrainSettings
 
-PATIENCE = 5
-"""Epochs that a plateau lasts before the rate is lowered."""
-FACTOR = 0.5
+PLATEAU_EPOCHS = 5
+"""Epochs without a lower loss after which the plateau schedule lowers the learning rate."""
+PLATEAU_FACTOR = 0.5
 
 
-def learning_rate(settings: TrainSettings, step: int, steps: int, losses: Sequence[float]) -> float:
-    """The rate of a step; a function of its arguments alone, so that a resumed run has the same.
+def learning_rate(
+    settings: TrainSettings, step: int, steps_per_epoch: int, losses: Sequence[float]
+) -> float:
+    """Return the learning rate of a step.
+
+    It depends on the arguments alone, so a resumed run has the same rates.
 
     Args:
-        settings: rate, schedule, warm-up, epochs.
-        step: from 0, over all epochs.
-        steps: in an epoch.
-        losses: of the epochs done, those that decide which is the best.
+        settings: learning rate, schedule, warm-up and epochs.
+        step: number of the step, from 0, over all epochs.
+        steps_per_epoch: steps in an epoch.
+        losses: of the finished epochs: validation losses if there are any, else training losses.
     """
-    warmup = round(settings.warmup * steps)
-    if step < warmup:
-        return settings.lr * (step + 1) / warmup
+    warmup_steps = round(settings.warmup * steps_per_epoch)
+    if step < warmup_steps:
+        return settings.lr * (step + 1) / warmup_steps
     if settings.schedule == "cosine":
-        done = (step - warmup) / (steps * settings.epochs - warmup)
+        done = (step - warmup_steps) / (steps_per_epoch * settings.epochs - warmup_steps)
         return settings.lr * (1 + math.cos(math.pi * done)) / 2
     if settings.schedule == "plateau":
-        return settings.lr * FACTOR ** _plateaus(losses)
+        return settings.lr * PLATEAU_FACTOR ** _count_plateaus(losses)
     return settings.lr
 
 
 def last_epoch(settings: TrainSettings, losses: Sequence[float]) -> int:
-    """Number of the epoch that ends a run, as far as the losses tell; from 1.
+    """Return the number of the epoch that ends a run, from 1, as known from the losses so far.
 
     Args:
         settings: epochs and patience.
-        losses: of the epochs done, those that decide which is the best.
+        losses: of the finished epochs, as in `learning_rate`.
     """
     best, best_epoch = math.inf, 0
     for epoch, loss in enumerate(losses[: settings.epochs], 1):
@@ -46,12 +50,12 @@ def last_epoch(settings: TrainSettings, losses: Sequence[float]) -> int:
     return settings.epochs
 
 
-def _plateaus(losses: Sequence[float]) -> int:
-    """How often the loss has not become lower for `PATIENCE` epochs in a row."""
-    best, waited, count = math.inf, 0, 0
+def _count_plateaus(losses: Sequence[float]) -> int:
+    """Count the runs of `PLATEAU_EPOCHS` epochs without a lower loss."""
+    best, epochs, plateaus = math.inf, 0, 0
     for loss in losses:
-        waited = 0 if loss < best else waited + 1
+        epochs = 0 if loss < best else epochs + 1
         best = min(best, loss)
-        if waited == PATIENCE:
-            waited, count = 0, count + 1
-    return count
+        if epochs == PLATEAU_EPOCHS:
+            epochs, plateaus = 0, plateaus + 1
+    return plateaus

@@ -1,4 +1,4 @@
-"""How well a model maps tiles that it was not trained on."""
+"""The accuracy of a model on labelled tiles."""
 
 from functools import partial
 from pathlib import Path
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from geoseg.errors import TileError
 from geoseg.execute import available_cpus, map_threads
 from geoseg.metrics import Confusion
-from geoseg.model import Model, Predictor, best_class
+from geoseg.model import Model, Predictor, best_class, one_torch_thread
 from geoseg.tiles import IGNORE_INDEX, TileDataset, TileSet, open_tiles
 
 _TILES_PER_BATCH = 64
-"""Tiles read together."""
+"""Tiles that a thread reads at once."""
 
 
 def score(
@@ -25,10 +25,10 @@ def score(
     device: str = "auto",
     precision: str = "auto",
 ) -> Confusion:
-    """Map the tiles of a split, each by itself, and compare with their labels.
+    """Classify the tiles of a split, each for itself, and compare the result with their labels.
 
     Args:
-        model: with the classes and bands of the tiles, or its file.
+        model: a model with the classes, bands and window size of the tiles, or its file.
         tiles: labelled tiles, or their folder.
         split: "train", "val" or "gap".
         tta: average the scores over the eight symmetries of the square.
@@ -36,36 +36,41 @@ def score(
         precision: "auto", "fp32", "bf16" or "fp16", of weights and activations.
 
     Returns:
-        The error matrix over all labelled pixels.
+        The confusion matrix over all labelled pixels.
 
     Raises:
-        TileError: if there are no such tiles, or they do not fit the model.
+        TileError: if the split has no tiles, or the tiles do not fit the model.
         ModelError: if the model cannot be loaded.
     """
     model = model if isinstance(model, Model) else Model.load(model)
     tiles = tiles if isinstance(tiles, TileSet) else open_tiles(tiles)
     same_classes = model.legend.same_classes(tiles.legend)
-    fits = same_classes and model.spec.bands == len(tiles.band_names)
-    if not fits or model.spec.window != tiles.size:
+    same_bands = model.spec.bands == len(tiles.band_names)
+    if not same_classes or not same_bands or model.spec.window != tiles.size:
         raise TileError(
             f"the tiles of {tiles.folder} have other classes, bands or size than model "
-            f"{model.path}, tile the scenes with legend, bands and size of the model"
+            f"{model.path}, tile the scenes with the legend, bands and size of the model"
         )
-    samples = tiles.samples(split)
-    if not len(samples):
+    dataset = tiles.samples(split)
+    if not len(dataset):
         raise TileError(f"{tiles.folder} has no {split!r} tiles to score")
     predictor = Predictor(model, device=device, precision=precision, tta=tta)
-    numbers = np.array_split(np.arange(len(samples)), -(-len(samples) // _TILES_PER_BATCH))
-    parts = map_threads(partial(_score_batch, predictor, samples), numbers, available_cpus())
-    return sum(parts, Confusion.zeros(model.spec.classes))
+    batches = np.array_split(np.arange(len(dataset)), -(-len(dataset) // _TILES_PER_BATCH))
+    score_batch = partial(_score_batch, predictor, dataset)
+    with one_torch_thread():
+        matrices = map_threads(score_batch, batches, available_cpus())
+    return sum(matrices, Confusion.zeros(model.spec.classes))
 
 
-def _score_batch(predictor: Predictor, samples: TileDataset, some: NDArray[np.int64]) -> Confusion:
-    """The error matrix of the tiles with these numbers, mapped as one column of windows."""
-    images, valid, labels = samples.read(some)
+def _score_batch(
+    predictor: Predictor, dataset: TileDataset, indices: NDArray[np.int64]
+) -> Confusion:
+    """Return the confusion matrix of some tiles, classified as one column of windows."""
+    images, valid, labels = dataset.read(indices)
     size = labels.shape[-1]
     column = images.transpose(1, 0, 2, 3).reshape(images.shape[1], -1, size)
-    predictor.spec.fill(column, valid.reshape(-1, size))
-    windows = [(slice(row, row + size), slice(0, size)) for row in range(0, size * len(some), size)]
+    predictor.spec.fill_invalid(column, valid.reshape(-1, size))
+    rows = range(0, size * len(indices), size)
+    windows = [(slice(row, row + size), slice(0, size)) for row in rows]
     mapped = [best_class(scores)[0].cpu().numpy() for scores in predictor.scores(column, windows)]
     return Confusion.of(np.stack(mapped), labels, predictor.spec.classes, IGNORE_INDEX)

@@ -16,7 +16,7 @@ from geoseg.raster import open_scene
 from tests.support import commands
 from tests.support.rasters import blocks, write_raster
 
-OPTIONS = ClassifySettings(overlap=8)
+SETTINGS = ClassifySettings(overlap=8)
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def write_shapes(path, shapes, crs=4326):
 
 def mapped(scene, aoi, model, folder):
     """(100, 100) pixels with a class."""
-    classify(scene, folder / "lulc.tif", model=model, options=replace(OPTIONS, aoi=str(aoi)))
+    classify(scene, folder / "lulc.tif", model=model, settings=replace(SETTINGS, aoi=str(aoi)))
     with rasterio.open(folder / "lulc.tif") as map_:
         return map_.read(1) != 255
 
@@ -120,4 +120,4 @@ def test_a_layer_of_the_area_is_read_by_name(tmp_path, scene):
     described = open_scene(scene)
     for layer, columns in (("one", 10), ("two", 20)):
         area = AreaOfInterest.read(str(path), described, layer)
-        assert area.inside(described, described.window).sum() == columns * 100
+        assert area.mask(described, described.window).sum() == columns * 100

@@ -25,13 +25,13 @@ def mapped(scene, model, temperature, folder, chunk=512):
     classify(
         scene, folder / "lulc.tif", model=folder / "model.safetensors",
         confidence=folder / "confidence.tif", probabilities=folder / "probabilities.tif",
-        options=ClassifySettings(overlap=8), execution=Execution(chunk=chunk, device="cpu"),
+        settings=ClassifySettings(overlap=8), execution=Execution(chunk=chunk, device="cpu"),
     )  # fmt: skip
-    found = []
+    rasters = []
     for name in ("lulc", "confidence", "probabilities"):
         with rasterio.open(folder / f"{name}.tif") as file:
-            found.append(file.read().astype(int))
-    return found
+            rasters.append(file.read().astype(int))
+    return rasters
 
 
 @pytest.mark.slow
@@ -53,6 +53,6 @@ def test_labels_stay_and_confidence_moves(scene, model, tmp_path, temperature):
 def test_it_is_the_softmax_of_logits_over_the_temperature(model):
     predictor = Predictor(replace(Model.load(model), temperature=1.7), device="cpu")
     logits = torch.randn((4, 5, 6), generator=torch.Generator().manual_seed(0)) * 4
-    found = predictor.calibrated(torch.softmax(logits, 0) * 3)
-    assert torch.allclose(found, torch.softmax(logits / 1.7, 0), atol=1e-6)
-    assert (predictor.calibrated(torch.zeros((4, 2, 2))) == 0).all()
+    scores = predictor.apply_temperature(torch.softmax(logits, 0) * 3)
+    assert torch.allclose(scores, torch.softmax(logits / 1.7, 0), atol=1e-6)
+    assert (predictor.apply_temperature(torch.zeros((4, 2, 2))) == 0).all()

@@ -8,7 +8,7 @@ import pytest
 from affine import Affine
 
 from geoseg.classification.compatibility import pixel_size_warning
-from geoseg.classification.compute_config import ComputeConfig
+from geoseg.classification.plan import ComputeConfig
 from geoseg.errors import ModelError
 from geoseg.info import as_json, as_text, describe
 from geoseg.legend import DUBAI, DUBAI_MASKS, Legend
@@ -54,15 +54,15 @@ def test_a_scene_far_outside_the_range_of_pixel_sizes_is_told(tmp_path, sizes, m
 
 
 def test_training_keeps_the_range_that_is_given_or_the_pixel_size_of_the_tiles(tiles, tmp_path):
-    given = run(tiles, tmp_path / "a.safetensors", epochs=1, pixel_size_range=(0.1, 0.5))
-    assert given.pixel_size_range == (0.1, 0.5)
-    assert given.pixel_size == tiles.pixel_size
+    with_range = run(tiles, tmp_path / "a.safetensors", epochs=1, pixel_size_range=(0.1, 0.5))
+    assert with_range.pixel_size_range == (0.1, 0.5)
+    assert with_range.pixel_size == tiles.pixel_size
     own = run(tiles, tmp_path / "b.safetensors", epochs=1)
     assert own.pixel_size_range == (tiles.pixel_size, tiles.pixel_size)
     nowhere = make_tiles(tmp_path / "c", crs=None, transform=None)
     unknown = run(nowhere, tmp_path / "c.safetensors", epochs=1)
     assert unknown.pixel_size_range is None
-    with pytest.raises(ModelError, match=r"range 0\.5 to 0\.1 m is upside down"):
+    with pytest.raises(ModelError, match=r"range 0\.5 to 0\.1 m is not in order"):
         run(tiles, tmp_path / "d.safetensors", pixel_size_range=(0.5, 0.1))
 
 
@@ -135,7 +135,7 @@ def test_classify_and_train_warn_of_slow_bf16(tiles, tmp_path, monkeypatch, capl
     monkeypatch.setattr(device, "cpu_flags", lambda: {"avx2"})
     sentence = "this CPU has no bf16 arithmetic and computes bf16 several times slower than fp32"
     with caplog.at_level(logging.WARNING, "geoseg"):
-        ComputeConfig.here("cpu", "bf16", None)
+        ComputeConfig.resolve("cpu", "bf16", None)
         assert caplog.text.count(sentence) == 1
         run(tiles, tmp_path / "m.safetensors", epochs=1, precision="bf16")
         assert caplog.text.count(sentence) == 2

@@ -17,7 +17,7 @@ from tests.support.commands import here, refused
 from tests.support.models import tiny_model
 from tests.support.rasters import blocks, write_raster
 
-OPTIONS = geoseg.ClassifySettings(overlap=8)
+SETTINGS = geoseg.ClassifySettings(overlap=8)
 
 
 def scene_in(folder, name="scene.tif", **profile):
@@ -45,7 +45,7 @@ def test_scenes_of_one_name_are_refused_before_any_chunk(model, tmp_path, comput
     for overwrite in (False, True):
         with pytest.raises(OutputError, match=r"a/scene\.tif and .*b/SCENE\.tiff have the same"):
             geoseg.classify_scenes(
-                [a, b], tmp_path / "maps", model=model, options=OPTIONS, overwrite=overwrite
+                [a, b], tmp_path / "maps", model=model, settings=SETTINGS, overwrite=overwrite
             )
     assert not computed
     assert sorted(tmp_path.rglob("*")) == before
@@ -54,7 +54,9 @@ def test_scenes_of_one_name_are_refused_before_any_chunk(model, tmp_path, comput
 def test_a_missing_second_scene_is_told_before_the_first_is_computed(model, tmp_path, computed):
     first = scene_in(tmp_path)
     with pytest.raises(SceneError, match=r"nope\.tif: No such file"):
-        geoseg.classify_scenes([first, "nope.tif"], tmp_path / "maps", model=model)
+        geoseg.classify_scenes(
+            [first, "nope.tif"], tmp_path / "maps", model=model, settings=SETTINGS
+        )
     assert not computed
     assert not (tmp_path / "maps").exists()
 
@@ -64,7 +66,7 @@ def test_an_existing_second_map_is_told_before_the_first_is_computed(model, tmp_
     (tmp_path / "maps").mkdir()
     (tmp_path / "maps" / "b.tif").write_text("precious")
     with pytest.raises(OutputError, match=r"b\.tif exists"):
-        geoseg.classify_scenes(scenes, tmp_path / "maps", model=model, options=OPTIONS)
+        geoseg.classify_scenes(scenes, tmp_path / "maps", model=model, settings=SETTINGS)
     assert not computed
 
 
@@ -73,11 +75,11 @@ def test_parts_of_another_run_of_the_second_scene_are_told_first(model, tmp_path
     maps = tmp_path / "maps"
     maps.mkdir()
     first_shard = geoseg.Execution(shard=(1, 2))
-    other = replace(OPTIONS, overlap=16)
-    geoseg.classify(scenes[1], maps / "b.tif", model=model, options=other, execution=first_shard)
+    other = replace(SETTINGS, overlap=16)
+    geoseg.classify(scenes[1], maps / "b.tif", model=model, settings=other, execution=first_shard)
     computed.clear()
     with pytest.raises(RunError, match=r"b\.tif\.parts holds parts of another run"):
-        geoseg.classify_scenes(scenes, maps, model=model, options=OPTIONS)
+        geoseg.classify_scenes(scenes, maps, model=model, settings=SETTINGS)
     assert not computed
     assert [path.name for path in maps.iterdir()] == ["b.tif.parts"]
 
@@ -85,11 +87,11 @@ def test_parts_of_another_run_of_the_second_scene_are_told_first(model, tmp_path
 def test_starting_again_does_not_replace_an_output_without_being_asked(model, tmp_path):
     scene, out = scene_in(tmp_path), tmp_path / "map.tif"
     first_shard = geoseg.Execution(shard=(1, 2))
-    geoseg.classify(scene, out, model=model, options=OPTIONS, execution=first_shard)
+    geoseg.classify(scene, out, model=model, settings=SETTINGS, execution=first_shard)
     out.write_text("precious")
     again = geoseg.Execution(resume=False)
     with pytest.raises(OutputError, match=r"map\.tif exists, .*overwrite \(-f\)"):
-        geoseg.classify(scene, out, model=model, options=OPTIONS, execution=again)
+        geoseg.classify(scene, out, model=model, settings=SETTINGS, execution=again)
     assert out.read_text() == "precious"
 
 
@@ -124,7 +126,7 @@ def test_progress_counts_the_windows_of_all_scenes(model, tmp_path):
     scenes = [scene_in(tmp_path, name) for name in ("a.tif", "b.tif")]
     calls = []
     geoseg.classify_scenes(
-        scenes, tmp_path / "maps", model=model, options=OPTIONS,
+        scenes, tmp_path / "maps", model=model, settings=SETTINGS,
         progress=lambda unit, done, total: calls.append((done, total)),
     )  # fmt: skip
     done, totals = zip(*calls, strict=True)
@@ -139,18 +141,18 @@ def test_several_scenes_make_a_map_each_and_finished_ones_stay(model, tmp_path, 
 
     def run():
         return geoseg.classify_scenes(
-            scenes, tmp_path / "maps", model=model, options=OPTIONS, **folders
+            scenes, tmp_path / "maps", model=model, settings=SETTINGS, **folders
         )
 
     reports = run()
-    assert [report["outputs"] for report in reports] == [
-        ["a.tif", "a.gpkg", "a.tif"], ["b.tif", "b.gpkg", "b.tif"],
+    assert [report.outputs for report in reports] == [
+        ("a.tif", "a.gpkg", "a.tif"), ("b.tif", "b.gpkg", "b.tif"),
     ]  # fmt: skip
     for folder, extension in (("maps", "tif"), ("polygons", "gpkg"), ("confidence", "tif")):
         assert {path.name for path in (tmp_path / folder).glob(f"*.{extension}")} == {
             f"a.{extension}", f"b.{extension}",
         }  # fmt: skip
-    assert [report["run"] for report in run()] == [report["run"] for report in reports]
+    assert run() == reports
     assert len(computed) == 2
 
 
@@ -161,16 +163,16 @@ def test_one_path_is_no_list_of_scenes(model, tmp_path):
 
 def test_settings_of_another_type_are_refused(model, tmp_path):
     scene = scene_in(tmp_path)
-    with pytest.raises(GeosegError, match="options must be of the type ClassifySettings, not dict"):
-        geoseg.classify(scene, tmp_path / "map.tif", model=model, options={"overlap": 8})
+    with pytest.raises(GeosegError, match="settings must be of the type ClassifySettings"):
+        geoseg.classify(scene, tmp_path / "map.tif", model=model, settings={"overlap": 8})
     with pytest.raises(GeosegError, match="execution must be of the type Execution, not dict"):
-        geoseg.classify(scene, tmp_path / "map.tif", model=model, execution={"workers": 1})
+        geoseg.classify(scene, tmp_path / "map.tif", model=model, execution={"chunk": 512})
 
 
 def test_a_loaded_model_serves_like_its_file(model, tmp_path):
     scene = scene_in(tmp_path)
-    geoseg.classify(scene, tmp_path / "a.tif", model=model, options=OPTIONS)
-    geoseg.classify(scene, tmp_path / "b.tif", model=Model.load(model), options=OPTIONS)
+    geoseg.classify(scene, tmp_path / "a.tif", model=model, settings=SETTINGS)
+    geoseg.classify(scene, tmp_path / "b.tif", model=Model.load(model), settings=SETTINGS)
     assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()
 
 
@@ -188,7 +190,7 @@ def test_a_model_that_differs_from_its_file_is_refused(changed, model, tmp_path)
     else:
         loaded = replace(loaded, temperature=2.0)
     with pytest.raises(ModelError, match=r"not the one in its file .*save it first"):
-        geoseg.classify(scene_in(tmp_path), tmp_path / "map.tif", model=loaded, options=OPTIONS)
+        geoseg.classify(scene_in(tmp_path), tmp_path / "map.tif", model=loaded, settings=SETTINGS)
 
 
 @pytest.mark.parametrize("option", ["--simplify", "--smooth"])
@@ -213,7 +215,7 @@ def test_a_bottomless_manifest_is_damage(model, tmp_path):
     parts.mkdir()
     (parts / "plan.json").write_text("[" * 100_000)
     with pytest.raises(RunError, match=r"plan\.json is damaged"):
-        geoseg.classify(scene_in(tmp_path), tmp_path / "map.tif", model=model, options=OPTIONS)
+        geoseg.classify(scene_in(tmp_path), tmp_path / "map.tif", model=model, settings=SETTINGS)
     with pytest.raises(RunError, match=r"plan\.json is damaged"):
         geoseg.describe(parts)
 

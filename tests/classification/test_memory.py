@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from geoseg.classification.job import ClassifySettings, Job
+from geoseg.classification import ClassifySettings, Job
 from geoseg.classification.memory import chunk_bytes, run_bytes
 from geoseg.grid import WindowGrid
 from geoseg.legend import Legend
@@ -39,8 +39,8 @@ def job_of(run, model):
         nodata=None, masked=False, size=None, modified=None,
     )  # fmt: skip
     return Job(
-        scene=scene, lattice=WindowGrid(run.side, run.side, 64, 32), chunk=2048, model="m",
-        model_hash="", legend=model.legend, options=ClassifySettings(),
+        scene=scene, window_grid=WindowGrid(run.side, run.side, 64, 32), chunk=2048, model="m",
+        model_hash="", legend=model.legend, settings=ClassifySettings(),
         precision="fp32", device="cpu",
         batch_size=8, parts="parts", polygons=run.polygons, confidence=False,
         probabilities=run.probabilities,

@@ -35,7 +35,7 @@ def test_chunks_and_workers_do_not_show_on_a_real_scene(data, tile4, tmp_path):
     for chunk, workers in ((512, 2), (1024, 2), (2048, 1)):
         out = tmp_path / f"{chunk}.tif"
         classify(
-            tile4, out, polygons=tmp_path / f"{chunk}.fgb", options=ClassifySettings(overlap=16),
+            tile4, out, polygons=tmp_path / f"{chunk}.fgb", settings=ClassifySettings(overlap=16),
             execution=Execution(chunk=chunk, workers=workers),
         )  # fmt: skip
         maps.append(out.read_bytes())
@@ -58,7 +58,7 @@ def test_the_bundled_model_is_the_labs_architecture():
 def test_the_sample_scene_is_mapped_as_it_is_labelled(tmp_path):
     classify(
         SAMPLE / "parana.tif", tmp_path / "lulc.tif", model=SAMPLE / "parana.safetensors",
-        options=ClassifySettings(nodata=0),
+        settings=ClassifySettings(nodata=0),
     )  # fmt: skip
     with (
         rasterio.open(SAMPLE / "parana.tif") as scene,
@@ -72,5 +72,5 @@ def test_the_sample_scene_is_mapped_as_it_is_labelled(tmp_path):
         [(g, names.index(n)) for g, n in zip(frame.geometry, frame.name, strict=True)],
         labels.shape, 255, transform=transform,
     )  # fmt: skip
-    known = burnt != 255
-    assert (labels[known] == burnt[known]).mean() > 0.9
+    labelled = burnt != 255
+    assert (labels[labelled] == burnt[labelled]).mean() > 0.9

@@ -1,10 +1,12 @@
 """The main job, held to the laws: one scene in, one map out, whatever way it is computed."""
 
+import ctypes
 import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -22,27 +24,29 @@ from rio_cogeo.cogeo import cog_validate
 from geoseg import __version__
 from geoseg.blend import taper_profile
 from geoseg.classification import (
+    ClassifyReport,
     ClassifySettings,
     Cleaning,
     Execution,
     classify,
     classify_chunk,
     default_chunk,
+    finished_parts,
 )
 from geoseg.classification import chunk as chunk_module
+from geoseg.classification import compute as compute_module
 from geoseg.classification import run as run_module
 from geoseg.classification.aoi import load_aoi
-from geoseg.classification.run_folder.parts import read_part_window, write_part
-from geoseg.errors import ChunkError, GeosegError, InterruptedRun, OutputError, RunError, SceneError
-from geoseg.grid import Window, WindowGrid
+from geoseg.classification.run_folder.parts import read_part_window
+from geoseg.errors import ChunkError, InterruptedRun, OutputError, RunError, SceneError
+from geoseg.grid import Window, WindowGrid, chunks
 from geoseg.model import Model, Predictor
 from geoseg.polygons import polygonise
 from tests.support.commands import start
 from tests.support.models import tiny_model
 from tests.support.rasters import blocks, write_raster
 
-OPTIONS = ClassifySettings(overlap=8)
-ONE = Execution(workers=1)
+SETTINGS = ClassifySettings(overlap=8)
 
 
 def pixels(height=600, width=1100, bands=3, seed=0) -> np.ndarray:
@@ -65,11 +69,11 @@ def plain(scene, model, tmp_path_factory) -> Path:
     return folder
 
 
-def run(scene, folder, model, *, execution=ONE, options=OPTIONS, **kwargs):
+def run(scene, folder, model, *, settings=SETTINGS, workers=1, **kwargs):
     return classify(
         scene, folder / "lulc.tif", model=model, polygons=folder / "lulc.gpkg",
-        confidence=folder / "conf.tif", probabilities=folder / "probs.tif", options=options,
-        execution=execution, **kwargs,
+        confidence=folder / "conf.tif", probabilities=folder / "probs.tif", settings=settings,
+        workers=workers, **kwargs,
     )  # fmt: skip
 
 
@@ -97,20 +101,31 @@ def assert_same_map(folder: Path, plain: Path, *, bytes_of_polygons: bool) -> No
     assert not (folder / "lulc.tif.parts").exists()
 
 
+def record_chunks(monkeypatch) -> list[tuple]:
+    """The (job, chunk) of each chunk that this process classifies."""
+    calls = []
+
+    def recording(job, chunk, *more):
+        calls.append((job, chunk))
+        return classify_chunk(job, chunk, *more)
+
+    monkeypatch.setattr(compute_module, "classify_chunk", recording)
+    return calls
+
+
 # Law 1: chunking is invisible.
 
 
 @pytest.mark.parametrize(("chunk", "workers"), [(512, 2), (1024, 1), (1024, 2), (2048, 1)])
 def test_chunks_and_workers_do_not_show(scene, model, plain, tmp_path, chunk, workers):
-    run(scene, tmp_path, model, execution=Execution(chunk=chunk, workers=workers))
+    run(scene, tmp_path, model, execution=Execution(chunk=chunk), workers=workers)
     assert_same_map(tmp_path, plain, bytes_of_polygons=chunk == 512)
 
 
 def test_any_window_of_the_map_is_read_from_the_parts(scene, model, plain, tmp_path, monkeypatch):
-    jobs = []
-    monkeypatch.setattr(run_module, "assemble", lambda job, *_: jobs.append(job) or {})
-    monkeypatch.setattr(run_module, "remove_run_folder", lambda _: None)
-    run(scene, tmp_path, model, execution=Execution(chunk=512, workers=2))
+    calls = record_chunks(monkeypatch)
+    whole_shard = Execution(chunk=512, shard=(1, 1))
+    run(scene, tmp_path, model, execution=whole_shard, workers=2)
     rng = np.random.default_rng(0)
     for name, file in (("labels", "lulc.tif"), ("confidence", "conf.tif")):
         whole = labels_of(plain / file)
@@ -118,7 +133,7 @@ def test_any_window_of_the_map_is_read_from_the_parts(scene, model, plain, tmp_p
             row, col = int(rng.integers(0, 600)), int(rng.integers(0, 1100))
             height, width = int(rng.integers(1, 601 - row)), int(rng.integers(1, 1101 - col))
             window = Window(row, col, height, width)
-            assert np.array_equal(read_part_window(jobs[0], window, name), whole[window.slices])
+            assert np.array_equal(read_part_window(calls[0][0], window, name), whole[window.slices])
 
 
 def test_the_map_is_that_of_a_plain_script_over_the_whole_scene(scene, model, plain):
@@ -126,11 +141,11 @@ def test_the_map_is_that_of_a_plain_script_over_the_whole_scene(scene, model, pl
     predictor = Predictor(loaded, device="cpu")
     with rasterio.open(scene) as source:
         image, valid = source.read(), source.dataset_mask() > 0
-    lattice = WindowGrid(*valid.shape, 32, 24)
+    grid = WindowGrid(*valid.shape, 32, 24)
     weights = taper_profile("hann", 32, 8)
     square = np.outer(weights, weights).astype(np.float32)
     total, summed = np.zeros((4, *valid.shape), np.float32), np.zeros(valid.shape)
-    windows = lattice.windows(Window(0, 0, *valid.shape))
+    windows = grid.windows(Window(0, 0, *valid.shape))
     scores = predictor.scores(image, [w.slices for w in windows])
     for window, score in zip(windows, scores, strict=True):
         total[:, *window.slices] += score.numpy() * square
@@ -140,9 +155,9 @@ def test_the_map_is_that_of_a_plain_script_over_the_whole_scene(scene, model, pl
     assert np.array_equal(labels, np.where(valid, total.argmax(0), 255))
     assert len(np.unique(labels)) >= 3, "the test is worth little on one class"
     with rasterio.open(plain / "probs.tif") as probs:
-        found = probs.read().astype(float)
-    assert np.abs(found - np.where(valid, mean * 255, 0)).max() <= 0.51
-    assert np.array_equal(labels_of(plain / "conf.tif"), found.max(0))
+        probabilities = probs.read().astype(float)
+    assert np.abs(probabilities - np.where(valid, mean * 255, 0)).max() <= 0.51
+    assert np.array_equal(labels_of(plain / "conf.tif"), probabilities.max(0))
 
 
 def test_every_chunk_sums_its_windows_in_the_order_of_the_lattice(
@@ -206,8 +221,8 @@ def test_invalid_pixels_are_nodata_and_have_no_polygon(kind, model, tmp_path):
     report = run(scene, tmp_path, model)
     labels = labels_of(tmp_path / "lulc.tif")
     assert np.array_equal(labels == 255, ~valid)
-    assert report["nodata_pixels"] == (~valid).sum()
-    assert sum(c["pixels"] for c in report["classes"]) == valid.sum()
+    assert report.nodata_pixels == (~valid).sum()
+    assert sum(c.pixels for c in report.classes) == valid.sum()
     area = shapely.area(
         pyogrio.read_dataframe(tmp_path / "lulc.gpkg", layer="lulc").geometry.to_numpy()
     ).sum()
@@ -243,9 +258,9 @@ def test_windows_without_a_valid_pixel_are_not_computed(model, tmp_path, monkeyp
     done = []
     scene = write_raster(tmp_path / "s.tif", image, nodata=0)
     run(scene, tmp_path, model, progress=lambda *call: done.append(call))
-    lattice = WindowGrid(320, 320, 32, 24)
-    assert sum(computed) == lattice.count(Window(0, 0, 32, 320))
-    assert done[-1] == ("windows", len(lattice), len(lattice))
+    grid = WindowGrid(320, 320, 32, 24)
+    assert sum(computed) == grid.count(Window(0, 0, 32, 320))
+    assert done[-1] == ("windows", len(grid), len(grid))
 
 
 # Law 4: polygons are the map.
@@ -284,13 +299,13 @@ def test_polygons_carry_class_and_confidence(plain):
 @pytest.mark.parametrize("chunk", [512, 1024])
 def test_cleaning_is_that_of_the_map_and_does_not_show_the_chunks(scene, model, tmp_path, chunk):
     cleaning = Cleaning(min_area=3000, simplify=1.5, smooth=1)
-    run(scene, tmp_path, model, options=ClassifySettings(overlap=8, cleaning=cleaning),
-        execution=Execution(chunk=chunk, workers=2))  # fmt: skip
+    run(scene, tmp_path, model, settings=ClassifySettings(overlap=8, cleaning=cleaning),
+        execution=Execution(chunk=chunk), workers=2)  # fmt: skip
     labels = labels_of(tmp_path / "lulc.tif")
     frame = pyogrio.read_dataframe(tmp_path / "lulc.gpkg", layer="lulc")
-    found = polygonise(labels)
-    assert sorted(found.pixels) == sorted(frame.pixels)
-    assert found.pixels.min() * 100 >= 3000
+    traced = polygonise(labels)
+    assert sorted(traced.pixels) == sorted(frame.pixels)
+    assert traced.pixels.min() * 100 >= 3000
     assert shapely.coverage_is_valid(frame.geometry.to_numpy())
     assert not frame.mean_confidence.isna().any()
     report = json.loads((tmp_path / "lulc.json").read_text())
@@ -298,18 +313,18 @@ def test_cleaning_is_that_of_the_map_and_does_not_show_the_chunks(scene, model, 
     assert report["options"]["cleaning"] == {"min_area": 3000, "simplify": 1.5, "smooth": 1}
     other = tmp_path / "other"
     other.mkdir()
-    run(scene, other, model, options=ClassifySettings(overlap=8, cleaning=cleaning),
-        execution=Execution(chunk=1536, workers=1))  # fmt: skip
+    run(scene, other, model, settings=ClassifySettings(overlap=8, cleaning=cleaning),
+        execution=Execution(chunk=1536), workers=1)  # fmt: skip
     for name in ("lulc.tif", "lulc.gpkg"):
         assert (other / name).read_bytes() == (tmp_path / name).read_bytes()
 
 
 def test_a_map_that_is_there_is_not_that_of_another_cleaning(scene, model, tmp_path):
     first = run(scene, tmp_path, model)
-    assert run(scene, tmp_path, model)["seconds"] == first["seconds"]
+    assert run(scene, tmp_path, model) == first
     for cleaning in (Cleaning(min_area=3000), Cleaning(simplify=1)):
         with pytest.raises(OutputError, match="exists, use another output name"):
-            run(scene, tmp_path, model, options=replace(OPTIONS, cleaning=cleaning))
+            run(scene, tmp_path, model, settings=replace(SETTINGS, cleaning=cleaning))
 
 
 # Law 5: memory does not grow with the scene.
@@ -324,7 +339,7 @@ def test_nothing_larger_than_a_chunk_with_its_halo_is_read(scene, model, tmp_pat
         return true_read(scene, window)
 
     monkeypatch.setattr(chunk_module, "read_window", reading)
-    run(scene, tmp_path, model, execution=Execution(chunk=512, workers=1))
+    run(scene, tmp_path, model, execution=Execution(chunk=512), workers=1)
     assert len(read_windows) == 6
     assert max(max(w.height, w.width) for w in read_windows) <= 512 + 2 * 32
 
@@ -349,7 +364,7 @@ def wait_for_parts(folder: Path, number: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_resumes_to_the_same_bytes(scene, model, plain, tmp_path, monkeypatch, how):
+def test_a_stopped_run_resumes_to_the_same_bytes(scene, model, plain, tmp_path, how):
     process = start_classify(scene, tmp_path, model)
     wait_for_parts(tmp_path, 2)
     process.send_signal(how)
@@ -358,38 +373,33 @@ def test_a_stopped_run_resumes_to_the_same_bytes(scene, model, plain, tmp_path, 
     assert {p.name for p in tmp_path.iterdir()} == {"lulc.tif.parts"}
     assert "run the same command to go on" in stderr
     assert "Traceback" not in stderr
-    computed = []
-    monkeypatch.setattr(
-        chunk_module, "write_part", lambda *a, **k: computed.append(a) or write_part(*a, **k)
-    )
-    run(scene, tmp_path, model)
-    assert len(computed) <= 4
+    kept = finished_parts(tmp_path / "lulc.tif.parts")
+    assert 2 <= len(kept) < 6
+    progress = []
+    run(scene, tmp_path, model, progress=lambda *call: progress.append(call))
+    finished = {(part.row, part.col) for part in kept}
+    grid = WindowGrid(600, 1100, 32, 24)
+    missing = [c for c in chunks(600, 1100, 512) if (c.row, c.col) not in finished]
+    assert progress[0] == ("windows", 0, sum(map(grid.count, missing)))
     assert_same_map(tmp_path, plain, bytes_of_polygons=True)
 
 
-def test_a_run_asked_to_stop_while_it_assembles_keeps_its_chunks(
-    scene, model, plain, tmp_path, monkeypatch
-):
-    true_compute = run_module.compute
+def test_a_run_asked_to_stop_while_it_assembles_keeps_its_chunks(scene, model, plain, tmp_path):
+    def stop_after_the_last_window(unit, done, total):
+        if done == total:
+            os.kill(os.getpid(), signal.SIGTERM)
 
-    def then_stop(job, execution, cluster, stop, *more, **named):
-        workers = true_compute(job, execution, cluster, stop, *more, **named)
-        stop.ask()
-        return workers
-
-    with monkeypatch.context() as patched:
-        patched.setattr(run_module, "compute", then_stop)
-        with pytest.raises(InterruptedRun, match="while assembling, all chunks are kept"):
-            run(scene, tmp_path, model)
+    with pytest.raises(InterruptedRun, match="while assembling, all chunks are kept"):
+        run(scene, tmp_path, model, progress=stop_after_the_last_window)
     assert {p.name for p in tmp_path.iterdir()} == {"lulc.tif.parts"}
-    assert not list(tmp_path.rglob("*.tmp"))
+    assert not list(tmp_path.rglob(".tmp*"))
     run(scene, tmp_path, model)
     assert_same_map(tmp_path, plain, bytes_of_polygons=True)
 
 
 def test_shards_in_any_order_make_the_same_map(scene, model, plain, tmp_path):
     for share in ((3, 3), (1, 3), (2, 3)):
-        assert run(scene, tmp_path, model, execution=Execution(shard=share, workers=1)) is None
+        assert run(scene, tmp_path, model, execution=Execution(shard=share)) is None
         assert not (tmp_path / "lulc.tif").exists()
     assert len(list(tmp_path.glob("lulc.tif.parts/part-*.safetensors"))) == 6
     run(scene, tmp_path, model)
@@ -399,25 +409,25 @@ def test_shards_in_any_order_make_the_same_map(scene, model, plain, tmp_path):
 @pytest.mark.slow
 def test_a_dask_cluster_makes_the_same_map(scene, model, plain, tmp_path, dask):
     dask.add(), dask.add()
-    execution, done = Execution(scheduler=dask.address), []
-    run(scene, tmp_path, model, execution=execution, progress=lambda *d: done.append(d))
+    done = []
+    run(scene, tmp_path, model, scheduler=dask.address, progress=lambda *d: done.append(d))
     assert done[-1][1] == done[-1][2]
     assert_same_map(tmp_path, plain, bytes_of_polygons=True)
 
 
 def first_shard(scene, folder, model, **kwargs):
-    run(scene, folder, model, execution=Execution(shard=(1, 2), workers=1), **kwargs)
+    run(scene, folder, model, execution=Execution(shard=(1, 2)), **kwargs)
 
 
 def test_parts_of_another_run_are_refused_by_name(scene, model, plain, tmp_path):
-    first_shard(scene, tmp_path, model, options=ClassifySettings(overlap=16))
+    first_shard(scene, tmp_path, model, settings=ClassifySettings(overlap=16))
     with pytest.raises(RunError, match=r"another run \(another overlap, window\).*--no-resume"):
         run(scene, tmp_path, model)
     other = tiny_model(tmp_path / "other.safetensors", seed=5)
     with pytest.raises(RunError, match="another model"):
-        run(scene, tmp_path, other, options=ClassifySettings(overlap=16))
+        run(scene, tmp_path, other, settings=ClassifySettings(overlap=16))
     assert (tmp_path / "lulc.tif.parts").is_dir()
-    run(scene, tmp_path, model, execution=replace(ONE, resume=False))
+    run(scene, tmp_path, model, execution=Execution(resume=False))
     assert_same_map(tmp_path, plain, bytes_of_polygons=True)
 
 
@@ -455,7 +465,7 @@ def late(folder: Path, scene: Path, model: Path) -> None:
     """A worker of another run, told to stop long ago, puts its parts where ours are."""
     other = folder / "other"
     other.mkdir()
-    first_shard(scene, other, model, options=ClassifySettings(overlap=16))
+    first_shard(scene, other, model, settings=ClassifySettings(overlap=16))
     for part in other.glob("lulc.tif.parts/part-*"):
         shutil.copy2(part, folder / "lulc.tif.parts")
     shutil.rmtree(other)
@@ -471,15 +481,14 @@ def test_a_part_of_another_run_does_not_count(scene, model, plain, tmp_path):
 def test_a_part_of_another_run_that_comes_before_assembly_is_told(
     scene, model, plain, tmp_path, monkeypatch
 ):
-    true_compute = run_module.compute
+    true_assemble = run_module.assemble
 
-    def then_late(*args, **named):
-        workers = true_compute(*args, **named)
+    def late_before(*args):
         monkeypatch.undo()
         late(tmp_path, scene, model)
-        return workers
+        return true_assemble(*args)
 
-    monkeypatch.setattr(run_module, "compute", then_late)
+    monkeypatch.setattr(run_module, "assemble", late_before)
     with pytest.raises(InterruptedRun, match="is of another run"):
         run(scene, tmp_path, model)
     assert not (tmp_path / "lulc.tif").exists()
@@ -511,7 +520,7 @@ def test_a_failing_chunk_fails_the_run_by_name(scene, model, tmp_path, monkeypat
     monkeypatch.setattr(Predictor, "scores", failing)
     chunk = r"chunk at rows 0-511, columns 1024-1099 failed: RuntimeError: out of luck"
     with pytest.raises(ChunkError, match=chunk):
-        run(scene, tmp_path, model, execution=Execution(chunk=512, workers=workers))
+        run(scene, tmp_path, model, execution=Execution(chunk=512), workers=workers)
     assert {p.name for p in tmp_path.iterdir()} == {"lulc.tif.parts"}
 
 
@@ -569,7 +578,7 @@ def test_the_true_area_is_told_in_any_crs(model, tmp_path):
     degrees = Affine(1e-4, 0, 55.0, 0, -1e-4, 25.0)
     scene = write_raster(tmp_path / "s.tif", pixels(64, 64), crs="EPSG:4326", transform=degrees)
     report = run(scene, tmp_path, model)
-    area = sum(c["area_m2"] for c in report["classes"])
+    area = sum(c.area_m2 for c in report.classes)
     assert area == pytest.approx(64 * 64 * 1e-8 * 110_780 * 100_950, rel=2e-3)
     frame = pyogrio.read_dataframe(tmp_path / "lulc.gpkg", layer="lulc")
     assert frame.area_m2.sum() == pytest.approx(area, rel=1e-7)
@@ -580,7 +589,7 @@ def test_other_dtypes_with_the_models_values_give_the_same_map(kind, model, tmp_
     image, maps = pixels(70, 90), []
     for dtype in ("uint8", kind):
         scene = write_raster(tmp_path / f"{dtype}.tif", image.astype(dtype))
-        classify(scene, tmp_path / f"{dtype}-map.tif", model=model, options=OPTIONS)
+        classify(scene, tmp_path / f"{dtype}-map.tif", model=model, settings=SETTINGS)
         maps.append(labels_of(tmp_path / f"{dtype}-map.tif"))
     assert np.array_equal(*maps)
 
@@ -596,7 +605,7 @@ def test_bands_are_matched_by_name_or_by_number(model, tmp_path):
     maps = []
     for number, (scene, bands) in enumerate(runs.items()):
         out = tmp_path / f"map{number}.tif"
-        classify(scene, out, model=model, options=replace(OPTIONS, bands=bands))
+        classify(scene, out, model=model, settings=replace(SETTINGS, bands=bands))
         maps.append(labels_of(out))
     assert np.array_equal(maps[0], maps[1])
     assert np.array_equal(maps[0], maps[2])
@@ -605,14 +614,14 @@ def test_bands_are_matched_by_name_or_by_number(model, tmp_path):
 def write_area(path: Path, shapes: list) -> ClassifySettings:
     """Options with an area of interest, given in EPSG:32640 and written in EPSG:4326."""
     geopandas.GeoDataFrame(geometry=shapes, crs="EPSG:32640").to_crs(4326).to_file(path)
-    return replace(OPTIONS, aoi=str(path))
+    return replace(SETTINGS, aoi=str(path))
 
 
 def test_an_area_of_interest_limits_the_map(model, tmp_path):
     scene = write_raster(tmp_path / "s.tif", pixels(100, 100))
     box = shapely.box(500_200, 2_799_200, 500_600, 2_799_700)
-    options = write_area(tmp_path / "aoi.gpkg", [box, None])
-    classify(scene, tmp_path / "m.tif", model=model, options=options)
+    settings = write_area(tmp_path / "aoi.gpkg", [box, None])
+    classify(scene, tmp_path / "m.tif", model=model, settings=settings)
     inside = labels_of(tmp_path / "m.tif") != 255
     expected = np.zeros((100, 100), bool)
     expected[30:80, 20:60] = True
@@ -626,21 +635,21 @@ def test_another_area_of_interest_is_another_run_and_an_empty_one_is_refused(mod
         for x in (500_600, 500_700)
     )
     out, shard = tmp_path / "m.tif", Execution(shard=(1, 2))
-    classify(scene, out, model=model, options=one, execution=shard)
+    classify(scene, out, model=model, settings=one, execution=shard)
     with pytest.raises(RunError, match=r"another run \(another aoi\)"):
-        classify(scene, out, model=model, options=other)
+        classify(scene, out, model=model, settings=other)
     empty = write_area(tmp_path / "empty.gpkg", [None])
     with pytest.raises(RunError, match="has no geometry"):
-        classify(scene, out, model=model, options=empty)
+        classify(scene, out, model=model, settings=empty)
 
 
 def test_an_area_of_interest_damaged_on_the_way_is_told(model, tmp_path):
     scene = write_raster(tmp_path / "s.tif", pixels(100, 100))
-    options = write_area(
+    settings = write_area(
         tmp_path / "aoi.gpkg", [shapely.box(500_200, 2_799_200, 500_600, 2_799_700)]
     )
     first = Execution(shard=(1, 2))
-    classify(scene, tmp_path / "m.tif", model=model, options=options, execution=first)
+    classify(scene, tmp_path / "m.tif", model=model, settings=settings, execution=first)
     load_aoi.cache_clear()
     parts = tmp_path / "m.tif.parts"
     for part in parts.glob("part-*"):
@@ -648,8 +657,8 @@ def test_an_area_of_interest_damaged_on_the_way_is_told(model, tmp_path):
     area = next(parts.glob("aoi-*"))
     area.write_bytes(area.read_bytes()[:-8] + bytes(8))
     with pytest.raises(ChunkError, match=r"aoi-\w+\.wkb is damaged, run the same command again"):
-        classify(scene, tmp_path / "m.tif", model=model, options=options)
-    classify(scene, tmp_path / "m.tif", model=model, options=options)
+        classify(scene, tmp_path / "m.tif", model=model, settings=settings)
+    classify(scene, tmp_path / "m.tif", model=model, settings=settings)
     assert (labels_of(tmp_path / "m.tif") != 255).sum() == 2000
 
 
@@ -661,7 +670,7 @@ def test_a_wrong_number_of_bands_is_refused_with_the_cure(model, tmp_path):
     with pytest.raises(SceneError, match=r"5 bands \(without names\), but the model wants 3"):
         run(scene, tmp_path, model)
     with pytest.raises(SceneError, match="bands 1 to 5, not 1, 2, 9"):
-        run(scene, tmp_path, model, options=ClassifySettings(bands=(1, 2, 9)))
+        run(scene, tmp_path, model, settings=ClassifySettings(bands=(1, 2, 9)))
 
 
 @pytest.mark.parametrize("factor", [1 / 255, 50])
@@ -720,6 +729,7 @@ def test_probabilities_are_named_by_class(plain):
 
 def test_the_report_tells_where_the_map_came_from(plain, scene, model):
     report = json.loads((plain / "lulc.json").read_text())
+    assert ClassifyReport.from_dict(report).to_dict() == report
     labels = labels_of(plain / "lulc.tif")
     assert report["scene"]["path"] == str(scene)
     assert report["model"]["hash"] == Model.load(model).hash
@@ -734,31 +744,31 @@ def test_the_report_tells_where_the_map_came_from(plain, scene, model):
 def test_polygons_come_in_other_formats(extension, scene, model, plain, tmp_path):
     classify(
         scene, tmp_path / "m.tif", model=model, polygons=tmp_path / f"m{extension}",
-        options=OPTIONS, execution=ONE,
+        settings=SETTINGS, workers=1,
     )  # fmt: skip
     expected = pyogrio.read_dataframe(plain / "lulc.gpkg", layer="lulc")
     if extension == ".parquet":
         import geopandas
 
-        found = geopandas.read_parquet(tmp_path / f"m{extension}")
+        frame = geopandas.read_parquet(tmp_path / f"m{extension}")
     else:
-        found = pyogrio.read_dataframe(tmp_path / f"m{extension}")
-    assert sorted(found.pixels) == sorted(expected.pixels)
-    assert found.crs.to_epsg() == (4326 if extension == ".geojson" else 32640)
+        frame = pyogrio.read_dataframe(tmp_path / f"m{extension}")
+    assert sorted(frame.pixels) == sorted(expected.pixels)
+    assert frame.crs.to_epsg() == (4326 if extension == ".geojson" else 32640)
 
 
 def test_a_scene_smaller_than_a_window_is_seen_as_its_own_mirror(tmp_path, model):
     image = np.maximum(pixels(20, 24, seed=3), 1)
     image[:, 2:5, 20:] = 0
     mirrored = np.pad(image, ((0, 0), (0, 12), (0, 8)), mode="reflect")
-    found = []
+    maps = []
     for name, content in (("small", image), ("window", mirrored)):
         (tmp_path / name).mkdir()
         path = write_raster(tmp_path / name / "scene.tif", content, nodata=0)
         run(path, tmp_path / name, model)
-        found.append(labels_of(tmp_path / name / "lulc.tif"))
-    assert np.array_equal(found[0], found[1][:20, :24])
-    assert (found[0] == 255).sum() == 12
+        maps.append(labels_of(tmp_path / name / "lulc.tif"))
+    assert np.array_equal(maps[0], maps[1][:20, :24])
+    assert (maps[0] == 255).sum() == 12
 
 
 # Options and small decisions.
@@ -770,13 +780,16 @@ def test_a_scene_smaller_than_a_window_is_seen_as_its_own_mirror(tmp_path, model
 )
 def test_an_overlap_without_stride_is_refused(scene, model, tmp_path, fields, words):
     with pytest.raises(RunError, match=words):
-        run(scene, tmp_path, model, options=ClassifySettings(**fields))
+        run(scene, tmp_path, model, settings=ClassifySettings(**fields))
 
 
-@pytest.mark.parametrize("share", [(0, 3), (4, 3)])
-def test_a_shard_that_does_not_exist_is_refused(scene, model, tmp_path, share):
-    with pytest.raises(RunError, match="count from 1/3 to 3/3"):
-        run(scene, tmp_path, model, execution=Execution(shard=share))
+def test_shards_are_disjoint_and_together_all_chunks(scene, model, tmp_path):
+    parts = []
+    for number in (1, 2, 3, 4):
+        (folder := tmp_path / str(number)).mkdir()
+        run(scene, folder, model, execution=Execution(chunk=512, shard=(number, 4)))
+        parts += [(p.row, p.col) for p in finished_parts(folder / "lulc.tif.parts")]
+    assert sorted(parts) == [(c.row, c.col) for c in chunks(600, 1100, 512)]
 
 
 def test_an_overlap_of_nothing_and_every_blend_work(scene, model, tmp_path):
@@ -784,8 +797,8 @@ def test_an_overlap_of_nothing_and_every_blend_work(scene, model, tmp_path):
     for kind in ("hann", "linear", "crop", "none"):
         for overlap in (0, 8):
             out = tmp_path / f"{kind}{overlap}.tif"
-            options = ClassifySettings(overlap=overlap, blend=kind)
-            classify(scene, out, model=model, options=options, execution=ONE)
+            settings = ClassifySettings(overlap=overlap, blend=kind)
+            classify(scene, out, model=model, settings=settings, workers=1)
             maps[kind, overlap] = labels_of(out)
     assert all(
         np.array_equal(maps[kind, 0], maps["none", 0]) for kind in ("hann", "linear", "crop")
@@ -806,11 +819,49 @@ def test_the_default_chunk_keeps_four_workers_busy(shape, chunk):
 
 
 def test_a_chunk_that_is_there_is_not_computed_again(scene, model, tmp_path, monkeypatch):
-    jobs = []
-    monkeypatch.setattr(run_module, "compute", lambda job, *rest, **more: jobs.append(job) or 1)
-    with pytest.raises(GeosegError):
-        run(scene, tmp_path, model)
-    chunk = jobs[0].chunks()[0]
-    part = classify_chunk(jobs[0], chunk)
+    calls = record_chunks(monkeypatch)
+    first_shard(scene, tmp_path, model)
+    parts = {(part.row, part.col): part for part in finished_parts(tmp_path / "lulc.tif.parts")}
     monkeypatch.setattr(chunk_module, "read_window", None)
-    assert classify_chunk(jobs[0], chunk) == part
+    assert len(calls) == len(parts) == 3
+    for job, chunk in calls:
+        assert classify_chunk(job, chunk) == parts[chunk.row, chunk.col]
+
+
+# What a call leaves of the process.
+
+STATE = """
+import ctypes, sys
+import numpy, torch
+from geoseg import ClassifySettings, classify
+from geoseg.model import tune_malloc
+
+class Info(ctypes.Structure):
+    names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+    _fields_ = [(name, ctypes.c_size_t) for name in names.split()]
+
+def blocks_from_kernel():
+    mallinfo = ctypes.CDLL("libc.so.6").mallinfo2
+    mallinfo.restype = Info
+    before = mallinfo().hblks
+    array = numpy.ones(64 << 20, "uint8")
+    return mallinfo().hblks - before
+
+torch.set_num_threads(3)
+scene, out, model = sys.argv[1:]
+classify(scene, out, model=model, settings=ClassifySettings(overlap=8), workers=2)
+print(torch.get_num_threads(), blocks_from_kernel())
+tune_malloc()
+print(blocks_from_kernel())
+"""
+"""Prints torch's threads and whether malloc still asks the kernel for large blocks; it does not
+after `tune_malloc`."""
+
+
+@pytest.mark.slow
+def test_a_call_leaves_threads_and_malloc_of_the_process_as_they_were(scene, model, tmp_path):
+    if not hasattr(ctypes.CDLL(None), "mallinfo2"):
+        pytest.skip("the C library has no mallinfo2")
+    command = [sys.executable, "-W", "ignore", "-c", STATE, scene, tmp_path / "map.tif", model]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["3", "1", "0"]

@@ -83,7 +83,7 @@ def parana(data, tmp_path_factory):
     out = tmp_path_factory.mktemp("parana") / "lulc.tif"
     classify(
         folder / f"{PARANA}.TIF", out, model=SAMPLE / "parana.safetensors",
-        options=ClassifySettings(nodata=0),
+        settings=ClassifySettings(nodata=0),
     )  # fmt: skip
     return folder, out
 

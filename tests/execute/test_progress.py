@@ -24,8 +24,8 @@ class Calls(list):
 def classify(folder, progress):
     scene = write_raster(folder / "scene.tif", np.maximum(blocks(600, 600), 1))
     model = tiny_model(folder / "model.safetensors")
-    options = geoseg.ClassifySettings(overlap=8)
-    geoseg.classify(scene, folder / "map.tif", model=model, options=options, progress=progress)
+    settings = geoseg.ClassifySettings(overlap=8)
+    geoseg.classify(scene, folder / "map.tif", model=model, settings=settings, progress=progress)
 
 
 def vectorise(folder, progress):
@@ -42,8 +42,9 @@ def tile(folder, progress):
 def train(folder, progress):
     tile(folder, None)
     settings = geoseg.TrainSettings(epochs=2, batch_size=4, width=2, depth=1, val=0.25)
-    watch = geoseg.Monitor(pictures=0, progress=progress)
-    geoseg.train(folder / "tiles", folder / "m.safetensors", settings=settings, watch=watch)
+    monitor = geoseg.Monitor(pictures=0)
+    geoseg.train(folder / "tiles", folder / "m.safetensors", settings=settings, monitor=monitor,
+                 progress=progress)  # fmt: skip
 
 
 def evaluate(folder, progress):

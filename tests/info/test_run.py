@@ -1,4 +1,4 @@
-"""What `geoseg info` says and draws, on small fixtures of each kind."""
+"""`geoseg info`: reports and pictures of each kind of file and folder."""
 
 import itertools
 import json
@@ -18,7 +18,7 @@ from PIL import Image
 from geoseg.errors import GeosegError, ModelError, OutputError, RunError, SceneError, TileError
 from geoseg.grid import Window
 from geoseg.info import as_json, as_text, describe, find_kind, plot
-from geoseg.info import plot_unet as diagram
+from geoseg.info.plot_unet import layout_boxes
 from geoseg.legend import DUBAI, NODATA, LandCoverClass, Legend
 from geoseg.model import Model, UNetSpec
 from geoseg.raster import (
@@ -32,13 +32,14 @@ from geoseg.raster import (
     read_window,
     write_cog,
 )
-from tests.support.models import LEGEND, TRAINING, facts, save_model
+from tests.support.commands import here
+from tests.support.models import LEGEND, TRAINING, parse_facts, save_model
 from tests.support.paths import ROOT
 
 UTM = "EPSG:32640"
 
-# The lab's model.summary(): layer and parameters, and what the two-armed layers read.
-LAB_LAYERS = """
+# model.summary() of the reference Keras U-Net: layers and parameters, and inputs of the joins.
+REFERENCE_LAYERS = """
 input_layer 0, rescaling 0, conv2d 448, dropout 0, conv2d_1 2320, max_pooling2d 0,
 conv2d_2 4640, dropout_1 0, conv2d_3 9248, max_pooling2d_1 0,
 conv2d_4 18496, dropout_2 0, conv2d_5 36928, max_pooling2d_2 0,
@@ -50,7 +51,7 @@ conv2d_transpose_2 8224, concatenate_2 0, conv2d_14 18464, dropout_7 0, conv2d_1
 conv2d_transpose_3 2064, concatenate_3 0, conv2d_16 4624, dropout_8 0, conv2d_17 2320,
 conv2d_18 102
 """
-LAB_JOINS = {
+REFERENCE_JOINS = {
     "concatenate": "conv2d_7[0][0], conv2d_transpose[0][0]",
     "concatenate_1": "conv2d_5[0][0], conv2d_transpose_1[0][0]",
     "concatenate_2": "conv2d_3[0][0], conv2d_transpose_2[0][0]",
@@ -88,8 +89,8 @@ def whole(height, width):
     return Window(0, 0, height, width)
 
 
-def save_lab_tiles(folder, number=3, size=32):
-    """A folder of images/ and masks/ with palette, as in the lab."""
+def save_image_mask_folder(folder, number=3, size=32):
+    """Write a folder of images/ and masks/, the masks with a palette."""
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -104,27 +105,19 @@ def save_lab_tiles(folder, number=3, size=32):
     return folder
 
 
-def save_parts(folder, *, done=2, height=1200, width=700):
+def save_parts(folder, *, shards=1):
+    """Classify shards of a scene, each with 2 of its 6 chunks; return the folder of the parts."""
     folder.mkdir()
-    plan = {
-        "run": "0123456789abcdef",
-        "scene": {"height": height, "width": width, "bands": [1, 2, 3], "crs": UTM},
-        "model": "fedcba9876543210",
-        "overlap": 32,
-        "blend": "hann",
-        "tta": False,
-        "aoi": None,
-        "chunk": 512,
-        "window": {"size": 128, "stride": 96},
-        "outputs": [True, False, False],
-    }
-    (folder / "plan.json").write_text(json.dumps(plan))
-    for row, col in list(itertools.product((0, 512, 1024), (0, 512)))[:done]:
-        part = folder / f"part-{row:07d}-{col:07d}.safetensors"
-        part.write_bytes(b"x" * 100)
-        record = {"row": row, "col": col, "bytes": 100, "windows": 30}
-        part.with_suffix(".json").write_text(json.dumps(record))
-    return folder
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 1200, 700), np.uint8)
+    scene = save_raster(folder / "scene.tif", pixels)
+    model = save_model(folder / "m.safetensors", window=64)
+    for number in range(1, shards + 1):
+        done = here(
+            "classify", scene, "--out", folder / "map.tif", "--polygons", folder / "map.gpkg",
+            "--model", model, "--device", "cpu", "--chunk", 512, "--shard", f"{number}/3",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    return folder / "map.tif.parts"
 
 
 # --- models
@@ -139,14 +132,14 @@ def layer_rows(text):
 
 
 @pytest.fixture(scope="module")
-def lab_text(tmp_path_factory):
-    path = tmp_path_factory.mktemp("lab") / "lab.safetensors"
+def reference_text(tmp_path_factory):
+    path = tmp_path_factory.mktemp("reference") / "m.safetensors"
     return as_text(describe(save_model(path, classes=6, width=16, depth=4, window=128)))
 
 
-def test_layer_table_is_the_labs(lab_text):
-    wanted = [item.split() for item in LAB_LAYERS.replace("\n", " ").split(",")]
-    rows = list(layer_rows(lab_text))
+def test_layer_table_is_that_of_the_reference_network(reference_text):
+    wanted = [item.split() for item in REFERENCE_LAYERS.replace("\n", " ").split(",")]
+    rows = list(layer_rows(reference_text))
     found = [(row[0].split()[0], int(row[2].replace(",", ""))) for row in rows]
     assert found == [(name, int(count)) for name, count in wanted]
     assert sum(count for _, count in found) == 1_941_190
@@ -155,21 +148,21 @@ def test_layer_table_is_the_labs(lab_text):
         "Trainable params: 1,941,190 (7.41 MB)",
         "Non-trainable params: 0 (0.00 B)",
     ):
-        assert f"\n {line}" in lab_text
+        assert f"\n {line}" in reference_text
 
 
-def test_layer_table_connects_and_shapes_as_the_labs(lab_text):
-    rows = {row[0].split()[0]: row for row in layer_rows(lab_text)}
-    assert {name: rows[name][3] for name in LAB_JOINS} == LAB_JOINS
+def test_layer_table_has_the_inputs_and_shapes_of_the_reference_network(reference_text):
+    rows = {row[0].split()[0]: row for row in layer_rows(reference_text)}
+    assert {name: rows[name][3] for name in REFERENCE_JOINS} == REFERENCE_JOINS
     assert rows["input_layer"] == ["input_layer (InputLayer)", "(None, 128, 128, 3)", "0", "-"]
     assert rows["conv2d_9"][1] == "(None, 8, 8, 256)"
     assert rows["conv2d_18"][1:] == ["(None, 128, 128, 6)", "102", "conv2d_17[0][0]"]
 
 
-def test_layer_table_fits_a_terminal_and_cuts_nothing(lab_text):
-    table = lab_text[lab_text.index("Model: ") :].splitlines()
+def test_layer_table_fits_a_terminal_and_cuts_nothing(reference_text):
+    table = reference_text[reference_text.index("Model: ") :].splitlines()
     assert {len(line) for line in table if line[0] in "┏┃┡│├└"} == {80}
-    assert "…" not in lab_text
+    assert "…" not in reference_text
 
 
 def test_model_in_words(tmp_path):
@@ -177,31 +170,31 @@ def test_model_in_words(tmp_path):
         tmp_path / "m.safetensors", training=TRAINING, bands=4, low=(0.0,), high=(10000.0,)
     )
     text = as_text(describe(path))
-    told = facts(text)
-    assert told["Model"].startswith(str(path))
-    assert told["Hash"] == Model.load(path).hash
-    assert told["Bands"] == "red, green, blue, nir (uint8)"
-    assert told["Pixel size"] == "0.5 m"
-    assert told["Scaling"] == "0..10000 to 0..1"
-    assert told["Classes"] == "0 wood & scrub, 3 water, 7 rock"
-    assert "lr 0.001" in told["Training"]
-    assert "on 900 tiles, 100 for validation" in told["Training"]
-    assert "patience" not in told["Training"]
-    assert told["Best epoch"] == "7 of 25"
-    assert told["Validation"] == "accuracy 87.5 %, mean IoU 50.0 %, 1,000 pixels"
+    facts = parse_facts(text)
+    assert facts["Model"].startswith(str(path))
+    assert facts["Hash"] == Model.load(path).hash
+    assert facts["Bands"] == "red, green, blue, nir (uint8)"
+    assert facts["Pixel size"] == "0.5 m"
+    assert facts["Scaling"] == "0..10000 to 0..1"
+    assert facts["Classes"] == "0 wood & scrub, 3 water, 7 rock"
+    assert "lr 0.001" in facts["Training"]
+    assert "on 900 tiles, 100 for validation" in facts["Training"]
+    assert "patience" not in facts["Training"]
+    assert facts["Best epoch"] == "7 of 25"
+    assert facts["Validation"] == "accuracy 87.5 %, mean IoU 50.0 %, 1,000 pixels"
     assert re.search(r"wood & scrub +62\.5 % +75\.0 % +70\.0 % +600\n", text)
     assert re.search(r"rock +- +- +- +0\n", text)
 
 
 def test_model_without_training_in_words(tmp_path):
     text = as_text(describe(save_model(tmp_path / "m.safetensors")))
-    assert facts(text)["Training"] == "not recorded"
+    assert parse_facts(text)["Training"] == "not recorded"
     assert "Class " not in text
 
 
 def test_model_scaling_of_each_band_in_words(tmp_path):
     path = save_model(tmp_path / "m.safetensors", bands=2, low=(0.0, 5.0), high=(1.0, 50.0))
-    assert facts(as_text(describe(path)))["Scaling"] == "0..1, 5..50 to 0..1"
+    assert parse_facts(as_text(describe(path)))["Scaling"] == "0..1, 5..50 to 0..1"
 
 
 def test_model_as_json(tmp_path):
@@ -247,12 +240,12 @@ def test_label_map_counts_every_class(tmp_path, labels):
 def test_label_map_in_words(tmp_path, labels):
     path = save_labels(tmp_path / "map.tif", labels, tags={"GEOSEG_MODEL": "abc"})
     text = as_text(describe(path))
-    told = facts(text)
-    assert told["Size"] == "700 rows x 600 columns, uint8"
-    assert told["CRS"] == "WGS 84 / UTM zone 40N (EPSG:32640)"
-    assert told["Pixel size"].startswith("2 x 3 metre, about 2.4")
-    assert told["Extent"] == "x 500000 to 501200, y 3997900 to 4000000"
-    assert told["Made by"] == "geoseg (model abc)"
+    facts = parse_facts(text)
+    assert facts["Size"] == "700 rows x 600 columns, uint8"
+    assert facts["CRS"] == "WGS 84 / UTM zone 40N (EPSG:32640)"
+    assert facts["Pixel size"].startswith("2 x 3 metre, about 2.4")
+    assert facts["Extent"] == "x 500000 to 501200, y 3997900 to 4000000"
+    assert facts["Made by"] == "geoseg (model abc)"
     assert re.search(r"\n +3  water +#2255cc +330,000 +84\.6 % +1,980,000\.00(\n|$)", text)
 
 
@@ -317,9 +310,9 @@ def test_scene(tmp_path):
     assert [b["name"] for b in report.data["bands"]] == ["red", "green", "blue"]
     # Starts 0, 96, 172 of rows and 0, 96, 192, 288, 372 of columns.
     assert report.data["windows"] == {"count": 15, "size": 128, "overlap": 32}
-    told = facts(as_text(report))
-    assert told["No data by"] == "alpha band"
-    assert told["Windows"] == "15 of 128 px with an overlap of 32 px"
+    facts = parse_facts(as_text(report))
+    assert facts["No data by"] == "alpha band"
+    assert facts["Windows"] == "15 of 128 px with an overlap of 32 px"
     assert json.loads(as_json(report))["height"] == 300
 
 
@@ -332,32 +325,36 @@ def test_scene_with_nan_as_nodata_and_no_place(tmp_path):
     assert report.data["extent"] is None
     assert report.data["pixel_size"] is None
     assert json.loads(as_json(report))["nodata"] == "nan"
-    told = facts(as_text(report))
-    assert told["No data by"] == "the value nan"
-    assert (told["CRS"], told["Extent"], told["Pixel size"]) == ("none", "not known", "not known")
+    facts = parse_facts(as_text(report))
+    assert facts["No data by"] == "the value nan"
+    assert (facts["CRS"], facts["Extent"], facts["Pixel size"]) == (
+        "none",
+        "not known",
+        "not known",
+    )
 
 
 def test_scene_without_any_nodata_in_words(tmp_path):
     path = save_raster(tmp_path / "s.tif", np.zeros((1, 20, 30), np.uint16))
-    assert facts(as_text(describe(path)))["No data by"] == "nothing, every pixel has data"
+    assert parse_facts(as_text(describe(path)))["No data by"] == "nothing, every pixel has data"
     assert read_metadata(path).mask == "none"
 
 
 # --- tile sets
 
 
-def test_tile_set_of_the_labs_layout(tmp_path):
-    report = describe(save_lab_tiles(tmp_path / "tiles"))
+def test_describe_a_folder_of_images_and_masks(tmp_path):
+    report = describe(save_image_mask_folder(tmp_path / "tiles"))
     assert report.kind == "tiles"
     assert report.data["tiles"] == 3
     assert report.data["unlabelled_pixels"] == 0
     shares = {c["name"]: c["share"] for c in report.data["classes"]}
     assert shares["building"] == 0.75
     assert shares["land"] == 0.25
-    told = facts(as_text(report))
-    assert told["Tiles"] == "3 of 32 x 32 px"
-    assert told["Splits"] == "3 not yet split"
-    assert told["Scenes"] == "1 (all images of one folder count as one scene)"
+    facts = parse_facts(as_text(report))
+    assert facts["Tiles"] == "3 of 32 x 32 px"
+    assert facts["Splits"] == "3 not yet split"
+    assert facts["Scenes"] == "1 (all images of one folder count as one scene)"
     assert json.loads(as_json(report))["classes"][1]["pixels"] == 3 * 32 * 8
 
 
@@ -381,52 +378,59 @@ def test_tile_set_that_tile_wrote(tmp_path, labels):
     found = [c["pixels"] for c in report.data["classes"]]
     assert sum(found) + report.data["unlabelled_pixels"] == 20 * 128**2
     assert found[0] == 100 * 512
-    told = facts(as_text(report))
-    assert told["Made by"] == "geoseg tile"
-    assert re.fullmatch(r"\d+ for training, \d+ for validation", told["Splits"])
+    facts = parse_facts(as_text(report))
+    assert facts["Made by"] == "geoseg tile"
+    assert re.fullmatch(r"\d+ for training, \d+ for validation", facts["Splits"])
     split = replace(report, data={**report.data, "splits": {"gap": 1, "train": 11, "val": 4}})
-    assert facts(as_text(split))["Splits"] == (
+    assert parse_facts(as_text(split))["Splits"] == (
         "11 for training, 4 for validation, 1 in the gap between them (not used)"
     )
-    assert "EPSG:32640" in told["CRS"]
-    assert told["Extent"].startswith("x ")
+    assert "EPSG:32640" in facts["CRS"]
+    assert facts["Extent"].startswith("x ")
 
 
 # --- parts
 
 
-def test_parts_are_counted(tmp_path):
-    folder = save_parts(tmp_path / "map.tif.parts")
+def test_describe_counts_the_finished_chunks_of_a_run(tmp_path):
+    folder = save_parts(tmp_path / "run")
     (folder / "part-0001024-0000000.json").write_text('{"row": 1024, "col": 0, "bytes": 100}')
     report = describe(folder)
     assert report.kind == "parts"
-    assert (report.data["done"], report.data["total"]) == (2, 6)
-    assert report.data["run"] == "0123456789abcdef"
-    assert report.data["options"]["outputs"] == ["labels", "polygons"]
-    told = facts(as_text(report))
-    assert told["Chunks"] == "2 of 6 done (33.3 %), 4 to do"
-    assert told["Windows"] == "60 computed"
-    assert "blend hann" in told["Options"]
-    assert json.loads(as_json(report))["model"] == "fedcba9876543210"
+    data, manifest = report.data, json.loads((folder / "plan.json").read_text())
+    assert (data["done"], data["total"]) == (2, 6)
+    assert (data["run"], data["model"]) == (manifest["run"], manifest["model"])
+    files = list(folder.glob("part-*.safetensors"))
+    assert data["bytes"] == sum(file.stat().st_size for file in files)
+    records = [json.loads(file.with_suffix(".json").read_text()) for file in files]
+    assert data["windows"] == sum(record["windows"] for record in records) > 0
+    assert data["scene"]["crs"]["epsg"] == 32640
+    assert data["options"]["outputs"] == ["labels", "polygons"]
+    assert not {"run", "scene", "model", "window"} & data["options"].keys()
+    facts = parse_facts(as_text(report))
+    assert facts["Chunks"] == "2 of 6 done (33.3 %), 4 to do"
+    assert facts["Windows"] == f"{data['windows']:,} computed"
+    assert "blend hann" in facts["Options"]
+    assert json.loads(as_json(report)) == {"kind": "parts", **data} == report.to_dict()
 
 
-def test_parts_all_done_in_words(tmp_path):
-    text = as_text(describe(save_parts(tmp_path / "p", done=6)))
+def test_parts_of_all_chunks_are_ready_to_assemble(tmp_path):
+    text = as_text(describe(save_parts(tmp_path / "run", shards=3)))
     assert "6 of 6 done (100.0 %), all done, ready to assemble" in text
 
 
 @pytest.mark.parametrize(
     "text",
     ["{", "{}", '{"scene": {"height": 5, "width": 5}, "chunk": 7}', "[" * 100_000],
-    ids=["cut", "empty", "no step", "too deep"],
+    ids=["cut", "empty", "no run", "too deep"],
 )
-def test_damaged_plan_is_an_error(tmp_path, text):
+def test_a_damaged_manifest_is_refused(tmp_path, text):
     (tmp_path / "plan.json").write_text(text)
-    with pytest.raises(RunError, match=r"plan\.json is damaged"):
+    with pytest.raises(RunError, match=r"plan\.json is damaged .*--no-resume"):
         describe(tmp_path)
 
 
-# --- paths that will not do
+# --- refused paths
 
 
 def test_missing_path(tmp_path):
@@ -482,22 +486,17 @@ def test_model_picture(tmp_path):
 
 @pytest.mark.parametrize("depth", [1, 2, 4, 6, 7])
 def test_boxes_of_the_picture_do_not_touch(depth):
-    boxes = diagram.layout_boxes(UNetSpec(depth=depth, window=128))
+    boxes = layout_boxes(UNetSpec(depth=depth, window=128))
     assert len(boxes) == 9 * depth + 6
-    for one, other in itertools.combinations(boxes.values(), 2):
-        apart = (
-            one.right < other.left
-            or other.right < one.left
-            or one.bottom < other.top
-            or other.bottom < one.top
-        )
-        assert apart, (one, other)
+    for a, b in itertools.combinations(boxes.values(), 2):
+        apart = a.right < b.left or b.right < a.left or a.bottom < b.top or b.bottom < a.top
+        assert apart, (a, b)
     assert all(box.left >= 0 and box.right <= 1600 for box in boxes.values())
 
 
 @pytest.mark.parametrize("depth", [1, 4, 7])
 def test_skips_of_the_picture_are_level_and_its_other_arrows_meet_both_boxes(depth):
-    boxes = diagram.layout_boxes(UNetSpec(depth=depth, window=128))
+    boxes = layout_boxes(UNetSpec(depth=depth, window=128))
     level = 0
     for box in boxes.values():
         for source in (boxes[name] for name in box.layer.inputs):
@@ -514,8 +513,8 @@ def test_label_map_picture_has_its_colours(tmp_path, labels):
     plot(path, tmp_path / "map.png")
     drawn = picture(tmp_path / "map.png")
     assert drawn.shape[0] > 700
-    for c, least in zip(LEGEND.classes, (55_000, 320_000, 200), strict=True):
-        assert (drawn == c.rgb).all(axis=2).sum() > least
+    for c, minimum in zip(LEGEND.classes, (55_000, 320_000, 200), strict=True):
+        assert (drawn == c.rgb).all(axis=2).sum() > minimum
     # Pixels without data are as white as the paper.
     assert (drawn[56 + 605 : 56 + 690, 24 + 5 : 24 + 290] == 255).all()
 
@@ -535,10 +534,10 @@ def test_large_map_is_read_at_reduced_size(tmp_path):
 def test_small_scene_is_read_as_it_is(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 9, (3, 40, 50), np.uint8)
     scene = open_scene(save_raster(tmp_path / "s.tif", pixels, nodata=0))
-    found, valid = read_overview(scene, 1500)
-    wanted, known = read_window(scene, scene.window)
-    np.testing.assert_array_equal(found, wanted)
-    np.testing.assert_array_equal(valid, known)
+    for overview, whole_scene in zip(
+        read_overview(scene, 1500), read_window(scene, scene.window), strict=True
+    ):
+        np.testing.assert_array_equal(overview, whole_scene)
 
 
 def test_scene_picture(tmp_path):
@@ -580,7 +579,7 @@ def test_stretch_leaves_out_a_black_frame_that_the_file_does_not_declare():
 
 
 def test_tile_picture(tmp_path):
-    plot(save_lab_tiles(tmp_path / "tiles", number=11), tmp_path / "t.png")
+    plot(save_image_mask_folder(tmp_path / "tiles", number=11), tmp_path / "t.png")
     drawn = picture(tmp_path / "t.png")
     # Ten masks, a quarter land and the rest building, at 128 px a side.
     building, land = (c.rgb for c in DUBAI.classes[:2])
@@ -611,26 +610,28 @@ def test_pictures_that_are_refused(tmp_path):
         plot(model, tmp_path / "m.jpg")
     with pytest.raises(OutputError, match="does not exist"):
         plot(model, tmp_path / "no" / "m.png")
-    with pytest.raises(OutputError, match="no picture"):
-        plot(save_parts(tmp_path / "p"), tmp_path / "p.png")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "plan.json").write_text("{}")
+    with pytest.raises(OutputError, match="parts of a run, which geoseg does not draw, finish"):
+        plot(tmp_path / "run", tmp_path / "p.png")
     Image.new("RGB", (20, 20)).save(tmp_path / "s.png")
     with pytest.raises(OutputError, match="another name"):
         plot(tmp_path / "s.png", tmp_path / "s.png")
-    assert {p.name for p in tmp_path.iterdir()} == {"m.safetensors", "p", "s.png"}
+    assert {p.name for p in tmp_path.iterdir()} == {"m.safetensors", "run", "s.png"}
 
 
-def test_words_need_neither_matplotlib_nor_torch_nor_pandas():
-    slow = "{'matplotlib', 'torch', 'pandas'} & set(sys.modules)"
-    code = f"import sys, geoseg.info; sys.exit(', '.join({slow}) or 0)"
-    root = ROOT
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, cwd=root)
-
-
-def test_plot_leaves_no_trace_in_matplotlib(tmp_path):
+def test_reports_load_no_torch_and_pictures_no_pyplot(tmp_path):
     code = (
-        "import sys; from geoseg.info import plot; plot(sys.argv[1], sys.argv[2]);"
-        "sys.exit('matplotlib.pyplot' in sys.modules)"
+        "import sys; from geoseg.info import describe, plot\n"
+        "for path in sys.argv[2:]: describe(path)\n"
+        "loaded = {'matplotlib', 'torch', 'pandas', 'geopandas', 'dask'} & set(sys.modules)\n"
+        "assert not loaded, loaded\n"
+        "plot(sys.argv[1], sys.argv[1] + '.png')\n"
+        "assert 'torch' in sys.modules and 'matplotlib.pyplot' not in sys.modules"
     )
-    args = [str(save_model(tmp_path / "m.safetensors", depth=1)), str(tmp_path / "m.png")]
-    root = ROOT
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code, *args], check=True, cwd=root)
+    model = save_model(tmp_path / "m.safetensors", depth=1)
+    scene = save_raster(tmp_path / "s.tif", np.zeros((3, 40, 50), np.uint8))
+    labels = save_labels(tmp_path / "l.tif", np.zeros((40, 50), np.uint8))
+    tiles, parts = save_image_mask_folder(tmp_path / "tiles"), save_parts(tmp_path / "run")
+    command = [sys.executable, "-W", "ignore", "-c", code, model, scene, labels, tiles, parts]
+    subprocess.run(command, check=True, cwd=ROOT)

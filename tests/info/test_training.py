@@ -14,7 +14,7 @@ from geoseg.info import as_json, as_text, describe
 from geoseg.info.training import plain_record
 from geoseg.model import Model, UNet, UNetSpec
 from tests.support.commands import here, refused
-from tests.support.models import LEGEND, TRAINING, facts, save_model
+from tests.support.models import LEGEND, TRAINING, parse_facts, save_model
 
 CALIBRATION = {
     "pixels": 1000, "temperature": 1.25, "expected_calibration_error": 0.385,
@@ -94,7 +94,7 @@ def test_any_value_anywhere_is_said_in_words_and_as_json(report, value):
 @pytest.mark.parametrize("record", [{}, None, [], "text", 3, math.nan, {"a": [[[[]]]]}])
 def test_records_of_any_type(report, record):
     other = with_training(report, record)
-    assert facts(as_text(other))["Training"] == "not recorded"
+    assert parse_facts(as_text(other))["Training"] == "not recorded"
     json.loads(as_json(other), parse_constant=pytest.fail)
 
 
@@ -105,9 +105,9 @@ def test_the_command_shows_a_file_whose_record_is_odd(tmp_path):
     path = with_record(model, record, tmp_path / "odd.safetensors")
     done = here("info", path)
     assert done.returncode == 0, done.stderr
-    assert facts(done.stdout)["Validation"] == "accuracy -, mean IoU 50.0 %, 1,000 pixels"
-    assert "lr" not in facts(done.stdout)["Training"]
-    assert "note strange, list [None, {'a': []}]" in facts(done.stdout)["Training"]
+    assert parse_facts(done.stdout)["Validation"] == "accuracy -, mean IoU 50.0 %, 1,000 pixels"
+    assert "lr" not in parse_facts(done.stdout)["Training"]
+    assert "note strange, list [None, {'a': []}]" in parse_facts(done.stdout)["Training"]
     done = here("info", path, "--json")
     assert done.returncode == 0, done.stderr
     settings = json.loads(done.stdout)["training"]["settings"]
@@ -130,8 +130,8 @@ def test_a_record_that_is_nested_too_deeply_is_refused():
 
 
 def test_calibration_names_what_is_before_and_what_after(tmp_path):
-    told = facts(as_text(describe(save_model(tmp_path / "m.safetensors", training=RECORD))))
-    assert told["Confidence"] == (
+    facts = parse_facts(as_text(describe(save_model(tmp_path / "m.safetensors", training=RECORD))))
+    assert facts["Confidence"] == (
         "temperature 1.25, expected calibration error 38.5 % (37.9 % before temperature scaling)"
     )
 
@@ -139,5 +139,5 @@ def test_calibration_names_what_is_before_and_what_after(tmp_path):
 def test_bands_without_a_name_have_a_number(tmp_path):
     network = UNet(UNetSpec(bands=4, classes=3, width=4, depth=2, window=32))
     Model(network, LEGEND, ("", "green", "", "nir")).save(tmp_path / "m.safetensors")
-    told = facts(as_text(describe(tmp_path / "m.safetensors")))
-    assert told["Bands"] == "band 1, green, band 3, nir (uint8)"
+    facts = parse_facts(as_text(describe(tmp_path / "m.safetensors")))
+    assert facts["Bands"] == "band 1, green, band 3, nir (uint8)"

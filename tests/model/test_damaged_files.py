@@ -58,7 +58,11 @@ def contents(path):
 def refused(path):
     with pytest.raises(ModelError) as caught:
         Model.load(path)
-    message = str(caught.value)
+    return check_message(caught.value, path)
+
+
+def check_message(error, path):
+    message = str(error)
     assert "\n" not in message
     assert path.name in message
     assert len(message) < 400
@@ -76,17 +80,17 @@ def test_a_weight_that_is_not_finite_is_refused(path, value, checksum):
         model.network.head.weight[1, 0] = value
     model.save(path)
     if not checksum:
-        about, weights = contents(path)
-        del about["weights_sha256"]
-        save_file(weights, path, {"geoseg": json.dumps(about)})
+        metadata, weights = contents(path)
+        del metadata["weights_sha256"]
+        save_file(weights, path, {"geoseg": json.dumps(metadata)})
     assert "head.weight holds values that are not finite numbers" in refused(path)
 
 
 def test_a_weight_beyond_float32_is_refused(path):
-    about, weights = contents(path)
-    del about["weights_sha256"]
+    metadata, weights = contents(path)
+    del metadata["weights_sha256"]
     weights["head.bias"] = torch.tensor([0, 1e300], dtype=torch.float64)
-    save_file(weights, path, {"geoseg": json.dumps(about)})
+    save_file(weights, path, {"geoseg": json.dumps(metadata)})
     assert "head.bias holds values that are not finite" in refused(path)
 
 
@@ -112,30 +116,30 @@ def test_a_flipped_byte_of_the_weights_is_refused_by_the_checksum(path):
 
 def test_the_checksum_is_that_of_the_stored_weights_also_at_half_precision(path):
     Model.load(path).save(path, half=True)
-    about, weights = contents(path)
+    metadata, weights = contents(path)
     assert {value.dtype for value in weights.values()} == {torch.float16}
     Model.load(path)
-    about["weights_sha256"] = about["weights_sha256"][::-1]
-    save_file(weights, path, {"geoseg": json.dumps(about)})
+    metadata["weights_sha256"] = metadata["weights_sha256"][::-1]
+    save_file(weights, path, {"geoseg": json.dumps(metadata)})
     assert "checksum" in refused(path)
 
 
 def test_an_older_file_without_checksum_and_range_of_pixel_sizes_loads(path):
-    about, weights = contents(path)
+    metadata, weights = contents(path)
     for key in ("weights_sha256", "pixel_size_range"):
-        del about[key]
-    save_file(weights, path, {"geoseg": json.dumps(about)})
+        del metadata[key]
+    save_file(weights, path, {"geoseg": json.dumps(metadata)})
     assert Model.load(path).pixel_size_range == (10.0, 10.0)
 
 
 @pytest.mark.parametrize("start", [b"\x80", b"PK"])
 def test_a_model_whose_first_bytes_look_like_a_pickle_or_an_archive_loads(path, start):
     model = Model.load(path)
-    least = int.from_bytes(path.read_bytes()[:8], "little")
+    shortest = int.from_bytes(path.read_bytes()[:8], "little")
     wanted = next(
-        n for n in range(least + 64, 99_999, 8) if n.to_bytes(8, "little")[: len(start)] == start
+        n for n in range(shortest + 64, 99_999, 8) if n.to_bytes(8, "little")[: len(start)] == start
     )
-    padding = "x" * (wanted - least - 24)
+    padding = "x" * (wanted - shortest - 24)
     while not path.read_bytes().startswith(start):
         replace(model, training={**TRAINING, "note": padding}).save(path)
         padding += "x"
@@ -160,10 +164,10 @@ def test_a_model_whose_first_bytes_look_like_a_pickle_or_an_archive_loads(path, 
 def test_weights_are_compared_with_the_spec_before_a_network_is_built(
     tmp_path, monkeypatch, field, value, words
 ):
-    about, weights = contents(find_model("default"))
-    about["unet"][field] = value
+    metadata, weights = contents(find_model("default"))
+    metadata["unet"][field] = value
     path = tmp_path / "m.safetensors"
-    save_file(weights, path, {"geoseg": json.dumps(about)})
+    save_file(weights, path, {"geoseg": json.dumps(metadata)})
     monkeypatch.setattr("geoseg.model.model_file.UNet", None)
     monkeypatch.setattr("geoseg.model.model_file._read_weights", None)
     assert words in refused(path)
@@ -179,9 +183,9 @@ def test_the_shapes_of_the_weights_are_those_of_a_network_and_take_no_memory():
 
 
 def test_a_file_of_other_weights_is_refused(path):
-    about, weights = contents(path)
+    metadata, weights = contents(path)
     weights["extra"] = torch.zeros(2)
-    save_file(weights, path, {"geoseg": json.dumps(about)})
+    save_file(weights, path, {"geoseg": json.dumps(metadata)})
     assert "weight 'extra' has shape 2, but a network of depth 1 and width 1 needs no value" in (
         refused(path)
     )
@@ -209,16 +213,16 @@ def test_an_absurd_value_is_refused_in_a_sentence_or_the_model_works(path):
     loaded = []
     for place in places(original):
         for value in ABSURD:
-            about = json.loads(json.dumps(original))
-            owner = about
+            metadata = json.loads(json.dumps(original))
+            owner = metadata
             for key in place[:-1]:
                 owner = owner[key]
             owner[place[-1]] = value
-            save_file(weights, path, {"geoseg": json.dumps(about)})
+            save_file(weights, path, {"geoseg": json.dumps(metadata)})
             try:
                 model = Model.load(path)
-            except ModelError:
-                refused(path)
+            except ModelError as error:
+                check_message(error, path)
                 continue
             loaded.append(place)
             report = describe(path)
@@ -230,16 +234,16 @@ def test_an_absurd_value_is_refused_in_a_sentence_or_the_model_works(path):
             predictor = Predictor(model, device="cpu", batch_size=1)
             pixels = np.resize(window, (2, size, size))
             (scores,) = predictor.scores(pixels, [(slice(0, size), slice(0, size))])
-            assert torch.isfinite(predictor.calibrated(scores)).all(), (place, value)
+            assert torch.isfinite(predictor.apply_temperature(scores)).all(), (place, value)
     assert ("pixel_size",) in loaded
     for place in (("unet", "depth"), ("legend",), ("legend", "classes", 0), ("weights_sha256",)):
         assert place not in loaded
 
 
 def test_a_missing_entry_is_named(path):
-    about, weights = contents(path)
+    metadata, weights = contents(path)
     for key in ("unet", "legend", "bands", "dtype", "pixel_size", "training"):
-        fewer = {name: value for name, value in about.items() if name != key}
+        fewer = {name: value for name, value in metadata.items() if name != key}
         save_file(weights, path, {"geoseg": json.dumps(fewer)})
         assert f"it has no '{key}'" in refused(path)
 
@@ -256,14 +260,14 @@ def test_deeply_nested_metadata_is_refused(path):
 @pytest.mark.parametrize(
     ("sizes", "words"),
     [
-        ((0.5, 0.1), "range 0.5 to 0.1 m is upside down"),
+        ((0.5, 0.1), "range 0.5 to 0.1 m is not in order"),
         ((0, 1), "pixel size is 0, give a number above 0"),
         ((1,), "is not a pair of numbers"),
         (3, "is not a pair of numbers"),
         ((1, math.inf), "pixel size is inf"),
     ],
 )
-def test_a_range_of_pixel_sizes_that_is_none_is_refused(path, sizes, words):
+def test_a_range_of_pixel_sizes_out_of_order_or_range_is_refused(path, sizes, words):
     model = Model.load(path)
     with pytest.raises(ModelError, match=words):
         Model(model.network, model.legend, model.band_names, pixel_size_range=sizes)

@@ -1,4 +1,4 @@
-"""The U-Net of the lab, its file, and its scores."""
+"""The U-Net, its file, and its scores."""
 
 import io
 import json
@@ -27,7 +27,7 @@ from geoseg.model import (
 )
 from tests.support.models import tiny_model
 
-LAB_PARAMETERS = 1_941_190
+REFERENCE_PARAMETERS = 1_941_190
 
 
 def scores_of(predictor: Predictor, windows: np.ndarray) -> np.ndarray:
@@ -38,10 +38,10 @@ def scores_of(predictor: Predictor, windows: np.ndarray) -> np.ndarray:
     return np.stack([s.numpy() for s in predictor.scores(strip, places)])
 
 
-def test_the_default_network_has_the_parameters_of_the_lab():
+def test_the_default_network_has_as_many_parameters_as_the_reference_network():
     network = UNet(UNetSpec())
-    assert sum(p.numel() for p in network.parameters()) == LAB_PARAMETERS
-    assert sum(layer.parameters for layer in layer_table(UNetSpec())) == LAB_PARAMETERS
+    assert sum(p.numel() for p in network.parameters()) == REFERENCE_PARAMETERS
+    assert sum(layer.parameters for layer in layer_table(UNetSpec())) == REFERENCE_PARAMETERS
 
 
 @given(st.integers(1, 7), st.integers(2, 12), st.integers(1, 8), st.integers(1, 3))
@@ -51,7 +51,7 @@ def test_the_layer_table_counts_what_the_network_has(bands, classes, width, dept
     assert sum(layer.parameters for layer in layer_table(spec)) == counted
 
 
-def test_weights_start_as_in_the_lab():
+def test_random_weights_have_the_distribution_of_keras():
     torch.manual_seed(0)
     network = UNet(UNetSpec())
     kernel = network.bottom_second.weight.detach()
@@ -62,7 +62,7 @@ def test_weights_start_as_in_the_lab():
 
 
 def keras_weights(path) -> dict[str, torch.Tensor]:
-    """The lab's Keras weights under the names of our network."""
+    """The weights of the reference Keras U-Net, under the names of `UNet`."""
     h5py = pytest.importorskip("h5py")
     with zipfile.ZipFile(path) as archive:
         file = h5py.File(io.BytesIO(archive.read("model.weights.h5")))
@@ -80,24 +80,24 @@ def keras_weights(path) -> dict[str, torch.Tensor]:
     names = {name: numbered("conv2d", i) for i, name in enumerate([*convs, "head"])}
     names |= {f"up.{i}": numbered("conv2d_transpose", i) for i in range(4)}
     weights = {}
-    for ours, theirs in names.items():
-        weights[f"{ours}.weight"], weights[f"{ours}.bias"] = layer(theirs)
+    for name, keras_name in names.items():
+        weights[f"{name}.weight"], weights[f"{name}.bias"] = layer(keras_name)
     return weights
 
 
 @pytest.fixture(scope="module")
-def lab_model(shared) -> Model:
+def reference_model(shared) -> Model:
     network = UNet(UNetSpec()).eval()
     network.load_state_dict(keras_weights(shared / "reference" / "lulc_segmentation.keras"))
     return Model(network, DUBAI, ("red", "green", "blue"))
 
 
-def test_the_labs_weights_give_the_labs_probabilities(lab_model, shared):
+def test_the_reference_weights_give_the_reference_probabilities(reference_model, shared):
     with np.load(shared / "reference" / "keras_io.npz") as stored:
         images, expected = stored["images"], stored["probabilities"]
-    predictor = Predictor(lab_model, device="cpu")
-    found = scores_of(predictor, images.transpose(0, 3, 1, 2))
-    assert np.abs(found.transpose(0, 2, 3, 1) - expected).max() < 1e-4
+    predictor = Predictor(reference_model, device="cpu")
+    scores = scores_of(predictor, images.transpose(0, 3, 1, 2))
+    assert np.abs(scores.transpose(0, 2, 3, 1) - expected).max() < 1e-4
 
 
 def random_keras_weights(path):
@@ -180,18 +180,18 @@ def test_scores_do_not_depend_on_place_in_the_batch_or_neighbours(model):
     np.testing.assert_allclose(together.sum(1), 1, atol=1e-5)
 
 
-def test_tta_turns_with_the_image(model):
+def test_tta_scores_turn_with_the_image(model):
     predictor = Predictor(Model.load(model), device="cpu", tta=True)
     window = np.random.default_rng(0).integers(0, 256, (1, 3, 32, 32), dtype=np.uint8)
     plain = torch.from_numpy(scores_of(predictor, window))
     for symmetry in range(SYMMETRIES):
         turned = apply_symmetry(torch.from_numpy(window), symmetry).numpy()
-        found = torch.from_numpy(scores_of(predictor, turned))
-        assert torch.allclose(invert_symmetry(found, symmetry), plain, atol=1e-5)
+        scores = torch.from_numpy(scores_of(predictor, turned))
+        assert torch.allclose(invert_symmetry(scores, symmetry), plain, atol=1e-5)
 
 
 @pytest.mark.parametrize("symmetry", range(SYMMETRIES))
-def test_turning_back_undoes_a_turn_and_no_two_turns_are_alike(symmetry):
+def test_invert_symmetry_undoes_apply_symmetry_and_all_symmetries_differ(symmetry):
     square = torch.arange(9).reshape(3, 3)
     assert torch.equal(invert_symmetry(apply_symmetry(square, symmetry), symmetry), square)
     others = [apply_symmetry(square, s) for s in range(SYMMETRIES) if s != symmetry]
@@ -216,14 +216,14 @@ def test_bf16_is_close_to_fp32(model):
 
 
 @given(st.integers(1, 6), st.integers(0, 2**32 - 1))
-def test_winner_is_the_argmax(classes, seed):
+def test_best_class_is_the_argmax(classes, seed):
     scores = torch.from_numpy(np.random.default_rng(seed).integers(0, 4, (classes, 3, 5))).float()
     index, best = best_class(scores)
     assert np.array_equal(index.numpy(), scores.numpy().argmax(0))
     assert np.array_equal(best.numpy(), scores.numpy().max(0))
 
 
-def test_a_saved_model_comes_back_whole(tmp_path):
+def test_a_saved_model_loads_with_all_its_fields(tmp_path):
     torch.manual_seed(0)
     spec = UNetSpec(bands=2, classes=3, width=2, depth=1, window=16, low=(0, 10), high=(100, 3000))
     saved = Model(
@@ -231,12 +231,12 @@ def test_a_saved_model_comes_back_whole(tmp_path):
         pixel_size=10.0, training={"epochs": 3},
     )  # fmt: skip
     saved.save(tmp_path / "m.safetensors")
-    found = Model.load(tmp_path / "m.safetensors")
-    assert (found.spec, found.legend, found.band_names) == (spec, saved.legend, ("nir", "red"))
-    assert (found.dtype, found.pixel_size, found.training) == ("uint16", 10.0, {"epochs": 3})
-    theirs = saved.network.state_dict()
-    assert all(torch.equal(v, theirs[k]) for k, v in found.network.state_dict().items())
-    assert len(found.hash) == 16
+    loaded = Model.load(tmp_path / "m.safetensors")
+    assert (loaded.spec, loaded.legend, loaded.band_names) == (spec, saved.legend, ("nir", "red"))
+    assert (loaded.dtype, loaded.pixel_size, loaded.training) == ("uint16", 10.0, {"epochs": 3})
+    weights = saved.network.state_dict()
+    assert all(torch.equal(v, weights[k]) for k, v in loaded.network.state_dict().items())
+    assert len(loaded.hash) == 16
     assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
 
 
@@ -263,7 +263,7 @@ def test_a_pickled_model_is_refused_without_running_it(tmp_path):
     assert "pickled PyTorch file" in refused(tmp_path / "old.pt")
 
 
-def test_what_is_not_a_model_is_refused_in_words(tmp_path, model):
+def test_a_file_that_is_no_model_is_refused(tmp_path, model):
     assert "No such file" in refused(tmp_path / "missing.safetensors")
     (tmp_path / "text.safetensors").write_text("hello, this is not a model at all")
     assert "not a model" in refused(tmp_path / "text.safetensors")
@@ -310,10 +310,10 @@ def test_half_precision_weights_are_half_the_size_and_read_back_rounded(tmp_path
         ({"classes": 0}, "classes is 0, give a whole number from 1 to 256"),
         ({"dropout": 1.0}, "dropout"),
         ({"low": (0, 0)}, "low has 2"),
-        ({"high": (0,)}, "upside down"),
+        ({"high": (0,)}, "is empty, give a high value above"),
     ],
 )
-def test_an_impossible_spec_is_refused(fields, words):
+def test_a_spec_out_of_range_is_refused(fields, words):
     with pytest.raises(ModelError, match=words):
         UNetSpec(**fields)
 
@@ -321,26 +321,26 @@ def test_an_impossible_spec_is_refused(fields, words):
 @pytest.mark.parametrize(
     ("device", "precision", "words"),
     [
-        ("cuda:99", "auto", "not there"),
+        ("cuda:99", "auto", "there is no device"),
         ("banana", "auto", "unknown device"),
-        ("cpu", "fp16", "slow and coarse"),
+        ("cpu", "fp16", "works on a GPU only"),
         ("cpu", "int8", "unknown precision"),
     ],
 )
-def test_a_device_or_precision_that_is_not_there_is_said(model, device, precision, words):
+def test_a_missing_device_or_unsupported_precision_is_refused(model, device, precision, words):
     with pytest.raises(GeosegError, match=words):
         Predictor(Model.load(model), device=device, precision=precision)
 
 
-def test_invalid_pixels_are_filled_with_what_the_network_sees_as_zero():
+def test_fill_invalid_fills_with_low():
     spec = UNetSpec(bands=2, classes=2, low=(10.4, 20), high=(100, 100))
     pixels = np.full((2, 2, 2), 50, np.uint16)
     valid = np.array([[True, False], [True, True]])
-    spec.fill(pixels, valid)
+    spec.fill_invalid(pixels, valid)
     assert pixels[:, 0, 1].tolist() == [10, 20]
     assert (pixels[:, valid] == 50).all()
 
 
-def test_other_models_have_other_hashes(tmp_path, model):
+def test_different_models_have_different_hashes(tmp_path, model):
     other = Model.load(tiny_model(tmp_path / "other.safetensors", seed=2))
     assert other.hash != Model.load(model).hash

@@ -106,7 +106,7 @@ def test_a_scene_without_valid_pixels_is_classified_with_all_outputs(tmp_path, m
     scene = write_raster(tmp_path / "s.tif", np.zeros((3, 40, 40), np.uint8), nodata=0)
     classify(
         scene, tmp_path / "m.tif", model=model, polygons=tmp_path / "m.pmtiles",
-        options=geoseg.ClassifySettings(overlap=8),
+        settings=geoseg.ClassifySettings(overlap=8),
     )  # fmt: skip
     assert (tmp_path / "m.tif").exists()
     assert metadata_of(tmp_path / "m.pmtiles")["name"] == "m"

@@ -10,7 +10,7 @@ import rasterio
 from rasterio.enums import ColorInterp
 
 from geoseg.errors import LinkError, SceneError
-from geoseg.raster import open_scene, read_metadata, read_window
+from geoseg.raster import open_scene, read_window
 from tests.support.rasters import blocks, write_raster
 from tests.support.servers import web
 
@@ -58,12 +58,12 @@ def test_a_raster_of_very_many_bands_is_described_at_once(tmp_path):
     assert time.process_time() - start < 2
 
 
-def test_transparency_is_among_the_facts(tmp_path):
+def test_bands_that_are_not_read_because_they_are_transparency(tmp_path):
     path = write_raster(tmp_path / "s.tif", blocks(20, 20, 4), photometric="RGB", alpha="YES")
-    assert read_metadata(path).alphas == (4,)
+    assert open_scene(path).unread_alphas == (4,)
     with rasterio.open(path, "r+") as file:
         file.colorinterp = [*file.colorinterp[:3], ColorInterp.undefined]
-    assert read_metadata(path).alphas == ()
+    assert open_scene(path).unread_alphas == ()
 
 
 @pytest.mark.parametrize("name", ["zip://a.zip!x.tif", "zip+file://a.zip!/x.tif"])

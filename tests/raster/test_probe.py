@@ -9,7 +9,7 @@ from rasterio.enums import ColorInterp
 
 import geoseg
 from geoseg.info import as_json, as_text, describe
-from geoseg.raster import open_scene, pixel_warnings, probe_pixels, unread_alphas
+from geoseg.raster import open_scene, pixel_warnings, probe_pixels
 from tests.support.rasters import blocks, write_raster
 from tests.support.tilesets import classes, cut, noise
 
@@ -44,7 +44,7 @@ def test_true_transparency_is_not_doubted(kind, tmp_path):
         alpha[:, 50:60] = np.arange(10) * 25
     path = with_alpha(tmp_path / "s.tif", alpha)
     assert warnings_of(path) == []
-    assert unread_alphas(open_scene(path)) == (4,)
+    assert open_scene(path).unread_alphas == (4,)
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ def said(caplog, level):
 
 def test_classify_warns_once_a_scene(naip, model, tmp_path, caplog):
     caplog.set_level(logging.INFO, "geoseg")
-    options = geoseg.ClassifySettings(overlap=8)
-    geoseg.classify(naip, tmp_path / "map.tif", model=model, options=options)
+    settings = geoseg.ClassifySettings(overlap=8)
+    geoseg.classify(naip, tmp_path / "map.tif", model=model, settings=settings)
     [sentence] = said(caplog, logging.WARNING)
     assert "(--bands 1,2,3,4)" in sentence
     assert any("band 4 of" in line and "not read as data" in line
@@ -128,4 +128,4 @@ def test_a_band_tagged_as_nothing_is_read(tmp_path):
     with rasterio.open(path, "r+") as file:
         file.colorinterp = [*file.colorinterp[:3], ColorInterp.undefined]
     assert open_scene(path).bands == (1, 2, 3, 4)
-    assert unread_alphas(open_scene(path)) == ()
+    assert open_scene(path).unread_alphas == ()

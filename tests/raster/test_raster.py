@@ -66,8 +66,8 @@ def names_in(folder):
 def test_without_nodata_or_mask_all_is_valid(tmp_path):
     pixels = noise()
     pixels[:, 3, 3] = 0
-    found, valid = read_all(write_raster(tmp_path / "s.tif", pixels))
-    assert np.array_equal(found, pixels)
+    result, valid = read_all(write_raster(tmp_path / "s.tif", pixels))
+    assert np.array_equal(result, pixels)
     assert valid.all()
 
 
@@ -76,8 +76,8 @@ def test_the_nodata_tag_makes_pixels_invalid_in_every_dtype(tmp_path, dtype):
     pixels = noise(dtype=dtype)
     pixels[:, ~hole()] = 0
     path = write_raster(tmp_path / "s.tif", pixels, nodata=0)
-    found, valid = read_all(path)
-    assert found.dtype == dtype
+    result, valid = read_all(path)
+    assert result.dtype == dtype
     assert np.array_equal(valid, hole())
 
 
@@ -142,8 +142,8 @@ def test_alpha_can_be_read_as_data_where_it_is_asked_for(tmp_path):
     pixels = noise(4)
     pixels[3, 0, 0] = 0
     path = write_raster(tmp_path / "s.tif", pixels)
-    found, valid = read_all(path, bands=(1, 2, 3, 4))
-    assert np.array_equal(found, pixels)
+    result, valid = read_all(path, bands=(1, 2, 3, 4))
+    assert np.array_equal(result, pixels)
     assert valid.all()
 
 
@@ -151,8 +151,8 @@ def test_transparent_pixels_of_a_png_are_invalid(tmp_path):
     pixels = noise(4)
     pixels[3] = np.where(hole(), 255, 0)
     path = write_raster(tmp_path / "s.png", pixels, driver="PNG", crs=None, transform=None)
-    found, valid = read_all(path)
-    assert np.array_equal(found, pixels[:3])
+    result, valid = read_all(path)
+    assert np.array_equal(result, pixels[:3])
     assert np.array_equal(valid, hole())
 
 
@@ -443,9 +443,9 @@ def test_a_tile_comes_back_as_it_was(tmp_path, bands, dtype):
     pixels = noise(bands, 16, 16, dtype)
     pixels[:, 0, 0] = 0
     write_tile(tmp_path / "t.tif", pixels, transform=Affine(*UTM), crs="EPSG:32640")
-    found, valid = read_whole(tmp_path / "t.tif")
-    assert found.dtype == dtype
-    assert np.array_equal(found, pixels)
+    result, valid = read_whole(tmp_path / "t.tif")
+    assert result.dtype == dtype
+    assert np.array_equal(result, pixels)
     assert valid.all()
     assert open_scene(tmp_path / "t.tif").transform == UTM
 
@@ -574,8 +574,8 @@ def test_bands_of_scores_are_named_and_none_is_transparency(tmp_path, bands):
     write_cog(tmp_path / "p.tif", target(bands, 40, 30, names=names), blocks(pixels))
     scene = open_scene(tmp_path / "p.tif")
     assert scene.band_names == names
-    found, valid = read_window(scene, scene.window)
-    assert np.array_equal(found, pixels)
+    result, valid = read_window(scene, scene.window)
+    assert np.array_equal(result, pixels)
     assert valid.all()
 
 

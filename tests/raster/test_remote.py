@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,13 @@ from geoseg.classification import ClassifySettings, Execution, classify
 from geoseg.errors import ChunkError, GeosegError, LinkError, RunError, SceneError, redact
 from geoseg.raster import is_remote, open_scene
 from geoseg.raster.datasets import raster_error
-from geoseg.raster.remote import clear_vsi_cache
+from geoseg.raster.remote import clear_vsi_cache, rasterio_private, remote_etag
 from tests.support.clusters import wait_for
 from tests.support.commands import geoseg
 from tests.support.rasters import blocks, write_raster
 from tests.support.servers import web
 
-OPTIONS = ClassifySettings(overlap=8)
+SETTINGS = ClassifySettings(overlap=8)
 LISTENS = re.compile(r"Running on http://(\S+)")
 KEYS = {"AWS_ACCESS_KEY_ID": "open-sesame", "AWS_SECRET_ACCESS_KEY": "verysecretkey"}
 
@@ -36,7 +37,7 @@ def scene(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def plain(scene, model, tmp_path_factory) -> bytes:
     out = tmp_path_factory.mktemp("plain") / "map.tif"
-    classify(scene, out, model=model, options=OPTIONS, execution=Execution(chunk=512))
+    classify(scene, out, model=model, settings=SETTINGS, execution=Execution(chunk=512))
     return out.read_bytes()
 
 
@@ -50,10 +51,11 @@ def server(scene, monkeypatch, tmp_path_factory):
         yield state
 
 
-def mapped(address: str, folder: Path, model: Path, **kwargs) -> bytes:
-    execution = kwargs.pop("execution", Execution(chunk=512, workers=1))
+def mapped(address: str, folder: Path, model: Path) -> bytes:
     out = folder / "map.tif"
-    classify(address, out, model=model, options=OPTIONS, execution=execution, **kwargs)
+    classify(
+        address, out, model=model, settings=SETTINGS, execution=Execution(chunk=512), workers=1
+    )
     return out.read_bytes()
 
 
@@ -100,7 +102,7 @@ def test_a_link_that_breaks_is_said_and_the_run_resumes(server, model, plain, tm
     server.tell(fail_when=str(parts))
     with pytest.raises(ChunkError, match=r"chunk at rows .* the link or the server") as caught:
         mapped(address, tmp_path, model)
-    assert caught.value.again
+    assert caught.value.retryable
     assert "abc123" not in str(caught.value)
     assert list(parts.glob("part-*.safetensors"))
     server.tell()
@@ -111,7 +113,7 @@ def test_a_link_that_breaks_is_said_and_the_run_resumes(server, model, plain, tm
 def test_a_scene_that_was_replaced_on_its_server_is_another_run(server, model, tmp_path):
     first = Execution(chunk=512, shard=(1, 2))
     classify(
-        f"{server.address}/scene.tif", tmp_path / "map.tif", model=model, options=OPTIONS,
+        f"{server.address}/scene.tif", tmp_path / "map.tif", model=model, settings=SETTINGS,
         execution=first,
     )  # fmt: skip
     assert open_scene(f"{server.address}/scene.tif").etag == '"one"'
@@ -119,6 +121,24 @@ def test_a_scene_that_was_replaced_on_its_server_is_another_run(server, model, t
     clear_vsi_cache(f"{server.address}/scene.tif")
     with pytest.raises(RunError, match="another scene"):
         mapped(f"{server.address}/scene.tif", tmp_path, model)
+
+
+def test_a_private_name_that_rasterio_does_not_have_is_none():
+    assert rasterio_private("_path", "_vsi_path") is not None
+    assert rasterio_private("_path", "no_such_name") is None
+    assert rasterio_private("_no_such_module", "_vsi_path") is None
+
+
+@pytest.mark.parametrize("module", ["_path", "_base"])
+def test_a_rasterio_without_the_private_modules_reads_remote_scenes_without_a_version(
+    module, server, model, plain, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, f"rasterio.{module}", None)
+    address = f"{server.address}/scene.tif"
+    clear_vsi_cache(address)
+    assert remote_etag(address) is None
+    assert open_scene(address).etag is None
+    assert mapped(address, tmp_path, model) == plain
 
 
 def test_what_is_not_there_or_forbidden_is_not_called_a_broken_link(server):
@@ -244,5 +264,5 @@ def test_a_scene_in_an_s3_bucket_gives_the_same_map(s3, scene, model, plain, tmp
         assert done.returncode == 0, done.stderr
         assert out.read_bytes() == plain
         assert json.loads((tmp_path / "map.json").read_text())["scene"]["etag"]
-        told = done.stderr + done.stdout + written(tmp_path)
-        assert not any(secret in told for secret in KEYS.values())
+        output = done.stderr + done.stdout + written(tmp_path)
+        assert not any(secret in output for secret in KEYS.values())

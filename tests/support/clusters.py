@@ -18,8 +18,8 @@ TLS = ("--tls-ca-file", "--tls-cert", "--tls-key")
 class DaskProcesses:
     """A scheduler, and workers that can be added and killed.
 
-    ``file`` is the scheduler's file, ``address`` what it says; ``tls`` its authority, certificate
-    and key.
+    ``file`` is the scheduler file, ``address`` the address in it; ``tls`` are the files of
+    authority, certificate and key.
     """
 
     def __init__(self, folder: Path, tls: tuple[Path, Path, Path] | None = None):
@@ -44,7 +44,7 @@ class DaskProcesses:
         return worker
 
     def close(self) -> None:
-        """End them all, the scheduler last: workers without one wait for it."""
+        """End all processes, the scheduler last: workers without a scheduler wait for it."""
         for process in (*self.workers, self.scheduler):
             process.terminate()
             try:
@@ -53,9 +53,9 @@ class DaskProcesses:
                 process.kill()
                 process.wait()
 
-    def _start(self, what: str, *more: str) -> Forked:
-        log = self.folder / f"{what}-{time.monotonic_ns()}.log"
-        arguments = ["dask", what, *self.common, *more]
+    def _start(self, kind: str, *more: str) -> Forked:
+        log = self.folder / f"{kind}-{time.monotonic_ns()}.log"
+        arguments = ["dask", kind, *self.common, *more]
         return Forked(_dask_main, arguments, cwd=self.folder, env=os.environ | NANNY, log=log)
 
 

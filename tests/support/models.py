@@ -1,4 +1,4 @@
-"""Model files and what `geoseg info` says of them."""
+"""Small model files, and the text that `geoseg info` prints of them."""
 
 from pathlib import Path
 
@@ -39,6 +39,7 @@ TRAINING = {
 
 
 def save_model(path, *, training=None, **spec):
+    """Save a U-Net of random weights with these fields of its spec; return its path."""
     legend = LEGEND if spec.get("classes", 3) == 3 else Legend.from_names([*"abcdef"])
     network = UNet(UNetSpec(**{"classes": 3, "width": 4, "depth": 2, "window": 32, **spec}))
     bands = ("red", "green", "blue", "nir")[: network.spec.bands]
@@ -46,21 +47,21 @@ def save_model(path, *, training=None, **spec):
     return path
 
 
-def facts(text):
-    """What stands beside each title in the head of a text."""
-    found, title = {}, ""
+def parse_facts(text):
+    """Return the titles and texts of the first block of a report."""
+    facts, title = {}, ""
     for line in text.split("\n\n")[0].splitlines():
         name, _, rest = line.partition("  ")
         title = name or title
-        found[title] = f"{found.get(title, '')} {rest.strip()}".strip()
-    return found
+        facts[title] = f"{facts.get(title, '')} {rest.strip()}".strip()
+    return facts
 
 
 def tiny_model(path: Path, *, bands: int = 3, classes: int = 4, seed: int = 1) -> Path:
-    """A U-Net of two levels with windows of 32 px and random weights, saved."""
+    """Save a U-Net of two levels, windows of 32 px and random weights; return its path."""
     torch.manual_seed(seed)
     network = UNet(UNetSpec(bands=bands, classes=classes, width=4, depth=2, window=32))
-    with torch.no_grad():  # less of the checkerboard that untrained upsampling makes
+    with torch.no_grad():  # weakens the checkerboard of untrained upsampling
         for up in network.up:
             up.weight.mul_(0.2)
     legend = Legend.from_names([f"class {i}" for i in range(classes)])

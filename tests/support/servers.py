@@ -1,6 +1,6 @@
-"""A web server in a process of its own that reads ranges, and can be told to misbehave.
+"""A web server with range requests that can be made to fail.
 
-In its own process, because GDAL holds Python's lock while it opens a file.
+It has a process of its own, because GDAL holds Python's lock while it opens a file.
 """
 
 import json
@@ -14,8 +14,8 @@ from pathlib import Path
 from tests.support.clusters import wait_for
 
 GOOD = {"fail_every": 0, "fail_when": None, "token": None, "tag": '"one"', "ranges": True}
-"""Every n-th request for content fails; all fail when a folder has a part; what is asked; whether
-parts of files can be had."""
+"""Every n-th request for content fails; all fail when a folder has a part; the token that is
+required; the ETag; whether the server answers range requests."""
 
 
 class Web:
@@ -27,10 +27,10 @@ class Web:
         self.tell()
 
     def tell(self, **how) -> None:
-        """How to behave from now on."""
-        beside = self._control.with_suffix(".new")
-        beside.write_text(json.dumps({**GOOD, **how}))
-        beside.replace(self._control)
+        """Change the behaviour from now on."""
+        temporary = self._control.with_suffix(".new")
+        temporary.write_text(json.dumps({**GOOD, **how}))
+        temporary.replace(self._control)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -100,9 +100,9 @@ def main() -> None:
     """Serve."""
     Handler.folder, Handler.control, port = map(Path, sys.argv[1:])
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    beside = port.with_suffix(".new-port")
-    beside.write_text(str(server.server_port))
-    beside.replace(port)
+    temporary = port.with_suffix(".new-port")
+    temporary.write_text(str(server.server_port))
+    temporary.replace(port)
     server.serve_forever()
 
 

@@ -15,12 +15,12 @@ LEGEND = Legend.from_names(["water", "grass", "rock"])
 SIZE = 16
 SMALL = {"width": 2, "depth": 1, "batch_size": 4, "epochs": 3, "dropout": 0.1}
 WILD = {"epochs": 6, "lr": 0.3, "optimizer": "sgd", "seed": 2}
-"""A rate so high that the loss does not get better and better."""
+"""Settings with a learning rate so high that the last epoch is not the best."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
-    """Networks this small are quickest alone, above all where something else is running."""
+    """Compute with one thread, which is fastest for networks this small."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -34,7 +34,7 @@ def ground(height, width):
 
 
 def picture(labels, dtype="uint8", scale=1):
-    """Two bands from which the classes can be told, with some noise."""
+    """Two bands that distinguish the classes, with noise."""
     rng = np.random.default_rng(0)
     table = np.array([[40, 200, 120], [180, 90, 20]])
     pixels = table[:, labels] + rng.integers(-20, 20, (2, *labels.shape))
@@ -42,14 +42,14 @@ def picture(labels, dtype="uint8", scale=1):
 
 
 def make_tiles(folder, *, size=SIZE, val=0.25, labels=None, pixels=None, legend=LEGEND, **profile):
-    """A tile set, split at random; of 2 x 6 tiles of 16 px if nothing else is given."""
+    """A tile set with a random split; by default of 2 x 6 tiles of 16 px."""
     folder.mkdir(parents=True, exist_ok=True)
     labels = ground(2 * SIZE, 6 * SIZE) if labels is None else labels
     pixels = picture(np.minimum(labels, 2)) if pixels is None else pixels
     scene = write_raster(folder / "scene.tif", pixels, **profile)
     mask = write_raster(folder / "labels.tif", labels[None])
-    wanted = TileSettings(size=size, split="random", val=val, min_valid=0)
-    return tile([scene], [mask], out=folder / "tiles", legend=legend, settings=wanted)
+    settings = TileSettings(size=size, split="random", val=val, min_valid=0)
+    return tile([scene], [mask], out=folder / "tiles", legend=legend, settings=settings)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def run(tiles, out, *, resume=True, overwrite=False, report=None, pixel_size_ran
     return train(
         tiles, out, settings=TrainSettings(**{**SMALL, **changes}), device="cpu", resume=resume,
         overwrite=overwrite, pixel_size_range=pixel_size_range,
-        watch=Monitor(pictures=0, report=report),
+        monitor=Monitor(pictures=0, report=report),
     )  # fmt: skip
 
 
@@ -78,8 +78,8 @@ def weights(model):
     return torch.cat([p.detach().flatten() for p in model.network.parameters()])
 
 
-class Stopped(Exception):  # noqa: N818 - stands for a power cut
-    pass
+class Stopped(Exception):  # noqa: N818 - an interruption
+    """Stands for a power cut."""
 
 
 def stop_after(epoch):
@@ -91,14 +91,14 @@ def stop_after(epoch):
 
 
 def epochs_of(tiles, out, **changes):
-    """Run, and return the numbers of the epochs that were trained."""
+    """Run, and return the numbers of the epochs that it trained."""
     epochs = []
     run(tiles, out, report=lambda row: epochs.append(row["epoch"]), **changes)
     return epochs
 
 
 def stopped_run(tiles, tmp_path, epoch=1, **changes):
-    """The output of a run that was stopped after an epoch."""
+    """Stop a run after an epoch; return the path of its model."""
     out = tmp_path / "m.safetensors"
     with pytest.raises(Stopped):
         run(tiles, out, report=stop_after(epoch), **changes)

@@ -1,4 +1,4 @@
-"""What can be seen of a training run: pictures, a TensorBoard log, several processes, signals."""
+"""Files beside the model, settings that reach the loop, several processes, signals."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ from tests.support.training import weights as weights_of
 def test_pictures_appear_every_few_epochs_and_at_the_end(tiles, tmp_path):
     settings = TrainSettings(**{**SMALL, "epochs": 5})
     out = tmp_path / "m.safetensors"
-    train(tiles, out, settings=settings, device="cpu", watch=Monitor(pictures=2))
+    train(tiles, out, settings=settings, device="cpu", monitor=Monitor(pictures=2))
     samples = tmp_path / "m.samples"
     assert names_in(tmp_path) == [
         "m.history.csv", "m.history.png", "m.safetensors", "m.safetensors.checkpoint", "m.samples",
@@ -47,16 +47,16 @@ def test_pictures_appear_every_few_epochs_and_at_the_end(tiles, tmp_path):
     for picture in (tmp_path / "m.history.png", *samples.iterdir()):
         assert imread(picture).shape[2] == 4
     quiet = train(tiles, tmp_path / "q.safetensors", settings=settings, device="cpu",
-                  watch=Monitor(pictures=0))  # fmt: skip
+                  monitor=Monitor(pictures=0))  # fmt: skip
     assert torch.equal(weights_of(Model.load(out)), weights_of(quiet))
 
 
 def test_a_sample_shows_labels_and_prediction_in_the_colours_of_the_legend(tmp_path):
     labels = np.zeros((SIZE, SIZE), np.uint8)
-    mapped = np.full((SIZE, SIZE), 2, np.uint8)
+    predicted = np.full((SIZE, SIZE), 2, np.uint8)
     image = np.zeros((2, SIZE, SIZE), np.float32)
     plot_examples(
-        tmp_path / "s.png", [PredictionExample(image, labels, mapped)] * 2, LEGEND, "title"
+        tmp_path / "s.png", [PredictionExample(image, labels, predicted)] * 2, LEGEND, "title"
     )
     pixels = (imread(tmp_path / "s.png")[..., :3] * 255).round().astype(int).reshape(-1, 3)
     amount = [
@@ -78,8 +78,8 @@ def test_the_history_has_the_iou_of_each_class(tiles, tmp_path):
     rows = history_of(tmp_path / "m.safetensors")
     best = rows[model.training["best_epoch"] - 1]
     for name in LEGEND.names:
-        wanted = model.training["validation"]["classes"][name]["iou"]
-        assert best[f"val_iou_{name}"] == pytest.approx(wanted, abs=1e-6)
+        iou = model.training["validation"]["classes"][name]["iou"]
+        assert best[f"val_iou_{name}"] == pytest.approx(iou, abs=1e-6)
     assert best["val_mean_iou"] == pytest.approx(
         np.mean([best[f"val_iou_{name}"] for name in LEGEND.names])
     )
@@ -88,19 +88,19 @@ def test_the_history_has_the_iou_of_each_class(tiles, tmp_path):
 def test_a_tensorboard_log_has_the_history(tiles, tmp_path):
     accumulate = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     settings = TrainSettings(**SMALL)
-    watch = Monitor(pictures=0, tensorboard=tmp_path / "board")
-    train(tiles, tmp_path / "m.safetensors", settings=settings, device="cpu", watch=watch)
+    monitor = Monitor(pictures=0, tensorboard=tmp_path / "board")
+    train(tiles, tmp_path / "m.safetensors", settings=settings, device="cpu", monitor=monitor)
     log = accumulate.EventAccumulator(str(tmp_path / "board")).Reload()
-    found = [event.value for event in log.Scalars("val/accuracy")]
-    wanted = [row["val_accuracy"] for row in history_of(tmp_path / "m.safetensors")]
-    assert found == pytest.approx(wanted, rel=1e-6)
+    logged = [event.value for event in log.Scalars("val/accuracy")]
+    history = [row["val_accuracy"] for row in history_of(tmp_path / "m.safetensors")]
+    assert logged == pytest.approx(history, rel=1e-6)
 
 
 def test_a_tensorboard_log_without_the_package_says_what_to_install(tiles, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    watch = Monitor(tensorboard=tmp_path / "board")
+    monitor = Monitor(tensorboard=tmp_path / "board")
     with pytest.raises(GeosegError, match=r"pip install 'geoseg\[tensorboard\]'"):
-        train(tiles, tmp_path / "m.safetensors", device="cpu", watch=watch)
+        train(tiles, tmp_path / "m.safetensors", device="cpu", monitor=monitor)
     assert names_in(tmp_path) == []
 
 
@@ -153,7 +153,7 @@ from geoseg.training import Monitor, TrainSettings, score, train
 torch.set_num_threads(1)
 settings = TrainSettings(width=2, depth=1, batch_size=5, epochs=3, dropout=0.0, lr=0.01)
 train(sys.argv[1], sys.argv[2], settings=settings, device="cpu",
-      watch=Monitor(pictures=0, report=lambda row: print(row["epoch"], flush=True)))
+      monitor=Monitor(pictures=0, report=lambda row: print(row["epoch"], flush=True)))
 """
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
@@ -168,7 +168,7 @@ def odd_tiles(tmp_path):
 
 @pytest.fixture
 def launch(odd_tiles, tmp_path):
-    """Train in new processes, and return how they ended."""
+    """Return a function that trains in new processes."""
     (tmp_path / "one.py").write_text(_TRAIN)
 
     def launched(out, number):
@@ -197,7 +197,7 @@ def test_two_processes_train_what_one_does(launch, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_go_on_together(launch, odd_tiles, tmp_path):
+def test_two_processes_resume_together(launch, odd_tiles, tmp_path):
     out = tmp_path / "m.safetensors"
     changes = {"batch_size": 5, "dropout": 0.0, "lr": 0.01}
     run(odd_tiles, out, epochs=2, **changes)
@@ -228,7 +228,7 @@ def test_no_process_waits_for_ever_where_the_model_is_in_use(odd_tiles, tmp_path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_command_says_how_to_go_on(tiles, tmp_path, number):
+def test_a_stopped_command_says_how_to_resume(tiles, tmp_path, number):
     out = tmp_path / "m.safetensors"
     command = [
         sys.executable, "-m", "geoseg", "train", tiles.folder, "--out", out, "--epochs", "100000",
@@ -241,6 +241,7 @@ def test_a_stopped_command_says_how_to_go_on(tiles, tmp_path, number):
         *_, last = process.stderr.read().splitlines()
     assert process.returncode == 75
     assert last == (
-        "geoseg: interrupted, whole epochs are kept, run the same command again to go on"
+        "geoseg: training was interrupted, finished epochs are kept, run the same command again to "
+        "resume it"
     )
     assert names_in(tmp_path) == ["m.history.csv", "m.safetensors.checkpoint"]

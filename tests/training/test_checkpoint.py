@@ -1,4 +1,4 @@
-"""Checkpoints that cannot be used, and the lock of a training."""
+"""Checkpoints that cannot be used, and the lock of the output."""
 
 import os
 import resource
@@ -88,7 +88,7 @@ def test_two_trainings_of_one_model_do_not_run_at_once(tiles, tmp_path):
     assert ".m.safetensors.lock" not in names_in(tmp_path)
 
 
-def test_a_second_process_is_told_who_trains_and_ends_with_75(tiles, tmp_path):
+def test_a_second_process_names_the_first_and_ends_with_75(tiles, tmp_path):
     out = tmp_path / "m.safetensors"
     codes = []
 

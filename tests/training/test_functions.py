@@ -1,4 +1,4 @@
-"""The parts of training that are functions of their arguments: losses, rates, sums."""
+"""The functions of training: losses, learning rates, metrics, dropout."""
 
 import math
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from geoseg.cli.train import command
 from geoseg.metrics import Confusion
-from geoseg.model.unet import FastDropout
+from geoseg.model.fast_dropout import FastDropout
 from geoseg.tiles import IGNORE_INDEX
 from geoseg.training import TrainSettings
 from geoseg.training.distributed import ProcessGroup
@@ -46,19 +46,19 @@ def drawn(seed, classes=4, size=6):
     return logits, labels
 
 
-def torch_loss(how, logits, labels, weights=None):
+def torch_loss(kind, logits, labels, weights=None):
     labels = torch.from_numpy(labels)
-    known = (labels != IGNORE_INDEX).sum().clamp(min=1)
+    labelled = (labels != IGNORE_INDEX).sum().clamp(min=1)
     weights = torch.ones(logits.shape[1]) if weights is None else weights
-    return float(compute_loss(how, torch.from_numpy(logits), labels, weights, known))
+    return float(compute_loss(kind, torch.from_numpy(logits), labels, weights, labelled))
 
 
 def scores_of_truth(logits, labels):
     """Scores (pixels, classes) and labels (pixels,) of the labelled pixels."""
     shares = np.exp(logits.astype(np.float64))
     shares /= shares.sum(1, keepdims=True)
-    known = labels != IGNORE_INDEX
-    return np.moveaxis(shares, 1, -1)[known], labels[known]
+    labelled = labels != IGNORE_INDEX
+    return np.moveaxis(shares, 1, -1)[labelled], labels[labelled]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -81,36 +81,36 @@ def test_losses_are_those_of_the_papers(seed):
     assert torch_loss("dice", logits, labels) == pytest.approx(both, rel=1e-5)
 
 
-@pytest.mark.parametrize("how", ["ce", "weighted", "focal", "dice"])
-def test_a_batch_without_labels_has_no_loss_and_no_gradient(how):
+@pytest.mark.parametrize("kind", ["ce", "weighted", "focal", "dice"])
+def test_a_batch_without_labels_has_no_loss_and_no_gradient(kind):
     logits = torch.randn(2, 3, 4, 4, requires_grad=True)
     labels = torch.full((2, 4, 4), IGNORE_INDEX)
-    loss = compute_loss(how, logits, labels, torch.ones(3), torch.tensor(1))
+    loss = compute_loss(kind, logits, labels, torch.ones(3), torch.tensor(1))
     loss.backward()
     assert float(loss.detach()) == 0
     assert not logits.grad.any()
 
 
-@pytest.mark.parametrize("how", ["ce", "weighted", "focal", "dice"])
-def test_a_perfect_map_has_almost_no_loss(how):
+@pytest.mark.parametrize("kind", ["ce", "weighted", "focal", "dice"])
+def test_a_perfect_map_has_almost_no_loss(kind):
     _, labels = drawn(0)
     logits = np.full((3, 4, 6, 6), -30, np.float32)
     for value in range(4):
         logits[:, value][labels == value] = 30
-    assert torch_loss(how, logits, labels) < 1e-4
+    assert torch_loss(kind, logits, labels) < 1e-4
 
 
 def test_a_class_that_is_not_in_the_batch_has_no_dice():
     logits = np.zeros((1, 3, 2, 2), np.float32)
     labels = np.array([[[0, 0], [1, 1]]])
-    # Each score is 1/3: Dice of class 0 and 1 is 2 * 2/3 / (4/3 + 2) = 0.4, class 2 is not there.
+    # Each score is 1/3: Dice of class 0 and 1 is 2 * 2/3 / (4/3 + 2) = 0.4, class 2 is absent.
     assert torch_loss("dice", logits, labels) == pytest.approx(math.log(3) + 1 - 0.4, rel=1e-6)
 
 
 def test_rare_classes_weigh_more_and_a_mean_pixel_one():
-    found = class_weights(np.array([8, 0, 4]))
-    assert found.tolist() == [0.75, 0, 1.5]
-    assert (8 * found[0] + 4 * found[2]) / 12 == 1
+    weights = class_weights(np.array([8, 0, 4]))
+    assert weights.tolist() == [0.75, 0, 1.5]
+    assert (8 * weights[0] + 4 * weights[2]) / 12 == 1
 
 
 # Learning rates.
@@ -144,24 +144,26 @@ def test_a_plateau_of_five_epochs_halves_the_rate():
     assert found == [1.0] * 7 + [0.5] * 6 + [0.25]
 
 
-# Sums.
+# Metrics of an epoch.
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 1000), st.integers(2, 6))
-def test_a_tally_counts_as_the_confusion_matrix_does(seed, classes):
-    tally, whole = EpochMetrics(classes, torch.device("cpu")), Confusion.zeros(classes)
+def test_epoch_metrics_sums_losses_and_confusion_matrices(seed, classes):
+    metrics, whole = EpochMetrics(classes, torch.device("cpu")), Confusion.zeros(classes)
     total, pixels = 0.0, 0
     for part in range(3):
         logits, labels = drawn(seed + part, classes)
-        known = int((labels != IGNORE_INDEX).sum())
-        tally.add(torch.tensor(2.0 * known), torch.from_numpy(logits), torch.from_numpy(labels))
+        labelled = int((labels != IGNORE_INDEX).sum())
+        metrics.add(
+            torch.tensor(2.0 * labelled), torch.from_numpy(logits), torch.from_numpy(labels)
+        )
         mapped = logits.argmax(1).astype(np.uint8)
         whole += Confusion.of(mapped, labels.astype(np.uint8), classes, IGNORE_INDEX)
-        total, pixels = total + 2.0 * known, pixels + known
-    found = tally.scores(ProcessGroup())
-    assert np.array_equal(found.confusion.counts, whole.counts)
-    assert found.loss == pytest.approx(total / pixels)
+        total, pixels = total + 2.0 * labelled, pixels + labelled
+    result = metrics.result(ProcessGroup())
+    assert np.array_equal(result.confusion.counts, whole.counts)
+    assert result.loss == pytest.approx(total / pixels)
 
 
 # Dropout.

@@ -1,4 +1,4 @@
-"""What training refuses: one sentence, and nothing is left behind."""
+"""What `train` refuses: one sentence, and no files."""
 
 import subprocess
 import sys
@@ -54,7 +54,7 @@ def test_tiles_without_a_label_are_refused(tmp_path, tiles):
 
 def test_a_set_without_training_tiles_is_refused(tiles, tmp_path):
     idle = replace(tiles, splits=("val",) * len(tiles))
-    with pytest.raises(TileError, match="has no tiles to train on"):
+    with pytest.raises(TileError, match="has no training tiles"):
         run(idle, tmp_path / "m.safetensors")
 
 
@@ -72,8 +72,8 @@ def test_a_run_that_diverges_at_once_says_where_and_what_to_change(tiles, tmp_pa
 
 
 def test_a_run_that_diverges_later_keeps_the_best_weights_so_far(tiles, tmp_path, monkeypatch):
-    def explode(how, logits, labels, weights, known):
-        loss = loss_of_batch(how, logits, labels, weights, known)
+    def explode(kind, logits, labels, weights, labelled):
+        loss = loss_of_batch(kind, logits, labels, weights, labelled)
         return loss * float("nan") if len(rows) == 2 and loss.requires_grad else loss
 
     rows, out = [], tmp_path / "m.safetensors"
@@ -128,7 +128,7 @@ def test_a_setting_out_of_range_is_named_alone(wrong, sentence):
     assert str(error.value) == sentence
 
 
-@pytest.mark.parametrize("name", ["settings", "watch"])
+@pytest.mark.parametrize("name", ["settings", "monitor"])
 def test_a_dictionary_in_place_of_settings_is_refused(tiles, tmp_path, name):
     with pytest.raises(
         GeosegError, match=rf"{name} must be of the type (TrainSettings|Monitor), not dict"
@@ -145,7 +145,7 @@ def test_a_model_of_another_name_than_safetensors_is_refused(tiles, tmp_path):
 def test_a_single_labelled_class_is_refused(tmp_path, val):
     tiles = make_tiles(tmp_path, val=val)
     with pytest.raises(
-        TileError, match=r"only class 'grass' is labelled .* label at least one more class \(what"
+        TileError, match=r"only class 'grass' is labelled .* label at least one more class \(the"
     ):
         run(tiles, tmp_path / "m.safetensors", ignore=("water", "rock"))
 
@@ -172,5 +172,5 @@ def test_classes_that_only_validation_tiles_have_are_no_use(tmp_path):
 
 
 def test_a_precision_that_the_device_lacks_is_refused(tiles, tmp_path):
-    with pytest.raises(GeosegError, match="fp16 is slow and coarse on a CPU"):
+    with pytest.raises(GeosegError, match="fp16 works on a GPU only"):
         run(tiles, tmp_path / "m.safetensors", precision="fp16")

@@ -1,11 +1,9 @@
-"""Training stops, goes on and starts again: the same command is the same weights."""
+"""Runs that stop, resume and start again: the same command gives the same weights."""
 
 import logging
-import os
+import multiprocessing
 import random
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -44,17 +42,17 @@ def plain_history(out):
     return [{k: v for k, v in row.items() if k != "seconds"} for row in history_of(out)]
 
 
-# A stopped run goes on.
+# A stopped run resumes.
 
 
 @pytest.mark.parametrize("epoch", [1, 4, 5])
-def test_a_stopped_run_goes_on_to_the_same_file(tiles, tmp_path, epoch, caplog):
+def test_a_stopped_run_resumes_to_the_same_file(tiles, tmp_path, epoch, caplog):
     whole = run(tiles, tmp_path / "whole.safetensors", **RICH)
     out = stopped_run(tiles, tmp_path, epoch, **RICH)
     assert not out.exists()
     with caplog.at_level(logging.INFO, "geoseg"):
         assert epochs_of(tiles, out, **RICH) == list(range(epoch + 1, 6))
-    assert (f"goes on after epoch {epoch} of 5" in caplog.text) == (epoch < 5)
+    assert (f"training resumes after epoch {epoch} of 5" in caplog.text) == (epoch < 5)
     assert Model.load(out).hash == whole.hash
     assert plain_history(out) == plain_history(tmp_path / "whole.safetensors")
 
@@ -66,29 +64,36 @@ def test_a_run_resumed_after_its_best_epoch_keeps_that_epoch(tiles, tmp_path):
     assert run(tiles, out, **WILD).hash == whole.hash
 
 
+def train_and_report(folder, out, changes, pipe):
+    """Train in a process of its own, and send the number of each finished epoch."""
+    torch.set_num_threads(1)
+    run(folder, out, report=lambda row: pipe.send(row["epoch"]), **changes)
+
+
 @pytest.mark.slow
 def test_a_process_killed_again_and_again_comes_to_the_same_file(tiles, tmp_path):
     changes, out = {**RICH, "epochs": 40}, tmp_path / "m.safetensors"
     whole = run(tiles, tmp_path / "whole.safetensors", **changes)
-    code = (
-        "import sys; from geoseg.training import Monitor, TrainSettings, train\n"
-        f"settings = TrainSettings(**{ {**SMALL, **changes}!r})\n"
-        "watch = Monitor(pictures=0, report=lambda row: print(row['epoch'], flush=True))\n"
-        "train(sys.argv[1], sys.argv[2], settings=settings, device='cpu', watch=watch)"
-    )
-    command = [sys.executable, "-c", code, tiles.folder, out]
-    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
-    moments = random.Random(0)
+    server = multiprocessing.get_context("forkserver")  # imports torch once for all processes
+    server.set_forkserver_preload(["geoseg.training"])
+    moments, last = random.Random(0), 0
     for _ in range(3):
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=alone) as process:
-            for _ in range(3):
-                process.stdout.readline()
-            time.sleep(moments.uniform(0, 0.06))  # in an epoch, or while its checkpoint is written
-            process.kill()
-        assert process.returncode == -signal.SIGKILL
+        reader, writer = server.Pipe(duplex=False)
+        process = server.Process(
+            target=train_and_report, args=(tiles.folder, out, changes, writer), daemon=True
+        )
+        process.start()
+        writer.close()
+        epochs = [reader.recv() for _ in range(3)]
+        time.sleep(moments.uniform(0, 0.06))  # in an epoch, or while its checkpoint is written
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
         assert not out.exists()
+        assert last < epochs[0] == epochs[-1] - 2
+        last = epochs[-1]
     epochs = epochs_of(tiles, out, **changes)
-    assert 9 <= epochs[0] - 1 < 40
+    assert last < epochs[0] < 40
     assert Model.load(out).hash == whole.hash
     kinds = ("history.csv", "safetensors", "safetensors.checkpoint")
     assert names_in(tmp_path) == sorted(f"{s}.{kind}" for s in ("m", "whole") for kind in kinds)
@@ -98,7 +103,9 @@ def test_without_resume_a_run_starts_again_and_says_what_it_discards(tiles, tmp_
     out = stopped_run(tiles, tmp_path, 2)
     with caplog.at_level(logging.INFO, "geoseg"):
         assert epochs_of(tiles, out, resume=False) == [1, 2, 3]
-    assert f"starts again with epoch 1 and discards 2 epochs of {out}.checkpoint" in caplog.text
+    assert (
+        f"training starts again at epoch 1 and discards 2 epochs of {out}.checkpoint" in caplog.text
+    )
 
 
 def test_without_resume_a_damaged_checkpoint_is_no_obstacle(tiles, tmp_path):
@@ -117,7 +124,7 @@ def test_the_same_run_again_leaves_the_model_as_it_is(tiles, tmp_path, caplog):
     with caplog.at_level(logging.INFO, "geoseg"):
         assert epochs_of(tiles, out) == []
     assert caplog.messages == [
-        f"{out} is trained already (3 epochs), give more epochs, or overwrite (-f) to train it "
+        f"{out} is already trained (3 epochs), give more epochs, or overwrite (-f) to train it "
         "again"
     ]
     assert (Model.load(out).hash, out.stat().st_mtime_ns) == (first.hash, written)
@@ -125,7 +132,7 @@ def test_the_same_run_again_leaves_the_model_as_it_is(tiles, tmp_path, caplog):
     caplog.clear()
     with caplog.at_level(logging.INFO, "geoseg"):
         assert epochs_of(tiles, out) == []
-    assert "is trained already (3 epochs)" in caplog.text
+    assert "is already trained (3 epochs)" in caplog.text
 
 
 def test_the_same_command_again_ends_with_exit_code_0(tiles, tmp_path):
@@ -137,10 +144,10 @@ def test_the_same_command_again_ends_with_exit_code_0(tiles, tmp_path):
     assert first.returncode == 0
     again = here(*command)
     assert (again.returncode, again.stdout) == (0, first.stdout)
-    assert "is trained already (1 epoch), give more epochs" in again.stderr
+    assert "is already trained (1 epoch), give more epochs" in again.stderr
     assert "epoch 1: loss" in here(*command, "-f").stderr
-    assert "goes on after epoch 1 of 2" in here(*command, "--epochs", 2).stderr
-    assert "with epoch 1 and discards 2 epochs" in here(*command, "-f", "--no-resume").stderr
+    assert "resumes after epoch 1 of 2" in here(*command, "--epochs", 2).stderr
+    assert "at epoch 1 and discards 2 epochs" in here(*command, "-f", "--no-resume").stderr
 
 
 def test_with_overwrite_a_complete_run_starts_again_and_a_stopped_one_goes_on(tiles, tmp_path):
@@ -198,7 +205,7 @@ def test_a_cosine_follows_the_new_number_of_epochs_and_says_so(tiles, tmp_path, 
     with caplog.at_level(logging.WARNING, "geoseg"):
         run(tiles, out, schedule="cosine", epochs=6)
     (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
-    assert "fell as if the run had 2 epochs, from now on it falls as if it had 6" in warning
+    assert "followed a cosine over 2 epochs, and now follows one over 6" in warning
     rates = [row["lr"] for row in history_of(out)]
     assert rates[2] > rates[1]
     assert rates[-1] < 0.1 * SMALL.get("lr", 1e-3)
@@ -207,7 +214,7 @@ def test_a_cosine_follows_the_new_number_of_epochs_and_says_so(tiles, tmp_path, 
 def test_fewer_epochs_than_done_are_refused(tiles, tmp_path):
     out = tmp_path / "m.safetensors"
     run(tiles, out)
-    with pytest.raises(RunError, match="has 3 epochs already, more than the 2 that are wanted"):
+    with pytest.raises(RunError, match="has 3 epochs already, more than the 2 requested"):
         run(tiles, out, epochs=2)
 
 
@@ -225,7 +232,7 @@ def test_a_run_stopped_by_patience_is_complete_and_goes_on_with_more(tiles, tmp_
         caplog.clear()
         with caplog.at_level(logging.INFO, "geoseg"):
             assert epochs_of(tiles, out, patience=2, **wild) == []
-        text = f"trained already ({done} epochs, stopped by a patience of 2), give more patience"
+        text = f"already trained ({done} epochs, stopped by a patience of 2), give more patience"
         assert text in caplog.text
     checkpoint.rename(tmp_path / "m.safetensors.checkpoint")
     with pytest.raises(RunError, match=r"a patience of 1 would have stopped it after epoch \d"):
@@ -265,7 +272,7 @@ def test_a_checkpoint_of_other_settings_is_refused_with_the_difference(
     out = stopped_run(tiles, tmp_path)
     with pytest.raises(RunError) as error:
         run(tiles, out, **change)
-    assert "m.safetensors.checkpoint is of another training (" in str(error.value)
+    assert "m.safetensors.checkpoint belongs to another training (" in str(error.value)
     assert words in str(error.value)
     assert "give the same tiles and settings, or start again" in str(error.value)
     assert "(resume=False, --no-resume)" in str(error.value)
@@ -295,8 +302,8 @@ def test_a_complete_model_of_other_settings_is_replaced_only_on_request(tiles, t
     run(tiles, out)
     with pytest.raises(
         OutputError,
-        match=r"exists and is of another training \(lr was 0.001 and is 0.5\), use another output "
-        r"name, or overwrite \(-f\)",
+        match=r"exists and belongs to another training \(lr was 0.001 and is 0.5\), use another "
+        r"output name, or overwrite \(-f\)",
     ):
         run(tiles, out, lr=0.5)
     assert run(tiles, out, lr=0.5, overwrite=True).training["settings"]["lr"] == 0.5

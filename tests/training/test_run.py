@@ -1,4 +1,4 @@
-"""Training: the same run is the same weights, killed or not; and it learns."""
+"""`train`: it learns, equal runs give equal files, and pixels without a label have no effect."""
 
 from dataclasses import replace
 
@@ -61,8 +61,8 @@ def test_four_tiles_are_learnt_by_heart(tmp_path):
     assert history[-1]["accuracy"] > 0.97
     images, _, labels = tiles.load("train")
     with torch.inference_mode():
-        found = model.network(torch.from_numpy(images.astype(np.float32))).argmax(1).numpy()
-    assert (found == labels).mean() > 0.97
+        predicted = model.network(torch.from_numpy(images.astype(np.float32))).argmax(1).numpy()
+    assert (predicted == labels).mean() > 0.97
 
 
 def test_the_best_epoch_is_kept_and_not_the_last(tiles, tmp_path):
@@ -74,13 +74,15 @@ def test_the_best_epoch_is_kept_and_not_the_last(tiles, tmp_path):
     assert loss_of(model, *tiles.load("val")) == pytest.approx(best["val_loss"], rel=1e-4)
 
 
-def loss_of(model, images, _, labels):
-    """Mean cross-entropy over the labelled pixels, by NumPy."""
+def loss_of(model, images, _, labels, weights=(1, 1, 1)):
+    """Mean cross-entropy over the labelled pixels, each times the weight of its class, by NumPy."""
     with torch.inference_mode():
         logits = model.network.eval()(torch.from_numpy(images.astype(np.float32)))
         shares = torch.log_softmax(logits.double(), 1).numpy()
     places = np.argwhere(labels != IGNORE_INDEX)
-    return -np.mean([shares[n, labels[n, r, c], r, c] for n, r, c in places])
+    classes = [labels[n, r, c] for n, r, c in places]
+    losses = [shares[n, k, r, c] for (n, r, c), k in zip(places, classes, strict=True)]
+    return -np.mean(losses * np.array(weights)[classes])
 
 
 @pytest.mark.parametrize("optimizer", ["rmsprop", "adam", "adamw", "sgd"])
@@ -113,14 +115,14 @@ def test_a_cosine_ends_near_zero_and_a_constant_rate_stays(tiles, tmp_path):
 
 def test_the_same_run_is_the_same_file(tiles, tmp_path):
     changes = {"augment": "full", "loss": "weighted", "schedule": "cosine"}
-    one = run(tiles, tmp_path / "a.safetensors", **changes)
-    two = run(tiles, tmp_path / "b.safetensors", **changes)
-    assert one.hash == two.hash
-    other = run(tiles, tmp_path / "c.safetensors", **changes, seed=1)
-    assert not torch.equal(weights(one), weights(other))
+    first = run(tiles, tmp_path / "a.safetensors", **changes)
+    second = run(tiles, tmp_path / "b.safetensors", **changes)
+    assert first.hash == second.hash
+    other_seed = run(tiles, tmp_path / "c.safetensors", **changes, seed=1)
+    assert not torch.equal(weights(first), weights(other_seed))
 
 
-# What has no label has no say.
+# Pixels without a label.
 
 
 def test_pixels_that_are_not_valid_do_not_matter(tmp_path):
@@ -134,7 +136,7 @@ def test_pixels_that_are_not_valid_do_not_matter(tmp_path):
     assert torch.equal(weights(trained[0]), weights(trained[1]))
 
 
-def test_ground_without_a_label_gives_no_gradient(tmp_path):
+def test_pixels_without_a_label_give_no_gradient(tmp_path):
     labels = np.full((64, 64), IGNORE_INDEX, np.uint8)
     labels[:8] = ground(8, 64)
     trained = []
@@ -146,21 +148,23 @@ def test_ground_without_a_label_gives_no_gradient(tmp_path):
     assert torch.equal(weights(trained[0]), weights(trained[1]))
 
 
-def test_the_loss_is_the_mean_over_labelled_pixels(tmp_path):
+@pytest.mark.parametrize("loss", ["ce", "weighted"])
+def test_the_loss_is_the_weighted_mean_over_labelled_pixels(tmp_path, loss):
     labels = ground(32, 64)
+    labels[labels == 2] = 0
+    labels[20:22] = 2  # a rare class
     labels[5:20, 7:40] = IGNORE_INDEX
     tiles = make_tiles(tmp_path, labels=labels, val=0.25)
     out = tmp_path / "m.safetensors"
-    model = run(tiles, out, epochs=1, lr=1e-30, dropout=0.0)  # as good as not trained
+    model = run(tiles, out, epochs=1, lr=1e-30, dropout=0.0, loss=loss)  # as good as not trained
+    train, val, weights = tiles.load("train"), tiles.load("val"), np.ones(3)
+    if loss == "weighted":
+        counts = np.array([(train[2] == value).sum() for value in range(3)])
+        assert counts.max() > 3 * counts.min() > 0
+        weights = counts.sum() / (3 * counts)
     row = history_of(out)[0]
-    assert row["loss"] == pytest.approx(loss_of(model, *tiles.load("train")), rel=1e-5)
-    assert row["val_loss"] == pytest.approx(loss_of(model, *tiles.load("val")), rel=1e-5)
-
-
-def test_weights_change_what_is_learnt(tiles, tmp_path):
-    plain = run(tiles, tmp_path / "a.safetensors")
-    weighted = run(tiles, tmp_path / "b.safetensors", loss="weighted")
-    assert not torch.equal(weights(plain), weights(weighted))
+    assert row["loss"] == pytest.approx(loss_of(model, *train, weights), rel=1e-5)
+    assert row["val_loss"] == pytest.approx(loss_of(model, *val, weights), rel=1e-5)
 
 
 # Scaling.
@@ -197,7 +201,7 @@ def test_a_band_that_is_everywhere_the_same_can_be_trained_on(tmp_path):
 
 # Augmentation.
 
-SPREAD = torch.full((2,), 255.0)
+VALUE_RANGE = torch.full((2,), 255.0)
 
 
 def stripes(seed, n=6):
@@ -213,7 +217,9 @@ def stripes(seed, n=6):
 def test_flips_move_labels_with_the_picture(seed):
     labels = torch.randint(256, (6, SIZE, SIZE), generator=torch.Generator().manual_seed(seed))
     images = labels[:, None].float().repeat(1, 2, 1, 1)
-    turned, moved = augment("flips", images, labels, SPREAD, torch.Generator().manual_seed(seed))
+    turned, moved = augment(
+        "flips", images, labels, VALUE_RANGE, torch.Generator().manual_seed(seed)
+    )
     assert torch.equal(turned, moved[:, None].float().repeat(1, 2, 1, 1))
     assert torch.equal(moved.flatten(1).sort()[0], labels.flatten(1).sort()[0])
 
@@ -221,7 +227,7 @@ def test_flips_move_labels_with_the_picture(seed):
 def test_flips_draw_all_eight_symmetries():
     labels = torch.arange(SIZE * SIZE).view(1, SIZE, SIZE).repeat(200, 1, 1)
     images = labels[:, None].float()
-    _, moved = augment("flips", images, labels, SPREAD[:1], torch.Generator().manual_seed(0))
+    _, moved = augment("flips", images, labels, VALUE_RANGE[:1], torch.Generator().manual_seed(0))
     assert len({tuple(tile.flatten().tolist()) for tile in moved}) == 8
 
 
@@ -232,7 +238,9 @@ def test_zoom_moves_labels_with_the_picture(seed):
     with pytest.MonkeyPatch.context() as patch:
         for name in ("GAIN", "BAND_GAIN", "OFFSET"):
             patch.setattr(augmentation, name, 0)
-        bigger, moved = augment("full", images, labels, SPREAD, torch.Generator().manual_seed(seed))
+        bigger, moved = augment(
+            "full", images, labels, VALUE_RANGE, torch.Generator().manual_seed(seed)
+        )
     assert bigger.shape == images.shape
     assert moved.shape == labels.shape
     clear = (bigger - 0.5).abs() > 1e-3  # on the very border either class is right
@@ -244,7 +252,7 @@ def test_zoom_makes_things_bigger():
     images, labels = stripes(0, 1)
     edges = []
     for seed in range(20):
-        _, moved = augment("full", images, labels, SPREAD, torch.Generator().manual_seed(seed))
+        _, moved = augment("full", images, labels, VALUE_RANGE, torch.Generator().manual_seed(seed))
         edges.append(int((moved.diff(dim=1) != 0).sum() + (moved.diff(dim=2) != 0).sum()))
     assert min(edges) < max(edges) <= int((labels.diff(dim=2) != 0).sum())
 
@@ -254,7 +262,9 @@ def test_zoom_makes_things_bigger():
 def test_colour_changes_within_limits_and_leaves_labels(seed):
     images = torch.full((6, 2, SIZE, SIZE), 100.0)
     labels = torch.full((6, SIZE, SIZE), IGNORE_INDEX)
-    changed, kept = augment("full", images, labels, SPREAD, torch.Generator().manual_seed(seed))
+    changed, kept = augment(
+        "full", images, labels, VALUE_RANGE, torch.Generator().manual_seed(seed)
+    )
     assert torch.equal(kept, labels)
     assert len(changed[:, :, 0, 0].unique()) == 12  # each tile and band of its own
     assert float(changed.flatten(2).std(dim=2).max()) < 1e-3  # and even within
@@ -264,24 +274,24 @@ def test_colour_changes_within_limits_and_leaves_labels(seed):
 
 def test_no_augmentation_changes_nothing():
     images, labels = stripes(0)
-    same, kept = augment("none", images, labels, SPREAD, torch.Generator())
+    same, kept = augment("none", images, labels, VALUE_RANGE, torch.Generator())
     assert torch.equal(same, images)
     assert torch.equal(kept, labels)
 
 
-# Tiles of others.
+# Other tile sets.
 
 
 def test_a_folder_of_images_and_masks_is_split_and_trained_on(tmp_path):
     for kind in ("images", "masks"):
-        (tmp_path / "lab" / kind).mkdir(parents=True)
+        (tmp_path / "set" / kind).mkdir(parents=True)
     for number in range(8):
         labels = np.roll(ground(SIZE, SIZE), number, axis=0)
         pixels = picture(labels)[[0, 1, 1]]
         bare = {"driver": "PNG", "crs": None, "transform": None}
-        write_raster(tmp_path / "lab" / "images" / f"{number}.png", pixels, **bare)
-        write_raster(tmp_path / "lab" / "masks" / f"{number}.png", labels[None], **bare)
-    model = run(tmp_path / "lab", tmp_path / "m.safetensors", epochs=1)
+        write_raster(tmp_path / "set" / "images" / f"{number}.png", pixels, **bare)
+        write_raster(tmp_path / "set" / "masks" / f"{number}.png", labels[None], **bare)
+    model = run(tmp_path / "set", tmp_path / "m.safetensors", epochs=1)
     assert model.training["tiles"] == {"train": 6, "val": 2}
     assert model.band_names == ("red", "green", "blue")
 

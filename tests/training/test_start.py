@@ -1,4 +1,4 @@
-"""Training starts from a model, and a model is scored."""
+"""Runs that start from a model, and `score`."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ from tests.support.training import weights as weights_of
 def start_from(model, tiles, out, **changes):
     settings = TrainSettings(**{**SMALL, "epochs": 1, "width": None, "depth": None, **changes})
     return train(
-        tiles, out, settings=settings, start=model, device="cpu", watch=Monitor(pictures=0)
+        tiles, out, settings=settings, start=model, device="cpu", monitor=Monitor(pictures=0)
     )
 
 
@@ -82,7 +82,7 @@ def test_dropout_is_that_of_the_settings_and_not_of_the_start_model(tiles, tmp_p
 
 def test_a_model_of_other_bands_is_no_start(tiles, tmp_path):
     with pytest.raises(
-        ModelError, match="sees 3 bands of uint8, the tiles have 2 of uint8, choose"
+        ModelError, match="reads 3 bands of uint8, but the tiles have 2 of uint8, choose"
     ):
         start_from("default", tiles, tmp_path / "m.safetensors")
     assert names_in(tmp_path) == []
@@ -90,11 +90,11 @@ def test_a_model_of_other_bands_is_no_start(tiles, tmp_path):
 
 def test_the_score_of_a_model_is_that_of_its_validation(tiles, tmp_path):
     model = run(tiles, tmp_path / "m.safetensors")
-    found = score(model, tiles, device="cpu").to_dict(LEGEND.names)
-    assert found == model.training["validation"]
+    validation = score(model, tiles, device="cpu").to_dict(LEGEND.names)
+    assert validation == model.training["validation"]
     turned = score(model, tiles, device="cpu", tta=True)
-    assert turned.total == found["pixels"]
-    assert not np.array_equal(turned.counts, found["confusion"])
+    assert turned.total == validation["pixels"]
+    assert not np.array_equal(turned.counts, validation["confusion"])
     with pytest.raises(TileError, match="no 'gap' tiles to score"):
         score(model, tiles, "gap", device="cpu")
     with pytest.raises(TileError, match="other classes, bands or size"):

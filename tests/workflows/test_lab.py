@@ -1,4 +1,4 @@
-"""The lab's workflow: which tiles each training gets, and what is reported."""
+"""The workflow of the reference run: the tiles of each training, and the report."""
 
 import sys
 from dataclasses import replace
@@ -25,31 +25,33 @@ def workflow():
 
 @pytest.fixture(scope="module")
 def dubai(tmp_path_factory):
-    """As many tiles as the lab has in its two folders, and some in others; without pixels."""
+    """As many tiles as the reference run has in its two folders, and some in others; no pixels."""
     tiles = make_tiles(tmp_path_factory.mktemp("lab"))
     groups = ["Tile 1"] * 30 + ["Tile 4"] * 432 + ["Tile 5"] * 20 + ["Tile 8"] * 1584
     return replace(tiles, scenes=tuple(groups), splits=("",) * len(groups))
 
 
-def test_the_lab_holds_500_of_its_own_tiles_and_nobody_elses(workflow, dubai):
+def test_the_reference_run_validates_on_500_tiles_of_its_own_folders(workflow, dubai):
     runs, _ = workflow
     lab = runs.choose(dubai, "lab")
     assert {split: lab.splits.count(split) for split in ("train", "val", "gap")} == {
         "train": 1516, "val": 500, "gap": 50,
     }  # fmt: skip
-    others = [s for s, g in zip(lab.splits, lab.scenes, strict=True) if g in ("Tile 1", "Tile 5")]
-    assert set(others) == {"gap"}
+    elsewhere = [
+        s for s, g in zip(lab.splits, lab.scenes, strict=True) if g in ("Tile 1", "Tile 5")
+    ]
+    assert set(elsewhere) == {"gap"}
 
 
-def test_all_images_hold_the_same_500_tiles(workflow, dubai):
+def test_the_training_on_all_images_has_the_same_500_validation_tiles(workflow, dubai):
     runs, _ = workflow
     lab, everything = runs.choose(dubai, "lab"), runs.choose(dubai, "all")
-    held = [[n for n, s in enumerate(t.splits) if s == "val"] for t in (lab, everything)]
-    assert held[0] == held[1]
+    val = [[n for n, s in enumerate(t.splits) if s == "val"] for t in (lab, everything)]
+    assert val[0] == val[1]
     assert everything.splits.count("train") == len(everything.splits) - 500
 
 
-def test_a_fold_never_sees_its_folder(workflow, dubai):
+def test_a_fold_is_not_trained_on_its_folder(workflow, dubai):
     runs, _ = workflow
     for training in runs.trainings(long=3, more=2, precision="fp32"):
         if not training.data.startswith("all but"):
@@ -60,17 +62,17 @@ def test_a_fold_never_sees_its_folder(workflow, dubai):
         assert all((split == "gap") == (group == fold) for split, group in pairs)
         start = next(t for t in runs.trainings(long=3, more=2, precision="fp32")
                      if t.name == training.start)  # fmt: skip
-        assert fold not in runs.LAB_FOLDERS or start.data != "lab"
+        assert fold not in runs.REFERENCE_FOLDERS or start.data != "lab"
 
 
-def test_trainings_have_names_of_their_own_and_start_from_earlier_ones(workflow):
+def test_trainings_have_unique_names_and_start_from_earlier_trainings(workflow):
     runs, _ = workflow
-    plan = runs.trainings(long=100, more=50, precision="auto")
-    names = [training.name for training in plan]
+    planned = runs.trainings(long=100, more=50, precision="auto")
+    names = [training.name for training in planned]
     assert len(set(names)) == len(names)
-    for place, training in enumerate(plan):
+    for place, training in enumerate(planned):
         assert training.start is None or training.start in names[:place]
-    lab = plan[0].settings
+    lab = planned[0].settings
     assert (lab.epochs, lab.batch_size, lab.lr, lab.optimizer) == (25, 32, 1e-3, "rmsprop")
     assert (lab.loss, lab.augment, lab.schedule, lab.dropout) == ("ce", "none", "constant", 0.1)
 
@@ -79,16 +81,22 @@ def test_results_become_a_table_and_a_figure(workflow, tmp_path):
     _, report = workflow
     scores = {"accuracy": 0.8302, "mean_iou": 0.5934, "classes": {
         "water": {"iou": 0.869}, "rock": {"iou": None}}}  # fmt: skip
-    row = {"what": "the lab", "tested_on": "500 tiles", "epochs": 25, "best": 22, "scores": scores}
+    row = {
+        "what": "the reference run",
+        "tested_on": "500 tiles",
+        "epochs": 25,
+        "best": 22,
+        "scores": scores,
+    }
     lines = report.table([row], ("water", "rock")).splitlines()
     assert lines[0].startswith("| training | tested on |")
-    assert lines[2] == "| the lab | 500 tiles | 25 | 22 | 0.8302 | 0.5934 | 0.869 |  |"
+    assert lines[2] == "| the reference run | 500 tiles | 25 | 22 | 0.8302 | 0.5934 | 0.869 |  |"
     history = [{"epoch": 1.0, "val_accuracy": 0.5}, {"epoch": 2.0, "val_accuracy": 0.6}]
     report.figure(tmp_path / "f.png", {"lab-0": history, "long": history})
     assert imread(tmp_path / "f.png").shape[1] > 1000
 
 
-def test_the_published_run_is_the_labs():
+def test_the_published_run_is_that_of_the_reference():
     lines = (WORKFLOW / "published.csv").read_text().splitlines()
     assert len(lines) == 26
     assert lines[-1].startswith("25,0.5425,0.8060,0.5543,0.8052,")

@@ -35,10 +35,10 @@ def scene(tmp_path_factory) -> Path:
 def plain(scene, model, tmp_path_factory) -> Path:
     """The map as one process makes it, with so much overlap that chunks take a while."""
     out = tmp_path_factory.mktemp("plain") / "map.tif"
-    options = ClassifySettings(overlap=24)
+    settings = ClassifySettings(overlap=24)
     execution = Execution(chunk=512)
     polygons = out.with_suffix(".gpkg")
-    classify(scene, out, model=model, polygons=polygons, options=options, execution=execution)
+    classify(scene, out, model=model, polygons=polygons, settings=settings, execution=execution)
     return out
 
 
@@ -154,7 +154,7 @@ def test_many_scenes_are_one_array(slurm, model, tmp_path):
         )  # fmt: skip
         slurm.finish()
     for scene in scenes:
-        classify(scene, tmp_path / "one.tif", model=model, options=ClassifySettings(overlap=8))
+        classify(scene, tmp_path / "one.tif", model=model, settings=ClassifySettings(overlap=8))
         found = tmp_path / "maps" / scene.name
         assert found.read_bytes() == (tmp_path / "one.tif").read_bytes()
         for file in tmp_path.glob("one.*"):

@@ -32,7 +32,7 @@ def test_a_local_dask_cluster_makes_the_same_map(protocol, model, tmp_path):
     plain.mkdir()
     classify(
         scene, plain / "map.tif", model=model, polygons=plain / "map.gpkg",
-        options=ClassifySettings(overlap=8), execution=Execution(chunk=512),
+        settings=ClassifySettings(overlap=8), execution=Execution(chunk=512),
     )  # fmt: skip
     env = {"PROTOCOL": protocol}
     if protocol == "tls":

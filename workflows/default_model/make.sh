@@ -14,7 +14,7 @@ from dataclasses import replace
 import geoseg
 from geoseg.legend import DUBAI
 
-# The images do not state their pixel size: geoseg/models/README.md says how it was estimated.
+# The images have no pixel size. geoseg/models/README.md says how it was estimated.
 model = replace(geoseg.Model.load(sys.argv[1]), legend=DUBAI, pixel_size_range=(0.7, 1.1))
 model.save(sys.argv[2], half=True)
 PYTHON

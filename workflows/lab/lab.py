@@ -1,9 +1,9 @@
-"""The lab reproduced, then left behind: from a Dubai folder to a table and a figure.
+"""Reproduce the reference run on the Dubai data set, train further models, and compare them all.
 
 python workflows/lab/lab.py DUBAI_FOLDER OUT [--long 100] [--more 50] [--only NAME ...]
 
 DUBAI_FOLDER holds "Tile N/images" and "Tile N/masks" ("Semantic segmentation of aerial imagery",
-Humans in the Loop with MBRSC, CC0). What is done already stays; a stopped training goes on.
+Humans in the Loop with MBRSC, CC0). Finished trainings are kept; a stopped training resumes.
 """
 
 import argparse
@@ -18,13 +18,14 @@ from runs import Training, choose, trainings
 
 import geoseg
 from geoseg import Model, Monitor, TileSet, TileSettings
+from geoseg.model import tune_malloc
 
 log = logging.getLogger("lab")
-LAB_TEST = "500 tiles, at random"
+RANDOM_TEST = "500 tiles, at random"
 
 
 def main() -> None:
-    """Parse, train what is not there, report."""
+    """Parse the arguments, run the missing trainings, write the report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("dubai", type=Path)
     parser.add_argument("out", type=Path)
@@ -32,46 +33,48 @@ def main() -> None:
     parser.add_argument("--more", type=int, default=50, help="epochs on all images")
     parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16", "fp16"])
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--only", nargs="*", help="names of trainings; none: only the report")
-    given = parser.parse_args()
-    warnings.simplefilter("ignore", NotGeoreferencedWarning)  # these images have no place
+    parser.add_argument(
+        "--only", nargs="*", help="trainings to run; without a name: only the report"
+    )
+    args = parser.parse_args()
+    warnings.simplefilter("ignore", NotGeoreferencedWarning)  # the images have no georeference
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    given.out.mkdir(parents=True, exist_ok=True)
-    tiles = cut(given.dubai, given.out / "tiles")
-    plan = trainings(long=given.long, more=given.more, precision=given.precision)
+    args.out.mkdir(parents=True, exist_ok=True)
+    tiles = cut(args.dubai, args.out / "tiles")
+    planned = trainings(long=args.long, more=args.more, precision=args.precision)
     results = []
-    for training in plan:
-        path = given.out / f"{training.name}.safetensors"
-        if not path.exists() and (given.only is None or training.name in given.only):
-            run(training, tiles, path, given.device)
+    for training in planned:
+        path = args.out / f"{training.name}.safetensors"
+        if not path.exists() and (args.only is None or training.name in args.only):
+            run(training, tiles, path, args.device)
         if path.exists():
-            results += test(training, tiles, path, given.device)
-    (given.out / "lab.md").write_text(table(results, tiles.legend.names))
-    (given.out / "lab.json").write_text(json.dumps(results, indent=1) + "\n")
-    paths = {t.name: given.out / f"{t.name}.history.csv" for t in plan}
-    figure(given.out / "lab.png", {n: read_csv(p) for n, p in paths.items() if p.exists()})
-    log.info("%s", (given.out / "lab.md").read_text())
+            results += test(training, tiles, path, args.device)
+    (args.out / "lab.md").write_text(table(results, tiles.legend.names))
+    (args.out / "lab.json").write_text(json.dumps(results, indent=1) + "\n")
+    paths = {t.name: args.out / f"{t.name}.history.csv" for t in planned}
+    figure(args.out / "lab.png", {n: read_csv(p) for n, p in paths.items() if p.exists()})
+    log.info("%s", (args.out / "lab.md").read_text())
 
 
 def cut(dubai: Path, out: Path) -> TileSet:
-    """The lab's tiles: 128 px from the top left of each image, all that are there."""
+    """Cut all images into tiles of 128 px from the top left, as the reference run does."""
     if not out.exists():
         geoseg.tile([dubai], out=out, settings=TileSettings(split="random", min_valid=0))
     return geoseg.open_tiles(out)
 
 
 def run(training: Training, tiles: TileSet, path: Path, device: str) -> None:
-    """Train, or go on with it."""
+    """Run a training, or resume it."""
     start = path.with_name(f"{training.start}.safetensors") if training.start else None
+    tune_malloc()
     geoseg.train(
         choose(tiles, training.data), path, settings=training.settings, start=start, device=device,
-        resume=True,
-        watch=Monitor(report=lambda row: log.info("%s: %s", training.name, _line(row))),
+        monitor=Monitor(report=lambda row: log.info("%s: %s", training.name, _line(row))),
     )  # fmt: skip
 
 
 def test(training: Training, tiles: TileSet, path: Path, device: str) -> list[dict]:
-    """The rows of a training in the table."""
+    """Return the rows of a training in the table. Scores are computed once and kept as JSON."""
     model = Model.load(path)
     tests = [(training.what, training.data, False)]
     if training.tta:
@@ -80,17 +83,18 @@ def test(training: Training, tiles: TileSet, path: Path, device: str) -> list[di
     rows = []
     for what, data, tta in tests:
         chosen = choose(tiles, data)
-        held = "gap" if data.startswith("all but") else "val"
-        known = path.with_name(f"{path.stem}.{data}{' tta' if tta else ''}.json".replace(" ", "-"))
-        if not known.exists():
-            matrix = geoseg.score(model, chosen, held, tta=tta, device=device)
-            known.write_text(json.dumps(matrix.to_dict(tiles.legend.names)))
+        split = "gap" if data.startswith("all but") else "val"
+        scores = path.with_name(f"{path.stem}.{data}{' tta' if tta else ''}.json".replace(" ", "-"))
+        if not scores.exists():
+            matrix = geoseg.score(model, chosen, split, tta=tta, device=device)
+            scores.write_text(json.dumps(matrix.to_dict(tiles.legend.names)))
+        tested_on = RANDOM_TEST if split == "val" else f"{data.removeprefix('all but ')}, whole"
         row = {
             "name": training.name, "what": what,
-            "tested_on": LAB_TEST if held == "val" else f"{data.removeprefix('all but ')}, whole",
+            "tested_on": tested_on,
             "epochs": model.training["epochs"], "best": model.training["best_epoch"],
         }  # fmt: skip
-        rows.append({**row, "scores": json.loads(known.read_text())})
+        rows.append({**row, "scores": json.loads(scores.read_text())})
     return rows
 
 

@@ -1,4 +1,4 @@
-"""The trainings that are there, as a table and a figure beside the published numbers."""
+"""The table and the figure of the trainings, with the published numbers."""
 
 import csv
 from pathlib import Path
@@ -12,13 +12,13 @@ Row = dict[str, float]
 
 
 def read_csv(path: Path) -> list[Row]:
-    """Rows of numbers."""
+    """Read a CSV file of numbers."""
     with path.open() as file:
         return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
 
 def table(results: list[dict], names: tuple[str, ...]) -> str:
-    """Markdown: accuracy, mean IoU and IoU of each class, one row a training."""
+    """Return a Markdown table of accuracy, mean IoU and the IoU of each class."""
     columns = ["training", "tested on", "epochs", "best", "accuracy", "mean IoU", *names]
     lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     for result in results:
@@ -33,7 +33,7 @@ def table(results: list[dict], names: tuple[str, ...]) -> str:
 
 
 def figure(path: Path, histories: dict[str, list[Row]]) -> None:
-    """Validation accuracy over the epochs: the lab as published, and the trainings here.
+    """Draw the validation accuracy over the epochs: as published, and of the trainings.
 
     Args:
         path: of the PNG.
@@ -42,22 +42,26 @@ def figure(path: Path, histories: dict[str, list[Row]]) -> None:
     published = read_csv(HERE / "published.csv")
     sheet = Figure(figsize=(13, 5), layout="constrained", facecolor="white")
     FigureCanvasAgg(sheet)
-    lab, beyond = sheet.subplots(1, 2, sharey=True)
+    reference, further = sheet.subplots(1, 2, sharey=True)
     epochs = [row["epoch"] for row in published]
-    lab.plot(epochs, [row["val_accuracy"] for row in published], "k-", lw=2, label="as published")
-    lab.plot(epochs, [row["keras_val_accuracy"] for row in published], "k:", label="Keras again")
+    reference.plot(
+        epochs, [row["val_accuracy"] for row in published], "k-", lw=2, label="as published"
+    )
+    reference.plot(
+        epochs, [row["keras_val_accuracy"] for row in published], "k:", label="Keras again"
+    )
     seeds = {name: rows for name, rows in histories.items() if name.startswith("lab-")}
     for shade, (name, rows) in zip(("#1f6fb4", "#5a9bd4", "#9cc3e6"), seeds.items(), strict=False):
-        lab.plot(*_curve(rows), color=shade, label=f"geoseg, seed {name[-1]}")
-    lab.set_title("The lab: 1,516 tiles, RMSprop 1e-3, 25 epochs")
+        reference.plot(*_curve(rows), color=shade, label=f"geoseg, seed {name[-1]}")
+    reference.set_title("The reference run: 1,516 tiles, RMSprop 1e-3, 25 epochs")
     if seeds:
         middle = np.median([_curve(rows)[1] for rows in seeds.values()], axis=0)
-        beyond.plot(range(1, len(middle) + 1), middle, color="#1f6fb4", label="the lab, median")
+        further.plot(range(1, len(middle) + 1), middle, color="#1f6fb4", label="reference, median")
     steps = [name for name in histories if name in ("flips", "cosine", "dice", "long", "all")]
     for name, color in zip(steps, ("#dd8452", "#55a868", "#937860", "#c44e52", "#8172b3")):  # noqa: B905
-        beyond.plot(*_curve(histories[name]), color=color, label=name)
-    beyond.set_title("What followed, on the same 500 tiles")
-    for axes in (lab, beyond):
+        further.plot(*_curve(histories[name]), color=color, label=name)
+    further.set_title("Further trainings, on the same 500 tiles")
+    for axes in (reference, further):
         axes.set(xlabel="epoch", ylabel="validation accuracy", ylim=(0.4, 0.92))
         axes.grid(alpha=0.3)
         if axes.lines:

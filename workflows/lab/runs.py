@@ -1,4 +1,4 @@
-"""The trainings of the lab and of what followed: which tiles, which settings."""
+"""The reference run and the further trainings: their tiles and settings."""
 
 from dataclasses import dataclass, replace
 
@@ -6,51 +6,51 @@ import numpy as np
 
 from geoseg import TileSet, TrainSettings
 
-LAB_FOLDERS = ("Tile 4", "Tile 8")
-HELD = 500
-"""Tiles that the lab holds for validation, of its 2,016."""
+REFERENCE_FOLDERS = ("Tile 4", "Tile 8")
+VAL_TILES = 500
+"""Validation tiles of the reference run, of 2,016."""
 FOLDS = ("Tile 5", "Tile 7")
-"""Folders that are tested on after training on the other seven; not the lab's, whose long training
-is where these start from."""
+"""Folders to test on after training on the other seven. They are not the folders of the long
+training, which these trainings start from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """One training."""
+    """A training and its tests."""
 
     name: str
-    """Of its files."""
+    """Name of its files."""
     what: str
-    """In the table."""
+    """Description in the table."""
     settings: TrainSettings
     data: str = "lab"
-    """"lab": Tiles 4 and 8, of which 500 tiles, drawn at random, are held. "all": all images, the
-    same 500 held. "all but X": all folders but X, which is held whole."""
+    """"lab": Tiles 4 and 8, of which 500 random tiles are for validation. "all": all images, with
+    the same 500 validation tiles. "all but X": all folders except X, which is only for testing."""
     start: str | None = None
-    """Name of the training whose weights it starts from."""
+    """Name of the training whose weights it starts from; None for random weights."""
     tta: bool = False
-    """Whether to test it also with the scores of the eight symmetries averaged."""
+    """Whether to test it also with the scores averaged over the eight symmetries."""
     folds: tuple[str, ...] = ()
-    """Folders, none of which it was trained on, to test it on as well."""
+    """Further folders to test it on; it was trained on none of them."""
 
 
 def trainings(*, long: int, more: int, precision: str) -> list[Training]:
-    """All trainings, in the order of the table.
+    """Return all trainings, in the order of the table.
 
     Args:
-        long: epochs in place of the lab's 25 ("train for longer (100 epochs)").
+        long: epochs of the long training; the reference run has 25.
         more: epochs on all images, from the weights of the long training.
-        precision: of the forward pass.
+        precision: floating-point precision of the forward pass.
     """
-    lab = TrainSettings(precision=precision)
-    flips = replace(lab, augment="flips")
+    reference = TrainSettings(precision=precision)
+    flips = replace(reference, augment="flips")
     cosine = replace(flips, optimizer="adam", schedule="cosine", batch_size=16)
     longer = replace(cosine, epochs=long)
     further = replace(cosine, epochs=more, augment="full", warmup=0.5)
     return [
         *(
-            Training(f"lab-{seed}", f"the lab, seed {seed}", replace(lab, seed=seed))
-            for seed in range(3)
+            Training(f"lab-{n}", f"the reference run, seed {n}", replace(reference, seed=n))
+            for n in range(3)
         ),
         Training("flips", "flips and quarter turns", flips),
         Training("cosine", "flips, Adam, cosine schedule, batches of 16", cosine),
@@ -67,23 +67,22 @@ def trainings(*, long: int, more: int, precision: str) -> list[Training]:
 
 
 def choose(tiles: TileSet, data: str) -> TileSet:
-    """The tiles of a training, each "train", "val", or "gap" where it takes no part.
+    """Set the split of the tiles for a training: "train", "val", or "gap" for unused tiles.
 
-    The tiles of a folder that is held whole are "gap": they must not choose the best epoch, as
-    they are what the model is tested on.
+    The tiles of a folder for testing are "gap", so that they do not select the best epoch.
 
     Args:
-        tiles: of all images, whatever their split.
-        data: of a `Training`.
+        tiles: of all images; their split is replaced.
+        data: `Training.data`.
     """
     if data.startswith("all but "):
         fold = data.removeprefix("all but ")
         return replace(tiles, splits=tuple("gap" if g == fold else "train" for g in tiles.scenes))
-    lab = [number for number, group in enumerate(tiles.scenes) if group in LAB_FOLDERS]
-    drawn = np.random.default_rng(0).permutation(len(lab))[:HELD]
-    held = {lab[place] for place in drawn}
-    others = "train" if data == "all" else "gap"
-    splits = [others] * len(tiles.scenes)
-    for number in lab:
-        splits[number] = "val" if number in held else "train"
+    indices = [index for index, group in enumerate(tiles.scenes) if group in REFERENCE_FOLDERS]
+    drawn = np.random.default_rng(0).permutation(len(indices))[:VAL_TILES]
+    val = {indices[place] for place in drawn}
+    elsewhere = "train" if data == "all" else "gap"
+    splits = [elsewhere] * len(tiles.scenes)
+    for index in indices:
+        splits[index] = "val" if index in val else "train"
     return replace(tiles, splits=tuple(splits))

@@ -1,4 +1,4 @@
-"""Whose turn it is in a folder of parts: many shards at once, or one run that assembles."""
+"""The lock of a run folder: many shards work at once, or one process that assembles."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -7,23 +7,23 @@ from pathlib import Path
 from geoseg.files import output_lock
 
 LOCK_FILE = "at-work.log"
-"""Who began work in the folder and when, one line each; the lock lies on this file."""
+"""The locked file; each process that worked in the folder added a line with its name and time."""
 
 
 @contextmanager
-def run_lock(folder: Path, what: str, *, alone: bool) -> Iterator[None]:
-    """Hold the lock of a folder of parts while working in it.
+def run_lock(folder: Path, label: str, *, exclusive: bool) -> Iterator[None]:
+    """Hold the lock of a run folder; the folder is created, and deleted at the end if empty.
 
     Args:
-        folder: of the parts; it is made.
-        what: for the log, e.g. "shard 2/3".
-        alone: nobody else may be at work; otherwise others that are not alone may.
+        folder: the run folder.
+        label: what this process computes, e.g. "shard 2/3", for the messages of other processes.
+        exclusive: no other process may hold the lock; otherwise other shared holders may.
 
     Raises:
-        InterruptedRun: if it is not our turn; the same command works later.
+        InterruptedRun: if another process holds the lock; the same command works later.
         OutputError: if the folder cannot be written.
     """
-    with output_lock(folder / LOCK_FILE, folder, what, exclusive=alone, keep=True):
+    with output_lock(folder / LOCK_FILE, folder, label, exclusive=exclusive, keep=True):
         yield
     with suppress(OSError):  # NFS keeps a file that was deleted while open, and its folder
         folder.rmdir()

@@ -1,95 +1,101 @@
-"""The record of a run in its folder of parts: what the parts there are parts of."""
+"""The manifest of a run (plan.json): it says which run the parts in a folder belong to."""
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from geoseg.classification.aoi import AreaOfInterest
 from geoseg.classification.job import Job
-from geoseg.classification.run_folder.lock import LOCK_FILE
+from geoseg.classification.run_folder.lock import LOCK_FILE, run_lock
+from geoseg.classification.settings import Execution
 from geoseg.errors import RunError
 from geoseg.files import atomic_file, remove_temporaries, translate_write_errors
 
 MANIFEST = "plan.json"
-_OTHERS_MAY_WRITE = 3600.0
-"""Age (s) at which a temporary file of a shard is taken for a killed process's."""
+_SHARED_TEMPORARY_AGE = 3600.0
+"""Age (s) from which a temporary file is a killed process's, while other processes may write."""
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any] | None:
-    """The record that an earlier try left, None where there is none.
+    """Read the manifest of a run folder; None if there is none.
+
+    Returns:
+        The keys of `Job.plan`, and "run", the identity of the run.
 
     Raises:
         RunError: if it is damaged.
     """
     path = Path(folder) / MANIFEST
     try:
-        found = json.loads(path.read_text())
+        manifest = json.loads(path.read_text())
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(
             f"{path} is damaged ({error}), start again with resume=False (--no-resume)"
         ) from None
-    return found if isinstance(found, dict) else {}
+    return manifest if isinstance(manifest, dict) else {}
 
 
-def has_parts(job: Job) -> bool:
-    """Whether an earlier try of this run left its folder of parts.
+def check_same_run(job: Job, manifest: dict[str, Any]) -> None:
+    """Refuse the run folder of another run.
 
     Raises:
-        RunError: if the folder holds parts of another run, or its plan is damaged.
+        RunError: naming what differs.
     """
-    recorded = read_manifest(job.parts)
-    if recorded is None:
-        return False
-    if recorded.get("run") != job.identity():
-        wanted = json.loads(json.dumps(job.plan()))
-        differ = [key for key in wanted if recorded.get(key) != wanted[key]]
+    if manifest.get("run") != job.identity():
+        plan = json.loads(json.dumps(job.plan()))
+        differ = [key for key in plan if manifest.get(key) != plan[key]]
         raise RunError(
             f"{job.parts} holds parts of another run (another {', '.join(differ) or 'version'}), "
             "finish that run, or start again with resume=False (--no-resume)"
         )
-    return True
 
 
-def open_run_folder(
-    job: Job, area: AreaOfInterest | None, *, resume: bool, exclusive: bool
-) -> bool:
-    """Make the folder of a run, or accept the one that an earlier try of the same run left.
+@contextmanager
+def open_run(job: Job, aoi: AreaOfInterest | None, execution: Execution) -> Iterator[bool]:
+    """Lock the folder of a run, and create it or accept what an earlier try of the run left.
 
     Temporary files of killed processes are deleted. The area of interest is saved for the chunks.
 
     Args:
         job: the run.
-        area: the area of interest, if there is one.
-        resume: keep finished parts; otherwise delete them.
-        exclusive: no other process works in the folder.
+        aoi: the area of interest, if there is one.
+        execution: whether to keep finished parts, and whether this process is one of many shards.
 
-    Returns:
-        Whether parts of this run may be there.
+    Yields:
+        Whether the folder may hold parts of this run.
 
     Raises:
+        InterruptedRun: if another process works on the run; the same command works later.
         RunError: if the folder holds parts of another run.
         OutputError: if it cannot be written.
     """
-    folder = Path(job.parts)
-    with translate_write_errors(folder):
-        if not resume:
-            _remove_contents(folder)
-        resumed = has_parts(job)
-        remove_temporaries(folder, min_age=0 if exclusive else _OTHERS_MAY_WRITE)
-        if area is not None:
-            area.keep(folder)
-        if not resumed:
-            record = {"run": job.identity(), **job.plan()}
-            with atomic_file(folder / MANIFEST, durable=True) as temporary:
-                temporary.write_text(json.dumps(record, indent=1))
-    return resumed
+    folder, exclusive = Path(job.parts), execution.shard is None
+    with run_lock(folder, execution.shard_label, exclusive=exclusive):
+        with translate_write_errors(folder):
+            if not execution.resume:
+                _remove_contents(folder)
+            # Another process may have begun since the run was planned, so it is compared again.
+            manifest = read_manifest(folder)
+            if manifest is not None:
+                check_same_run(job, manifest)
+            remove_temporaries(folder, min_age=0 if exclusive else _SHARED_TEMPORARY_AGE)
+            if aoi is not None:
+                aoi.save(folder)
+            if manifest is None:
+                with atomic_file(folder / MANIFEST, durable=True) as temporary:
+                    temporary.write_text(
+                        json.dumps({"run": job.identity(), **job.plan()}, indent=1)
+                    )
+        yield manifest is not None
 
 
 def remove_run_folder(folder: Path) -> None:
-    """Delete the folder of a finished run: the record first, so that half a folder is no run."""
+    """Delete the folder of a finished run: the manifest first, so that a remainder is no run."""
     (folder / MANIFEST).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""Parts: what each finished chunk leaves on disk until the map is assembled."""
+"""Parts: the arrays and the record of each finished chunk, until the map is assembled."""
 
 import hashlib
 import json
@@ -21,47 +21,58 @@ from geoseg.grid import Window
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The record of a finished chunk: small, so that it may travel."""
+    """The record of a finished chunk; small, because workers send it back."""
 
     row: int
     col: int
     bytes: int
-    """Size of the file of arrays."""
+    """Size of the file of arrays (bytes)."""
     windows: int
-    """Windows computed; those without a valid pixel are not."""
+    """Number of windows computed; windows without a valid pixel are not."""
     sha256: str
-    """Checksum of the file of arrays."""
+    """SHA-256 of the file of arrays."""
     run: str
     """Identity of the run it belongs to."""
 
 
 def part_path(folder: str | Path, chunk: Window) -> Path:
-    """The file of arrays of a chunk; its record lies beside it as .json."""
+    """Path of the file of arrays of a chunk; its record has the same name with .json."""
     return Path(folder) / f"part-{chunk.row:07d}-{chunk.col:07d}.safetensors"
 
 
+def finished_parts(folder: str | Path) -> list[Part]:
+    """Read the records of all finished chunks in a run folder."""
+    records = map(_read_record, Path(folder).glob("part-*.json"))
+    return [part for part in records if part is not None]
+
+
 def load_record(job: Job, chunk: Window) -> Part | None:
-    """The record of a chunk, or None where the run has not finished the chunk."""
-    path = part_path(job.parts, chunk)
+    """Read the record of a chunk; None if the run has not finished the chunk."""
+    part = _read_record(part_path(job.parts, chunk).with_suffix(".json"))
+    return part if part is not None and part.run == job.identity() else None
+
+
+def _read_record(record: Path) -> Part | None:
+    """Read a record; None if it is missing or damaged, or its arrays have another size."""
     try:
-        part = Part(**json.loads(path.with_suffix(".json").read_text()))
-        whole = part.run == job.identity() and path.stat().st_size == part.bytes
+        part = Part(**json.loads(record.read_text()))
+        size = record.with_suffix(".safetensors").stat().st_size
     except (OSError, ValueError, TypeError, RecursionError):
         return None
-    return part if whole else None
+    return part if size == part.bytes else None
 
 
 def missing_chunks(job: Job, chunks: Iterable[Window]) -> list[Window]:
     """The chunks without a part.
 
-    The folder is listed first: on NFS that ends what this machine remembers of names that were
-    not there a moment ago, and most chunks are then told without opening a file.
+    Listing the folder first refreshes NFS's cache of names, and saves opening a file for each
+    missing chunk.
     """
-    there = set(os.listdir(job.parts))  # noqa: PTH208 - names are enough, and there may be many
+    names = set(os.listdir(job.parts))  # noqa: PTH208 - many names, of which no Path is needed
     return [
         chunk
         for chunk in chunks
-        if part_path("", chunk).with_suffix(".json").name not in there
+        if part_path("", chunk).with_suffix(".json").name not in names
         or load_record(job, chunk) is None
     ]
 
@@ -69,12 +80,10 @@ def missing_chunks(job: Job, chunks: Iterable[Window]) -> list[Window]:
 def write_part(
     job: Job, chunk: Window, arrays: Mapping[str, NDArray[Any]], *, windows: int
 ) -> Part:
-    """Write a chunk's arrays, then its record, each beside and renamed.
-
-    The record comes last: a part is finished when its record is there.
+    """Write the arrays of a chunk, then its record: the record makes the part a finished one.
 
     Raises:
-        OutputError: if the disk does not take it.
+        OutputError: if it cannot be written.
     """
     path = part_path(job.parts, chunk)
     data = safetensors.numpy.save(dict(arrays))
@@ -88,11 +97,11 @@ def write_part(
 
 
 def read_part(job: Job, chunk: Window) -> dict[str, NDArray[Any]]:
-    """The arrays of a finished chunk, as they were committed.
+    """Read the arrays of a finished chunk, and check them against the record.
 
     Raises:
-        InterruptedRun: if the file is damaged (its record is deleted then, so that a rerun computes
-            it again), or if a worker that was late has put another run's in its place.
+        InterruptedRun: if the file is damaged (its record is then deleted, so that the same command
+            computes the chunk again), or if a worker of another run has replaced it.
     """
     path = part_path(job.parts, chunk)
     record = path.with_suffix(".json")
@@ -100,9 +109,9 @@ def read_part(job: Job, chunk: Window) -> dict[str, NDArray[Any]]:
         part = Part(**json.loads(record.read_text()))
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != part.sha256:
-            raise ValueError("its checksum is not that of its record")
+            raise ValueError("its checksum differs from its record")
         arrays = safetensors.numpy.load(data)
-    except FileNotFoundError:  # its record, where another thread has found the damage first
+    except FileNotFoundError:  # the record, if another thread has found the damage first
         raise _retryable(path, "is damaged or gone") from None
     except (OSError, ValueError, TypeError, RecursionError, SafetensorError) as error:
         record.unlink(missing_ok=True)
@@ -112,26 +121,26 @@ def read_part(job: Job, chunk: Window) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _retryable(path: Path, what: str) -> InterruptedRun:
-    return InterruptedRun(f"part {path} {what}, run the same command to compute it again")
+def _retryable(path: Path, problem: str) -> InterruptedRun:
+    return InterruptedRun(f"part {path} {problem}, run the same command to compute it again")
 
 
 def read_part_window(job: Job, window: Window, name: str) -> NDArray[Any]:
-    """One array (height, width) of the parts of a finished run, over any window of the scene.
+    """Read one array (height, width) of the parts of a finished run, over any window of the scene.
 
     Raises:
         InterruptedRun: if a part is damaged.
     """
     out: NDArray[Any] | None = None
     for chunk in job.chunks(window):
-        found = read_part(job, chunk)[name]
+        array = read_part(job, chunk)[name]
         if chunk == window:
-            return found
+            return array
         if out is None:
-            out = np.empty((window.height, window.width), found.dtype)
+            out = np.empty((window.height, window.width), array.dtype)
         shared = chunk.intersection(window)
-        assert shared is not None  # noqa: S101 - such are the chunks asked for
-        out[shared.relative_to(window)] = found[shared.relative_to(chunk)]
+        assert shared is not None  # noqa: S101 - `chunks` returns only these
+        out[shared.relative_to(window)] = array[shared.relative_to(chunk)]
     if out is None:
-        raise ValueError(f"{window} is outside of the scene")
+        raise ValueError(f"{window} is outside the scene")
     return out

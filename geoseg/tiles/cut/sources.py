@@ -9,7 +9,7 @@ from geoseg.errors import TileError, count_of, redact
 from geoseg.execute.executor import Executor
 from geoseg.labels.open import LabelOpener, LabelSource
 from geoseg.legend import Legend
-from geoseg.raster import Scene, open_scene, pixel_warnings, probe_pixels, unread_alphas
+from geoseg.raster import Scene, open_scene, pixel_warnings, probe_pixels
 from geoseg.tiles.cut.pairing import ScenePair
 from geoseg.tiles.settings import TileSettings
 
@@ -82,7 +82,7 @@ def _open_pair(files: LabelOpener, settings: TileSettings, pair: ScenePair) -> l
 
 def _log_unread_alphas(scenes: Sequence[Scene]) -> None:
     """Say that alpha bands are not read as data, in one line for all scenes."""
-    paths = [redact(scene.path) for scene in scenes if unread_alphas(scene)]
+    paths = [redact(scene.path) for scene in scenes if scene.unread_alphas]
     if paths:
         more = f" and of {count_of(len(paths) - 1, 'other scene')}" if len(paths) > 1 else ""
         log.info("the transparency (alpha) band of %s%s is not read as data", paths[0], more)

@@ -1,0 +1,90 @@
+"""Settings of a classification: what determines the map, and how it is computed."""
+
+from dataclasses import dataclass
+
+from geoseg.blend import TAPERS, Taper
+from geoseg.errors import RunError
+from geoseg.execute import WORKER_TIMEOUT
+from geoseg.grid import CHUNK_BLOCK
+from geoseg.polygons import Cleaning
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifySettings:
+    """What determines the map, besides the scene and the model.
+
+    Raises:
+        RunError: if a value is out of range.
+    """
+
+    overlap: int = 32
+    """Overlap of neighbouring windows (px), at least 0 and less than the window of the model."""
+    blend: Taper = "hann"
+    """How the weights of a window fall over the overlap, see `geoseg.blend.taper_profile`."""
+    bands: tuple[int, ...] | None = None
+    """Bands of the scene, from 1, in the model's order; None to match them by name or number."""
+    nodata: float | None = None
+    """Nodata value; None for that of the scene."""
+    precision: str = "auto"
+    """fp32, bf16 or fp16; "auto" is fp32 on a CPU and bf16 (or fp16) on a GPU."""
+    tta: bool = False
+    """Average over the eight symmetries of the square; takes eight times as long."""
+    aoi: str | None = None
+    """Area of interest, a vector file; pixels whose centre is outside its polygons are nodata."""
+    aoi_layer: str | None = None
+    """Layer of this file; None for the first layer with geometries."""
+    cleaning: Cleaning = Cleaning()
+    """``min_area`` applies to labels and polygons, the rest to polygons only."""
+
+    def __post_init__(self) -> None:
+        if self.overlap < 0:
+            raise RunError(f"overlap is {self.overlap} px, it must be at least 0")
+        if self.blend not in TAPERS:
+            raise RunError(f"unknown blend {self.blend!r}, use one of {', '.join(TAPERS)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """How a map is computed, besides workers and scheduler; nothing here changes the labels.
+
+    Raises:
+        RunError: if a value is out of range, or ``shard`` and ``resume`` contradict each other.
+    """
+
+    device: str = "auto"
+    """"cpu", "cuda" or "cuda:N"; "auto" is a GPU if there is one, else the CPU."""
+    batch_size: int | None = None
+    """Windows per forward pass, at least 1; None for 8 on a CPU and 256 on a GPU."""
+    chunk: int | None = None
+    """Side of a chunk (px), a multiple of 512; None for 512 to 2048 by the size of the scene."""
+    wait: float = WORKER_TIMEOUT
+    """Seconds without a Dask worker after which the run is interrupted."""
+    shard: tuple[int, int] | None = None
+    """(i, n): compute only the i-th of n shares of the chunks, from 1, and do not assemble."""
+    resume: bool = True
+    """Keep finished chunks of the same run; False deletes all chunks and starts again."""
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None and self.batch_size < 1:
+            raise RunError(f"batch size is {self.batch_size} windows, it must be at least 1")
+        if self.chunk is not None and (self.chunk < 1 or self.chunk % CHUNK_BLOCK):
+            raise RunError(
+                f"chunk size {self.chunk} is not a positive multiple of {CHUNK_BLOCK}, "
+                "choose another (chunk, --chunk)"
+            )
+        if self.shard is None:
+            return
+        number, count = self.shard
+        if not 1 <= number <= count:
+            raise RunError(
+                f"shard {number}/{count} does not exist, count from 1/{count} to {count}/{count}"
+            )
+        if not self.resume:
+            raise RunError(
+                "a shard cannot start again for all shards, leave out resume=False (--no-resume)"
+            )
+
+    @property
+    def shard_label(self) -> str:
+        """What this process computes, for messages."""
+        return "shard {}/{}".format(*self.shard) if self.shard else "a whole run"
