@@ -52,6 +52,8 @@ class Forked:
             log: file for both outputs; None to keep them for `communicate`.
         """
         self.args = arguments
+        if log:
+            log.touch()
         names = [log, log] if log else [self._new_file(), self._new_file()]
         self._outputs = [] if log else names
         self._process: ForkServerProcess = CONTEXT.Process(

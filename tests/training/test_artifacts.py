@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -16,7 +15,8 @@ from geoseg.files import output_lock
 from geoseg.model import Model
 from geoseg.training import Monitor, TrainSettings, train
 from geoseg.training.plots import PredictionExample, plot_examples
-from tests.support.commands import ended
+from tests.support.clusters import wait_for
+from tests.support.commands import ended, start
 from tests.support.processes import forked_ranks
 from tests.support.training import (
     LEGEND,
@@ -230,17 +230,15 @@ def test_no_process_waits_for_ever_where_the_model_is_in_use(odd_tiles, tmp_path
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_command_says_how_to_resume(tiles, tmp_path, number):
     out = tmp_path / "m.safetensors"
-    command = [
-        sys.executable, "-m", "geoseg", "train", tiles.folder, "--out", out, "--epochs", "100000",
-        "--width", "2", "--depth", "1", "--pictures", "0",
-    ]  # fmt: skip
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        while "epoch 2" not in process.stderr.readline():
-            time.sleep(0.01)
-        process.send_signal(number)
-        *_, last = process.stderr.read().splitlines()
-    assert process.returncode == 75
-    assert last == (
+    log = tmp_path.with_name(f"{tmp_path.name}.log")
+    process = start(
+        "train", tiles.folder, "--out", out, "--epochs", 100_000, "--width", 2, "--depth", 1,
+        "--pictures", 0, log=log,
+    )  # fmt: skip
+    wait_for(lambda: "epoch 2" in log.read_text())
+    process.send_signal(number)
+    assert process.wait(60) == 75
+    assert log.read_text().splitlines()[-1] == (
         "geoseg: training was interrupted, finished epochs are kept, run the same command again to "
         "resume it"
     )

@@ -25,9 +25,9 @@ def script(*command: object, cwd: Path, **env: str) -> subprocess.CompletedProce
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("protocol", ["tcp", "tls"])
-def test_a_local_dask_cluster_makes_the_same_map(protocol, model, tmp_path):
-    scene = write_raster(tmp_path / "scene.tif", blocks(600, 1100))
+@pytest.mark.parametrize(("protocol", "workers"), [("tcp", 1), ("tls", 2)])
+def test_a_local_dask_cluster_makes_the_same_map(protocol, workers, model, tmp_path):
+    scene = write_raster(tmp_path / "scene.tif", blocks(520, 1040))
     plain = tmp_path / "plain"
     plain.mkdir()
     classify(
@@ -41,7 +41,7 @@ def test_a_local_dask_cluster_makes_the_same_map(protocol, model, tmp_path):
         assert (tmp_path / "secrets" / "key.pem").stat().st_mode & 0o077 == 0
         env["DASK_CONFIG"] = str(tmp_path / "secrets" / "dask.yaml")
     done = script(
-        WORKFLOWS / "dask" / "local.sh", 2, scene, "--out", "map.tif", "--model", model,
+        WORKFLOWS / "dask" / "local.sh", workers, scene, "--out", "map.tif", "--model", model,
         "--polygons", "map.gpkg", "--overlap", 8, "--chunk", 512, cwd=tmp_path, **env,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
