@@ -25,7 +25,7 @@ from geoseg.model import (
     invert_symmetry,
     layer_table,
 )
-from tests.support.models import tiny_model
+from tests.support.models import refused, tiny_model
 
 REFERENCE_PARAMETERS = 1_941_190
 
@@ -238,15 +238,6 @@ def test_a_saved_model_loads_with_all_its_fields(tmp_path):
     assert all(torch.equal(v, weights[k]) for k, v in loaded.network.state_dict().items())
     assert len(loaded.hash) == 16
     assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
-
-
-def refused(path) -> str:
-    with pytest.raises(ModelError) as caught:
-        Model.load(path)
-    message = str(caught.value)
-    assert "\n" not in message
-    assert path.name in message
-    return message
 
 
 class Bomb:

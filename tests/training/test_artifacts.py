@@ -17,6 +17,7 @@ from geoseg.training import Monitor, TrainSettings, train
 from geoseg.training.plots import PredictionExample, plot_examples
 from tests.support.clusters import wait_for
 from tests.support.commands import ended, start
+from tests.support.paths import names_in
 from tests.support.processes import forked_ranks
 from tests.support.training import (
     LEGEND,
@@ -25,7 +26,6 @@ from tests.support.training import (
     ground,
     history_of,
     make_tiles,
-    names_in,
     run,
 )
 from tests.support.training import one_thread as one_thread
