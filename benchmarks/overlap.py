@@ -39,7 +39,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from geoseg.blend import TAPERS, Taper, blend, taper_profile
 from geoseg.errors import GeosegError
 from geoseg.grid import Window, WindowGrid, bounds
-from geoseg.labels.open import LabelOpener
+from geoseg.labels import LabelOpener
 from geoseg.metrics import Confusion
 from geoseg.model import Model, Predictor, UNet, best_class
 from geoseg.raster import Scene, open_scene, pad_reflect, read_window

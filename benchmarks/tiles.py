@@ -1,6 +1,6 @@
-"""What a store of tiles costs: to write, to read, and on disk; both stores in one run.
+"""Measure the stores of tiles: time to write and to read, memory, and size on disk.
 
-python benchmarks/tiles.py [TILES] [STORE...]    TILES of 128 px x 3 bands, 2,000 unless said
+python benchmarks/tiles.py [TILES] [STORE...]    TILES of 128 px x 3 bands, 2,000 by default
 
 The scene repeats one textured square by a VRT, so 100,000 tiles need no scene of 5 GB. Files that
 were just written are read from the system's cache: the rates are those of the code, not of a disk.
@@ -25,12 +25,12 @@ from geoseg.tiles import STORAGES, open_tiles
 SIDE = 4096
 TILE = 128
 BATCH = 32
-LOOKED_AT = 10_000
-"""Most tiles that are read to find a rate."""
+MAX_READ = 10_000
+"""Number of tiles that are read to measure a rate, at most."""
 
 
 def make(folder: str, tiles: int) -> None:
-    """A scene with the grain of a photograph, six classes by brightness, and their legend."""
+    """Make a noisy scene, labels of six classes by brightness, and their legend."""
     base, labels = textured(Path(folder) / "scene.tif", SIDE), Path(folder) / "labels.tif"
     with rasterio.open(base) as file:
         pixels, profile = file.read(), file.profile
@@ -48,7 +48,7 @@ def make(folder: str, tiles: int) -> None:
 
 
 def repeated(path: Path, across: int, down: int) -> None:
-    """A VRT that shows a raster so many times side by side."""
+    """Write a VRT that repeats a raster."""
     with rasterio.open(path) as file:
         bands, crs = file.count, file.crs.to_wkt().replace('"', "&quot;")
     place = ", ".join(map(str, PLACE["transform"].to_gdal()))
@@ -88,24 +88,24 @@ def write(folder: Path, store: str) -> tuple[float, float]:
 def read(folder: str, order: str) -> None:
     """Print the CPU and wall seconds a tile of reading in batches, and peak memory in GB."""
     tiles = open_tiles(folder)
-    samples = tiles.take(range(len(tiles)))
-    numbers = np.arange(len(samples))
+    dataset = tiles.subset(range(len(tiles)))
+    indices = np.arange(len(dataset))
     if order == "random":
-        numbers = np.random.default_rng(0).permutation(numbers)
-    numbers = numbers[:LOOKED_AT]
+        indices = np.random.default_rng(0).permutation(indices)
+    indices = indices[:MAX_READ]
     start, cpu = time.perf_counter(), time.process_time()
-    for first in range(0, len(numbers), BATCH):
-        samples.read(numbers[first : first + BATCH])
+    for first in range(0, len(indices), BATCH):
+        dataset.read(indices[first : first + BATCH])
     wall, cpu = time.perf_counter() - start, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(cpu / len(numbers), wall / len(numbers), peak)
+    print(cpu / len(indices), wall / len(indices), peak)
 
 
-def read_apart(folder: Path, order: str) -> tuple[float, float, float]:
-    """`read` in a process of its own."""
+def read_in_process(folder: Path, order: str) -> tuple[float, float, float]:
+    """Run `read` in a process of its own."""
     command = [sys.executable, __file__, "read", str(folder), order]
-    found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    cpu, wall, peak = map(float, found.split())
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    cpu, wall, peak = map(float, output.split())
     return cpu, wall, peak
 
 
@@ -115,14 +115,14 @@ def main(tiles: int, stores: list[str]) -> None:
         f"{'in order':>9} {'GB':>6} {'bytes/tile':>11} {'files':>8}", flush=True,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as name:
-        # Elsewhere, as what a process once held counts as a peak of those that it starts.
+        # In a process of its own: the peak memory of a process counts for those that it starts.
         subprocess.run([sys.executable, __file__, "make", name, str(tiles)], check=True)
         for store in stores:
             out = Path(name) / store
             cpu, peak = write(Path(name), store)
             count = len(open_tiles(out))
             files = [p.stat().st_size for p in out.rglob("*") if p.is_file()]
-            mixed, sorted_ = (read_apart(out, order) for order in ("random", "in order"))
+            mixed, sorted_ = (read_in_process(out, order) for order in ("random", "in order"))
             print(
                 f"{store:8} {count:8,} {count / cpu:14,.0f} {peak:6.2f} {1 / mixed[0]:11,.0f} "
                 f"{1 / sorted_[0]:9,.0f} {mixed[2]:6.2f} {sum(files) / count:11,.0f} "
@@ -132,10 +132,10 @@ def main(tiles: int, stores: list[str]) -> None:
 
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    given = sys.argv[1:]
-    if given[:1] == ["read"]:
-        read(*given[1:])
-    elif given[:1] == ["make"]:
-        make(given[1], int(given[2]))
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["read"]:
+        read(*arguments[1:])
+    elif arguments[:1] == ["make"]:
+        make(arguments[1], int(arguments[2]))
     else:
-        main(int(given[0]) if given else 2000, given[1:] or list(STORAGES))
+        main(int(arguments[0]) if arguments else 2000, arguments[1:] or list(STORAGES))

@@ -7,72 +7,46 @@
     >>> geoseg.vectorise("worldcover.tif", "worldcover.gpkg")  # doctest: +SKIP
     >>> geoseg.evaluate("lulc.tif", "reference.tif", out="report")  # doctest: +SKIP
 
-The names below are loaded when they are first used, so that importing geoseg costs nothing.
+A public name is imported when it is first used, so that ``import geoseg`` is fast.
 """
 
 from importlib import import_module
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from geoseg.version import __version__
+from geoseg.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from geoseg.classification import (
-        ClassifyReport,
-        ClassifySettings,
-        Execution,
-        classify,
-        classify_scenes,
-    )
-    from geoseg.errors import GeosegError
-    from geoseg.evaluation import (
-        EvaluateSettings,
-        EvaluationReport,
-        SampleReport,
-        SampleSettings,
-        evaluate,
-        evaluate_matrix,
-        sample,
-    )
-    from geoseg.info import describe
-    from geoseg.legend import LandCoverClass, Legend, read_legend
-    from geoseg.model import Model
-    from geoseg.tiles import TileSet, TileSettings, open_tiles, tile
-    from geoseg.training import Monitor, TrainSettings, score, train
-    from geoseg.vectorisation import Cleaning, vectorise
+    from geoseg.classification import ClassifyReport as ClassifyReport
+    from geoseg.classification import ClassifySettings as ClassifySettings
+    from geoseg.classification import Execution as Execution
+    from geoseg.classification import classify as classify
+    from geoseg.classification import classify_scenes as classify_scenes
+    from geoseg.errors import GeosegError as GeosegError
+    from geoseg.evaluation import EvaluateSettings as EvaluateSettings
+    from geoseg.evaluation import EvaluationReport as EvaluationReport
+    from geoseg.evaluation import SampleReport as SampleReport
+    from geoseg.evaluation import SampleSettings as SampleSettings
+    from geoseg.evaluation import evaluate as evaluate
+    from geoseg.evaluation import evaluate_matrix as evaluate_matrix
+    from geoseg.evaluation import sample as sample
+    from geoseg.info import describe as describe
+    from geoseg.legend import LandCoverClass as LandCoverClass
+    from geoseg.legend import Legend as Legend
+    from geoseg.legend import read_legend as read_legend
+    from geoseg.model import Model as Model
+    from geoseg.tiles import TileSet as TileSet
+    from geoseg.tiles import TileSettings as TileSettings
+    from geoseg.tiles import open_tiles as open_tiles
+    from geoseg.tiles import tile as tile
+    from geoseg.training import Monitor as Monitor
+    from geoseg.training import TrainSettings as TrainSettings
+    from geoseg.training import score as score
+    from geoseg.training import train as train
+    from geoseg.vectorisation import Cleaning as Cleaning
+    from geoseg.vectorisation import vectorise as vectorise
 
-__all__ = [
-    "ClassifyReport",
-    "ClassifySettings",
-    "Cleaning",
-    "EvaluateSettings",
-    "EvaluationReport",
-    "Execution",
-    "GeosegError",
-    "LandCoverClass",
-    "Legend",
-    "Model",
-    "Monitor",
-    "SampleReport",
-    "SampleSettings",
-    "TileSet",
-    "TileSettings",
-    "TrainSettings",
-    "__version__",
-    "classify",
-    "classify_scenes",
-    "describe",
-    "evaluate",
-    "evaluate_matrix",
-    "open_tiles",
-    "read_legend",
-    "sample",
-    "score",
-    "tile",
-    "train",
-    "vectorise",
-]
-
-_HOMES = {
+_ROOMS = {
     "classification": (
         "ClassifyReport",
         "ClassifySettings",
@@ -94,17 +68,22 @@ _HOMES = {
     "legend": ("LandCoverClass", "Legend", "read_legend"),
     "model": ("Model",),
     "tiles": ("TileSet", "TileSettings", "open_tiles", "tile"),
-    "training": ("TrainSettings", "Monitor", "score", "train"),
+    "training": ("Monitor", "TrainSettings", "score", "train"),
     "vectorisation": ("Cleaning", "vectorise"),
 }
+"""The room of each public name; the imports above say the same to type checkers."""
+
+__all__ = ["__version__", *chain.from_iterable(_ROOMS.values())]
 
 
-def __getattr__(name: str) -> object:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"geoseg.{home}"), name)
-    raise AttributeError(f"module 'geoseg' has no attribute {name!r}")
+if not TYPE_CHECKING:  # a type checker reports unknown names only without it
+
+    def __getattr__(name: str) -> object:
+        for room, names in _ROOMS.items():
+            if name in names:
+                return getattr(import_module(f"geoseg.{room}"), name)
+        raise AttributeError(f"module 'geoseg' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted(__all__)

@@ -1,4 +1,4 @@
-"""A sheet of paper measured in pixels from its top left: pictures, words and a legend on it."""
+"""Pictures, text and a legend on a canvas whose coordinates are pixels from its top left."""
 
 from collections.abc import Sequence
 
@@ -10,12 +10,14 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 MARGIN = 24
-"""Distance of things from the edge and from each other (px)."""
+"""Distance of elements from the edge and from each other (px)."""
 _DPI = 100
-_KEY = 30
+_LINE = 30
 """Height of a line of the legend (px)."""
 _SWATCH = (16, 24)
 """Height and width of a colour in the legend (px)."""
+_ENTRY_LENGTH = 40
+"""Characters of a class name in the legend, at most."""
 _FRAME = "#888888"
 
 Classes = Sequence[tuple[str, str]]
@@ -23,14 +25,14 @@ Classes = Sequence[tuple[str, str]]
 
 
 def new_canvas(width: int, height: int) -> Figure:
-    """An empty white sheet of this many px."""
+    """Make an empty white canvas (px)."""
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
 
 def add_axes(figure: Figure, left: float, top: float, size: tuple[float, float]) -> Axes:
-    """Axes without frame at px from the top left, size (height, width) px."""
+    """Add axes without a frame, at (left, top) and of ``size`` (height, width), in px."""
     width, height = figure.get_size_inches() * _DPI
     axes = figure.add_axes(
         (left / width, 1 - (top + size[0]) / height, size[1] / width, size[0] / height)
@@ -40,19 +42,19 @@ def add_axes(figure: Figure, left: float, top: float, size: tuple[float, float])
 
 
 def add_image(
-    figure: Figure, picture: NDArray[np.uint8], left: float, top: float, size: tuple[int, int]
+    figure: Figure, image: NDArray[np.uint8], left: float, top: float, size: tuple[int, int]
 ) -> None:
-    """Put a picture on the sheet, in a thin frame.
+    """Add an image in a thin frame.
 
     Args:
-        figure: the sheet.
-        picture: (height, width, 4) red, green, blue and opacity.
-        left: px from the left of the sheet.
-        top: px from its top.
-        size: height and width on the sheet (px).
+        figure: the canvas.
+        image: (height, width, 4) red, green, blue and opacity, 0 to 255.
+        left: distance from the left of the canvas (px).
+        top: distance from its top (px).
+        size: height and width on the canvas (px).
     """
     axes = add_axes(figure, left, top, size)
-    axes.imshow(picture, interpolation="nearest", aspect="auto")
+    axes.imshow(image, interpolation="nearest", aspect="auto")
     frame = Rectangle((0, 0), 1, 1, transform=axes.transAxes, fill=False, edgecolor=_FRAME)
     axes.add_patch(frame)
 
@@ -60,7 +62,7 @@ def add_image(
 def add_swatch(
     figure: Figure, left: float, top: float, color: str, size: tuple[float, float] = _SWATCH
 ) -> None:
-    """A rectangle of one colour, ``size`` (height, width) px, at px from the top left."""
+    """Add a rectangle of one colour at (left, top) and of ``size`` (height, width), in px."""
     axes = add_axes(figure, left, top, size)
     axes.add_patch(
         Rectangle((0, 0), 1, 1, transform=axes.transAxes, facecolor=color, edgecolor=_FRAME)
@@ -70,7 +72,7 @@ def add_swatch(
 def add_text(
     figure: Figure, left: float, top: float, text: str, *, size: float = 10, bold: bool = False
 ) -> None:
-    """Write a line of plain text, its middle at ``top`` (px), ``size`` points high."""
+    """Add a line of plain text, vertically centred at ``top`` (px), ``size`` points high."""
     width, height = figure.get_size_inches() * _DPI
     figure.text(
         left / width, 1 - top / height, text, fontsize=size, va="center",
@@ -78,40 +80,48 @@ def add_text(
     )  # fmt: skip
 
 
+def add_entry(
+    figure: Figure, left: float, top: float, color: str, text: str, *,
+    size: float = 10, bold: bool = False,
+) -> None:  # fmt: skip
+    """Add a colour at (left, top) in px, and a text on its right."""
+    add_swatch(figure, left, top, color)
+    add_text(figure, left + _SWATCH[1] + 8, top + _SWATCH[0] / 2 + 1, text, size=size, bold=bold)
+
+
 def _columns(classes: Classes, width: int) -> int:
-    """How many entries of the legend go side by side."""
+    """Number of columns of a legend on a canvas of this width (px)."""
     longest = max((len(name) for name, _ in classes), default=0)
-    return max(1, (width - MARGIN) // (60 + 8 * min(longest, 40)))
+    return max(1, (width - MARGIN) // (60 + 8 * min(longest, _ENTRY_LENGTH)))
 
 
 def legend_height(classes: Classes, width: int) -> int:
-    """Room that a legend takes on a sheet of this width (px); 0 without classes."""
+    """Height of a legend on a canvas of this width (px); 0 without classes."""
     if not classes:
         return 0
-    return _KEY * -(-len(classes) // _columns(classes, width)) + MARGIN // 2
+    return _LINE * -(-len(classes) // _columns(classes, width)) + MARGIN // 2
 
 
 def draw_legend(figure: Figure, classes: Classes, top: float, width: int) -> None:
-    """The legend in rows from ``top`` (px)."""
+    """Draw a legend in rows, on a canvas of this width, from ``top`` (px)."""
     columns = _columns(classes, width)
     step = (width - MARGIN) / columns
     for number, (name, color) in enumerate(classes):
         row, col = divmod(number, columns)
-        left, upper = MARGIN + col * step, top + row * _KEY
-        add_swatch(figure, left, upper, color)
-        add_text(figure, left + _SWATCH[1] + 8, upper + _SWATCH[0] / 2 + 1, shorten(name, 40))
+        left = MARGIN + col * step
+        add_entry(figure, left, top + row * _LINE, color, shorten(name, _ENTRY_LENGTH))
 
 
 def shorten(text: str, length: int) -> str:
-    """The text, or its beginning with an ellipsis, in at most ``length`` characters."""
+    """Return a text, or its beginning and an ellipsis, in at most ``length`` characters."""
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def shorten_start(text: str, length: int) -> str:
-    """The text, or its end after an ellipsis, in at most ``length`` characters."""
+    """Return a text, or an ellipsis and its end, in at most ``length`` characters."""
     return text if len(text) <= length else f"…{text[len(text) - length + 1 :]}"
 
 
 def to_rgba(colors: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Colours (height, width, 3), transparent where not valid."""
+    """Add opacity to colours (height, width, 3): transparent where not valid."""
     return np.dstack([colors, np.where(valid, 255, 0).astype(np.uint8)])

@@ -1,6 +1,6 @@
-"""Every error that geoseg raises on purpose, under one root.
+"""All deliberate errors of geoseg, with one root class.
 
-A message is one sentence a reader can act on: what is wrong, where, and what to do.
+A message is one sentence: what is wrong, where, and what to do.
 """
 
 import os
@@ -11,7 +11,7 @@ _QUERY = re.compile(r"(\w+://[^\s?'\"]*|/vsi\w+)\?[^\s'\")]*[^\s'\"):,.;]")
 
 
 def redact(text: str) -> str:
-    """A text without what may be a credential: logins and queries of URLs.
+    """Return a text without possible credentials: the logins and queries of URLs.
 
     >>> redact("cannot open https://me:word@host/a.tif?sig=abc: 403")
     'cannot open https://host/a.tif?...: 403'
@@ -20,12 +20,12 @@ def redact(text: str) -> str:
 
 
 class GeosegError(Exception):
-    """Root of all deliberate errors; the command line prints it without a traceback."""
+    """Root of all deliberate errors; the command line prints its message without a traceback."""
 
     exit_code = 1
 
     def __init__(self, message: str) -> None:
-        """Keep the message, without credentials."""
+        """Store the message without credentials."""
         super().__init__(redact(message))
 
 
@@ -34,19 +34,19 @@ class SceneError(GeosegError):
 
 
 class LinkError(SceneError):
-    """A remote scene cannot be read just now."""
+    """A remote scene cannot be read at the moment; a later try may succeed."""
 
 
 class LabelError(GeosegError):
-    """Labels, classes or a legend do not make sense together."""
+    """Labels, classes and a legend contradict each other."""
 
 
 class VectorError(GeosegError):
-    """A vector file cannot be read, or cannot be placed on a scene."""
+    """A vector file cannot be read, or cannot be reprojected onto a scene."""
 
 
 class ModelError(GeosegError):
-    """A model file cannot be loaded, or a spec is impossible."""
+    """A model file cannot be loaded, or a model or spec has an impossible value."""
 
 
 class TileError(GeosegError):
@@ -58,11 +58,11 @@ class OutputError(GeosegError):
 
 
 class TrainError(GeosegError):
-    """Training cannot go on: the loss is not a number."""
+    """Training cannot continue, because the loss is not finite."""
 
 
 class EvaluateError(GeosegError):
-    """A map and its reference cannot be compared, or say too little."""
+    """A map and its reference cannot be compared, or have too few pixels or points in common."""
 
 
 class ChunkError(GeosegError):
@@ -75,21 +75,21 @@ class ChunkError(GeosegError):
 
 
 class RunError(GeosegError):
-    """Parts on disk belong to another run, or options contradict each other."""
+    """Files on disk belong to another run, or options contradict each other."""
 
 
 class InterruptedRun(GeosegError):  # noqa: N818 - an interruption, not an error
-    """The run was stopped, or cannot go on now; the same command resumes it later."""
+    """The run was stopped or cannot continue now; the same command resumes it."""
 
     exit_code = 75
 
 
 def check_list(name: str, value: object) -> None:
-    """Refuse one text or path where a list is wanted; its letters would count as the items.
+    """Refuse a text or path in place of a list: its letters would be read as the items.
 
     Args:
-        name: of the argument, for the message.
-        value: of the argument.
+        name: name of the argument, for the message.
+        value: value of the argument.
 
     Raises:
         GeosegError: if the value is a text or a path.
@@ -98,25 +98,25 @@ def check_list(name: str, value: object) -> None:
         raise GeosegError(f"{name} must be a list, give [{str(value)!r}]")
 
 
-def check_type(name: str, value: object, wanted: type) -> None:
+def check_type(name: str, value: object, expected: type) -> None:
     """Refuse an argument of another type, such as a dictionary in place of settings.
 
     Args:
-        name: of the argument, for the message.
-        value: of the argument.
-        wanted: the type.
+        name: name of the argument, for the message.
+        value: value of the argument.
+        expected: type of the argument.
 
     Raises:
         GeosegError: if the value is not of that type.
     """
-    if not isinstance(value, wanted):
+    if not isinstance(value, expected):
         raise GeosegError(
-            f"{name} must be of the type {wanted.__name__}, not {type(value).__name__}"
+            f"{name} must be of the type {expected.__name__}, not {type(value).__name__}"
         )
 
 
 def count_of(number: int, noun: str) -> str:
-    """A number with its noun in the singular or the plural.
+    """Return a number with its noun, in the singular or the plural.
 
     >>> count_of(1, "band"), count_of(2_000, "window"), count_of(3, "class")
     ('1 band', '2,000 windows', '3 classes')
@@ -126,7 +126,7 @@ def count_of(number: int, noun: str) -> str:
 
 
 def root_message(error: BaseException) -> str:
-    """GDAL's own words, in one line."""
+    """Return the first line of the message of the error that caused all others."""
     while error.__cause__ is not None:
         error = error.__cause__
     message = getattr(error, "strerror", None) or str(error)

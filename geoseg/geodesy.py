@@ -33,6 +33,26 @@ class Ellipsoid:
     geod: Geod
 
 
+def apply_affine(transform: Affine, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Apply an affine transform to coordinates.
+
+    The order of operations is fixed, ``a*x + b*y + c`` and ``d*x + e*y + f``, so that the same
+    point has the same bits everywhere.
+
+    Args:
+        transform: pixels to coordinates of a CRS, or the inverse.
+        x: columns, or x coordinates: any shape.
+        y: rows, or y coordinates: the same shape.
+
+    Returns:
+        Two arrays of this shape: x and y, or columns and rows.
+    """
+    return (
+        transform.a * x + transform.b * y + transform.c,
+        transform.d * x + transform.e * y + transform.f,
+    )
+
+
 def polygon_areas(polygons: Polygons, transform: Affine, crs: str | None) -> Floats:
     """Areas in m².
 
@@ -107,7 +127,7 @@ def ellipsoidal_areas(polygons: Polygons, transform: Affine, crs: str | None) ->
         return polygon_areas(polygons, transform, crs)
 
     def flatten(pixels: Floats) -> Floats:
-        return np.column_stack(figure.equal_area.transform(*_to_crs(transform, pixels)))
+        return np.column_stack(figure.equal_area.transform(*apply_affine(transform, *pixels.T)))
 
     return np.asarray(shapely.area(shapely.transform(polygons, flatten)))
 
@@ -154,21 +174,15 @@ def _transformer(source: CRS, target: str) -> Transformer:
     return Transformer.from_crs(source, CRS.from_proj4(target), always_xy=True, force_over=True)
 
 
-def _to_crs(transform: Affine, pixels: Floats) -> tuple[Floats, Floats]:
-    col, row = pixels[:, 0], pixels[:, 1]
-    x = transform.a * col + transform.b * row + transform.c
-    return x, transform.d * col + transform.e * row + transform.f
-
-
 def transform_separable(transformer: Transformer, transform: Affine, pixels: Floats) -> Floats:
     """Pixel coordinates (m, 2) transformed, by distinct columns and rows where these suffice."""
     if transform.b or transform.d or not pixels.size:
-        return np.column_stack(transformer.transform(*_to_crs(transform, pixels)))
+        return np.column_stack(transformer.transform(*apply_affine(transform, *pixels.T)))
     (cols, at_col), (rows, at_row) = (np.unique(pixels[:, i], return_inverse=True) for i in (0, 1))
     at_first_row = np.column_stack([cols, np.full(cols.size, rows[0])])
     at_first_col = np.column_stack([np.full(rows.size, cols[0]), rows])
-    x, _ = transformer.transform(*_to_crs(transform, at_first_row))
-    _, y = transformer.transform(*_to_crs(transform, at_first_col))
+    x, _ = transformer.transform(*apply_affine(transform, *at_first_row.T))
+    _, y = transformer.transform(*apply_affine(transform, *at_first_col.T))
     return np.column_stack([x[at_col], y[at_row]])
 
 
@@ -176,8 +190,8 @@ def geodesic_lengths(metric: Ellipsoid, transform: Affine, start: Floats, end: F
     """Lengths (m,) of the sides between pixel coordinates ``start`` and ``end`` (m, 2)."""
 
     def distance(one: Floats, other: Floats) -> Floats:
-        lon, lat = metric.lon_lat.transform(*_to_crs(transform, one))
-        lon_end, lat_end = metric.lon_lat.transform(*_to_crs(transform, other))
+        lon, lat = metric.lon_lat.transform(*apply_affine(transform, *one.T))
+        lon_end, lat_end = metric.lon_lat.transform(*apply_affine(transform, *other.T))
         # The edge of a map of the world may be rounded to just beyond the pole.
         lat, lat_end = np.clip([lat, lat_end], -90, 90)
         return np.asarray(metric.geod.inv(lon, lat, lon_end, lat_end)[2])

@@ -236,6 +236,19 @@ def read_legend(path: str | Path, *, nodata: int | None = NODATA) -> Legend:
         ) from None
 
 
+def as_legend(legend: Legend | str | Path | None, *, nodata: int | None = NODATA) -> Legend | None:
+    """Return a legend as it is, or read the file of one; None stays None.
+
+    Args:
+        legend: a legend, or the path of a file.
+        nodata: value that means no data in a file, None for none.
+
+    Raises:
+        LabelError: if the file cannot be read as a legend.
+    """
+    return read_legend(legend, nodata=nodata) if isinstance(legend, str | Path) else legend
+
+
 def _read_csv(text: str) -> list[LandCoverClass]:
     lines = io.StringIO(text, newline="")  # keeps line breaks in quotes, which are then refused
     rows = csv.DictReader(lines, skipinitialspace=True, restval="")

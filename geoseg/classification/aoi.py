@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import RunError
 from geoseg.files import atomic_file
+from geoseg.geodesy import apply_affine
 from geoseg.grid import Window, chunks
 from geoseg.raster import Scene
 from geoseg.vectors import Reprojector, read_vector
@@ -51,7 +52,7 @@ class AreaOfInterest:
         if not len(geometries) or not aoi._covers_a_pixel(scene):
             raise RunError(
                 f"area of interest {path} covers no pixel of scene {scene.path}: "
-                f"{reprojector.whereabouts(scene)}, check its coordinates and its CRS"
+                f"{reprojector.describe_extents(scene)}, check its coordinates and its CRS"
             )
         return aoi
 
@@ -80,7 +81,7 @@ class AreaOfInterest:
         """Whether the centre of any pixel of a scene is in the area."""
         left, bottom, right, top = shapely.bounds(shapely.from_wkb(self.wkb))
         corners = np.array([(left, bottom), (left, top), (right, bottom), (right, top)])
-        cols, rows = ~scene.affine @ corners.T
+        cols, rows = apply_affine(~scene.affine, *corners.T)
         size = [scene.height, scene.width]
         first = np.clip([rows.min(), cols.min()], 0, size).astype(int)
         end = np.clip([rows.max() + 1, cols.max() + 1], 0, size).astype(int)

@@ -1,31 +1,30 @@
-"""The command line: parse, call one function, print.
+"""The command line: each command parses its options, calls one function and prints the result.
 
-Commands are loaded when they are called, so that ``geoseg --help`` is quick.
+A command is imported when it is called, so that ``geoseg --help`` is fast.
 """
 
+import sys
 from importlib import import_module
 
 import click
 
-import geoseg
-from geoseg.cli.errors import print_errors
+from geoseg.errors import GeosegError
+from geoseg.version import __version__
 
 _COMMANDS = {
     "tile": "Cut labelled scenes into training tiles.",
     "train": "Train a U-Net on tiles.",
     "classify": "Classify scenes into land-cover maps and polygons.",
-    "vectorise": "Outline the classes of a class raster as polygons.",
+    "vectorise": "Convert a class raster to polygons.",
     "evaluate": "Compare a map with a reference and write a report.",
-    "sample": "Draw points of a map for collecting a reference.",
-    "info": "Describe a scene, model, tile set, label map, vector file or part folder.",
+    "sample": "Draw a random sample of points for collecting a reference.",
+    "info": "Describe a scene, class map, tile set, model, vector file or run folder.",
 }
-
-
 _ALIASES = {"vectorize": "vectorise"}
 
 
 class _Commands(click.Group):
-    """A group whose commands live in modules of the same name."""
+    """The group of all commands; each is the ``command`` of the module with its name."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -35,7 +34,7 @@ class _Commands(click.Group):
         if name not in _COMMANDS:
             return None
         command = import_module(f"geoseg.cli.{name}").command
-        assert isinstance(command, click.Command)  # noqa: S101 - a convention of this package
+        assert isinstance(command, click.Command)  # noqa: S101 - for mypy
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -48,12 +47,15 @@ class _Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example:\n\n\b\ngeoseg classify scene.tif --out lulc.tif --polygons lulc.gpkg",
 )
-@click.version_option(geoseg.__version__, prog_name="geoseg")
+@click.version_option(__version__, prog_name="geoseg")
 def cli() -> None:
     """Land-cover maps from aerial and satellite imagery."""
 
 
 def main() -> None:
-    """Run the command line; deliberate errors end in one sentence and an exit code."""
-    with print_errors():
+    """Run the command line. A deliberate error ends in one sentence on stderr and its exit code."""
+    try:
         cli(prog_name="geoseg")
+    except GeosegError as error:
+        click.echo(f"geoseg: {error}", err=True)
+        sys.exit(error.exit_code)

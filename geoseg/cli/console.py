@@ -1,4 +1,4 @@
-"""What the commands say while they work: log lines, and progress bars or plain lines."""
+"""Output of the commands on stderr: log lines, and progress bars or progress lines."""
 
 import logging
 import sys
@@ -11,7 +11,12 @@ from geoseg.errors import redact
 
 
 def setup_logging(*, quiet: bool, verbose: bool) -> None:
-    """Send geoseg's log to stderr, and keep libraries' warnings out of it."""
+    """Send the log of geoseg to stderr.
+
+    Args:
+        quiet: print only warnings and errors.
+        verbose: print debug messages too, and the warnings of libraries.
+    """
     level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
     handler = logging.StreamHandler(_StreamAboveBar())
     handler.setFormatter(_Formatter())
@@ -25,7 +30,7 @@ def setup_logging(*, quiet: bool, verbose: bool) -> None:
 
 
 class _StreamAboveBar:
-    """Standard error, but text goes above a progress bar that is there."""
+    """A text stream to stderr that prints above a visible progress bar."""
 
     def write(self, text: str) -> None:
         tqdm.write(text, file=sys.stderr, end="")
@@ -41,13 +46,13 @@ class _Formatter(logging.Formatter):
 
 
 class ProgressBar:
-    """Done of total, with rate and time left: a bar on a terminal, plain lines elsewhere.
+    """Progress with rate and remaining time: a bar on a terminal, lines of text elsewhere.
 
-    A `geoseg.execute.Progress`; a new kind of work begins a new bar.
+    It is a `geoseg.execute.Progress`; each new unit starts a new bar.
 
     Args:
-        quiet: say nothing.
-        seconds: least time between two plain lines.
+        quiet: print nothing.
+        seconds: minimum time between two lines of text (s).
     """
 
     def __init__(self, *, quiet: bool, seconds: float = 10.0) -> None:
@@ -57,7 +62,7 @@ class ProgressBar:
         self._bar: tqdm[object] | None = None
 
     def __call__(self, unit: str, done: int, total: int) -> None:
-        """Show that ``done`` of ``total`` are done."""
+        """Show that ``done`` of ``total`` units are done."""
         if self._quiet:
             return
         if unit != self._unit:
@@ -70,11 +75,11 @@ class ProgressBar:
             self._print_line(done, total)
 
     def say(self, line: str) -> None:
-        """Print a line, above the bar if there is one."""
+        """Print a line above the bar."""
         tqdm.write(f"geoseg: {line}", file=sys.stderr)
 
     def close(self) -> None:
-        """Finish the bar's line."""
+        """Remove the bar, and leave its last state as a line."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -91,9 +96,9 @@ class ProgressBar:
             return
         self._last = now
         rate = done / max(now - self._start, 1e-9)
-        left = int((total - done) / rate)
-        print(  # noqa: T201 - this is the command line's own voice
+        remaining = int((total - done) / rate)
+        print(  # noqa: T201 - the output of the command line
             f"geoseg: {done:,} of {total:,} {self._unit} ({done / total:.0%}), "
-            f"{rate:.1f} {self._unit}/s, {left // 60}:{left % 60:02d} left",
+            f"{rate:.1f} {self._unit}/s, {remaining // 60}:{remaining % 60:02d} left",
             file=sys.stderr, flush=True,
         )  # fmt: skip

@@ -11,7 +11,7 @@ from geoseg.cli import options
 @click.option(
     "--plot", metavar="FILE",
     help="Also draw a picture (.png, .svg or .pdf): the layers of a model, a map with its legend, "
-    "a preview of a scene, or samples of a tile set.",
+    "a preview of a scene, or samples of a tile set.  [default: no picture]",
 )  # fmt: skip
 @options.verbosity
 def command(path: str, as_data: bool, plot: str | None, quiet: bool, verbose: bool) -> None:

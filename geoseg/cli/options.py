@@ -1,4 +1,4 @@
-"""Options and parameter types that several commands share."""
+"""Options, parameter types and decorators that several commands share."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -10,17 +10,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def examples(*commands: str) -> str:
-    """The end of a command's help: examples on lines of their own, which a reader can copy.
+    """Return the examples at the end of a command's help, ready to be copied.
 
     Args:
-        commands: each a command; a backslash and a line break divide a long one.
+        commands: one command each; break a long one with a backslash and a line break.
     """
     lines = "\n\n".join("\b\n" + command.replace("\n", "\n    ") for command in commands)
     return f"Example{'s' if len(commands) > 1 else ''}:\n\n{lines}"
 
 
 class Bands(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
-    """Band numbers from 1, as in 3,2,1."""
+    """Band numbers, from 1, separated by commas: ``3,2,1``."""
 
     name = "bands"
 
@@ -30,7 +30,7 @@ class Bands(click.ParamType):  # type: ignore[type-arg] # not generic before cli
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> tuple[int, ...]:
-        """The numbers as a tuple."""
+        """Return the band numbers."""
         if isinstance(value, tuple):
             return value
         try:
@@ -40,41 +40,42 @@ class Bands(click.ParamType):  # type: ignore[type-arg] # not generic before cli
 
 
 class Fraction(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
-    """A share i/n, as in 3/8."""
+    """Share i of n equal shares: ``3/8``."""
 
     name = "i/n"
 
     def convert(
         self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, int]:
-        """The share as (i, n)."""
+        """Return (i, n)."""
         if isinstance(value, tuple):
             return value
-        number, slash, of = value.partition("/")
-        if not (slash and number.isdigit() and of.isdigit()):
+        share, slash, shares = value.partition("/")
+        if not (slash and share.isdigit() and shares.isdigit()):
             self.fail(f"{value!r} is not a share like 3/8", param, ctx)
-        return int(number), int(of)
+        return int(share), int(shares)
 
 
 class ManyValues(click.Command):
-    """A command whose repeatable options also take several values in a row.
+    """A command whose repeatable options also accept several values in a row.
 
-    ``--labels a.png b.png`` is read as ``--labels a.png --labels b.png``, so that a shell's
-    ``*`` works.
+    ``--labels a.png b.png`` means ``--labels a.png --labels b.png``, so that the ``*`` of a shell
+    works.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Repeat the option's name before each of its values, then parse as usual."""
+        """Repeat the option name before each value, then parse as usual."""
         repeatable = {
             name
             for param in self.params
             if isinstance(param, click.Option) and param.multiple
             for name in param.opts
         }
-        return super().parse_args(ctx, _repeat(args, repeatable))
+        return super().parse_args(ctx, repeat_names(args, repeatable))
 
 
-def _repeat(args: list[str], repeatable: set[str]) -> list[str]:
+def repeat_names(args: list[str], repeatable: set[str]) -> list[str]:
+    """Return ``args`` with the name of each repeatable option before each of its values."""
     result: list[str] = []
     current, first = "", False
     for arg in args:
@@ -88,20 +89,23 @@ def _repeat(args: list[str], repeatable: set[str]) -> list[str]:
     return result
 
 
-def group(argument: str, *decorators: Callable[[F], F]) -> Callable[[F], F]:
+def group(argument: str, *options: Callable[[F], F]) -> Callable[[F], F]:
     """Add options whose values the command gets as one dictionary.
+
+    The names of the options are kept in ``option_groups`` of the command's callback; a test
+    compares them with the fields of the settings class.
 
     Args:
         argument: name of the dictionary among the arguments of the command.
-        decorators: each adds an option, in the order of the help.
+        options: decorators that add one option each, in the order of the help.
     """
 
     def decorate(function: F) -> F:
         def collector() -> None:
             """Collect the options."""
 
-        for decorator in reversed(decorators):
-            collector = decorator(collector)
+        for option in reversed(options):
+            collector = option(collector)
         params: list[click.Parameter] = collector.__click_params__  # type: ignore[attr-defined]
         names = [str(param.name) for param in params]
 
@@ -110,8 +114,10 @@ def group(argument: str, *decorators: Callable[[F], F]) -> Callable[[F], F]:
             grouped = {name: values.pop(name) for name in names}
             return function(**{argument: grouped}, **values)
 
-        others = getattr(function, "__click_params__", [])
-        command.__click_params__ = [*others, *params]  # type: ignore[attr-defined]
+        params_after = getattr(function, "__click_params__", [])
+        groups = getattr(function, "option_groups", {})
+        command.__click_params__ = [*params_after, *params]  # type: ignore[attr-defined]
+        command.option_groups = {**groups, argument: names}  # type: ignore[attr-defined]
         return command  # type: ignore[return-value]
 
     return decorate
@@ -121,8 +127,9 @@ def bands(function: F) -> F:
     """Add --bands."""
     return click.option(
         "--bands", type=Bands(),
-        help="Numbers of the bands to read, from 1, in the order wanted: 3,2,1.  [default: all "
-        "bands but transparency; `classify` matches the names of the model's bands first]",
+        help="Bands to read, in this order: numbers from 1, separated by commas, such as 3,2,1.  "
+        "[default: all bands except transparency (alpha); `classify` first tries the band names of "
+        "the model]",
     )(function)  # fmt: skip
 
 
@@ -130,7 +137,7 @@ def nodata(function: F) -> F:
     """Add --nodata."""
     return click.option(
         "--nodata", type=float, metavar="VALUE",
-        help="Value of pixels without data.  [default: the nodata value of the file]",
+        help="Pixel value that means no data: any number.  [default: the nodata value of the file]",
     )(function)  # fmt: skip
 
 
@@ -138,9 +145,9 @@ def min_area(function: F) -> F:
     """Add --min-area."""
     return click.option(
         "--min-area", type=click.FloatRange(0), default=0.0, show_default=True, metavar="M2",
-        help="Smallest area in m², 0 for no limit. Smaller areas are merged into the neighbour "
-        "with the longest shared border, the smallest first. Areas that only nodata surrounds "
-        "stay.",
+        help="Smallest area of a polygon in m², at least 0; 0 means no limit. A smaller polygon is "
+        "merged into the neighbour with the longest shared border; the smallest is merged first. "
+        "A polygon that has no neighbour stays.",
     )(function)  # fmt: skip
 
 
@@ -148,9 +155,10 @@ def simplify(function: F) -> F:
     """Add --simplify."""
     return click.option(
         "--simplify", type=click.FloatRange(0), default=0.0, show_default=True, metavar="PX",
-        help="Visvalingam-Whyatt tolerance in pixels, 0 for no simplification: vertices are "
-        "removed whose triangle with their neighbours has less than the tolerance squared in "
-        "area. Vertices where three polygons meet stay.",
+        help="Tolerance of the simplification (Visvalingam-Whyatt) in pixels, at least 0; 0 means "
+        "no simplification. A vertex is removed if the triangle that it forms with the vertices "
+        "before and after it is smaller than the square of the tolerance. Vertices where three "
+        "polygons meet stay.",
     )(function)  # fmt: skip
 
 
@@ -158,9 +166,9 @@ def smooth(function: F) -> F:
     """Add --smooth."""
     return click.option(
         "--smooth", type=click.IntRange(0, 3), default=0, show_default=True, metavar="N",
-        help="Rounds of corner cutting (Chaikin), 0 for none. Outlines move by less than half a "
-        "pixel, and each round about doubles the number of vertices. Vertices where three "
-        "polygons meet stay.",
+        help="Rounds of corner cutting (Chaikin), 0 to 3; 0 means no smoothing. Outlines move by "
+        "less than half a pixel. Each round about doubles the number of vertices. Vertices where "
+        "three polygons meet stay.",
     )(function)  # fmt: skip
 
 
@@ -168,13 +176,16 @@ def device(function: F) -> F:
     """Add --device."""
     return click.option(
         "--device", default="auto", show_default=True, metavar="[auto|cpu|cuda|cuda:N]",
-        help="Device of the network. auto: a GPU if there is one, else the CPU.",
+        help="Device that runs the network. auto: a GPU if the machine has one, else the CPU.",
     )(function)  # fmt: skip
 
 
 def seed(function: F) -> F:
     """Add --seed."""
-    return click.option("--seed", default=0, show_default=True, help="Random seed.")(function)
+    return click.option(
+        "--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N",
+        help="Random seed, at least 0. The same seed gives the same result.",
+    )(function)  # fmt: skip
 
 
 def overwrite(function: F) -> F:

@@ -19,7 +19,7 @@ from geoseg.cli import options
     "--labels", multiple=True, metavar="PATH...",
     help="Labels: class rasters, colour masks, folders of these, or vector files. Give one for "
     "each scene, or one vector file for all scenes. Of overlapping polygons the later one in the "
-    "file wins. Without --labels, each SCENE is a folder with images/ and masks/ in or below it.",
+    "file wins.  [default: each SCENE is a folder with images/ and masks/ in or below it]",
 )  # fmt: skip
 @click.option("--out", required=True, metavar="DIR", help="Output folder.")
 @click.option(
@@ -41,7 +41,7 @@ from geoseg.cli import options
         "--class-field",
         metavar="NAME",
         help="Field of vector labels that holds the class: names, or whole numbers from 0 to "
-        "254. Vector labels need it; `geoseg info FILE` lists the fields.",
+        "254. `geoseg info FILE` lists the fields.  [default: none; vector labels need it]",
     ),
     click.option(
         "--layer",
@@ -55,7 +55,7 @@ from geoseg.cli import options
         metavar="CLASS...",
         help="Classes that mean 'not labelled': names, values, or colours of a mask ('#rrggbb')."
         " Without --legend, colour masks have the built-in Dubai legend, and black is "
-        "ignored.",
+        "ignored.  [default: none]",
     ),
     click.option(
         "--split",

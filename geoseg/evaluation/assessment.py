@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from geoseg.errors import EvaluateError
 from geoseg.evaluation.settings import EvaluateSettings
 from geoseg.execute import Progress
-from geoseg.labels.open import LabelSource
+from geoseg.labels import LabelSource
 from geoseg.legend import Legend
 from geoseg.metrics import Reliability
 from geoseg.raster import Scene, open_scene

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from geoseg.evaluation.thumbnails import thumbnail_slices, thumbnail_step
 from geoseg.execute import Progress, ProgressCounter, map_threads
 from geoseg.grid import Window
-from geoseg.labels.open import LabelSource
+from geoseg.labels import LabelSource
 from geoseg.legend import NODATA
 from geoseg.metrics import (
     VALUES,

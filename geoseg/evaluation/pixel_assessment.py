@@ -15,8 +15,7 @@ from geoseg.evaluation.estimation import StratifiedSample
 from geoseg.evaluation.provenance import provenance_of
 from geoseg.evaluation.report.evaluation_report import EvaluationReport
 from geoseg.evaluation.thumbnails import Thumbnails, image_thumbnail
-from geoseg.labels.open import LabelSource
-from geoseg.labels.recode import was_warped
+from geoseg.labels import LabelSource, was_warped
 from geoseg.legend import NODATA
 from geoseg.metrics import by_map_class
 from geoseg.raster import Scene

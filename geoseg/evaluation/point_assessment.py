@@ -20,9 +20,8 @@ from geoseg.evaluation.provenance import provenance_of
 from geoseg.evaluation.report.evaluation_report import EvaluationReport
 from geoseg.evaluation.strata import check_strata, open_strata
 from geoseg.evaluation.thumbnails import Thumbnails, image_thumbnail
-from geoseg.labels.recode import as_legend, recode, recode_table
-from geoseg.labels.vector_labels import VectorLabelFile
-from geoseg.legend import NODATA
+from geoseg.labels import VectorLabelFile, recode_labels, recode_table
+from geoseg.legend import NODATA, as_legend
 from geoseg.metrics import VALUES, Estimate, by_map_class, count_pairs
 from geoseg.raster import read_window
 
@@ -66,7 +65,9 @@ def assess_points(assessment: Assessment, file: VectorLabelFile) -> EvaluationRe
     """
     scene, labels, settings = assessment.scene, assessment.labels, assessment.settings
     points = locate_points(file, scene)
-    recoded = recode(file.on(scene), labels.legend, assessment.reference, settings.ignore)
+    recoded = recode_labels(
+        file.on_grid_of(scene), labels.legend, assessment.reference, settings.ignore
+    )
     mapped, inside = points.values(labels.read, scene)
     reference = recode_table(recoded)[points.classes]
     samples = _Samples(assessment, file, points, mapped, reference)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from geoseg.errors import EvaluateError
 from geoseg.evaluation.block_counts import WindowReader, values_at
-from geoseg.labels.vector_labels import VectorLabelFile
+from geoseg.geodesy import apply_affine
+from geoseg.labels import VectorLabelFile
 from geoseg.legend import NODATA
 from geoseg.raster import Scene
 
@@ -49,7 +50,7 @@ def is_point_layer(file: VectorLabelFile, path: str, scene: Scene) -> bool:
         EvaluateError: if it holds both.
         LabelError: if the scene has no CRS.
     """
-    points = shapely.get_dimensions(file.on(scene).geometries) == 0
+    points = shapely.get_dimensions(file.on_grid_of(scene).geometries) == 0
     if points.any() and not points.all():
         raise EvaluateError(
             f"reference {path} mixes points with polygons or lines, split it into two files"
@@ -59,14 +60,9 @@ def is_point_layer(file: VectorLabelFile, path: str, scene: Scene) -> bool:
 
 def locate_points(file: VectorLabelFile, scene: Scene) -> Points:
     """Locate the points of a file on the pixels of a raster; a multi-point gives several points."""
-    labels = file.on(scene)
+    labels = file.on_grid_of(scene)
     points, feature = shapely.get_parts(labels.geometries, return_index=True)
-    inverse = ~scene.affine
-    x, y = shapely.get_x(points), shapely.get_y(points)
-    cols, rows = (
-        inverse.a * x + inverse.b * y + inverse.c,
-        inverse.d * x + inverse.e * y + inverse.f,
-    )
+    cols, rows = apply_affine(~scene.affine, shapely.get_x(points), shapely.get_y(points))
     # Coordinates that cannot be transformed are infinite, and so outside.
     rows, cols = (np.floor(np.nan_to_num(v, posinf=-1, neginf=-1, nan=-1)) for v in (rows, cols))
     strata = file.column(STRATUM_FIELD)

@@ -16,17 +16,16 @@ from geoseg.evaluation.report.write import REPORT_JSON, write_report
 from geoseg.evaluation.settings import EvaluateSettings
 from geoseg.execute import Progress, available_cpus
 from geoseg.files import check_folder
-from geoseg.labels.recode import (
-    as_legend,
-    is_vector,
+from geoseg.labels import (
+    VectorLabelFile,
     open_map,
     open_reference,
-    recode,
+    recode_labels,
     without_ignored,
 )
-from geoseg.labels.vector_labels import VectorLabelFile
-from geoseg.legend import Legend
+from geoseg.legend import Legend, as_legend
 from geoseg.metrics import by_map_class
+from geoseg.vectors import is_vector_file
 
 _CLASS_FIELD = "reference"
 """Field of the class, as `sample` writes it."""
@@ -85,14 +84,16 @@ def _assess(assessment: Assessment) -> EvaluationReport:
     """Compare the map with its reference, whatever kind of file that is."""
     settings, path, scene = assessment.settings, assessment.reference, assessment.scene
     legend, own_legend = assessment.labels.legend, as_legend(settings.reference_legend)
-    if not is_vector(path):
+    if not is_vector_file(path):
         reference = open_reference(path, scene, legend, own_legend, settings.ignore)
         return assess_pixels(assessment, reference)
     field = settings.class_field or _CLASS_FIELD
     file = VectorLabelFile(path, field, own_legend or legend, settings.ignore, settings.layer)
     if is_point_layer(file, path, scene):
         return assess_points(assessment, file)
-    return assess_pixels(assessment, recode(file.on(scene), legend, path, settings.ignore))
+    return assess_pixels(
+        assessment, recode_labels(file.on_grid_of(scene), legend, path, settings.ignore)
+    )
 
 
 def evaluate_matrix(

@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 from geoseg.errors import EvaluateError, LabelError, count_of
 from geoseg.evaluation.points import Points
 from geoseg.grid import chunks
-from geoseg.labels.raster_labels import RasterLabels
+from geoseg.labels import RasterLabels, open_class_raster
 from geoseg.legend import NODATA, LandCoverClass, Legend
-from geoseg.raster import Scene, open_scene, read_categories, read_window
+from geoseg.raster import Scene, read_window
 
 _WINDOW_SIZE = 2048
 """Side of the windows in which the raster is read (px)."""
@@ -36,11 +36,9 @@ def open_strata(
             that ``own_legend`` does not name.
         SceneError: if it cannot be read.
     """
-    scene = open_scene(path)
-    if len(scene.bands) != 1:
-        raise LabelError(f"strata {path} have {len(scene.bands)} bands, give a raster with 1 band")
-    values = _values(scene)
-    names = {c.value: c.name for c in own_legend.classes} if own_legend else read_categories(path)
+    raster = open_class_raster(path)
+    scene, values = raster.scene, _values(raster.scene)
+    names = {c.value: c.name for c in own_legend.classes} if own_legend else dict(raster.names)
     unnamed = [str(v) for v in values if v not in names]
     if own_legend and unnamed:
         raise LabelError(

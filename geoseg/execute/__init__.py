@@ -2,6 +2,7 @@
 
 from geoseg.execute.dask_client import WORKER_TIMEOUT, connect, map_cluster
 from geoseg.execute.dask_cluster import DaskCluster
+from geoseg.execute.executor import Executor
 from geoseg.execute.interrupts import StopFlag, stop_on_signal
 from geoseg.execute.prefetch import prefetch_map
 from geoseg.execute.progress import Progress, ProgressCounter
@@ -11,6 +12,7 @@ from geoseg.execute.threads import map_threads
 __all__ = [
     "WORKER_TIMEOUT",
     "DaskCluster",
+    "Executor",
     "Progress",
     "ProgressCounter",
     "StopFlag",

@@ -1,11 +1,13 @@
-"""Threads of this process, or the workers of a Dask cluster."""
+"""A function over many items, in threads of this process or on a Dask cluster."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from geoseg.errors import TileError
-from geoseg.execute import available_cpus, map_cluster, map_threads
+from geoseg.errors import GeosegError
+from geoseg.execute.dask_client import map_cluster
+from geoseg.execute.resources import available_cpus
+from geoseg.execute.threads import map_threads
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -13,33 +15,34 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Executor:
-    """How many work at once, and where; the tiles do not depend on it.
+    """Where work is done, and how much at a time; results do not depend on it.
 
     Raises:
-        TileError: if the number is not positive.
+        GeosegError: if the number of workers is not positive.
     """
 
-    number: int | None = None
-    """Number of threads; None for the number of cores."""
+    workers: int | None = None
+    """Number of threads in this process, at least 1; None for the number of cores."""
     scheduler: str | None = None
-    """Address or file of a Dask scheduler, whose workers see the same folders."""
+    """Address or file of a Dask scheduler, whose workers see the same files; None for threads."""
 
     def __post_init__(self) -> None:
-        if self.number is not None and self.number < 1:
-            raise TileError(f"the number of workers is {self.number}, it must be at least 1")
+        if self.workers is not None and self.workers < 1:
+            raise GeosegError(f"the number of workers is {self.workers}, it must be at least 1")
 
     def map(
         self,
         function: Callable[[Item], Result],
         items: Sequence[Item],
-        done: Callable[[Result], None],
+        on_result: Callable[[Result], None],
     ) -> list[Result]:
-        """Apply a top-level function to all items, here or on the scheduler's workers.
+        """Apply a function to all items, on the cluster if there is a scheduler.
 
         Args:
-            function: what to do; on a scheduler it, the items and the results travel.
-            items: values.
-            done: called with each result, in any thread.
+            function: a top-level function; for a cluster, it, the items and the results are
+                pickled.
+            items: its arguments.
+            on_result: called with each result, in any thread.
 
         Returns:
             The results in the order of the items.
@@ -48,20 +51,20 @@ class Executor:
             Exception: the first one that the function raised.
         """
         if self.scheduler is not None:
-            return map_cluster(function, items, self.scheduler, done)
-        return self.here(function, items, done)
+            return map_cluster(function, items, self.scheduler, on_result)
+        return self.map_threads(function, items, on_result)
 
-    def here(
+    def map_threads(
         self,
         function: Callable[[Item], Result],
         items: Sequence[Item],
-        done: Callable[[Result], None],
+        on_result: Callable[[Result], None],
     ) -> list[Result]:
-        """Apply any function to all items on this machine, as `map` does."""
+        """Apply a function to all items as `map` does, always in threads of this process."""
 
-        def told(item: Item) -> Result:
+        def compute(item: Item) -> Result:
             result = function(item)
-            done(result)
+            on_result(result)
             return result
 
-        return map_threads(told, items, self.number or available_cpus())
+        return map_threads(compute, items, self.workers or available_cpus())

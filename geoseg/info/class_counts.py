@@ -65,7 +65,7 @@ def count_tiles(tiles: TileSet) -> dict[str, Any]:
     Raises:
         GeosegError: if a set without an index has a tile that is damaged or of another shape.
     """
-    counts = tiles.take(range(len(tiles))).counts
+    counts = tiles.subset(range(len(tiles))).counts
     labelled = int(counts.sum())
     return {
         "classes": [

@@ -8,8 +8,8 @@ from geoseg.classification import MANIFEST
 from geoseg.errors import SceneError, VectorError
 from geoseg.models import DEFAULT
 from geoseg.raster import open_scene, read_categories, read_metadata, read_palette
-from geoseg.tiles import ABOUT
-from geoseg.vectors import SUFFIXES, list_layers
+from geoseg.tiles import METADATA
+from geoseg.vectors import is_vector_file, list_layers
 
 Kind = Literal["model", "tiles", "parts", "labels", "scene", "vectors"]
 
@@ -32,11 +32,11 @@ def find_kind(path: str | Path) -> Kind:
         return "model"
     if (local / MANIFEST).is_file():
         return "parts"
-    if (local / ABOUT).is_file() or _has_images_and_masks(local):
+    if (local / METADATA).is_file() or _has_images_and_masks(local):
         return "tiles"
     if local.is_dir():
         return _folder_kind(text)
-    if local.suffix.lower() in SUFFIXES:
+    if is_vector_file(local):
         return _vector_kind(text)
     return _raster_kind(text)
 
@@ -66,8 +66,8 @@ def _folder_kind(path: str) -> Kind:
         return _raster_kind(path)
     except SceneError:
         raise SceneError(
-            f"folder {path} is neither a tile set ({ABOUT}, or images/ and masks/) nor the parts "
-            f"of a run ({MANIFEST}), give a file in it"
+            f"folder {path} is neither a tile set ({METADATA}, or images/ and masks/) nor the "
+            f"parts of a run ({MANIFEST}), give a file in it"
         ) from None
 
 

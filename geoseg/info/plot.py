@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 from geoseg.errors import OutputError
 from geoseg.files import atomic_file, check_file_name
 from geoseg.info.detect import find_kind
+from geoseg.labels import open_class_raster
 from geoseg.models import find_model
-from geoseg.raster import open_scene, read_categories, read_palette
+from geoseg.raster import open_scene
 from geoseg.tiles import open_tiles
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ def _draw(path: str | Path) -> "Figure":
     if kind == "tiles":
         return draw_tiles(open_tiles(path))
     if kind == "labels":
-        return plot_labels(open_scene(path), read_palette(path), read_categories(path))
+        raster = open_class_raster(path)
+        return plot_labels(raster.scene, raster.palette, raster.names)
     if kind == "scene":
         return plot_scene(open_scene(path))
     if kind == "vectors":

@@ -12,8 +12,9 @@ from geoseg.info.georeference import crs_of, extent_of, georeference
 from geoseg.info.parts import describe_parts
 from geoseg.info.training import plain_record
 from geoseg.info.vectors import describe_vectors
+from geoseg.labels import open_class_raster
 from geoseg.models import DEFAULT, find_model
-from geoseg.raster import open_scene, read_categories, read_metadata, read_palette
+from geoseg.raster import open_scene, read_metadata
 from geoseg.tiles import TileSettings, open_tiles
 
 
@@ -86,7 +87,7 @@ def _describe_tiles(path: str | Path) -> dict[str, Any]:
     tiles = open_tiles(path)
     return {
         **tiles.to_dict(),
-        "own": tiles.own,
+        "own": tiles.written_by_tile,
         "crs": crs_of(tiles.crs),
         "extent": extent_of(tiles.bounds) if tiles.bounds and tiles.crs else None,
         **count_tiles(tiles),
@@ -94,13 +95,13 @@ def _describe_tiles(path: str | Path) -> dict[str, Any]:
 
 
 def _describe_labels(path: str | Path) -> dict[str, Any]:
-    scene, metadata = open_scene(path), read_metadata(path)
+    raster, metadata = open_class_raster(path), read_metadata(path)
     tags = {k: v for k, v in sorted(metadata.tags.items()) if k.startswith("GEOSEG_")}
     return {
-        **georeference(scene),
+        **georeference(raster.scene),
         **_storage(path),
         "tags": tags,
-        **count_labels(scene, read_palette(path), read_categories(path)),
+        **count_labels(raster.scene, raster.palette, raster.names),
     }
 
 

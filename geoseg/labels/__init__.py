@@ -1,1 +1,31 @@
 """Class rasters and label vectors: the class of each pixel of a scene."""
+
+from geoseg.labels.class_raster import ClassRaster, open_class_raster
+from geoseg.labels.ignore import IgnoreSpec
+from geoseg.labels.open import LabelOpener, LabelSource
+from geoseg.labels.raster_labels import RasterLabels
+from geoseg.labels.recode import (
+    open_map,
+    open_reference,
+    recode_labels,
+    recode_table,
+    was_warped,
+    without_ignored,
+)
+from geoseg.labels.vector_labels import VectorLabelFile
+
+__all__ = [
+    "ClassRaster",
+    "IgnoreSpec",
+    "LabelOpener",
+    "LabelSource",
+    "RasterLabels",
+    "VectorLabelFile",
+    "open_class_raster",
+    "open_map",
+    "open_reference",
+    "recode_labels",
+    "recode_table",
+    "was_warped",
+    "without_ignored",
+]

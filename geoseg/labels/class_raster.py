@@ -1,44 +1,69 @@
 """A class raster: its values as labels, and its names and colours as a legend."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import LabelError, SceneError
-from geoseg.grid import Window
-from geoseg.legend import NODATA, LandCoverClass, Legend, read_legend
+from geoseg.errors import LabelError, count_of
+from geoseg.grid import Window, chunks
+from geoseg.legend import DUBAI, DUBAI_MASKS, NODATA, LandCoverClass, Legend, as_legend
 from geoseg.raster import Scene, open_scene, read_categories, read_palette, read_window
 
+BLACK = "#000000"
+"""Not annotated, in the masks of the Dubai legend; an unused entry, in palettes."""
 _LARGEST = 255
+_WINDOW_SIZE = 1024
+"""Side of the windows in which a raster of floats is checked (px)."""
+
+OnMissing = Literal["number", "error"]
 
 
 @dataclass(frozen=True, slots=True)
 class ClassRaster:
-    """One band of whole numbers, 0 to 255."""
+    """A raster whose pixels are class values, or the colours of a mask.
+
+    `read` gives the values as they are stored; `LabelOpener` and `open_map` give labels in the
+    values of a legend, 255 where not labelled.
+    """
 
     scene: Scene
     nodata: int | None
     """The label of pixels without data, None where all have data."""
-    legend: Legend
+    palette: Mapping[int, str]
+    """Value to #rrggbb, as the raster stores it; empty where it has no colour table."""
+    names: Mapping[int, str]
+    """Value to class name, as the file beside the raster has it; empty where there are none."""
+    own_legend: Legend | None
+    """The classes, None where each value is one."""
+
+    @property
+    def legend(self) -> Legend:
+        """The classes."""
+        return self.own_legend or self._every_value()
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Labels (height, width) of a window.
+        """Class values (height, width) of a window, with ``nodata`` where there is no data.
 
         Raises:
             SceneError: if they cannot be read.
-            LabelError: if a value is not in 0 to 255, or is that of pixels without data.
+            LabelError: if a value is not a whole number from 0 to 255, or is ``nodata`` where
+                there is data.
         """
         pixels, valid = read_window(self.scene, window)
         values = pixels[0]
-        if values.dtype != np.uint8 and values[valid].size:
-            low, high = values[valid].min(), values[valid].max()
-            if low < 0 or high > _LARGEST:
+        if values.dtype != np.uint8:
+            _check_whole(self.scene, values[valid])
+            outside = values[valid & ((values < 0) | (values > _LARGEST))]
+            if outside.size:
                 raise LabelError(
-                    f"{self.scene.path} has the value {low if low < 0 else high} at {window}, but "
+                    f"{self.scene.path} has the value {float(outside[0]):.10g} at {window}, but "
                     "classes are 0 to 255, renumber them (gdal_calc) or name it with --nodata"
                 )
+            values = np.where(valid, values, 0)
         labels: NDArray[np.uint8] = values.astype(np.uint8)
         if self.nodata is None or valid.all():
             return labels
@@ -49,60 +74,132 @@ class ClassRaster:
             )
         return np.where(valid, labels, np.uint8(self.nodata))
 
+    def _every_value(self) -> Legend:
+        """Every value a class, with the names and colours that are stored."""
+        values = [value for value in range(_LARGEST + 1) if value != self.nodata]
+        spare = Legend.from_names([str(value) for value in range(_LARGEST)])
+        names = [self.names.get(value, f"class {value}") for value in values]
+        folded = [name.casefold() for name in names]
+        return Legend(
+            tuple(
+                LandCoverClass(
+                    value,
+                    name if folded.count(name.casefold()) == 1 else f"{name} ({value})",
+                    self.palette.get(value, spare.classes[value % len(spare)].color),
+                )
+                for value, name in zip(values, names, strict=True)
+            ),
+            self.nodata,
+        )
+
 
 def open_class_raster(
-    path: str | Path, *, legend: str | Path | None = None, nodata: float | None = None
+    path: str | Path,
+    *,
+    legend: Legend | str | Path | None = None,
+    nodata: float | None = None,
+    on_missing: OnMissing = "number",
+    color_masks: bool = False,
 ) -> ClassRaster:
-    """Describe a class raster.
+    """Open a class raster: one band of whole numbers, of an integer dtype or of floats.
+
+    Of floats, the first window with valid pixels is checked here, the others by
+    `ClassRaster.read`.
 
     Args:
-        path: anything GDAL opens, with one band of integers.
-        legend: file with names and colours; None for those in the raster and beside it.
-        nodata: overrides the raster's own value.
+        path: anything GDAL opens.
+        legend: the classes, or a file of them; None for those that the raster stores.
+        nodata: value of pixels without data; None for the raster's own.
+        on_missing: "number": where the raster stores no name, the class is called by its value
+            ("class 7"), and each value is a class. "error": the classes are those that have a
+            colour in the raster's palette, or else a name; a raster without both is refused.
+        color_masks: whether to accept colours in place of values: 3 bands of uint8.
 
     Raises:
-        SceneError: if it is no such raster.
-        LabelError: if the legend cannot be read.
+        SceneError: if it cannot be read.
+        LabelError: if it is no class raster, has no class where ``on_missing`` is "error", or the
+            legend cannot be read.
     """
     scene = open_scene(path, nodata=nodata)
-    if len(scene.bands) != 1:
-        raise SceneError(
-            f"{path} has {len(scene.bands)} bands, a class raster has one, "
-            "choose it with gdal_translate -b"
-        )
-    if not np.issubdtype(np.dtype(scene.dtype), np.integer):
-        raise SceneError(
-            f"{path} has {scene.dtype} pixels, which are measurements and not classes, "
-            "convert them with gdal_translate -ot Byte if they are classes"
-        )
-    missing = _nodata(scene)
-    if legend is not None:
-        return ClassRaster(scene, missing, read_legend(legend, nodata=missing))
-    return ClassRaster(scene, missing, _legend(scene, missing))
+    _check_class_raster(scene, color_masks=color_masks)
+    return describe_class_raster(scene, legend, on_missing)
 
 
-def _nodata(scene: Scene) -> int | None:
+def describe_class_raster(
+    scene: Scene, legend: Legend | str | Path | None, on_missing: OnMissing
+) -> ClassRaster:
+    """Read what a raster stores of its classes, see `open_class_raster`.
+
+    Args:
+        scene: the raster, which may be warped onto another grid.
+        legend: the classes, or a file of them; None for those that the raster stores.
+        on_missing: what to do where the raster stores none.
+
+    Raises:
+        LabelError: if there is no class where ``on_missing`` is "error", or the legend cannot be
+            read.
+    """
+    palette, names = read_palette(scene.path), read_categories(scene.path)
+    label = _nodata_label(scene)
+    classes = as_legend(legend, nodata=label)
+    if classes is None and on_missing == "error":
+        classes = _stored_legend(scene, palette, names)
+    return ClassRaster(scene, label, palette, names, classes)
+
+
+def _check_class_raster(scene: Scene, *, color_masks: bool) -> None:
+    bands = len(scene.bands)
+    if bands != 1 and not (color_masks and (bands, scene.dtype) == (3, "uint8")):
+        masks = ", a colour mask 3 bands of uint8" if color_masks else ""
+        raise LabelError(
+            f"{scene.path} is not a class raster: it has {count_of(bands, 'band')} of "
+            f"{scene.dtype}, a class raster has 1 band{masks}; choose a band with "
+            "gdal_translate -b"
+        )
+    if np.issubdtype(np.dtype(scene.dtype), np.integer):
+        return
+    for window in chunks(scene.height, scene.width, _WINDOW_SIZE):
+        pixels, valid = read_window(scene, window)
+        _check_whole(scene, pixels[0][valid])
+        if valid.any():
+            return
+
+
+def _check_whole(scene: Scene, values: NDArray[Any]) -> None:
+    """Refuse values that are not whole numbers."""
+    fractions = values[values != np.round(values)]
+    if fractions.size:
+        raise LabelError(
+            f"{scene.path} is not a class raster: it has values that are not whole numbers, such "
+            f"as {fractions[0]:.6g}; if they are classes, round them with gdal_calc"
+        )
+
+
+def _nodata_label(scene: Scene) -> int | None:
+    """The raster's own nodata value if it fits into a byte; else 255 where pixels may have none."""
     if scene.nodata is not None and scene.nodata in range(_LARGEST + 1):
         return int(scene.nodata)
-    return NODATA if scene.nodata is not None or scene.masked else None
+    may_be_nan = not np.issubdtype(np.dtype(scene.dtype), np.integer)
+    return NODATA if scene.nodata is not None or scene.masked or may_be_nan else None
 
 
-def _legend(scene: Scene, nodata: int | None) -> Legend:
-    """Every value a class, named and coloured as far as the raster says so."""
-    names, palette = read_categories(scene.path), read_palette(scene.path)
-    values = [value for value in range(_LARGEST + 1) if value != nodata]
-    spare = Legend.from_names([str(value) for value in range(_LARGEST)])
-    colors = {value: spare.classes[value % len(spare)].color for value in values} | palette
-    called = {value: names.get(value, f"class {value}") for value in values}
-    folded = [name.casefold() for name in called.values()]
-    return Legend(
-        tuple(
-            LandCoverClass(
-                value,
-                name if folded.count(name.casefold()) == 1 else f"{name} ({value})",
-                colors[value],
+def _stored_legend(scene: Scene, palette: Mapping[int, str], names: Mapping[int, str]) -> Legend:
+    """The classes of a palette, or else those with a name; colour masks have the Dubai legend."""
+    if len(scene.bands) >= 3 or {c.color for c in DUBAI_MASKS.classes} & set(palette.values()):
+        return DUBAI
+    if palette:
+        return Legend(
+            tuple(
+                LandCoverClass(value, names.get(value, str(value)), color)
+                for value, color in palette.items()
+                if value < NODATA and value != scene.nodata and (color != BLACK or value in names)
             )
-            for value, name in called.items()
-        ),
-        nodata,
-    )
+        )
+    named = {value: name for value, name in names.items() if value != NODATA}
+    if not named:
+        raise LabelError(
+            f"labels {scene.path} have neither a palette nor class names, name their classes with "
+            "--legend"
+        )
+    classes = zip(named, Legend.from_names(list(named.values())).classes, strict=True)
+    return Legend(tuple(replace(c, value=value) for value, c in classes))

@@ -1,8 +1,7 @@
-"""Where training labels come from: class rasters, colour masks, palettes, or vectors."""
+"""Labels of scenes, from class rasters, colour masks, palettes or vectors."""
 
 import logging
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Lock
 from typing import Protocol
 
@@ -13,13 +12,18 @@ from pyproj.exceptions import ProjError
 
 from geoseg.errors import LabelError
 from geoseg.grid import Window
-from geoseg.labels.raster_labels import open_raster_labels
+from geoseg.labels.class_raster import describe_class_raster
+from geoseg.labels.ignore import IgnoreSpec
+from geoseg.labels.raster_labels import RasterLabels, read_by_codes
 from geoseg.labels.vector_labels import VectorLabelFile
 from geoseg.legend import Legend
 from geoseg.raster import Scene, open_scene, warped_to
-from geoseg.vectors import SUFFIXES
+from geoseg.vectors import is_vector_file
 
 log = logging.getLogger(__name__)
+
+_MAX_SHIFT = 0.1
+"""Corners of one grid are less than this apart (px)."""
 
 
 class LabelSource(Protocol):
@@ -29,11 +33,11 @@ class LabelSource(Protocol):
     def legend(self) -> Legend:
         """The classes that occur in `read`."""
 
-    def near(self, window: Window) -> "LabelSource":
-        """The same labels, with no more than what reading inside this window needs."""
+    def clipped_to(self, window: Window) -> "LabelSource":
+        """Return the same labels, with no more than what reading inside this window needs."""
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Class values (height, width), 255 where the ground is not labelled.
+        """Class values (height, width), 255 where a pixel is not labelled.
 
         Raises:
             LabelError: if there is a class that the legend does not name.
@@ -46,19 +50,18 @@ class LabelOpener:
     """Opens the labels of scenes, in any thread; a vector file of many scenes is read once."""
 
     legend: Legend | None = None
-    """The classes; None to take them from the files, or the built-in Dubai legend for colour
-    masks."""
+    """The classes; None to take them from the files, or the Dubai legend for colour masks."""
     class_field: str | None = None
     """Field of vector labels that holds the class."""
     ignore: tuple[str, ...] = ()
-    """Names, values or colours that mean "not labelled"."""
+    """Names, values or colours of classes that mean "not labelled", see `IgnoreSpec`."""
     layer: str | None = None
     """Layer of vector labels; None for the first one with geometries."""
-    _vectors: dict[str, VectorLabelFile] = field(default_factory=dict)
-    _lock: Lock = field(default_factory=Lock)
+    _vectors: dict[str, VectorLabelFile] = field(default_factory=dict, init=False)
+    _lock: Lock = field(default_factory=Lock, init=False)
 
     def open(self, path: str, scene: Scene) -> LabelSource:
-        """The labels of a scene from a file of any supported kind.
+        """Open the labels of a scene from a file of any supported kind.
 
         Args:
             path: class raster, colour mask or vector file. A raster of another grid is warped
@@ -66,18 +69,45 @@ class LabelOpener:
             scene: the scene whose grid the labels are wanted on.
 
         Raises:
-            LabelError: if labels and scene, or labels and legend, do not fit.
+            LabelError: if labels and scene, or labels and legend, do not fit, or a name to ignore
+                is no class of a raster. Names of a vector file need not occur in it.
             VectorError: if a vector file cannot be read, or cannot be placed on the scene.
             SceneError: if a raster cannot be opened.
         """
-        if Path(path).suffix.lower() in SUFFIXES:
+        if is_vector_file(path):
             with self._lock:
                 if path not in self._vectors:
                     self._vectors[path] = VectorLabelFile(
                         path, self.class_field, self.legend, self.ignore, self.layer
                     )
-                return self._vectors[path].on(scene)
-        return open_raster_labels(_on_grid(open_scene(path), scene), self.legend, self.ignore)
+                return self._vectors[path].on_grid_of(scene)
+        spec = IgnoreSpec.parse(self.ignore)
+        labels = open_raster_labels(path, scene, self.legend, spec)
+        for name in spec.unknown_names(labels.legend):
+            raise LabelError(
+                f"{name!r} is to be ignored, but is no class of labels {path} "
+                f"({', '.join(labels.legend.names)}), correct it (--ignore)"
+            )
+        return labels
+
+
+def open_raster_labels(
+    path: str, scene: Scene, legend: Legend | None, ignore: IgnoreSpec
+) -> RasterLabels:
+    """Open a class raster or a colour mask on the grid of a scene.
+
+    Args:
+        path: of the raster.
+        scene: the scene whose grid the labels are wanted on.
+        legend: the classes; None for those that the raster stores, or the Dubai legend for colours.
+        ignore: what means "not labelled"; it may hold names that are no class of this raster.
+
+    Raises:
+        LabelError: if raster and scene do not fit, or the raster has no classes.
+        SceneError: if the raster cannot be opened.
+    """
+    raster = describe_class_raster(_on_grid(open_scene(path), scene), legend, "error")
+    return read_by_codes(raster, ignore)
 
 
 def _on_grid(raster: Scene, scene: Scene) -> Scene:
@@ -91,14 +121,14 @@ def _on_grid(raster: Scene, scene: Scene) -> Scene:
                 "which to match them, assign it with gdal_edit -a_srs"
             )
         return raster
-    if same_size and _same_place(scene, raster):
+    if same_size and _same_grid(scene, raster):
         return raster
     log.info("%s is on another grid than %s: warped, nearest pixel", raster.path, scene.path)
     return warped_to(raster, scene)
 
 
-def _same_place(scene: Scene, raster: Scene) -> bool:
-    """Whether the corners of two rasters of one size are less than a tenth of a pixel apart."""
+def _same_grid(scene: Scene, raster: Scene) -> bool:
+    """Whether the corners of two rasters of one size lie at the same places."""
     corners = [(0, 0), (scene.width, 0), (0, scene.height), (scene.width, scene.height)]
     x, y = np.transpose([raster.affine @ corner for corner in corners])
     try:
@@ -107,5 +137,5 @@ def _same_place(scene: Scene, raster: Scene) -> bool:
             x, y = to_scene.transform(x, y, errcheck=True)
     except ProjError:
         return False
-    found = [~scene.affine @ xy for xy in zip(x, y, strict=True)]
-    return bool(np.abs(np.subtract(found, corners)).max() < 0.1)
+    pixels = [~scene.affine @ xy for xy in zip(x, y, strict=True)]
+    return bool(np.abs(np.subtract(pixels, corners)).max() < _MAX_SHIFT)

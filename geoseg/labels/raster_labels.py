@@ -9,36 +9,37 @@ from numpy.typing import NDArray
 
 from geoseg.errors import LabelError
 from geoseg.grid import Window, chunks
-from geoseg.legend import DUBAI, DUBAI_MASKS, NODATA, LandCoverClass, Legend
-from geoseg.raster import Scene, read_categories, read_palette, read_window
+from geoseg.labels.class_raster import BLACK, ClassRaster
+from geoseg.labels.ignore import IgnoreSpec
+from geoseg.legend import DUBAI, DUBAI_MASKS, NODATA, Legend
+from geoseg.raster import Scene, read_window
 
-BLACK = "#000000"
-"""Not annotated, in the masks of the built-in legend; an unused entry, in palettes."""
 _WINDOW_SIZE = 1024
+"""Side of the windows in which unknown codes are counted (px)."""
 _BYTES = 256
-_NAMED = 3
-"""Unknown codes that a message counts; a mask may hold thousands."""
-_BLURRED = 50
-"""More unknown colours than anyone draws by hand."""
+_MAX_LISTED = 3
+"""Unknown codes that a message lists; a mask may hold thousands."""
+_MAX_DRAWN_COLORS = 50
+"""More unknown colours than this come from lossy compression or smooth resampling."""
 
 
 @dataclass(frozen=True, slots=True)
 class RasterLabels:
-    """A raster whose pixels say the class, each by a code: its value, or its colour."""
+    """A raster whose pixels say the class by a code: its value, or its colour."""
 
     raster: Scene
     legend: Legend
     colors: bool
     """Whether codes are colours, red * 65536 + green * 256 + blue; else they are class values."""
     palette: tuple[tuple[int, int], ...] = ()
-    """Value and colour code, where a single band has colours."""
-    ignored: tuple[int, ...] = ()
+    """Pixel value and colour code, where a single band has colours."""
+    ignored: frozenset[int] = frozenset()
     """Codes that mean "not labelled"."""
     mask_legend: Legend | None = None
     """The same classes in the colours of the raster; None where ``legend`` has these."""
 
-    def near(self, window: Window) -> "RasterLabels":
-        """Itself: a raster reads only the window anyway."""
+    def clipped_to(self, window: Window) -> "RasterLabels":
+        """Return itself: a raster reads only the window anyway."""
         return self
 
     def read(self, window: Window) -> NDArray[np.uint8]:
@@ -48,43 +49,41 @@ class RasterLabels:
             LabelError: if a valid pixel has a code that the legend does not name.
             SceneError: if the pixels cannot be read.
         """
-        free = set(range(NODATA)) - set(self.legend.values)
-        if self.raster.dtype == "uint8" and len(self.raster.bands) == 1 and free:
-            return self._read_bytes(window, max(free))
+        unused = set(range(NODATA)) - set(self.legend.values)
+        if self.raster.dtype == "uint8" and len(self.raster.bands) == 1 and unused:
+            return self._read_bytes(window, max(unused))
         codes, valid = self._codes(window)
-        known, values = self._table()
-        places = np.minimum(np.searchsorted(known, codes), len(known) - 1)
-        if not (valid <= (known[places] == codes)).all():
-            raise LabelError(self._complaint())
-        return np.where(valid, values[places], np.uint8(NODATA))
+        values, is_known = self._class_values(codes)
+        if not is_known[valid].all():
+            raise LabelError(self._unknown_codes_message())
+        return np.where(valid, values, np.uint8(NODATA))
 
-    def _read_bytes(self, window: Window, strange: int) -> NDArray[np.uint8]:
-        """`read_window`, where a table holds all that a pixel can be: several times as fast.
+    def _read_bytes(self, window: Window, unknown: int) -> NDArray[np.uint8]:
+        """Read by a table of all 256 pixel values, which is several times as fast.
 
         Args:
             window: what to read.
-            strange: a value that no class has, for codes that the legend does not name.
+            unknown: a value that no class has, for codes that the legend does not name.
         """
         pixels, valid = read_window(self.raster, window)
-        known, values = self._table()
-        codes = self._decoded(np.arange(_BYTES, dtype=np.uint8))
-        places = np.minimum(np.searchsorted(known, codes), len(known) - 1)
-        table = np.where(known[places] == codes, values[places], np.uint8(strange))
-        found: NDArray[np.uint8] = table[pixels[0]]
-        np.copyto(found, np.uint8(NODATA), where=~valid)
-        if (found == strange).any():
-            raise LabelError(self._complaint())
-        return found
+        values, is_known = self._class_values(self._decode(np.arange(_BYTES, dtype=np.uint8)))
+        table = np.where(is_known, values, np.uint8(unknown))
+        labels: NDArray[np.uint8] = table[pixels[0]]
+        np.copyto(labels, np.uint8(NODATA), where=~valid)
+        if (labels == unknown).any():
+            raise LabelError(self._unknown_codes_message())
+        return labels
 
     def _codes(self, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Codes and validity (height, width) of a window."""
         pixels, valid = read_window(self.raster, window)
         if self.colors and not self.palette:
             red, green, blue = pixels[:3].astype(np.int32)
             return red << 16 | green << 8 | blue, valid
-        return self._decoded(pixels[0]), valid
+        return self._decode(pixels[0]), valid
 
-    def _decoded(self, band: NDArray[Any]) -> NDArray[Any]:
-        """Codes of the pixels of a single band."""
+    def _decode(self, band: NDArray[Any]) -> NDArray[Any]:
+        """Codes of the pixel values of a single band."""
         if not self.palette:
             return band
         table = np.zeros(np.iinfo(band.dtype).max + 1, np.int32)
@@ -92,112 +91,77 @@ class RasterLabels:
         codes: NDArray[np.int32] = table[band]
         return codes
 
-    def _table(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        """Known codes, ascending, and the class value of each."""
+    def _class_values(self, codes: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Class value of each code, 255 where it is ignored, and whether the code is known."""
         classes = (self.mask_legend or self.legend).classes
-        found = {_code(c.color) if self.colors else c.value: c.value for c in classes}
-        found |= dict.fromkeys(self.ignored, NODATA)
+        value_of = {_code(c.color) if self.colors else c.value: c.value for c in classes}
+        value_of |= dict.fromkeys(self.ignored, NODATA)
         if not self.colors:
-            found[NODATA] = NODATA
-        known = sorted(found)
-        return np.array(known, np.int64), np.array([found[k] for k in known], np.uint8)
+            value_of[NODATA] = NODATA
+        known = np.array(sorted(value_of), np.int64)
+        indices = np.minimum(np.searchsorted(known, codes), len(known) - 1)
+        values = np.array([value_of[code] for code in known.tolist()], np.uint8)
+        return values[indices], known[indices] == codes
 
-    def _complaint(self) -> str:
-        """What is unknown in the whole file, and what to do."""
+    def _unknown_codes_message(self) -> str:
+        """Say which codes of the whole raster are unknown, and what to do."""
         counts: Counter[Any] = Counter()
-        known = self._table()[0]
-        for block in chunks(self.raster.height, self.raster.width, _WINDOW_SIZE):
-            codes, valid = self._codes(block)
-            found, pixels = np.unique(codes[valid & ~np.isin(codes, known)], return_counts=True)
-            counts.update(dict(zip(found.tolist(), pixels.tolist(), strict=True)))
-        most = counts.most_common(_NAMED)
+        for window in chunks(self.raster.height, self.raster.width, _WINDOW_SIZE):
+            codes, valid = self._codes(window)
+            unknown = valid & ~self._class_values(codes)[1]
+            values, pixels = np.unique(codes[unknown], return_counts=True)
+            counts.update(dict(zip(values.tolist(), pixels.tolist(), strict=True)))
+        listed = counts.most_common(_MAX_LISTED)
         kind = "colours" if self.colors else "values"
-        told = [f"{pixels:,} px of {self._word(unknown)}" for unknown, pixels in most]
-        more = f" and {len(counts) - _NAMED:,} others" if len(counts) > _NAMED else ""
-        way = (
+        text = ", ".join(f"{pixels:,} px of {self._code_text(code)}" for code, pixels in listed)
+        if len(counts) > _MAX_LISTED:
+            text += f" and {len(counts) - _MAX_LISTED:,} others"
+        remedy = (
             "a mask must not be compressed with loss, as in a JPEG, nor resampled smoothly"
-            if self.colors and len(counts) > _BLURRED
-            else f"add them to the legend, or give --ignore '{self._word(most[0][0])}' "
+            if self.colors and len(counts) > _MAX_DRAWN_COLORS
+            else f"add them to the legend, or give --ignore '{self._code_text(listed[0][0])}' "
             "if that means not labelled"
         )
+        classes = (self.mask_legend or self.legend).classes
+        named = ", ".join(f"{c.name} {c.color if self.colors else c.value}" for c in classes)
         return (
-            f"labels {self.raster.path} have {', '.join(told)}{more}, "
-            f"{kind} that the legend does not name ({self._named()}), {way}"
+            f"labels {self.raster.path} have {text}, {kind} that the legend does not name "
+            f"({named}), {remedy}"
         )
 
-    def _word(self, code: float) -> str:
+    def _code_text(self, code: float) -> str:
         return f"#{int(code):06x}" if self.colors else f"{code:g}"
 
-    def _named(self) -> str:
-        classes = (self.mask_legend or self.legend).classes
-        return ", ".join(f"{c.name} {c.color if self.colors else c.value}" for c in classes)
 
+def read_by_codes(raster: ClassRaster, ignore: IgnoreSpec) -> RasterLabels:
+    """Read the pixels of a class raster as codes of the classes of its legend.
 
-def open_raster_labels(
-    raster: Scene, legend: Legend | None, ignore: tuple[str, ...]
-) -> RasterLabels:
-    """Labels in a raster: three bands or more are colours, one is values or has a palette.
+    Three bands or more are colours. One band is class values, or colours if its palette has a
+    colour of the legend.
+
+    The Dubai legend in map colours stands for the colours of the Dubai masks, in which black is
+    not labelled.
 
     Args:
         raster: on the grid that is wanted.
-        legend: the classes; None for those of the palette, or the built-in Dubai legend for
-            colours. The Dubai legend in map colours stands for the colours of the Dubai masks.
-        ignore: colours (#rrggbb), values and names of classes that mean "not labelled".
-
-    Raises:
-        LabelError: if there is no legend, or it has no class of a name to ignore.
+        ignore: what means "not labelled".
     """
-    coded: tuple[tuple[int, int], ...] = ()
-    if len(raster.bands) >= 3:
-        legend = legend or DUBAI
-    else:
-        palette = read_palette(raster.path)
-        legend = legend or _legend_of_palette(raster, palette)
-        if not {c.color for c in _in_mask_colors(legend).classes} & set(palette.values()):
-            ignored = _ignored_values(legend, ignore, colors=False)
-            return RasterLabels(raster, legend, colors=False, ignored=ignored)
-        coded = tuple((value, _code(color)) for value, color in palette.items())
-    masks = _in_mask_colors(legend)
-    ignored = _ignored_values(masks, ignore, colors=True)
+    legend = raster.legend
+    masks = DUBAI_MASKS if legend == DUBAI else legend
+    palette = raster.palette if len(raster.scene.bands) < 3 else {}
+    by_palette = bool({c.color for c in masks.classes} & set(palette.values()))
+    if len(raster.scene.bands) < 3 and not by_palette:
+        ignored = ignore.codes(legend, colors=False)
+        return RasterLabels(raster.scene, legend, colors=False, ignored=ignored)
+    ignored = ignore.codes(masks, colors=True)
+    if masks == DUBAI_MASKS:
+        ignored |= {_code(BLACK)}
+    coded = tuple((value, _code(color)) for value, color in palette.items())
     return RasterLabels(
-        raster, legend, colors=True, palette=coded, ignored=ignored, mask_legend=masks
+        raster.scene, legend, colors=True, palette=coded, ignored=ignored, mask_legend=masks
     )
-
-
-def _in_mask_colors(legend: Legend) -> Legend:
-    """The classes in the colours that masks have."""
-    return DUBAI_MASKS if legend == DUBAI else legend
 
 
 def _code(color: str) -> int:
     """#rrggbb as one number."""
     return int(color[1:], 16)
-
-
-def _ignored_values(legend: Legend, ignore: tuple[str, ...], *, colors: bool) -> tuple[int, ...]:
-    """Codes of what is to be ignored; colours mean nothing among values."""
-    codes = {c.value: _code(c.color) if colors else c.value for c in legend.classes}
-    found = [_code(BLACK)] if colors and legend == DUBAI_MASKS else []
-    for text in ignore:
-        if text.startswith("#"):
-            found += [_code(text)] if colors else []
-        elif text.lstrip("-").isdigit():
-            found += [codes[int(text)]] if int(text) in codes else [] if colors else [int(text)]
-        else:
-            found.append(codes[legend.value_of(text)])
-    return tuple(found)
-
-
-def _legend_of_palette(raster: Scene, palette: dict[int, str]) -> Legend:
-    if not palette:
-        raise LabelError(f"labels {raster.path} have no palette, name their classes with --legend")
-    if {c.color for c in DUBAI_MASKS.classes} & set(palette.values()):
-        return DUBAI
-    names = read_categories(raster.path)
-    return Legend(
-        tuple(
-            LandCoverClass(value, names.get(value, str(value)), color)
-            for value, color in palette.items()
-            if value < NODATA and value != raster.nodata and (color != BLACK or names.get(value))
-        )
-    )

@@ -14,19 +14,20 @@ from numpy.typing import NDArray
 from geoseg.errors import LabelError, count_of
 from geoseg.grid import Window
 from geoseg.labels.covered_polygons import covered_polygons
+from geoseg.labels.ignore import IgnoreSpec
 from geoseg.legend import NODATA, Legend
 from geoseg.raster import Scene
 from geoseg.vectors import Reprojector, read_vector
 
 log = logging.getLogger(__name__)
 
-_NAMED = 20
+_MAX_LISTED = 20
 """Classes or fields that a message lists."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VectorLabels:
-    """Geometries burnt onto a scene's grid; a later one covers an earlier."""
+    """Geometries burnt onto a scene's grid; where they overlap, the later one counts."""
 
     scene: Scene
     legend: Legend
@@ -37,25 +38,25 @@ class VectorLabels:
     values: NDArray[np.uint8]
     """(n,) class value of each geometry, 255 for "not labelled"."""
 
-    def near(self, window: Window) -> "VectorLabels":
-        """The same labels, with only the geometries that this window may need."""
+    def clipped_to(self, window: Window) -> "VectorLabels":
+        """Return the same labels, with only the geometries whose bounds touch a window."""
         cols, rows = (window.col, window.col_end), (window.row, window.row_end)
         x, y = np.transpose([self.scene.affine @ (col, row) for col in cols for row in rows])
         left, bottom, right, top = self.extents.T
-        some = (left <= x.max()) & (right >= x.min()) & (bottom <= y.max()) & (top >= y.min())
+        touching = (left <= x.max()) & (right >= x.min()) & (bottom <= y.max()) & (top >= y.min())
         return replace(
-            self, geometries=self.geometries[some], extents=self.extents[some],
-            values=self.values[some],
+            self, geometries=self.geometries[touching], extents=self.extents[touching],
+            values=self.values[touching],
         )  # fmt: skip
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Class values (height, width) by pixel centre, 255 on ground without a geometry."""
-        some = self.near(window)
+        """Class values (height, width) by pixel centre, 255 where no geometry covers it."""
+        clipped = self.clipped_to(window)
         transform = self.scene.affine @ self.scene.affine.translation(window.col, window.row)
-        if not len(some.values):
+        if not len(clipped.values):
             return np.full((window.height, window.width), NODATA, np.uint8)
         burnt: NDArray[np.uint8] = rasterio.features.rasterize(
-            zip(some.geometries, some.values.tolist(), strict=True),
+            zip(clipped.geometries, clipped.values.tolist(), strict=True),
             (window.height, window.width),
             fill=NODATA, transform=transform, dtype="uint8",
         )  # fmt: skip
@@ -72,7 +73,9 @@ class VectorLabelFile:
         path: anything that GeoPandas reads.
         class_field: field of class names or values.
         legend: the classes; None for those that occur.
-        ignore: names or values of classes that mean "not labelled".
+        ignore: names, values or colours of classes that mean "not labelled". A text is compared
+            with the classes as the field has them, then with the legend if one is given. A text
+            that occurs in neither is no error.
         layer: name of the layer; None for the first one with geometries.
 
     Raises:
@@ -89,27 +92,30 @@ class VectorLabelFile:
         ignore: tuple[str, ...],
         layer: str | None = None,
     ) -> None:
-        everything = read_vector(path, layer)
-        field = _checked_field(path, everything, class_field)
-        self._frame = _labelled(path, everything, field)
-        self.unlabelled = len(everything) - len(self._frame)
+        spec, features = IgnoreSpec.parse(ignore), read_vector(path, layer)
+        field = _checked_field(path, features, class_field)
+        self._frame = _labelled(path, features, field)
+        self.unlabelled = len(features) - len(self._frame)
         """Features without a class or a geometry."""
         classes = self._frame[field].tolist()
         _check_types(path, field, classes)
-        dropped = {text.strip().casefold() for text in ignore}
-        kept = [c for c in classes if _text(c) not in dropped]
+        kept = [c for c in classes if _text(c) not in spec.texts]
         self._legend = legend or _legend_of(path, field, kept)
-        codes = _class_values(path, self._legend, list(dict.fromkeys(kept)))
-        self._values = np.array([codes.get(c, NODATA) for c in classes], np.uint8)
+        value_of = _class_values(path, self._legend, list(dict.fromkeys(kept)))
+        self._values = np.array([value_of.get(c, NODATA) for c in classes], np.uint8)
+        if legend is not None:
+            own = {_text(c) for c in classes}
+            others = IgnoreSpec(tuple(text for text in spec.texts if text not in own))
+            self._values[np.isin(self._values, list(others.values_in(legend)))] = NODATA
         self._reprojector = Reprojector(self._frame, path)
         _warn_of_covered(path, self._frame.geometry.to_numpy(), self._values, self._legend)
 
     def column(self, name: str) -> list[Any] | None:
-        """A field of the features that have a class; None where there is no such field."""
+        """Return a field of the features that have a class; None if there is no such field."""
         return self._frame[name].tolist() if name in self._frame else None
 
-    def on(self, scene: Scene) -> VectorLabels:
-        """Its labels on the grid of a scene.
+    def on_grid_of(self, scene: Scene) -> VectorLabels:
+        """Return the labels on the grid of a scene.
 
         Raises:
             VectorError: if only one of file and scene has a CRS, or the two CRS are unrelated.
@@ -136,9 +142,9 @@ def _checked_field(path: str, frame: Any, class_field: str | None) -> str:  # no
 
 def _labelled(path: str, frame: Any, class_field: str) -> Any:  # noqa: ANN401 - GeoDataFrames
     """The features with a class and a geometry."""
-    placed = frame.geometry.notna() & ~frame.geometry.is_empty
-    named = frame[class_field].notna() & (frame[class_field].astype(str).str.strip() != "")
-    frame = frame[named & placed]
+    has_geometry = frame.geometry.notna() & ~frame.geometry.is_empty
+    has_class = frame[class_field].notna() & (frame[class_field].astype(str).str.strip() != "")
+    frame = frame[has_class & has_geometry]
     if frame.empty:
         raise LabelError(
             f"labels {path} hold no feature with a {class_field}, fill it in or choose "
@@ -174,7 +180,7 @@ def _kind(value: object) -> str:
 def _warn_of_covered(
     path: str, geometries: NDArray[Any], values: NDArray[np.uint8], legend: Legend
 ) -> None:
-    """Warn of polygons that disappear below later ones of another class."""
+    """Warn of polygons that later polygons of another class cover completely."""
     covered, complete = covered_polygons(geometries, values)
     if not covered.any():
         return
@@ -192,7 +198,7 @@ def _warn_of_covered(
 
 
 def _text(label: Any) -> str:  # noqa: ANN401 - a cell of any type
-    """A class as `ignore` names it."""
+    """A class of a feature as `IgnoreSpec` names it."""
     whole = isinstance(label, Real) and float(label).is_integer()
     return str(int(label) if whole else label).strip().casefold()
 
@@ -200,7 +206,9 @@ def _text(label: Any) -> str:  # noqa: ANN401 - a cell of any type
 def _legend_of(path: str, class_field: str, classes: list[Any]) -> Legend:
     """Numbers are class values; names are numbered in alphabetical order."""
     if not classes:
-        raise LabelError(f"all features of labels {path} are of ignored classes, keep one")
+        raise LabelError(
+            f"all features of labels {path} are of ignored classes, keep at least one class"
+        )
     if isinstance(classes[0], str):
         return Legend.from_names(sorted({c.strip() for c in classes}))
     fraction = next((c for c in classes if not float(c).is_integer()), None)
@@ -216,10 +224,10 @@ def _legend_of(path: str, class_field: str, classes: list[Any]) -> Legend:
 
 def _class_values(path: str, legend: Legend, classes: list[Any]) -> dict[Any, int]:
     """Value of each class by name or value."""
-    found = {label: _class_value(legend, label) for label in classes}
-    unknown = [label for label, value in found.items() if value is None]
+    values = {label: _class_value(legend, label) for label in classes}
+    unknown = [label for label, value in values.items() if value is None]
     if not unknown:
-        return {label: value for label, value in found.items() if value is not None}
+        return {label: value for label, value in values.items() if value is not None}
     several = len(unknown) > 1
     raise LabelError(
         f"class{'es' * several} {_value_list(unknown)} of labels {path} "
@@ -239,6 +247,6 @@ def _class_value(legend: Legend, label: Any) -> int | None:  # noqa: ANN401 - a 
 
 
 def _value_list(labels: Sequence[Any], write: Callable[[Any], str] = repr) -> str:
-    """The first of them, as Python writes them."""
-    more = ", ..." if len(labels) > _NAMED else ""
-    return ", ".join(write(label) for label in labels[:_NAMED]) + more
+    """The first labels as a list for a message."""
+    more = ", ..." if len(labels) > _MAX_LISTED else ""
+    return ", ".join(write(label) for label in labels[:_MAX_LISTED]) + more

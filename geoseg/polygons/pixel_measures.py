@@ -9,7 +9,12 @@ from numpy.polynomial import polynomial as powers
 from pyproj import CRS, Proj, Transformer
 from pyproj.exceptions import ProjError
 
-from geoseg.geodesy import geodesic_lengths, planar_unit_or_ellipsoid, transform_separable
+from geoseg.geodesy import (
+    apply_affine,
+    geodesic_lengths,
+    planar_unit_or_ellipsoid,
+    transform_separable,
+)
 from geoseg.polygons.arrays import Coords, Floats, PolygonArrays
 from geoseg.polygons.jit import njit_cached
 from geoseg.polygons.trace.components import Ints
@@ -101,9 +106,7 @@ def _excess(transform: Affine, crs: str, height: int, width: int) -> Floats | No
 
     def scale(u: Floats, v: Floats) -> Floats:
         col, row = (u + 1) * width / 2, (v + 1) * height / 2
-        x = transform.a * col + transform.b * row + transform.c
-        y = transform.d * col + transform.e * row + transform.f
-        lon, lat = to_degrees.transform(x, y, errcheck=True)
+        lon, lat = to_degrees.transform(*apply_affine(transform, col, row), errcheck=True)
         return np.asarray(1 / Proj(projected).get_factors(lon, lat).areal_scale - 1)
 
     test = np.stack(np.meshgrid(*[np.linspace(-1, 1, 12)] * 2)).reshape(2, -1)

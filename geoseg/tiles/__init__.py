@@ -1,14 +1,14 @@
-"""Scenes and labels into training tiles, and tiles back into arrays."""
+"""Cut scenes and labels into training tiles, and read tiles as arrays."""
 
 from geoseg.tiles.run import tile
 from geoseg.tiles.settings import STORAGES, Storage, TileSettings
 from geoseg.tiles.split import SPLITS, Split, check_split
 from geoseg.tiles.store.dataset import IGNORE_INDEX, TileDataset
-from geoseg.tiles.store.tileset import ABOUT, TileSet, open_tiles
+from geoseg.tiles.store.tileset import METADATA, TileSet, open_tiles
 
 __all__ = [
-    "ABOUT",
     "IGNORE_INDEX",
+    "METADATA",
     "SPLITS",
     "STORAGES",
     "Split",

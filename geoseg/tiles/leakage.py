@@ -1,4 +1,4 @@
-"""How far training and validation tiles lie apart on the ground."""
+"""Distance on the ground between training and validation tiles."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,73 +8,72 @@ import shapely
 from numpy.typing import NDArray
 
 _TOLERANCE = 1e-3
-"""Of a tile's side: edges that lie closer are one edge."""
+"""Edges that lie closer than this are one edge (tile sides)."""
 _TILES_PER_BATCH = 1000
-"""Validation tiles looked around together, which bounds memory where tiles overlap a lot."""
+"""Validation tiles of one query of the spatial index, which bounds memory if tiles overlap."""
 
 
 def pairs_within(
-    corners: NDArray[np.float64], splits: NDArray[np.str_], places: NDArray[Any], sides: float
+    corners: NDArray[np.float64], splits: NDArray[np.str_], systems: NDArray[Any], distance: float
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Training and validation tiles with less than some ground between them.
+    """Find pairs of a training and a validation tile that lie less than a distance apart.
 
     Args:
         corners: (n, 4, 2) x and y of each tile's corners, in order around it.
         splits: (n,) "train", "val" or another split.
-        places: (n,) tiles of different places are never close, whatever their corners.
-        sides: least distance wanted, in sides of the validation tile; 0 finds tiles that share
-            ground.
+        systems: (n,) coordinate system of each tile; tiles of different systems are never close.
+        distance: in sides of the validation tile; 0 finds tiles that overlap.
 
     Yields:
-        Numbers of training tiles, and of the validation tile close to each.
+        Indices (k,) of training tiles, and (k,) of the validation tile close to each.
     """
-    order = np.argsort(places, kind="stable")
-    for here in np.split(order, np.flatnonzero(np.diff(places[order])) + 1):
-        train, held = (here[splits[here] == split] for split in ("train", "val"))
-        if not len(train) or not len(held):
+    order = np.argsort(systems, kind="stable")
+    for indices in np.split(order, np.flatnonzero(np.diff(systems[order])) + 1):
+        train, val = (indices[splits[indices] == split] for split in ("train", "val"))
+        if not len(train) or not len(val):
             continue
-        tree = shapely.STRtree(_scale_corners(corners[train], 1 - _TOLERANCE))
-        for first in range(0, len(held), _TILES_PER_BATCH):
-            some = held[first : first + _TILES_PER_BATCH]
-            around = _scale_corners(corners[some], 1 + 2 * sides)
-            which, found = tree.query(around, predicate="intersects")
-            if len(found):
-                yield train[found], some[which]
+        tree = shapely.STRtree(_scaled_tiles(corners[train], 1 - _TOLERANCE))
+        for first in range(0, len(val), _TILES_PER_BATCH):
+            batch = val[first : first + _TILES_PER_BATCH]
+            surroundings = _scaled_tiles(corners[batch], 1 + 2 * distance)
+            of_batch, of_train = tree.query(surroundings, predicate="intersects")
+            if len(of_train):
+                yield train[of_train], batch[of_batch]
 
 
 def touching_validation(
-    corners: NDArray[np.float64], splits: NDArray[np.str_], places: NDArray[Any]
+    corners: NDArray[np.float64], splits: NDArray[np.str_], systems: NDArray[Any]
 ) -> NDArray[np.int64]:
-    """Numbers of the validation tiles that touch or overlap a training tile; see `pairs_within`."""
-    found = [held for _, held in pairs_within(corners, splits, places, 2 * _TOLERANCE)]
-    return np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
+    """Indices of the validation tiles that touch or overlap a training tile; see `pairs_within`."""
+    val = [val for _, val in pairs_within(corners, splits, systems, 2 * _TOLERANCE)]
+    return np.unique(np.concatenate(val)) if val else np.zeros(0, np.int64)
 
 
 def split_block_ids(
-    corners: NDArray[np.float64], places: NDArray[Any], tiles: int
+    corners: NDArray[np.float64], systems: NDArray[Any], tiles: int
 ) -> NDArray[np.int64]:
-    """The square of the ground, ``tiles`` tiles wide, that each tile's centre lies in.
+    """The block of the ground, ``tiles`` x ``tiles`` tiles large, in which each tile's centre lies.
 
     Args:
         corners: (n, 4, 2) as for `pairs_within`.
-        places: (n,) tiles of different places share no square.
-        tiles: side of a square, in sides of the middlemost tile.
+        systems: (n,) coordinate system of each tile; tiles of different systems share no block.
+        tiles: side of a block, in median sides of a tile.
 
     Returns:
-        (n,) a number for each square.
+        (n,) a number for each block.
     """
     steps = tiles * np.median(np.ptp(corners, axis=1), axis=0)
-    names, place = np.unique(places, return_inverse=True)
+    names, system = np.unique(systems, return_inverse=True)
     origins = np.full((len(names), 2), np.inf)
-    np.minimum.at(origins, place, corners.min(axis=1))
-    found = np.floor((corners.mean(axis=1) - origins[place]) / steps).astype(np.int64)
-    number: NDArray[np.int64]
-    _, number = np.unique(np.column_stack([place, found]), axis=0, return_inverse=True)
-    return number.ravel()
+    np.minimum.at(origins, system, corners.min(axis=1))
+    blocks = np.floor((corners.mean(axis=1) - origins[system]) / steps).astype(np.int64)
+    ids: NDArray[np.int64]
+    _, ids = np.unique(np.column_stack([system, blocks]), axis=0, return_inverse=True)
+    return ids.ravel()
 
 
-def _scale_corners(corners: NDArray[np.float64], factor: float) -> NDArray[Any]:
-    """Polygons of this many times the size around the same centres."""
+def _scaled_tiles(corners: NDArray[np.float64], factor: float) -> NDArray[Any]:
+    """Polygons (n,) of this many times the size of the tiles, around the same centres."""
     centres = corners.mean(axis=1, keepdims=True)
     polygons: NDArray[Any] = shapely.polygons(centres + factor * (corners - centres))
     return polygons

@@ -1,4 +1,4 @@
-"""A sheet to judge a set of tiles by: samples of each split, classes, and where they lie."""
+"""A picture for checking a set of tiles: examples of each split, class shares, and maps."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from geoseg.drawing import (
     MARGIN,
+    add_entry,
     add_image,
     add_swatch,
     add_text,
@@ -27,130 +28,128 @@ _SPLITS = {
     "gap": ("Gap", "#d8d8d8"), "train": ("Training", "#4477aa"), "val": ("Validation", "#ee7733"),
     "": ("Tiles", "#4477aa"),
 }  # fmt: skip
-"""Title and colour of each; told apart also by those who see red and green alike."""
-_ACROSS = 10
-"""Samples of a split."""
+"""Title and colour of each split; the colours also differ for the colour-blind."""
+_EXAMPLES = 10
+"""Number of example tiles of a split."""
 _TILE = 128
-"""Side of a tile on the sheet (px)."""
+"""Side of a tile on the canvas (px)."""
 _STEP = _TILE + 6
-_SAMPLES = 2 * _STEP + 34
-"""Height of the samples of a split with their names (px)."""
-_TOP = 64
-_HEAD = 32
-"""Height of a heading (px)."""
-_LINE = 30
-_COLUMNS = 3
-"""Of the classes."""
-_WIDTH = 2 * MARGIN + _ACROSS * _STEP
-_MAP = 480
-"""Height of the maps (px)."""
-_BAR = 110
+"""Distance between the left edges of two tiles (px)."""
+_EXAMPLES_HEIGHT = 2 * _STEP + 34
+"""Height of the examples of a split with their names (px)."""
+_TITLE_HEIGHT = 64
+_HEADING_HEIGHT = 32
+_LINE_HEIGHT = 30
+"""Height of a line of the list of classes (px)."""
+_CLASS_COLUMNS = 3
+_WIDTH = 2 * MARGIN + _EXAMPLES * _STEP
+_MAP_HEIGHT = 480
+_MAX_BAR = 110
 """Length of the bar of the largest class (px)."""
 
 
 def draw_tiles(tiles: TileSet, title: str | None = None) -> Figure:
-    """Draw some tiles of each split over their labels, the classes' shares, and two maps.
+    """Draw example tiles of each split with their labels, the shares of the classes, and two maps.
 
-    Samples are chosen so that rare classes are among them. The maps show the split of each tile
-    and its largest class, on the ground, or scene by scene where scenes have no place or lie far
-    apart. A folder of images and masks has no maps, as nobody knows where its tiles lie.
+    Examples are chosen with `balance_classes`, so that rare classes are among them. The maps show
+    the split of each tile and its largest class, see `draw_map`. A folder of images and masks has
+    no maps, because it has no index of footprints.
 
     Args:
         tiles: what to draw.
-        title: over the sheet; None for the name of the folder.
+        title: heading of the picture; None for the name of the folder.
 
     Raises:
         GeosegError: if a tile is missing, damaged or of another shape.
     """
     splits = [split for split in ("train", "val", "") if tiles.count(split)]
-    classes = _HEAD + _LINE * -(-len(tiles.legend) // _COLUMNS) + MARGIN
-    maps = _HEAD + _MAP + 2 * MARGIN if tiles.own else 0
-    figure = new_canvas(_WIDTH, _TOP + len(splits) * (_HEAD + _SAMPLES) + classes + maps)
+    class_lines = -(-len(tiles.legend) // _CLASS_COLUMNS)
+    classes_height = _HEADING_HEIGHT + _LINE_HEIGHT * class_lines + MARGIN
+    maps_height = _HEADING_HEIGHT + _MAP_HEIGHT + 2 * MARGIN if tiles.written_by_tile else 0
+    split_height = _HEADING_HEIGHT + _EXAMPLES_HEIGHT
+    height = _TITLE_HEIGHT + len(splits) * split_height + classes_height + maps_height
+    figure = new_canvas(_WIDTH, height)
     add_text(figure, MARGIN, 24, title or Path(tiles.folder).resolve().name, size=13, bold=True)
-    add_text(figure, MARGIN, 46, _words(tiles), size=9)
-    top = _TOP
+    add_text(figure, MARGIN, 46, _summary(tiles), size=9)
+    top = _TITLE_HEIGHT
     for split in splits:
-        _draw_samples(figure, top, tiles, split)
-        top += _HEAD + _SAMPLES
+        _draw_examples(figure, top, tiles, split)
+        top += split_height
     _draw_classes(figure, top, tiles, splits)
-    if tiles.own:
-        _draw_maps(figure, top + classes, tiles)
+    if tiles.written_by_tile:
+        _draw_maps(figure, top + classes_height, tiles)
     return figure
 
 
-def _words(tiles: TileSet) -> str:
+def _summary(tiles: TileSet) -> str:
     scenes = len(set(tiles.scenes))
-    ground = "" if tiles.pixel_size is None else f", pixels of about {tiles.pixel_size:.3g} m"
+    pixels = "" if tiles.pixel_size is None else f", pixels of about {tiles.pixel_size:.3g} m"
     return (
         f"{len(tiles):,} tiles of {tiles.size} x {tiles.size} px from {scenes:,} "
-        f"{'scene' if scenes == 1 else 'scenes or groups of them'}{ground}, "
+        f"{'scene' if scenes == 1 else 'scenes or groups of them'}{pixels}, "
         f"{len(tiles.band_names)} bands of {tiles.dtype}, {len(tiles.legend)} classes"
     )
 
 
-def _draw_samples(figure: Figure, top: float, tiles: TileSet, split: str) -> None:
-    """A row of images over a row of their labels; what is not labelled stays white."""
+def _draw_examples(figure: Figure, top: float, tiles: TileSet, split: str) -> None:
+    """Draw a row of images over a row of their labels, white where not labelled."""
     title, color = _SPLITS[split]
-    add_swatch(figure, MARGIN, top, color)
     heading = f"{title}: {tiles.count(split):,} tiles"
-    add_text(figure, MARGIN + 32, top + 9, heading, size=11, bold=True)
-    samples = tiles.samples(split)
-    shown = min(_ACROSS, len(samples))
-    chosen = np.arange(shown) * len(samples) // shown
+    add_entry(figure, MARGIN, top, color, heading, size=11, bold=True)
+    dataset = tiles.dataset(split)
+    shown = min(_EXAMPLES, len(dataset))
+    chosen = np.arange(shown) * len(dataset) // shown
     if tiles.counts is not None:
         counts = tiles.counts[np.array(tiles.splits) == split]
-        chosen = balance_classes(counts, _ACROSS, seed=0)
-    images, valid, labels = samples.read(chosen)
+        chosen = balance_classes(counts, _EXAMPLES, seed=0)
+    images, valid, labels = dataset.read(chosen)
     table = np.full((IGNORE_INDEX + 1, 3), 255, np.uint8)
     table[: len(tiles.legend)] = [c.rgb for c in tiles.legend.classes]
     bands = [band - 1 for band in rgb_bands(tiles.band_names)]
-    colors = _stretched(images[:, bands], valid)
-    names = samples.names
-    for place, number in enumerate(chosen):
-        left, upper = MARGIN + place * _STEP, top + _HEAD - 6
-        size = _TILE, _TILE
+    colors = _stretch_together(images[:, bands], valid)
+    upper, size = top + _HEADING_HEIGHT - 6, (_TILE, _TILE)
+    for place, index in enumerate(chosen):
+        left = MARGIN + place * _STEP
         add_image(figure, to_rgba(colors[place], valid[place]), left, upper, size)
         mask = to_rgba(table[labels[place]], labels[place] != IGNORE_INDEX)
         add_image(figure, mask, left, upper + _STEP, size)
-        for line, text in enumerate(_caption(names[number], own=tiles.own)):
-            add_text(
-                figure, left, upper + 2 * _STEP + 5 + 11 * line, shorten_start(text, 22), size=7
-            )
+        name = dataset.names[index]
+        lines = _caption_lines(name) if tiles.written_by_tile else (name,)
+        for line, text in enumerate(lines):
+            y = upper + 2 * _STEP + 5 + 11 * line
+            add_text(figure, left, y, shorten_start(text, 22), size=7)
 
 
-def _caption(name: str, *, own: bool) -> tuple[str, ...]:
-    """The name of a tile that `tile` cut, in two lines; any other in one."""
-    if not own:
-        return (name,)
+def _caption_lines(name: str) -> tuple[str, str]:
+    """Scene and place of a tile, from the name that `tile` gave it."""
     stem, row, col = name.rsplit("_", 2)
     return stem, f"row {int(row)}, col {int(col)}"
 
 
-def _stretched(images: NDArray[np.generic], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Images (k, bands, s, s) to colours (k, s, s, 3), all by the same measure."""
+def _stretch_together(images: NDArray[np.generic], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Stretch images (k, bands, s, s) with the same limits to colours (k, s, s, 3)."""
     count, bands, side = images.shape[:3]
     strip = images.transpose(1, 0, 2, 3).reshape(bands, count * side, side)
     return percentile_stretch(strip, valid.reshape(-1, side)).reshape(count, side, side, 3)
 
 
 def _draw_classes(figure: Figure, top: float, tiles: TileSet, splits: list[str]) -> None:
-    """The legend, with a bar for each class's share of the labelled pixels of each split."""
-    counts = [tiles.samples(split).counts for split in splits]
+    """Draw the legend, with a bar for the share of each class in the pixels of each split."""
+    counts = [tiles.dataset(split).counts for split in splits]
     pixels = sum(tiles.count(split) for split in splits) * tiles.size**2
-    white = 1 - sum(int(some.sum()) for some in counts) / pixels
+    unlabelled = 1 - sum(int(of_split.sum()) for of_split in counts) / pixels
     add_text(figure, MARGIN, top + 9, "Classes", size=11, bold=True)
-    told = f"share of the labelled pixels; white is not labelled, {white:.1%} of all"
-    add_text(figure, MARGIN + 76, top + 9, told, size=9)
-    shares = [100 * some / max(1, some.sum()) for some in counts]
-    longest = max(share.max() for share in shares) or 1
-    step = (_WIDTH - 2 * MARGIN) // _COLUMNS
+    note = f"share of the labelled pixels; white is not labelled, {unlabelled:.1%} of all"
+    add_text(figure, MARGIN + 76, top + 9, note, size=9)
+    shares = [100 * of_split / max(1, of_split.sum()) for of_split in counts]
+    largest = max(share.max() for share in shares) or 1
+    step = (_WIDTH - 2 * MARGIN) // _CLASS_COLUMNS
     for number, c in enumerate(tiles.legend.classes):
-        row, col = divmod(number, _COLUMNS)
-        left, upper = MARGIN + col * step, top + _HEAD + row * _LINE
-        add_swatch(figure, left, upper, c.color)
-        add_text(figure, left + 32, upper + 9, shorten(c.name, 22), size=9)
+        row, col = divmod(number, _CLASS_COLUMNS)
+        left, upper = MARGIN + col * step, top + _HEADING_HEIGHT + row * _LINE_HEIGHT
+        add_entry(figure, left, upper, c.color, shorten(c.name, 22), size=9)
         for line, (split, share) in enumerate(zip(splits, shares, strict=True)):
-            length, x = _BAR * share[number] / longest, left + 200
+            length, x = _MAX_BAR * share[number] / largest, left + 200
             y = upper + (11 * line if len(splits) > 1 else 5)
             if length >= 1:
                 add_swatch(figure, x, y, _SPLITS[split][1], (7, length))
@@ -158,7 +157,7 @@ def _draw_classes(figure: Figure, top: float, tiles: TileSet, splits: list[str])
 
 
 def percent(share: float) -> str:
-    """A share (0..100) with two digits, or as a whole number.
+    """Write a share (0 to 100) with two significant digits, or as a whole number from 10.
 
     >>> percent(99.98), percent(12.3), percent(0.312)
     ('100 %', '12 %', '0.31 %')
@@ -167,16 +166,18 @@ def percent(share: float) -> str:
 
 
 def _draw_maps(figure: Figure, top: float, tiles: TileSet) -> None:
-    """On the left the split of each tile, on the right its largest class."""
-    corners, scenes = read_footprints(Path(tiles.folder) / INDEX)
-    titles = [f"{group}/{Path(s).stem}" if group != Path(s).stem else group
-              for group, s in zip(tiles.scenes, scenes, strict=True)]  # fmt: skip
+    """Draw the split of each tile on the left, and its largest class on the right."""
+    corners, paths = read_footprints(Path(tiles.folder) / INDEX)
+    stems = [Path(path).stem for path in paths]
+    titles = [
+        stem if stem == group else f"{group}/{stem}"
+        for group, stem in zip(tiles.scenes, stems, strict=True)
+    ]
     width = (_WIDTH - 3 * MARGIN) // 2
     left = MARGIN
     for split, (title, color) in _SPLITS.items():
         if tiles.count(split):
-            add_swatch(figure, left, top, color)
-            add_text(figure, left + 32, top + 9, f"{title} {tiles.count(split):,}", size=9)
+            add_entry(figure, left, top, color, f"{title} {tiles.count(split):,}", size=9)
             left += 170
     add_text(figure, 2 * MARGIN + width, top + 9, "Largest class of each tile", size=9)
     order = np.argsort([list(_SPLITS).index(split) for split in tiles.splits], kind="stable")
@@ -185,6 +186,6 @@ def _draw_maps(figure: Figure, top: float, tiles: TileSet) -> None:
     by_class = [tiles.legend.classes[number].color for number in largest]
     for left, colors in ((MARGIN, by_split), (2 * MARGIN + width, by_class)):
         draw_map(
-            figure, (left, int(top) + _HEAD, width, _MAP), corners[order],
+            figure, (left, int(top) + _HEADING_HEIGHT, width, _MAP_HEIGHT), corners[order],
             [colors[i] for i in order], [titles[i] for i in order], tiles.crs,
         )  # fmt: skip

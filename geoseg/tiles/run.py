@@ -1,26 +1,25 @@
 """Labelled scenes in, a set of training tiles out."""
 
 import json
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geoseg.errors import check_list, check_type
-from geoseg.execute import Progress, ProgressCounter
-from geoseg.execute.executor import Executor
+from geoseg.execute import Executor, Progress, ProgressCounter
 from geoseg.files import atomic_folder, check_folder, output_lock, translate_write_errors
-from geoseg.legend import Legend, read_legend
+from geoseg.legend import Legend, as_legend
 from geoseg.tiles.cut.pairing import find_pairs
-from geoseg.tiles.cut.read_batches import count_tile_pixels, read_batches
+from geoseg.tiles.cut.read_batches import TileCounts, count_tile_pixels, read_batches
 from geoseg.tiles.cut.select import check_several_classes, select_tiles
 from geoseg.tiles.cut.sources import Source, open_sources
 from geoseg.tiles.cut.write import write_batch, write_batches
 from geoseg.tiles.settings import DEFAULTS, TileSettings
 from geoseg.tiles.store.geotiff_pairs import IMAGES, MASKS
-from geoseg.tiles.store.index import INDEX, concat_counts
+from geoseg.tiles.store.index import INDEX
 from geoseg.tiles.store.npy_shards import SHARDS, ShardStore
-from geoseg.tiles.store.tileset import ABOUT, TileSet, open_tiles
+from geoseg.tiles.store.tileset import METADATA, TileSet, open_tiles
 
 if TYPE_CHECKING:
     import geopandas
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 PREVIEW = "preview.png"
 
 
-def tile(  # noqa: PLR0913 - one call for the job, all but two by name
+def tile(  # noqa: PLR0913 - all but the first two by name
     scenes: Sequence[str | Path],
     labels: Sequence[str | Path] = (),
     *,
@@ -42,19 +41,20 @@ def tile(  # noqa: PLR0913 - one call for the job, all but two by name
 ) -> TileSet:
     """Cut labelled scenes into square training tiles.
 
-    Every scene is read twice: once to count what its tiles hold, and once, when it is decided
-    which tiles are kept and what each is for, to write them.
+    Every scene is read twice: first to count the pixels of each class in its tiles, from which the
+    tiles are selected and split, then to write the selected tiles.
 
     Args:
-        scenes: rasters, or folders of rasters; without labels, folders that hold images/ and
-            masks/ somewhere below them.
+        scenes: rasters, or folders of rasters; without labels, folders with images/ and masks/ in
+            or below them.
         labels: class rasters, colour masks, folders of them, or vector files; one for each scene,
             or one vector file for all. A raster on another grid than its scene is warped onto it.
             Of overlapping features of a vector file, the later one in the file wins.
         out: folder to write; it appears when it is complete.
         legend: the classes, or a file of them; None to take them from the labels.
-        settings: size, split and what to keep.
-        workers: number of threads; None for the number of cores. The tiles do not depend on it.
+        settings: size and stride, split, and which tiles to keep.
+        workers: number of threads, at least 1; None for the number of cores. The tiles do not
+            depend on it.
         scheduler: address or file of a Dask scheduler, whose workers must see the same files; None
             to work in this process.
         overwrite: replace an existing set.
@@ -67,71 +67,65 @@ def tile(  # noqa: PLR0913 - one call for the job, all but two by name
     Raises:
         TileError: if scenes and labels do not match, no tile is left, the tiles have a single
             class, or they cannot be split.
-        LabelError: if labels do not fit a scene or the legend.
+        LabelError: if labels do not fit a scene or the legend, or a class to ignore is unknown.
         VectorError: if a vector file cannot be read, or cannot be placed on a scene.
         SceneError: if a scene cannot be read.
         OutputError: if the folder exists or cannot be written.
         InterruptedRun: if another process writes the same folder.
-        GeosegError: if one text is given in place of a list, or settings are of another type.
+        GeosegError: if one text is given in place of a list, settings are of another type, or the
+            number of workers is not positive.
     """
     check_list("scenes", scenes)
     check_list("labels", labels)
     check_type("settings", settings, TileSettings)
-    pool = Executor(workers, scheduler)
+    executor = Executor(workers, scheduler)
     out = Path(out).resolve()
     with translate_write_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     with output_lock(out.with_name(f".{out.name}.lock"), out, "geoseg tile"):
-        check_folder(out, ABOUT, "a tile set", overwrite=overwrite)
-        pairs = find_pairs([str(s) for s in scenes], [str(s) for s in labels])
-        classes = read_legend(legend) if isinstance(legend, str | Path) else legend
-        opened = _counter(progress, "scenes opened", len(pairs))
-        sources = open_sources(pairs, classes, settings, pool, opened)
-        _write_tiles(out, sources, settings, pool, progress)
-    return open_tiles(out)
+        check_folder(out, METADATA, "a tile set", overwrite=overwrite)
+        pairs = find_pairs([str(scene) for scene in scenes], [str(path) for path in labels])
+        sources = open_sources(pairs, as_legend(legend), settings, executor, progress)
+        return _write_tiles(out, sources, settings, executor, progress)
 
 
 def _write_tiles(
     out: Path,
     sources: Sequence[Source],
     settings: TileSettings,
-    workers: Executor,
+    executor: Executor,
     progress: Progress | None,
-) -> None:
-    """Count what the tiles of all scenes hold, choose, and write the chosen ones."""
+) -> TileSet:
+    """Count the pixels of the tiles of all scenes, select tiles, and write them."""
     legend = sources[0].labels.legend
     check_several_classes(legend.names, sources)
-    parts = [
-        part
+    batches = [
+        batch
         for number, source in enumerate(sources)
-        for part in read_batches(source.scene, source.labels, number, settings.size, settings.step)
+        for batch in read_batches(source.scene, source.labels, number, settings.size, settings.step)
     ]
-    read = _counter(progress, "tiles read", sum(map(len, parts)))
-    found = concat_counts(workers.map(count_tile_pixels, parts, read), legend)
-    index = select_tiles(found, sources, legend, settings)
-    places = [(part, window) for part in parts for window in part.windows]
+    read = ProgressCounter(progress, "tiles read", sum(map(len, batches)))
+    counts = executor.map(count_tile_pixels, batches, lambda part: read.add(len(part)))
+    index = select_tiles(TileCounts.concat(counts, len(legend)), sources, legend, settings)
+    places = [(batch, window) for batch in batches for window in batch.windows]
+    selected = [places[number] for number in index.index]
     with atomic_folder(out) as folder:
-        shards = _plan_batches(folder, len(index), sources[0], settings)
-        chosen = [places[number] for number in index.index]
-        todo = list(write_batches(folder, index["tile"].tolist(), chosen, shards))
-        written = _counter(progress, "tiles written", len(index))
-        sums = workers.map(write_batch, todo, written)
-        index["checksum"] = list(chain.from_iterable(sums))
+        shards = _make_store(folder, len(index), sources[0], settings)
+        todo = list(write_batches(folder, index["tile"].tolist(), selected, shards))
+        written = ProgressCounter(progress, "tiles written", len(index))
+        checksums = executor.map(write_batch, todo, lambda part: written.add(len(part)))
+        index["checksum"] = list(chain.from_iterable(checksums))
         _write_metadata(folder, index, sources, settings)
+        tiles = open_tiles(folder)
         if settings.preview:
-            _draw(folder, out.name)
+            _draw_preview(tiles, out.name)
+    return tiles.moved_to(out)
 
 
-def _counter(progress: Progress | None, unit: str, total: int) -> Callable[[Sized], None]:
-    """A function that counts the items of each result."""
-    counter = ProgressCounter(progress, unit, total)
-    return lambda result: counter.add(len(result))
-
-
-def _plan_batches(
+def _make_store(
     folder: Path, tiles: int, source: Source, settings: TileSettings
 ) -> ShardStore | None:
-    """Make the folders that tiles go to."""
+    """Make the folders of the pixels; return the store of shards, None for files."""
     names = (SHARDS,) if settings.store == "shards" else (IMAGES, MASKS)
     with translate_write_errors(folder):
         for name in names:
@@ -148,9 +142,9 @@ def _write_metadata(
     sources: Sequence[Source],
     settings: TileSettings,
 ) -> None:
-    """Write the index, and what holds for all tiles."""
+    """Write the index, and the metadata of the set."""
     scene, legend = sources[0].scene, sources[0].labels.legend
-    about = {
+    metadata = {
         "size": settings.size,
         "stride": settings.step,
         "split": settings.split,
@@ -166,12 +160,12 @@ def _write_metadata(
     }
     with translate_write_errors(folder):
         index.to_parquet(folder / INDEX, index=False)
-        (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+        (folder / METADATA).write_text(json.dumps(metadata, indent=2) + "\n")
 
 
-def _draw(folder: Path, title: str) -> None:
-    from geoseg.tiles.preview import draw_tiles  # with matplotlib, which is slow to load
+def _draw_preview(tiles: TileSet, title: str) -> None:
+    from geoseg.tiles.preview import draw_tiles  # imports matplotlib, which is slow
 
-    figure = draw_tiles(open_tiles(folder), title)
-    with translate_write_errors(folder):
-        figure.savefig(folder / PREVIEW)
+    figure = draw_tiles(tiles, title)
+    with translate_write_errors(Path(tiles.folder)):
+        figure.savefig(Path(tiles.folder) / PREVIEW)

@@ -1,10 +1,10 @@
-"""What tiles are to be like."""
+"""Settings of `tile`."""
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
 from geoseg.errors import TileError, check_list
+from geoseg.labels import IgnoreSpec
 from geoseg.tiles.split import SPLITS, Split
 
 Storage = Literal["files", "shards"]
@@ -17,45 +17,48 @@ class TileSettings:
 
     Raises:
         TileError: if a value is out of range.
+        LabelError: if a colour to ignore is not of the form #rrggbb.
         GeosegError: if a list is given as one text.
     """
 
     size: int = 128
-    """Side of a tile (px)."""
+    """Side of a tile (px), at least 1."""
     stride: int | None = None
-    """Distance between tiles (px); None for the side, so that tiles do not overlap."""
+    """Distance between tiles (px), at least 1; None for the side, so that tiles do not overlap."""
     split: Split = "block"
+    """How validation tiles are drawn: "block", "scene" or "random", see `assign_splits`."""
     val: float = 0.25
-    """Share of the tiles for validation."""
+    """Share of the tiles for validation, at least 0 and below 1."""
     min_valid: float = 0.5
-    """Least share of a tile's pixels that are valid and labelled."""
+    """Minimum share of a tile's pixels that are valid and labelled, 0 to 1."""
     balance: int | None = None
-    """Most training tiles, chosen so that class shares even out; None to keep all."""
+    """Maximum number of training tiles, at least 1, chosen so that classes have similar pixel
+    counts; None to keep all."""
     seed: int = 0
     """Random seed of the split and of balancing."""
     class_field: str | None = None
     """Field of vector labels that holds the class: names, or whole numbers."""
     layer: str | None = None
-    """Layer of vector labels, such as in a GeoPackage; None for the first one with geometries. In
-    all layers the later one of two overlapping features wins."""
+    """Layer of vector labels, such as in a GeoPackage; None for the first one with geometries."""
     ignore: tuple[str, ...] = ()
-    """Class names, values and colours (#rrggbb) in the labels that mean "not labelled"."""
+    """Class names, values and colours (#rrggbb) in the labels that mean "not labelled", see
+    `geoseg.labels.IgnoreSpec`."""
     preview: bool = True
-    """Whether to draw a sheet of tiles and a map of the split."""
+    """Whether to draw preview.png: example tiles, and a map of the split."""
     store: Storage = "files"
-    """Pairs of GeoTIFFs, or shards that a training reads about 40 times as fast."""
+    """How pixels are stored: "files" (pairs of GeoTIFFs) or "shards" (.npy files, which training
+    reads about 40 times as fast)."""
     bands: tuple[int, ...] | None = None
     """Bands of the scenes, from 1, in the order wanted; None for all but alpha."""
     nodata: float | None = None
     """Value of pixels without data; None for the scenes' own."""
 
     def __post_init__(self) -> None:
-        check_list("ignore", self.ignore)
         check_list("bands", self.bands)
         if self.size < 1 or (self.stride is not None and self.stride < 1):
             raise TileError(f"size {self.size} and stride {self.stride} must be at least 1 px")
         if not 0 <= self.min_valid <= 1:
-            raise TileError(f"the least valid share {self.min_valid} is not in [0, 1]")
+            raise TileError(f"the minimum valid share {self.min_valid} is not in [0, 1]")
         if not 0 <= self.val < 1:
             raise TileError(f"validation share {self.val} is not in [0, 1)")
         if self.split not in SPLITS:
@@ -64,9 +67,7 @@ class TileSettings:
             raise TileError(f"{self.balance} training tiles cannot be balanced, keep at least 1")
         if self.store not in STORAGES:
             raise TileError(f"unknown store {self.store!r}, use one of {', '.join(STORAGES)}")
-        for text in self.ignore:
-            if text.startswith("#") and not re.fullmatch("#[0-9a-fA-F]{6}", text):
-                raise TileError(f"colour {text!r} to ignore is not of the form #rrggbb")
+        IgnoreSpec.parse(self.ignore)
 
     @property
     def step(self) -> int:

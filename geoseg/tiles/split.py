@@ -1,4 +1,4 @@
-"""Which tiles train and which validate."""
+"""The split of tiles into training and validation."""
 
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,45 +15,46 @@ if TYPE_CHECKING:
 Split = Literal["block", "scene", "random"]
 SPLITS: tuple[Split, ...] = ("block", "scene", "random")
 BLOCK_TILES = 4
-"""Side of a block, in tiles."""
+"""Side of a block of the split (tile sides)."""
 MIN_GAP_TILES = 1
-"""Least distance of training and validation tiles, in sides of a tile."""
+"""Minimum distance between training and validation tiles (tile sides)."""
 
 
 def assign_splits(
     corners: NDArray[np.float64],
-    places: NDArray[Any],
+    systems: NDArray[Any],
     groups: NDArray[Any],
     *,
     how: Split,
     val: float,
     seed: int,
 ) -> NDArray[np.str_]:
-    """The split of each tile: "train", "val" or "gap".
+    """Split tiles: "train", "val" or "gap" for each.
 
-    Law: unless tiles are drawn at random, at least one tile's side of ground lies between any
-    training and any validation tile, of whatever scenes; `check_split` proves it.
+    Law: unless the split is "random", any training tile lies at least one tile side from any
+    validation tile, of the same or of another scene; `check_split` proves it.
 
     Args:
         corners: (n, 4, 2) x and y of each tile's corners, in order around it.
-        places: (n,) where scenes have no place on the ground, the scene of each tile; else all
-            the same, so that scenes may overlap.
+        systems: (n,) coordinate system of each tile: the scene, if scenes have no CRS; otherwise
+            one for all, because scenes may overlap.
         groups: (n,) scene or group of scenes of each tile.
         how: "random" draws tiles (neighbours leak); "scene" draws whole groups; "block" draws
-            squares of 4 x 4 tiles. Training tiles too near a validation tile become "gap".
-        val: share of the tiles wanted for validation, 0 to 1.
-        seed: of the draw.
+            blocks of 4 x 4 tiles. With the last two, training tiles closer than one tile side to
+            a validation tile become "gap".
+        val: share of the tiles for validation, at least 0 and below 1.
+        seed: random seed.
 
     Raises:
         TileError: if the share leaves nothing to train on, or there is too little to split.
     """
     if how == "random":
         return draw_validation(np.arange(len(corners)), "tile", val=val, seed=seed)
-    units = groups if how == "scene" else split_block_ids(corners, places, BLOCK_TILES)
+    units = groups if how == "scene" else split_block_ids(corners, systems, BLOCK_TILES)
     splits = draw_validation(units, how, val=val, seed=seed)
-    near = [train for train, _ in pairs_within(corners, splits, places, MIN_GAP_TILES)]
-    if near:
-        splits[np.concatenate(near)] = "gap"
+    close = [train for train, _ in pairs_within(corners, splits, systems, MIN_GAP_TILES)]
+    if close:
+        splits[np.concatenate(close)] = "gap"
     if not (splits == "train").any():
         raise TileError(
             f"all training tiles lie within a tile's side of a validation tile, so a {how} split "
@@ -62,14 +63,14 @@ def assign_splits(
     return splits
 
 
-def draw_validation(units: NDArray[Any], what: str, *, val: float, seed: int) -> NDArray[np.str_]:
+def draw_validation(units: NDArray[Any], noun: str, *, val: float, seed: int) -> NDArray[np.str_]:
     """Draw whole units of tiles for validation: "train" or "val" for each tile.
 
     Args:
         units: (n,) unit of each tile.
-        what: the unit in one word, for messages.
-        val: share of the tiles wanted for validation, 0 to 1.
-        seed: of the draw.
+        noun: what a unit is ("tile", "block"), for messages.
+        val: share of the tiles for validation, at least 0 and below 1.
+        seed: random seed.
 
     Raises:
         TileError: if the share leaves nothing to train on, or there is too little to split.
@@ -82,13 +83,13 @@ def draw_validation(units: NDArray[Any], what: str, *, val: float, seed: int) ->
     names, sizes = np.unique(units, return_counts=True)
     order = np.random.default_rng(seed).permutation(len(names))
     before = np.cumsum(sizes[order]) - sizes[order]
-    taken = order[before + sizes[order] / 2 <= round(val * len(units))]
-    if not len(taken) and len(names) > 1:
-        taken = order[:1]
-    splits[np.isin(units, names[taken])] = "val"
+    drawn = order[before + sizes[order] / 2 <= round(val * len(units))]
+    if not len(drawn) and len(names) > 1:
+        drawn = order[:1]
+    splits[np.isin(units, names[drawn])] = "val"
     if len(set(splits.tolist())) < 2:
         raise TileError(
-            f"{len(units)} tiles in {len(names)} {what}s cannot be split with a share of "
+            f"{len(units)} tiles in {len(names)} {noun}s cannot be split with a share of "
             f"{val} for validation, use --split random, another --val, or more scenes"
         )
     return splits
@@ -102,17 +103,17 @@ def check_split(index: "geopandas.GeoDataFrame") -> None:
             and scene. Footprints without a CRS are compared within each scene.
 
     Raises:
-        TileError: if a training tile lies less than a tile's side from a validation tile; it
+        TileError: if a training tile lies less than a tile side from a validation tile; it
             says how many pairs do, and names one.
     """
     corners = shapely.get_coordinates(index.geometry.to_numpy()).reshape(-1, 5, 2)[:, :4]
     scenes = np.unique(index["scene"].to_numpy(str), return_inverse=True)[1]
-    places = scenes if index.crs is None else np.zeros(len(index), np.int64)
-    found = list(pairs_within(corners, index["split"].to_numpy(str), places, MIN_GAP_TILES))
-    if found:
-        train, held = (int(some[0]) for some in found[0])
+    systems = scenes if index.crs is None else np.zeros(len(index), np.int64)
+    pairs = list(pairs_within(corners, index["split"].to_numpy(str), systems, MIN_GAP_TILES))
+    if pairs:
+        train, val = (int(indices[0]) for indices in pairs[0])
         raise TileError(
-            f"{sum(len(some) for some, _ in found):,} pairs of a training and a validation tile "
+            f"{sum(len(train) for train, _ in pairs):,} pairs of a training and a validation tile "
             f"lie less than a tile's side apart, such as {index['tile'].iloc[train]} and "
-            f"{index['tile'].iloc[held]}"
+            f"{index['tile'].iloc[val]}"
         )

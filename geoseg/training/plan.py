@@ -73,7 +73,7 @@ def make_plan(
         LabelError: if a class to ignore is not in the legend.
     """
     tiles = _split(tiles, settings).ignoring(settings.ignore)
-    train, val = tiles.samples("train"), tiles.samples("val")
+    train, val = tiles.dataset("train"), tiles.dataset("val")
     _check_labels(tiles, train, val)
     if start is not None:
         _check_start(start, tiles)
@@ -94,7 +94,7 @@ def make_plan(
 def _split(tiles: TileSet, settings: TrainSettings) -> TileSet:
     if settings.val is not None or not any(tiles.splits):
         share = DEFAULT_VAL if settings.val is None else settings.val
-        return tiles.split_again("random", share, settings.seed)
+        return tiles.resplit("random", share, settings.seed)
     return tiles
 
 

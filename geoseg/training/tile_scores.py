@@ -51,7 +51,7 @@ def score(
             f"the tiles of {tiles.folder} have other classes, bands or size than model "
             f"{model.path}, tile the scenes with the legend, bands and size of the model"
         )
-    dataset = tiles.samples(split)
+    dataset = tiles.dataset(split)
     if not len(dataset):
         raise TileError(f"{tiles.folder} has no {split!r} tiles to score")
     predictor = Predictor(model, device=device, precision=precision, tta=tta)

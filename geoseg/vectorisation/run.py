@@ -14,7 +14,7 @@ from geoseg.errors import InterruptedRun, SceneError
 from geoseg.execute import Progress, ProgressCounter, available_cpus, prefetch_map, stop_on_signal
 from geoseg.files import check_file_name, check_not_there, output_lock, translate_write_errors
 from geoseg.grid import Window
-from geoseg.labels.class_raster import open_class_raster
+from geoseg.labels import open_class_raster
 from geoseg.polygons import (
     Cleaning,
     FeatureBuilder,

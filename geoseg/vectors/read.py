@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = frozenset({".gpkg", ".geojson", ".json", ".shp", ".fgb", ".parquet", ".gml", ".kml"})
-"""Suffixes of file names that stand for vector files, in lower case."""
+_SUFFIXES = frozenset({".gpkg", ".geojson", ".json", ".shp", ".fgb", ".parquet", ".gml", ".kml"})
+"""Suffixes of vector files, in lower case."""
 
 _UNSUPPORTED = re.compile(r"Unknown WKB type 1[567]\b|Geometry type is not supported")
-"""What GEOS and pyogrio say of polyhedral surfaces (15), TINs (16) and triangles (17)."""
+"""Messages of GEOS and pyogrio about polyhedral surfaces (15), TINs (16) and triangles (17)."""
 _NO_CRS = re.compile("undefined .*SRS", re.IGNORECASE)
-"""Names that GeoPackage gives to the CRS of layers that have none."""
+"""Names of the CRS of GeoPackage layers that have no CRS."""
+
+
+def is_vector_file(path: str | Path) -> bool:
+    """Return whether a path is one of a vector file, by its suffix."""
+    return Path(path).suffix.lower() in _SUFFIXES
 
 
 def read_vector(path: str | Path, layer: str | None = None) -> "geopandas.GeoDataFrame":
@@ -51,11 +56,11 @@ def read_vector(path: str | Path, layer: str | None = None) -> "geopandas.GeoDat
         raise VectorError(f"{path} has no layer {layer!r}, use one of: {', '.join(layers)}")
     if layer is None and len(layers) > 1:
         log.warning(
-            "%s has the layers %s; %s is read, name another one to read that",
+            "%s has the layers %s; %s is read, name another layer to read that",
             path, ", ".join(layers), layers[0],
         )  # fmt: skip
     try:
-        with np.errstate(invalid="ignore"):  # coordinates that are not numbers are dealt with below
+        with np.errstate(invalid="ignore"):  # coordinates may be NaN, see _plain_geometries
             if _is_parquet(path):
                 frame = geopandas.read_parquet(path)
             else:
@@ -70,7 +75,7 @@ def read_vector(path: str | Path, layer: str | None = None) -> "geopandas.GeoDat
 
 
 def list_layers(path: str | Path) -> list[str]:
-    """Names of the layers with geometries, at least one; for GeoParquet the file's stem.
+    """Return the names of the layers with geometries, at least one; for GeoParquet the file stem.
 
     Raises:
         VectorError: if the file cannot be read, or has no layer with geometries.
@@ -106,14 +111,14 @@ def _unreadable(path: str, error: Exception) -> VectorError:
 
 
 def _plain_geometries(path: str, geometries: NDArray[Any]) -> NDArray[Any]:
-    """The geometries in two dimensions; None in place of those that are not finite."""
+    """Drop Z and M; return None in place of geometries with coordinates that are not finite."""
     flat: NDArray[Any] = shapely.force_2d(geometries)
-    coordinates, owners = shapely.get_coordinates(flat, return_index=True)
-    broken = np.unique(owners[~np.isfinite(coordinates).all(axis=1)])
-    if len(broken):
-        flat[broken] = None
+    coordinates, indices = shapely.get_coordinates(flat, return_index=True)
+    not_finite = np.unique(indices[~np.isfinite(coordinates).all(axis=1)])
+    if len(not_finite):
+        flat[not_finite] = None
         log.warning(
             "%s: %s with coordinates that are not finite numbers left out",
-            path, count_of(len(broken), "feature"),
+            path, count_of(len(not_finite), "feature"),
         )  # fmt: skip
     return flat

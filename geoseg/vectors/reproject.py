@@ -1,9 +1,9 @@
-"""Move the geometries of a vector file into the CRS of scenes.
+"""Reproject the geometries of a vector file into the CRS of scenes.
 
-Moving the vertices alone is right for geometries near a scene. It fails for those that reach far
-beyond it: a projection such as UTM has no place for the other side of the earth, and the edges of
-a rectangle around the world are not straight in it. Such geometries are first clipped to the
-surroundings of the scene, in their own CRS, and their long edges get more vertices.
+To transform the vertices alone is right for geometries near a scene. It is wrong for geometries
+that reach far beyond it: a projection such as UTM cannot show the other side of the earth, and in
+it the edges of a rectangle around the world are not straight. Such geometries are first clipped to
+the surroundings of the scene in their own CRS, and their long edges get more vertices.
 """
 
 import logging
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LARGE = math.radians(20)
-"""Geometries of a larger extent are never moved by their vertices alone (rad)."""
+_MAX_EXTENT = math.radians(20)
+"""Geometries of a larger extent are always clipped (rad)."""
 _MARGINS = 1.0, 0.1, 0.01
 """Margins around the scene for clipping, in widths and heights of the scene. The smaller ones are
 for scenes at the limit of what their projection can show, such as Web Mercator near a pole."""
 
 
 class Reprojector:
-    """The geometries of a vector file, for many scenes; vertices are moved once for each CRS.
+    """Reprojects the geometries of a vector file for many scenes, once for each CRS.
 
     Args:
         frame: what `read_vector` returns, without missing geometries.
@@ -45,14 +45,15 @@ class Reprojector:
         self._crs: CRS | None = frame.crs
         self._geometries: NDArray[Any] = frame.geometry.to_numpy()
         self._bounds: NDArray[np.float64] = shapely.bounds(self._geometries)
-        self._moved: tuple[str, NDArray[Any], NDArray[np.float64]] | None = None
+        self._cached: tuple[str, NDArray[Any], NDArray[np.float64]] | None = None
+        """CRS of the last scene, and what `_transform_vertices` returned for it."""
 
     def onto(self, scene: Scene) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """The geometries in the CRS of a scene.
+        """Reproject the geometries into the CRS of a scene.
 
-        Law: on the pixels of the scene, a polygon covers what it covers in its own CRS, however
-        far it reaches. Polygons and lines beyond the surroundings of the scene may be cut off
-        there or become empty; points are all kept.
+        Law: a polygon of any extent covers the same pixels of the scene as in its own CRS.
+        Polygons and lines may be clipped to the surroundings of the scene or become empty; points
+        are all kept.
 
         Returns:
             The geometries (n,) in the order of the file, and their bounds (n, 4): left, bottom,
@@ -67,44 +68,48 @@ class Reprojector:
         if self._crs.is_exact_same(CRS(scene.crs)):
             return self._geometries, self._bounds
         to_scene = self._transformer(scene)
-        moved, bounds = self._moved_vertices(scene.crs, to_scene)
-        nearby = Surroundings.of(scene, self._crs, to_scene)
-        if nearby is None:
+        geometries, bounds = self._transform_vertices(scene.crs, to_scene)
+        surroundings = Surroundings.of(scene, self._crs, to_scene)
+        if surroundings is None:
             raise self._unrelated(scene)
-        to_clip = self._needs_clipping(scene, nearby, bounds)
+        to_clip = self._needs_clipping(scene, surroundings, bounds)
         if not to_clip.any():
-            return moved, bounds
-        moved, bounds = moved.copy(), bounds.copy()
-        failed = np.flatnonzero(to_clip)
+            return geometries, bounds
+        geometries, bounds = geometries.copy(), bounds.copy()
+        pending = np.flatnonzero(to_clip)
         for margin in _MARGINS:
-            clipped = nearby.clip(self._geometries[failed], margin)
-            moved[failed] = _transform(shapely.segmentize(clipped, nearby.longest_edge), to_scene)
-            bounds[failed] = shapely.bounds(moved[failed])
-            failed = failed[np.isinf(bounds[failed]).any(axis=1)]
-        if len(failed):
-            moved[failed], bounds[failed] = shapely.Polygon(), np.nan
+            clipped = surroundings.clip(self._geometries[pending], margin)
+            dense = shapely.segmentize(clipped, surroundings.longest_edge)
+            geometries[pending] = _transform(dense, to_scene)
+            bounds[pending] = shapely.bounds(geometries[pending])
+            pending = pending[np.isinf(bounds[pending]).any(axis=1)]
+        if len(pending):
+            geometries[pending], bounds[pending] = shapely.Polygon(), np.nan
             log.warning(
                 "%s: %s that the CRS of %s cannot show left out",
-                self._path, count_of(len(failed), "feature"), scene.path,
+                self._path, count_of(len(pending), "feature"), scene.path,
             )  # fmt: skip
-        return moved, bounds
+        return geometries, bounds
 
-    def whereabouts(self, scene: Scene) -> str:
-        """Where the geometries and a scene lie, in the CRS of the file, for messages.
+    def describe_extents(self, scene: Scene) -> str:
+        """Describe where the geometries and a scene lie, in the CRS of the file, for messages.
 
         Raises:
             VectorError: if only one of file and scene has a CRS, or the two CRS are unrelated.
         """
-        corners = shapely.bounds(_outline(scene))
+        scene_bounds = shapely.bounds(_outline(scene))
         name = "both without a CRS"
         if scene.crs is not None and self._crs is not None:
-            nearby = Surroundings.of(scene, self._crs, self._transformer(scene))
-            if nearby is None:
+            surroundings = Surroundings.of(scene, self._crs, self._transformer(scene))
+            if surroundings is None:
                 raise self._unrelated(scene)
-            corners, name = shapely.bounds(nearby.area()), self._crs.name
+            scene_bounds, name = shapely.bounds(surroundings.extent()), self._crs.name
         low, high = self._bounds[:, :2], self._bounds[:, 2:]
-        own = [*np.nanmin(low, axis=0), *np.nanmax(high, axis=0)]
-        return f"it lies at {_union_bounds(own)}, the scene at {_union_bounds(corners)} ({name})"
+        own_bounds = [*np.nanmin(low, axis=0), *np.nanmax(high, axis=0)]
+        return (
+            f"it lies at {_bounds_text(own_bounds)}, the scene at {_bounds_text(scene_bounds)} "
+            f"({name})"
+        )
 
     def _check_both_lack_a_crs(self, scene: Scene) -> None:
         if scene.crs is not None:
@@ -118,7 +123,7 @@ class Reprojector:
                 "CRS with gdal_edit -a_srs"
             )
         log.info(
-            "neither %s nor %s has a CRS: both are taken to have the same coordinates",
+            "neither %s nor %s has a CRS: both are assumed to have the same coordinates",
             self._path, scene.path,
         )  # fmt: skip
 
@@ -135,40 +140,46 @@ class Reprojector:
             f"{CRS(scene.crs).name!r} of scene {scene.path}, check that both are the right ones"
         )
 
-    def _moved_vertices(
+    def _transform_vertices(
         self, crs: str, to_scene: Transformer
     ) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """The geometries with their vertices moved into a CRS, and their bounds."""
-        if self._moved is None or self._moved[0] != crs:
-            moved = _transform(self._geometries, to_scene)
-            bounds = shapely.bounds(moved)
+        """The geometries with their vertices transformed, and their bounds in the new CRS."""
+        if self._cached is None or self._cached[0] != crs:
+            geometries = _transform(self._geometries, to_scene)
+            bounds = shapely.bounds(geometries)
             bounds[np.isinf(bounds).any(axis=1)] = np.nan
-            self._moved = crs, moved, bounds
-        return self._moved[1:]
+            self._cached = crs, geometries, bounds
+        return self._cached[1:]
 
     def _needs_clipping(
-        self, scene: Scene, nearby: Surroundings, moved: NDArray[np.float64]
+        self, scene: Scene, surroundings: Surroundings, bounds: NDArray[np.float64]
     ) -> NDArray[np.bool_]:
-        """(n,) which geometries may touch the scene and may not be moved by vertices alone."""
+        """(n,) which geometries may touch the scene and must be clipped before the transform.
+
+        Args:
+            scene: the scene.
+            surroundings: of the scene in the CRS of the file.
+            bounds: (n, 4) of the geometries in the CRS of the scene, without clipping.
+        """
         size = (self._bounds[:, 2:] - self._bounds[:, :2]).max(axis=1)
-        wrong = size > nearby.radius * _LARGE
-        wrong |= ~nearby.contains(self._bounds) | ~np.isfinite(moved).all(axis=1)
-        wrong &= shapely.get_dimensions(self._geometries) > 0
-        seen = nearby.touches(self._bounds, _MARGINS[0])
-        seen |= overlap(moved, shapely.bounds(_outline(scene)))
-        return np.asarray(wrong & seen)
+        far = size > surroundings.radius * _MAX_EXTENT
+        far |= ~surroundings.contains(self._bounds) | ~np.isfinite(bounds).all(axis=1)
+        far &= shapely.get_dimensions(self._geometries) > 0
+        relevant = surroundings.touches(self._bounds, _MARGINS[0])
+        relevant |= overlap(bounds, shapely.bounds(_outline(scene)))
+        return np.asarray(far & relevant)
 
 
 def _outline(scene: Scene) -> shapely.Polygon:
     """The border of a scene in its CRS."""
-    ends = [(0, 0), (scene.width, 0), (scene.width, scene.height), (0, scene.height)]
-    return shapely.Polygon([scene.affine @ end for end in ends])
+    corners = [(0, 0), (scene.width, 0), (scene.width, scene.height), (0, scene.height)]
+    return shapely.Polygon([scene.affine @ corner for corner in corners])
 
 
 def _transform(geometries: NDArray[Any], transformer: Transformer) -> NDArray[Any]:
     return np.asarray(shapely.transform(geometries, transformer.transform, interleaved=False))
 
 
-def _union_bounds(bounds: Any) -> str:  # noqa: ANN401 - any four numbers
+def _bounds_text(bounds: Any) -> str:  # noqa: ANN401 - any four numbers
     left, bottom, right, top = bounds
     return f"x {left:.10g} to {right:.10g}, y {bottom:.10g} to {top:.10g}"

@@ -40,7 +40,7 @@ from geoseg.classification.aoi import load_aoi
 from geoseg.classification.run_folder.parts import read_part_window
 from geoseg.errors import ChunkError, InterruptedRun, OutputError, RunError, SceneError
 from geoseg.grid import Window, WindowGrid, chunks
-from geoseg.model import Model, Predictor
+from geoseg.model import Model, Predictor, one_torch_thread
 from geoseg.polygons import polygonise
 from tests.support.commands import start
 from tests.support.models import tiny_model
@@ -147,7 +147,8 @@ def test_the_map_is_that_of_a_plain_script_over_the_whole_scene(scene, model, pl
     square = np.outer(weights, weights).astype(np.float32)
     total, summed = np.zeros((4, *valid.shape), np.float32), np.zeros(valid.shape)
     windows = grid.windows(Window(0, 0, *valid.shape))
-    scores = predictor.scores(image, [w.slices for w in windows])
+    with one_torch_thread():
+        scores = list(predictor.scores(image, [w.slices for w in windows]))
     for window, score in zip(windows, scores, strict=True):
         total[:, *window.slices] += score.numpy() * square
         summed[window.slices] += square

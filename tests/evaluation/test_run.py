@@ -13,7 +13,7 @@ from affine import Affine
 from geoseg.errors import EvaluateError, GeosegError, LabelError, OutputError, VectorError
 from geoseg.evaluation import EvaluateSettings, evaluate, evaluate_matrix
 from geoseg.evaluation.block_counts import BlockComparison
-from geoseg.labels.recode import open_map
+from geoseg.labels import open_map
 from geoseg.legend import LandCoverClass, Legend
 from geoseg.metrics import Confusion, count_boundaries
 from tests.support.assessments import BY_NAME, LEGEND, PLACE, write_map, write_points, write_tables
@@ -492,7 +492,10 @@ def test_a_missing_crs(labels, tmp_path):
     [
         ({"strata": "map.tif"}, "strata are for points"),
         ({"confidence": "small.tif"}, "small.tif is not a raster of bytes on the grid"),
-        ({"legend": None, "class_field": "x"}, "have no palette, name their classes"),
+        (
+            {"legend": None, "class_field": "x"},
+            "have neither a palette nor class names, name their classes",
+        ),
         ({"ignore": ("water", "grass", "rock")}, "all classes are ignored"),
         ({"ignore": ("lava",)}, r"'lava' is to be ignored, but is no class of the map \(water"),
     ],

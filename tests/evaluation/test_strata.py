@@ -153,8 +153,8 @@ def test_more_strata_than_classes_give_what_the_estimator_gives(tmp_path, seed, 
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda s: np.concatenate([s, s]), "strata .* have 2 bands, give a raster with 1 band"),
-        (lambda s: s + np.float32(0.5), "have the value 5.5, but strata are whole numbers from 0"),
+        (lambda s: np.concatenate([s, s]), "has 2 bands of uint8, a class raster has 1 band"),
+        (lambda s: s + np.float32(0.5), "has values that are not whole numbers, such as 5.5"),
         (lambda s: s.astype(np.int16) + 300, "have the value 305, .* renumber them"),
         (lambda s: s.astype(np.int16) - 9, "have the value -4, but"),
         (lambda s: np.full_like(s, 255), "have no pixel with data"),

@@ -156,7 +156,7 @@ def test_warped_labels_do_not_show_the_blocks_they_are_read_in(tmp_path, monkeyp
     turned = PLACE @ Affine.rotation(5)
     labels = write_raster(tmp_path / "labels.tif", classes(400, 300)[None], transform=turned)
     whole = cut(scene, labels, tmp_path / "whole")
-    monkeypatch.setattr("geoseg.tiles.cut.read_batches._TALLEST", 32)
+    monkeypatch.setattr("geoseg.tiles.cut.read_batches._MAX_HEIGHT", 32)
     assert cut(scene, labels, tmp_path / "tiles").checksums == whole.checksums
 
 
@@ -226,7 +226,7 @@ def test_a_mask_saved_with_loss(tmp_path, scene):
 
 def test_a_class_raster_without_a_legend(tmp_path, scene, labels):
     refused(
-        LabelError, "have no palette, name their classes with --legend",
+        LabelError, "have neither a palette nor class names, name their classes with --legend",
         tmp_path, scene, labels, legend=None,
     )  # fmt: skip
 

@@ -33,7 +33,7 @@ def classes(height=HEIGHT, width=WIDTH):
 
 
 def cut(scenes, labels, out, settings=ALL, *, preview=False, **options):
-    """Cut tiles, without the sheet, which takes longer than all the rest."""
+    """Cut tiles, without the preview, which takes longer than all the rest."""
     scenes, labels = ([p] if not isinstance(p, list) else p for p in (scenes, labels))
     settings = replace(settings, preview=preview)
     return tile(scenes, labels, out=out, settings=settings, **{"legend": LEGEND, **options})
@@ -96,8 +96,8 @@ def burnt(values):
     return ground
 
 
-def lab_folder(root, groups=("",), count=2, size=64, gray=True):
-    """images/ and masks/ in each group, as in the lab (grey class ids) or in Dubai (colours)."""
+def image_mask_folder(root, groups=("",), count=2, size=64, gray=True):
+    """images/ and masks/ in each group; masks are class values (gray) or Dubai colours."""
     for group in groups:
         for kind in ("images", "masks"):
             (root / group / kind).mkdir(parents=True)

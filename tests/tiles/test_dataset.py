@@ -44,19 +44,19 @@ def tiles(tmp_path):
 
 
 def test_a_split_is_read_by_number_in_any_order(tiles):
-    samples = tiles.samples("train")
+    dataset = tiles.dataset("train")
     images, valid, labels = tiles.load("train")
-    assert len(samples) == len(images) == len(samples.names) == 12
-    some = np.array([7, 0, 7])
-    for found, whole in zip(samples.read(some), (images, valid, labels), strict=True):
-        assert np.array_equal(found, whole[some])
+    assert len(dataset) == len(images) == len(dataset.names) == 12
+    indices = np.array([7, 0, 7])
+    for part, whole in zip(dataset.read(indices), (images, valid, labels), strict=True):
+        assert np.array_equal(part, whole[indices])
 
 
 def test_the_names_are_those_of_the_tiles_read(tiles):
     for split in ("train", "val"):
-        samples = tiles.samples(split)
-        images, valid, labels = samples.read(np.arange(len(samples)))
-        for name, image, seen, index in zip(samples.names, images, valid, labels, strict=True):
+        dataset = tiles.dataset(split)
+        images, valid, labels = dataset.read(np.arange(len(dataset)))
+        for name, image, seen, index in zip(dataset.names, images, valid, labels, strict=True):
             row, col = (int(part) for part in name.split("_")[1:])
             place = slice(row, row + 16), slice(col, col + 16)
             assert np.array_equal(image, pixels()[:, *place])
@@ -71,33 +71,33 @@ def test_the_names_are_those_of_the_tiles_read(tiles):
 def test_counts_are_those_of_the_labels_read(tiles):
     for split in ("train", "val"):
         labels = tiles.load(split)[2]
-        assert tiles.samples(split).counts.tolist() == [int((labels == i).sum()) for i in range(3)]
+        assert tiles.dataset(split).counts.tolist() == [int((labels == i).sum()) for i in range(3)]
 
 
 def test_a_split_without_tiles_has_nothing(tiles):
-    empty = tiles.samples("gap")
+    empty = tiles.dataset("gap")
     assert (len(empty), empty.counts.tolist()) == (0, [0, 0, 0])
     assert empty.read(np.arange(0))[0].shape == (0, 3, 16, 16)
 
 
 def test_the_digest_is_that_of_the_content(tiles, tmp_path):
-    digest = tiles.samples("train").digest
+    digest = tiles.dataset("train").digest
     assert len(digest) == 64
     shutil.move(tiles.folder, tmp_path / "elsewhere")
     moved = open_tiles(tmp_path / "elsewhere")
-    assert moved.samples("train").digest == digest
-    assert moved.samples("val").digest != digest
-    assert moved.take([0, 1]).digest != moved.take([1, 0]).digest
-    assert moved.ignoring(["rock"]).samples("train").digest != digest
+    assert moved.dataset("train").digest == digest
+    assert moved.dataset("val").digest != digest
+    assert moved.subset([0, 1]).digest != moved.subset([1, 0]).digest
+    assert moved.ignoring(["rock"]).dataset("train").digest != digest
 
 
 def test_a_folder_of_images_and_masks_is_known_by_its_pixels(tiles):
     """The same files, read as a set that `tile` wrote and as a folder that it did not."""
-    written = tiles.take(range(TILES))
+    written = tiles.subset(range(TILES))
     folder = open_tiles(_without_index(tiles), LEGEND)
     by_name = [folder.names.index(f"tiles_{name}") for name in tiles.names]
-    found = folder.take(by_name)
-    assert not folder.own
+    found = folder.subset(by_name)
+    assert not folder.written_by_tile
     assert found.counts.tolist() == written.counts.tolist()
     assert found.digest == written.digest
     for one, other in zip(
@@ -114,11 +114,11 @@ def _without_index(tiles):
 
 def test_the_digest_of_a_folder_changes_with_any_pixel(tiles):
     folder = open_tiles(_without_index(tiles), LEGEND)
-    before = folder.take(range(TILES)).digest
+    before = folder.subset(range(TILES)).digest
     changed = ground()[:16, :16]
     changed[8, 8] = IGNORE_INDEX
     write_raster(folder.store.masks[0], changed[None])
-    assert open_tiles(tiles.folder, LEGEND).take(range(TILES)).digest != before
+    assert open_tiles(tiles.folder, LEGEND).subset(range(TILES)).digest != before
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_the_digest_of_a_folder_changes_with_any_pixel(tiles):
 )
 def test_ignored_classes_are_read_as_not_labelled(tiles, names, ignored):
     """By name or value; "10" is the name of 7 first, and the value of rock second."""
-    plain, less = tiles.samples("train"), tiles.ignoring(names).samples("train")
+    plain, less = tiles.dataset("train"), tiles.ignoring(names).dataset("train")
     dropped = [LEGEND.values.index(value) for value in ignored]
     labels = tiles.load("train")[2]
     expected = np.where(np.isin(labels, dropped), IGNORE_INDEX, labels)

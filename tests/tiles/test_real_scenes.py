@@ -13,44 +13,44 @@ from geoseg.legend import DUBAI, DUBAI_MASKS
 from geoseg.tiles import IGNORE_INDEX, TileSettings, check_split, open_tiles, tile
 from tests.support.realdata import PARANA
 
-LAB = TileSettings(
+REFERENCE_SPLIT = TileSettings(
     split="random", val=0.248015873, min_valid=0, seed=0, store="shards", preview=False
 )
 GOLDEN = {
     True: "3d6b58cb9fa71ca5d06c00c21f8b19162646477b04766e722d2db34985cdcc2b",
     False: "2ecbff1c3a9cfb9081a97a0270438847d55c472c053a6fc379149aaff4b09d4a",
 }
-"""SHA-256 of the names and splits of the lab's tiles: of the real data, and of those like it."""
+"""SHA-256 of the names and splits of the Dubai tiles: of the real data, and of those like it."""
 
 
 @pytest.fixture(scope="module")
-def lab(data, tmp_path_factory):
+def dubai(data, tmp_path_factory):
     folders = [data.dubai(number) for number in (4, 8)]
-    return tile(folders, out=tmp_path_factory.mktemp("lab") / "tiles", settings=LAB)
+    return tile(folders, out=tmp_path_factory.mktemp("dubai") / "tiles", settings=REFERENCE_SPLIT)
 
 
 @pytest.mark.slow
-def test_the_labs_tiles_and_their_split_stay_what_they_are(data, lab):
+def test_the_dubai_tiles_and_their_split_do_not_change(data, dubai):
     """Trainings that are compared with each other rely on it."""
     counts = (2016, 1516, 500) if data.real else (72, 54, 18)
-    assert (len(lab), lab.count("train"), lab.count("val")) == counts
-    assert lab.names[0] == "Tile-4_image_part_001_000000_000000"
-    listed = "\n".join(f"{n} {s}" for n, s in zip(lab.names, lab.splits, strict=True))
+    assert (len(dubai), dubai.count("train"), dubai.count("val")) == counts
+    assert dubai.names[0] == "Tile-4_image_part_001_000000_000000"
+    listed = "\n".join(f"{n} {s}" for n, s in zip(dubai.names, dubai.splits, strict=True))
     assert hashlib.sha256(listed.encode()).hexdigest() == GOLDEN[data.real]
     if not data.real:
         return
-    share = lab.samples("val").counts / 500 / 128**2
+    share = dubai.dataset("val").counts / 500 / 128**2
     assert share == pytest.approx([0.2433, 0.4125, 0.1165, 0.1398, 0.0663, 0.0062], abs=1e-4)
 
 
 @pytest.mark.slow
-def test_what_dubai_leaves_black_is_not_labelled(data, lab):
-    """545,723 px of one mask, of which the lab's tiles have all but the remainders at the edges."""
-    index = geopandas.read_parquet(f"{lab.folder}/tiles.parquet")
+def test_what_dubai_leaves_black_is_not_labelled(data, dubai):
+    """545,723 px of one mask, of which the Dubai tiles have all but the remainders at the edges."""
+    index = geopandas.read_parquet(f"{dubai.folder}/tiles.parquet")
     missing = index[index["labelled"] < 1]
     black = {"image_part_002.jpg", "image_part_003.jpg"} if data.real else {"image_part_002.jpg"}
     assert {Path(scene).name for scene in missing["scene"]} == black
-    unlabelled = len(lab) * 128**2 - lab.take(range(len(lab))).counts.sum()
+    unlabelled = len(dubai) * 128**2 - dubai.subset(range(len(dubai))).counts.sum()
     if data.real:
         assert 460_000 < unlabelled < 546_609
     else:
@@ -127,11 +127,11 @@ def test_polygons_and_a_raster_of_another_datum_label_the_same_ground(carolina, 
     with rasterio.open(folder / "landsat96_labelled_pixels.tif") as file:
         valid = has_data(scene)
         labelled = (file.read(1)[: len(valid), : valid.shape[1]] > 0) & valid
-    assert raster.take(range(len(raster))).counts.sum() == labelled.sum() > 2000
+    assert raster.subset(range(len(raster))).counts.sum() == labelled.sum() > 2000
     both = sorted(set(vector.names) & set(raster.names))
     assert len(both) == len(vector)
     one, other = (
-        tiles.take([tiles.names.index(name) for name in both]).read(np.arange(len(both)))[2]
+        tiles.subset([tiles.names.index(name) for name in both]).read(np.arange(len(both)))[2]
         for tiles in (vector, raster)
     )
     assert (
@@ -153,7 +153,7 @@ def test_points_of_another_datum_label_single_pixels(data, carolina, tmp_path):
     hit = np.zeros(valid.shape, bool)
     hit[rows[inside].astype(int), cols[inside].astype(int)] = True  # some points share a pixel
     expected = (hit & valid).sum()
-    assert tiles.take(range(len(tiles))).counts.sum() == expected > (700 if data.real else 400)
+    assert tiles.subset(range(len(tiles))).counts.sum() == expected > (700 if data.real else 400)
     assert tiles.count("gap") > 0
     check_split(geopandas.read_parquet(tmp_path / "t" / "tiles.parquet"))
 
@@ -169,5 +169,5 @@ def test_a_few_labels_in_a_large_scene_are_found(data, tmp_path, kind, labelled)
         settings=settings,
     )  # fmt: skip
     assert tiles.legend.names == ("crop", "developed", "tree", "water")
-    assert tiles.take(range(len(tiles))).counts.sum() >= labelled
+    assert tiles.subset(range(len(tiles))).counts.sum() >= labelled
     assert open_tiles(tmp_path / "t").load("train")[0].dtype == np.uint16

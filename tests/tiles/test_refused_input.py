@@ -118,7 +118,7 @@ def test_a_dictionary_in_place_of_settings_is_refused(tmp_path):
 
 
 def test_no_workers_are_refused(tmp_path):
-    with pytest.raises(TileError, match="number of workers is 0, it must be at least 1"):
+    with pytest.raises(GeosegError, match="number of workers is 0, it must be at least 1"):
         tile(["scene.tif"], ["labels.tif"], out=tmp_path / "tiles", workers=0)
 
 

@@ -24,7 +24,7 @@ from tests.support.tilesets import (
     WIDTH,
     classes,
     cut,
-    lab_folder,
+    image_mask_folder,
     noise,
     pasted,
     refused,
@@ -173,7 +173,7 @@ def test_a_tile_without_any_label_is_dropped_whatever_is_asked_for(tmp_path, sce
 
 
 def test_the_folders_of_dubai_are_found_and_named_by_tile(tmp_path):
-    root = lab_folder(tmp_path / "dubai", ("Tile 1", "Tile 2", "Tile 3"), gray=False)
+    root = image_mask_folder(tmp_path / "dubai", ("Tile 1", "Tile 2", "Tile 3"), gray=False)
     (root / "Tile 1" / "images" / "._part_0.jpg").write_bytes(b"left by a file manager")
     (root / "classes.json").write_text("{}")
     tiles = cut(root, [], tmp_path / "tiles", legend=None)
@@ -184,10 +184,10 @@ def test_the_folders_of_dubai_are_found_and_named_by_tile(tmp_path):
     assert np.array_equal(tiles.load("train")[2][0], classes()[:32, :32])
 
 
-def test_the_tiles_of_the_lab_are_used_as_they_are(tmp_path):
-    tiles = open_tiles(lab_folder(tmp_path / "lab", size=32))
+def test_a_folder_of_images_and_masks_is_used_as_it_is(tmp_path):
+    tiles = open_tiles(image_mask_folder(tmp_path / "masks", size=32))
     assert (len(tiles), tiles.size, tiles.legend) == (2, 32, DUBAI)
-    tiles = tiles.split_again("random", 0, seed=0)
+    tiles = tiles.resplit("random", 0, seed=0)
     images, valid, indices = tiles.load("train")
     assert images.shape == (2, 3, 32, 32)
     assert valid.all()
@@ -195,9 +195,9 @@ def test_the_tiles_of_the_lab_are_used_as_they_are(tmp_path):
 
 
 def test_colour_masks_of_foreign_tiles_are_decoded_and_shown_in_map_colours(tmp_path):
-    tiles = open_tiles(lab_folder(tmp_path / "dubai", size=32, gray=False))
+    tiles = open_tiles(image_mask_folder(tmp_path / "dubai", size=32, gray=False))
     assert tiles.legend == DUBAI
-    indices = tiles.split_again("random", 0, seed=0).load("train")[2]
+    indices = tiles.resplit("random", 0, seed=0).load("train")[2]
     assert np.array_equal(indices[0], classes(32, 32))
 
 
@@ -211,7 +211,7 @@ def test_invalid_pixels_of_foreign_tiles_are_not_labelled(tmp_path):
     write_raster(tmp_path / "images" / "a.tif", pixels, nodata=0)
     transparent = np.concatenate([noise(3, 32, 32), np.where(pixels[:1], 255, 0).astype("uint8")])
     write_raster(tmp_path / "images" / "b.png", transparent, driver="PNG", **UNREFERENCED)
-    tiles = open_tiles(tmp_path).split_again("random", 0, seed=0)
+    tiles = open_tiles(tmp_path).resplit("random", 0, seed=0)
     _, valid, indices = tiles.load("train")
     for number in (0, 1):
         assert np.array_equal(valid[number], pixels[0] > 0)
@@ -251,7 +251,7 @@ def test_a_tile_unlike_the_first_is_named(tmp_path, scene, labels, kind, file, p
             (tmp_path / "tiles" / folder).mkdir(parents=True)
             for name in "ab":
                 write_raster(tmp_path / "tiles" / folder / f"{name}.tif", content)
-        tiles = open_tiles(tmp_path / "tiles", LEGEND).split_again("random", 0, seed=0)
+        tiles = open_tiles(tmp_path / "tiles", LEGEND).resplit("random", 0, seed=0)
     odd = (tiles.store.images if file == "images" else tiles.store.masks)[-1]
     write_raster(odd, pixels, crs=None)
     with pytest.raises(GeosegError, match=message) as error:
@@ -283,14 +283,14 @@ def test_a_scene_without_labels(tmp_path, scene):
 
 
 def test_an_image_without_a_mask(tmp_path):
-    root = lab_folder(tmp_path / "lab")
+    root = image_mask_folder(tmp_path / "masks")
     (root / "masks" / "part_1.png").unlink()
     refused(TileError, r"no mask for part_1\.jpg, expected a file", tmp_path, root, [])
 
 
 def test_a_folder_without_masks(tmp_path):
-    (tmp_path / "lab" / "images").mkdir(parents=True)
-    refused(TileError, "holds no images/ folder with masks/", tmp_path, tmp_path / "lab", [])
+    (tmp_path / "masks" / "images").mkdir(parents=True)
+    refused(TileError, "holds no images/ folder with masks/", tmp_path, tmp_path / "masks", [])
 
 
 def test_an_empty_folder_of_scenes(tmp_path):
@@ -300,7 +300,7 @@ def test_an_empty_folder_of_scenes(tmp_path):
 
 
 def test_a_folder_of_scenes_with_a_single_mask(tmp_path, labels):
-    root = lab_folder(tmp_path / "lab")
+    root = image_mask_folder(tmp_path / "masks")
     refused(TileError, "so labels must be one too", tmp_path, root / "images", labels)
 
 
@@ -362,7 +362,6 @@ def test_a_truncated_scene_leaves_nothing_behind(tmp_path, scene, labels):
         {"split": "x"},
         {"balance": 0},
         {"store": "x"},
-        {"ignore": ("#12",)},
     ],
     ids=str,
 )

@@ -15,7 +15,7 @@ from geoseg.tiles import TileSettings, check_split, open_tiles
 from geoseg.tiles.cut.balance import balance_classes
 from geoseg.tiles.split import assign_splits
 from tests.support.rasters import write_raster
-from tests.support.tilesets import PLACE, classes, cut, lab_folder, noise
+from tests.support.tilesets import PLACE, classes, cut, image_mask_folder, noise
 
 
 @st.composite
@@ -166,7 +166,7 @@ def test_a_scene_is_not_divided_by_a_split_of_scenes():
 
 
 def test_folders_of_images_are_not_divided_by_a_split_of_scenes(tmp_path):
-    root = lab_folder(tmp_path / "lab", ("Tile 1", "Tile 2", "Tile 3"))
+    root = image_mask_folder(tmp_path / "masks", ("Tile 1", "Tile 2", "Tile 3"))
     wanted = TileSettings(size=32, split="scene", val=0.3, min_valid=0)
     tiles = cut(root, [], tmp_path / "tiles", wanted)
     kinds = {(scene, split) for scene, split in zip(tiles.scenes, tiles.splits, strict=True)}
@@ -209,11 +209,11 @@ def test_a_random_split_says_that_neighbours_leak(tmp_path, caplog):
 
 
 def test_tiles_can_be_split_again_but_not_by_blocks(tmp_path):
-    tiles = open_tiles(lab_folder(tmp_path / "lab", ("a", "b"), count=6, size=32))
-    assert tiles.split_again("random", 0.25, seed=0).count("val") == 3
-    assert tiles.split_again("scene", 0.5, seed=0).count("val") == 6
+    tiles = open_tiles(image_mask_folder(tmp_path / "masks", ("a", "b"), count=6, size=32))
+    assert tiles.resplit("random", 0.25, seed=0).count("val") == 3
+    assert tiles.resplit("scene", 0.5, seed=0).count("val") == 6
     with pytest.raises(TileError, match="geoseg tile --split block"):
-        tiles.split_again("block", 0.25, seed=0)
+        tiles.resplit("block", 0.25, seed=0)
 
 
 # Even classes.
@@ -274,5 +274,5 @@ def test_validation_keeps_its_tiles_when_training_is_balanced(tmp_path, caplog):
     assert names["gap"][0] == names["gap"][1]
     assert names["train"][1] < names["train"][0]
     assert even.count("train") == 20
-    rare = [tiles.samples("train").counts[1:].tolist() for tiles in (plain, even)]
+    rare = [tiles.dataset("train").counts[1:].tolist() for tiles in (plain, even)]
     assert rare[0] == rare[1]  # all there is

@@ -28,7 +28,7 @@ from tests.support.tilesets import (
     UNREFERENCED,
     classes,
     cut,
-    lab_folder,
+    image_mask_folder,
     noise,
     refused,
 )
@@ -80,7 +80,7 @@ def test_the_index_says_to_others_what_its_geometry_is(tmp_path, scene, labels):
 
 
 def test_images_without_a_place_have_an_index_too(tmp_path):
-    cut(lab_folder(tmp_path / "lab"), [], tmp_path / "tiles")
+    cut(image_mask_folder(tmp_path / "masks"), [], tmp_path / "tiles")
     index = geopandas.read_parquet(tmp_path / "tiles" / "tiles.parquet")
     assert index.crs is None
     assert index["crs"].isna().all()
@@ -102,17 +102,17 @@ def test_columns_of_classes_are_plain_words_and_no_two_alike():
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 @pytest.mark.parametrize("size", [32, 9])
 def test_shards_hold_what_files_hold(tmp_path, labels, dtype, size, monkeypatch):
-    monkeypatch.setattr("geoseg.tiles.store.npy_shards._BYTES", 20_000)
+    monkeypatch.setattr("geoseg.tiles.store.npy_shards._MAX_SHARD_BYTES", 20_000)
     pixels = noise(dtype=dtype)
     pixels[:, :9, :50] = 0
     scene = write_raster(tmp_path / "scene.tif", pixels, nodata=0)
     files = cut(scene, labels, tmp_path / "files", replace(ALL, size=size))
     shards = cut(scene, labels, tmp_path / "shards", replace(SHARDS, size=size))
     assert len(list((tmp_path / "shards" / "shards").iterdir())) > 1
-    assert shards.samples("train").digest == files.samples("train").digest
+    assert shards.dataset("train").digest == files.dataset("train").digest
     assert (shards.names, shards.splits) == (files.names, files.splits)
     order = np.random.default_rng(0).integers(0, len(files), 50)
-    both = zip(files.samples("train").read(order), shards.samples("train").read(order), strict=True)
+    both = zip(files.dataset("train").read(order), shards.dataset("train").read(order), strict=True)
     for one, other in both:
         assert one.dtype == other.dtype
         assert np.array_equal(one, other)
@@ -141,9 +141,9 @@ def test_a_shard_is_read_by_numpy_alone(tmp_path, scene, labels):
 
 @pytest.mark.parametrize("store", ["files", "shards"])
 def test_workers_do_not_show(tmp_path, scene, labels, store, monkeypatch):
-    monkeypatch.setattr("geoseg.tiles.cut.read_batches._TALLEST", 32)
-    monkeypatch.setattr("geoseg.tiles.cut.read_batches._BYTES", 3 * 32 * 50)
-    monkeypatch.setattr("geoseg.tiles.store.npy_shards._BYTES", 20_000)
+    monkeypatch.setattr("geoseg.tiles.cut.read_batches._MAX_HEIGHT", 32)
+    monkeypatch.setattr("geoseg.tiles.cut.read_batches._MAX_BYTES", 3 * 32 * 50)
+    monkeypatch.setattr("geoseg.tiles.store.npy_shards._MAX_SHARD_BYTES", 20_000)
     wanted = TileSettings(size=16, stride=12, min_valid=0.6, store=store)
     one = cut(scene, labels, tmp_path / "one", wanted, workers=1)
     four = cut(scene, labels, tmp_path / "four", wanted, workers=4)
@@ -281,7 +281,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 
 
 def test_images_that_are_no_tiles_are_refused_with_a_way_out(tmp_path):
-    root = lab_folder(tmp_path / "lab", size=64)
+    root = image_mask_folder(tmp_path / "masks", size=64)
     write_raster(root / "images" / "part_0.jpg", noise(3, 40, 50), driver="JPEG", **UNREFERENCED)
     with pytest.raises(TileError, match=r"40 x 50 px, not a square tile, cut tiles first: geoseg"):
         open_tiles(root)

@@ -187,8 +187,8 @@ ONES = np.ones((1, 8, 8), np.uint8)
 @pytest.mark.parametrize(
     ("pixels", "error", "says"),
     [
-        (ONES.astype("float32"), SceneError, "measurements and not classes"),
-        (np.repeat(ONES, 3, 0), SceneError, "has 3 bands"),
+        (ONES * np.float32(0.5), LabelError, "values that are not whole numbers, such as 0.5"),
+        (np.repeat(ONES, 3, 0), LabelError, "has 3 bands"),
         (ONES.astype("uint16") * 700, LabelError, "has the value 700"),
         (ONES.astype("int16") * -3, LabelError, "has the value -3"),
     ],
@@ -199,6 +199,20 @@ def test_what_is_no_class_raster_is_refused(tmp_path, pixels, error, says):
     with pytest.raises(error, match=says):
         geoseg.vectorise(path, tmp_path / "out.gpkg")
     assert [p.name for p in tmp_path.iterdir()] == ["in.tif"]
+
+
+def test_whole_numbers_of_a_float_dtype_are_classes(labels, tmp_path):
+    with rasterio.open(labels) as raster:
+        pixels, profile = raster.read(), raster.profile
+    floats = np.where(pixels == 255, np.nan, pixels).astype("float32")
+    profile |= {"dtype": "float32", "nodata": None}
+    with rasterio.open(tmp_path / "floats.tif", "w", **profile) as raster:
+        raster.write(floats)
+    for name in ("labels.tif", "floats.tif"):
+        geoseg.vectorise(tmp_path / name, tmp_path / f"{name}.parquet")
+    frames = [read(tmp_path / f"{name}.tif.parquet") for name in ("labels", "floats")]
+    columns = ["class_id", "pixels", "area_m2", "geometry"]
+    assert frames[0][columns].equals(frames[1][columns])
 
 
 def test_a_class_that_a_mask_also_means_is_refused(tmp_path):

@@ -1,18 +1,18 @@
 #!/bin/bash
 # local.sh WORKERS SCENE --out MAP [options of geoseg classify]
-# A scheduler and workers on this machine, each a process with one thread. PROTOCOL=tls: see tls.sh.
+# Starts a scheduler and WORKERS workers on this machine, one thread each. PROTOCOL=tls: see tls.sh.
 set -u
 workers=$1; shift
 folder=$(mktemp -d) && file=$folder/scheduler.json
-talk=(--scheduler-file "$file" --host 127.0.0.1 --protocol "${PROTOCOL:-tcp}" --dashboard-address 127.0.0.1:0)
+connection=(--scheduler-file "$file" --host 127.0.0.1 --protocol "${PROTOCOL:-tcp}" --dashboard-address 127.0.0.1:0)
 
-# Dask looks after itself many times a second; on a worker's only core that takes 2 to 4 % of it.
+# Less monitoring by Dask, which otherwise takes 2 to 4 % of the core of a worker.
 export DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL=1s DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL=5s
 export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False
 
-dask scheduler "${talk[@]}" --port 0 2> "$folder/scheduler.log" & scheduler=$!
+dask scheduler "${connection[@]}" --port 0 2> "$folder/scheduler.log" & scheduler=$!
 for number in $(seq "$workers"); do
-  dask worker "${talk[@]}" --nthreads 1 --local-directory "$folder" 2> "$folder/worker-$number.log" &
+  dask worker "${connection[@]}" --nthreads 1 --local-directory "$folder" 2> "$folder/worker-$number.log" &
 done
 geoseg classify "$@" --scheduler "$file"; code=$?
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from geoseg.evaluation.block_counts import BlockComparison
 from geoseg.grid import Window
-from geoseg.labels.open import LabelSource
+from geoseg.labels import LabelSource
 from geoseg.metrics import class_row_counts
 
 _ROWS_PER_WINDOW = 256

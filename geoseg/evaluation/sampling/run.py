@@ -15,9 +15,9 @@ from geoseg.evaluation.sampling.census import ClassCensus, count_classes, locate
 from geoseg.evaluation.sampling.form import write_form
 from geoseg.evaluation.sampling.settings import SampleSettings
 from geoseg.files import atomic_file, check_file_name, check_not_there
-from geoseg.labels.open import LabelSource
-from geoseg.labels.recode import as_legend, open_map, without_ignored
-from geoseg.legend import Legend
+from geoseg.geodesy import apply_affine
+from geoseg.labels import LabelSource, open_map, without_ignored
+from geoseg.legend import Legend, as_legend
 from geoseg.metrics import allocate, sample_size
 from geoseg.raster import Scene
 
@@ -169,9 +169,7 @@ def _draw_points(
             areas = census.pixel_areas[drawn[:, 0]]
             probabilities.append(size * areas / census.area_m2[index])
     rows, cols = np.concatenate(pixels).T + 0.5
-    affine = scene.affine
-    x = affine.a * cols + affine.b * rows + affine.c
-    y = affine.d * cols + affine.e * rows + affine.f
+    x, y = apply_affine(scene.affine, cols, rows)
     points = geopandas.points_from_xy(x, y, crs=scene.crs)
     lon_lat = points.to_crs("EPSG:4326")
     frame = geopandas.GeoDataFrame(

@@ -14,6 +14,7 @@ from pyproj.enums import TransformDirection
 from pyproj.exceptions import ProjError
 
 from geoseg.errors import OutputError, count_of
+from geoseg.geodesy import apply_affine
 from geoseg.polygons.arrays import Floats, offsets_of
 from geoseg.polygons.trace.components import Ints
 from geoseg.polygons.write.wkb import to_wkb
@@ -84,10 +85,10 @@ class LonLat:
             )
         centres = _samples(transformer, transform, size)
         points = centres[:, None] + _STENCIL
-        lon, lat = transformer.transform(*_apply(transform, points))
+        lon, lat = transformer.transform(*apply_affine(transform, *np.moveaxis(points, -1, 0)))
         x, y = transformer.transform(lon, lat, direction=TransformDirection.INVERSE)
         with np.errstate(invalid="ignore"):  # PROJ gives inf where it cannot
-            back = np.stack(_apply(~transform, np.stack([x, y], -1)), -1)
+            back = np.stack(apply_affine(~transform, x, y), -1)
         if not np.abs(back - points).max() < _BEND:  # nan is not less
             refuse(path, "parts of it have no longitude and latitude")
         grid = slice(0, _SAMPLES**2)
@@ -195,11 +196,6 @@ def _transformer(crs: str) -> Transformer:
     return Transformer.from_crs(crs, CRS_NAME, always_xy=True, force_over=True)
 
 
-def _apply(t: Affine, points: Floats) -> tuple[Floats, Floats]:
-    col, row = points[..., 0], points[..., 1]
-    return t.a * col + t.b * row + t.c, t.d * col + t.e * row + t.f
-
-
 def _samples(transformer: Transformer, transform: Affine, size: tuple[int, int]) -> Floats:
     """Points (n, 2) as (col, row): a grid over the map, then those closest to the poles."""
     last = np.array([size[1], size[0]]) - 0.5
@@ -208,7 +204,8 @@ def _samples(transformer: Transformer, transform: Affine, size: tuple[int, int])
     xy = transformer.transform([0, 0], [90, -90], direction=TransformDirection.INVERSE)
     poles = np.stack(xy, -1)
     poles = poles[np.isfinite(poles).all(1)]
-    return np.concatenate([grid, np.clip(np.stack(_apply(~transform, poles), -1), 0.5, last)])
+    at_poles = np.stack(apply_affine(~transform, *poles.T), -1)
+    return np.concatenate([grid, np.clip(at_poles, 0.5, last)])
 
 
 def _meridian(path: Path, lon: Floats) -> float | None:

@@ -1,32 +1,32 @@
-"""Fewer tiles, with more even classes."""
+"""A choice of tiles in which the classes have similar pixel counts."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 def balance_classes(counts: NDArray[np.int64], keep: int, seed: int) -> NDArray[np.int64]:
-    """Choose tiles so that the classes' shares of the pixels even out.
+    """Choose tiles so that the classes have similar numbers of pixels.
 
-    Again and again the class with the fewest pixels so far draws one of the tiles left, the
-    likelier the more of the class is in it. A class that is in no tile left draws no more. So
-    tiles with rare classes are all taken before common ones fill the rest, yet common ones are
-    seen in every setting, not only where they fill a tile.
+    Tiles are chosen one by one. In each step, the class with the fewest pixels so far draws one of
+    the remaining tiles, with a probability in proportion to its pixels in the tile; a class that
+    is in no remaining tile draws no more. So all tiles with rare classes are chosen before common
+    classes fill the rest, and common classes are also drawn from tiles that they do not fill.
 
     Args:
-        counts: (tiles, classes) pixels of each class; each tile has some.
-        keep: tiles to choose; all of them where there are not more.
-        seed: of the draw.
+        counts: (tiles, classes) pixels of each class; each tile has at least one.
+        keep: number of tiles to choose; all tiles if there are not more.
+        seed: random seed.
 
     Returns:
-        Numbers of the tiles chosen, ascending.
+        Indices of the chosen tiles, ascending.
     """
     if keep >= len(counts):
         return np.arange(len(counts))
     # Sorting by log(u) / weight is drawing one by one by weight (Efraimidis and Spirakis, 2006).
-    luck = np.log1p(-np.random.default_rng(seed).random(counts.shape))
+    log_u = np.log1p(-np.random.default_rng(seed).random(counts.shape))
     with np.errstate(divide="ignore"):
-        keys = np.where(counts > 0, luck / counts, -np.inf)
-    turns = [
+        keys = np.where(counts > 0, log_u / counts, -np.inf)
+    draws = [
         iter(np.argsort(-keys[:, c], kind="stable")[: (counts[:, c] > 0).sum()].tolist())
         for c in range(counts.shape[1])
     ]
@@ -34,7 +34,7 @@ def balance_classes(counts: NDArray[np.int64], keep: int, seed: int) -> NDArray[
     chosen: set[int] = set()
     while len(chosen) < keep:
         rarest = min(pixels, key=pixels.__getitem__)
-        tile = next((t for t in turns[rarest] if t not in chosen), None)
+        tile = next((t for t in draws[rarest] if t not in chosen), None)
         if tile is None:
             del pixels[rarest]
             continue

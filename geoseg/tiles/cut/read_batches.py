@@ -1,21 +1,22 @@
-"""Blocks of tiles: as much of a scene as is read at once, and what its tiles hold."""
+"""Tiles of a scene that are read together, and what they hold."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.grid import Window, bounds
-from geoseg.labels.open import LabelSource
+from geoseg.labels import LabelSource
 from geoseg.legend import NODATA
 from geoseg.raster import Scene, read_window
+from geoseg.tiles.store.geotiff_pairs import Pixels
 from geoseg.tiles.store.index import class_pixels
 
-_BYTES = 16 << 20
-"""Most bytes of a scene that a worker reads at once; finding the labels takes some times more."""
-_TALLEST = 1024
-"""Rows of a block (px), so that a scene has work for several workers."""
+_MAX_BYTES = 16 << 20
+"""Bytes of a scene that a worker reads at once; reading the labels takes several times more."""
+_MAX_HEIGHT = 1024
+"""Rows of a batch (px), so that a scene has work for several workers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,33 +25,79 @@ class ReadBatch:
 
     scene: Scene
     labels: LabelSource
-    number: int
-    """Of the scene, from 0."""
+    scene_index: int
+    """Number of the scene, from 0."""
     windows: tuple[Window, ...]
 
     def __len__(self) -> int:
         return len(self.windows)
 
+    def read_tiles(self) -> Iterator[tuple[Window, Pixels]]:
+        """Read the window of all tiles; yield the window and the pixels of each.
+
+        Raises:
+            SceneError: if the scene cannot be read.
+            LabelError: if the labels have a class that the legend does not name.
+        """
+        extent = bounds(list(self.windows))
+        pixels, valid = read_window(self.scene, extent)
+        labels: NDArray[np.uint8] = np.where(valid, self.labels.read(extent), np.uint8(NODATA))
+        for window in self.windows:
+            in_extent = window.relative_to(extent)
+            yield window, (pixels[:, *in_extent], valid[in_extent], labels[in_extent])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileCounts:
+    """What each of n tiles holds."""
+
+    scene_index: NDArray[np.int64]
+    """(n,) number of the scene, from 0."""
+    row: NDArray[np.int64]
+    """(n,) first row of the tile in its scene (px)."""
+    col: NDArray[np.int64]
+    """(n,) first column of the tile in its scene (px)."""
+    valid: NDArray[np.int64]
+    """(n,) valid pixels."""
+    pixels: NDArray[np.int64]
+    """(n, classes) valid pixels of each class."""
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @classmethod
+    def concat(cls, counts: Sequence["TileCounts"], classes: int) -> "TileCounts":
+        """Join counts of tiles with this many classes; there may be none."""
+        none = np.zeros(0, np.int64)
+        parts = [cls(none, none, none, none, np.zeros((0, classes), np.int64)), *counts]
+        return cls(
+            np.concatenate([part.scene_index for part in parts]),
+            np.concatenate([part.row for part in parts]),
+            np.concatenate([part.col for part in parts]),
+            np.concatenate([part.valid for part in parts]),
+            np.concatenate([part.pixels for part in parts]),
+        )
+
 
 def read_batches(
-    scene: Scene, labels: LabelSource, number: int, size: int, stride: int
+    scene: Scene, labels: LabelSource, scene_index: int, size: int, stride: int
 ) -> Iterator[ReadBatch]:
-    """All tiles of a scene, in blocks; remainders at the right and lower edge are left out.
+    """Divide all tiles of a scene into batches; remainders at the right and lower edge are left.
 
-    Blocks are as wide as memory allows, because many files are stored row by row.
+    Batches are as wide as memory allows, because many files are stored row by row.
 
     Args:
         scene: what to cut.
         labels: on its grid.
-        number: of the scene, from 0.
+        scene_index: number of the scene, from 0.
         size: side of a tile (px).
         stride: distance between tiles (px).
     """
-    pixel = len(scene.bands) * np.dtype(scene.dtype).itemsize
-    room = max(1, _BYTES // pixel // size)
-    across = max(1, (room - size) // stride + 1)
-    room = max(1, _BYTES // pixel // min(scene.width, room))
-    down = max(1, (min(room, _TALLEST) - size) // stride + 1)
+    pixel_bytes = len(scene.bands) * np.dtype(scene.dtype).itemsize
+    max_width = max(1, _MAX_BYTES // pixel_bytes // size)
+    across = max(1, (max_width - size) // stride + 1)
+    max_height = max(1, _MAX_BYTES // pixel_bytes // min(scene.width, max_width))
+    down = max(1, (min(max_height, _MAX_HEIGHT) - size) // stride + 1)
     rows = range(0, scene.height - size + 1, stride)
     cols = range(0, scene.width - size + 1, stride)
     for row in range(0, len(rows), down):
@@ -60,26 +107,27 @@ def read_batches(
                 for r in rows[row : row + down]
                 for c in cols[col : col + across]
             )
-            yield ReadBatch(scene, labels.near(bounds(list(windows))), number, windows)
+            clipped = labels.clipped_to(bounds(list(windows)))
+            yield ReadBatch(scene, clipped, scene_index, windows)
 
 
-def count_tile_pixels(block: ReadBatch) -> NDArray[np.int64]:
-    """Count the pixels of a block's tiles, without keeping any.
-
-    Returns:
-        (tiles, 4 + classes): number of the scene, first row, first column, valid pixels, and
-        pixels of each class that are valid.
+def count_tile_pixels(batch: ReadBatch) -> TileCounts:
+    """Count the pixels of the tiles of a batch, without keeping any.
 
     Raises:
         SceneError: if the scene cannot be read.
         LabelError: if the labels have a class that the legend does not name.
     """
-    area = bounds(list(block.windows))
-    _, valid = read_window(block.scene, area)
-    labels = np.where(valid, block.labels.read(area), np.uint8(NODATA))
-    found = np.zeros((len(block), 4 + len(block.labels.legend)), np.int64)
-    for row, window in zip(found, block.windows, strict=True):
-        place = window.relative_to(area)
-        row[:4] = block.number, window.row, window.col, valid[place].sum()
-        row[4:] = class_pixels(labels[place], block.labels.legend)
-    return found
+    legend = batch.labels.legend
+    valid = np.zeros(len(batch), np.int64)
+    pixels = np.zeros((len(batch), len(legend)), np.int64)
+    for number, (_, (_, tile_valid, labels)) in enumerate(batch.read_tiles()):
+        valid[number] = tile_valid.sum()
+        pixels[number] = class_pixels(labels, legend)
+    return TileCounts(
+        np.full(len(batch), batch.scene_index),
+        np.array([window.row for window in batch.windows]),
+        np.array([window.col for window in batch.windows]),
+        valid,
+        pixels,
+    )

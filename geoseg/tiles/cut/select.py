@@ -1,4 +1,4 @@
-"""Which of all the tiles that could be cut are kept, and what each is for."""
+"""The tiles that are kept, and the split of each."""
 
 import logging
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from geoseg.errors import TileError
 from geoseg.legend import Legend
 from geoseg.tiles.cut.balance import balance_classes
+from geoseg.tiles.cut.read_batches import TileCounts
 from geoseg.tiles.cut.sources import Source
 from geoseg.tiles.leakage import touching_validation
 from geoseg.tiles.settings import TileSettings
@@ -30,69 +31,69 @@ log = logging.getLogger(__name__)
 
 
 def select_tiles(
-    found: NDArray[np.int64], sources: Sequence[Source], legend: Legend, settings: TileSettings
+    counts: TileCounts, sources: Sequence[Source], legend: Legend, settings: TileSettings
 ) -> "geopandas.GeoDataFrame":
-    """Drop tiles with too little in them, split the rest, and balance what trains.
+    """Drop tiles with too few labelled pixels, split the others, and balance the training tiles.
 
     Args:
-        found: (tiles, 4 + classes) what `survey` found in all of them.
+        counts: of all tiles that could be cut.
         sources: what they are cut from.
         legend: the classes.
-        settings: what to keep, and how to split it.
+        settings: which tiles to keep, and how to split them.
 
     Returns:
-        The index of the set, but for checksums: scene by scene, in each row by row; its labels
-        are the tiles' places in ``found``.
+        The index of the set, but for checksums: scene by scene, and row by row in each; its row
+        labels are the indices of the tiles in ``counts``.
 
     Raises:
         TileError: if no tile is left, all are of one class, or they cannot be split.
     """
     import geopandas
 
-    kept = _enough_labels(found, sources, settings)
-    number, row, col, valid = found[kept, :4].T
-    counts = found[kept, 4:]
-    present = [
-        name for name, pixels in zip(legend.names, counts.sum(axis=0), strict=True) if pixels
-    ]
+    kept = _enough_labels(counts, sources, settings)
+    scene_index, row, col = counts.scene_index[kept], counts.row[kept], counts.col[kept]
+    pixels = counts.pixels[kept]
+    present = [name for name, n in zip(legend.names, pixels.sum(axis=0), strict=True) if n]
     check_several_classes(present, sources)
     scenes = [source.scene for source in sources]
     crs = common_crs(scenes)
-    placed = [
-        tile_corners(scenes[n], row[number == n], col[number == n], settings.size, crs)
-        for n in np.unique(number)
-    ]
-    places = np.concatenate(placed)
-    apart = number if crs is None else np.zeros_like(number)
-    groups = np.array([source.group for source in sources])[number]
+    corners = np.concatenate(
+        [
+            tile_corners(
+                scenes[n], row[scene_index == n], col[scene_index == n], settings.size, crs
+            )
+            for n in np.unique(scene_index)
+        ]
+    )
+    systems = scene_index if crs is None else np.zeros_like(scene_index)
+    groups = np.array([source.group for source in sources])[scene_index]
     splits = assign_splits(
-        places, apart, groups, how=settings.split, val=settings.val, seed=settings.seed
+        corners, systems, groups, how=settings.split, val=settings.val, seed=settings.seed
     )
     codes = {scene_crs: crs_code(scene_crs) for scene_crs in {scene.crs for scene in scenes}}
-    cut = list(zip(number.tolist(), row.tolist(), col.tolist(), strict=True))
+    tiles = list(zip(scene_index.tolist(), row.tolist(), col.tolist(), strict=True))
     index = geopandas.GeoDataFrame(
         {
-            "tile": [f"{sources[n].name}_{r:06d}_{c:06d}" for n, r, c in cut],
+            "tile": [f"{sources[n].name}_{r:06d}_{c:06d}" for n, r, c in tiles],
             "split": splits,
-            "scene": [scenes[n].path for n, _, _ in cut],
+            "scene": [scenes[n].path for n, _, _ in tiles],
             "group": groups,
             "row": row,
             "col": col,
-            "valid": np.round(valid / settings.size**2, 6),
-            "labelled": np.round(counts.sum(axis=1) / settings.size**2, 6),
-            **dict(zip(pixel_columns(legend), counts.T, strict=True)),
-            "crs": [codes[scenes[n].crs] for n, _, _ in cut],
-            "transform": [tile_transform(scenes[n], r, c) for n, r, c in cut],
+            "valid": np.round(counts.valid[kept] / settings.size**2, 6),
+            "labelled": np.round(pixels.sum(axis=1) / settings.size**2, 6),
+            **dict(zip(pixel_columns(legend), pixels.T, strict=True)),
+            "crs": [codes[scenes[n].crs] for n, _, _ in tiles],
+            "transform": [tile_transform(scenes[n], r, c) for n, r, c in tiles],
         },
-        geometry=shapely.polygons(places), crs=crs, index=kept,
+        geometry=shapely.polygons(corners), crs=crs, index=kept,
     )  # fmt: skip
     if settings.split == "random":
-        _warn_about_neighbours(
-            touching_validation(places, splits, apart), int((splits == "val").sum())
-        )
+        touching = touching_validation(corners, splits, systems)
+        _warn_about_neighbours(len(touching), int((splits == "val").sum()))
     else:
         check_split(index)
-    return _balanced(index, counts, legend, settings)
+    return _balanced(index, pixels, legend, settings)
 
 
 def check_several_classes(names: Sequence[str], sources: Sequence[Source]) -> None:
@@ -109,17 +110,17 @@ def check_several_classes(names: Sequence[str], sources: Sequence[Source]) -> No
         others = " and of other scenes" if len(sources) > 1 else ""
         raise TileError(
             f"the labels of {sources[0].scene.path}{others} have the class {names[0]!r} only, so "
-            "there is nothing to tell it from, label at least one more class; ground outside of "
-            "the labels may be drawn as polygons of a class of its own, placed first in the file"
+            "a model cannot learn to distinguish it, label at least one more class; the area "
+            "outside the labels may be drawn as polygons of a class placed first in the file"
         )
 
 
 def _enough_labels(
-    found: NDArray[np.int64], sources: Sequence[Source], settings: TileSettings
+    counts: TileCounts, sources: Sequence[Source], settings: TileSettings
 ) -> NDArray[np.int64]:
-    """Numbers of the tiles with enough labelled pixels, in the order of the set."""
+    """Indices of the tiles with enough labelled pixels, in the order of the set."""
     size = settings.size
-    if not len(found):
+    if not len(counts):
         raise TileError(
             f"no tile of {size} px fits into {sources[0].scene.path}, "
             f"{sources[0].scene.height} x {sources[0].scene.width} px, or another scene, "
@@ -131,54 +132,60 @@ def _enough_labels(
                 "scene %s is left out: it has %d x %d px, less than a tile of %d px",
                 scene.path, scene.height, scene.width, size,
             )  # fmt: skip
-    share = found[:, 4:].sum(axis=1) / size**2
-    if not share.any():
+    labelled = counts.pixels.sum(axis=1) / size**2
+    if not labelled.any():
         raise TileError(
             f"no pixel of {sources[0].scene.path}, or of another scene, is both valid and "
             "labelled, check that the labels lie where the scenes do, and --ignore"
         )
-    if share.max() < settings.min_valid:
+    if labelled.max() < settings.min_valid:
         raise TileError(
             f"no tile of {size} px has {settings.min_valid:.0%} valid and labelled pixels, the "
-            f"best has {share.max():.2%}, lower --min-valid or --size"
+            f"best has {labelled.max():.2%}, lower --min-valid or --size"
         )
-    kept = np.flatnonzero((share > 0) & (share >= settings.min_valid))
-    return kept[np.lexsort(found[kept, 2::-1].T)]
+    kept = np.flatnonzero((labelled > 0) & (labelled >= settings.min_valid))
+    return kept[np.lexsort((counts.col[kept], counts.row[kept], counts.scene_index[kept]))]
 
 
-def _warn_about_neighbours(beside: NDArray[np.int64], validation: int) -> None:
-    what = (
-        f"{len(beside):,} of {validation:,} validation tiles touch a training tile"
-        if len(beside)
+def _warn_about_neighbours(touching: int, validation: int) -> None:
+    """Warn that scores of a random split are too good.
+
+    Args:
+        touching: number of validation tiles that touch a training tile.
+        validation: number of validation tiles.
+    """
+    reason = (
+        f"{touching:,} of {validation:,} validation tiles touch a training tile"
+        if touching
         else "tiles drawn at random may be neighbours"
     )
-    log.warning("%s, so their scores flatter; --split block keeps them apart", what)
+    log.warning("%s, so validation scores are too good; --split block keeps them apart", reason)
 
 
 def _balanced(
     index: "geopandas.GeoDataFrame",
-    counts: NDArray[np.int64],
+    pixels: NDArray[np.int64],
     legend: Legend,
     settings: TileSettings,
 ) -> "geopandas.GeoDataFrame":
-    """The index with no more training tiles than asked for."""
+    """The index with at most ``settings.balance`` training tiles."""
     train = np.flatnonzero(index["split"] == "train")
     kept = np.arange(len(train))
     if settings.balance is not None and settings.balance < len(train):
-        kept = balance_classes(counts[train], settings.balance, settings.seed)
-        before, after = (_class_shares(counts[some]) for some in (train, train[kept]))
-        told = zip(legend.names, before, after, strict=True)
+        kept = balance_classes(pixels[train], settings.balance, settings.seed)
+        before, after = _class_shares(pixels[train]), _class_shares(pixels[train[kept]])
+        changes = zip(legend.names, before, after, strict=True)
         log.info(
             "%s of %s training tiles kept: %s", f"{len(kept):,}", f"{len(train):,}",
-            ", ".join(f"{name} {one:.1%} to {other:.1%}" for name, one, other in told),
+            ", ".join(f"{name} {old:.1%} to {new:.1%}" for name, old, new in changes),
         )  # fmt: skip
-    pixels = counts[train[kept]].sum(axis=0)
-    missing = [name for name, some in zip(legend.names, pixels, strict=True) if not some]
+    of_class = pixels[train[kept]].sum(axis=0)
+    missing = [name for name, n in zip(legend.names, of_class, strict=True) if not n]
     if missing:
         log.warning("no training tile has a pixel of %s", ", ".join(missing))
     return index.drop(index.index[np.delete(train, kept)])
 
 
-def _class_shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    shares: NDArray[np.float64] = counts.sum(axis=0) / counts.sum()
+def _class_shares(pixels: NDArray[np.int64]) -> NDArray[np.float64]:
+    shares: NDArray[np.float64] = pixels.sum(axis=0) / pixels.sum()
     return shares

@@ -1,13 +1,13 @@
 """Scenes with their labels, opened and of one kind."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from geoseg.errors import TileError, count_of, redact
-from geoseg.execute.executor import Executor
-from geoseg.labels.open import LabelOpener, LabelSource
+from geoseg.execute import Executor, Progress, ProgressCounter
+from geoseg.labels import LabelOpener, LabelSource
 from geoseg.legend import Legend
 from geoseg.raster import Scene, open_scene, pixel_warnings, probe_pixels
 from geoseg.tiles.cut.pairing import ScenePair
@@ -15,17 +15,15 @@ from geoseg.tiles.settings import TileSettings
 
 log = logging.getLogger("geoseg")
 
-OpenedPair = tuple[Scene, LabelSource]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
     """A scene to cut, and its labels on its grid."""
 
     name: str
-    """What the names of its tiles begin with; no two sources share it."""
+    """Beginning of the names of its tiles; no two sources share it."""
     group: str
-    """What must not be split over training and validation."""
+    """Scene or group of scenes that the split "scene" keeps together."""
     scene: Scene
     labels: LabelSource
 
@@ -34,27 +32,30 @@ def open_sources(
     pairs: Sequence[ScenePair],
     legend: Legend | None,
     settings: TileSettings,
-    workers: Executor,
-    done: Callable[[Sequence[OpenedPair]], None],
+    executor: Executor,
+    progress: Progress | None,
 ) -> list[Source]:
-    """Open all scenes and labels, and see that they go together.
+    """Open all scenes and labels, and check that they are of one kind.
 
     Args:
         pairs: at least one.
         legend: the classes; None to take them from the labels.
         settings: bands, nodata and how to read labels.
-        workers: how many to open at a time.
-        done: called with each one, as a sequence of one.
+        executor: its threads open scenes at the same time.
+        progress: called as scenes are opened.
 
     Raises:
         TileError: if scenes have other bands or dtypes, or labels other classes.
         LabelError: if labels do not fit a scene or the legend.
         SceneError: if a raster cannot be opened.
     """
-    files = LabelOpener(legend, settings.class_field, settings.ignore, settings.layer)
-    opened = workers.here(partial(_open_pair, files, settings), pairs, done)
-    first_scene, first_labels = opened[0][0]
-    for pair, [(scene, labels)] in zip(pairs, opened, strict=True):
+    opener = LabelOpener(legend, settings.class_field, settings.ignore, settings.layer)
+    scenes_opened = ProgressCounter(progress, "scenes opened", len(pairs))
+    opened = executor.map_threads(
+        partial(_open_pair, opener, settings), pairs, lambda _: scenes_opened.add()
+    )
+    first_scene, first_labels = opened[0]
+    for pair, (scene, labels) in zip(pairs, opened, strict=True):
         if (len(scene.bands), scene.dtype) != (len(first_scene.bands), first_scene.dtype):
             raise TileError(
                 f"{scene.path} has {len(scene.bands)} bands of {scene.dtype}, "
@@ -63,25 +64,27 @@ def open_sources(
             )
         if labels.legend != first_labels.legend:
             raise TileError(f"labels {pair.labels} have other classes, give all of them: --legend")
-    _log_unread_alphas([scene for [(scene, _)] in opened])
+    _log_unread_alphas([scene for scene, _ in opened])
     names = [pair.name for pair in pairs]
     if len(set(names)) < len(names):
         names = [f"{number:04d}_{name}" for number, name in enumerate(names)]
     return [
-        Source(name, pair.group, *both)
-        for name, pair, [both] in zip(names, pairs, opened, strict=True)
+        Source(name, pair.group, scene, labels)
+        for name, pair, (scene, labels) in zip(names, pairs, opened, strict=True)
     ]
 
 
-def _open_pair(files: LabelOpener, settings: TileSettings, pair: ScenePair) -> list[OpenedPair]:
+def _open_pair(
+    opener: LabelOpener, settings: TileSettings, pair: ScenePair
+) -> tuple[Scene, LabelSource]:
     scene = open_scene(pair.scene, bands=settings.bands, nodata=settings.nodata)
     for warning in pixel_warnings(scene, probe_pixels(scene)):
         log.warning(warning)
-    return [(scene, files.open(pair.labels, scene))]
+    return scene, opener.open(pair.labels, scene)
 
 
 def _log_unread_alphas(scenes: Sequence[Scene]) -> None:
-    """Say that alpha bands are not read as data, in one line for all scenes."""
+    """Log in one line for all scenes that alpha bands are not read as data."""
     paths = [redact(scene.path) for scene in scenes if scene.unread_alphas]
     if paths:
         more = f" and of {count_of(len(paths) - 1, 'other scene')}" if len(paths) > 1 else ""

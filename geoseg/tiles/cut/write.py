@@ -6,16 +6,14 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from geoseg.grid import Window, bounds
-from geoseg.legend import NODATA
-from geoseg.raster import read_window
 from geoseg.tiles.cut.read_batches import ReadBatch
-from geoseg.tiles.store.geotiff_pairs import Pixels, write_pair
+from geoseg.tiles.store.geotiff_pairs import write_pair
 from geoseg.tiles.store.index import checksum
 from geoseg.tiles.store.npy_shards import ShardStore, write_shard
+
+TilePlace = tuple[ReadBatch, Window]
+"""Where a tile is read: the batch and the window in its scene."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,10 +23,10 @@ class WriteBatch:
     folder: str
     """Of the set."""
     names: tuple[str, ...]
-    blocks: tuple[ReadBatch, ...]
-    """Of the tiles, in the same order."""
+    batches: tuple[ReadBatch, ...]
+    """The tiles, in the order of ``names``."""
     shards: ShardStore | None = None
-    """To write a shard; None for files."""
+    """Store of the shard to write; None for files."""
     shard: int = 0
     """Number of the shard."""
 
@@ -39,7 +37,7 @@ class WriteBatch:
 def write_batches(
     folder: Path,
     names: Sequence[str],
-    places: Sequence[tuple[ReadBatch, Window]],
+    places: Sequence[TilePlace],
     shards: ShardStore | None,
 ) -> Iterator[WriteBatch]:
     """Divide tiles among workers.
@@ -47,26 +45,30 @@ def write_batches(
     Args:
         folder: of the set.
         names: of all tiles, in the order of the set.
-        places: block and window of each.
-        shards: to have a batch a shard; None to have a batch a block.
+        places: where each tile is read.
+        shards: for one write batch a shard; None for one a read batch.
     """
     ends = [0]
-    for _, run in groupby(places, key=lambda place: id(place[0])):
-        ends.append(ends[-1] + len(list(run)))
+    for _, group in groupby(places, key=_read_batch_id):
+        ends.append(ends[-1] + len(list(group)))
     if shards is not None:
-        ends = [*range(0, len(names), shards.full), len(names)]
+        ends = [*range(0, len(names), shards.tiles_per_shard), len(names)]
     for number, first in enumerate(ends[:-1]):
-        some = slice(first, ends[number + 1])
-        parts = tuple(
-            _index_part(list(run)) for _, run in groupby(places[some], lambda p: id(p[0]))
+        tiles = slice(first, ends[number + 1])
+        batches = tuple(
+            _with_windows(list(group)) for _, group in groupby(places[tiles], _read_batch_id)
         )
-        yield WriteBatch(str(folder), tuple(names[some]), parts, shards, number)
+        yield WriteBatch(str(folder), tuple(names[tiles]), batches, shards, number)
 
 
-def _index_part(places: list[tuple[ReadBatch, Window]]) -> ReadBatch:
-    """The block with only these windows of it."""
-    block, windows = places[0][0], [window for _, window in places]
-    return replace(block, windows=tuple(windows), labels=block.labels.near(bounds(windows)))
+def _read_batch_id(place: TilePlace) -> int:
+    return id(place[0])
+
+
+def _with_windows(places: list[TilePlace]) -> ReadBatch:
+    """The read batch of these places, with only their windows."""
+    batch, windows = places[0][0], [window for _, window in places]
+    return replace(batch, windows=tuple(windows), labels=batch.labels.clipped_to(bounds(windows)))
 
 
 def write_batch(batch: WriteBatch) -> list[str]:
@@ -80,23 +82,14 @@ def write_batch(batch: WriteBatch) -> list[str]:
         LabelError: if the labels have a class that the legend does not name.
         OutputError: if a tile cannot be written.
     """
-    sums = []
+    checksums = []
     shard = write_shard(batch.shards, batch.shard) if batch.shards else nullcontext()
-    with shard as put:
-        tiles = ((block, *tile) for block in batch.blocks for tile in _cut_tiles(block))
-        for name, (block, window, pixels) in zip(batch.names, tiles, strict=True):
-            if put is None:
-                write_pair(Path(batch.folder), name, block.scene, window, pixels)
+    with shard as append:
+        tiles = ((read.scene, *tile) for read in batch.batches for tile in read.read_tiles())
+        for name, (scene, window, pixels) in zip(batch.names, tiles, strict=True):
+            if append is None:
+                write_pair(Path(batch.folder), name, scene, window, pixels)
             else:
-                put(pixels)
-            sums.append(checksum(*pixels))
-    return sums
-
-
-def _cut_tiles(block: ReadBatch) -> Iterator[tuple[Window, Pixels]]:
-    area = bounds(list(block.windows))
-    pixels, valid = read_window(block.scene, area)
-    labels: NDArray[np.uint8] = np.where(valid, block.labels.read(area), np.uint8(NODATA))
-    for window in block.windows:
-        place = window.relative_to(area)
-        yield window, (pixels[:, *place], valid[place], labels[place])
+                append(pixels)
+            checksums.append(checksum(*pixels))
+    return checksums

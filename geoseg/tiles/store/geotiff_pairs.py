@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 
 from geoseg.errors import TileError
 from geoseg.grid import Window
-from geoseg.labels.open import LabelOpener
+from geoseg.labels import LabelOpener
 from geoseg.legend import NODATA, Legend
 from geoseg.raster import Scene, open_scene, read_whole, read_window, write_tile
 
 IMAGES, MASKS = "images", "masks"
 """Names of the folders of a set."""
 Pixels = tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8]]
-"""Of k tiles: images (k, bands, s, s), valid (k, s, s), and labels (k, s, s), class values, 255
-where not labelled or not valid; of one tile, without the first axis."""
+"""The pixels of k tiles: images (k, bands, s, s), valid (k, s, s), and labels (k, s, s) as class
+values, 255 where not labelled or not valid. Of one tile: the same without the first axis."""
 
 
 @dataclass(frozen=True, slots=True)
 class GeoTiffStore:
-    """Pairs of files, by number."""
+    """Tiles in pairs of files, by their index in the set."""
 
     images: tuple[str, ...]
     masks: tuple[str, ...]
@@ -31,44 +31,41 @@ class GeoTiffStore:
     """Bands, height and width of each image."""
     dtype: str
     legend: Legend | None = None
-    """What the masks' colours mean; None where `tile` wrote them, as class values."""
+    """Classes of masks in any format; None for masks of class values, as `tile` writes them."""
 
-    def read(self, some: NDArray[np.int64]) -> Pixels:
-        """Read the tiles with these numbers, several at once.
+    def read(self, indices: NDArray[np.int64]) -> Pixels:
+        """Read the tiles with these indices, several at a time.
 
         Raises:
             TileError: if a tile is of another shape or dtype.
             SceneError: if a file is missing or damaged.
             LabelError: if labels cannot be read.
         """
-        images = np.zeros((len(some), *self.shape), self.dtype)
-        valid = np.zeros((len(some), *self.shape[1:]), bool)
+        images = np.zeros((len(indices), *self.shape), self.dtype)
+        valid = np.zeros((len(indices), *self.shape[1:]), bool)
         labels = np.zeros(valid.shape, np.uint8)
-
-        def read_one(place: int, number: int) -> None:
-            pixels, seen, values = self._read_one(number)
-            if (pixels.shape, str(pixels.dtype)) != (self.shape, self.dtype):
-                raise TileError(
-                    f"tile {self.images[number]} is {pixels.shape} {pixels.dtype}, "
-                    f"not {self.shape} {self.dtype} like the first"
-                )
-            if values.shape != seen.shape:
-                raise TileError(f"{self.masks[number]} is {values.shape} px, its tile {seen.shape}")
-            images[place], valid[place] = pixels, seen
-            labels[place] = np.where(seen, values, np.uint8(NODATA))
-
         with ThreadPoolExecutor() as pool:
-            for _ in pool.map(read_one, range(len(some)), some):
-                pass
+            for i, tile in enumerate(pool.map(self._read_tile, indices)):
+                images[i], valid[i], labels[i] = tile
         return images, valid, labels
 
-    def _read_one(self, number: int) -> Pixels:
+    def _read_tile(self, index: int) -> Pixels:
+        image, mask = self.images[index], self.masks[index]
         if self.legend is None:
-            pixels, valid = read_whole(self.images[number])
-            return pixels, valid, read_whole(self.masks[number])[0][0]
-        image = open_scene(self.images[number])
-        labels = LabelOpener(self.legend).open(self.masks[number], image)
-        return *read_window(image, image.window), labels.read(image.window)
+            pixels, valid = read_whole(image)
+            values = read_whole(mask)[0][0]
+        else:
+            scene = open_scene(image)
+            pixels, valid = read_window(scene, scene.window)
+            values = LabelOpener(self.legend).open(mask, scene).read(scene.window)
+        if (pixels.shape, str(pixels.dtype)) != (self.shape, self.dtype):
+            raise TileError(
+                f"tile {image} is {pixels.shape} {pixels.dtype}, "
+                f"not {self.shape} {self.dtype} like the first"
+            )
+        if values.shape != valid.shape:
+            raise TileError(f"{mask} is {values.shape} px, its tile {valid.shape}")
+        return pixels, valid, np.where(valid, values, np.uint8(NODATA))
 
 
 def write_pair(folder: Path, name: str, scene: Scene, window: Window, pixels: Pixels) -> None:

@@ -1,8 +1,9 @@
-"""The index of a set: where each tile lies and what it holds, so that pixels need not be read."""
+"""The index of a set: where each tile lies and what it holds, without reading pixels."""
 
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,37 +18,50 @@ from geoseg.raster import Scene
 
 INDEX = "tiles.parquet"
 COMMON_CRS = "EPSG:4326"
-"""Of the footprints, where scenes differ in theirs."""
+"""CRS of the footprints if scenes have different ones."""
 _VALUES = 256
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TileSums:
+    """Checksum and pixel counts of each of n tiles."""
+
+    checksums: tuple[str, ...]
+    """(n,) of the pixels, see `checksum`."""
+    counts: NDArray[np.int64]
+    """(n, classes) valid pixels of each class."""
+
+    def of(self, indices: NDArray[np.int64]) -> "TileSums":
+        """The sums of these tiles, in this order."""
+        return TileSums(tuple(self.checksums[i] for i in indices), self.counts[indices])
+
+
 def checksum(pixels: NDArray[Any], valid: NDArray[np.bool_], labels: NDArray[np.uint8]) -> str:
-    """32 hexadecimal digits of a tile's pixels, whatever file holds them.
+    """Hash the pixels of a tile, whatever file holds them: 32 hexadecimal digits of BLAKE2b.
 
     Args:
         pixels: (bands, s, s).
         valid: (s, s).
         labels: (s, s) class values, 255 where not labelled.
     """
-    found = hashlib.blake2b(f"{pixels.shape} {pixels.dtype}".encode(), digest_size=16)
+    digest = hashlib.blake2b(f"{pixels.shape} {pixels.dtype}".encode(), digest_size=16)
     for array in (pixels, np.packbits(valid), labels):
-        found.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
-    return found.hexdigest()
+        digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
+    return digest.hexdigest()
 
 
 def class_pixels(labels: NDArray[np.uint8], legend: Legend) -> NDArray[np.int64]:
-    """Pixels of each class of the legend (classes,) in labels of any shape."""
+    """Count the pixels of each class of the legend (classes,) in labels of any shape."""
     counts: NDArray[np.int64] = np.bincount(labels.ravel(), minlength=_VALUES)
     return counts[list(legend.values)]
 
 
-def concat_counts(counts: Sequence[NDArray[np.int64]], legend: Legend) -> NDArray[np.int64]:
-    """Rows of 4 + classes numbers in one array, also where there are none."""
-    return np.concatenate([np.zeros((0, 4 + len(legend)), np.int64), *counts])
-
-
 def pixel_columns(legend: Legend) -> list[str]:
-    """Column of each class's pixels: pixels_ and its name, with its value where two are alike."""
+    """Names of the columns of the index that hold the pixel counts of each class.
+
+    A column is called by the class name ("pixels_water"), and by name and value where two names
+    give the same column.
+    """
     words = [re.sub(r"\W+", "_", name.casefold()).strip("_") for name in legend.names]
     return [
         f"pixels_{word}" if word and words.count(word) == 1 else f"pixels_{word}_{value}"
@@ -61,31 +75,31 @@ def common_crs(scenes: Sequence[Scene]) -> str | None:
     Raises:
         TileError: if some scenes have a CRS and others have none.
     """
-    placed = {scene.crs is not None: scene.path for scene in scenes}
-    if len(placed) == 2:
+    paths = {scene.crs is not None: scene.path for scene in scenes}
+    if len(paths) == 2:
         raise TileError(
-            f"{placed[True]} has a CRS and {placed[False]} has none, assign it with "
+            f"{paths[True]} has a CRS and {paths[False]} has none, assign it with "
             "gdal_edit -a_srs, or tile them apart"
         )
-    found = {scene.crs for scene in scenes}
-    return found.pop() if len(found) == 1 else COMMON_CRS
+    codes = {scene.crs for scene in scenes}
+    return codes.pop() if len(codes) == 1 else COMMON_CRS
 
 
 def tile_corners(
     scene: Scene, rows: NDArray[np.int64], cols: NDArray[np.int64], size: int, crs: str | None
 ) -> NDArray[np.float64]:
-    """Where tiles of a scene lie.
+    """The corners of tiles of a scene.
 
     Args:
-        scene: what they are cut from.
+        scene: what the tiles are cut from.
         rows: (n,) first row of each (px).
         cols: (n,) first column of each (px).
         size: side of a tile (px).
         crs: CRS wanted.
 
     Returns:
-        (n, 4, 2) x and y of upper left, upper right, lower right and lower left corner; of a
-        scene without CRS in the coordinates it has, or in pixels with y upwards.
+        (n, 4, 2) x and y of upper left, upper right, lower right and lower left corner. For a
+        scene without CRS: in its own coordinates, or in pixels with y upwards if it has none.
     """
     col = cols[:, None] + size * np.array([0, 1, 1, 0])
     row = rows[:, None] + size * np.array([0, 0, 1, 1])
@@ -104,22 +118,22 @@ def tile_transform(scene: Scene, row: int, col: int) -> list[float]:
 
 
 def crs_code(crs: str | None) -> str | None:
-    """A CRS as its code where it has one, "EPSG:32640", else as WKT."""
+    """The code of a CRS, such as "EPSG:32640", or its WKT if it has no code."""
     code = CRS.from_user_input(crs).to_authority(min_confidence=100) if crs else None
     return ":".join(code) if code else crs
 
 
 def read_columns(path: Path, columns: list[str]) -> dict[str, list[Any]]:
-    """Some columns of an index, without the footprints."""
+    """Read columns of an index, without loading pandas."""
     from pyarrow import parquet
 
     with parquet.ParquetFile(path) as file:  # read_table would load pandas
-        found: dict[str, list[Any]] = file.read(columns=columns).to_pydict()
-    return found
+        values: dict[str, list[Any]] = file.read(columns=columns).to_pydict()
+    return values
 
 
 def read_footprints(path: Path) -> tuple[NDArray[np.float64], list[str]]:
-    """Where the tiles of an index lie.
+    """Read where the tiles of an index lie.
 
     Returns:
         Corners (n, 4, 2) as `tile_corners` has them, and the path of each tile's scene.

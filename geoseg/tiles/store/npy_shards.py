@@ -22,27 +22,26 @@ from geoseg.tiles.store.geotiff_pairs import Pixels
 
 SHARDS = "shards"
 """Name of the folder of shards in a set."""
-_BYTES = 64 << 20
-"""Most bytes of a shard: large enough to be few, small enough to be moved one by one."""
-
-_header_sizes = range(64, 4097, 64)
-"""Lengths (bytes) that the head of an .npy may have: the format aligns the records."""
+_MAX_SHARD_BYTES = 64 << 20
+"""A set has few shards of this size, and each of them can still be copied quickly."""
+_HEADER_SIZES = range(64, 4097, 64)
+"""Lengths (bytes) that the header of an .npy may have: the format aligns the records."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShardStore:
-    """Tiles in shards, by number."""
+    """Tiles in shards, by their index in the set."""
 
     folder: str
     tiles: int
-    """Of all shards together."""
+    """Number of tiles in all shards."""
     shape: tuple[int, int, int]
     """Bands, height and width of each image."""
     dtype: str
 
     @property
     def record(self) -> np.dtype[Any]:
-        """What a tile is on disk."""
+        """The dtype of a tile on disk."""
         side = self.shape[1:]
         return np.dtype(
             [
@@ -53,47 +52,55 @@ class ShardStore:
         )
 
     @property
-    def full(self) -> int:
-        """Tiles of a shard that is not the last."""
-        return max(1, _BYTES // self.record.itemsize)
+    def tiles_per_shard(self) -> int:
+        """Number of tiles of each shard but the last."""
+        return max(1, _MAX_SHARD_BYTES // self.record.itemsize)
 
     def path(self, shard: int) -> Path:
-        """Of the shard with this number, from 0."""
+        """Path of the shard with this number, from 0."""
         return Path(self.folder) / f"{shard:05d}.npy"
 
-    def read(self, some: NDArray[np.int64]) -> Pixels:
-        """Read the tiles with these numbers: images, valid, and class values.
+    def read(self, indices: NDArray[np.int64]) -> Pixels:
+        """Read the tiles with these indices: images, valid, and class values.
 
         Raises:
             TileError: if a shard is missing or damaged.
         """
-        records = np.empty(len(some), self.record)
-        shards, places = np.divmod(some, self.full)
+        records = np.empty(len(indices), self.record)
+        shards, offsets = np.divmod(indices, self.tiles_per_shard)
         for shard in np.unique(shards):
-            here = np.flatnonzero(shards == shard)
-            self._fill(records, here, int(shard), places[here])
+            in_shard = np.flatnonzero(shards == shard)
+            self._read_shard(int(shard), offsets[in_shard], records, in_shard)
         side = self.shape[1:]
         bits = np.unpackbits(records["valid"], axis=1, count=side[0] * side[1])
         images = np.ascontiguousarray(records["image"], self.dtype)
         return images, bits.view(bool).reshape(-1, *side), np.ascontiguousarray(records["label"])
 
-    def _fill(
+    def _read_shard(
         self,
-        records: NDArray[Any],
-        here: NDArray[np.int64],
         shard: int,
-        places: NDArray[np.int64],
+        offsets: NDArray[np.int64],
+        records: NDArray[Any],
+        targets: NDArray[np.int64],
     ) -> None:
+        """Read records of a shard into an array.
+
+        Args:
+            shard: its number.
+            offsets: (k,) places of the records in the shard.
+            records: (n,) to fill.
+            targets: (k,) places of the records in it.
+        """
         size = self.record.itemsize
-        total = min(self.full, self.tiles - shard * self.full) * size
+        total = self._shard_tiles(shard) * size
         try:
             with self.path(shard).open("rb", buffering=0) as file:
-                head = os.fstat(file.fileno()).st_size - total
-                if head not in _header_sizes:
+                header = os.fstat(file.fileno()).st_size - total
+                if header not in _HEADER_SIZES:
                     raise OSError("it has another length than it was written with")
-                for number, place in zip(here.tolist(), places.tolist(), strict=True):
-                    file.seek(head + place * size)
-                    if file.readinto(records[number : number + 1].view("u1").data) != size:
+                for offset, target in zip(offsets.tolist(), targets.tolist(), strict=True):
+                    file.seek(header + offset * size)
+                    if file.readinto(records[target : target + 1].view("u1").data) != size:
                         raise OSError("it ends too soon")
         except OSError as error:
             raise TileError(
@@ -101,24 +108,31 @@ class ShardStore:
                 "tile the scenes again"
             ) from None
 
+    def _shard_tiles(self, shard: int) -> int:
+        """Number of tiles of a shard."""
+        return min(self.tiles_per_shard, self.tiles - shard * self.tiles_per_shard)
+
+    def header(self, shard: int) -> dict[str, Any]:
+        """The header of a shard, as the .npy format has it."""
+        descr = dtype_to_descr(self.record)
+        return {"descr": descr, "fortran_order": False, "shape": (self._shard_tiles(shard),)}
+
 
 @contextmanager
 def write_shard(shards: ShardStore, shard: int) -> Iterator[Callable[[Pixels], None]]:
-    """Write the tiles of one shard, one after the other, with what this yields.
+    """Yield a function that appends a tile to a shard.
 
     Raises:
         OutputError: if they cannot be written.
     """
     record, path = shards.record, shards.path(shard)
-    tiles = min(shards.full, shards.tiles - shard * shards.full)
-    about = {"descr": dtype_to_descr(record), "fortran_order": False, "shape": (tiles,)}
     with translate_write_errors(path), path.open("wb") as file:
-        write_array_header_1_0(file, about)
+        write_array_header_1_0(file, shards.header(shard))
 
-        def put(pixels: Pixels) -> None:
+        def append(pixels: Pixels) -> None:
             image, valid, labels = pixels
             tile = np.zeros(1, record)
             tile["image"], tile["valid"], tile["label"] = image, np.packbits(valid), labels
             file.write(tile.tobytes())
 
-        yield put
+        yield append

@@ -1,4 +1,4 @@
-"""A set of training tiles on disk: read what `tile` wrote, or folders of images and masks."""
+"""A set of training tiles on disk: what `tile` wrote, or a folder of images and masks."""
 
 import json
 from collections.abc import Sequence
@@ -10,22 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import LabelError, TileError
-from geoseg.labels.open import LabelOpener
-from geoseg.legend import DUBAI, Legend, read_legend
+from geoseg.labels import IgnoreSpec, LabelOpener
+from geoseg.legend import DUBAI, Legend, as_legend
 from geoseg.raster import open_scene
 from geoseg.tiles.cut.pairing import find_pairs
 from geoseg.tiles.split import Split, draw_validation
 from geoseg.tiles.store.dataset import TileDataset
 from geoseg.tiles.store.geotiff_pairs import IMAGES, MASKS, GeoTiffStore
-from geoseg.tiles.store.index import INDEX, pixel_columns, read_columns
+from geoseg.tiles.store.index import INDEX, TileSums, pixel_columns, read_columns
 from geoseg.tiles.store.npy_shards import SHARDS, ShardStore
 
-ABOUT = "tiles.json"
+METADATA = "tiles.json"
 
 
 @dataclass(frozen=True, slots=True)
 class TileSet:
-    """Where the tiles are and what they are made of; pixels are read by `samples`."""
+    """Where n tiles are and what they hold; their pixels are read by `dataset`."""
 
     folder: str
     names: tuple[str, ...]
@@ -39,17 +39,18 @@ class TileSet:
     band_names: tuple[str, ...]
     dtype: str
     pixel_size: float | None
-    """Ground size of a pixel (m), None where not known."""
+    """Ground size of a pixel (m), None where it is unknown."""
     store: GeoTiffStore | ShardStore
     """Reads the pixels."""
     checksums: tuple[str, ...] | None = None
-    """Of the pixels of each tile, None where there is no index of them."""
+    """Of the pixels of each tile; None for a folder of images and masks."""
     counts: NDArray[np.int64] | None = field(default=None, compare=False)
-    """Pixels of each class in each tile (tiles, classes), None where there is no index."""
+    """Pixels of each class in each tile (tiles, classes); None for a folder of images and masks."""
     crs: str | None = None
-    """Of `bounds`, WKT; EPSG:4326 where the scenes differ; None where there is none."""
+    """CRS of ``bounds``, WKT; EPSG:4326 if the scenes differ; None if there is none."""
     bounds: tuple[float, ...] | None = None
-    """Left, bottom, right and top of all tiles (CRS units), None where there is no index."""
+    """Left, bottom, right and top of all tiles (CRS units); None for a folder of images and
+    masks."""
     ignored: tuple[int, ...] = ()
     """Values of classes whose pixels count as not labelled."""
 
@@ -57,16 +58,16 @@ class TileSet:
         return len(self.names)
 
     @property
-    def own(self) -> bool:
-        """Whether `tile` wrote it."""
+    def written_by_tile(self) -> bool:
+        """Whether `tile` wrote the set; otherwise it is a folder of images and masks."""
         return self.checksums is not None
 
     def count(self, split: str) -> int:
-        """Tiles of one split."""
+        """Count the tiles of one split."""
         return self.splits.count(split)
 
-    def split_again(self, how: Split, val: float, seed: int) -> "TileSet":
-        """The same tiles, split by ``how`` ("random" or "scene").
+    def resplit(self, how: Split, val: float, seed: int) -> "TileSet":
+        """Return the same tiles, split by ``how`` ("random" or "scene").
 
         Raises:
             TileError: if they cannot be split that way.
@@ -77,40 +78,49 @@ class TileSet:
         return replace(self, splits=tuple(draw_validation(units, how, val=val, seed=seed).tolist()))
 
     def ignoring(self, classes: Sequence[str]) -> "TileSet":
-        """The same tiles, read as if pixels of these classes were not labelled.
+        """Return the same tiles, read as if pixels of these classes were not labelled.
 
         Args:
-            classes: names, or values as text; the legend keeps them.
+            classes: names, values or colours, see `IgnoreSpec`; the legend keeps them.
 
         Raises:
             LabelError: if the legend has no such class.
         """
-        known = {str(c.value): c.value for c in self.legend.classes}
-        known |= {c.name.casefold(): c.value for c in self.legend.classes}
-        values = set(self.ignored)
-        for text in classes:
-            if text.strip().casefold() not in known:
-                listed = ", ".join(self.legend.names)
-                raise LabelError(f"{text!r} is no class of {self.folder}, ignore some of: {listed}")
-            values.add(known[text.strip().casefold()])
-        return replace(self, ignored=tuple(sorted(values)))
+        spec = IgnoreSpec.parse(classes)
+        for text in spec.unmatched_in(self.legend):
+            raise LabelError(
+                f"{text!r} is no class of {self.folder}, ignore some of: "
+                f"{', '.join(self.legend.names)}"
+            )
+        return replace(self, ignored=tuple(sorted({*self.ignored, *spec.values_in(self.legend)})))
 
-    def samples(self, split: str) -> TileDataset:
-        """The tiles of one split, read when asked for: "train", "val", "gap" or "" (no split)."""
-        return self.take([number for number, s in enumerate(self.splits) if s == split])
+    def dataset(self, split: str) -> TileDataset:
+        """Return the tiles of one split: "train", "val", "gap" or "" (not yet split)."""
+        return self.subset([index for index, s in enumerate(self.splits) if s == split])
 
-    def take(self, numbers: Sequence[int]) -> TileDataset:
-        """The tiles with these numbers in the set, from 0."""
-        return TileDataset(self, np.array(numbers, np.int64))
+    def subset(self, indices: Sequence[int]) -> TileDataset:
+        """Return the tiles with these indices, from 0."""
+        numbers = np.array(indices, np.int64)
+        sums = None
+        if self.checksums is not None and self.counts is not None:
+            sums = TileSums(self.checksums, self.counts).of(numbers)
+        names = [self.names[number] for number in numbers]
+        return TileDataset(self.store, numbers, names, self.legend, ignored=self.ignored, sums=sums)
 
     def load(self, split: str) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8]]:
-        """Read all tiles of a split into memory, as `Samples.read` does.
+        """Read all tiles of a split into memory, as `TileDataset.read` does.
 
         Raises:
             GeosegError: if a tile is missing, damaged or of another shape.
         """
-        samples = self.samples(split)
-        return samples.read(np.arange(len(samples)))
+        tiles = self.dataset(split)
+        return tiles.read(np.arange(len(tiles)))
+
+    def moved_to(self, folder: Path) -> "TileSet":
+        """Return the same set after `tile` has renamed its folder."""
+        storage = "shards" if isinstance(self.store, ShardStore) else "files"
+        store = _open_store(folder, storage, self.names, self.store.shape, self.dtype)
+        return replace(self, folder=str(folder), store=store)
 
     def to_dict(self) -> dict[str, Any]:
         """A summary as plain data, for JSON."""
@@ -139,12 +149,15 @@ def open_tiles(folder: str | Path, legend: Legend | str | Path | None = None) ->
         TileError: if there are none, or they are damaged.
         LabelError: if the legend cannot be read, or a set that `tile` wrote has other values.
     """
-    folder = Path(folder)
-    classes = read_legend(legend) if isinstance(legend, str | Path) else legend
-    if (folder / ABOUT).is_file():
-        return _renamed(_open_own(folder), classes)
+    folder, classes = Path(folder), as_legend(legend)
+    if (folder / METADATA).is_file():
+        return _with_legend(_open_tile_output(folder), classes)
     if not folder.is_dir():
         raise TileError(f"{folder} does not exist, give a folder that `geoseg tile` wrote")
+    return _open_images_and_masks(folder, classes)
+
+
+def _open_images_and_masks(folder: Path, legend: Legend | None) -> TileSet:
     pairs = find_pairs([str(folder)], [])
     first = open_scene(pairs[0].scene)
     if first.height != first.width:
@@ -152,68 +165,69 @@ def open_tiles(folder: str | Path, legend: Legend | str | Path | None = None) ->
             f"{first.path} is {first.height} x {first.width} px, not a square tile, "
             f"cut tiles first: geoseg tile {folder} --out tiles"
         )
-    classes = classes or _legend_of_masks(pairs[0].labels)
+    legend = legend or _legend_of_mask(pairs[0].labels)
     shape = len(first.bands), first.height, first.width
-    scenes, labels = zip(*((p.scene, p.labels) for p in pairs), strict=True)
+    images, masks = zip(*((pair.scene, pair.labels) for pair in pairs), strict=True)
     return TileSet(
         folder=str(folder),
-        names=tuple(p.name for p in pairs),
-        scenes=tuple(p.group for p in pairs),
+        names=tuple(pair.name for pair in pairs),
+        scenes=tuple(pair.group for pair in pairs),
         splits=("",) * len(pairs),
         size=first.height,
-        legend=classes,
+        legend=legend,
         band_names=first.band_names,
         dtype=first.dtype,
         pixel_size=first.pixel_size,
-        store=GeoTiffStore(scenes, labels, shape, first.dtype, classes),
+        store=GeoTiffStore(images, masks, shape, first.dtype, legend),
     )
 
 
-def _legend_of_masks(mask: str) -> Legend:
+def _legend_of_mask(mask: str) -> Legend:
+    """The classes that a mask stores, or the Dubai legend for class values without names."""
     try:
-        labels = LabelOpener().open(mask, open_scene(mask))
-    except LabelError:  # class values without a palette, as in the reference Keras tiles
+        return LabelOpener().open(mask, open_scene(mask)).legend
+    except LabelError:
         return DUBAI
-    return labels.legend
 
 
-def _renamed(tiles: TileSet, legend: Legend | None) -> TileSet:
+def _with_legend(tiles: TileSet, legend: Legend | None) -> TileSet:
     if legend is None:
         return tiles
     if legend.values != tiles.legend.values:
         raise LabelError(
-            f"the legend has the values {_listed(legend)}, but tile set {tiles.folder} was cut "
-            f"with {_listed(tiles.legend)}, tile the scenes again with it"
+            f"the legend has the values {_value_list(legend)}, but tile set {tiles.folder} was cut "
+            f"with {_value_list(tiles.legend)}, tile the scenes again with it"
         )
     return replace(tiles, legend=legend)
 
 
-def _listed(legend: Legend) -> str:
+def _value_list(legend: Legend) -> str:
     return ", ".join(map(str, legend.values))
 
 
-def _open_own(folder: Path) -> TileSet:
+def _open_tile_output(folder: Path) -> TileSet:
     try:
-        about = json.loads((folder / ABOUT).read_text())
-        legend = Legend.from_dict(about)
+        metadata = json.loads((folder / METADATA).read_text())
+        legend = Legend.from_dict(metadata)
         pixels = pixel_columns(legend)
         index = read_columns(folder / INDEX, ["tile", "group", "split", "checksum", *pixels])
-        shape = len(about["bands"]), about["size"], about["size"]
+        shape = len(metadata["bands"]), metadata["size"], metadata["size"]
+        dtype = metadata["dtype"]
         return TileSet(
             folder=str(folder),
             names=tuple(index["tile"]),
             scenes=tuple(index["group"]),
             splits=tuple(index["split"]),
-            size=about["size"],
+            size=metadata["size"],
             legend=legend,
-            band_names=tuple(about["bands"]),
-            dtype=about["dtype"],
-            pixel_size=about["pixel_size"],
-            store=_store(folder, about["store"], index["tile"], shape, about["dtype"]),
+            band_names=tuple(metadata["bands"]),
+            dtype=dtype,
+            pixel_size=metadata["pixel_size"],
+            store=_open_store(folder, metadata["store"], index["tile"], shape, dtype),
             checksums=tuple(index["checksum"]),
             counts=np.array([index[column] for column in pixels], np.int64).T,
-            crs=about["crs"],
-            bounds=tuple(about["bounds"]),
+            crs=metadata["crs"],
+            bounds=tuple(metadata["bounds"]),
         )
     except (OSError, ValueError, KeyError, LabelError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
@@ -222,12 +236,13 @@ def _open_own(folder: Path) -> TileSet:
         ) from None
 
 
-def _store(
-    folder: Path, kind: str, names: Sequence[str], shape: tuple[int, int, int], dtype: str
+def _open_store(
+    folder: Path, storage: str, names: Sequence[str], shape: tuple[int, int, int], dtype: str
 ) -> GeoTiffStore | ShardStore:
-    if kind == "shards":
+    if storage == "shards":
         return ShardStore(str(folder / SHARDS), len(names), shape, dtype)
     images, masks = (
-        tuple(str(folder / place / f"{name}.tif") for name in names) for place in (IMAGES, MASKS)
+        tuple(str(folder / subfolder / f"{name}.tif") for name in names)
+        for subfolder in (IMAGES, MASKS)
     )
     return GeoTiffStore(images, masks, shape, dtype)

@@ -1,0 +1,78 @@
+"""Labels that count as "not labelled": the classes, values and colours of ``--ignore``."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from geoseg.errors import LabelError, check_list
+from geoseg.legend import Legend
+
+_VALUE = re.compile(r"-?[0-9]+")
+_COLOR = re.compile(r"#[0-9a-f]{6}")
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoreSpec:
+    """What to read as "not labelled".
+
+    A text is the name of a class, if the legend has a class of this name. Otherwise a whole number
+    is a class value, and #rrggbb is a colour. Case and outer blanks do not count.
+    """
+
+    texts: tuple[str, ...] = ()
+    """Names, values and colours, in lower case and without outer blanks."""
+
+    @classmethod
+    def parse(cls, texts: Sequence[str]) -> "IgnoreSpec":
+        """Read the texts of ``--ignore``.
+
+        Raises:
+            LabelError: if a text begins with # and is not of the form #rrggbb.
+            GeosegError: if one text is given in place of a list.
+        """
+        check_list("ignore", texts)
+        spec = cls(tuple(text.strip().casefold() for text in texts))
+        for text in spec.texts:
+            if text.startswith("#") and not _COLOR.fullmatch(text):
+                raise LabelError(f"colour {text!r} to ignore is not of the form #rrggbb")
+        return spec
+
+    def values_in(self, legend: Legend) -> frozenset[int]:
+        """Values of the classes of a legend that are ignored."""
+        return frozenset[int]().union(*(_matches(text, legend) for text in self.texts))
+
+    def codes(self, legend: Legend, *, colors: bool) -> frozenset[int]:
+        """Codes of the pixels of a raster that are ignored, with a class in the legend or not.
+
+        Args:
+            legend: the classes, in the colours of the raster.
+            colors: whether codes are colours (red * 65536 + green * 256 + blue) or class values.
+        """
+        ignored, pattern = self.values_in(legend), _COLOR if colors else _VALUE
+        codes = {
+            _code(c.color) if colors else c.value for c in legend.classes if c.value in ignored
+        }
+        unmatched = (text for text in self.texts if not _matches(text, legend))
+        return frozenset(codes | {_code(text) for text in unmatched if pattern.fullmatch(text)})
+
+    def unmatched_in(self, *legends: Legend) -> list[str]:
+        """The texts that mean no class of any of these legends."""
+        return [text for text in self.texts if not any(_matches(text, of) for of in legends)]
+
+    def unknown_names(self, *legends: Legend) -> list[str]:
+        """The texts that mean no class of these legends, and are neither a value nor a colour."""
+        codes = re.compile(f"{_VALUE.pattern}|{_COLOR.pattern}")
+        return [text for text in self.unmatched_in(*legends) if not codes.fullmatch(text)]
+
+
+def _matches(text: str, legend: Legend) -> set[int]:
+    """Values of the classes that a text means: one by name or value, perhaps several by colour."""
+    by_name = {c.value for c in legend.classes if c.name.casefold() == text}
+    if by_name or not _VALUE.fullmatch(text):
+        return by_name or {c.value for c in legend.classes if c.color == text}
+    return {int(text)} & set(legend.values)
+
+
+def _code(text: str) -> int:
+    """#rrggbb, or a decimal number, as one number."""
+    return int(text[1:], 16) if text.startswith("#") else int(text)

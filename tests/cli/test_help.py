@@ -1,0 +1,151 @@
+"""The help of the commands: every option is explained, and holds to its settings class."""
+
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import fields
+
+import click
+import pytest
+
+import geoseg
+from geoseg.cli import cli
+from geoseg.cli.options import repeat_names
+from tests.support.paths import ROOT
+
+COMMANDS = {name: cli.get_command(click.Context(cli), name) for name in cli.list_commands(None)}
+OPTIONS = [
+    pytest.param(option, id=f"{name} {option.opts[-1]}")
+    for name, command in COMMANDS.items()
+    for option in command.params
+    if isinstance(option, click.Option)
+]
+DEFAULT = re.compile(r"\[default: .+\]$", re.DOTALL)
+QUANTITY = re.compile(
+    r"px|pixel|m²|metres|seconds|epochs|number|share|tiles|windows|points|threads|chunks|rounds"
+    r"|levels|filters|rate|norm|error|seed|from 1",
+    re.IGNORECASE,
+)
+"""A unit, or what a number without unit counts or is."""
+RANGE = re.compile(
+    r"(at least|at most|above|below|between|less than|from) \S|\d to \S|any number|a multiple of"
+)
+
+
+SETTINGS = {
+    ("tile", "settings"): "TileSettings",
+    ("train", "settings"): "TrainSettings",
+    ("train", "monitor"): "Monitor",
+    ("classify", "settings"): "ClassifySettings",
+    ("classify", "cleaning"): "Cleaning",
+    ("classify", "execution"): "Execution",
+    ("vectorise", "settings"): "VectoriseSettings",
+    ("vectorise", "cleaning"): "Cleaning",
+    ("evaluate", "settings"): "EvaluateSettings",
+    ("sample", "settings"): "SampleSettings",
+}
+"""The class that a group of options fills."""
+NO_OPTION = {
+    ("train", "monitor"): {"report"},  # a callback
+    ("classify", "settings"): {"cleaning"},  # a group of its own
+    ("vectorise", "settings"): {"cleaning"},  # a group of its own
+    ("sample", "settings"): {"expected_by_class"},  # given with --expected
+}
+OTHER_DEFAULT = {("sample", "settings"): {"expected"}}  # the option collects several values
+
+
+def parsed(name: str) -> dict[str, object]:
+    """The values of a command's parameters when only the required ones are given."""
+    required = [param for param in COMMANDS[name].params if param.required]
+    args = [f"{param.opts[0]}=x" for param in required if isinstance(param, click.Option)]
+    args += ["x" for param in required if isinstance(param, click.Argument)]
+    return COMMANDS[name].make_context(name, args).params
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_ends_with_examples_that_can_be_copied(name):
+    command = COMMANDS[name]
+    text = command.get_help(click.Context(command, info_name=f"geoseg {name}"))
+    assert max(map(len, text.splitlines())) <= 80
+    lines = text.partition("\n  Example")[2].partition("\n")[2].replace("\\\n", " ").splitlines()
+    examples = [shlex.split(line) for line in lines if line.strip()]
+    assert examples
+    for words in examples:
+        start = words.index("geoseg")
+        assert words[start + 1] == name
+        command.make_context(name, words[start + 2 :])  # fails for an option that does not exist
+
+
+def missing(option: click.Option) -> set[str]:
+    """What the help of an option does not say."""
+    text = DEFAULT.sub("", option.help or "")
+    flag = option.is_flag and not option.secondary_opts
+    shown = option.show_default and option.default is not None
+    says = {
+        "what it is": len(text.split()) >= 2,
+        "default": option.required or flag or shown or DEFAULT.search(option.help or ""),
+    }
+    if isinstance(option.type, click.types.IntParamType | click.types.FloatParamType):
+        says |= {"unit": QUANTITY.search(text), "range": RANGE.search(text)}
+    return {name for name, said in says.items() if not said}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_the_help_of_an_option_says_what_it_is_its_unit_range_and_default(option):
+    assert missing(option) == set(), option.help
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        (click.Option(["--lr"], default=1.0, show_default=True), {"what it is", "unit", "range"}),
+        (click.Option(["--lr"], default=1.0, help="Learning rate, above 0."), {"default"}),
+        (click.Option(["--aoi"], help="Area of interest."), {"default"}),
+        (click.Option(["--size"], type=int, help="Its size.  [default: 1]"), {"unit", "range"}),
+        (click.Option(["--on/--off"], help="A switch."), {"default"}),
+        (click.Option(["--on"], is_flag=True), {"what it is"}),
+    ],
+)
+def test_a_help_text_that_lacks_something_is_noticed(option, expected):
+    assert missing(option) == expected
+
+
+@pytest.mark.parametrize(("name", "group"), SETTINGS)
+def test_options_and_settings_are_the_same(name, group):
+    options = set(COMMANDS[name].callback.option_groups[group])
+    settings = getattr(geoseg, SETTINGS[name, group])
+    defaults = {field.name: field.default for field in fields(settings)}
+    assert options == set(defaults) - NO_OPTION.get((name, group), set())
+    values = parsed(name)
+    same = options - OTHER_DEFAULT.get((name, group), set())
+    assert {option: values[option] for option in same} == {name: defaults[name] for name in same}
+
+
+def test_every_group_of_options_fills_settings():
+    groups = {
+        (name, group)
+        for name, command in COMMANDS.items()
+        for group in getattr(command.callback, "option_groups", {})
+    }
+    assert groups - {("classify", "side_outputs")} == set(SETTINGS)  # outputs are no settings
+
+
+def test_the_command_reference_is_that_of_the_help(tmp_path):
+    docs = ROOT / "docs"
+    subprocess.run([sys.executable, docs / "make_cli.py", tmp_path / "cli.md"], check=True)
+    message = "run python docs/make_cli.py"
+    assert (docs / "cli.md").read_text() == (tmp_path / "cli.md").read_text(), message
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("s --labels a b --out o", "s --labels a --labels b --out o"),
+        ("--labels a --out o s", "--labels a --out o s"),
+        ("s t --out o", "s t --out o"),
+        ("s --labels a --labels b c -f", "s --labels a --labels b --labels c -f"),
+    ],
+)
+def test_labels_take_several_values_in_a_row(given, read):
+    assert repeat_names(given.split(), {"--labels"}) == read.split()
