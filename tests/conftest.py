@@ -1,4 +1,4 @@
-"""Fixtures: a tiny model with the real architecture, and the real data where it is."""
+"""Fixtures: a tiny model with the real architecture, and real data or small data like it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +9,7 @@ import pytest
 from tests.support.clusters import DaskProcesses, dask_processes
 from tests.support.models import tiny_model
 from tests.support.paths import SHARED
+from tests.support.realdata import Data
 
 # Examples are drawn the same way each time, and a busy machine does not fail a test.
 hypothesis.settings.register_profile("geoseg", deadline=None, derandomize=True)
@@ -42,3 +43,11 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"real data is not at {SHARED.name}/ beside the checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session", params=["made", "real"])
+def data(request, tmp_path_factory) -> Data:
+    """Small data made by the tests, and then the real data where it is."""
+    if request.param == "made":
+        return Data(tmp_path_factory.mktemp("data"), real=False)
+    return Data(request.getfixturevalue("shared") / "data", real=True)

@@ -134,8 +134,8 @@ def test_a_chunk_that_kills_its_workers_is_named_and_the_others_are_done(
     command, plain, tmp_path, dask
 ):
     (tmp_path / "poison.py").write_text(POISON)
-    for _ in range(2):
-        dask.add("--preload", str(tmp_path / "poison.py"), nanny=True)
+    for _ in range(5):  # it kills two among the other chunks, and two alone
+        dask.add("--preload", str(tmp_path / "poison.py"))
     done = here(*command, "--scheduler", dask.file)
     sentence = refused(done)
     assert "rows 0-511, columns 1024-1535: killed every Dask worker that ran it" in sentence

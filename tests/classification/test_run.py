@@ -44,18 +44,19 @@ from geoseg.model import Model, Predictor, one_torch_thread
 from tests.support.class_maps import polygons_of as trace
 from tests.support.commands import start
 from tests.support.models import tiny_model
+from tests.support.processes import Forked
 from tests.support.rasters import blocks, write_raster
 
 SETTINGS = ClassifySettings(overlap=8)
 
 
-def pixels(height=600, width=1100, bands=3, seed=0) -> np.ndarray:
+def pixels(height=520, width=1040, bands=3, seed=0) -> np.ndarray:
     return blocks(height, width, bands, seed)
 
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory) -> Path:
-    """600 x 1100 px with an invalid corner: six chunks of 512 px."""
+    """520 x 1040 px with an invalid corner: six chunks of 512 px."""
     image = np.maximum(pixels(), 1)
     image[:, :90, :200] = 0
     return write_raster(tmp_path_factory.mktemp("scene") / "scene.tif", image, nodata=0)
@@ -130,8 +131,8 @@ def test_any_window_of_the_map_is_read_from_the_parts(scene, model, plain, tmp_p
     for name, file in (("labels", "lulc.tif"), ("confidence", "conf.tif")):
         whole = labels_of(plain / file)
         for _ in range(20):
-            row, col = int(rng.integers(0, 600)), int(rng.integers(0, 1100))
-            height, width = int(rng.integers(1, 601 - row)), int(rng.integers(1, 1101 - col))
+            row, col = int(rng.integers(0, 520)), int(rng.integers(0, 1040))
+            height, width = int(rng.integers(1, 521 - row)), int(rng.integers(1, 1041 - col))
             window = Window(row, col, height, width)
             assert np.array_equal(read_part_window(calls[0][0], window, name), whole[window.slices])
 
@@ -348,7 +349,7 @@ def test_nothing_larger_than_a_chunk_with_its_halo_is_read(scene, model, tmp_pat
 # Law 6: nothing half-written, and killed runs resume.
 
 
-def start_classify(scene, folder, model, *more) -> subprocess.Popen:
+def start_classify(scene, folder, model, *more) -> Forked:
     return start(
         "classify", scene, "--out", folder / "lulc.tif", "--polygons", folder / "lulc.gpkg",
         "--confidence", folder / "conf.tif", "--probabilities", folder / "probs.tif", "--model",
@@ -379,8 +380,8 @@ def test_a_stopped_run_resumes_to_the_same_bytes(scene, model, plain, tmp_path, 
     progress = []
     run(scene, tmp_path, model, progress=lambda *call: progress.append(call))
     finished = {(part.row, part.col) for part in kept}
-    grid = WindowGrid(600, 1100, 32, 24)
-    missing = [c for c in chunks(600, 1100, 512) if (c.row, c.col) not in finished]
+    grid = WindowGrid(520, 1040, 32, 24)
+    missing = [c for c in chunks(520, 1040, 512) if (c.row, c.col) not in finished]
     assert progress[0] == ("windows", 0, sum(map(grid.count, missing)))
     assert_same_map(tmp_path, plain, bytes_of_polygons=True)
 
@@ -503,7 +504,7 @@ def test_an_existing_output_is_refused_until_overwriting_is_asked_for(scene, mod
         run(scene, tmp_path, model)
     assert [p.name for p in tmp_path.iterdir()] == ["conf.tif"]
     run(scene, tmp_path, model, overwrite=True)
-    assert labels_of(tmp_path / "conf.tif").shape == (600, 1100)
+    assert labels_of(tmp_path / "conf.tif").shape == (520, 1040)
 
 
 # Law 7: an error is an error.
@@ -519,7 +520,7 @@ def test_a_failing_chunk_fails_the_run_by_name(scene, model, tmp_path, monkeypat
         return true_scores(self, image, windows, tick)
 
     monkeypatch.setattr(Predictor, "scores", failing)
-    chunk = r"chunk at rows 0-511, columns 1024-1099 failed: RuntimeError: out of luck"
+    chunk = r"chunk at rows 0-511, columns 1024-1039 failed: RuntimeError: out of luck"
     with pytest.raises(ChunkError, match=chunk):
         run(scene, tmp_path, model, execution=Execution(chunk=512), workers=workers)
     assert {p.name for p in tmp_path.iterdir()} == {"lulc.tif.parts"}
@@ -790,7 +791,7 @@ def test_shards_are_disjoint_and_together_all_chunks(scene, model, tmp_path):
         (folder := tmp_path / str(number)).mkdir()
         run(scene, folder, model, execution=Execution(chunk=512, shard=(number, 4)))
         parts += [(p.row, p.col) for p in finished_parts(folder / "lulc.tif.parts")]
-    assert sorted(parts) == [(c.row, c.col) for c in chunks(600, 1100, 512)]
+    assert sorted(parts) == [(c.row, c.col) for c in chunks(520, 1040, 512)]
 
 
 def test_an_overlap_of_nothing_and_every_blend_work(scene, model, tmp_path):

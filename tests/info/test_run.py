@@ -35,6 +35,7 @@ from geoseg.raster import (
 from tests.support.commands import here
 from tests.support.models import LEGEND, TRAINING, parse_facts, save_model
 from tests.support.paths import ROOT
+from tests.support.rasters import write_raster
 
 UTM = "EPSG:32640"
 
@@ -59,17 +60,15 @@ REFERENCE_JOINS = {
 }
 
 
-def save_raster(path, pixels, *, crs=UTM, transform=None, alpha=None, **profile):
-    pixels = np.asarray(pixels)
-    count = len(pixels) + (alpha is not None)
-    with rasterio.open(
-        path, "w", driver="GTiff", count=count, height=pixels.shape[1], width=pixels.shape[2],
-        dtype=pixels.dtype, crs=crs, transform=transform or Affine(2, 0, 5e5, 0, -3, 4e6),
-        photometric="RGB" if count >= 3 else "MINISBLACK",
-        alpha="NO" if alpha is None else "YES", **profile,
-    ) as out:  # fmt: skip
-        out.write(np.concatenate([pixels, alpha[None]]) if alpha is not None else pixels)
-    return path
+def save_raster(path, pixels, *, alpha=None, **profile):
+    if alpha is not None:
+        pixels = np.concatenate([pixels, alpha[None]])
+    looks = {
+        "photometric": "RGB" if len(pixels) >= 3 else "MINISBLACK",
+        "alpha": "NO" if alpha is None else "YES",
+        "transform": Affine(2, 0, 5e5, 0, -3, 4e6),
+    }
+    return write_raster(path, np.asarray(pixels), **looks | profile)
 
 
 def save_labels(path, labels, *, legend=LEGEND, sidecar=True, crs=UTM, tags=None):

@@ -15,6 +15,7 @@ from geoseg.info import as_json, as_text, describe
 from geoseg.legend import Legend
 from geoseg.model import Model, Predictor, UNet, UNetSpec, find_model
 from geoseg.model.unet import weight_shapes
+from tests.support.models import check_message, refused
 from tests.support.training import one_thread as one_thread
 
 SCORES = {"iou": 0.5, "users_accuracy": 0.6, "producers_accuracy": None, "pixels": 9}
@@ -53,20 +54,6 @@ def contents(path):
         names = list(file.keys())
         weights = {name: file.get_tensor(name) for name in names}
         return json.loads(file.metadata()["geoseg"]), weights
-
-
-def refused(path):
-    with pytest.raises(ModelError) as caught:
-        Model.load(path)
-    return check_message(caught.value, path)
-
-
-def check_message(error, path):
-    message = str(error)
-    assert "\n" not in message
-    assert path.name in message
-    assert len(message) < 400
-    return message
 
 
 # Weights.

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from geoseg.model import (
     invert_symmetry,
     layer_table,
 )
-from tests.support.models import tiny_model
+from tests.support.models import refused, tiny_model
 
 REFERENCE_PARAMETERS = 1_941_190
 
@@ -99,6 +100,77 @@ def test_the_reference_weights_give_the_reference_probabilities(reference_model,
     assert np.abs(scores.transpose(0, 2, 3, 1) - expected).max() < 1e-4
 
 
+def random_keras_weights(path):
+    """Save random weights in the layout of Keras; returns those of each layer by its name."""
+    h5py = pytest.importorskip("h5py")
+    rng = np.random.default_rng(0)
+    filters = [16, 32, 64, 128, 256]
+    kernels = [(3, 3, 3, 16), (3, 3, 16, 16)]
+    for inner, outer in pairwise(filters):
+        kernels += [(3, 3, inner, outer), (3, 3, outer, outer)]
+    for outer, inner in pairwise(filters[::-1]):
+        kernels += [(3, 3, outer, inner), (3, 3, inner, inner)]
+    kernels.append((1, 1, 16, 6))
+    shapes = {f"conv2d_{i}".removesuffix("_0"): shape for i, shape in enumerate(kernels)}
+    for i, (outer, inner) in enumerate(pairwise(filters[::-1])):
+        shapes[f"conv2d_transpose_{i}".removesuffix("_0")] = (2, 2, inner, outer)
+    layers = {}
+    with h5py.File(path.with_suffix(".h5"), "w") as file:
+        for name, shape in shapes.items():
+            kernel = rng.normal(0, (2 / np.prod(shape[:3])) ** 0.5, shape).astype(np.float32)
+            outputs = shape[2] if "transpose" in name else shape[3]
+            layers[name] = kernel, rng.normal(0, 0.1, outputs).astype(np.float32)
+            for i, array in enumerate(layers[name]):
+                file[f"layers/{name}/vars/{i}"] = array
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(path.with_suffix(".h5"), "model.weights.h5")
+    return layers
+
+
+def keras_probabilities(image, layers):
+    """What Keras computes with these layers for an image (h, w, 3), written out with NumPy."""
+
+    def conv(x, name):
+        kernel, bias = layers[name]
+        pad = len(kernel) // 2
+        x = np.pad(x, ((pad, pad), (pad, pad), (0, 0)))
+        patches = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[:2], axis=(0, 1))
+        return np.einsum("hwcij,ijco->hwo", patches, kernel, optimize=True) + bias
+
+    def up(x, name):
+        kernel, bias = layers[name]
+        y = np.einsum("hwc,ijoc->hiwjo", x, kernel)
+        return y.reshape(2 * x.shape[0], 2 * x.shape[1], -1) + bias
+
+    convs = iter([f"conv2d_{i}".removesuffix("_0") for i in range(19)])
+    x, skips = image / 255.0, []
+    for level in range(5):
+        for _ in range(2):
+            x = np.maximum(conv(x, next(convs)), 0)
+        if level < 4:
+            skips.append(x)
+            x = x.reshape(len(x) // 2, 2, len(x) // 2, 2, -1).max(axis=(1, 3))
+    for level in range(4):
+        x = up(x, f"conv2d_transpose_{level}".removesuffix("_0"))
+        x = np.concatenate([skips.pop(), x], axis=2)
+        for _ in range(2):
+            x = np.maximum(conv(x, next(convs)), 0)
+    scores = np.exp(conv(x, next(convs)))
+    return scores / scores.sum(axis=2, keepdims=True)
+
+
+def test_weights_of_keras_give_the_probabilities_of_keras(tmp_path):
+    layers = random_keras_weights(tmp_path / "m.keras")
+    network = UNet(UNetSpec(window=32)).eval()
+    network.load_state_dict(keras_weights(tmp_path / "m.keras"))
+    model = Model(network, DUBAI, ("red", "green", "blue"))
+    images = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    found = scores_of(Predictor(model, device="cpu"), images.transpose(0, 3, 1, 2))
+    expected = np.stack([keras_probabilities(image, layers) for image in images])
+    assert expected.max() > 0.5
+    assert np.abs(found.transpose(0, 2, 3, 1) - expected).max() < 1e-4
+
+
 def test_scores_do_not_depend_on_place_in_the_batch_or_neighbours(model):
     windows = np.random.default_rng(0).integers(0, 256, (11, 3, 32, 32), dtype=np.uint8)
     predictor = Predictor(Model.load(model), device="cpu", batch_size=4)
@@ -166,15 +238,6 @@ def test_a_saved_model_loads_with_all_its_fields(tmp_path):
     assert all(torch.equal(v, weights[k]) for k, v in loaded.network.state_dict().items())
     assert len(loaded.hash) == 16
     assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
-
-
-def refused(path) -> str:
-    with pytest.raises(ModelError) as caught:
-        Model.load(path)
-    message = str(caught.value)
-    assert "\n" not in message
-    assert path.name in message
-    return message
 
 
 class Bomb:

@@ -33,15 +33,15 @@ from geoseg.raster import (
     write_cog,
     write_tile,
 )
-from tests.support.rasters import write_raster
+from tests.support.paths import names_in
+from tests.support.rasters import random_pixels, write_raster
 
 HEIGHT, WIDTH = 12, 17
 UTM = (10.0, 0.0, 500000.0, 0.0, -10.0, 2800000.0)
 
 
 def noise(bands=3, height=HEIGHT, width=WIDTH, dtype="uint8"):
-    """Pixels 1..200, so that 0 is free for nodata."""
-    return np.random.default_rng(0).integers(1, 200, (bands, height, width)).astype(dtype)
+    return random_pixels(bands, height, width, dtype)
 
 
 def read_all(path, **options):
@@ -54,10 +54,6 @@ def hole(height=HEIGHT, width=WIDTH):
     valid = np.ones((height, width), bool)
     valid[:4, :5] = False
     return valid
-
-
-def names_in(folder):
-    return [path.name for path in folder.iterdir()]
 
 
 # What is valid.

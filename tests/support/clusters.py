@@ -1,13 +1,17 @@
 """Real Dask schedulers and workers, in processes of their own."""
 
 import json
+import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.processes import Forked
+
+NANNY = {"DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD": "forkserver"}
+"""A nanny's workers are copies of the same process as itself."""
 TLS = ("--tls-ca-file", "--tls-cert", "--tls-key")
 
 
@@ -24,14 +28,14 @@ class DaskProcesses:
         pairs = zip(TLS, tls or (), strict=False)
         self.common = [*protocol, *(str(x) for pair in pairs for x in pair)]
         self.common += ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(self.file)]
-        self.workers: list[subprocess.Popen] = []
+        self.workers: list[Forked] = []
         self.scheduler = self._start(
             "scheduler", "--port", "0", "--dashboard-address", "127.0.0.1:0"
         )
         wait_for(lambda: self.file.exists() and self.file.stat().st_size)
         self.address: str = json.loads(self.file.read_text())["address"]
 
-    def add(self, *more: str, nanny: bool = False) -> subprocess.Popen:
+    def add(self, *more: str, nanny: bool = False) -> Forked:
         """Start a worker with one thread."""
         kind = "--nanny" if nanny else "--no-nanny"
         space = ("--local-directory", str(self.folder))
@@ -49,11 +53,18 @@ class DaskProcesses:
                 process.kill()
                 process.wait()
 
-    def _start(self, kind: str, *more: str) -> subprocess.Popen:
-        log = (self.folder / f"{kind}-{time.monotonic_ns()}.log").open("w")
-        command = [sys.executable, "-m", "dask", kind, *self.common, *more]
-        with log:
-            return subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
+    def _start(self, kind: str, *more: str) -> Forked:
+        log = self.folder / f"{kind}-{time.monotonic_ns()}.log"
+        arguments = ["dask", kind, *self.common, *more]
+        return Forked(_dask_main, arguments, cwd=self.folder, env=os.environ | NANNY, log=log)
+
+
+def _dask_main() -> None:
+    import dask
+    from dask.cli import run_cli
+
+    dask.config.refresh()  # the environment is another than when Dask was imported
+    run_cli()
 
 
 @contextmanager

@@ -5,28 +5,28 @@ import logging
 import resource
 import signal
 import subprocess
-import sys
 import warnings
 from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
 from geoseg.cli import main
+from tests.support.processes import Forked
 
 
-def start(*args: object, limit: int | None = None, **kwargs: Any) -> subprocess.Popen:
+def start(*args: object, limit: int | None = None, **kwargs: Any) -> Forked:
     """Start geoseg; ``limit``: largest file that it may write (bytes)."""
+    program = partial(_limited_main, limit) if limit else main
+    return Forked(program, ["geoseg", *map(str, args)], **kwargs)
 
-    def restrict():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    return subprocess.Popen(
-        [sys.executable, "-m", "geoseg", *map(str, args)], stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, preexec_fn=restrict if limit else None, **kwargs,
-    )  # fmt: skip
+def _limited_main(limit: int) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    main()
 
 
 def geoseg(*args: object, **kwargs: Any) -> subprocess.CompletedProcess:
@@ -55,7 +55,7 @@ def here(*args: object) -> subprocess.CompletedProcess:
     return subprocess.CompletedProcess(args, code, stdout.getvalue(), stderr.getvalue())
 
 
-def ended(process: subprocess.Popen) -> subprocess.CompletedProcess:
+def ended(process: Forked) -> subprocess.CompletedProcess:
     """Wait for a process that `start` began."""
     stdout, stderr = process.communicate(timeout=120)
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 
+from geoseg.errors import ModelError
 from geoseg.legend import LandCoverClass, Legend
 from geoseg.model import Model, UNet, UNetSpec
 
@@ -68,3 +70,19 @@ def tiny_model(path: Path, *, bands: int = 3, classes: int = 4, seed: int = 1) -
     names = ("red", "green", "blue", "nir", "swir1", "swir2")[:bands]
     Model(network, legend, names).save(path)
     return path
+
+
+def refused(path: Path) -> str:
+    """Return the one sentence with which a model file is refused."""
+    with pytest.raises(ModelError) as caught:
+        Model.load(path)
+    return check_message(caught.value, path)
+
+
+def check_message(error: Exception, path: Path) -> str:
+    """Check that an error is one short sentence that names the file, and return it."""
+    message = str(error)
+    assert "\n" not in message
+    assert path.name in message
+    assert len(message) < 400
+    return message

@@ -27,6 +27,11 @@ def write_raster(
     return path
 
 
+def random_pixels(bands: int, height: int, width: int, dtype: str = "uint8") -> np.ndarray:
+    """Return pixels (bands, height, width) of 1 to 199, so that 0 is free for nodata."""
+    return np.random.default_rng(0).integers(1, 200, (bands, height, width)).astype(dtype)
+
+
 def blocks(height: int, width: int, bands: int = 3, seed: int = 0) -> np.ndarray:
     """Blocks of 16 px over the whole range of bytes: enough classes, not too many polygons."""
     rng = np.random.default_rng(seed)

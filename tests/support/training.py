@@ -70,10 +70,6 @@ def history_of(out):
         return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
 
 
-def names_in(folder):
-    return sorted(path.name for path in folder.iterdir())
-
-
 def weights(model):
     return torch.cat([p.detach().flatten() for p in model.network.parameters()])
 

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -16,6 +15,10 @@ from geoseg.files import output_lock
 from geoseg.model import Model
 from geoseg.training import Monitor, TrainSettings, train
 from geoseg.training.plots import PredictionExample, plot_examples
+from tests.support.clusters import wait_for
+from tests.support.commands import ended, start
+from tests.support.paths import names_in
+from tests.support.processes import forked_ranks
 from tests.support.training import (
     LEGEND,
     SIZE,
@@ -23,7 +26,6 @@ from tests.support.training import (
     ground,
     history_of,
     make_tiles,
-    names_in,
     run,
 )
 from tests.support.training import one_thread as one_thread
@@ -153,7 +155,7 @@ settings = TrainSettings(width=2, depth=1, batch_size=5, epochs=3, dropout=0.0, 
 train(sys.argv[1], sys.argv[2], settings=settings, device="cpu",
       monitor=Monitor(pictures=0, report=lambda row: print(row["epoch"], flush=True)))
 """
-TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
 
 @pytest.fixture
@@ -167,14 +169,11 @@ def odd_tiles(tmp_path):
 @pytest.fixture
 def launch(odd_tiles, tmp_path):
     """Return a function that trains in new processes."""
-    script = tmp_path / "one.py"
-    script.write_text(_TRAIN)
+    (tmp_path / "one.py").write_text(_TRAIN)
 
-    def launched(out, *launcher):
-        return subprocess.run(
-            [sys.executable, *launcher, script, odd_tiles.folder, out], capture_output=True,
-            text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=120, check=False,
-        )  # fmt: skip
+    def launched(out, number):
+        ranks = forked_ranks([tmp_path / "one.py", odd_tiles.folder, out], number)
+        return [ended(rank) for rank in ranks]
 
     return launched
 
@@ -182,17 +181,18 @@ def launch(odd_tiles, tmp_path):
 @pytest.mark.slow
 def test_two_processes_train_what_one_does(launch, tmp_path):
     outs = [tmp_path / f"{name}.safetensors" for name in ("one", "two")]
-    for out, launcher in zip(outs, ((), TWO), strict=True):
-        done = launch(out, *launcher)
+    for out, number in zip(outs, (1, 2), strict=True):
+        done, *others = launch(out, number)
         assert done.returncode == 0, done.stderr
         assert done.stdout.split() == ["1", "2", "3"]
+        assert [(rank.returncode, rank.stdout) for rank in others] == [(0, "")] * (number - 1)
     for single, shared in zip(*map(history_of, outs), strict=True):
         for key in set(single) - {"seconds"}:
             assert shared[key] == pytest.approx(single[key], rel=1e-3, abs=1e-3), key
     models = [Model.load(out) for out in outs]
     assert torch.allclose(weights_of(models[0]), weights_of(models[1]), atol=1e-4)
-    again = launch(outs[1], *TWO)
-    assert (again.returncode, again.stdout) == (0, ""), again.stderr
+    for again in launch(outs[1], 2):
+        assert (again.returncode, again.stdout) == (0, ""), again.stderr
     assert Model.load(outs[1]).hash == models[1].hash
 
 
@@ -201,17 +201,23 @@ def test_two_processes_resume_together(launch, odd_tiles, tmp_path):
     out = tmp_path / "m.safetensors"
     changes = {"batch_size": 5, "dropout": 0.0, "lr": 0.01}
     run(odd_tiles, out, epochs=2, **changes)
-    done = launch(out, *TWO)
+    done, _ = launch(out, 2)
     assert done.stdout.split() == ["3"], done.stderr
     whole = run(odd_tiles, tmp_path / "whole.safetensors", epochs=3, **changes)
     assert torch.allclose(weights_of(Model.load(out)), weights_of(whole), atol=1e-4)
 
 
 @pytest.mark.slow
-def test_no_process_waits_for_ever_where_the_model_is_in_use(launch, tmp_path):
-    out = tmp_path / "m.safetensors"
+def test_no_process_waits_for_ever_where_the_model_is_in_use(odd_tiles, tmp_path):
+    """By torchrun, which ends the others where one fails."""
+    script, out = tmp_path / "one.py", tmp_path / "m.safetensors"
+    script.write_text(_TRAIN)
+    command = [sys.executable, *TORCHRUN, script, odd_tiles.folder, out]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
     with output_lock(tmp_path / ".m.safetensors.lock", out, "training"):
-        done = launch(out, *TWO)
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=env, timeout=120, check=False
+        )
     assert done.returncode != 0
     assert done.stderr.count(f"InterruptedRun: {out} is in use") >= 1
     assert not out.exists()
@@ -224,17 +230,15 @@ def test_no_process_waits_for_ever_where_the_model_is_in_use(launch, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_command_says_how_to_resume(tiles, tmp_path, number):
     out = tmp_path / "m.safetensors"
-    command = [
-        sys.executable, "-m", "geoseg", "train", tiles.folder, "--out", out, "--epochs", "100000",
-        "--width", "2", "--depth", "1", "--pictures", "0",
-    ]  # fmt: skip
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        while "epoch 2" not in process.stderr.readline():
-            time.sleep(0.01)
-        process.send_signal(number)
-        *_, last = process.stderr.read().splitlines()
-    assert process.returncode == 75
-    assert last == (
+    log = tmp_path.with_name(f"{tmp_path.name}.log")
+    process = start(
+        "train", tiles.folder, "--out", out, "--epochs", 100_000, "--width", 2, "--depth", 1,
+        "--pictures", 0, log=log,
+    )  # fmt: skip
+    wait_for(lambda: "epoch 2" in log.read_text())
+    process.send_signal(number)
+    assert process.wait(60) == 75
+    assert log.read_text().splitlines()[-1] == (
         "geoseg: training was interrupted, finished epochs are kept, run the same command again to "
         "resume it"
     )

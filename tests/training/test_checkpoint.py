@@ -9,7 +9,8 @@ import torch
 from geoseg.errors import InterruptedRun, OutputError, RunError
 from geoseg.files import output_lock
 from tests.support.commands import here, refused
-from tests.support.training import epochs_of, names_in, run, stopped_run
+from tests.support.paths import names_in
+from tests.support.training import epochs_of, run, stopped_run
 from tests.support.training import one_thread as one_thread
 from tests.support.training import tiles as tiles
 

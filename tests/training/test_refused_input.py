@@ -13,8 +13,9 @@ from geoseg.legend import Legend
 from geoseg.model import Model
 from geoseg.tiles import IGNORE_INDEX, open_tiles
 from geoseg.training import TrainSettings, losses, train
+from tests.support.paths import names_in
 from tests.support.rasters import write_raster
-from tests.support.training import SIZE, ground, make_tiles, names_in, run, stop_after, weights
+from tests.support.training import SIZE, ground, make_tiles, run, stop_after, weights
 from tests.support.training import one_thread as one_thread
 from tests.support.training import tiles as tiles
 

@@ -15,6 +15,7 @@ from geoseg.model import Model
 from geoseg.training import TrainSettings, train
 from geoseg.training.schedule import last_epoch
 from tests.support.commands import here
+from tests.support.paths import names_in
 from tests.support.training import (
     LEGEND,
     SIZE,
@@ -25,7 +26,6 @@ from tests.support.training import (
     ground,
     history_of,
     make_tiles,
-    names_in,
     picture,
     run,
     stop_after,

@@ -13,6 +13,7 @@ from geoseg.tiles import IGNORE_INDEX
 from geoseg.training import TrainSettings
 from geoseg.training import augment as augmentation
 from geoseg.training.augment import augment
+from tests.support.paths import names_in
 from tests.support.rasters import write_raster
 from tests.support.training import (
     LEGEND,
@@ -22,7 +23,6 @@ from tests.support.training import (
     ground,
     history_of,
     make_tiles,
-    names_in,
     picture,
     run,
     weights,

@@ -10,7 +10,8 @@ from geoseg.errors import ModelError, TileError
 from geoseg.legend import LandCoverClass, Legend
 from geoseg.model import Model
 from geoseg.training import Monitor, TrainSettings, score, train
-from tests.support.training import LEGEND, SMALL, make_tiles, names_in, run
+from tests.support.paths import names_in
+from tests.support.training import LEGEND, SMALL, make_tiles, run
 from tests.support.training import one_thread as one_thread
 from tests.support.training import tiles as tiles
 from tests.support.training import weights as weights_of

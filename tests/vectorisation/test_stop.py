@@ -12,16 +12,13 @@ from geoseg.errors import InterruptedRun
 from geoseg.files import output_lock
 from tests.support.class_maps import class_labels
 from tests.support.commands import here, refused
+from tests.support.paths import names_in
 from tests.support.rasters import write_raster
 
 
 @pytest.fixture
 def labels(tmp_path):
     return write_raster(tmp_path / "labels.tif", class_labels()[None], nodata=255)
-
-
-def names_in(folder):
-    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.mark.parametrize("extension", ["gpkg", "parquet", "geojson", "pmtiles"])

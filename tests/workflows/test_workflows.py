@@ -29,7 +29,7 @@ def script(*command: object, cwd: Path, **env: str) -> subprocess.CompletedProce
 
 @pytest.mark.parametrize("protocol", ["tcp", "tls"])
 def test_a_local_dask_cluster_makes_the_same_map(protocol, model, tmp_path):
-    scene = write_raster(tmp_path / "scene.tif", blocks(600, 1100))
+    scene = write_raster(tmp_path / "scene.tif", blocks(520, 1040))
     plain = tmp_path / "plain"
     plain.mkdir()
     classify(
