@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import SceneError, root_message
-from geoseg.raster.datasets import GDAL_ERRORS, opened
+from geoseg.raster.datasets import opened
 from geoseg.raster.read import read_valid
 from geoseg.raster.scene import Scene
 from geoseg.raster.warp import as_warped
@@ -17,12 +16,11 @@ def read_overview(scene: Scene, longest: int) -> tuple[NDArray[Any], NDArray[np.
     """Read a whole scene at reduced size: the nearest pixels, from overviews where there are any.
 
     Args:
-        scene: what to read.
+        scene: the scene.
         longest: largest number of pixels of the longer side; a smaller scene is not reduced.
 
     Returns:
-        Pixels (bands, height, width) in the scene's dtype, and valid (height, width), True where
-        the pixel has data, as `read_window` has it.
+        Pixels (bands, height, width) and valid (height, width), as `read_window` returns them.
 
     Raises:
         SceneError: if the pixels cannot be read.
@@ -30,13 +28,7 @@ def read_overview(scene: Scene, longest: int) -> tuple[NDArray[Any], NDArray[np.
     factor = max(1.0, max(scene.height, scene.width) / longest)
     shape = max(1, round(scene.height / factor)), max(1, round(scene.width / factor))
     with opened(scene.path) as dataset, as_warped(dataset, scene) as source:
-        try:
-            return read_valid(source, scene, shape=shape)
-        except GDAL_ERRORS as error:
-            raise SceneError(
-                f"cannot read {scene.path} ({root_message(error)}), the file may be truncated or "
-                "damaged"
-            ) from None
+        return read_valid(source, scene, shape=shape)
 
 
 def rgb_bands(names: Sequence[str]) -> tuple[int, ...]:

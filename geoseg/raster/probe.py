@@ -36,22 +36,25 @@ def probe_pixels(scene: Scene) -> NDArray[np.float64]:
 
 
 def pixel_warnings(scene: Scene, sample: NDArray[np.float64]) -> list[str]:
-    """Say what in a scene is probably not as its metadata say, each in a sentence with the remedy.
+    """Return one sentence, with the remedy, for each thing that the metadata probably say wrongly.
 
     Args:
         scene: the scene.
-        sample: valid pixels of it (bands, n), see `probe_pixels`.
+        sample: its valid pixels (bands, n), see `probe_pixels`.
     """
     path = redact(scene.path)
-    sentences = [
-        f"band {band} of {path} is tagged as transparency (alpha), but {share:.0%} of its values "
-        f"are neither transparent nor opaque: if it holds data, read it with "
-        f"{_all_bands(scene, band)}, "
-        "or, to read only the other bands, tag it as undefined "
-        f"(gdal_translate -colorinterp_{band} undefined)"
-        for band in scene.unread_alphas
-        if (share := _share_between(probe_pixels(scene.with_bands((band,))))) > _DATA_SHARE
-    ]
+    sentences = []
+    for band in scene.unread_alphas:
+        alpha = probe_pixels(scene.with_bands((band,)))
+        share = float(np.mean((alpha != 0) & (alpha != alpha.max()))) if alpha.size else 0.0
+        if share > _DATA_SHARE:
+            numbers = ",".join(map(str, (*scene.bands, band)))
+            sentences.append(
+                f"band {band} of {path} is tagged as transparency (alpha), but {share:.0%} of its "
+                "values are neither transparent nor opaque: if it holds data, read it with "
+                f"bands=({numbers}) (--bands {numbers}), or, to read only the other bands, tag it "
+                f"as undefined (gdal_translate -colorinterp_{band} undefined)"
+            )
     value, share = _common_fill(sample)
     if share > _FILL_SHARE:
         bands = "all bands" if len(sample) > 1 else "their band"
@@ -70,31 +73,18 @@ def _window_starts(length: int) -> list[int]:
     return [int(first) for first in np.linspace(0, max(0, length - _SIDE), number)]
 
 
-def _all_bands(scene: Scene, alpha: int) -> str:
-    """How to read a band as data after those that are read."""
-    numbers = ",".join(map(str, (*scene.bands, alpha)))
-    return f"bands=({numbers}) (--bands {numbers})"
-
-
 def _number(value: float) -> str:
-    """A number with all its digits; whole numbers without a decimal point."""
+    """Return a number with all its digits, a whole number without a decimal point."""
     return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
 
 
-def _share_between(alpha: NDArray[np.float64]) -> float:
-    """Share of alpha values that are neither 0 nor the largest."""
-    if not alpha.size:
-        return 0.0
-    return float(np.mean((alpha != 0) & (alpha != alpha.max())))
-
-
 def _common_fill(sample: NDArray[np.float64]) -> tuple[float, float]:
-    """The smallest or largest value of a sample, and the share of pixels that have it in all bands.
+    """Return the smallest or largest value, and the share of pixels that have it in all bands.
 
     Fill values are nearly always an extreme: 0, 255, -9999.
     """
     if not sample.size:
         return 0.0, 0.0
     extremes = float(sample.min()), float(sample.max())
-    shares = [float((sample == value).all(axis=0).mean()) for value in extremes]
-    return max(zip(extremes, shares, strict=True), key=lambda pair: pair[1])
+    pairs = [(value, float((sample == value).all(axis=0).mean())) for value in extremes]
+    return max(pairs, key=lambda pair: pair[1])

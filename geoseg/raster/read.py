@@ -72,7 +72,7 @@ def open_scene(
 
 
 def _file_bands(dataset: rasterio.DatasetReader) -> tuple[Band, ...]:
-    """All bands of a file; each property of the dataset is read once, as it lists all bands."""
+    """Return all bands of a file; each property of the dataset lists all, so it is read once."""
     named = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
     try:
         descriptions = dataset.descriptions
@@ -109,12 +109,11 @@ def read_window(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.
     """
     if window.intersection(scene.window) != window:
         raise SceneError(f"{window} is outside of {scene.path}")
-    rio_window = RasterWindow(window.col, window.row, window.width, window.height)
     try:
         with gdal_env():
             dataset = cached_dataset(scene.path, (scene.size, scene.modified, scene.etag))
             with as_warped(dataset, scene) as source:
-                return read_valid(source, scene, rio_window=rio_window)
+                return read_valid(source, scene, RasterWindow.from_slices(*window.slices))
     except GDAL_ERRORS as error:
         drop_cached(scene.path)
         message = f"cannot read {scene.path} at {window} ({root_message(error)})"
@@ -137,8 +136,8 @@ def pad_reflect(pixels: NDArray[Any], window: Window) -> NDArray[Any]:
 def read_valid(
     dataset: rasterio.DatasetReader,
     scene: Scene,
-    *,
     rio_window: RasterWindow | None = None,
+    *,
     shape: tuple[int, int] | None = None,
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Read the bands of a scene from its open file, and say which pixels have data.
@@ -165,20 +164,15 @@ def read_valid(
     valid = np.ones(pixels.shape[1:], bool)
     if _is_masked(dataset.mask_flag_enums[bands[0] - 1]):
         valid &= dataset.read_masks(bands[0], window=rio_window, out_shape=shape) > 0
-    # GDAL's own mask leaves alpha bands out where there is a nodata value.
-    for band in _alpha_bands(dataset, bands):
-        valid &= dataset.read(band, window=rio_window, out_shape=shape) > 0
+    # GDAL's own mask ignores alpha bands if the file has a nodata value.
+    for band, color in enumerate(dataset.colorinterp, 1):
+        if color == ColorInterp.alpha and band not in bands:
+            valid &= dataset.read(band, window=rio_window, out_shape=shape) > 0
     if scene.nodata is not None and not math.isnan(scene.nodata):
         valid &= (pixels != scene.nodata).any(axis=0)
     if np.issubdtype(pixels.dtype, np.floating):
         valid &= np.isfinite(pixels).all(axis=0)
     return pixels, valid
-
-
-def _alpha_bands(dataset: rasterio.DatasetReader, bands: tuple[int, ...]) -> list[int]:
-    """Alpha bands that are not read as data."""
-    colors = enumerate(dataset.colorinterp, 1)
-    return [band for band, c in colors if c == ColorInterp.alpha and band not in bands]
 
 
 def read_whole(path: str | Path) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -191,15 +185,9 @@ def read_whole(path: str | Path) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         SceneError: if it cannot be read.
     """
     with opened(str(path)) as dataset:
-        try:
-            pixels = dataset.read()
-            masked = MaskFlags.per_dataset in dataset.mask_flag_enums[0]
-            valid = dataset.read_masks(1) > 0 if masked else np.ones(pixels.shape[1:], bool)
-        except GDAL_ERRORS as error:
-            raise SceneError(
-                f"cannot read {path} ({root_message(error)}), it may be damaged"
-            ) from None
-    return pixels, valid
+        pixels = dataset.read()
+        masked = MaskFlags.per_dataset in dataset.mask_flag_enums[0]
+        return pixels, dataset.read_masks(1) > 0 if masked else np.ones(pixels.shape[1:], bool)
 
 
 def read_palette(path: str | Path) -> dict[int, str]:

@@ -1,7 +1,6 @@
 """Rasters read on the pixel grid of another raster."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import rasterio
@@ -34,16 +33,14 @@ def warped_to(raster: Scene, grid: Scene) -> Scene:
         return warped
 
 
-@contextmanager
-def as_warped(dataset: rasterio.DatasetReader, scene: Scene) -> Iterator[rasterio.DatasetReader]:
-    """Yield the open file of a scene, on the grid of the scene."""
-    with _warped(dataset, scene) if scene.warped else nullcontext(dataset) as source:
-        yield source
-
-
-def _warped(dataset: rasterio.DatasetReader, scene: Scene) -> WarpedVRT:
+def as_warped(
+    dataset: rasterio.DatasetReader, scene: Scene
+) -> AbstractContextManager[rasterio.DatasetReader]:
+    """Return the open file of a scene as a context, on the grid of the scene."""
+    if not scene.warped:
+        return nullcontext(dataset)
     try:
-        return WarpedVRT(
+        warped: AbstractContextManager[rasterio.DatasetReader] = WarpedVRT(
             dataset, crs=scene.crs, transform=scene.affine, height=scene.height,
             width=scene.width, resampling=Resampling.nearest, src_nodata=scene.nodata,
             add_alpha=ColorInterp.alpha not in dataset.colorinterp, warp_mem_limit=64,
@@ -52,3 +49,4 @@ def _warped(dataset: rasterio.DatasetReader, scene: Scene) -> WarpedVRT:
         raise SceneError(
             f"cannot warp {scene.path} onto another grid ({root_message(error)}), check its CRS"
         ) from None
+    return warped

@@ -51,8 +51,8 @@ def write_tile(
     Args:
         path: of the file.
         pixels: (bands, height, width).
-        transform: pixel to CRS units.
-        crs: WKT or None.
+        transform: affine, pixel to CRS units.
+        crs: WKT; None for no CRS.
         valid: (height, width), written as an internal mask unless all are True.
         nodata: value of pixels without data.
 
@@ -128,7 +128,7 @@ def _write_plain(
             out.set_band_description(band, name)
         out.update_tags(**profile.tags)
         for window, pixels in windows:
-            out.write(pixels, window=_rio_window(window))
+            out.write(pixels, window=RasterWindow.from_slices(*window.slices))
             sums[window] = _checksum(pixels)
     return sums
 
@@ -137,13 +137,10 @@ def _verify(path: Path, sums: Mapping[Window, int]) -> None:
     """Compare checksums: GDAL does not always report a failed write, for example on a full disk."""
     with rasterio.open(path) as written:
         for window, crc in sums.items():
-            if _checksum(written.read(window=_rio_window(window))) != crc:
+            pixels = written.read(window=RasterWindow.from_slices(*window.slices))
+            if _checksum(pixels) != crc:
                 raise OSError(f"{window} did not read back as written")
 
 
 def _checksum(pixels: NDArray[np.uint8]) -> int:
     return zlib.crc32(np.ascontiguousarray(pixels).data)
-
-
-def _rio_window(window: Window) -> RasterWindow:
-    return RasterWindow(window.col, window.row, window.width, window.height)

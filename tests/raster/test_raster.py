@@ -408,7 +408,7 @@ def test_a_truncated_file_is_an_error_and_not_zeros(tmp_path, driver, profile):
     with pytest.raises(SceneError, match="truncated or damaged") as error:
         read_window(open_scene(path), BIG)
     assert "at rows 0-199, columns 0-199" in one_sentence(error)
-    with pytest.raises(SceneError, match="may be damaged"):
+    with pytest.raises(SceneError, match="may be truncated or damaged"):
         read_whole(path)
 
 
