@@ -17,7 +17,7 @@ from geoseg.classification.job import Job
 from geoseg.classification.plan import PlannedRun
 from geoseg.classification.report import ClassifyReport, ClassStatistics
 from geoseg.classification.run_folder.parts import read_part, read_part_window
-from geoseg.errors import InterruptedRun, redact
+from geoseg.errors import redact
 from geoseg.execute import StopFlag, available_cpus, prefetch_map
 from geoseg.files import replace_durably, temporary_path, translate_write_errors
 from geoseg.geodesy import pixel_areas
@@ -41,6 +41,8 @@ from geoseg.styles.qgis import raster_qml
 log = logging.getLogger("geoseg")
 
 T = TypeVar("T")
+
+_INTERRUPTED = " while assembling, all chunks are kept"
 
 
 def assemble(run: PlannedRun, report: ClassifyReport, stop: StopFlag) -> ClassifyReport:
@@ -106,7 +108,7 @@ def _write_rasters_and_polygons(
                 if job.polygons
                 else _polygons_from_labels(job, clean, map_fn)
             )
-            check = partial(_check_stop, stop)
+            check = partial(stop.check, _INTERRUPTED)
             tasks.append(_polygon_task(job, outputs.polygons, staged, polygons, map_fn, check))
         with ThreadPoolExecutor(max_workers=len(tasks)) as pool:
             for future in [pool.submit(task) for task in tasks]:
@@ -143,15 +145,8 @@ def _write_texts(
 def _until_stopped(stop: StopFlag, items: Iterable[T]) -> Iterator[T]:
     """Yield the same items, until a stop is requested."""
     for item in items:
-        _check_stop(stop)
+        stop.check(_INTERRUPTED)
         yield item
-
-
-def _check_stop(stop: StopFlag) -> None:
-    if stop.is_set():
-        raise InterruptedRun(
-            "interrupted while assembling, all chunks are kept, run the same command to go on"
-        )
 
 
 CleanedWindows = Callable[[Window, NDArray[np.uint8]], NDArray[np.uint8]]

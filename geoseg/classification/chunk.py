@@ -64,20 +64,13 @@ def classify_chunk(job: Job, chunk: Window, count: WindowCounter | None = None) 
             return _compute_part(job, chunk, count or (lambda windows: None))
     except InterruptedRun:
         raise
-    except GeosegError as error:
-        raise ChunkError(
-            f"chunk at {chunk} failed: {error}", retryable=_is_transient(error)
-        ) from error
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise ChunkError(
-            f"chunk at {chunk} failed: {reason}", retryable=_is_transient(error)
-        ) from error
-
-
-def _is_transient(error: Exception) -> bool:
-    """Whether a retry may succeed: network links and shared disks fail for a while."""
-    return isinstance(error, OSError | LinkError | OutputError)
+        reason = (
+            str(error) if isinstance(error, GeosegError) else f"{type(error).__name__}: {error}"
+        )
+        # Network links and shared disks fail for a while.
+        retryable = isinstance(error, OSError | LinkError | OutputError)
+        raise ChunkError(f"chunk at {chunk} failed: {reason}", retryable=retryable) from error
 
 
 def _compute_part(job: Job, chunk: Window, count: WindowCounter) -> Part:
@@ -91,7 +84,6 @@ def _compute_part(job: Job, chunk: Window, count: WindowCounter) -> Part:
     useful = [w for w in windows if valid[w.relative_to(halo)].any()]
     count(len(windows) - len(useful))
     chunk_valid = valid[chunk.relative_to(halo)]
-    arrays: dict[str, NDArray[Any]]
     if useful and chunk_valid.any():
         predictor = cached_predictor(
             job.model, job.model_hash, job.device, job.precision, job.batch_size, job.settings.tta
@@ -100,10 +92,10 @@ def _compute_part(job: Job, chunk: Window, count: WindowCounter) -> Part:
         padded = pad_reflect(pixels, halo)
         scores = predictor.scores(padded, [w.relative_to(halo) for w in useful], count)
         by_window = zip(useful, scores, strict=True)
-        arrays = {**_scores_to_outputs(job, predictor, by_window, chunk, chunk_valid)}
+        arrays = _scores_to_outputs(job, predictor, by_window, chunk, chunk_valid)
     else:
         count(len(useful))
-        arrays = {**_empty_outputs(job, chunk)}
+        arrays = _empty_outputs(job, chunk)
     if job.polygons:
         size = (job.scene.height, job.scene.width)
         confidence = arrays.get("confidence")
@@ -124,14 +116,15 @@ def _scores_to_outputs(
     scores: Iterable[tuple[Window, Any]],
     chunk: Window,
     valid: NDArray[np.bool_],
-) -> dict[str, NDArray[np.uint8]]:
+) -> dict[str, NDArray[Any]]:
     """Blend the scores and take the best class on the device, which returns only bytes."""
     weights = taper_profile(job.settings.blend, job.window_grid.size, job.settings.overlap)
     square = predictor.to_device(np.outer(weights, weights).astype(np.float32))
     total = blend(scores, chunk, square, predictor.zeros, predictor.spec.classes)
     index, best = best_class(total)
     values = np.array(job.legend.values, np.uint8)
-    arrays = {"labels": np.where(valid, values[index.cpu().numpy()], NODATA).astype(np.uint8)}
+    labels = np.where(valid, values[index.cpu().numpy()], NODATA).astype(np.uint8)
+    arrays: dict[str, NDArray[Any]] = {"labels": labels}
     if not (job.polygons or job.confidence or job.probabilities):
         return arrays
     rows = weight_sums(job.window_grid.rows, weights, chunk.row, chunk.row_end)
@@ -151,10 +144,11 @@ def _scores_to_outputs(
     return arrays
 
 
-def _empty_outputs(job: Job, chunk: Window) -> dict[str, NDArray[np.uint8]]:
-    """The arrays of a chunk without a valid pixel."""
+def _empty_outputs(job: Job, chunk: Window) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a chunk without a valid pixel."""
     shape = (chunk.height, chunk.width)
-    arrays = {"labels": np.full(shape, NODATA, np.uint8), "confidence": np.zeros(shape, np.uint8)}
+    labels, confidence = np.full(shape, NODATA, np.uint8), np.zeros(shape, np.uint8)
+    arrays: dict[str, NDArray[Any]] = {"labels": labels, "confidence": confidence}
     if job.probabilities:
         arrays["probabilities"] = np.zeros((len(job.legend), *shape), np.uint8)
     return arrays

@@ -11,7 +11,7 @@ from geoseg.classification.chunk import classify_chunk
 from geoseg.classification.job import Job
 from geoseg.classification.memory import chunk_bytes, run_bytes
 from geoseg.classification.run_folder.parts import Part, missing_chunks
-from geoseg.errors import InterruptedRun, count_of, redact
+from geoseg.errors import count_of, redact
 from geoseg.execute import (
     DaskCluster,
     ProgressCounter,
@@ -24,6 +24,8 @@ from geoseg.grid import Window
 from geoseg.model import Model, one_torch_thread, tune_malloc
 
 log = logging.getLogger("geoseg")
+
+_INTERRUPTED = ", finished chunks are kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,25 +103,15 @@ def shard_chunks(job: Job, shard: tuple[int, int] | None) -> list[Window]:
 def _compute_local(
     job: Job, chunks: list[Window], workers: int, stop: StopFlag, windows_done: ProgressCounter
 ) -> None:
-    """Compute chunks in threads of this process.
-
-    Raises:
-        ChunkError: the first one.
-        InterruptedRun: if a stop is requested, after the running chunks are finished.
-    """
-
-    def check(stopped: bool) -> None:
-        if stopped:
-            raise InterruptedRun(
-                "interrupted, finished chunks are kept, run the same command to go on"
-            )
+    """Compute chunks in threads of this process."""
 
     def count(windows: int) -> None:
-        check(stop.immediate)
+        if stop.immediate:
+            stop.check(_INTERRUPTED)
         windows_done.add(windows)
 
     def classify(chunk: Window) -> Part:
-        check(stop.is_set())
+        stop.check(_INTERRUPTED)
         return classify_chunk(job, chunk, count)
 
     with one_torch_thread():
@@ -129,12 +121,7 @@ def _compute_local(
 def _compute_dask(
     job: Job, chunks: list[Window], cluster: DaskCluster, windows_done: ProgressCounter
 ) -> None:
-    """Compute chunks on the workers of a cluster.
-
-    Raises:
-        ChunkError: the first one.
-        InterruptedRun: if a stop is requested, or the cluster is lost.
-    """
+    """Compute chunks on the workers of a cluster."""
     windows = {(chunk.row, chunk.col): job.window_grid.count(chunk) for chunk in chunks}
 
     def done(part: Part) -> None:

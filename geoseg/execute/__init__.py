@@ -1,13 +1,12 @@
 """One function over many items: in threads of this process, or on a Dask cluster."""
 
-from geoseg.execute.dask_client import WORKER_TIMEOUT, connect, map_cluster
+from geoseg.execute.dask_client import WORKER_TIMEOUT, connect
 from geoseg.execute.dask_cluster import DaskCluster
 from geoseg.execute.executor import Executor
 from geoseg.execute.interrupts import StopFlag, stop_on_signal
-from geoseg.execute.prefetch import prefetch_map
 from geoseg.execute.progress import Progress, ProgressCounter
 from geoseg.execute.resources import available_cpus, available_memory
-from geoseg.execute.threads import map_threads
+from geoseg.execute.threads import map_threads, prefetch_map
 
 __all__ = [
     "WORKER_TIMEOUT",
@@ -19,7 +18,6 @@ __all__ = [
     "available_cpus",
     "available_memory",
     "connect",
-    "map_cluster",
     "map_threads",
     "prefetch_map",
     "stop_on_signal",

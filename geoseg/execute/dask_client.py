@@ -3,17 +3,14 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from geoseg.errors import GeosegError, InterruptedRun
+from geoseg.errors import GeosegError
 from geoseg.execute.dask_cluster import DaskCluster
 from geoseg.execute.interrupts import StopFlag
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 log = logging.getLogger("geoseg")
 
@@ -65,17 +62,6 @@ def connect(
         yield cluster
 
 
-def map_cluster(
-    function: Callable[[Item], Result],
-    items: Sequence[Item],
-    address: str,
-    done: Callable[[Result], None] | None = None,
-) -> list[Result]:
-    """Connect, and apply ``function`` to all items as `DaskCluster.map` does."""
-    with connect(address) as cluster:
-        return cluster.map(function, items, done)
-
-
 @contextmanager
 def _quiet_dask() -> Iterator[None]:
     """Suppress Dask's tracebacks of broken connections, except at level DEBUG."""
@@ -92,21 +78,12 @@ def _quiet_dask() -> Iterator[None]:
 
 
 def _resolve_address(address: str, wait: float, stop: StopFlag) -> str:
-    """Return the address itself, or the one in the scheduler file when that is written.
-
-    Raises:
-        GeosegError: if the file is not written in time, or is another kind of file.
-        InterruptedRun: if a stop is requested meanwhile.
-    """
+    """Return an address itself, or the one in a scheduler file, once that is written."""
     file, start = Path(address), time.monotonic()
     if not (file.suffix == ".json" or file.is_file()):
         return address
     while not (file.is_file() and file.stat().st_size):  # it is empty at first
-        if stop.is_set():
-            raise InterruptedRun(
-                f"interrupted while waiting for the scheduler file {address}, run the same command "
-                "to go on"
-            )
+        stop.check(f" while waiting for the scheduler file {address}")
         if time.monotonic() - start > wait:
             raise GeosegError(f"no scheduler file {address} after {wait:.0f} s, start a scheduler")
         time.sleep(0.2)

@@ -45,7 +45,7 @@ class DaskCluster:
         self,
         function: Callable[[Item], Result],
         items: Sequence[Item],
-        done: Callable[[Result], None] | None = None,
+        on_result: Callable[[Result], None] | None = None,
     ) -> list[Result]:
         """Apply ``function`` to all items, a bounded number at a time.
 
@@ -57,7 +57,7 @@ class DaskCluster:
             function: a top-level function or a partial of one. It, the items and the results are
                 sent over the network, so keep them small.
             items: picklable values.
-            done: called with each result as it arrives.
+            on_result: called with each result as it arrives.
 
         Returns:
             The results in the order of the items.
@@ -74,8 +74,8 @@ class DaskCluster:
         def compute(indices: list[int]) -> None:
             for index, result in self._completed(function, items, deque(indices), killed):
                 results[index] = result
-                if done is not None:
-                    done(result)
+                if on_result is not None:
+                    on_result(result)
 
         compute(list(range(len(items))))
         suspects, poison = tuple(killed), list[Item]()
@@ -129,7 +129,7 @@ class DaskCluster:
             return self._client.submit(function, item, pure=False, resources=self._resources)
 
     def _wait_for_any(self, futures: list[Any]) -> list[tuple[Any, BaseException | None, Any]]:
-        """(future, error, result) of what is finished; empty after the refresh interval."""
+        """Return (future, error, result) of what is finished; nothing after a refresh interval."""
         from distributed import wait
 
         finished = []
@@ -146,11 +146,7 @@ class DaskCluster:
     def _refresh_workers(self) -> None:
         """Count the threads or GPUs of the workers; wait for the first worker if there is none."""
         while True:
-            if self._stop.is_set():
-                raise InterruptedRun(
-                    "interrupted, finished work is kept and the workers finish the running tasks, "
-                    "run the same command to go on"
-                )
+            self._stop.check(", finished work is kept and the workers finish the running tasks")
             with self._translate_lost_scheduler():
                 workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
             self._last_refresh = time.monotonic()
@@ -181,7 +177,7 @@ class DaskCluster:
 
 
 def _translate(error: BaseException) -> BaseException:
-    """Say errors of Dask in one sentence; other errors are returned unchanged."""
+    """Return an error of Dask as one of geoseg, and any other error unchanged."""
     if isinstance(error, CancelledError):
         return InterruptedRun(
             f"the Dask cluster cancelled a task ({error}), run the same command again"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from geoseg.errors import GeosegError
-from geoseg.execute.dask_client import map_cluster
+from geoseg.execute.dask_client import connect
 from geoseg.execute.resources import available_cpus
 from geoseg.execute.threads import map_threads
 
@@ -51,7 +51,8 @@ class Executor:
             Exception: the first one that the function raised.
         """
         if self.scheduler is not None:
-            return map_cluster(function, items, self.scheduler, on_result)
+            with connect(self.scheduler) as cluster:
+                return cluster.map(function, items, on_result)
         return self.map_threads(function, items, on_result)
 
     def map_threads(
@@ -60,7 +61,7 @@ class Executor:
         items: Sequence[Item],
         on_result: Callable[[Result], None],
     ) -> list[Result]:
-        """Apply a function to all items as `map` does, always in threads of this process."""
+        """Apply a function to all items as `map` does, but always in threads of this process."""
 
         def compute(item: Item) -> Result:
             result = function(item)

@@ -5,6 +5,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from geoseg.errors import InterruptedRun
+
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGUSR1")
 """From the keyboard; from a batch system that ends a job; from one whose time limit is near."""
 
@@ -18,6 +20,11 @@ class StopFlag:
     def is_set(self) -> bool:
         """Whether a stop is requested: nothing new is to begin."""
         return self._stop.is_set()
+
+    def check(self, state: str) -> None:
+        """Raise `InterruptedRun` if a stop is requested; ``state`` continues "interrupted"."""
+        if self.is_set():
+            raise InterruptedRun(f"interrupted{state}, run the same command to go on")
 
     @property
     def immediate(self) -> bool:

@@ -1,8 +1,10 @@
-"""Apply a function to many items in threads of this process."""
+"""Apply a function to many items in threads of this process, all at once or ahead of their use."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import TypeVar
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -30,3 +32,27 @@ def map_threads(
             if future in done:
                 future.result()
     return [future.result() for future in futures]
+
+
+@contextmanager
+def prefetch_map(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """Yield a ``map`` that keeps the order and computes ahead in threads.
+
+    Memory holds at most three times as many results as there are workers.
+    """
+    with ThreadPoolExecutor(workers) as pool:
+
+        def map_fn(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+            futures: deque[Future[Result]] = deque()
+            try:
+                for item in items:
+                    futures.append(pool.submit(function, item))
+                    if len(futures) > 2 * workers:
+                        yield futures.popleft().result()
+                while futures:
+                    yield futures.popleft().result()
+            finally:
+                for future in futures:
+                    future.cancel()
+
+        yield map_fn
