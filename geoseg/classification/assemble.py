@@ -4,7 +4,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,6 @@ from geoseg.polygons import (
     ChunkOutlines,
     FeatureBuilder,
     MapFunction,
-    PolygonArrays,
     polygonise_windows,
     sieve,
     stitch_chunks,
@@ -83,36 +82,31 @@ def assemble(run: PlannedRun, report: ClassifyReport, stop: StopFlag) -> Classif
 def _write_rasters_and_polygons(
     run: PlannedRun, staged: dict[Path, Path], stop: StopFlag
 ) -> NDArray[np.int64]:
-    """Write rasters and polygons, each in a thread of its own.
+    """Write every raster, and the polygons, in a thread of its own.
 
     Returns:
         (height, classes): the pixels of each class in each row.
     """
-    job, outputs = run.job, run.outputs
+    job, outputs, threads = run.job, run.outputs, available_cpus()
     counts = np.zeros((job.scene.height, len(job.legend)), np.int64)
-    with prefetch_map(available_cpus()) as map_fn:
-        clean = _clean_windows(run, map_fn)
-        labels = _until_stopped(stop, _label_windows(job, clean, counts))
-        threads = available_cpus()
-        tasks: list[Callable[[], object]] = [
-            lambda: write_cog(staged[outputs.labels], _label_profile(job), labels, threads=threads)
-        ]
-        for name, path in (
+    with prefetch_map(threads) as map_fn, ThreadPoolExecutor() as pool:
+        read_labels = _label_reader(run, map_fn)
+        labels = _until_stopped(stop, _label_windows(run, read_labels, counts))
+        path, profile = staged[outputs.labels], _label_profile(job)
+        tasks: list[Future[Any]] = [pool.submit(write_cog, path, profile, labels, threads=threads)]
+        for name, final in (
             ("confidence", outputs.confidence), ("probabilities", outputs.probabilities),
         ):  # fmt: skip
-            if path is not None:
-                tasks.append(_raster_task(job, staged[path], name, stop))
+            if final is not None:
+                tasks.append(pool.submit(_write_scores, job, staged[final], name, stop))
         if outputs.polygons is not None:
-            polygons = (
-                _polygons_from_parts(job, map_fn)
-                if job.polygons
-                else _polygons_from_labels(job, clean, map_fn)
+            tasks.append(
+                pool.submit(
+                    _write_polygons, job, outputs.polygons, staged, read_labels, map_fn, stop
+                )
             )
-            check = partial(stop.check, _INTERRUPTED)
-            tasks.append(_polygon_task(job, outputs.polygons, staged, polygons, map_fn, check))
-        with ThreadPoolExecutor(max_workers=len(tasks)) as pool:
-            for future in [pool.submit(task) for task in tasks]:
-                future.result()
+        for task in tasks:
+            task.result()
     return counts
 
 
@@ -149,90 +143,78 @@ def _until_stopped(stop: StopFlag, items: Iterable[T]) -> Iterator[T]:
         yield item
 
 
-CleanedWindows = Callable[[Window, NDArray[np.uint8]], NDArray[np.uint8]]
+LabelReader = Callable[[Window], NDArray[np.uint8]]
 
 
-def _clean_windows(run: PlannedRun, map_fn: MapFunction) -> CleanedWindows | None:
-    """A function that merges small components of a window into neighbours; None if none are."""
+def _label_reader(run: PlannedRun, map_fn: MapFunction) -> LabelReader:
+    """Return a function that reads labels, with components that are too small merged."""
     job, threshold = run.job, run.prepared.sieve_threshold
+
+    def read(window: Window) -> NDArray[np.uint8]:
+        return read_part_window(job, window, "labels")
+
     if threshold is None:
-        return None
+        return read
     windows = vector_windows(job.scene.height, job.scene.width)
-    return sieve(
-        lambda window: read_part_window(job, window, "labels"), windows, threshold, NODATA, map_fn
-    )
+    clean = sieve(read, windows, threshold, NODATA, map_fn)
+    return lambda window: clean(window, read(window))
 
 
 def _label_windows(
-    job: Job, clean: CleanedWindows | None, counts: NDArray[np.int64]
+    run: PlannedRun, read_labels: LabelReader, counts: NDArray[np.int64]
 ) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
     """Yield windows of labels; add the pixels of each class to ``counts`` (height, classes)."""
-    for window in vector_windows(job.scene.height, job.scene.width) if clean else job.chunks():
-        labels = read_part_window(job, window, "labels")
-        if clean:
-            labels = clean(window, labels)
+    job, uncleaned = run.job, run.prepared.sieve_threshold is None
+    size = (job.scene.height, job.scene.width)
+    for window in job.chunks() if uncleaned else vector_windows(*size):
+        labels = read_labels(window)
         counts[window.slices[0]] += class_row_counts(labels, job.legend.values)
         yield window, labels[None]
 
 
-def _raster_task(job: Job, path: Path, name: str, stop: StopFlag) -> Callable[[], object]:
+def _write_scores(job: Job, path: Path, name: str, stop: StopFlag) -> None:
+    """Write the confidence or the probabilities, which the parts hold under ``name``."""
     names = job.legend.names if name == "probabilities" else ("confidence",)
     profile = RasterProfile(
         job.scene.height, job.scene.width, len(names), job.scene.transform, job.scene.crs,
         nodata=0 if name == "confidence" else None, names=names, tags=job.tags(),
     )  # fmt: skip
-
-    def windows() -> Iterator[tuple[Window, NDArray[np.uint8]]]:
-        for chunk in job.chunks():
-            pixels = read_part(job, chunk)[name]
-            yield chunk, pixels.reshape(len(names), chunk.height, chunk.width)
-
-    return lambda: write_cog(
-        path, profile, _until_stopped(stop, windows()), threads=available_cpus()
+    windows = (
+        (chunk, read_part(job, chunk)[name].reshape(len(names), chunk.height, chunk.width))
+        for chunk in job.chunks()
     )
+    write_cog(path, profile, _until_stopped(stop, windows), threads=available_cpus())
 
 
-def _polygons_from_parts(job: Job, map_fn: MapFunction) -> Iterator[PolygonArrays]:
-    """Stitch the outlines in the parts."""
+def _write_polygons(
+    job: Job,
+    final: Path,
+    staged: dict[Path, Path],
+    read_labels: LabelReader,
+    map_fn: MapFunction,
+    stop: StopFlag,
+) -> None:
+    """Stitch the outlines in the parts, or else trace the labels, and write the polygons."""
+    cleaning, size = job.settings.cleaning, (job.scene.height, job.scene.width)
 
-    def outlines(chunk: Window) -> ChunkOutlines:
+    def read_outlines(chunk: Window) -> ChunkOutlines:
         return ChunkOutlines.from_arrays(chunk, read_part(job, chunk))
 
-    return stitch_chunks(map_fn(outlines, job.chunks()), job.scene.height, job.scene.width)
+    def read_both(window: Window) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        return read_labels(window), read_part_window(job, window, "confidence")
 
-
-def _polygons_from_labels(
-    job: Job, clean: CleanedWindows | None, map_fn: MapFunction
-) -> Iterator[PolygonArrays]:
-    """Trace the cleaned labels."""
-
-    def read_labels(window: Window) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        labels = read_part_window(job, window, "labels")
-        if clean:
-            labels = clean(window, labels)
-        return labels, read_part_window(job, window, "confidence")
-
-    tolerance = job.settings.cleaning.simplify
-    return polygonise_windows(
-        read_labels, job.scene.height, job.scene.width, tolerance=tolerance, map_fn=map_fn
+    polygons = (
+        stitch_chunks(map_fn(read_outlines, job.chunks()), *size)
+        if job.polygons
+        else polygonise_windows(read_both, *size, tolerance=cleaning.simplify, map_fn=map_fn)
     )
-
-
-def _polygon_task(
-    job: Job,
-    path: Path,
-    staged: dict[Path, Path],
-    polygons: Iterator[PolygonArrays],
-    map_fn: MapFunction,
-    check_stop: Callable[[], None],
-) -> Callable[[], object]:
-    cleaning = job.settings.cleaning
     builder = FeatureBuilder(
-        job.legend, job.scene.affine, job.scene.crs, (job.scene.height, job.scene.width),
+        job.legend, job.scene.affine, job.scene.crs, size,
         simplified=cleaning.simplify > 0, smooth=cleaning.smooth,
     )  # fmt: skip
-    return lambda: write_polygons(
-        staged[path], polygons, builder, final=path, map_fn=map_fn, check_stop=check_stop
+    check_stop = partial(stop.check, _INTERRUPTED)
+    write_polygons(
+        staged[final], polygons, builder, final=final, map_fn=map_fn, check_stop=check_stop
     )
 
 
@@ -245,7 +227,7 @@ def _label_profile(job: Job) -> RasterProfile:
 
 
 def _class_report(job: Job, counts: NDArray[np.int64]) -> dict[str, Any]:
-    """Pixels and true area of each class, and the number of nodata pixels."""
+    """Return pixels and true area of each class, and the number of nodata pixels."""
     height = job.scene.height
     row_areas = pixel_areas(job.scene.affine, job.scene.crs, np.arange(height))
     pixels, areas = counts.sum(0), counts.T @ row_areas

@@ -65,12 +65,10 @@ def classify_chunk(job: Job, chunk: Window, count: WindowCounter | None = None) 
     except InterruptedRun:
         raise
     except Exception as error:
-        reason = (
-            str(error) if isinstance(error, GeosegError) else f"{type(error).__name__}: {error}"
-        )
+        kind = "" if isinstance(error, GeosegError) else f"{type(error).__name__}: "
         # Network links and shared disks fail for a while.
         retryable = isinstance(error, OSError | LinkError | OutputError)
-        raise ChunkError(f"chunk at {chunk} failed: {reason}", retryable=retryable) from error
+        raise ChunkError(f"chunk at {chunk} failed: {kind}{error}", retryable=retryable) from error
 
 
 def _compute_part(job: Job, chunk: Window, count: WindowCounter) -> Part:
