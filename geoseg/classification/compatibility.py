@@ -17,8 +17,8 @@ _MAX_LISTED = 20
 def match_bands(scene: Scene, model: Model, bands: tuple[int, ...] | None) -> Scene:
     """Choose the bands of a scene for a model.
 
-    By ``bands``, if given; else by name (red, green, blue, or band descriptions), if the scene has
-    a band of each name; else all bands, if their number is right.
+    By ``bands``, unless it is None; else by name (red, green, blue, or band descriptions), if the
+    scene has a band of every name; else all bands, if their number is right.
 
     Raises:
         SceneError: if the number of bands is wrong.
@@ -36,13 +36,7 @@ def match_bands(scene: Scene, model: Model, bands: tuple[int, ...] | None) -> Sc
 
 
 def _band_advice(scene: Scene, wanted: tuple[str, ...], chosen: tuple[int, ...] | None) -> str:
-    """Say what is wrong with the number of bands, and what to do.
-
-    Args:
-        scene: the scene with all bands of the file except transparency.
-        wanted: names of the model's bands, "" if they have none.
-        chosen: bands that the user chose by number.
-    """
+    """Return the message about a wrong number of bands, or of chosen bands, with a remedy."""
     has, named = count_of(len(scene.bands), "band"), all(wanted)
     wants = f"the model wants {len(wanted)}" + (f" ({', '.join(wanted)})" if named else "")
     listed = _band_list(scene)
@@ -66,7 +60,7 @@ def _band_advice(scene: Scene, wanted: tuple[str, ...], chosen: tuple[int, ...] 
 
 
 def _band_list(scene: Scene) -> str:
-    """Numbers and names of the bands; of many bands only the first."""
+    """Return numbers and names of the bands; of many bands only the first."""
     if len(scene.bands) == 1 and not scene.band_names[0]:
         return ""
     if not any(scene.band_names):
@@ -77,7 +71,7 @@ def _band_list(scene: Scene) -> str:
 
 
 def _band_remedy(scene: Scene, wanted: tuple[str, ...]) -> str:
-    """Say what to do about a scene with too few bands."""
+    """Return the remedy for a scene with too few bands."""
     alphas = scene.unread_alphas
     if len(scene.bands) + len(alphas) == len(wanted):
         numbers = ",".join(map(str, sorted((*scene.bands, *alphas))))
@@ -96,7 +90,7 @@ def _band_remedy(scene: Scene, wanted: tuple[str, ...]) -> str:
 
 
 def _order_by_name(scene: Scene, names: tuple[str, ...]) -> list[int]:
-    """Bands whose description contains each name as a word, if exactly one band does."""
+    """Return the band of every name that is a word in the description of exactly one band."""
     words = [set(re.split(r"[^a-z0-9]+", name)) for name in scene.band_names]
     fitting = [[b for b, has in zip(scene.bands, words, strict=True) if n in has] for n in names]
     return [bands[0] for bands in fitting if len(bands) == 1]
@@ -105,12 +99,8 @@ def _order_by_name(scene: Scene, names: tuple[str, ...]) -> list[int]:
 def check_value_range(scene: Scene, model: Model, sample: NDArray[np.float64]) -> None:
     """Refuse a scene whose values are far outside the range of the training.
 
-    Only if the dtype differs from that of the training: a scene of bytes may be dark.
-
-    Args:
-        scene: the scene.
-        model: the model.
-        sample: valid pixels of the scene (bands, n).
+    Only if the dtype differs from that of the training: a scene of bytes may be dark. ``sample``
+    has valid pixels of the scene (bands, n).
 
     Raises:
         SceneError: if the values exceed the range of the training, or fill almost nothing of it.
@@ -128,13 +118,7 @@ def check_value_range(scene: Scene, model: Model, sample: NDArray[np.float64]) -
 
 
 def scene_warnings(scene: Scene, model: Model, sample: NDArray[np.float64]) -> list[str]:
-    """Say what may spoil the map of a scene, one sentence each.
-
-    Args:
-        scene: the scene.
-        model: the model.
-        sample: valid pixels of the scene (bands, n).
-    """
+    """Return sentences on what may spoil the map; ``sample`` has valid pixels (bands, n)."""
     sentences = pixel_warnings(scene, sample)
     if scene.crs is None:
         sentences.append(
@@ -145,7 +129,7 @@ def scene_warnings(scene: Scene, model: Model, sample: NDArray[np.float64]) -> l
 
 
 def pixel_size_warning(scene: Scene, model: Model) -> str | None:
-    """Say so if the pixels are over twice as large or under half as small as in training.
+    """Return a sentence if pixels are more than twice as large, or less than half, as in training.
 
     None if they are not, or if a size is unknown.
     """

@@ -14,6 +14,7 @@ from geoseg.classification.run_folder.parts import Part, missing_chunks
 from geoseg.errors import count_of, redact
 from geoseg.execute import (
     DaskCluster,
+    Executor,
     ProgressCounter,
     StopFlag,
     available_cpus,
@@ -32,10 +33,10 @@ _INTERRUPTED = ", finished chunks are kept"
 class Backend:
     """Where and how the chunks of a call are computed."""
 
+    executor: Executor
+    """Its ``workers`` are None for as many as processors and memory allow."""
     cluster: DaskCluster | None
-    """The workers to use; None for threads of this process."""
-    workers: int | None
-    """Number of threads; None for as many as processors and memory allow."""
+    """The workers behind its scheduler; None for threads of this process."""
     shard: tuple[int, int] | None
     """(i, n): only the i-th of n shares of the chunks, from 1; None for all chunks."""
     stop: StopFlag
@@ -49,7 +50,7 @@ def compute(
 
     Args:
         job: the run; its folder is open.
-        model: the model; the memory of a chunk depends on it.
+        model: gives the memory of a chunk.
         backend: where and how.
         windows_done: counts the windows of all runs of the call.
         resumed: whether to log how many chunks are finished.
@@ -72,7 +73,7 @@ def compute(
         _log_start(job, model, missing, backend.cluster.threads)
         _compute_dask(job, missing, backend.cluster, windows_done)
         return backend.cluster.threads
-    workers = backend.workers or _default_workers(job, model, len(missing))
+    workers = backend.executor.workers or _default_workers(job, model, len(missing))
     _log_start(job, model, missing, workers)
     _compute_local(job, missing, workers, backend.stop, windows_done)
     return workers
@@ -123,11 +124,11 @@ def _compute_dask(
 ) -> None:
     """Compute chunks on the workers of a cluster."""
     windows = {(chunk.row, chunk.col): job.window_grid.count(chunk) for chunk in chunks}
-
-    def done(part: Part) -> None:
-        windows_done.add(windows[part.row, part.col])
-
-    cluster.map(partial(_classify_on_worker, job), chunks, done)
+    cluster.map(
+        partial(_classify_on_worker, job),
+        chunks,
+        lambda part: windows_done.add(windows[part.row, part.col]),
+    )
 
 
 def _classify_on_worker(job: Job, chunk: Window) -> Part:

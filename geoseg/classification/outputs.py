@@ -7,7 +7,7 @@ from pathlib import Path
 
 from geoseg.classification.report import ClassifyReport
 from geoseg.errors import OutputError, RunError
-from geoseg.files import check_file_name, check_not_there
+from geoseg.files import check_file_name
 from geoseg.polygons import Cleaning, check_extension, check_format_fits
 from geoseg.raster import Scene
 
@@ -77,15 +77,6 @@ class Outputs:
             return None
         complete = all(path.exists() for path in self.requested())
         return report if complete and report.run == run else None
-
-    def check_free(self) -> None:
-        """Refuse to replace an output.
-
-        Raises:
-            OutputError: if an output exists.
-        """
-        for path in self.requested():
-            check_not_there(path, overwrite=False)
 
     def check(self, scene: Scene, cleaning: Cleaning) -> None:
         """Refuse outputs that could not be written at the end.

@@ -1,4 +1,4 @@
-"""The second step of a run: what is to be computed, and what an earlier try has computed."""
+"""The second step of a run: plan what is to be computed, and what an earlier try computed."""
 
 import heapq
 import logging
@@ -18,6 +18,7 @@ from geoseg.classification.run_folder.manifest import (
 )
 from geoseg.classification.settings import ClassifySettings, Execution
 from geoseg.execute import DaskCluster
+from geoseg.files import check_not_there
 from geoseg.grid import WindowGrid, chunks
 from geoseg.model import (
     CPU_BATCH,
@@ -62,9 +63,9 @@ class ComputeConfig:
     def from_manifest(
         cls, manifest: dict[str, Any], device: str, precision: str, batch_size: int | None
     ) -> "ComputeConfig | None":
-        """What an earlier try of the run resolved; None unless the device is "auto".
+        """Return what an earlier try of the run resolved; None unless the device is "auto".
 
-        A machine without a GPU can so assemble what machines with GPUs have computed.
+        So a machine without a GPU can assemble the parts of machines with GPUs.
         """
         if device != "auto" or not {"device", "precision", "batch size"} <= manifest.keys():
             return None
@@ -106,14 +107,11 @@ def plan_run(
     """
     outputs = prepared.outputs
     manifest = read_manifest(outputs.parts) if execution.resume else None
-    requested = (execution.device, settings.precision, execution.batch_size)
-    config = ComputeConfig.from_manifest(manifest or {}, *requested)
+    device, precision, batch_size = execution.device, settings.precision, execution.batch_size
+    config = ComputeConfig.from_manifest(manifest or {}, device, precision, batch_size)
     if config is None:
-        config = (
-            ComputeConfig.resolve(*requested)
-            if cluster is None
-            else cluster.map(partial(_resolve_on_worker, requested), [None])[0]
-        )
+        resolve = partial(ComputeConfig.resolve, device, precision)
+        config = resolve(batch_size) if cluster is None else cluster.map(resolve, [batch_size])[0]
     job = plan_job(prepared, model, settings, execution.chunk, config)
     if manifest is not None:
         check_same_run(job, manifest)
@@ -121,7 +119,8 @@ def plan_run(
         report = _existing_map(job, outputs) if execution.resume else None
         if report is not None:
             return PlannedRun(job, prepared, started=False, report=report)
-        outputs.check_free()
+        for path in outputs.requested():
+            check_not_there(path, overwrite=False)
     return PlannedRun(job, prepared, started=manifest is not None, report=None)
 
 
@@ -132,7 +131,7 @@ def plan_job(
     chunk: int | None,
     config: ComputeConfig,
 ) -> Job:
-    """The job that makes the outputs."""
+    """Return the job that makes the outputs."""
     scene, outputs, cleaning = prepared.scene, prepared.outputs, settings.cleaning
     # Merged or simplified polygons are traced at assembly, from labels and confidence.
     from_labels = outputs.polygons is not None and bool(cleaning.min_area or cleaning.simplify)
@@ -159,8 +158,8 @@ def plan_job(
 def default_chunk(height: int, width: int) -> int:
     """Choose the chunk side, 512 to 2048 px, with which four workers finish first.
 
-    Large chunks compute fewer windows twice, many chunks are shared out more evenly. The choice
-    depends on the size of the scene only, so that all machines of a run agree on it.
+    Of large chunks, fewer windows are computed twice; small chunks are shared out more evenly. The
+    choice depends only on the size of the scene, so that all machines of a run agree on it.
 
     Args:
         height: rows of the scene (px).
@@ -177,12 +176,8 @@ def default_chunk(height: int, width: int) -> int:
     return min(CHUNK_SIZES, key=longest_load)
 
 
-def _resolve_on_worker(requested: tuple[str, str, int | None], _: None) -> ComputeConfig:
-    return ComputeConfig.resolve(*requested)
-
-
 def _existing_map(job: Job, outputs: Outputs) -> ClassifyReport | None:
-    """The report of the map, if this run has made it already."""
+    """Return the report of the map, if this run has made it already."""
     report = outputs.existing_report(job.map_identity())
     if report is not None:
         log.info(

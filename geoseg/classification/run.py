@@ -5,7 +5,7 @@ import logging
 import platform
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,12 +20,11 @@ from geoseg.classification.prepare import load_model, prepare
 from geoseg.classification.report import ClassifyReport
 from geoseg.classification.run_folder.manifest import open_run, remove_run_folder
 from geoseg.classification.settings import ClassifySettings, Execution
-from geoseg.errors import RunError, SceneError, check_list, check_type, count_of, redact
+from geoseg.errors import SceneError, check_list, check_type, count_of, redact
 from geoseg.execute import (
-    DaskCluster,
+    Executor,
     Progress,
     ProgressCounter,
-    StopFlag,
     available_cpus,
     available_memory,
     connect,
@@ -55,8 +54,8 @@ def classify(  # noqa: PLR0913 - all but two by name
 ) -> ClassifyReport | None:
     """Classify a scene of any size into a land-cover map.
 
-    The process is left as it was. Linux keeps less freed memory than the command line asks for, so
-    a call in a notebook takes longer on a CPU, unless `geoseg.model.tune_malloc` is called first.
+    The settings of the process stay. The command line calls `geoseg.model.tune_malloc` first, which
+    saves time on a CPU.
 
     Args:
         scene: anything GDAL opens.
@@ -65,7 +64,7 @@ def classify(  # noqa: PLR0913 - all but two by name
         model: a loaded model or its file; "default" is the bundled one, for very-high-resolution
             RGB.
         polygons: land-cover polygons, .gpkg, .parquet, .fgb, .geojson or .pmtiles.
-        confidence: score of the winning class, GeoTIFF, 0..255, 0 = no data.
+        confidence: score of the best class, GeoTIFF, 0..255, 0 = no data.
         probabilities: scores of all classes, GeoTIFF with one band a class, 0..255.
         settings: what determines the map.
         execution: how it is computed; the labels are the same.
@@ -91,7 +90,7 @@ def classify(  # noqa: PLR0913 - all but two by name
         probabilities=Path(probabilities) if probabilities else None,
     )
     return _classify(
-        [(str(scene), outputs)], model, settings, execution, workers, scheduler,
+        [(str(scene), outputs)], model, settings, execution, Executor(workers, scheduler),
         overwrite=overwrite, progress=progress,
     )[0]  # fmt: skip
 
@@ -111,7 +110,7 @@ def classify_scenes(  # noqa: PLR0913 - all but two by name
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> list[ClassifyReport | None]:
-    """Classify several scenes, one after the other, each into its own map.
+    """Classify several scenes one after the other, every scene into its own map.
 
     All scenes and outputs are checked before the first chunk is computed. The same call resumes
     an interrupted one; finished maps stay.
@@ -150,7 +149,7 @@ def classify_scenes(  # noqa: PLR0913 - all but two by name
     paths = [str(scene) for scene in scenes]
     inputs = list(zip(paths, outputs_in_folders(paths, folders), strict=True))
     return _classify(
-        inputs, model, settings, execution, workers, scheduler,
+        inputs, model, settings, execution, Executor(workers, scheduler),
         overwrite=overwrite, progress=progress,
     )  # fmt: skip
 
@@ -160,8 +159,7 @@ def _classify(
     model: Model | str | Path,
     settings: ClassifySettings,
     execution: Execution,
-    workers: int | None,
-    scheduler: str | None,
+    executor: Executor,
     *,
     overwrite: bool,
     progress: Progress | None,
@@ -169,8 +167,6 @@ def _classify(
     """Prepare all scenes, plan all runs, then finish one run after the other."""
     check_type("settings", settings, ClassifySettings)
     check_type("execution", execution, Execution)
-    if workers is not None and workers < 1:
-        raise RunError(f"the number of workers is {workers}, it must be at least 1")
     loaded = load_model(model)
     log.debug(
         "geoseg %s, Python %s, torch %s, GDAL %s; %s, %.1f GB of memory free",
@@ -178,7 +174,12 @@ def _classify(
         count_of(available_cpus(), "processor core"), available_memory() / 1e9,
     )  # fmt: skip
     prepared = [prepare(path, outputs, loaded, settings) for path, outputs in inputs]
-    with stop_on_signal() as stop, _connect(scheduler, execution.wait, stop) as cluster:
+    with (
+        stop_on_signal() as stop,
+        nullcontext()
+        if executor.scheduler is None
+        else connect(executor.scheduler, wait=execution.wait, stop=stop) as cluster,
+    ):
         runs = [
             plan_run(scene, loaded, settings, execution, cluster, overwrite=overwrite)
             for scene in prepared
@@ -188,31 +189,27 @@ def _classify(
             return [run.report for run in runs]
         total = sum(count_windows(r.job, execution.shard, started=r.started) for r in pending)
         windows_done = ProgressCounter(progress, "windows", total)
-        backend = Backend(cluster, workers, execution.shard, stop)
+        backend = Backend(executor, cluster, execution.shard, stop)
         return [
-            run.report or _finish(run, loaded, execution, scheduler, backend, windows_done)
-            for run in runs
+            run.report or _finish(run, loaded, execution, backend, windows_done) for run in runs
         ]
-
-
-def _connect(
-    scheduler: str | None, wait: float, stop: StopFlag
-) -> AbstractContextManager[DaskCluster | None]:
-    return nullcontext() if scheduler is None else connect(scheduler, wait=wait, stop=stop)
 
 
 def _finish(
     run: PlannedRun,
     model: Model,
     execution: Execution,
-    scheduler: str | None,
     backend: Backend,
     windows_done: ProgressCounter,
 ) -> ClassifyReport | None:
     """Compute the missing chunks of a run, and assemble the map unless it is a shard."""
     start = time.perf_counter()
-    outputs = run.outputs
-    _log_warnings(run)
+    scene, outputs = run.prepared.scene, run.outputs
+    for warning in run.prepared.warnings:
+        log.warning(warning)
+    for band in scene.unread_alphas:
+        name = redact(scene.path)
+        log.info("band %d of %s is transparency (alpha) and is not read as data", band, name)
     for path in outputs.requested():
         with translate_write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -222,20 +219,12 @@ def _finish(
             log.info("%s is done, run without --shard to assemble", execution.shard_label)
             return None
         computed = time.perf_counter()
+        scheduler = backend.executor.scheduler
         report = _report(run, model, execution, scheduler, workers, computed - start)
         report = assemble(run, report, backend.stop)
         remove_run_folder(outputs.parts)
     log.info("%s assembled in %.1f s", outputs.labels, time.perf_counter() - computed)
     return report
-
-
-def _log_warnings(run: PlannedRun) -> None:
-    for warning in run.prepared.warnings:
-        log.warning(warning)
-    scene = run.prepared.scene
-    for band in scene.unread_alphas:
-        name = redact(scene.path)
-        log.info("band %d of %s is transparency (alpha) and is not read as data", band, name)
 
 
 def _report(
@@ -246,7 +235,7 @@ def _report(
     workers: int,
     seconds: float,
 ) -> ClassifyReport:
-    """The report without the classes."""
+    """Return the report without the classes."""
     job = run.job
     aoi = redact(job.settings.aoi) if job.settings.aoi else None
     data = {

@@ -1,5 +1,6 @@
 """``geoseg classify``."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -172,7 +173,8 @@ def _check_inputs(scenes: tuple[str, ...], model: str) -> None:
     from geoseg.raster import open_scene
 
     for scene in scenes:
-        open_scene(scene)
+        if not os.path.exists(scene):  # noqa: PTH110 - Path.exists raises for the text of a VRT
+            open_scene(scene)
     if model != "default" and not Path(model).is_file():
         raise ModelError(f"cannot read model {model}: No such file, check the path")
 

@@ -57,14 +57,9 @@ def check_same_run(job: Job, manifest: dict[str, Any]) -> None:
 
 @contextmanager
 def open_run(job: Job, aoi: AreaOfInterest | None, execution: Execution) -> Iterator[bool]:
-    """Lock the folder of a run, and create it or accept what an earlier try of the run left.
+    """Lock the folder of a run, and create it or accept the parts of an earlier try.
 
     Temporary files of killed processes are deleted. The area of interest is saved for the chunks.
-
-    Args:
-        job: the run.
-        aoi: the area of interest, if there is one.
-        execution: whether to keep finished parts, and whether this process is one of many shards.
 
     Yields:
         Whether the folder may hold parts of this run.
@@ -79,7 +74,7 @@ def open_run(job: Job, aoi: AreaOfInterest | None, execution: Execution) -> Iter
         with translate_write_errors(folder):
             if not execution.resume:
                 _remove_contents(folder)
-            # Another process may have begun since the run was planned, so it is compared again.
+            # The run was planned without the lock: another process may have begun since.
             manifest = read_manifest(folder)
             if manifest is not None:
                 check_same_run(job, manifest)

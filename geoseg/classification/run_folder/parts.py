@@ -63,10 +63,9 @@ def _read_record(record: Path) -> Part | None:
 
 
 def missing_chunks(job: Job, chunks: Iterable[Window]) -> list[Window]:
-    """The chunks without a part.
+    """Return the chunks without a part.
 
-    Listing the folder first refreshes NFS's cache of names, and saves opening a file for each
-    missing chunk.
+    Listing the folder refreshes NFS's cache of names, and no missing record is opened.
     """
     names = set(os.listdir(job.parts))  # noqa: PTH208 - many names, of which no Path is needed
     return [
@@ -80,7 +79,7 @@ def missing_chunks(job: Job, chunks: Iterable[Window]) -> list[Window]:
 def write_part(
     job: Job, chunk: Window, arrays: Mapping[str, NDArray[Any]], *, windows: int
 ) -> Part:
-    """Write the arrays of a chunk, then its record: the record makes the part a finished one.
+    """Write the arrays of a chunk, then its record, which marks the part as finished.
 
     Raises:
         OutputError: if it cannot be written.
@@ -111,7 +110,7 @@ def read_part(job: Job, chunk: Window) -> dict[str, NDArray[Any]]:
         if hashlib.sha256(data).hexdigest() != part.sha256:
             raise ValueError("its checksum differs from its record")
         arrays = safetensors.numpy.load(data)
-    except FileNotFoundError:  # the record, if another thread has found the damage first
+    except FileNotFoundError:  # another thread may have deleted the record
         raise _retryable(path, "is damaged or gone") from None
     except (OSError, ValueError, TypeError, RecursionError, SafetensorError) as error:
         record.unlink(missing_ok=True)
@@ -126,7 +125,7 @@ def _retryable(path: Path, problem: str) -> InterruptedRun:
 
 
 def read_part_window(job: Job, window: Window, name: str) -> NDArray[Any]:
-    """Read one array (height, width) of the parts of a finished run, over any window of the scene.
+    """Read one array (height, width) of a finished run, over any window of the scene.
 
     Raises:
         InterruptedRun: if a part is damaged.
