@@ -54,19 +54,10 @@ class Window:
         Raises:
             ValueError: if ``outer`` does not contain the window.
         """
-        if not outer.contains(self):
+        if self.intersection(outer) != self:
             raise ValueError(f"{self} is not inside {outer}")
         row, col = self.row - outer.row, self.col - outer.col
         return slice(row, row + self.height), slice(col, col + self.width)
-
-    def contains(self, inner: "Window") -> bool:
-        """Whether every pixel of ``inner`` is in this window."""
-        return (
-            self.row <= inner.row
-            and self.col <= inner.col
-            and inner.row_end <= self.row_end
-            and inner.col_end <= self.col_end
-        )
 
     def intersection(self, window: "Window") -> "Window | None":
         """The pixels of both windows, None if they share none."""

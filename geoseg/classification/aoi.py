@@ -32,10 +32,7 @@ class AreaOfInterest:
     def read(cls, path: str, scene: Scene, layer: str | None = None) -> "AreaOfInterest":
         """Read a layer of any vector file into the CRS of a scene.
 
-        Args:
-            path: of the file.
-            scene: the scene.
-            layer: name of the layer; None for the first one with geometries.
+        If ``layer`` is None, the first layer with geometries is read.
 
         Raises:
             VectorError: if it cannot be read, or only one of file and scene has a CRS.

@@ -34,7 +34,8 @@ from geoseg.polygons import (
     vector_windows,
     write_polygons,
 )
-from geoseg.raster import RasterProfile, pam_sidecar, write_cog
+from geoseg.raster import RasterProfile, write_cog
+from geoseg.styles.gdal_pam import pam_sidecar
 from geoseg.styles.qgis import raster_qml
 
 log = logging.getLogger("geoseg")

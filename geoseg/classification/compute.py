@@ -11,6 +11,7 @@ from geoseg.classification.chunk import classify_chunk
 from geoseg.classification.job import Job
 from geoseg.classification.memory import chunk_bytes, run_bytes
 from geoseg.classification.run_folder.parts import Part, missing_chunks
+from geoseg.classification.settings import Execution
 from geoseg.errors import count_of, redact
 from geoseg.execute import (
     DaskCluster,
@@ -63,7 +64,7 @@ def compute(
         InterruptedRun: if a stop is requested, after the running chunks are finished, or if the
             cluster is lost.
     """
-    chunks = shard_chunks(job, backend.shard)
+    chunks = _shard_chunks(job, backend.shard)
     missing = missing_chunks(job, chunks)
     if resumed:
         verb = "is" if len(chunks) == 1 else "are"
@@ -79,24 +80,15 @@ def compute(
     return workers
 
 
-def count_windows(job: Job, shard: tuple[int, int] | None, *, started: bool) -> int:
-    """Number of windows in the missing chunks of a run, or of its shard.
-
-    Args:
-        job: the run.
-        shard: see `Backend`.
-        started: whether the run folder exists.
-    """
-    chunks = shard_chunks(job, shard)
-    missing = missing_chunks(job, chunks) if started else chunks
+def count_windows(job: Job, execution: Execution) -> int:
+    """Return the number of windows that a run, or its shard, has yet to compute."""
+    chunks = _shard_chunks(job, execution.shard)
+    missing = missing_chunks(job, chunks) if execution.resume else chunks
     return sum(job.window_grid.count(chunk) for chunk in missing)
 
 
-def shard_chunks(job: Job, shard: tuple[int, int] | None) -> list[Window]:
-    """The chunks of a shard (i, n): every n-th chunk, so that all shards cost about the same.
-
-    Law: the n shards are disjoint and together all chunks.
-    """
+def _shard_chunks(job: Job, shard: tuple[int, int] | None) -> list[Window]:
+    """Return the chunks of a shard (i, n): every n-th, so that all shards cost about the same."""
     number, count = shard or (1, 1)
     return job.chunks()[number - 1 :: count]
 

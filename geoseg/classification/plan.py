@@ -31,7 +31,7 @@ from geoseg.model import (
 
 log = logging.getLogger("geoseg")
 
-CHUNK_SIZES = (2048, 1536, 1024, 512)
+_CHUNK_SIZES = (2048, 1536, 1024, 512)
 _TYPICAL_WORKERS = 4
 _TYPICAL_WINDOW = 128
 
@@ -79,8 +79,6 @@ class PlannedRun:
 
     job: Job
     prepared: PreparedScene
-    started: bool
-    """Whether an earlier try of the run left parts that are kept."""
     report: ClassifyReport | None
     """The report of the map, if this run has made it already."""
 
@@ -118,10 +116,10 @@ def plan_run(
     elif not overwrite:
         report = _existing_map(job, outputs) if execution.resume else None
         if report is not None:
-            return PlannedRun(job, prepared, started=False, report=report)
+            return PlannedRun(job, prepared, report)
         for path in outputs.requested():
             check_not_there(path, overwrite=False)
-    return PlannedRun(job, prepared, started=manifest is not None, report=None)
+    return PlannedRun(job, prepared, report=None)
 
 
 def plan_job(
@@ -173,7 +171,7 @@ def default_chunk(height: int, width: int) -> int:
             heapq.heapreplace(loads, loads[0] + work)
         return max(loads)
 
-    return min(CHUNK_SIZES, key=longest_load)
+    return min(_CHUNK_SIZES, key=longest_load)
 
 
 def _existing_map(job: Job, outputs: Outputs) -> ClassifyReport | None:

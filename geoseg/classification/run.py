@@ -187,7 +187,7 @@ def _classify(
         pending = [run for run in runs if run.report is None]
         if not pending:
             return [run.report for run in runs]
-        total = sum(count_windows(r.job, execution.shard, started=r.started) for r in pending)
+        total = sum(count_windows(run.job, execution) for run in pending)
         windows_done = ProgressCounter(progress, "windows", total)
         backend = Backend(executor, cluster, execution.shard, stop)
         return [

@@ -111,7 +111,11 @@ class DaskCluster:
             while waiting and len(in_flight) < _MAX_IN_FLIGHT * self.threads:
                 index = waiting.popleft()
                 tries[index] += 1
-                in_flight[self._submit(function, items[index])] = index
+                with self._translate_lost_scheduler():
+                    future = self._client.submit(
+                        function, items[index], pure=False, resources=self._resources
+                    )
+                in_flight[future] = index
             for future, error, result in self._wait_for_any(list(in_flight)):
                 index = in_flight.pop(future)
                 if error is None:
@@ -123,10 +127,6 @@ class DaskCluster:
                     waiting.append(index)
                 else:
                     raise _translate(error)
-
-    def _submit(self, function: Callable[[Item], Result], item: Item) -> Any:  # noqa: ANN401
-        with self._translate_lost_scheduler():
-            return self._client.submit(function, item, pure=False, resources=self._resources)
 
     def _wait_for_any(self, futures: list[Any]) -> list[tuple[Any, BaseException | None, Any]]:
         """Return (future, error, result) of what is finished; nothing after a refresh interval."""

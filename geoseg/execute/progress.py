@@ -15,13 +15,7 @@ class ProgressCounter:
     """Counts the units that are done and reports them; threads may share it."""
 
     def __init__(self, progress: Progress | None, unit: str, total: int) -> None:
-        """Start at 0 and report it.
-
-        Args:
-            progress: the callback; None to report nothing.
-            unit: name of what is counted, in the plural.
-            total: number of units.
-        """
+        """Start at 0 of ``total`` and report it; ``unit`` is a plural noun."""
         self._progress, self._unit, self._total = progress, unit, total
         self._done, self._lock = 0, threading.Lock()
         self.add(0)

@@ -7,7 +7,8 @@ from typing import Literal
 from geoseg.classification import MANIFEST
 from geoseg.errors import SceneError, VectorError
 from geoseg.models import DEFAULT
-from geoseg.raster import open_scene, read_categories, read_metadata, read_palette
+from geoseg.raster import open_scene, read_metadata, read_palette
+from geoseg.styles.gdal_pam import read_categories
 from geoseg.tiles import METADATA
 from geoseg.vectors import is_vector_file, list_layers
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from geoseg.errors import LabelError, count_of
 from geoseg.grid import Window, chunks
 from geoseg.legend import DUBAI, DUBAI_MASKS, NODATA, LandCoverClass, Legend, as_legend
-from geoseg.raster import Scene, open_scene, read_categories, read_palette, read_window
+from geoseg.raster import Scene, open_scene, read_palette, read_window
+from geoseg.styles.gdal_pam import read_categories
 
 BLACK = "#000000"
 """Not annotated, in the masks of the Dubai legend; an unused entry, in palettes."""

@@ -9,7 +9,6 @@ from geoseg.raster.remote import is_remote
 from geoseg.raster.scene import Band, Scene
 from geoseg.raster.warp import warped_to
 from geoseg.raster.write import RasterProfile, write_cog, write_tile
-from geoseg.styles.gdal_pam import pam_sidecar, read_categories
 
 __all__ = [
     "CACHE_BYTES",
@@ -20,11 +19,9 @@ __all__ = [
     "is_remote",
     "open_scene",
     "pad_reflect",
-    "pam_sidecar",
     "percentile_stretch",
     "pixel_warnings",
     "probe_pixels",
-    "read_categories",
     "read_metadata",
     "read_overview",
     "read_palette",

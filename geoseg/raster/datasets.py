@@ -26,7 +26,7 @@ _GDAL_BASE_ERROR = rasterio_private("_err", "CPLE_BaseError")
 GDAL_ERRORS: tuple[type[Exception], ...] = (
     RasterioError, OSError, *([_GDAL_BASE_ERROR] if _GDAL_BASE_ERROR else []),
 )  # fmt: skip
-"""Errors of rasterio; it lets some errors of GDAL pass unchanged, which have no public class."""
+"""Errors of rasterio, and those of GDAL that pass through it and have no public class."""
 _READ_ERRORS: tuple[type[Exception], ...] = (*GDAL_ERRORS, UnicodeDecodeError)
 
 DAMAGED = "the file may be truncated or damaged"
@@ -91,12 +91,8 @@ def opened(path: str) -> Iterator[rasterio.DatasetReader]:
 def cached_dataset(path: str, expected: Fingerprint) -> rasterio.DatasetReader:
     """Return the open dataset of this thread: threads must not share one, and opening is slow.
 
-    Args:
-        path: of the raster.
-        expected: fingerprint of the file when it was described.
-
     Raises:
-        SceneError: if it cannot be opened, or has another fingerprint now.
+        SceneError: if it cannot be opened, or its fingerprint is not the ``expected`` one.
     """
     cached = getattr(_thread_datasets, "handle", None)
     if cached is None or cached[:2] != (path, expected):
@@ -117,12 +113,7 @@ def drop_cached(path: str) -> None:
 def raster_error(path: str, problem: str, advice: str) -> SceneError:
     """Return the error for a raster that cannot be opened or read.
 
-    It is a `LinkError` where a retry may succeed.
-
-    Args:
-        path: of the raster.
-        problem: what went wrong, where.
-        advice: what to do about a local file.
+    It is a `LinkError` if a retry may succeed. ``advice`` says what to do about a local file.
     """
     if not is_remote(path):
         return SceneError(f"{problem}, {advice}")

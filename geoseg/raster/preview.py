@@ -13,7 +13,7 @@ from geoseg.raster.warp import as_warped
 
 
 def read_overview(scene: Scene, longest: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Read a whole scene at reduced size: the nearest pixels, from overviews where there are any.
+    """Read a whole scene at reduced size: the nearest pixels, from overviews if it has them.
 
     Args:
         scene: the scene.
@@ -48,8 +48,7 @@ def rgb_bands(names: Sequence[str]) -> tuple[int, ...]:
 def percentile_stretch(pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Stretch each band from the 2nd to the 98th percentile of its valid pixels to 0..255.
 
-    Pixels that are 0 in all bands are drawn but not counted: often a frame without data, of which
-    the file says nothing.
+    Pixels that are 0 in all bands are drawn but not counted: often they have no data.
 
     Args:
         pixels: (bands, height, width); one band gives greys.

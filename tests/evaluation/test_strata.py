@@ -7,7 +7,7 @@ from geoseg.errors import EvaluateError, LabelError
 from geoseg.evaluation import EvaluateSettings, evaluate
 from geoseg.legend import LandCoverClass, Legend
 from geoseg.metrics import Z95, estimate
-from geoseg.raster import pam_sidecar
+from geoseg.styles.gdal_pam import pam_sidecar
 from tests.support.assessments import LEGEND, PLACE, write_map, write_points
 from tests.support.commands import here
 from tests.support.rasters import write_raster

@@ -7,7 +7,7 @@ from pyproj import Transformer
 
 from geoseg.errors import LabelError, SceneError, TileError
 from geoseg.legend import DUBAI, LandCoverClass, Legend
-from geoseg.raster import pam_sidecar
+from geoseg.styles.gdal_pam import pam_sidecar
 from geoseg.tiles import IGNORE_INDEX, TileSettings
 from tests.support.rasters import write_raster
 from tests.support.tilesets import (

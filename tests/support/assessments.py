@@ -10,7 +10,8 @@ from affine import Affine
 from geoseg.evaluation import EvaluateSettings
 from geoseg.grid import Window
 from geoseg.legend import Legend
-from geoseg.raster import RasterProfile, pam_sidecar, write_cog
+from geoseg.raster import RasterProfile, write_cog
+from geoseg.styles.gdal_pam import pam_sidecar
 from tests.support.published_samples import OLOFSSON_2014
 
 PLACE = Affine(30, 0, 500000, 0, -30, 2800000)

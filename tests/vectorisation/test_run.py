@@ -22,7 +22,7 @@ import geoseg
 from geoseg.cli import cli
 from geoseg.errors import GeosegError, LabelError, OutputError, RunError, SceneError
 from geoseg.legend import DUBAI
-from geoseg.raster import pam_sidecar
+from geoseg.styles.gdal_pam import pam_sidecar
 from geoseg.styles.qgis import polygon_qml
 from tests.support.rasters import write_raster
 

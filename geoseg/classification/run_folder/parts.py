@@ -67,7 +67,10 @@ def missing_chunks(job: Job, chunks: Iterable[Window]) -> list[Window]:
 
     Listing the folder refreshes NFS's cache of names, and no missing record is opened.
     """
-    names = set(os.listdir(job.parts))  # noqa: PTH208 - many names, of which no Path is needed
+    try:
+        names = set(os.listdir(job.parts))  # noqa: PTH208 - many names, of which no Path is needed
+    except FileNotFoundError:
+        return list(chunks)
     return [
         chunk
         for chunk in chunks
