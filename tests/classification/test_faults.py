@@ -148,7 +148,7 @@ def test_a_run_killed_at_any_moment_goes_on(command, plain, tmp_path):
     moments, kills_between = random.Random(5), 0
     for number in (1, 4, 8, 12):
         process = start(*command)
-        wait_for(lambda: len(records(tmp_path)) >= number or process.poll() is not None)  # noqa: B023
+        wait_for(lambda: len(records(tmp_path)) >= number or process.returncode is not None)  # noqa: B023
         time.sleep(moments.uniform(0, 0.1))
         process.kill()
         killed = ended(process).returncode == -signal.SIGKILL
