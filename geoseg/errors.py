@@ -87,12 +87,8 @@ class InterruptedRun(GeosegError):  # noqa: N818 - an interruption, not an error
 def check_list(name: str, value: object) -> None:
     """Refuse a text or path in place of a list: its letters would be read as the items.
 
-    Args:
-        name: name of the argument, for the message.
-        value: value of the argument.
-
     Raises:
-        GeosegError: if the value is a text or a path.
+        GeosegError: if the value of the argument ``name`` is a text or a path.
     """
     if isinstance(value, str | bytes | os.PathLike):
         raise GeosegError(f"{name} must be a list, give [{str(value)!r}]")
@@ -101,13 +97,8 @@ def check_list(name: str, value: object) -> None:
 def check_type(name: str, value: object, expected: type) -> None:
     """Refuse an argument of another type, such as a dictionary in place of settings.
 
-    Args:
-        name: name of the argument, for the message.
-        value: value of the argument.
-        expected: type of the argument.
-
     Raises:
-        GeosegError: if the value is not of that type.
+        GeosegError: if the value of the argument ``name`` is not of the expected type.
     """
     if not isinstance(value, expected):
         raise GeosegError(

@@ -15,7 +15,6 @@ from geoseg.polygons import Cleaning
 
 if TYPE_CHECKING:
     from geoseg.classification.chunk import classify_chunk
-    from geoseg.classification.plan import default_chunk
     from geoseg.classification.run import classify, classify_scenes
 
 __all__ = [
@@ -30,7 +29,6 @@ __all__ = [
     "classify",
     "classify_chunk",
     "classify_scenes",
-    "default_chunk",
     "finished_parts",
     "read_manifest",
 ]
@@ -39,7 +37,6 @@ _LAZY = {
     "classify": "run",
     "classify_scenes": "run",
     "classify_chunk": "chunk",
-    "default_chunk": "plan",
 }
 
 

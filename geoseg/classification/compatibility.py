@@ -5,7 +5,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import ModelError, SceneError, count_of
+from geoseg.errors import SceneError, count_of
 from geoseg.model import Model
 from geoseg.raster import Scene, pixel_warnings, read_palette
 
@@ -145,16 +145,3 @@ def pixel_size_warning(scene: Scene, model: Model) -> str | None:
         f"{scene.path} has pixels of {size:.3g} m, the model was trained on {sizes} m, "
         "expect poor classes or resample the scene (gdalwarp -tr)"
     )
-
-
-def check_classes(model: Model) -> None:
-    """Refuse a model of a single class, whose map would be that class everywhere.
-
-    Raises:
-        ModelError: if the model has fewer than two classes.
-    """
-    if len(model.legend) < 2:
-        raise ModelError(
-            f"model {model.path} knows only the class {model.legend.names[0]!r}, so its map would "
-            "be that class everywhere, train a model with at least two classes"
-        )

@@ -34,12 +34,11 @@ _INTERRUPTED = ", finished chunks are kept"
 class Backend:
     """Where and how the chunks of a call are computed."""
 
+    execution: Execution
     executor: Executor
     """Its ``workers`` are None for as many as processors and memory allow."""
     cluster: DaskCluster | None
     """The workers behind its scheduler; None for threads of this process."""
-    shard: tuple[int, int] | None
-    """(i, n): only the i-th of n shares of the chunks, from 1; None for all chunks."""
     stop: StopFlag
     """Checked between chunks."""
 
@@ -64,7 +63,7 @@ def compute(
         InterruptedRun: if a stop is requested, after the running chunks are finished, or if the
             cluster is lost.
     """
-    chunks = _shard_chunks(job, backend.shard)
+    chunks = _shard_chunks(job, backend.execution.shard)
     missing = missing_chunks(job, chunks)
     if resumed:
         verb = "is" if len(chunks) == 1 else "are"

@@ -7,7 +7,6 @@ import torch
 
 from geoseg.classification.aoi import AreaOfInterest
 from geoseg.classification.compatibility import (
-    check_classes,
     check_value_range,
     match_bands,
     scene_warnings,
@@ -40,30 +39,28 @@ def load_model(model: Model | str | Path) -> Model:
         ModelError: if a loaded model has no file or differs from its file, or a model has a single
             class.
     """
-    if not isinstance(model, Model):
-        loaded = Model.load(model)
-        check_classes(loaded)
-        return loaded
-    if model.path is None:
+    advice = "which workers load: save it first (model.save), then give the path of that file"
+    path = model.path if isinstance(model, Model) else model
+    if path is None:
+        raise ModelError(f"the model has no file, {advice}")
+    stored = Model.load(path)
+    if isinstance(model, Model) and not _are_equal(model, stored):
+        raise ModelError(f"the model is not the one in its file {path}, {advice}")
+    if len(stored.legend) < 2:
         raise ModelError(
-            "the model has no file, which workers load: save it first (model.save), then give the "
-            "path of that file"
+            f"model {path} knows only the class {stored.legend.names[0]!r}, so its map would be "
+            "that class everywhere, train a model with at least two classes"
         )
-    stored = Model.load(model.path)
-    weights, stored_weights = model.network.state_dict(), stored.network.state_dict()
-    if (
-        replace(model, network=stored.network) != stored
-        or model.spec != stored.spec
-        or not all(
-            torch.equal(weights[name].cpu(), stored_weights[name]) for name in stored_weights
-        )
-    ):
-        raise ModelError(
-            f"the model is not the one in its file {model.path}, which workers load: save it first "
-            "(model.save), then give the path of that file"
-        )
-    check_classes(stored)
     return stored
+
+
+def _are_equal(model: Model, stored: Model) -> bool:
+    weights, stored_weights = model.network.state_dict(), stored.network.state_dict()
+    return (
+        replace(model, network=stored.network) == stored
+        and model.spec == stored.spec
+        and all(torch.equal(weights[name].cpu(), stored_weights[name]) for name in stored_weights)
+    )
 
 
 def prepare(path: str, outputs: Outputs, model: Model, settings: ClassifySettings) -> PreparedScene:

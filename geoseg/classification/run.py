@@ -189,22 +189,19 @@ def _classify(
             return [run.report for run in runs]
         total = sum(count_windows(run.job, execution) for run in pending)
         windows_done = ProgressCounter(progress, "windows", total)
-        backend = Backend(executor, cluster, execution.shard, stop)
-        return [
-            run.report or _finish(run, loaded, execution, backend, windows_done) for run in runs
-        ]
+        backend = Backend(execution, executor, cluster, stop)
+        return [run.report or _finish(run, loaded, backend, windows_done) for run in runs]
 
 
 def _finish(
     run: PlannedRun,
     model: Model,
-    execution: Execution,
     backend: Backend,
     windows_done: ProgressCounter,
 ) -> ClassifyReport | None:
     """Compute the missing chunks of a run, and assemble the map unless it is a shard."""
     start = time.perf_counter()
-    scene, outputs = run.prepared.scene, run.outputs
+    scene, outputs, execution = run.prepared.scene, run.outputs, backend.execution
     for warning in run.prepared.warnings:
         log.warning(warning)
     for band in scene.unread_alphas:
@@ -219,8 +216,7 @@ def _finish(
             log.info("%s is done, run without --shard to assemble", execution.shard_label)
             return None
         computed = time.perf_counter()
-        scheduler = backend.executor.scheduler
-        report = _report(run, model, execution, scheduler, workers, computed - start)
+        report = _report(run, model, backend, workers, computed - start)
         report = assemble(run, report, backend.stop)
         remove_run_folder(outputs.parts)
     log.info("%s assembled in %.1f s", outputs.labels, time.perf_counter() - computed)
@@ -228,15 +224,10 @@ def _finish(
 
 
 def _report(
-    run: PlannedRun,
-    model: Model,
-    execution: Execution,
-    scheduler: str | None,
-    workers: int,
-    seconds: float,
+    run: PlannedRun, model: Model, backend: Backend, workers: int, seconds: float
 ) -> ClassifyReport:
     """Return the report without the classes."""
-    job = run.job
+    job, execution = run.job, backend.execution
     aoi = redact(job.settings.aoi) if job.settings.aoi else None
     data = {
         "scene": job.scene.to_dict(),
@@ -244,7 +235,7 @@ def _report(
         "settings": {**asdict(job.settings), "precision": job.precision, "aoi": aoi},
         "execution": {
             "device": job.device, "batch_size": job.batch_size, "chunk": job.chunk,
-            "workers": workers, "scheduler": scheduler, "wait": execution.wait,
+            "workers": workers, "scheduler": backend.executor.scheduler, "wait": execution.wait,
             "shard": execution.shard, "resume": execution.resume,
         },
     }  # fmt: skip

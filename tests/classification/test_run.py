@@ -30,13 +30,13 @@ from geoseg.classification import (
     Execution,
     classify,
     classify_chunk,
-    default_chunk,
     finished_parts,
 )
 from geoseg.classification import chunk as chunk_module
 from geoseg.classification import compute as compute_module
 from geoseg.classification import run as run_module
 from geoseg.classification.aoi import load_aoi
+from geoseg.classification.plan import default_chunk
 from geoseg.classification.run_folder.parts import read_part_window
 from geoseg.errors import ChunkError, InterruptedRun, OutputError, RunError, SceneError
 from geoseg.grid import Window, WindowGrid, chunks

@@ -107,15 +107,13 @@ def read_part(job: Job, chunk: Window) -> dict[str, NDArray[Any]]:
     """
     path = part_path(job.parts, chunk)
     record = path.with_suffix(".json")
+    part = _read_record(record)
     try:
-        part = Part(**json.loads(record.read_text()))
         data = path.read_bytes()
-        if hashlib.sha256(data).hexdigest() != part.sha256:
-            raise ValueError("its checksum differs from its record")
+        if part is None or hashlib.sha256(data).hexdigest() != part.sha256:
+            raise ValueError("it differs from its record")
         arrays = safetensors.numpy.load(data)
-    except FileNotFoundError:  # another thread may have deleted the record
-        raise _retryable(path, "is damaged or gone") from None
-    except (OSError, ValueError, TypeError, RecursionError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         record.unlink(missing_ok=True)
         raise _retryable(path, f"is damaged ({error})") from None
     if part.run != job.identity():
