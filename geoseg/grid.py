@@ -60,7 +60,7 @@ class Window:
         return slice(row, row + self.height), slice(col, col + self.width)
 
     def intersection(self, window: "Window") -> "Window | None":
-        """The pixels of both windows, None if they share none."""
+        """Return the pixels of both windows, None if they share none."""
         row, col = max(self.row, window.row), max(self.col, window.col)
         height = min(self.row_end, window.row_end) - row
         width = min(self.col_end, window.col_end) - col
@@ -125,7 +125,7 @@ class WindowGrid:
         return len(self.rows) * len(self.cols)
 
     def windows(self, chunk: Window) -> list[Window]:
-        """The windows that share a pixel with ``chunk``, in row-major order.
+        """Return the windows that share a pixel with ``chunk``, in row-major order.
 
         The order is that of the whole grid, so sums over windows do not depend on ``chunk``.
         """
@@ -133,7 +133,7 @@ class WindowGrid:
         return [Window(r, c, self.size, self.size) for r in rows for c in cols]
 
     def count(self, chunk: Window) -> int:
-        """Number of windows that share a pixel with ``chunk``."""
+        """Return the number of windows that share a pixel with ``chunk``."""
         rows, cols = self._touching(chunk)
         return len(rows) * len(cols)
 
@@ -143,7 +143,7 @@ class WindowGrid:
 
 
 def bounds(windows: list[Window]) -> Window:
-    """The smallest window that contains all of ``windows`` (at least one)."""
+    """Return the smallest window that contains all ``windows``, at least one."""
     row, col = min(w.row for w in windows), min(w.col for w in windows)
     row_end, col_end = max(w.row_end for w in windows), max(w.col_end for w in windows)
     return Window(row, col, row_end - row, col_end - col)

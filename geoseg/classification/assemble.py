@@ -54,7 +54,7 @@ def assemble(run: PlannedRun, report: ClassifyReport, stop: StopFlag) -> Classif
         stop: checked from window to window.
 
     Returns:
-        The report as written.
+        The report with the classes.
 
     Raises:
         InterruptedRun: if a stop is requested, or a part is damaged: the same command computes it

@@ -46,17 +46,17 @@ class Backend:
 def compute(
     job: Job, model: Model, backend: Backend, windows_done: ProgressCounter, *, resumed: bool
 ) -> int:
-    """Compute the missing chunks of a run, or of its shard.
+    """Compute the missing chunks of a run, or of its shard; the run folder is open.
 
     Args:
-        job: the run; its folder is open.
+        job: the run.
         model: gives the memory of a chunk.
         backend: where and how.
         windows_done: counts the windows of all runs of the call.
         resumed: whether to log how many chunks are finished.
 
     Returns:
-        How many chunks were computed at a time.
+        The number of chunks at a time.
 
     Raises:
         ChunkError: the first one.
@@ -66,9 +66,8 @@ def compute(
     chunks = _shard_chunks(job, backend.execution.shard)
     missing = missing_chunks(job, chunks)
     if resumed:
-        verb = "is" if len(chunks) == 1 else "are"
         total = count_of(len(chunks), "chunk")
-        log.info("resuming: %d of %s %s there", len(chunks) - len(missing), total, verb)
+        log.info("resuming: %d of %s finished", len(chunks) - len(missing), total)
     if backend.cluster is not None:
         _log_start(job, model, missing, backend.cluster.threads)
         _compute_dask(job, missing, backend.cluster, windows_done)

@@ -66,11 +66,7 @@ class Outputs:
         return self.labels.with_name(f"{self.labels.name}.parts")
 
     def existing_report(self, run: str) -> ClassifyReport | None:
-        """Read the report of a complete map that this run has made; None if there is none.
-
-        Args:
-            run: identity of the run, `Job.map_identity`.
-        """
+        """Read the report of a complete map of this run (`Job.map_identity`); None without one."""
         try:
             report = ClassifyReport.from_dict(json.loads(self.report.read_text()))
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
@@ -109,11 +105,7 @@ _EXTENSIONS = {"labels": ".tif", "polygons": ".gpkg", "confidence": ".tif", "pro
 def outputs_in_folders(
     scenes: Sequence[str], folders: Mapping[str, str | Path | None]
 ) -> list[Outputs]:
-    """The outputs of several scenes, named after them.
-
-    Args:
-        scenes: paths of the scenes.
-        folders: folder of each kind of output; None if it is not wanted.
+    """Return the outputs of several scenes, named after them, in a folder for every kind.
 
     Raises:
         OutputError: if a folder has the name of a file, or two scenes have the same name.
@@ -145,7 +137,7 @@ def outputs_in_folders(
 
 
 def _scene_stem(scene: str) -> str:
-    """Name of a scene without folder and suffix, and without the query of an address."""
+    """Return the name of a scene without folder, suffix, and the query of an address."""
     _, scheme, address = scene.rpartition("://")
     if not scheme:
         return Path(scene).stem

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from geoseg.errors import InterruptedRun
 
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGUSR1")
-"""From the keyboard; from a batch system that ends a job; from one whose time limit is near."""
+"""Of the keyboard; of a batch system that ends a job; of one before its time limit."""
 
 
 class StopFlag:

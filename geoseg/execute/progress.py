@@ -6,8 +6,8 @@ from collections.abc import Callable
 Progress = Callable[[str, int, int], None]
 """Called with the unit ("windows"), the number done so far and the total.
 
-The first call for each unit has 0 done, and the number done never falls. Calls come from any
-thread, one at a time.
+The first call for a unit has 0 done, and the number done never falls. Calls come from any thread,
+one at a time.
 """
 
 

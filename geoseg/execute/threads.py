@@ -1,4 +1,4 @@
-"""Apply a function to many items in threads of this process, all at once or ahead of their use."""
+"""Apply a function to many items in threads of this process."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,8 +19,7 @@ def map_threads(
         The results in the order of the items.
 
     Raises:
-        Exception: one that ``function`` raised, after the running items are finished; no other
-            item begins.
+        Exception: one that ``function`` raised, after the running items; no new item begins.
     """
     with ThreadPoolExecutor(max_workers=workers) as pool:
         futures = [pool.submit(function, item) for item in items]
@@ -38,7 +37,7 @@ def map_threads(
 def prefetch_map(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
     """Yield a ``map`` that keeps the order and computes ahead in threads.
 
-    Memory holds at most three times as many results as there are workers.
+    At most three results per worker are in memory.
     """
     with ThreadPoolExecutor(workers) as pool:
 

@@ -19,7 +19,7 @@ class RasterMetadata:
     mask: str
     """What marks pixels without data: "alpha", "mask", "nodata" or "none"."""
     compression: str | None
-    """Name of the compression, None where there is none or the format does not tell."""
+    """Name of the compression; None without compression, or if the format does not name it."""
     block: tuple[int, int]
     """Height and width of a block of the first band (px)."""
     overviews: tuple[int, ...]

@@ -121,11 +121,9 @@ def read_window(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.
 
 
 def pad_reflect(pixels: NDArray[Any], window: Window) -> NDArray[Any]:
-    """Continue pixels by reflection, where a scene is smaller than a window.
+    """Continue pixels (bands, height, width) by reflection to the size of a window.
 
-    Args:
-        pixels: (bands, height, width), the upper left part of the window.
-        window: gives height and width of the result.
+    They are the upper left part of the window: all of a scene that is smaller than it.
     """
     below, right = window.height - pixels.shape[1], window.width - pixels.shape[2]
     if not below and not right:
@@ -140,10 +138,10 @@ def read_valid(
     *,
     shape: tuple[int, int] | None = None,
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Read the bands of a scene from its open file, and say which pixels have data.
+    """Read the bands of a scene from its open file, with their valid mask, see `read_window`.
 
     Args:
-        dataset: the open file of the scene.
+        dataset: the open file.
         scene: gives bands, dtype and nodata value.
         rio_window: pixels to read; None for all.
         shape: height and width (px) of the result; None to read at full size.
@@ -179,7 +177,7 @@ def read_whole(path: str | Path) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Read a small raster at once, all bands as they are.
 
     Returns:
-        Pixels (bands, height, width) and valid (height, width), True where no mask hides them.
+        Pixels (bands, height, width) and valid (height, width), False where a mask hides them.
 
     Raises:
         SceneError: if it cannot be read.
@@ -191,7 +189,7 @@ def read_whole(path: str | Path) -> tuple[NDArray[Any], NDArray[np.bool_]]:
 
 
 def read_palette(path: str | Path) -> dict[int, str]:
-    """The colour table of a raster's first band: value to #rrggbb; empty where it has none.
+    """Read the colour table of a raster's first band: value to #rrggbb; empty if it has none.
 
     Raises:
         SceneError: if the raster cannot be opened.

@@ -36,7 +36,7 @@ def http_options() -> dict[str, str]:
 
 
 def rasterio_private(module: str, name: str) -> Any | None:  # noqa: ANN401 - of any type
-    """Return an attribute of a private module of rasterio, None where this version has none."""
+    """Return an attribute of a private module of rasterio; None if this version has none."""
     try:
         return getattr(import_module(f"rasterio.{module}"), name)
     except (ImportError, AttributeError):
@@ -44,9 +44,9 @@ def rasterio_private(module: str, name: str) -> Any | None:  # noqa: ANN401 - of
 
 
 def remote_etag(path: str) -> str | None:
-    """ETag of a remote file, or else its length and time of change; None where both are unknown.
+    """Return the ETag of a remote file, or its length and time of change, or None if unknown.
 
-    GDAL asks the server, because it knows the credentials. A rasterio environment must be set.
+    GDAL asks the server, because it has the credentials. A rasterio environment must be set.
     """
     headers = {
         name.lower(): value for name, _, value in (line.partition("=") for line in _headers(path))
@@ -59,14 +59,14 @@ def remote_etag(path: str) -> str | None:
 
 
 def clear_vsi_cache(path: str) -> None:
-    """Make GDAL forget what it cached of a remote file, such as that the server did not answer."""
+    """Empty GDAL's cache for a remote file, which also keeps failed answers of the server."""
     clear, name = _gdal_function("VSICurlPartialClearCache"), _vsi_name(path)
     if clear is not None and name is not None:
         clear(name)
 
 
 def _headers(path: str) -> list[str]:
-    """Lines "Name=value" of the server's answer; none where GDAL cannot be asked."""
+    """Return the lines "Name=value" of the server's answer; none if GDAL cannot be asked."""
     name = _vsi_name(path)
     get, free = _gdal_function("VSIGetFileMetadata"), _gdal_function("CSLDestroy")
     if name is None or get is None or free is None:

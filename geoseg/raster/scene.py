@@ -43,9 +43,9 @@ class Scene:
     crs: str | None
     """WKT, None where the file has none."""
     bands: tuple[int, ...]
-    """Bands to read, from 1, in this order; alpha only where it was asked for by number."""
+    """Bands to read, from 1, in this order; alpha only if chosen by number."""
     band_names: tuple[str, ...]
-    """Description or colour of each of ``bands``, lower case, "" where the file has none."""
+    """Description or colour of the ``bands``, lower case, "" where the file has none."""
     nodata: float | None
     """Pixels where all bands have this value are invalid."""
     masked: bool
@@ -57,7 +57,7 @@ class Scene:
     warped: bool = False
     """Whether the file has another grid, and is warped onto this one as it is read."""
     etag: str | None = None
-    """What a server says of a remote file's version; None where it is local."""
+    """Version of a remote file according to its server; None for a local file."""
     file_bands: tuple[Band, ...] = field(default=(), repr=False)
     """All bands of the file."""
 
@@ -73,7 +73,7 @@ class Scene:
 
     @property
     def pixel_size(self) -> float | None:
-        """Ground size of a pixel (m) at the centre; None where the CRS is not tied to the earth."""
+        """Ground size of a pixel (m) at the centre; None if the CRS is not tied to the earth."""
         if self.crs is None:
             return None
         row, col = self.height / 2, self.width / 2
@@ -96,7 +96,7 @@ class Scene:
         return tuple(n for n, band in bands if band.alpha and n not in self.bands)
 
     def with_bands(self, bands: tuple[int, ...]) -> "Scene":
-        """The same scene, read through other bands (from 1, any order).
+        """Return the same scene with other bands to read (from 1, any order).
 
         Raises:
             SceneError: if the file has no such band, or no pixels in it that geoseg can read.

@@ -13,14 +13,14 @@ from geoseg.raster.scene import Scene
 
 
 def warped_to(raster: Scene, grid: Scene) -> Scene:
-    """The same raster, warped onto the grid of another one when it is read.
+    """Return the same raster, warped onto the grid of another one when it is read.
 
-    Each pixel of the grid gets the nearest pixel of the raster, so that class values stay class
-    values; where the raster has none, the pixel is not valid.
+    A pixel of the grid gets the nearest pixel of the raster, so class values stay class values;
+    outside the raster, it is not valid.
 
     Args:
         raster: the raster to read.
-        grid: the scene that gives size, transform and CRS.
+        grid: gives size, transform and CRS.
 
     Raises:
         SceneError: if one CRS cannot be transformed to the other.

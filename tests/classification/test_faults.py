@@ -83,7 +83,7 @@ def goes_on(command: tuple, plain: Path, folder: Path) -> None:
     kept = len(records(folder))
     done = here(*command)
     assert done.returncode == 0, done.stderr
-    resumed = re.search(r"resuming: (\d+) of 12 chunks are there", done.stderr)
+    resumed = re.search(r"resuming: (\d+) of 12 chunks finished", done.stderr)
     assert resumed is not None
     assert int(resumed[1]) >= kept > 0
     same(plain, folder)

@@ -1,4 +1,4 @@
-"""The lock of a run folder: many shards work at once, or one process that assembles."""
+"""The lock of a run folder: shared by many shards, or held by one process that assembles."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
