@@ -5,7 +5,7 @@ device.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from geoseg.grid import Window
 
 Taper = Literal["hann", "linear", "crop", "none"]
-TAPERS: tuple[Taper, ...] = ("hann", "linear", "crop", "none")
+TAPERS: tuple[Taper, ...] = get_args(Taper)
 
 _CROP = 1e-6
 """Weight of the cropped rim: negligible next to full weight, but not zero at the scene's edge."""
@@ -23,7 +23,7 @@ Array = Any
 
 
 def taper_profile(kind: Taper, size: int, overlap: int) -> NDArray[np.float64]:
-    """Weights along one axis of a window, (size,), symmetric and all above zero.
+    """Return the weights along one axis of a window, (size,), symmetric and all above zero.
 
     They are 1 outside the overlap and fall over the overlap, sampled at pixel centres: as a line
     ("linear"), as a raised cosine ("hann"), to nearly 0 at half the overlap ("crop"), or not at all
@@ -48,7 +48,7 @@ def taper_profile(kind: Taper, size: int, overlap: int) -> NDArray[np.float64]:
 def weight_sums(
     firsts: Sequence[int], weights: NDArray[np.float64], begin: int, end: int
 ) -> NDArray[np.float64]:
-    """Sum of the weights of all windows of an axis at the pixels [begin, end), (end - begin,).
+    """Sum the weights of all windows of an axis at the pixels [begin, end), (end - begin,).
 
     Args:
         firsts: first pixels of the windows; every pixel must lie in one.
@@ -71,17 +71,16 @@ def blend(
     zeros: Callable[[tuple[int, ...]], Array],
     classes: int,
 ) -> Array:
-    """Weighted sum of window scores over the pixels of ``window``, usually a chunk.
+    """Return the weighted sum of window scores over the pixels of ``window``, usually a chunk.
 
-    Each pixel sums the scores in their order. In the order of a `WindowGrid`, the sums therefore do
-    not depend on ``window``. Divided by the summed weights (`weight_sums` of both axes,
-    multiplied), a constant stays constant and equal scores stay equal, also at the edge of the
-    scene.
+    Every pixel sums the scores in their order. In the order of a `WindowGrid`, the sums do not
+    depend on ``window``. Divided by the summed weights (the product of `weight_sums` of both axes),
+    a constant stays constant and equal scores stay equal, also at the edge of the scene.
 
     Args:
         scores: windows that share a pixel with ``window``, with (classes, size, size) scores.
         window: the pixels of the result.
-        weights: (size, size) weight of each pixel of a window.
+        weights: (size, size).
         zeros: makes an array of zeros of the kind of the scores.
         classes: number of classes.
 

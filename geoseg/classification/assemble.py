@@ -86,7 +86,7 @@ def _write_rasters_and_polygons(
     """Write every raster, and the polygons, in a thread of its own.
 
     Returns:
-        (height, classes): the pixels of each class in each row.
+        (height, classes): the pixels of every class in every row.
     """
     job, outputs, threads = run.job, run.outputs, available_cpus()
     counts = np.zeros((job.scene.height, len(job.legend)), np.int64)
@@ -164,7 +164,7 @@ def _label_reader(run: PlannedRun, map_fn: MapFunction) -> LabelReader:
 def _label_windows(
     run: PlannedRun, read_labels: LabelReader, counts: NDArray[np.int64]
 ) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
-    """Yield windows of labels; add the pixels of each class to ``counts`` (height, classes)."""
+    """Yield windows of labels; add the pixels per row and class to ``counts`` (height, classes)."""
     job, uncleaned = run.job, run.prepared.sieve_threshold is None
     size = (job.scene.height, job.scene.width)
     for window in job.chunks() if uncleaned else vector_windows(*size):

@@ -1,4 +1,4 @@
-"""A run as a value: what each chunk needs, and the identity of the run."""
+"""A run as a value: all that a chunk needs, and the identity of the run."""
 
 import hashlib
 import json

@@ -17,7 +17,7 @@ _CACHE = 1.45
 _POLYGONS = 220_000_000
 """Memory of code and buffers for polygons, once for a process (bytes)."""
 _ACTIVATIONS = 10
-"""Activations (float32) for each pixel of a batch and each filter of the network's width."""
+"""Activations (float32) per pixel of a batch and filter of the network's width."""
 _NOT_CONVERTED = ("uint8", "int16", "float32")
 """Dtypes that go to the network without a float32 copy."""
 

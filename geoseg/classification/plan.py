@@ -178,9 +178,7 @@ def _existing_map(job: Job, outputs: Outputs) -> ClassifyReport | None:
     """Return the report of the map, if this run has made it already."""
     report = outputs.existing_report(job.map_identity())
     if report is not None:
-        log.info(
-            "%s is there already, of this very run; overwrite (-f) makes it again", outputs.labels
-        )
+        log.info("this run has made %s already; overwrite (-f) makes it again", outputs.labels)
         if outputs.parts.exists():  # the run was killed while it deleted its parts
             with run_lock(outputs.parts, "clearing", exclusive=True):
                 remove_run_folder(outputs.parts)

@@ -118,30 +118,29 @@ def classify_scenes(  # noqa: PLR0913 - all but two by name
     Args:
         scenes: anything GDAL opens; a map has the name of its scene.
         out: folder of the labels, <name>.tif; it is created.
-        model: a loaded model or its file.
+        model: see `classify`.
         polygons: folder of the polygons, <name>.gpkg.
         confidence: folder of the confidence, <name>.tif.
         probabilities: folder of the probabilities, <name>.tif.
-        settings: what determines the maps.
-        execution: how they are computed; the labels are the same.
-        workers: as in `classify`.
-        scheduler: as in `classify`.
-        overwrite: replace existing outputs.
-        progress: called as windows are done, see `geoseg.execute.Progress`; it counts the windows
-            of all scenes.
+        settings: see `classify`.
+        execution: see `classify`.
+        workers: see `classify`.
+        scheduler: see `classify`.
+        overwrite: see `classify`.
+        progress: see `classify`; it counts the windows of all scenes.
 
     Returns:
-        The report of each scene, see `classify`.
+        The report of every scene, see `classify`.
 
     Raises:
-        SceneError: if there is no scene, or one cannot be read or does not fit the model.
+        SceneError: if the list is empty, or a scene cannot be read or does not fit the model.
         OutputError: if two scenes have the same name, or an output exists or cannot be written.
         GeosegError: as `classify` does.
         InterruptedRun: as `classify` does.
     """
     check_list("scenes", scenes)
     if not scenes:
-        raise SceneError("there are no scenes to classify, give at least one")
+        raise SceneError("the list of scenes is empty, give at least one")
     folders = {
         "labels": out, "polygons": polygons, "confidence": confidence,
         "probabilities": probabilities,

@@ -271,7 +271,7 @@ def test_of_two_runs_at_once_one_makes_the_map(command, plain, tmp_path):
     made = (tmp_path / "map.tif").stat().st_mtime_ns
     again = here(*command)
     assert again.returncode == 0
-    assert "is there already, of this very run" in again.stderr
+    assert "this run has made" in again.stderr
     assert (tmp_path / "map.tif").stat().st_mtime_ns == made
     same(plain, tmp_path)
 

@@ -106,7 +106,7 @@ def test_several_scenes_need_a_folder(name, model, tmp_path):
 
 
 def test_no_scene_at_all_is_refused(model, tmp_path):
-    with pytest.raises(SceneError, match="no scenes to classify"):
+    with pytest.raises(SceneError, match="the list of scenes is empty"):
         geoseg.classify_scenes([], tmp_path / "maps", model=model)
 
 

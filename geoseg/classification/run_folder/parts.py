@@ -1,4 +1,4 @@
-"""Parts: the arrays and the record of each finished chunk, until the map is assembled."""
+"""Parts: the arrays and the record of every finished chunk, until the map is assembled."""
 
 import hashlib
 import json
