@@ -18,7 +18,7 @@ from geoseg.raster import Scene
 from geoseg.vectors import Reprojector, read_vector
 
 _SEARCH_WINDOW = 2048
-"""Side (px) of the windows that are searched for a pixel in the area of interest."""
+"""Side (px) of the windows that are searched for a pixel in a polygon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class AreaOfInterest:
                 temporary.write_bytes(self.wkb)
 
     def mask(self, scene: Scene, window: Window) -> NDArray[np.bool_]:
-        """(height, width) of a window: True where the centre of the pixel is in the area."""
+        """Return (height, width) of a window, True where the centre of a pixel is in a polygon."""
         transform = scene.affine @ scene.affine.translation(window.col, window.row)
         shapes = shapely.get_parts(shapely.from_wkb(self.wkb))
         mask: NDArray[np.bool_] = rasterio.features.geometry_mask(
@@ -75,7 +75,7 @@ class AreaOfInterest:
         return mask
 
     def _covers_a_pixel(self, scene: Scene) -> bool:
-        """Whether the centre of any pixel of a scene is in the area."""
+        """Whether the centre of a pixel of a scene is in a polygon."""
         left, bottom, right, top = shapely.bounds(shapely.from_wkb(self.wkb))
         corners = np.array([(left, bottom), (left, top), (right, bottom), (right, top)])
         cols, rows = apply_affine(~scene.affine, *corners.T)

@@ -86,7 +86,10 @@ def count_windows(job: Job, execution: Execution) -> int:
 
 
 def _shard_chunks(job: Job, shard: tuple[int, int] | None) -> list[Window]:
-    """Return the chunks of a shard (i, n): every n-th, so that all shards cost about the same."""
+    """Return the chunks of a shard (i, n): every n-th, so that all shards cost about the same.
+
+    Law: the n shards are disjoint and together all chunks.
+    """
     number, count = shard or (1, 1)
     return job.chunks()[number - 1 :: count]
 

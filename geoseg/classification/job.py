@@ -32,7 +32,7 @@ class Job:
     batch_size: int
     """Windows per forward pass."""
     parts: str
-    """Path of the run folder, where the parts are."""
+    """Path of the run folder."""
     polygons: bool
     """Whether parts hold the outlines of their components."""
     confidence: bool

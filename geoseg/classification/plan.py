@@ -84,7 +84,7 @@ class PlannedRun:
 
     @property
     def outputs(self) -> Outputs:
-        """Where the map goes."""
+        """The paths of the map."""
         return self.prepared.outputs
 
 

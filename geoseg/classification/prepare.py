@@ -21,7 +21,7 @@ from geoseg.raster import Scene, open_scene, probe_pixels
 
 @dataclass(frozen=True, slots=True)
 class PreparedScene:
-    """A scene that fits the model and the settings, and where its map goes."""
+    """A scene that fits the model and the settings, and the outputs of its map."""
 
     scene: Scene
     outputs: Outputs

@@ -1,4 +1,4 @@
-"""The report of a finished map: where it came from, and its classes."""
+"""The report of a finished map: its scene, its model, its settings and its classes."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,7 +14,7 @@ class ClassStatistics:
     """#rrggbb."""
     pixels: int
     area_m2: float | None
-    """True area on the ellipsoid (m²), None where the scene has no CRS."""
+    """True area on the ellipsoid (m²), None if the scene has no CRS."""
 
 
 _JSON_KEYS = {"version": "geoseg", "settings": "options"}
@@ -23,7 +23,7 @@ _JSON_KEYS = {"version": "geoseg", "settings": "options"}
 
 @dataclass(frozen=True, slots=True)
 class ClassifyReport:
-    """What was computed from what; the JSON file of a map holds `to_dict`."""
+    """Inputs, settings and classes of a map; its JSON file holds `to_dict`."""
 
     run: str
     """Identity of the run: hash of all that the outputs depend on."""

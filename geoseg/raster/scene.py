@@ -19,7 +19,7 @@ class Band:
 
     dtype: str
     name: str
-    """Description or colour, lower case, "" where the file has none."""
+    """Description or colour, lower case, "" if the file has none."""
     alpha: bool
     """Whether it is tagged as transparency."""
     masked: bool
@@ -28,7 +28,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A raster that can be read: where it is, its grid, the bands to read, what is invalid.
+    """A raster that can be read: its path, its grid, the bands to read, its nodata value.
 
     It holds no open file; `open_scene` makes it, and `read_window` reads its pixels.
     """
@@ -41,19 +41,19 @@ class Scene:
     transform: tuple[float, float, float, float, float, float]
     """Affine coefficients a..f, pixel (col, row) to CRS units."""
     crs: str | None
-    """WKT, None where the file has none."""
+    """WKT, None if the file has none."""
     bands: tuple[int, ...]
     """Bands to read, from 1, in this order; alpha only if chosen by number."""
     band_names: tuple[str, ...]
-    """Description or colour of the ``bands``, lower case, "" where the file has none."""
+    """Description or colour of the ``bands``, lower case, "" if the file has none."""
     nodata: float | None
     """Pixels where all bands have this value are invalid."""
     masked: bool
     """Whether the file has a mask, or an alpha band that is not one of ``bands``."""
     size: int | None
-    """Bytes of the file, None where it is not a local file."""
+    """Size of a local file (bytes), else None."""
     modified: int | None
-    """Time of last change (ns), None where it is not a local file."""
+    """Time of last change of a local file (ns), else None."""
     warped: bool = False
     """Whether the file has another grid, and is warped onto this one as it is read."""
     etag: str | None = None
