@@ -3,6 +3,7 @@
 python benchmarks/polygons.py speed [SIDE]     array to shapely, beside features.shapes, one run
 python benchmarks/polygons.py memory [SIDE]    the same, peak memory, each in a process of its own
 python benchmarks/polygons.py run [SIDE]       GeoTIFF to GeoPackage, and its peak
+python benchmarks/polygons.py without FILE     vectorise FILE as it is, and without two shortcuts
 """
 
 import subprocess
@@ -10,9 +11,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
+import pyarrow as pa
 import rasterio
 import shapely
 from rasterio.features import shapes
@@ -21,7 +25,7 @@ from shapely.geometry import shape
 
 import geoseg
 from geoseg.execute import prefetch_map
-from geoseg.polygons import polygonise, polygonise_windows
+from geoseg.polygons import polygonise_windows
 
 KINDS = ("real", "salt")
 
@@ -39,14 +43,14 @@ def by_rasterio_at_once(labels: np.ndarray) -> np.ndarray:
 def by_geoseg(labels: np.ndarray, workers: int = 1) -> np.ndarray:
     height, width = labels.shape
 
-    def read(cell):
-        return labels[cell.slices], None
+    def read(window):
+        return labels[window.slices], None
 
     if workers == 1:
         batches = polygonise_windows(read, height, width)
         return np.concatenate([batch.to_shapely() for batch in batches])
-    with prefetch_map(workers) as each:
-        batches = polygonise_windows(read, height, width, each=each)
+    with prefetch_map(workers) as map_fn:
+        batches = polygonise_windows(read, height, width, map_fn=map_fn)
         return np.concatenate([batch.to_shapely() for batch in batches])
 
 
@@ -61,11 +65,11 @@ def traced(labels: np.ndarray, workers: int) -> int:
     """Polygons of labels as flat arrays; returns how many."""
     height, width = labels.shape
 
-    def read(cell):
-        return labels[cell.slices], None
+    def read(window):
+        return labels[window.slices], None
 
-    with prefetch_map(workers) as each:
-        return sum(map(len, polygonise_windows(read, height, width, each=each)))
+    with prefetch_map(workers) as map_fn:
+        return sum(map(len, polygonise_windows(read, height, width, map_fn=map_fn)))
 
 
 def timed(function: Callable[[], object], rounds: int = 3) -> tuple[float, float]:
@@ -81,7 +85,7 @@ def timed(function: Callable[[], object], rounds: int = 3) -> tuple[float, float
 def speed(side: int) -> None:
     for kind in KINDS:
         labels = land_cover(side, kind)
-        polygonise(labels[:512, :512])  # compile
+        by_geoseg(labels[:512, :512])  # compile
         ours = by_geoseg(labels)
         wall, cpu = timed(lambda labels=labels: by_geoseg(labels))
         vertices = shapely.get_num_coordinates(ours).sum()
@@ -153,6 +157,33 @@ def run(folder: Path, side: int) -> None:
     subprocess.run(command, check=True)
 
 
+def shapely_wkb(xy: np.ndarray, ring_offsets: np.ndarray, polygon_offsets: np.ndarray) -> pa.Array:
+    polygons = shapely.from_ragged_array(
+        shapely.GeometryType.POLYGON, xy, (ring_offsets, polygon_offsets)
+    )
+    return pa.array(shapely.to_wkb(polygons), pa.binary())
+
+
+def without(path: str) -> None:
+    """What `write/wkb.py` and `pixel_measures.py` save, beside shapely and `geoseg.geodesy`."""
+    changes = {
+        "as it is": {},
+        "without wkb.py": {"geoseg.polygons.write.features.to_wkb": shapely_wkb},
+        "without pixel_measures.py": {
+            "geoseg.polygons.write.features.FeatureBuilder.grid_measures": lambda _: None
+        },
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out.gpkg"
+        for name, change in changes.items():
+            with ExitStack() as stack:
+                for target, function in change.items():
+                    stack.enter_context(patch(target, function))
+                geoseg.vectorise(path, out, overwrite=True)
+                _, cpu = timed(lambda: geoseg.vectorise(path, out, overwrite=True))
+            print(f"{name}: {cpu:.2f} CPU s")
+
+
 def command(side: int, path: str, out: str) -> None:
     from geoseg.cli import cli
 
@@ -164,6 +195,9 @@ def command(side: int, path: str, out: str) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "without":
+        without(sys.argv[2])
+        sys.exit()
     side = int(sys.argv[2]) if len(sys.argv) > 2 else 8192
     if sys.argv[1] == "child":
         child(side, sys.argv[3], sys.argv[4])

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from geoseg.training import score as score
     from geoseg.training import train as train
     from geoseg.vectorisation import Cleaning as Cleaning
+    from geoseg.vectorisation import VectoriseReport as VectoriseReport
+    from geoseg.vectorisation import VectoriseSettings as VectoriseSettings
     from geoseg.vectorisation import vectorise as vectorise
 
 _ROOMS = {
@@ -69,7 +71,7 @@ _ROOMS = {
     "model": ("Model",),
     "tiles": ("TileSet", "TileSettings", "open_tiles", "tile"),
     "training": ("Monitor", "TrainSettings", "score", "train"),
-    "vectorisation": ("Cleaning", "vectorise"),
+    "vectorisation": ("Cleaning", "VectoriseReport", "VectoriseSettings", "vectorise"),
 }
 """The room of each public name; the imports above say the same to type checkers."""
 

@@ -1,11 +1,12 @@
-"""Areas and perimeters of polygons that are given in pixel coordinates.
+"""Measure areas and perimeters of pixels and polygons in m² and m.
 
-In a projected CRS these are planar, times the square (the first power) of its unit in metres. In
-a geographic CRS and in Mercator projections, whose scale changes from row to row, they are those
-on the ellipsoid; true areas are so in every CRS. Such areas are found by a cylindrical equal-area
-projection, in which meridians and parallels stay straight, so that the cells of a north-up scene
-in degrees are exact; such lengths by geodesics, where a side along a row counts as many times as
-it has pixels, so that they add up over its parts.
+In a projected CRS measures are planar, in its unit converted to metres. In a geographic CRS and in
+Mercator projections, whose scale changes from row to row, they are ellipsoidal. `ellipsoidal_areas`
+are ellipsoidal in every CRS.
+
+Ellipsoidal areas use a cylindrical equal-area projection: meridians and parallels stay straight, so
+the pixels of a north-up scene in degrees are exact. Ellipsoidal lengths are geodesic; a side along
+a row counts the width of one pixel for each of its pixels, so that lengths add up over its parts.
 """
 
 from collections.abc import Callable
@@ -24,13 +25,14 @@ Polygons = npt.NDArray[np.object_]
 
 @dataclass(frozen=True, slots=True)
 class Ellipsoid:
-    """How a CRS maps to its ellipsoid; longitudes are not wrapped."""
+    """The ellipsoid of a CRS, and transformers to it; longitudes are not wrapped."""
 
     equal_area: Transformer
-    """CRS to metres in which areas are true."""
-    lon_lat: Transformer
-    """CRS to degrees."""
+    """CRS to a cylindrical equal-area projection (m)."""
+    lonlat: Transformer
+    """CRS to longitude and latitude (degrees)."""
     geod: Geod
+    """Geodesic calculations on the ellipsoid."""
 
 
 def apply_affine(transform: Affine, x: Floats, y: Floats) -> tuple[Floats, Floats]:
@@ -54,7 +56,7 @@ def apply_affine(transform: Affine, x: Floats, y: Floats) -> tuple[Floats, Float
 
 
 def polygon_areas(polygons: Polygons, transform: Affine, crs: str | None) -> Floats:
-    """Areas in m².
+    """Return the areas of polygons.
 
     Args:
         polygons: (n,) shapely polygons, vertices (col, row) (px).
@@ -66,23 +68,32 @@ def polygon_areas(polygons: Polygons, transform: Affine, crs: str | None) -> Flo
     """
     if crs is None:
         return np.full(polygons.size, np.nan)
-    metric = planar_unit_or_ellipsoid(crs)
-    if isinstance(metric, float):
-        return np.asarray(shapely.area(polygons) * abs(transform.determinant) * metric**2)
+    scale = planar_unit_or_ellipsoid(crs)
+    if isinstance(scale, float):
+        return np.asarray(shapely.area(polygons) * abs(transform.determinant) * scale**2)
 
-    def flatten(pixels: Floats) -> Floats:
-        return transform_separable(metric.equal_area, transform, pixels)
+    def to_equal_area(pixels: Floats) -> Floats:
+        return transform_separable(scale.equal_area, transform, pixels)
 
-    return np.asarray(shapely.area(shapely.transform(polygons, flatten)))
+    return np.asarray(shapely.area(shapely.transform(polygons, to_equal_area)))
 
 
 def pixel_areas(transform: Affine, crs: str | None, rows: npt.NDArray[np.integer]) -> Floats:
-    """Area (m²) of a pixel in each of ``rows`` (n,), of the first column; see `polygon_areas`."""
+    """Return the area of a pixel of the first column in each row.
+
+    Args:
+        transform: pixels to coordinates of the CRS.
+        crs: the CRS as WKT, or None where it is unknown.
+        rows: (n,) rows (px).
+
+    Returns:
+        (n,) m², NaN where the CRS is unknown.
+    """
     return polygon_areas(shapely.box(0, rows, 1, rows + 1), transform, crs)
 
 
 def polygon_perimeters(polygons: Polygons, transform: Affine, crs: str | None) -> Floats:
-    """Lengths of all rings, holes included, in m.
+    """Return the lengths of all rings of polygons, holes included.
 
     Args:
         polygons: (n,) shapely polygons, vertices (col, row) (px).
@@ -96,21 +107,21 @@ def polygon_perimeters(polygons: Polygons, transform: Affine, crs: str | None) -
         return np.full(polygons.size, np.nan)
     _, coords, (ring_offsets, polygon_offsets) = shapely.to_ragged_array(polygons)
     start, end = coords[:-1], coords[1:]
-    metric = planar_unit_or_ellipsoid(crs)
-    if isinstance(metric, float):
+    scale = planar_unit_or_ellipsoid(crs)
+    if isinstance(scale, float):
         dx, dy = (end - start).T
-        along = (transform.a * dx + transform.b * dy, transform.d * dx + transform.e * dy)
-        length = np.hypot(*along) * metric
+        side = (transform.a * dx + transform.b * dy, transform.d * dx + transform.e * dy)
+        length = np.hypot(*side) * scale
     else:
-        length = geodesic_lengths(metric, transform, start, end)
-    # The last vertex of a ring begins no side.
+        length = geodesic_lengths(scale, transform, start, end)
+    # The last vertex of a ring starts no side.
     length = np.append(length, 0.0)
     length[ring_offsets[1:] - 1] = 0.0
     return np.asarray(np.add.reduceat(length, ring_offsets[polygon_offsets[:-1]]))
 
 
 def ellipsoidal_areas(polygons: Polygons, transform: Affine, crs: str | None) -> Floats:
-    """Areas on the ellipsoid in m², whatever the CRS.
+    """Return the areas of polygons on the ellipsoid, in any CRS.
 
     Args:
         polygons: (n,) shapely polygons, vertices (col, row) (px).
@@ -120,50 +131,54 @@ def ellipsoidal_areas(polygons: Polygons, transform: Affine, crs: str | None) ->
     Returns:
         (n,) m², NaN where the CRS is unknown or has no ellipsoid.
     """
-    figure = None if crs is None else ellipsoid(crs)
-    if crs is None or figure is None:
+    of_crs = None if crs is None else ellipsoid(crs)
+    if crs is None or of_crs is None:
         return np.full(polygons.size, np.nan)
     if isinstance(planar_unit_or_ellipsoid(crs), Ellipsoid):
         return polygon_areas(polygons, transform, crs)
 
-    def flatten(pixels: Floats) -> Floats:
-        return np.column_stack(figure.equal_area.transform(*apply_affine(transform, *pixels.T)))
+    def to_equal_area(pixels: Floats) -> Floats:
+        return np.column_stack(of_crs.equal_area.transform(*apply_affine(transform, *pixels.T)))
 
-    return np.asarray(shapely.area(shapely.transform(polygons, flatten)))
+    return np.asarray(shapely.area(shapely.transform(polygons, to_equal_area)))
 
 
 @lru_cache(maxsize=8)
 def planar_unit_or_ellipsoid(wkt: str) -> float | Ellipsoid:
-    """Metres in a unit of a CRS that is fit for planar measures, else its ellipsoid."""
+    """Return metres per unit of a CRS in which measures are planar, else its ellipsoid.
+
+    Raises:
+        ValueError: if measures are not planar and the CRS has no ellipsoid.
+    """
     crs = _horizontal(CRS.from_user_input(wkt))
     operation = crs.coordinate_operation
     method = operation.method_name.casefold() if operation else ""
     mercator = "mercator" in method and not ("transverse" in method or "oblique" in method)
     if not (crs.is_geographic or mercator):
         return float(crs.axis_info[0].unit_conversion_factor) if crs.axis_info else float("nan")
-    found = ellipsoid(wkt)
-    if found is None:
+    of_crs = ellipsoid(wkt)
+    if of_crs is None:
         raise ValueError(f"the CRS {crs.name} has no ellipsoid")
-    return found
+    return of_crs
 
 
 @lru_cache(maxsize=8)
 def ellipsoid(wkt: str) -> Ellipsoid | None:
-    """The ellipsoid of a CRS, None where it has none."""
+    """Return the ellipsoid of a CRS; None where it has none."""
     crs = _horizontal(CRS.from_user_input(wkt))
-    figure = crs.ellipsoid
-    if figure is None:
+    shape = crs.ellipsoid
+    if shape is None:
         return None
-    size = f"+a={figure.semi_major_metre!r} +b={figure.semi_minor_metre!r}"
+    size = f"+a={shape.semi_major_metre!r} +b={shape.semi_minor_metre!r}"
     return Ellipsoid(
         _transformer(crs, f"+proj=cea +lat_ts=0 +lon_0=0 {size} +units=m +type=crs"),
         _transformer(crs, f"+proj=longlat {size} +type=crs"),
-        Geod(a=figure.semi_major_metre, b=figure.semi_minor_metre),
+        Geod(a=shape.semi_major_metre, b=shape.semi_minor_metre),
     )
 
 
 def _horizontal(crs: CRS) -> CRS:
-    """The part of a CRS that places columns and rows."""
+    """Return the horizontal part of a CRS, without datum shift or height."""
     if crs.is_bound and crs.source_crs is not None:
         return _horizontal(crs.source_crs)
     return _horizontal(crs.sub_crs_list[0]) if crs.is_compound else crs
@@ -175,54 +190,78 @@ def _transformer(source: CRS, target: str) -> Transformer:
 
 
 def transform_separable(transformer: Transformer, transform: Affine, pixels: Floats) -> Floats:
-    """Pixel coordinates (m, 2) transformed, by distinct columns and rows where these suffice."""
+    """Transform pixel coordinates by a projection that keeps meridians and parallels straight.
+
+    On a north-up grid x then depends only on the column and y on the row, so that only distinct
+    columns and rows are transformed.
+
+    Args:
+        transformer: from the CRS.
+        transform: pixels to coordinates of the CRS.
+        pixels: (m, 2) columns and rows (px).
+
+    Returns:
+        (m, 2) x and y.
+    """
     if transform.b or transform.d or not pixels.size:
         return np.column_stack(transformer.transform(*apply_affine(transform, *pixels.T)))
-    (cols, at_col), (rows, at_row) = (np.unique(pixels[:, i], return_inverse=True) for i in (0, 1))
+    (cols, col_index), (rows, row_index) = (
+        np.unique(pixels[:, i], return_inverse=True) for i in (0, 1)
+    )
     at_first_row = np.column_stack([cols, np.full(cols.size, rows[0])])
     at_first_col = np.column_stack([np.full(rows.size, cols[0]), rows])
     x, _ = transformer.transform(*apply_affine(transform, *at_first_row.T))
     _, y = transformer.transform(*apply_affine(transform, *at_first_col.T))
-    return np.column_stack([x[at_col], y[at_row]])
+    return np.column_stack([x[col_index], y[row_index]])
 
 
-def geodesic_lengths(metric: Ellipsoid, transform: Affine, start: Floats, end: Floats) -> Floats:
-    """Lengths (m,) of the sides between pixel coordinates ``start`` and ``end`` (m, 2)."""
+def geodesic_lengths(of_crs: Ellipsoid, transform: Affine, start: Floats, end: Floats) -> Floats:
+    """Return the geodesic lengths of sides.
 
-    def distance(one: Floats, other: Floats) -> Floats:
-        lon, lat = metric.lon_lat.transform(*apply_affine(transform, *one.T))
-        lon_end, lat_end = metric.lon_lat.transform(*apply_affine(transform, *other.T))
+    Args:
+        of_crs: ellipsoid of the CRS.
+        transform: pixels to coordinates of the CRS.
+        start: (n, 2) column and row where each side starts (px).
+        end: (n, 2) where it ends (px).
+
+    Returns:
+        (n,) m.
+    """
+
+    def distance(start: Floats, end: Floats) -> Floats:
+        lon, lat = of_crs.lonlat.transform(*apply_affine(transform, *start.T))
+        lon_end, lat_end = of_crs.lonlat.transform(*apply_affine(transform, *end.T))
         # The edge of a map of the world may be rounded to just beyond the pole.
         lat, lat_end = np.clip([lat, lat_end], -90, 90)
-        return np.asarray(metric.geod.inv(lon, lat, lon_end, lat_end)[2])
+        return np.asarray(of_crs.geod.inv(lon, lat, lon_end, lat_end)[2])
 
     length = np.empty(start.shape[0])
-    plain = not (transform.b or transform.d)
-    level = plain & (start[:, 1] == end[:, 1])
-    upright = plain & (start[:, 0] == end[:, 0]) & ~level
-    length[level] = _along_parallel(distance, start[level], end[level])
-    length[upright] = _along_meridian(distance, start[upright], end[upright])
-    other = ~(level | upright)
-    length[other] = distance(start[other], end[other])
+    north_up = not (transform.b or transform.d)
+    in_row = north_up & (start[:, 1] == end[:, 1])
+    in_col = north_up & (start[:, 0] == end[:, 0]) & ~in_row
+    length[in_row] = _lengths_along_rows(distance, start[in_row], end[in_row])
+    length[in_col] = _lengths_along_columns(distance, start[in_col], end[in_col])
+    slanted = ~(in_row | in_col)
+    length[slanted] = distance(start[slanted], end[slanted])
     return length
 
 
-def _along_parallel(
+def _lengths_along_rows(
     distance: Callable[[Floats, Floats], Floats], start: Floats, end: Floats
 ) -> Floats:
-    """Lengths of sides along rows: pixels times the width of one pixel there."""
-    rows, at_row = np.unique(start[:, 1], return_inverse=True)
-    begin = np.column_stack([np.zeros(rows.size), rows])
-    width = distance(begin, begin + np.array([1.0, 0.0]))
-    return np.asarray(np.abs(end[:, 0] - start[:, 0]) * width[at_row])
+    """Return pixels times the width of one pixel of the row."""
+    rows, row_index = np.unique(start[:, 1], return_inverse=True)
+    first = np.column_stack([np.zeros(rows.size), rows])
+    width = distance(first, first + np.array([1.0, 0.0]))
+    return np.asarray(np.abs(end[:, 0] - start[:, 0]) * width[row_index])
 
 
-def _along_meridian(
+def _lengths_along_columns(
     distance: Callable[[Floats, Floats], Floats], start: Floats, end: Floats
 ) -> Floats:
-    """Lengths of sides along columns: parts of one meridian."""
-    rows, at_row = np.unique(np.stack([start[:, 1], end[:, 1]]), return_inverse=True)
+    """Return differences of the distance along one meridian."""
+    rows, row_index = np.unique(np.stack([start[:, 1], end[:, 1]]), return_inverse=True)
     points = np.column_stack([np.zeros(rows.size), rows])
-    south = np.concatenate([[0.0], np.cumsum(distance(points[:-1], points[1:]))])
-    at_start, at_end = at_row.reshape(2, -1)
-    return np.asarray(np.abs(south[at_end] - south[at_start]))
+    cumulative = np.concatenate([[0.0], np.cumsum(distance(points[:-1], points[1:]))])
+    start_index, end_index = row_index.reshape(2, -1)
+    return np.asarray(np.abs(cumulative[end_index] - cumulative[start_index]))

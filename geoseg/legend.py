@@ -1,4 +1,4 @@
-"""The classes of a map: value, name and colour, and the value that means no data."""
+"""The legend of a map: value, name and colour of its classes, and its nodata value."""
 
 import csv
 import io
@@ -9,46 +9,45 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from numbers import Integral
 from pathlib import Path
-from reprlib import repr as shortened
+from reprlib import repr as short_repr
 from typing import Any
 
 from geoseg.errors import LabelError, check_type
 from geoseg.palette import map_colors
 
 NODATA = 255
-"""Value for "no data" in geoseg's own labels."""
+"""Nodata value of geoseg's own labels."""
 
-_LARGEST = 255
-"""Labels are bytes."""
+_MAX_VALUE = 255
+"""Largest label value; labels are bytes."""
 
 _CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True)
 class LandCoverClass:
-    """One class.
+    """A land-cover class.
 
     Raises:
-        LabelError: if the value is not a whole number in 0..255, the name is not a text, is empty
-            or holds control characters (which neither XML nor a line of CSV can), or the colour is
-            not #RRGGBB.
+        LabelError: if the value is not a whole number in 0..255, the name is empty or contains
+            control characters (which XML and CSV cannot), or the colour is not #rrggbb.
     """
 
     value: int
     """Value in the labels, 0..255."""
     name: str
-    """Without blanks around it."""
+    """Name, without spaces around it."""
     color: str
-    """#rrggbb, lower case."""
+    """Colour as #rrggbb, in lower case."""
 
     def __post_init__(self) -> None:
         value: object = self.value
         if isinstance(value, bool) or not isinstance(value, Integral):
-            raise LabelError(f"class value {shortened(value)} is not a whole number in 0..255")
+            raise LabelError(f"class value {short_repr(value)} is not a whole number in 0..255")
         object.__setattr__(self, "value", int(value))
-        if not 0 <= self.value <= _LARGEST:
+        if not 0 <= self.value <= _MAX_VALUE:
             raise LabelError(
-                f"class value {shortened(value)} is not in 0..255, renumber the classes"
+                f"class value {short_repr(value)} is not in 0..255, renumber the classes"
             )
         check_type("class name", self.name, str)
         check_type("colour", self.color, str)
@@ -56,7 +55,7 @@ class LandCoverClass:
             raise LabelError(f"class {self.value} has no name, give it one in the legend")
         if _CONTROL.search(self.name.strip()):
             raise LabelError(
-                f"the name {self.name!r} of class {self.value} holds a line break or another "
+                f"the name {self.name!r} of class {self.value} contains a line break or another "
                 "control character, write it on one line"
             )
         if not re.fullmatch(r"#[0-9a-fA-F]{6}", self.color):
@@ -74,18 +73,18 @@ class LandCoverClass:
 
 @dataclass(frozen=True, slots=True)
 class Legend:
-    """The classes in ascending order of value.
+    """The classes of a map in ascending order of value.
 
     A model's output channel ``i`` is ``classes[i]``; labels on disk hold ``classes[i].value``.
 
     Raises:
-        LabelError: if there is no class, one has the value for no data, or two share a value, or
-            a name (but for its case).
+        LabelError: if there is no class, a class has the nodata value, or two classes have the
+            same value or the same name (regardless of case).
     """
 
     classes: tuple[LandCoverClass, ...]
     nodata: int | None = NODATA
-    """Value that means no data, and no class; None where every value is a class."""
+    """Nodata value; None where every value is a class."""
 
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.classes, key=lambda c: c.value))
@@ -98,12 +97,12 @@ class Legend:
                     f"class {c.name!r} has the value {c.value}, which means no data, "
                     "renumber the classes"
                 )
-        for one, next_ in pairwise(ordered):
-            if one.value == next_.value:
-                raise LabelError(f"two classes of the legend share the value {one.value}")
-        for one, next_ in pairwise(sorted(ordered, key=lambda c: c.name.casefold())):
-            if one.name.casefold() == next_.name.casefold():
-                raise LabelError(f"two classes of the legend share the name {next_.name!r}")
+        for a, b in pairwise(ordered):
+            if a.value == b.value:
+                raise LabelError(f"two classes of the legend share the value {a.value}")
+        for a, b in pairwise(sorted(ordered, key=lambda c: c.name.casefold())):
+            if a.name.casefold() == b.name.casefold():
+                raise LabelError(f"two classes of the legend share the name {b.name!r}")
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -118,12 +117,12 @@ class Legend:
         """Class names, in order of value."""
         return tuple(c.name for c in self.classes)
 
-    def same_classes(self, other: "Legend") -> bool:
-        """Whether both legends have the same values and names; colours may differ."""
-        return self.values == other.values and self.names == other.names
+    def same_classes(self, legend: "Legend") -> bool:
+        """Return whether both legends have the same values and names; colours may differ."""
+        return self.values == legend.values and self.names == legend.names
 
     def value_of(self, name: str) -> int:
-        """Value of the class called ``name`` (case and outer blanks do not count).
+        """Return the value of the class ``name``, regardless of case and of spaces around it.
 
         Raises:
             LabelError: if there is no such class.
@@ -133,18 +132,18 @@ class Legend:
                 return c.value
         raise LabelError(f"{name!r} is not in the legend ({', '.join(self.names)}), add it there")
 
-    def only(self, values: Collection[int]) -> "Legend":
-        """The classes with these values; all of them where none is among them."""
-        chosen = tuple(c for c in self.classes if c.value in values)
-        return Legend(chosen or self.classes, self.nodata)
+    def subset(self, values: Collection[int]) -> "Legend":
+        """Return the classes with these values; all classes if there is none of these."""
+        classes = tuple(c for c in self.classes if c.value in values)
+        return Legend(classes or self.classes, self.nodata)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, for JSON."""
+        """Return the classes as plain data, for JSON."""
         return {"classes": [asdict(c) for c in self.classes]}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Legend":
-        """The inverse of `to_dict`.
+        """Invert `to_dict`.
 
         Models and tile sets of early versions have the colours of the Dubai masks; they get the
         map colours of the same classes.
@@ -156,7 +155,7 @@ class Legend:
 
     @classmethod
     def from_names(cls, names: list[str]) -> "Legend":
-        """Classes 0, 1, ... with these names, in the colours that `map_colors` gives them."""
+        """Return classes 0, 1, ... with these names and the colours of `map_colors`."""
         colors = map_colors(names)
         return cls(
             tuple(
@@ -165,31 +164,12 @@ class Legend:
         )
 
     def to_csv(self) -> str:
-        """The legend as CSV text: value,name,color."""
+        """Return the legend as CSV text: value,name,color."""
         text = io.StringIO()
         rows = csv.writer(text, lineterminator="\n")
         rows.writerow(["value", "name", "color"])
         rows.writerows([c.value, c.name, c.color] for c in self.classes)
         return text.getvalue()
-
-    def to_qml(self) -> str:
-        """A QGIS layer style for the label raster."""
-        entries = "\n".join(
-            f'        <paletteEntry value="{c.value}" color="{c.color}" alpha="255" '
-            f'label="{_escape(c.name)}"/>'
-            for c in self.classes
-        )
-        return _RASTER_QML.format(entries=entries)
-
-    def to_polygon_qml(self) -> str:
-        """A QGIS layer style for polygons with a `class_id` field."""
-        categories = "\n".join(
-            f'      <category value="{c.value}" type="long" symbol="{i}" render="true" '
-            f'label="{_escape(c.name)}"/>'
-            for i, c in enumerate(self.classes)
-        )
-        symbols = "\n".join(_fill_symbol(i, c) for i, c in enumerate(self.classes))
-        return _POLYGON_QML.format(categories=categories, symbols=symbols)
 
 
 DUBAI_MASKS = Legend(
@@ -202,10 +182,10 @@ DUBAI_MASKS = Legend(
         LandCoverClass(5, "unlabelled", "#9b9b9b"),
     )
 )
-"""The six classes of the Dubai aerial imagery in the colours of its masks, for reading these."""
+"""The six classes of the Dubai aerial imagery, in the colours of its masks."""
 
 DUBAI = Legend.from_names(list(DUBAI_MASKS.names))
-"""The same classes in map colours, for tile sets, models and maps."""
+"""The Dubai legend: the same classes in map colours, for tile sets, models and maps."""
 
 
 def read_legend(path: str | Path, *, nodata: int | None = NODATA) -> Legend:
@@ -213,7 +193,7 @@ def read_legend(path: str | Path, *, nodata: int | None = NODATA) -> Legend:
 
     Args:
         path: of the file.
-        nodata: value that means no data, None for none.
+        nodata: nodata value; None if every value is a class.
 
     Raises:
         LabelError: if the file cannot be read as any of these.
@@ -250,7 +230,7 @@ def as_legend(legend: Legend | str | Path | None, *, nodata: int | None = NODATA
 
 
 def _read_csv(text: str) -> list[LandCoverClass]:
-    lines = io.StringIO(text, newline="")  # keeps line breaks in quotes, which are then refused
+    lines = io.StringIO(text, newline="")  # keeps line breaks in quotes, which a name must not have
     rows = csv.DictReader(lines, skipinitialspace=True, restval="")
     return [LandCoverClass(int(r["value"]), r["name"], r["color"].strip()) for r in rows]
 
@@ -264,14 +244,14 @@ def _read_qml(text: str) -> list[LandCoverClass]:
 
 
 def _read_color_map(text: str) -> list[LandCoverClass]:
-    found = []
+    classes = []
     for line in text.splitlines():
         cells = [cell.strip() for cell in re.split(r"[,\s]+", line.strip(), maxsplit=5)]
         if len(cells) < 4 or not cells[0].isdigit() or int(cells[0]) >= NODATA:
             continue
         color = "#{:02x}{:02x}{:02x}".format(*(int(c) for c in cells[1:4]))
-        found.append(LandCoverClass(int(cells[0]), "".join(cells[5:]) or cells[0], color))
-    return found
+        classes.append(LandCoverClass(int(cells[0]), "".join(cells[5:]) or cells[0], color))
+    return classes
 
 
 _READERS = {
@@ -280,45 +260,3 @@ _READERS = {
     ".txt": _read_color_map,
     ".clr": _read_color_map,
 }
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
-
-
-def _fill_symbol(index: int, c: LandCoverClass) -> str:
-    red, green, blue = c.rgb
-    return (
-        f'      <symbol type="fill" name="{index}" alpha="1" clip_to_extent="1">'
-        '<layer class="SimpleFill" enabled="1" pass="0" locked="0"><Option type="Map">'
-        f'<Option type="QString" name="color" value="{red},{green},{blue},255"/>'
-        '<Option type="QString" name="outline_style" value="no"/>'
-        '<Option type="QString" name="style" value="solid"/>'
-        "</Option></layer></symbol>"
-    )
-
-
-_RASTER_QML = """<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
-<qgis version="3.28" hasScaleBasedVisibilityFlag="0">
-  <pipe>
-    <rasterrenderer type="paletted" band="1" opacity="1" alphaBand="-1">
-      <colorPalette>
-{entries}
-      </colorPalette>
-    </rasterrenderer>
-  </pipe>
-</qgis>
-"""
-
-_POLYGON_QML = """<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
-<qgis version="3.28" styleCategories="Symbology">
-  <renderer-v2 type="categorizedSymbol" attr="class_id" enableorderby="0" forceraster="0">
-    <categories>
-{categories}
-    </categories>
-    <symbols>
-{symbols}
-    </symbols>
-  </renderer-v2>
-</qgis>
-"""

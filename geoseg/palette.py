@@ -17,7 +17,7 @@ from itertools import chain, count
 
 @dataclass(frozen=True, slots=True)
 class _ColorGroup:
-    """Names that get the same hue."""
+    """Names whose classes get the same hue."""
 
     words: frozenset[str]
     """Lower case, singular."""
@@ -74,7 +74,7 @@ _GROUPS = (
 """In order: a name belongs to the first group with one of its words, as in "woody wetland"."""
 
 _NEGATIONS = frozenset({"no", "non", "not", "without"})
-"""Words of names such as "not building", which stand for all other ground."""
+"""Words of names such as "not building", which mean the rest of the map."""
 
 _QUALITATIVE = (
     "#e41a1c", "#4daf4a", "#377eb8", "#ff7f00", "#984ea3", "#ffff33", "#a65628", "#f781bf",
@@ -82,26 +82,26 @@ _QUALITATIVE = (
 )  # fmt: skip
 """ColorBrewer Set1 and Set2, where no name belongs to a group."""
 
-_OTHER_NAMES = ("#c073ff", "#590046", "#f249b7", "#e2bfff", "#ff8c19", "#4500a6", "#59341b")
-"""Mostly purple and pink, which no group has, for names beside those of groups; from the same
-search."""
+_UNGROUPED = ("#c073ff", "#590046", "#f249b7", "#e2bfff", "#ff8c19", "#4500a6", "#59341b")
+"""Mostly purple and pink, which no group has; for names of no group beside grouped names. From the
+same search."""
 
 _GOLDEN_ANGLE = 137.508
 """Degrees; hues at multiples of it are far apart."""
 
 
 def map_colors(names: Sequence[str]) -> list[str]:
-    """A colour (#rrggbb) for each class name; no two names get the same one.
+    """Return a colour (#rrggbb) for each class name; all colours differ.
 
-    A name that has a word of a group, such as "Water" or "bare soil", gets a colour of the group;
-    case and the plural do not matter. All others get qualitative colours in a fixed order.
+    A name with a word of a group, such as "Water" or "bare soil", gets a colour of the group,
+    regardless of case and plural. Other names get qualitative colours in a fixed order.
     """
     colors: dict[int, str] = {}
     for number, name in enumerate(names):
         free = (c for c in _group_colors(name) if c not in colors.values())
         if color := next(free, None):
             colors[number] = color
-    spare = _spare_colors(_OTHER_NAMES if colors else ())
+    spare = _spare_colors(_UNGROUPED if colors else ())
     for number in range(len(names)):
         while number not in colors:
             color = next(spare)

@@ -8,14 +8,15 @@ import shapely
 from affine import Affine
 from pyproj import CRS, Geod, Transformer
 
-from geoseg.polygons import (
-    PolygonArrays,
+from geoseg.geodesy import (
+    apply_affine,
     ellipsoidal_areas,
     polygon_areas,
     polygon_perimeters,
-    polygonise,
 )
+from geoseg.polygons import PolygonArrays
 from geoseg.polygons.pixel_measures import GridMeasures
+from tests.support.class_maps import polygons_of
 
 CELL = 1 / 12000
 WORKED = {0: 85.479667, 24: 78.262790, 45: 60.849879, 60: 43.172209, 80: 15.037962}
@@ -24,6 +25,16 @@ WORKED = {0: 85.479667, 24: 78.262790, 45: 60.849879, 60: 43.172209, 80: 15.0379
 
 def wkt(code):
     return CRS.from_user_input(code).to_wkt()
+
+
+def test_an_affine_is_applied_in_one_order():
+    # (0.1 * 0.7 + 0.2 * 0.3) + 0.4 and its other sums differ in the last bit.
+    t = Affine(0.1, 0.2, 0.4, 0.3, -0.7, 1e6)
+    x, y = np.random.default_rng(0).uniform(0, 1e4, (2, 50, 3))
+    u, v = apply_affine(t, x, y)
+    assert (u == t.a * x + t.b * y + t.c).all()
+    assert (v == t.d * x + t.e * y + t.f).all()
+    assert np.allclose(apply_affine(~t, u, v), [x, y])
 
 
 def boxes(*bounds):
@@ -150,7 +161,7 @@ def test_without_a_crs_nothing_is_measured():
 def squares(*bounds) -> PolygonArrays:
     """Rectangles of pixels, (col, row, col_end, row_end) each."""
     return PolygonArrays.concatenate(
-        [replace(polygonise(np.zeros((e - b, c - a), np.uint8)), coords=np.array(
+        [replace(polygons_of(np.zeros((e - b, c - a), np.uint8)), coords=np.array(
             [[a, b], [a, e], [c, e], [c, b]], np.int32)) for a, b, c, e in bounds]
     )  # fmt: skip
 
@@ -194,7 +205,7 @@ def test_the_same_ground_has_the_same_true_area_in_three_crs():
     west, south, east, north = 55.0, 24.9, 55.4, 25.2
     field = shapely.segmentize(shapely.box(west, south, east, north), 0.001)
     size = 0.0001
-    cells = polygonise(np.zeros((3000, 4000), np.uint8))
+    cells = polygons_of(np.zeros((3000, 4000), np.uint8))
     degrees = GridMeasures.of(Affine(size, 0, west, 0, -size, north), wkt(4326), 3000, 4000)
     expected = degrees.measure(cells)[2][0]
     assert expected == pytest.approx(
@@ -214,7 +225,7 @@ def test_the_same_ground_has_the_same_true_area_in_three_crs():
 def test_a_map_of_the_world_may_be_rounded_to_just_beyond_the_pole():
     labels = np.zeros((48, 60), np.uint8)
     labels[:, 30:] = 1
-    found = polygonise(labels)
+    found = polygons_of(labels)
     sizes = []
     for north in (90.0, 90.000000000001):
         ground = GridMeasures.of(Affine(6, 0, -180, 0, -3.75, north), wkt(4326), 48, 60)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from geoseg.errors import LabelError
 from geoseg.legend import DUBAI, DUBAI_MASKS, LandCoverClass, Legend, read_legend
 from geoseg.model import Model
+from geoseg.styles.qgis import polygon_qml, raster_qml
 
 AWKWARD = Legend(
     (
@@ -45,7 +46,7 @@ def test_any_legend_survives_csv(tmp_path_factory, legend):
 @given(legends)
 def test_any_legend_survives_a_qgis_style(tmp_path_factory, legend):
     path = tmp_path_factory.mktemp("legend") / "legend.qml"
-    path.write_text(legend.to_qml(), encoding="utf-8")
+    path.write_text(raster_qml(legend), encoding="utf-8")
     assert read_legend(path) == legend
 
 
@@ -56,7 +57,7 @@ def test_any_legend_survives_plain_data(legend):
 
 
 def test_the_polygon_style_names_and_colours_each_class():
-    style = ET.fromstring(AWKWARD.to_polygon_qml())
+    style = ET.fromstring(polygon_qml(AWKWARD))
     assert style.find("renderer-v2").get("attr") == "class_id"
     shown = {}
     for category in style.iter("category"):
@@ -174,7 +175,7 @@ def test_impossible_legends_are_refused(classes, message):
         ("a.csv", "value,name,color\n1\n", "a.csv: class 1 has no name"),
         ("a.csv", "value,name,color\none,a,#000000\n", "expected a CSV"),
         ("a.csv", "value,name,color\n255,a,#000000\n", "a.csv: class 'a' has the value 255"),
-        ("a.csv", 'value,name,color\n1,"a\nb",#000000\n', "holds a line break"),
+        ("a.csv", 'value,name,color\n1,"a\nb",#000000\n', "contains a line break"),
         ("a.csv", "", "a.csv: a legend needs at least one class"),
         ("a.csv", b"value,name,color\n1,\xff\xfe,#000000\n", "cannot be read"),
         ("a.qml", "<qgis><paletteEntry", "a.qml cannot be read"),

@@ -20,6 +20,7 @@ from geoseg.classification.run_folder.parts import read_part, read_part_window
 from geoseg.errors import InterruptedRun, redact
 from geoseg.execute import StopFlag, available_cpus, prefetch_map
 from geoseg.files import replace_durably, temporary_path, translate_write_errors
+from geoseg.geodesy import pixel_areas
 from geoseg.grid import Window
 from geoseg.legend import NODATA
 from geoseg.metrics import class_row_counts
@@ -28,7 +29,6 @@ from geoseg.polygons import (
     FeatureBuilder,
     MapFunction,
     PolygonArrays,
-    pixel_areas,
     polygonise_windows,
     sieve,
     stitch_chunks,
@@ -36,6 +36,7 @@ from geoseg.polygons import (
     write_polygons,
 )
 from geoseg.raster import RasterProfile, pam_sidecar, write_cog
+from geoseg.styles.qgis import raster_qml
 
 log = logging.getLogger("geoseg")
 
@@ -130,7 +131,7 @@ def _write_texts(
         )
     texts = {
         outputs.sidecar: pam_sidecar(job.legend, counts.sum(0).tolist()),
-        outputs.style: job.legend.to_qml(),
+        outputs.style: raster_qml(job.legend),
         outputs.report: json.dumps(report.to_dict(), indent=2) + "\n",
     }
     for number, (path, text) in enumerate(texts.items()):
@@ -218,7 +219,7 @@ def _polygons_from_labels(
 
     tolerance = job.settings.cleaning.simplify
     return polygonise_windows(
-        read_labels, job.scene.height, job.scene.width, tolerance=tolerance, each=pmap
+        read_labels, job.scene.height, job.scene.width, tolerance=tolerance, map_fn=pmap
     )
 
 
@@ -233,10 +234,10 @@ def _polygon_task(
     cleaning = job.settings.cleaning
     builder = FeatureBuilder(
         job.legend, job.scene.affine, job.scene.crs, (job.scene.height, job.scene.width),
-        straight=not cleaning.simplify, smooth=cleaning.smooth,
+        simplified=cleaning.simplify > 0, smooth=cleaning.smooth,
     )  # fmt: skip
     return lambda: write_polygons(
-        staged[path], polygons, builder, final=path, each=pmap, check_stop=check_stop
+        staged[path], polygons, builder, final=path, map_fn=pmap, check_stop=check_stop
     )
 
 

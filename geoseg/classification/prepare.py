@@ -86,5 +86,5 @@ def prepare(path: str, outputs: Outputs, model: Model, settings: ClassifySetting
             f"overlap {settings.overlap} is not smaller than the model's window of "
             f"{model.spec.window} px"
         )
-    threshold = settings.cleaning.limit(scene.affine, scene.crs, scene.height)
+    threshold = settings.cleaning.sieve_threshold(scene.affine, scene.crs, scene.height)
     return PreparedScene(scene, outputs, aoi, threshold, scene_warnings(scene, model, sample))

@@ -1,5 +1,7 @@
 """``geoseg vectorise``."""
 
+from typing import Any
+
 import click
 
 from geoseg.cli import options
@@ -8,17 +10,30 @@ from geoseg.cli import options
 @click.command("vectorise", epilog=options.examples("geoseg vectorise lulc.tif --out lulc.gpkg"))
 @click.argument("labels")
 @click.option(
-    "--out", required=True, metavar="FILE", help=".gpkg, .parquet, .fgb, .geojson or .pmtiles."
+    "--out",
+    required=True,
+    metavar="FILE",
+    help="File to write: .gpkg, .parquet, .fgb, .geojson or .pmtiles.",
 )
-@click.option("--legend", metavar="FILE", help="Class names and colours.  [default: the raster's]")
 @click.option(
-    "--confidence", metavar="FILE", help="Confidence raster of LABELS, written by classify."
+    "--legend",
+    metavar="FILE",
+    help="Class names and colours: CSV (value,name,color) or QGIS palette (.qml, .txt, .clr).  "
+    "[default: those of LABELS]",
 )
-@options.nodata
-@options.min_area
-@options.simplify
-@options.smooth
-@click.option("--workers", type=click.IntRange(1), help="Number of threads.  [default: auto]")
+@click.option(
+    "--confidence",
+    metavar="FILE",
+    help="Confidence raster of LABELS, written by `geoseg classify`.  [default: no confidence]",
+)
+@options.group("settings", options.nodata)
+@options.group("cleaning", options.min_area, options.simplify, options.smooth)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Number of threads, at least 1.  [default: the number of cores]",
+)
 @options.overwrite
 @options.verbosity
 def command(
@@ -26,19 +41,17 @@ def command(
     out: str,
     legend: str | None,
     confidence: str | None,
-    nodata: float | None,
-    min_area: float,
-    simplify: float,
-    smooth: int,
+    settings: dict[str, Any],
+    cleaning: dict[str, Any],
     workers: int | None,
     overwrite: bool,
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Outline the classes of LABELS, a class raster, as polygons.
+    """Turn LABELS, a class raster, into polygons.
 
-    LABELS has one band of integers, 0 to 255: a map of geoseg, or any other. The polygons are a
-    valid coverage: they have no gaps or overlaps, and sides that two polygons share have the same
+    LABELS has one band of whole numbers, 0 to 255: a map of geoseg, or any other. The polygons are
+    a valid coverage: they have no gaps or overlaps, and sides that two polygons share have the same
     vertices. They cover exactly the valid pixels.
 
     --min-area, --simplify and --smooth are applied in this order and do not change LABELS. The
@@ -47,15 +60,15 @@ def command(
     pixels, and area_m2 and perimeter_m are those of the moved outlines.
     """
     from geoseg.cli.console import ProgressBar, setup_logging
-    from geoseg.vectorisation import Cleaning, vectorise
+    from geoseg.vectorisation import Cleaning, VectoriseSettings, vectorise
 
     setup_logging(quiet=quiet, verbose=verbose)
     progress = ProgressBar(quiet=quiet)
-    count = vectorise(
-        labels, out, legend=legend, confidence=confidence, nodata=nodata,
-        cleaning=Cleaning(min_area, simplify, smooth), workers=workers, overwrite=overwrite,
-        progress=progress,
+    report = vectorise(
+        labels, out, legend=legend, confidence=confidence,
+        settings=VectoriseSettings(**settings, cleaning=Cleaning(**cleaning)),
+        workers=workers, overwrite=overwrite, progress=progress,
     )  # fmt: skip
     progress.close()
     if not quiet:
-        click.echo(f"{out}: {count:,} polygons")
+        click.echo(f"{out}: {report.polygons:,} polygons")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from geoseg.evaluation.thumbnails import thumbnail_slices, thumbnail_step
 from geoseg.execute import Progress, ProgressCounter, map_threads
+from geoseg.geodesy import pixel_areas
 from geoseg.grid import Window
 from geoseg.labels import LabelSource
 from geoseg.legend import NODATA
@@ -19,7 +20,6 @@ from geoseg.metrics import (
     count_boundaries,
     count_pairs,
 )
-from geoseg.polygons import pixel_areas
 from geoseg.raster import Scene, read_metadata, read_window
 
 WindowReader = Callable[[Window], NDArray[np.uint8]]

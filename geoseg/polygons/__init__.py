@@ -1,12 +1,14 @@
-"""Labels to polygons: per chunk, united across chunks, cleaned, measured, written."""
+"""Labels to polygons, in four steps: trace chunks, stitch them, clean, and write.
 
-from geoseg.geodesy import ellipsoidal_areas, pixel_areas, polygon_areas, polygon_perimeters
+docs/polygons.md describes how.
+"""
+
 from geoseg.polygons.arrays import PolygonArrays
 from geoseg.polygons.clean.settings import Cleaning
 from geoseg.polygons.clean.sieve import SieveThreshold, sieve
+from geoseg.polygons.polygonise import MapFunction, polygonise_windows, vector_windows
 from geoseg.polygons.stitch.stitch import stitch_chunks
 from geoseg.polygons.trace.chunk import ChunkOutlines, trace_chunk
-from geoseg.polygons.whole_map import MapFunction, polygonise, polygonise_windows, vector_windows
 from geoseg.polygons.write.features import FeatureBuilder
 from geoseg.polygons.write.writer import check_extension, check_format_fits, write_polygons
 
@@ -19,11 +21,6 @@ __all__ = [
     "SieveThreshold",
     "check_extension",
     "check_format_fits",
-    "ellipsoidal_areas",
-    "pixel_areas",
-    "polygon_areas",
-    "polygon_perimeters",
-    "polygonise",
     "polygonise_windows",
     "sieve",
     "stitch_chunks",

@@ -1,4 +1,4 @@
-"""Polygons of whole-pixel vertices, many at once, as flat arrays."""
+"""Many polygons with whole-pixel vertices as flat arrays, and the array types of this room."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,34 +9,38 @@ import shapely
 from affine import Affine
 
 from geoseg.polygons.jit import njit_cached
-from geoseg.polygons.trace.components import Bytes, Ints
 
+Ints = npt.NDArray[np.int64]
+Index = npt.NDArray[np.int32]
+"""Numbers of runs, components, nodes or lines of one chunk."""
+Bytes = npt.NDArray[np.uint8]
+Flags = npt.NDArray[np.bool_]
 Coords = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class PolygonArrays:
-    """Polygons with what is known of their pixels.
+    """Polygons, with the statistics of their pixels.
 
-    Law: all polygons of a map together cover exactly its valid pixels, without gap or overlap,
-    with a vertex wherever three of them meet, and the set does not depend on chunks. Shells have
-    a positive area in the plane of (col, -row), holes a negative one; each ring begins at its
-    first vertex in raster order.
+    Law: the polygons of a map cover exactly its valid pixels, without gaps or overlaps, with a
+    vertex wherever three of them meet, and the set does not depend on the chunks. Shells have a
+    positive area in the plane of (col, -row), holes a negative one. Each ring begins at its first
+    vertex in raster order.
     """
 
     values: Bytes
     """(n,) label of each polygon."""
     pixels: Ints
-    """(n,) pixels in each polygon."""
+    """(n,) number of pixels of each polygon."""
     confidence_sum: Ints
-    """(n,) sum over the pixels of their confidence, 0..255 each."""
+    """(n,) sum of the confidence of its pixels, 0 to 255 each."""
     confidence_min: Bytes
-    """(n,) least confidence of its pixels."""
+    """(n,) lowest confidence of its pixels."""
     coords: Coords
     """(m, 2) vertices as (col, row) of the scene (px); the first of a ring is not repeated."""
-    pinned: Bytes
-    """(m,) 1 where three or more sides meet, else 0."""
+    fixed: Bytes
+    """(m,) 1 where smoothing must not move the vertex, such as at a junction, else 0."""
     ring_offsets: Ints
     """(rings + 1,) first vertex of each ring."""
     polygon_offsets: Ints
@@ -45,8 +49,8 @@ class PolygonArrays:
     def __len__(self) -> int:
         return int(self.values.size)
 
-    def part(self, begin: int, end: int) -> "PolygonArrays":
-        """Polygons ``begin`` to ``end``, without a copy of their vertices."""
+    def slice(self, begin: int, end: int) -> "PolygonArrays":
+        """Return polygons ``begin`` to ``end`` (exclusive), without a copy of their vertices."""
         rings = slice(int(self.polygon_offsets[begin]), int(self.polygon_offsets[end]) + 1)
         ring_offsets = self.ring_offsets[rings]
         vertices = slice(int(ring_offsets[0]), int(ring_offsets[-1]))
@@ -56,30 +60,30 @@ class PolygonArrays:
             self.confidence_sum[begin:end],
             self.confidence_min[begin:end],
             self.coords[vertices],
-            self.pinned[vertices],
+            self.fixed[vertices],
             ring_offsets - vertices.start,
             self.polygon_offsets[begin : end + 1] - rings.start,
         )
 
     @classmethod
-    def concatenate(cls, many: "Sequence[PolygonArrays]") -> "PolygonArrays":
-        """All polygons of ``many`` (at least one), in order."""
-        if len(many) == 1:
-            return many[0]
+    def concatenate(cls, batches: "Sequence[PolygonArrays]") -> "PolygonArrays":
+        """Return the polygons of all ``batches`` (at least one), in order."""
+        if len(batches) == 1:
+            return batches[0]
         return cls(
-            np.concatenate([p.values for p in many]),
-            np.concatenate([p.pixels for p in many]),
-            np.concatenate([p.confidence_sum for p in many]),
-            np.concatenate([p.confidence_min for p in many]),
-            np.concatenate([p.coords for p in many]),
-            np.concatenate([p.pinned for p in many]),
-            offsets_of(np.concatenate([np.diff(p.ring_offsets) for p in many])),
-            offsets_of(np.concatenate([np.diff(p.polygon_offsets) for p in many])),
+            np.concatenate([p.values for p in batches]),
+            np.concatenate([p.pixels for p in batches]),
+            np.concatenate([p.confidence_sum for p in batches]),
+            np.concatenate([p.confidence_min for p in batches]),
+            np.concatenate([p.coords for p in batches]),
+            np.concatenate([p.fixed for p in batches]),
+            offsets_of(np.concatenate([np.diff(p.ring_offsets) for p in batches])),
+            offsets_of(np.concatenate([np.diff(p.polygon_offsets) for p in batches])),
         )
 
     @classmethod
-    def none(cls) -> "PolygonArrays":
-        """No polygon."""
+    def empty(cls) -> "PolygonArrays":
+        """Return zero polygons."""
         no_bytes, no_ints, zero = (
             np.zeros(0, np.uint8),
             np.zeros(0, np.int64),
@@ -89,7 +93,7 @@ class PolygonArrays:
         return cls(no_bytes, no_ints, no_ints, no_bytes, no_coords, no_bytes, zero, zero)
 
     def to_shapely(self, transform: Affine | None = None) -> npt.NDArray[np.object_]:
-        """Shapely polygons (n,), in pixels or placed by a transform."""
+        """Return shapely polygons (n,), in pixels or in the coordinates of a transform."""
         xy, ring_offsets = close_rings(self.coords, self.ring_offsets, transform)
         return np.asarray(
             shapely.from_ragged_array(
@@ -99,12 +103,12 @@ class PolygonArrays:
 
 
 def offsets_of(counts: Ints) -> Ints:
-    """Offsets (n + 1,) of consecutive groups with ``counts`` (n,) members."""
+    """Return offsets (n + 1,) of consecutive groups with ``counts`` (n,) members."""
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
 
 
 def concat_ranges(first: Ints, counts: Ints) -> Ints:
-    """``first[0], first[0] + 1, ...`` (``counts[0]`` of them), then those of ``first[1]``, ..."""
+    """Return ``counts[0]`` numbers from ``first[0]`` on, ``counts[1]`` from ``first[1]``, ..."""
     offsets = offsets_of(counts)
     return np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], counts)
 
@@ -112,10 +116,18 @@ def concat_ranges(first: Ints, counts: Ints) -> Ints:
 def close_rings(
     vertices: npt.NDArray[np.number], ring_offsets: Ints, transform: Affine | None = None
 ) -> tuple[Floats, Ints]:
-    """Vertices (m + rings, 2) of closed rings, placed by a transform, and the new offsets.
+    """Repeat the first vertex of each ring at its end, and apply a transform.
 
-    Rings keep their turn on a map whose rows go down; where a transform mirrors them (rows that
-    go up), they are run through backwards, so that shells stay counter-clockwise.
+    Shells are counter-clockwise on a map whose rows go down. A transform whose rows go up mirrors
+    the rings, which are then reversed, so that shells stay counter-clockwise.
+
+    Args:
+        vertices: (m, 2) vertices (col, row) of open rings (px).
+        ring_offsets: (rings + 1,) first vertex of each ring.
+        transform: pixels to coordinates; None for pixels.
+
+    Returns:
+        Vertices (m + rings, 2) and the new ring offsets.
     """
     t = transform or Affine.identity()
     coefficients = np.array([t.a, t.b, t.c, t.d, t.e, t.f])
@@ -136,10 +148,10 @@ def _close_rings(
         count = ring_offsets[ring + 1] - begin
         out = offsets[ring]
         for k in range(count + 1):
-            place = begin + k % count
+            vertex = begin + k % count
             if mirrored:
-                place = begin + (count - k) % count
-            x = vertices[place, 0]
-            y = vertices[place, 1]
+                vertex = begin + (count - k) % count
+            x = vertices[vertex, 0]
+            y = vertices[vertex, 1]
             xy[out + k, 0] = t[0] * x + t[1] * y + t[2]
             xy[out + k, 1] = t[3] * x + t[4] * y + t[5]

@@ -1,6 +1,5 @@
-"""Loops to machine code, where numba is there; the same loops in Python where it is not."""
+"""Compile loops over arrays to machine code with numba."""
 
-import logging
 import pickle
 from collections.abc import Callable
 from functools import cache, wraps
@@ -9,43 +8,33 @@ from typing import Any, ParamSpec, TypeVar
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
 
-log = logging.getLogger("geoseg")
-
 _NO_CACHE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError)
-"""What a folder that cannot be written, a full disk or a damaged file of the cache raises."""
+"""Raised where the cache folder cannot be written, the disk is full or a cache file is damaged."""
 
 
 def njit_cached(function: Callable[Params, Result]) -> Callable[Params, Result]:
-    """Compile a function of arrays and numbers when it is first called.
+    """Compile a function of arrays and numbers at its first call.
 
-    The machine code is kept on disk (beside the source, else in the user's cache folder, or in
-    NUMBA_CACHE_DIR) where that works; where it does not, each process compiles anew. Such a
-    function calls no other compiled one, writes only to its arguments or what it returns, and
-    raises nothing, so that it may be run again.
+    The machine code is cached on disk (beside the source, else in the user's cache folder, or in
+    NUMBA_CACHE_DIR). Where that fails, each process compiles the function again. The function must
+    not call another compiled function, must write only to its arguments and its result, and must
+    raise nothing, so that it can be run a second time.
     """
 
     @wraps(function)
     def call(*args: Params.args, **kwargs: Params.kwargs) -> Result:
         try:
-            found: Result = _machine_code(function)(*args, **kwargs)
+            result: Result = _machine_code(function)(*args, **kwargs)
         except _NO_CACHE:
-            found = _machine_code(function, keep=False)(*args, **kwargs)
-        return found
+            result = _machine_code(function, on_disk=False)(*args, **kwargs)
+        return result
 
     return call
 
 
 @cache
-def _machine_code(function: Callable[..., Any], *, keep: bool = True) -> Callable[..., Any]:
-    try:
-        from numba import njit
-    except ImportError:
-        _warn()
-        return function
-    code: Callable[..., Any] = njit(cache=keep, nogil=True)(function)
+def _machine_code(function: Callable[..., Any], *, on_disk: bool = True) -> Callable[..., Any]:
+    from numba import njit  # it takes half a second to import
+
+    code: Callable[..., Any] = njit(cache=on_disk, nogil=True)(function)
     return code
-
-
-@cache
-def _warn() -> None:
-    log.warning("numba is not installed: polygons take about a hundred times as long")

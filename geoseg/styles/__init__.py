@@ -1,1 +1,1 @@
-"""Styles and class names that QGIS and GDAL read beside or inside a file."""
+"""Styles and class names for QGIS and GDAL, beside or inside a file."""

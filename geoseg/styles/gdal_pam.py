@@ -1,4 +1,4 @@
-"""Category names and attribute table in GDAL's PAM sidecar, for which rasterio has no call."""
+"""Write and read class names in the PAM sidecar of GDAL, which rasterio cannot."""
 
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _COLUMNS = (
 
 
 def pam_sidecar(legend: Legend, pixels: Sequence[int]) -> str:
-    """Text of ``<raster>.aux.xml``: category names by value, and a thematic attribute table.
+    """Return the text of ``<raster>.aux.xml``: category names and a thematic attribute table.
 
     Args:
         legend: the classes.
@@ -57,12 +57,12 @@ def pam_sidecar(legend: Legend, pixels: Sequence[int]) -> str:
 
 
 def read_categories(path: str | Path) -> dict[int, str]:
-    """Class names of a raster's first band, from its ``<raster>.aux.xml``.
+    """Read the class names of a raster's first band from ``<raster>.aux.xml``.
 
-    Category names, or else the names of an attribute table.
+    These are the category names, or else the names in the attribute table.
 
     Returns:
-        Value to name, without empty names; empty where there is no local sidecar or none in it.
+        Value to name, without empty names; empty if there is no local sidecar or no name in it.
 
     Raises:
         LabelError: if the sidecar is damaged.
@@ -75,12 +75,12 @@ def read_categories(path: str | Path) -> dict[int, str]:
             return {}
         names = [(name.text or "").strip() for name in band.iterfind("CategoryNames/Category")]
         table = band.find("GDALRasterAttributeTable")
-        found = dict(enumerate(names)) if names or table is None else _table_names(table)
+        by_value = dict(enumerate(names)) if names or table is None else _table_names(table)
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, ET.ParseError) as error:
         raise LabelError(f"cannot read {sidecar} ({error}), delete it or write it again") from None
-    return {value: text for value, text in found.items() if text}
+    return {value: text for value, text in by_value.items() if text}
 
 
 def _table_names(table: ET.Element) -> dict[int, str]:

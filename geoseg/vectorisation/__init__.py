@@ -1,6 +1,6 @@
-"""Class rasters to polygons."""
+"""Turn a class raster into polygons."""
 
 from geoseg.polygons import Cleaning
-from geoseg.vectorisation.run import vectorise
+from geoseg.vectorisation.run import VectoriseReport, VectoriseSettings, vectorise
 
-__all__ = ["Cleaning", "vectorise"]
+__all__ = ["Cleaning", "VectoriseReport", "VectoriseSettings", "vectorise"]

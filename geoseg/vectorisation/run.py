@@ -1,11 +1,13 @@
-"""A class raster in, land-cover polygons out."""
+"""Turn a class raster into land-cover polygons."""
 
 import logging
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,59 +31,83 @@ from geoseg.raster import Scene, open_scene, read_window
 log = logging.getLogger("geoseg")
 
 
-def vectorise(  # noqa: PLR0913 - one call, all but two by name
+@dataclass(frozen=True, slots=True)
+class VectoriseSettings:
+    """What the polygons of a class raster are."""
+
+    nodata: float | None = None
+    """Label without polygons, in place of the raster's nodata value; None for that value."""
+    cleaning: Cleaning = Cleaning()
+    """Merging of small areas, simplifying and smoothing; the raster is not changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class VectoriseReport:
+    """What `vectorise` wrote."""
+
+    path: str
+    """The polygon file."""
+    polygons: int
+    """Number of polygons."""
+    seconds: float
+    """Wall time (s)."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain data, for JSON."""
+        return asdict(self)
+
+
+def vectorise(
     labels: str | Path,
     out: str | Path,
     *,
     legend: str | Path | None = None,
     confidence: str | Path | None = None,
-    nodata: float | None = None,
-    cleaning: Cleaning = Cleaning(),
+    settings: VectoriseSettings = VectoriseSettings(),
     workers: int | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
-) -> int:
-    """Write the polygons of a class raster of any size, as one valid coverage.
+) -> VectoriseReport:
+    """Write the polygons of a class raster of any size, as a valid coverage.
 
     Args:
-        labels: anything GDAL opens, one band of integers 0 to 255; geoseg's own map or another.
-        out: .gpkg, .parquet, .fgb, .geojson or .pmtiles.
-        legend: names and colours; None for those in the raster and beside it.
-        confidence: raster of the same grid, one band of bytes, as `classify` writes it.
-        nodata: value without polygons; overrides the raster's own.
-        cleaning: of the polygons; the raster stays as it is.
-        workers: cells at a time; None for as many as there are processors.
+        labels: class raster that GDAL opens: one band of whole numbers, 0 to 255.
+        out: file to write: .gpkg, .parquet, .fgb, .geojson or .pmtiles.
+        legend: file with class names and colours; None for those in the raster and its sidecars.
+        confidence: confidence raster of ``labels``, as `classify` writes it; None if unknown.
+        settings: what the polygons are.
+        workers: number of threads, at least 1; None for the number of processors.
         overwrite: replace ``out``.
         progress: called as chunks are done, see `geoseg.execute.Progress`.
 
-    Returns:
-        How many polygons were written.
-
     Raises:
-        GeosegError: in one sentence, whatever is wrong.
-        InterruptedRun: if stopped by SIGINT, SIGTERM or SIGUSR1, or if another run writes ``out``;
-            nothing was written, the same call starts again.
+        GeosegError: if an input cannot be used or the output cannot be written.
+        InterruptedRun: if it is stopped by SIGINT, SIGTERM or SIGUSR1, or another run writes
+            ``out``. Nothing is written; the same call starts again.
     """
     start = time.perf_counter()
     out = Path(out)
-    classes = open_class_raster(labels, legend=legend, nodata=nodata)
+    cleaning = settings.cleaning
+    classes = open_class_raster(labels, legend=legend, nodata=settings.nodata)
     scene = classes.scene
-    _check(out, scene, overwrite=overwrite)
-    scores = None if confidence is None else _matching(confidence, scene)
-    limit = cleaning.limit(scene.affine, scene.crs, scene.height)
+    check_format_fits(out, scene.affine, scene.crs, (scene.height, scene.width))
+    check_file_name(out)
+    check_not_there(out, overwrite=overwrite)
+    confidence_scene = None if confidence is None else _open_confidence(confidence, scene)
+    threshold = cleaning.sieve_threshold(scene.affine, scene.crs, scene.height)
     if scene.crs is None:
-        log.warning("%s has no CRS: the polygons have none either, nor areas", scene.path)
-    grid = vector_windows(scene.height, scene.width)
-    chunks_done = ProgressCounter(progress, "chunks", len(grid) * (2 if limit else 1))
-    frame = FeatureBuilder(
+        log.warning("%s has no CRS, so its polygons have no CRS and no areas", scene.path)
+    windows = vector_windows(scene.height, scene.width)
+    chunks_done = ProgressCounter(progress, "chunks", len(windows) * (2 if threshold else 1))
+    builder = FeatureBuilder(
         classes.legend, scene.affine, scene.crs, (scene.height, scene.width),
-        confidence=scores is not None, straight=not cleaning.simplify,
+        has_confidence=confidence_scene is not None, simplified=cleaning.simplify > 0,
         smooth=cleaning.smooth,
     )  # fmt: skip
     with (
         stop_on_signal() as stop,
         _temporary_folder(out) as folder,
-        prefetch_map(workers or available_cpus()) as each,
+        prefetch_map(workers or available_cpus()) as map_fn,
     ):
 
         def check_stop() -> None:
@@ -90,34 +116,40 @@ def vectorise(  # noqa: PLR0913 - one call, all but two by name
                     "interrupted, nothing was written, run the same command to start again"
                 )
 
-        def labels_of(cell: Window) -> NDArray[np.uint8]:
+        def read_labels(window: Window) -> NDArray[np.uint8]:
             check_stop()
             chunks_done.add()
-            return classes.read(cell)
+            return classes.read(window)
 
-        clean = sieve(labels_of, grid, limit, classes.nodata, each) if limit else None
+        clean = (
+            sieve(read_labels, windows, threshold, classes.nodata, map_fn) if threshold else None
+        )
 
-        def look(cell: Window) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-            found = labels_of(cell)
-            beside = None if scores is None else read_window(scores, cell)[0][0]
-            return (clean(cell, found) if clean else found), beside
+        def read(window: Window) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+            pixels = read_labels(window)
+            if clean:
+                pixels = clean(window, pixels)
+            if confidence_scene is None:
+                return pixels, None
+            return pixels, read_window(confidence_scene, window)[0][0]
 
         polygons = polygonise_windows(
-            look, scene.height, scene.width,
-            nodata=classes.nodata, tolerance=cleaning.simplify, each=each,
+            read, scene.height, scene.width,
+            nodata=classes.nodata, tolerance=cleaning.simplify, map_fn=map_fn,
         )  # fmt: skip
         count = write_polygons(
-            folder / out.name, polygons, frame, final=out, each=each, check_stop=check_stop
+            folder / out.name, polygons, builder, final=out, map_fn=map_fn, check_stop=check_stop
         )
         with translate_write_errors(out):
             (folder / out.name).replace(out)
-    log.info("%s: %s polygons in %.1f s", out, f"{count:,}", time.perf_counter() - start)
-    return count
+    report = VectoriseReport(str(out), count, time.perf_counter() - start)
+    log.info("%s: %s polygons in %.1f s", out, f"{count:,}", report.seconds)
+    return report
 
 
 @contextmanager
 def _temporary_folder(out: Path) -> Iterator[Path]:
-    """A folder beside the output for this run alone; what a killed run left in it is deleted.
+    """Lock the output, and yield a new folder beside it; delete that of a killed run first.
 
     Raises:
         InterruptedRun: if another run writes the same output.
@@ -134,20 +166,21 @@ def _temporary_folder(out: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _check(out: Path, scene: Scene, *, overwrite: bool) -> None:
-    """Refuse early what would fail late."""
-    check_format_fits(out, scene.affine, scene.crs, (scene.height, scene.width))
-    check_file_name(out)
-    check_not_there(out, overwrite=overwrite)
+def _open_confidence(path: str | Path, labels: Scene) -> Scene:
+    """Open the confidence raster of a map.
 
-
-def _matching(path: str | Path, scene: Scene) -> Scene:
-    """The confidence of a map, on the same grid."""
-    found = open_scene(path)
-    if (found.height, found.width, found.transform) != (
-        scene.height, scene.width, scene.transform,
+    Raises:
+        SceneError: if it is not one band of bytes on the grid of the map.
+    """
+    confidence = open_scene(path)
+    if (confidence.height, confidence.width, confidence.transform) != (
+        labels.height, labels.width, labels.transform,
     ):  # fmt: skip
-        raise SceneError(f"{path} is not on the grid of {scene.path}, give the one written with it")
-    if found.dtype != "uint8" or len(found.bands) != 1:
-        raise SceneError(f"{path} is not one band of bytes, give the one that classify wrote")
-    return found
+        raise SceneError(
+            f"{path} is not on the grid of {labels.path}, use the confidence raster of this map"
+        )
+    if confidence.dtype != "uint8" or len(confidence.bands) != 1:
+        raise SceneError(
+            f"{path} is not one band of bytes, use a confidence raster that `classify` wrote"
+        )
+    return confidence

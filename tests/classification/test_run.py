@@ -41,7 +41,7 @@ from geoseg.classification.run_folder.parts import read_part_window
 from geoseg.errors import ChunkError, InterruptedRun, OutputError, RunError, SceneError
 from geoseg.grid import Window, WindowGrid, chunks
 from geoseg.model import Model, Predictor, one_torch_thread
-from geoseg.polygons import polygonise
+from tests.support.class_maps import polygons_of as trace
 from tests.support.commands import start
 from tests.support.models import tiny_model
 from tests.support.processes import Forked
@@ -305,7 +305,7 @@ def test_cleaning_is_that_of_the_map_and_does_not_show_the_chunks(scene, model, 
         execution=Execution(chunk=chunk), workers=2)  # fmt: skip
     labels = labels_of(tmp_path / "lulc.tif")
     frame = pyogrio.read_dataframe(tmp_path / "lulc.gpkg", layer="lulc")
-    traced = polygonise(labels)
+    traced = trace(labels)
     assert sorted(traced.pixels) == sorted(frame.pixels)
     assert traced.pixels.min() * 100 >= 3000
     assert shapely.coverage_is_valid(frame.geometry.to_numpy())

@@ -1,4 +1,4 @@
-"""Small areas, fewer vertices, softer corners: polygons stay one coverage."""
+"""Sieve, simplify and smooth: polygons stay a coverage."""
 
 import numpy as np
 import pytest
@@ -13,107 +13,105 @@ from geoseg.polygons import (
     Cleaning,
     PolygonArrays,
     SieveThreshold,
-    polygonise,
     polygonise_windows,
     sieve,
 )
 from geoseg.polygons.arrays import close_rings
 from geoseg.polygons.clean.smooth import smooth
-from tests.support.strategies import every, grid_of, scenes
+from tests.support.class_maps import polygons_of
+from tests.support.strategies import every, grid_of, label_maps
 
 UTM = CRS.from_epsg(32640).to_wkt()
 TEN_METRES = Affine(10, 0, 500_000, 0, -10, 2_800_000)
 
 
-def sieved(labels, least, rows=None, cols=None, weights=None):
+def sieved(labels, min_weight, rows=None, cols=None, weights=None):
     height, width = labels.shape
-    cells = grid_of(rows or [0, height], cols or [0, width])
+    windows = grid_of(rows or [0, height], cols or [0, width])
     counts = np.ones(height, np.int64) if weights is None else weights
-    clean = sieve(lambda cell: labels[cell.slices], cells, SieveThreshold(counts, least), 255)
+    clean = sieve(
+        lambda window: labels[window.slices], windows, SieveThreshold(counts, min_weight), 255
+    )
     out = np.full_like(labels, 77)
-    for cell in cells:
-        out[cell.slices] = clean(cell, labels[cell.slices])
+    for window in windows:
+        out[window.slices] = clean(window, labels[window.slices])
     return out
 
 
-def sizes_of(labels):
-    return polygonise(labels).pixels
-
-
-def areas_of(labels):
-    """Number of the area at each pixel, -1 for nodata, as a person would flood them."""
+def components_of(labels):
+    """Component at each pixel by flood fill, -1 for nodata."""
     at = np.full(labels.shape, -1)
     count = 0
     for start in np.argwhere(labels != 255):
         if at[tuple(start)] >= 0:
             continue
-        reach = [tuple(start)]
-        while reach:
-            here = reach.pop()
-            at[here] = count
-            reach += [n for n in beside(here, at) if at[n] < 0 and labels[n] == labels[here]]
+        stack = [tuple(start)]
+        while stack:
+            pixel = stack.pop()
+            at[pixel] = count
+            stack += [n for n in neighbours(pixel, at) if at[n] < 0 and labels[n] == labels[pixel]]
         count += 1
     return at
 
 
-def beside(pixel, array):
+def neighbours(pixel, array):
     row, col = pixel
     four = ((row - 1, col), (row + 1, col), (row, col - 1), (row, col + 1))
     return [(r, c) for r, c in four if 0 <= r < array.shape[0] and 0 <= c < array.shape[1]]
 
 
-def one_by_one(labels, least):
-    """The rule of the sieve, said plainly: the smallest area first, one at a time.
+def sieved_one_by_one(labels, min_pixels):
+    """The rule of the sieve as a slow loop: absorb the smallest component, one at a time.
 
-    Of equal areas the one that begins first goes first; what has grown goes on under its own turn.
+    Of equal ones the one with the first pixel; a grown component keeps its own first pixel.
     """
     labels = labels.copy()
-    turn = np.arange(labels.size).reshape(labels.shape)
-    at = areas_of(labels)
+    first = np.arange(labels.size).reshape(labels.shape)
+    at = components_of(labels)
     for n in range(at.max() + 1):
-        turn[at == n] = turn[at == n].min()
+        first[at == n] = first[at == n].min()
     while True:
-        at = areas_of(labels)
+        at = components_of(labels)
         small = []
         for n in range(at.max() + 1):
             pixels = np.argwhere(at == n)
-            beyond = [b for p in pixels for b in beside(tuple(p), at) if at[b] not in (n, -1)]
-            if len(pixels) < least and beyond:
-                border = np.bincount([labels[b] for b in beyond])
-                small.append((len(pixels), turn[tuple(pixels[0])], n, border.argmax()))
+            outside = [b for p in pixels for b in neighbours(tuple(p), at) if at[b] not in (n, -1)]
+            if len(pixels) < min_pixels and outside:
+                border = np.bincount([labels[b] for b in outside])
+                small.append((len(pixels), first[tuple(pixels[0])], n, border.argmax()))
         if not small:
             return labels
-        _, its_turn, n, value = min(small)
+        _, its_first, n, value = min(small)
         grown = at == n
         labels[grown] = value
-        merged = areas_of(labels)
-        turn[merged == merged[grown][0]] = its_turn
+        merged = components_of(labels)
+        first[merged == merged[grown][0]] = its_first
 
 
 @settings(max_examples=40, deadline=None)
-@given(scenes(), st.integers(2, 9))
+@given(label_maps(), st.integers(2, 9))
 def test_the_sieve_is_its_rule(scene, least):
     labels = scene[0][:12, :12]
-    assert (sieved(labels, least) == one_by_one(labels, least)).all()
+    assert (sieved(labels, least) == sieved_one_by_one(labels, least)).all()
 
 
 @settings(max_examples=150, deadline=None)
-@given(scenes(), st.integers(1, 30))
+@given(label_maps(), st.integers(1, 30))
 def test_the_sieve_does_not_depend_on_the_cells(scene, least):
     labels, rows, cols = scene
     assert (sieved(labels, least, rows, cols) == sieved(labels, least)).all()
 
 
 @settings(max_examples=100, deadline=None)
-@given(scenes(), st.integers(1, 30))
+@given(label_maps(), st.integers(1, 30))
 def test_after_the_sieve_only_islands_are_small(scene, least):
     labels, rows, cols = scene
     after = sieved(labels, least, rows, cols)
     assert ((after == 255) == (labels == 255)).all()
     assert set(np.unique(after)) <= set(np.unique(labels))
-    land = polygonise(np.where(labels == 255, 255, 0).astype(np.uint8))
+    land = polygons_of(np.where(labels == 255, 255, 0).astype(np.uint8))
     for island, pixels in zip(land.to_shapely(), land.pixels, strict=True):
-        found = polygonise(after)
+        found = polygons_of(after)
         inside = shapely.contains(island, shapely.point_on_surface(found.to_shapely()))
         assert found.pixels[inside].min() >= min(least, pixels)
 
@@ -146,7 +144,7 @@ def test_rows_may_weigh_differently():
 def test_the_limit_is_in_square_metres(area, stays):
     labels = np.zeros((9, 9), np.uint8)
     labels[3:5, 3:5] = 1
-    limit = Cleaning(min_area=area).limit(TEN_METRES, UTM, 9)
+    limit = Cleaning(min_area=area).sieve_threshold(TEN_METRES, UTM, 9)
     cells = grid_of([0, 9], [0, 9])
     clean = sieve(lambda cell: labels[cell.slices], cells, limit, 255)
     assert (clean(cells[0], labels)[3, 3] == 1) == stays
@@ -154,15 +152,15 @@ def test_the_limit_is_in_square_metres(area, stays):
 
 def test_in_degrees_the_limit_follows_the_rows():
     far_north = Affine(0.001, 0, 20, 0, -0.04, 80.9)
-    limit = Cleaning(min_area=1e5).limit(far_north, CRS.from_epsg(4326).to_wkt(), 1000)
+    limit = Cleaning(min_area=1e5).sieve_threshold(far_north, CRS.from_epsg(4326).to_wkt(), 1000)
     assert limit.weights[0] < limit.weights[-1]
     assert (np.diff(limit.weights) >= 0).all()
 
 
 def test_without_a_crs_square_metres_are_refused():
     with pytest.raises(RunError, match="no CRS"):
-        Cleaning(min_area=1).limit(TEN_METRES, None, 9)
-    assert Cleaning().limit(TEN_METRES, None, 9) is None
+        Cleaning(min_area=1).sieve_threshold(TEN_METRES, None, 9)
+    assert Cleaning().sieve_threshold(TEN_METRES, None, 9) is None
 
 
 @pytest.mark.parametrize("wrong", [{"min_area": -1}, {"simplify": np.inf}, {"smooth": 4}])
@@ -172,7 +170,7 @@ def test_senseless_cleaning_is_refused(wrong):
 
 
 def blobs(size, seed=0, classes=4):
-    """Labels with outlines as land cover has them, and a slanted rim of nodata."""
+    """Labels with outlines like land cover, and a slanted edge of nodata."""
     rng = np.random.default_rng(seed)
     best = np.full((size, size), -np.inf)
     labels = np.zeros((size, size), np.uint8)
@@ -190,9 +188,9 @@ def blobs(size, seed=0, classes=4):
 
 
 def cleaned(labels, tolerance, rounds, cell, monkeypatch):
-    """Shapely polygons of labels, worked on in cells of a size."""
+    """Polygons of labels, vectorised in windows of ``cell`` pixels."""
     grid = grid_of(every(cell, labels.shape[0]), every(cell, labels.shape[1]))
-    monkeypatch.setattr("geoseg.polygons.whole_map.vector_windows", lambda *_: grid)
+    monkeypatch.setattr("geoseg.polygons.polygonise.vector_windows", lambda *_: grid)
     height, width = labels.shape
     found = PolygonArrays.concatenate(
         list(
@@ -201,14 +199,14 @@ def cleaned(labels, tolerance, rounds, cell, monkeypatch):
             )
         )
     )
-    xy, rings = smooth(found.coords.astype(float), found.pinned, found.ring_offsets, rounds)
+    xy, rings = smooth(found.coords.astype(float), found.fixed, found.ring_offsets, rounds)
     xy, rings = close_rings(xy, rings)
     shape = (rings, found.polygon_offsets)
     return found, shapely.from_ragged_array(shapely.GeometryType.POLYGON, xy, shape)
 
 
 def slivers(shapes):
-    """Area of overlaps and of gaps, beside the holes that nodata makes."""
+    """Area of overlaps."""
     union = shapely.union_all(shapes)
     return shapely.area(shapes).sum() - union.area
 
@@ -230,7 +228,7 @@ def test_cleaned_polygons_are_a_coverage(tolerance, rounds, cell, monkeypatch):
     holes = sum(len(p.interiors) for p in shapely.get_parts(everything))
     assert holes == sum(len(p.interiors) for p in shapely.get_parts(shapely.union_all(plain)))
     assert sorted(found.pixels) == sorted(
-        np.unique(areas_of(labels)[labels < 255], return_counts=True)[1]
+        np.unique(components_of(labels)[labels < 255], return_counts=True)[1]
     )
 
 
@@ -254,16 +252,16 @@ def test_each_round_of_smoothing_stays_within_half_a_pixel(monkeypatch):
 
 
 def test_a_corner_is_cut_a_quarter_pixel_from_it():
-    square = polygonise(np.pad(np.zeros((4, 4), np.uint8), 1, constant_values=255))
-    xy, rings = smooth(square.coords.astype(float), square.pinned, square.ring_offsets, 1)
+    square = polygons_of(np.pad(np.zeros((4, 4), np.uint8), 1, constant_values=255))
+    xy, rings = smooth(square.coords.astype(float), square.fixed, square.ring_offsets, 1)
     assert rings.tolist() == [0, 8]
     assert sorted(map(tuple, xy.tolist()))[:2] == [(1.0, 1.25), (1.0, 4.75)]
 
 
 def test_a_corner_where_three_meet_stays():
     labels = np.array([[1, 1, 1, 1], [2, 2, 3, 3]], np.uint8)
-    found = polygonise(labels)
-    xy, _ = smooth(found.coords.astype(float), found.pinned, found.ring_offsets, 3)
+    found = polygons_of(labels)
+    xy, _ = smooth(found.coords.astype(float), found.fixed, found.ring_offsets, 3)
     assert (xy == [2, 1]).all(axis=1).sum() == 3
 
 

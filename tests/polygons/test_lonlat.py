@@ -15,7 +15,7 @@ from geoseg.classification import classify
 from geoseg.errors import OutputError
 from geoseg.polygons import check_format_fits
 from geoseg.polygons.write.lonlat import LonLat
-from tests.support.class_maps import SHAPE, some_labels
+from tests.support.class_maps import SHAPE, class_labels
 from tests.support.commands import here, refused
 from tests.support.rasters import write_raster
 
@@ -31,7 +31,8 @@ def vectorised(tmp_path: Path, labels: np.ndarray, crs: str, transform: Affine, 
     scene = write_raster(
         tmp_path / "in.tif", labels[None], crs=crs, transform=transform, nodata=255
     )
-    geoseg.vectorise(scene, tmp_path / "x.geojson", cleaning=geoseg.Cleaning(**cleaning))
+    settings = geoseg.VectoriseSettings(cleaning=geoseg.Cleaning(**cleaning))
+    geoseg.vectorise(scene, tmp_path / "x.geojson", settings=settings)
     return geopandas.read_file(tmp_path / "x.geojson")
 
 
@@ -43,8 +44,8 @@ def burnt(polygons: geopandas.GeoDataFrame, crs: str, transform: Affine) -> np.n
     labels = np.full(SHAPE, 255, np.uint8)
     for turn in (-360, 0, 360):  # PROJ keeps longitudes beyond 180 degrees where a grid has them
 
-        def place(lon_lat: np.ndarray, turn: int = turn) -> np.ndarray:
-            return np.column_stack(back.transform(lon_lat[:, 0] + turn, lon_lat[:, 1]))
+        def place(lonlat: np.ndarray, turn: int = turn) -> np.ndarray:
+            return np.column_stack(back.transform(lonlat[:, 0] + turn, lonlat[:, 1]))
 
         placed = shapely.transform(dense, place)
         near = np.isfinite(shapely.bounds(placed)).all(1) & ~shapely.is_empty(placed)
@@ -67,7 +68,7 @@ def assert_coverage(polygons: geopandas.GeoDataFrame) -> None:
 
 @pytest.mark.parametrize("pixel", [0.0005, 0.005, 0.01, 0.02, 0.3])
 def test_geojson_of_small_pixels_is_the_map(tmp_path, pixel):
-    labels, transform = some_labels(), grid(400_000, 5_000_000, pixel)
+    labels, transform = class_labels(), grid(400_000, 5_000_000, pixel)
     found = vectorised(tmp_path, labels, "EPSG:32633", transform)
     assert_coverage(found)
     placed = found.to_crs("EPSG:32633")
@@ -106,7 +107,7 @@ REPRESENTED = {
 @pytest.mark.parametrize("name", REPRESENTED)
 def test_geojson_is_a_valid_coverage_and_the_map(tmp_path, name):
     crs, transform = REPRESENTED[name]
-    labels = some_labels()
+    labels = class_labels()
     found = vectorised(tmp_path, labels, crs, transform)
     assert_coverage(found)
     assert (burnt(found, crs, transform) == labels).all()
@@ -151,7 +152,7 @@ def test_commands_refuse_such_a_grid_at_once(tmp_path, model, crs):
     scene = write_raster(
         tmp_path / "s.tif", np.ones((3, *SHAPE), np.uint8), crs=crs, transform=transform
     )
-    labels = write_raster(tmp_path / "l.tif", some_labels()[None], crs=crs, transform=transform)
+    labels = write_raster(tmp_path / "l.tif", class_labels()[None], crs=crs, transform=transform)
     with pytest.raises(OutputError, match="needs longitude and latitude"):
         classify(scene, tmp_path / "m.tif", model=model, polygons=tmp_path / "m.geojson")
     assert "write .gpkg" in refused(here("vectorise", labels, "--out", tmp_path / "m.geojson"))
@@ -172,13 +173,13 @@ def test_a_hole_beside_a_long_side_stays_inside(tmp_path):
 def test_clean_polygons_stay_a_coverage(tmp_path, crs):
     for pixel in (0.02, 2000):
         transform = grid(830_000, 1e6, pixel)
-        found = vectorised(tmp_path, some_labels(7), crs, transform, simplify=2, smooth=3)
+        found = vectorised(tmp_path, class_labels(7), crs, transform, simplify=2, smooth=3)
         assert_coverage(found)
         (tmp_path / "x.geojson").unlink()
 
 
 def test_polygons_that_cross_themselves_are_not_written():
-    lon_lat = LonLat.of(Path("x.geojson"), grid(0, 10, 0.1), CRS.from_epsg(4326).to_wkt(), SHAPE)
+    lonlat = LonLat.of(Path("x.geojson"), grid(0, 10, 0.1), CRS.from_epsg(4326).to_wkt(), SHAPE)
     bow_tie = np.array([(0, 0), (1, 1), (1, 0), (0, 1), (0, 0)], float)
     with pytest.raises(OutputError, match="1 polygon would cross itself"):
-        lon_lat.geometry(bow_tie, np.array([0, 5]), np.array([0, 1]))
+        lonlat.to_wkb(bow_tie, np.array([0, 5]), np.array([0, 1]))

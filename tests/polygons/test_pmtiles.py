@@ -24,7 +24,7 @@ from geoseg.errors import InterruptedRun, OutputError
 from geoseg.legend import Legend
 from geoseg.polygons import FeatureBuilder, check_format_fits, polygonise_windows, write_polygons
 from geoseg.polygons.write import pmtiles
-from tests.support.class_maps import some_labels
+from tests.support.class_maps import class_labels
 from tests.support.rasters import write_raster
 
 UTM = CRS.from_epsg(32633).to_wkt()
@@ -58,7 +58,7 @@ def vectorised(tmp_path: Path, labels: np.ndarray, **grid: object) -> Path:
 
 
 def test_the_archive_is_named_after_the_file_and_tells_no_path(tmp_path):
-    out = vectorised(tmp_path, some_labels())
+    out = vectorised(tmp_path, class_labels())
     about = metadata_of(out)
     assert about["name"] == "lulc"
     assert about["description"] == "Land cover"
@@ -71,7 +71,7 @@ SPARSE[3, 5] = SPARSE[650, 690] = 1
 
 @pytest.mark.parametrize(
     "labels",
-    [np.ones((1, 1), np.uint8), some_labels()[:, :35], np.ones((512, 512), np.uint8), SPARSE],
+    [np.ones((1, 1), np.uint8), class_labels()[:, :35], np.ones((512, 512), np.uint8), SPARSE],
     ids=["one pixel", "small", "one class", "two pixels far apart"],
 )
 def test_the_zooms_of_the_header_are_those_of_the_tiles(tmp_path, labels):
@@ -114,7 +114,7 @@ def test_a_scene_without_valid_pixels_is_classified_with_all_outputs(tmp_path, m
 
 def test_a_map_across_180_degrees_is_cut_there(tmp_path):
     transform = Affine(2000, 0, 830_000, 0, -2000, 1_000_000)
-    out = vectorised(tmp_path, some_labels(), crs="EPSG:32660", transform=transform)
+    out = vectorised(tmp_path, class_labels(), crs="EPSG:32660", transform=transform)
     west, _, east, _ = (side / 1e7 for side in header_of(out)[17:21])
     assert (west, east) == (-180, 180)
     assert len(list(tiles_of(out))) < 20  # not the whole earth between the two sides
@@ -135,11 +135,11 @@ def test_what_vector_tiles_cannot_hold_is_refused_and_geojson_can(crs, transform
 
 def write(path: Path, **options: object) -> int:
     labels = np.random.default_rng(0).integers(0, 5, (150, 150), dtype=np.uint8)
-    frame = FeatureBuilder(
-        Legend.from_names(list("abcde")), GRID, UTM, labels.shape, confidence=False
+    builder = FeatureBuilder(
+        Legend.from_names(list("abcde")), GRID, UTM, labels.shape, has_confidence=False
     )
     polygons = polygonise_windows(lambda window: (labels[window.slices], None), *labels.shape)
-    return write_polygons(path, polygons, frame, **options)
+    return write_polygons(path, polygons, builder, **options)
 
 
 def test_progress_is_logged(tmp_path, monkeypatch, caplog):
@@ -189,6 +189,6 @@ def test_tippecanoe_dies_with_a_killed_run(tmp_path):
 
 
 def test_an_error_of_tippecanoe_is_told_with_the_name_of_the_output(tmp_path, monkeypatch):
-    monkeypatch.setattr(pmtiles, "_LARGEST", "none")
+    monkeypatch.setattr(pmtiles, "_MAX_TILE_BYTES", "none")
     with pytest.raises(OutputError, match=r"final\.pmtiles cannot be written \(tippecanoe: "):
         write(tmp_path / "x.pmtiles", final=tmp_path / "final.pmtiles")

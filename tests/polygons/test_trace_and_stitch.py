@@ -3,6 +3,7 @@
 import time
 import tracemalloc
 from collections import Counter
+from dataclasses import fields
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +16,9 @@ from rasterio.features import rasterize, shapes
 from shapely.geometry import shape
 
 from geoseg.grid import Window
-from geoseg.polygons import ChunkOutlines, PolygonArrays, polygonise, stitch_chunks, trace_chunk
-from tests.support.strategies import every, grid_of, scenes
+from geoseg.polygons import ChunkOutlines, PolygonArrays, stitch_chunks, trace_chunk
+from tests.support.class_maps import polygons_of
+from tests.support.strategies import every, grid_of, label_maps
 
 
 def confidence_of(labels):
@@ -24,8 +26,8 @@ def confidence_of(labels):
     return (row * 31 + col * 17 + 3).astype(np.uint8)
 
 
-class Found(NamedTuple):
-    """All polygons of a map, in one."""
+class MapPolygons(NamedTuple):
+    """All polygons of a map."""
 
     values: np.ndarray
     pixels: np.ndarray
@@ -34,18 +36,20 @@ class Found(NamedTuple):
     polygons: np.ndarray
 
 
-def whole(labels, rows=None, cols=None) -> Found:
+def stitched(labels, rows=None, cols=None) -> MapPolygons:
     height, width = labels.shape
     confidence = confidence_of(labels)
     windows = grid_of(rows or [0, height], cols or [0, width])
-    parts = (trace_part(labels, w, confidence) for w in windows)
-    found = PolygonArrays.concatenate([PolygonArrays.none(), *stitch_chunks(parts, height, width)])
-    return Found(*(getattr(found, n) for n in Found._fields[:-1]), found.to_shapely())
+    chunks = (trace_window(labels, w, confidence) for w in windows)
+    arrays = PolygonArrays.concatenate(
+        [PolygonArrays.empty(), *stitch_chunks(chunks, height, width)]
+    )
+    return MapPolygons(*(getattr(arrays, n) for n in MapPolygons._fields[:-1]), arrays.to_shapely())
 
 
-def trace_part(labels, window, confidence=None):
-    part = None if confidence is None else confidence[window.slices]
-    return trace_chunk(labels[window.slices], window, labels.shape, confidence=part)
+def trace_window(labels, window, confidence=None):
+    in_window = None if confidence is None else confidence[window.slices]
+    return trace_chunk(labels[window.slices], window, labels.shape, confidence=in_window)
 
 
 def as_set(coverage):
@@ -61,12 +65,12 @@ def by_gdal(labels):
     return Counter(zip([int(v) for _, v in found], shapely.to_wkb(polygons), strict=True))
 
 
-def without_nodes(coverage):
+def without_junctions(coverage):
     plain = shapely.normalize(shapely.simplify(shapely.normalize(coverage.polygons), 0))
     return Counter(zip(coverage.values.tolist(), shapely.to_wkb(plain), strict=True))
 
 
-def vertices_demanded(labels):
+def required_vertices(labels):
     """Vertices where a polygon's corner, or a change of neighbour, must have a vertex."""
     padded = np.pad(labels.astype(int), 1, constant_values=-1)
     padded[padded == 255] = -1
@@ -92,42 +96,42 @@ def check_law(labels, coverage):
         pairs = zip(polygons, coverage.values.tolist(), strict=True)
         rasterize(pairs, out=burnt)
     assert (burnt == labels).all()
-    have = {
+    vertices = {
         (int(v), int(x), int(y))
         for v, p in zip(coverage.values, polygons, strict=True)
         for x, y in shapely.get_coordinates(p)
     }
-    assert have == vertices_demanded(labels)
+    assert vertices == required_vertices(labels)
 
 
 @settings(max_examples=500, deadline=None)
-@given(scenes())
-def test_one_chunk_is_what_gdal_finds_plus_nodes(scene):
+@given(label_maps())
+def test_one_chunk_is_what_gdal_finds_plus_junctions(scene):
     labels, _, _ = scene
-    coverage = whole(labels)
-    assert without_nodes(coverage) == by_gdal(labels)
+    coverage = stitched(labels)
+    assert without_junctions(coverage) == by_gdal(labels)
     check_law(labels, coverage)
 
 
 @settings(max_examples=300, deadline=None)
-@given(scenes())
+@given(label_maps())
 def test_the_set_of_polygons_does_not_depend_on_the_chunks(scene):
     labels, rows, cols = scene
-    assert as_set(whole(labels, rows, cols)) == as_set(whole(labels))
+    assert as_set(stitched(labels, rows, cols)) == as_set(stitched(labels))
 
 
 @settings(max_examples=50, deadline=None)
-@given(scenes())
+@given(label_maps())
 def test_chunked_polygons_are_the_map(scene):
     labels, rows, cols = scene
-    check_law(labels, whole(labels, rows, cols))
+    check_law(labels, stitched(labels, rows, cols))
 
 
 @settings(max_examples=40, deadline=None)
-@given(scenes())
+@given(label_maps())
 def test_confidence_is_that_of_the_pixels_of_each_polygon(scene):
     labels, rows, cols = scene
-    coverage = whole(labels, rows, cols)
+    coverage = stitched(labels, rows, cols)
     confidence = confidence_of(labels)
     for _, pixels, total, least, polygon in zip(*coverage, strict=True):
         inside = rasterize([polygon], out_shape=labels.shape).astype(bool)
@@ -167,15 +171,15 @@ NAMED = {
 def test_named_shapes_in_all_chunks(name, step):
     labels = NAMED[name].astype(np.uint8)
     rows, cols = every(step, labels.shape[0]), every(step, labels.shape[1])
-    coverage = whole(labels, rows, cols)
-    assert as_set(coverage) == as_set(whole(labels))
-    assert without_nodes(coverage) == by_gdal(labels)
+    coverage = stitched(labels, rows, cols)
+    assert as_set(coverage) == as_set(stitched(labels))
+    assert without_junctions(coverage) == by_gdal(labels)
     check_law(labels, coverage)
 
 
 def test_a_ring_across_four_chunks_is_one_polygon_with_one_hole():
     labels = NAMED["ring across four chunks"].astype(np.uint8)
-    coverage = whole(labels, [0, 4, 8], [0, 4, 8])
+    coverage = stitched(labels, [0, 4, 8], [0, 4, 8])
     assert sorted(coverage.values.tolist()) == [1, 2]
     ring = coverage.polygons[coverage.values == 1][0]
     assert len(ring.interiors) == 1
@@ -185,45 +189,53 @@ def test_a_ring_across_four_chunks_is_one_polygon_with_one_hole():
 def test_a_vertex_where_three_classes_meet_on_a_seam_is_kept_on_the_straight_side():
     labels = np.array([[1, 1, 1, 1], [2, 2, 3, 3]], np.uint8)
     for rows, cols in (([0, 2], [0, 4]), ([0, 1, 2], [0, 4]), ([0, 1, 2], [0, 2, 4])):
-        straight = whole(labels, rows, cols).polygons[0]
+        straight = stitched(labels, rows, cols).polygons[0]
         assert (2.0, 1.0) in straight.exterior.coords
         assert len(straight.exterior.coords) == 6
 
 
 def test_area_of_each_class_is_its_pixels():
     labels = np.random.default_rng(0).choice(np.array([0, 1, 5, 255], np.uint8), (40, 30))
-    coverage = whole(labels, every(16, 40), every(16, 30))
+    coverage = stitched(labels, every(16, 40), every(16, 30))
     for value in (0, 1, 5):
         area = shapely.area(coverage.polygons[coverage.values == value]).sum()
         assert area == (labels == value).sum()
     assert 255 not in coverage.values
 
 
-def test_pieces_survive_a_file():
+STORED = """whole values pixels confidence_sum confidence_min coords pinned vertex_offsets
+line_offsets follows begins doubtful top bottom left right"""
+
+
+def test_outlines_survive_a_part_file_under_their_stored_names():
     labels = np.random.default_rng(1).choice(np.array([0, 1, 255], np.uint8), (12, 9))
     window = Window(24, 18, 12, 9)
-    pieces = trace_chunk(labels, window, (48, 48))
-    data = safetensors.numpy.save(pieces.to_arrays())
-    again = ChunkOutlines.from_arrays(window, safetensors.numpy.load(data))
-    for name, array in pieces.to_arrays().items():
-        assert np.asarray(getattr(again, name)).dtype == array.dtype
-        assert (getattr(again, name) == array).all()
-    assert len(again) == len(pieces)
+    outlines = trace_chunk(labels, window, (48, 48))
+    stored = outlines.to_arrays()
+    assert list(stored) == STORED.split()
+    again = ChunkOutlines.from_arrays(
+        window, safetensors.numpy.load(safetensors.numpy.save(stored))
+    )
+    for name in (field.name for field in fields(ChunkOutlines)):
+        before, after = getattr(outlines, name), getattr(again, name)
+        assert np.asarray(after).dtype == np.asarray(before).dtype
+        assert np.all(after == before)
+    assert len(again) == len(outlines)
     with pytest.raises(ValueError, match="do not fit"):
-        ChunkOutlines.from_arrays(Window(0, 0, 9, 12), pieces.to_arrays())
+        ChunkOutlines.from_arrays(Window(0, 0, 9, 12), stored)
 
 
-def test_sides_name_the_pieces_along_them():
+def test_sides_give_the_components_along_them():
     labels = np.random.default_rng(2).choice(np.array([0, 1, 255], np.uint8), (12, 9))
-    pieces = trace_chunk(labels, Window(0, 0, 12, 9), (24, 18))
+    outlines = trace_chunk(labels, Window(0, 0, 12, 9), (24, 18))
     sides = (
-        (pieces.top, labels[0]),
-        (pieces.bottom, labels[-1]),
-        (pieces.left, labels[:, 0]),
-        (pieces.right, labels[:, -1]),
+        (outlines.top, labels[0]),
+        (outlines.bottom, labels[-1]),
+        (outlines.left, labels[:, 0]),
+        (outlines.right, labels[:, -1]),
     )
     for side, along in sides:
-        assert (np.append(pieces.values, 255)[side] == along).all()
+        assert (np.append(outlines.values, 255)[side] == along).all()
 
 
 def test_without_confidence_the_sums_are_zero():
@@ -242,12 +254,12 @@ def test_labels_that_are_not_the_chunk_are_refused(labels):
 
 def test_chunks_out_of_order_or_missing_are_refused():
     windows = grid_of([0, 2, 4], [0, 2, 4])
-    parts = [trace_chunk(np.zeros((2, 2), np.uint8), w, (4, 4)) for w in windows]
-    for wrong in (parts[1:], parts[::-1], [*parts, parts[0]]):
+    chunks = [trace_chunk(np.zeros((2, 2), np.uint8), w, (4, 4)) for w in windows]
+    for wrong in (chunks[1:], chunks[::-1], [*chunks, chunks[0]]):
         with pytest.raises(ValueError, match="is not the next chunk"):
             list(stitch_chunks(wrong, 4, 4))
     with pytest.raises(ValueError, match="before the map"):
-        list(stitch_chunks(parts[:3], 4, 4))
+        list(stitch_chunks(chunks[:3], 4, 4))
 
 
 def test_polygons_are_yielded_as_soon_as_they_are_whole():
@@ -255,29 +267,29 @@ def test_polygons_are_yielded_as_soon_as_they_are_whole():
     labels[::2] = 1
     read = []
 
-    def parts():
+    def chunks():
         for window in grid_of(every(2, 8), every(2, 4)):
             read.append(window)
-            yield trace_part(labels, window)
+            yield trace_window(labels, window)
 
-    for batch in stitch_chunks(parts(), 8, 4):
+    for batch in stitch_chunks(chunks(), 8, 4):
         for polygon in batch.to_shapely():
             bottom = polygon.bounds[3]
             # One row of chunks more is needed only to see that a polygon does not go on there.
             assert read[-1].row <= bottom
 
 
-def peak_of_uniting(height):
+def peak_of_stitching(height):
     rng = np.random.default_rng(3)
 
-    def parts():
+    def chunks():
         for window in grid_of(every(64, height), every(64, 256)):
             labels = rng.choice(np.array([0, 1, 2, 3, 255], np.uint8), (64, 64))
             yield trace_chunk(labels, window, (height, 256))
 
     tracemalloc.start()
     try:
-        for _ in stitch_chunks(parts(), height, 256):
+        for _ in stitch_chunks(chunks(), height, 256):
             pass
         return tracemalloc.get_traced_memory()[1]
     finally:
@@ -285,13 +297,13 @@ def peak_of_uniting(height):
 
 
 def test_memory_does_not_grow_with_the_scene():
-    peak_of_uniting(128)  # what is loaded or compiled at first use
-    assert peak_of_uniting(4096) < 1.3 * peak_of_uniting(512)
+    peak_of_stitching(128)  # what is loaded or compiled at first use
+    assert peak_of_stitching(4096) < 1.3 * peak_of_stitching(512)
 
 
 def test_shells_begin_at_their_first_pixel_and_turn_as_the_format_wants():
     labels = np.random.default_rng(5).choice(np.array([0, 1, 2, 255], np.uint8), (20, 30))
-    found = polygonise(labels)
+    found = polygons_of(labels)
     north_up = found.to_shapely(Affine(2, 0, 10, 0, -2, 50))
     south_up = found.to_shapely(Affine(2, 0, 10, 0, 2, 50))
     for placed in (north_up, south_up):
@@ -302,14 +314,14 @@ def test_shells_begin_at_their_first_pixel_and_turn_as_the_format_wants():
 
 
 @settings(max_examples=40, deadline=None)
-@given(scenes())
+@given(label_maps())
 def test_without_a_nodata_value_every_label_has_polygons(scene):
     labels, rows, cols = scene
     height, width = labels.shape
-    parts = [
+    chunks = [
         trace_chunk(labels[w.slices], w, labels.shape, nodata=None) for w in grid_of(rows, cols)
     ]
-    found = PolygonArrays.concatenate(list(stitch_chunks(parts, height, width)))
+    found = PolygonArrays.concatenate(list(stitch_chunks(chunks, height, width)))
     assert found.pixels.sum() == labels.size
     burnt = rasterize(zip(found.to_shapely(), found.values.tolist(), strict=True), labels.shape)
     assert (burnt == labels).all()
@@ -319,7 +331,7 @@ def test_one_polygon_with_a_hundred_thousand_holes():
     labels = np.zeros((650, 650), np.uint8)
     labels[1:-1:2, 1:-1:2] = 1
     start = time.process_time()
-    found = whole(labels, every(100, 650), every(100, 650))
+    found = stitched(labels, every(100, 650), every(100, 650))
     assert time.process_time() - start < 20
     land = found.polygons[found.values == 0]
     assert len(land) == 1

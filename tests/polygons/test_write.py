@@ -24,6 +24,7 @@ from geoseg.polygons import (
     trace_chunk,
     write_polygons,
 )
+from geoseg.styles.qgis import polygon_qml
 
 EXTENSIONS = ["gpkg", "parquet", "fgb", "geojson"]
 FIELDS = ["class_id", "class_name", "area_m2", "perimeter_m", "pixels"]
@@ -113,7 +114,9 @@ def test_a_scene_without_polygons_is_a_layer_without_features(tmp_path, extensio
 @pytest.mark.parametrize("extension", ["gpkg", "parquet", "fgb"])
 def test_without_crs_or_confidence_the_fields_are_null(tmp_path, extension):
     path = tmp_path / f"lulc.{extension}"
-    write(path, batches_of(labels_of()), crs=None, confidence=False, transform=Affine.identity())
+    write(
+        path, batches_of(labels_of()), crs=None, has_confidence=False, transform=Affine.identity()
+    )
     found = read(path)
     assert found.crs is None
     assert found[["area_m2", "true_area_m2", "perimeter_m", "mean_confidence"]].isna().all().all()
@@ -143,7 +146,7 @@ def test_geopackage_has_an_index_and_the_legend_as_default_style(tmp_path):
     style = pyogrio.read_dataframe(path, layer="layer_styles").iloc[0]
     assert style["f_table_name"] == "lulc"
     assert style["useAsDefault"]
-    assert style["styleQML"] == DUBAI.only({0, 1, 3, 4, 5}).to_polygon_qml()
+    assert style["styleQML"] == polygon_qml(DUBAI.subset({0, 1, 3, 4, 5}))
     with sqlite3.connect(path) as database:
         geometry = database.execute("SELECT * FROM gpkg_geometry_columns").fetchall()
         assert geometry[0][:3] == ("lulc", style["f_geometry_column"], "POLYGON")
@@ -274,7 +277,7 @@ def test_any_transform_places_each_vertex_and_keeps_shells_counter_clockwise(tmp
 
 def test_unknown_measures_are_null_not_nan(tmp_path):
     path = tmp_path / "lulc.parquet"
-    count = write(path, batches_of(labels_of()), crs=None, confidence=False)
+    count = write(path, batches_of(labels_of()), crs=None, has_confidence=False)
     table = pq.read_table(path)
     for name in ("area_m2", "true_area_m2", "perimeter_m", "mean_confidence"):
         assert table[name].null_count == count
@@ -309,8 +312,8 @@ def test_it_stops_between_batches(tmp_path, extension):
     def check_stop():
         raise InterruptedRun("stop")
 
-    frame = FeatureBuilder(DUBAI, NORTH_UP, UTM, (24, 24))
+    builder = FeatureBuilder(DUBAI, NORTH_UP, UTM, (24, 24))
     with pytest.raises(InterruptedRun):
         write_polygons(
-            tmp_path / f"x.{extension}", batches_of(labels_of()), frame, check_stop=check_stop
+            tmp_path / f"x.{extension}", batches_of(labels_of()), builder, check_stop=check_stop
         )

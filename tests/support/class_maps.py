@@ -1,11 +1,13 @@
-"""A small class map for the tests."""
+"""Small class maps for the tests, and their polygons."""
 
 import numpy as np
+
+from geoseg.polygons import PolygonArrays, polygonise_windows
 
 SHAPE = (48, 60)
 
 
-def some_labels(block: int = 4) -> np.ndarray:
+def class_labels(block: int = 4) -> np.ndarray:
     """Blocks of five classes with single pixels between them, and a corner without data."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 5, (SHAPE[0] // block + 1, SHAPE[1] // block + 1), dtype=np.uint8)
@@ -14,3 +16,9 @@ def some_labels(block: int = 4) -> np.ndarray:
     labels[single] = rng.integers(0, 5, SHAPE)[single]
     labels[:5, :9] = 255
     return labels
+
+
+def polygons_of(labels: np.ndarray) -> PolygonArrays:
+    """Return the polygons of labels (height, width) uint8; 255 is nodata."""
+    batches = polygonise_windows(lambda window: (labels[window.slices], None), *labels.shape)
+    return PolygonArrays.concatenate([PolygonArrays.empty(), *batches])

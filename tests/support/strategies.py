@@ -10,7 +10,7 @@ from geoseg.grid import Window
 
 
 @st.composite
-def scenes(draw):
+def label_maps(draw):
     """Small rasters of few values, with nodata, and a grid of chunks over them."""
     height, width = draw(st.integers(1, 24)), draw(st.integers(1, 24))
     values = st.sampled_from(draw(st.sampled_from([(0, 255), (0, 1), (0, 1, 2, 255), (7, 8, 9)])))

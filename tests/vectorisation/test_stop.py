@@ -10,7 +10,7 @@ import geoseg
 from geoseg.cli.vectorise import command
 from geoseg.errors import InterruptedRun
 from geoseg.files import output_lock
-from tests.support.class_maps import some_labels
+from tests.support.class_maps import class_labels
 from tests.support.commands import here, refused
 from tests.support.paths import names_in
 from tests.support.rasters import write_raster
@@ -18,7 +18,7 @@ from tests.support.rasters import write_raster
 
 @pytest.fixture
 def labels(tmp_path):
-    return write_raster(tmp_path / "labels.tif", some_labels()[None], nodata=255)
+    return write_raster(tmp_path / "labels.tif", class_labels()[None], nodata=255)
 
 
 @pytest.mark.parametrize("extension", ["gpkg", "parquet", "geojson", "pmtiles"])
@@ -47,17 +47,15 @@ def test_a_signal_while_areas_are_merged_ends_it_too(tmp_path):
             return
         signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
 
+    settings = geoseg.VectoriseSettings(cleaning=geoseg.Cleaning(min_area=1e4))
     with pytest.raises(InterruptedRun):
-        geoseg.vectorise(
-            big, tmp_path / "x.gpkg", workers=1, cleaning=geoseg.Cleaning(min_area=1e4),
-            progress=interrupt,
-        )  # fmt: skip
+        geoseg.vectorise(big, tmp_path / "x.gpkg", settings=settings, workers=1, progress=interrupt)
     assert max(done) < 4
     assert names_in(tmp_path) == ["big.tif"]
 
 
 def test_the_command_line_says_that_it_was_interrupted(labels, tmp_path, monkeypatch):
-    def stopped(*_: object, **__: object) -> int:
+    def stopped(*_: object, **__: object) -> None:
         raise InterruptedRun("interrupted, nothing was written")
 
     monkeypatch.setattr("geoseg.vectorisation.vectorise", stopped)

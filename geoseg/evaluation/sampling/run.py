@@ -1,5 +1,6 @@
 """A stratified random sample of a map, to collect a reference."""
 
+import sqlite3
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,8 @@ def sample(
     sizes = _sample_sizes(census, legend, settings)
     points = _draw_points(scene, mapped, legend, census, sizes, settings.seed)
     # RuntimeError and ValueError are what pyogrio raises.
-    with atomic_file(out, errors=(OSError, RuntimeError, ValueError)) as temporary:
+    errors = (OSError, RuntimeError, ValueError, sqlite3.Error)
+    with atomic_file(out, errors=errors) as temporary:
         write_form(temporary, points, out.stem, legend)
     rows = zip(legend.names, census.total, census.area_m2 / HECTARE_M2, sizes, strict=True)
     strata = tuple(

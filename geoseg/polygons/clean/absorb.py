@@ -1,148 +1,167 @@
-"""Areas and their common borders; and small areas absorbed along the longest of these."""
+"""Measure the shared borders of components, and absorb small components along the longest."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
 import numpy as np
-import numpy.typing as npt
 
+from geoseg.polygons.arrays import Bytes, Flags, Index, Ints
 from geoseg.polygons.jit import njit_cached
-from geoseg.polygons.trace.components import Bytes, Components, Flags, Ints, RunLengths
+from geoseg.polygons.trace.components import Components, RunLengths
 
 
 @dataclass(frozen=True, slots=True)
 class SharedBorders:
-    """How long the common borders of areas are, in sides of pixels."""
+    """Lengths of the borders between pairs of components, in pixel sides."""
 
-    one: Ints
-    """(n,) an area at each border."""
-    other: Ints
-    """(n,) the area beyond."""
+    a: Ints
+    """(n,) a component at each border."""
+    b: Ints
+    """(n,) the component on the other side."""
     length: Ints
-    """(n,)"""
+    """(n,) length of the border (pixel sides)."""
 
-    def take(self, index: Flags) -> "SharedBorders":
-        """The borders in ``index`` (n,)."""
-        return SharedBorders(self.one[index], self.other[index], self.length[index])
+    def select(self, keep: Flags) -> "SharedBorders":
+        """Return the borders in ``keep`` (n,)."""
+        return SharedBorders(self.a[keep], self.b[keep], self.length[keep])
 
-    def of(self, place: Callable[[Ints], Ints]) -> "SharedBorders":
-        """The same borders, of areas that are numbered otherwise."""
-        return SharedBorders(place(self.one), place(self.other), self.length)
+    def renumbered(self, new_number: Callable[[Ints], Ints]) -> "SharedBorders":
+        """Return the same borders with new numbers of the components."""
+        return SharedBorders(new_number(self.a), new_number(self.b), self.length)
+
+    @classmethod
+    def concatenate(cls, batches: list["SharedBorders"]) -> "SharedBorders":
+        """Return the borders of all ``batches`` (at least one), in order."""
+        return cls(
+            np.concatenate([s.a for s in batches]),
+            np.concatenate([s.b for s in batches]),
+            np.concatenate([s.length for s in batches]),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class ComponentSizes:
-    """Areas by their label, size and place."""
+    """Label, weight and first pixel of components."""
 
     values: Bytes
-    """(n,) label of each area."""
+    """(n,) label of each component."""
     weights: Ints
-    """(n,) what each counts."""
-    first: Ints
-    """(n,) where its first pixel is, in raster order: of equal weights the first comes first."""
+    """(n,) weight of each component: the sum over its pixels."""
+    first_pixel: Ints
+    """(n,) number of its first pixel in raster order; of equal weights the lower one is first."""
 
-    def take(self, index: Ints) -> "ComponentSizes":
-        """The areas at ``index`` (k,), in that order."""
-        return ComponentSizes(self.values[index], self.weights[index], self.first[index])
+    def select(self, indices: Ints) -> "ComponentSizes":
+        """Return the components at ``indices`` (k,)."""
+        return ComponentSizes(
+            self.values[indices], self.weights[indices], self.first_pixel[indices]
+        )
 
-    def settled(self, borders: SharedBorders, least: int) -> Bytes:
-        """(n,) the labels of these areas when none is too small."""
-        ends = np.concatenate([borders.one, borders.other])
+    def absorb_small(self, borders: SharedBorders, min_weight: int) -> Bytes:
+        """Return the labels (n,) after each component below ``min_weight`` is absorbed.
+
+        The lightest component is absorbed first, into the label with the longest border to it.
+        Components without a border stay.
+        """
+        ends = np.concatenate([borders.a, borders.b])
         order = np.argsort(ends, kind="stable")
         offsets = np.searchsorted(ends[order], np.arange(self.values.size + 1))
-        neighbours = np.concatenate([borders.other, borders.one])[order]
+        neighbours = np.concatenate([borders.b, borders.a])[order]
         length = np.concatenate([borders.length, borders.length])[order]
         values = self.values.copy()
-        _absorb_small(values, self.weights.copy(), self.first, offsets, neighbours, length, least)
+        _absorb_small(
+            values, self.weights.copy(), self.first_pixel, offsets, neighbours, length, min_weight
+        )
         return values
 
 
-def find_borders(runs: RunLengths, areas: Components, small: Flags) -> SharedBorders:
-    """Pairs of areas, at least one of them small, and the length of their border."""
-    room = 4 * runs.start.size + 1
-    one, other, length = (np.empty(room, np.int64) for _ in range(3))
-    found = _shared_borders(
-        runs.offsets, runs.start, runs.end, areas.of_run, small, one, other, length
-    )  # fmt: skip
-    one, other, length = one[:found], other[:found], length[:found]
-    count = max(len(areas), 1)
-    keys, place = np.unique(
-        np.minimum(one, other) * count + np.maximum(one, other), return_inverse=True
+def find_borders(runs: RunLengths, components: Components, small: Flags) -> SharedBorders:
+    """Measure the borders between pairs of components of which one is ``small`` (n,)."""
+    capacity = 4 * runs.start.size + 1
+    a, b, length = (np.empty(capacity, np.int64) for _ in range(3))
+    count = _shared_sides(
+        runs.row_offsets, runs.start, runs.end, components.component_of_run, small, a, b, length
     )
+    a, b, length = a[:count], b[:count], length[:count]
+    stride = max(len(components), 1)
+    keys, pair = np.unique(np.minimum(a, b) * stride + np.maximum(a, b), return_inverse=True)
     total = np.zeros(keys.size, np.int64)
-    np.add.at(total, place, length)
-    return SharedBorders(keys // count, keys % count, total)
+    np.add.at(total, pair, length)
+    return SharedBorders(keys // stride, keys % stride, total)
 
 
 @njit_cached
-def _shared_borders(
-    offsets: Ints, start: npt.NDArray[np.int32], end: npt.NDArray[np.int32],
-    of_run: npt.NDArray[np.int32], small: Flags, one: Ints, other: Ints, length: Ints,
+def _shared_sides(
+    row_offsets: Ints, start: Index, end: Index, component_of_run: Index, small: Flags,
+    a: Ints, b: Ints, length: Ints,
 ) -> int:  # fmt: skip
-    found = 0
-    for row in range(offsets.size - 1):
-        for i in range(offsets[row], offsets[row + 1] - 1):
-            if end[i] == start[i + 1] and (small[of_run[i]] or small[of_run[i + 1]]):
-                one[found] = of_run[i]
-                other[found] = of_run[i + 1]
-                length[found] = 1
-                found += 1
+    """Fill in the sides that neighbouring runs share; return their number."""
+    count = 0
+    for row in range(row_offsets.size - 1):
+        for i in range(row_offsets[row], row_offsets[row + 1] - 1):
+            west, east = component_of_run[i], component_of_run[i + 1]
+            if end[i] == start[i + 1] and (small[west] or small[east]):
+                a[count] = west
+                b[count] = east
+                length[count] = 1
+                count += 1
         if row == 0:
             continue
-        i, i_end = offsets[row - 1], offsets[row]
-        j, j_end = offsets[row], offsets[row + 1]
+        i, i_end = row_offsets[row - 1], row_offsets[row]
+        j, j_end = row_offsets[row], row_offsets[row + 1]
         while i < i_end and j < j_end:
             shared = min(end[i], end[j]) - max(start[i], start[j])
-            if shared > 0 and of_run[i] != of_run[j] and (small[of_run[i]] or small[of_run[j]]):
-                one[found] = of_run[i]
-                other[found] = of_run[j]
-                length[found] = shared
-                found += 1
+            north, south = component_of_run[i], component_of_run[j]
+            if shared > 0 and north != south and (small[north] or small[south]):
+                a[count] = north
+                b[count] = south
+                length[count] = shared
+                count += 1
             if end[i] < end[j]:
                 i += 1
             else:
                 j += 1
-    return found
+    return count
 
 
 @njit_cached
 def _absorb_small(  # noqa: C901, PLR0912, PLR0915 - one loop over a heap
-    values: Bytes,
-    weights: Ints,
-    first: Ints,
-    offsets: Ints,
-    neighbours: Ints,
-    length: Ints,
-    least: int,
-) -> None:
-    """Change ``values`` (n,) until no area that has a neighbour counts less than ``least``."""
+    values: Bytes, weights: Ints, first_pixel: Ints, offsets: Ints, neighbours: Ints,
+    length: Ints, min_weight: int,
+) -> None:  # fmt: skip
+    """Change ``values`` (n,) until no component that has a neighbour is below ``min_weight``.
+
+    A heap gives the lightest component. Merged components form a group: a union-find tree
+    (``parent``), with a linked list of its members (``next_member`` from the root, ``last_member``)
+    because all their borders are those of the group.
+    """
     parent = np.arange(values.size)
-    after = np.full(values.size, -1)
-    tail = np.arange(values.size)
-    heap = [(weights[k], first[k], k) for k in range(values.size) if weights[k] < least]
+    next_member = np.full(values.size, -1)
+    last_member = np.arange(values.size)
+    heap = [(weights[k], first_pixel[k], k) for k in range(values.size) if weights[k] < min_weight]
     heapify(heap)
     while len(heap) > 0:
-        weight, _, area = heappop(heap)
-        if parent[area] != area or weights[area] != weight:
-            continue
+        weight, _, group = heappop(heap)
+        if parent[group] != group or weights[group] != weight:
+            continue  # merged since it was pushed
         border = np.zeros(256, np.int64)
-        member = area
+        member = group
         while member >= 0:
             for k in range(offsets[member], offsets[member + 1]):
                 root = neighbours[k]
                 while parent[root] != root:
                     parent[root] = parent[parent[root]]
                     root = parent[root]
-                if root != area:
+                if root != group:
                     border[values[root]] += length[k]
-            member = after[member]
-        best = np.argmax(border)
+            member = next_member[member]
+        best = np.argmax(border)  # of equal borders, the lowest label
         if border[best] == 0:
-            continue
-        values[area] = best
-        end = tail[area]
-        member = area
+            continue  # an island in nodata
+        values[group] = best
+        # All neighbours of the new label belong to the group now.
+        end = last_member[group]
+        member = group
         large = -1
         while member >= 0:
             for k in range(offsets[member], offsets[member + 1]):
@@ -150,22 +169,23 @@ def _absorb_small(  # noqa: C901, PLR0912, PLR0915 - one loop over a heap
                 while parent[root] != root:
                     parent[root] = parent[parent[root]]
                     root = parent[root]
-                if root == area or values[root] != best:
+                if root == group or values[root] != best:
                     continue
-                if weights[root] >= least:
+                if weights[root] >= min_weight:
                     large = root
                     continue
-                parent[root] = area
-                weights[area] += weights[root]
-                after[tail[area]] = root
-                tail[area] = tail[root]
+                parent[root] = group
+                weights[group] += weights[root]
+                next_member[last_member[group]] = root
+                last_member[group] = last_member[root]
             if member == end:
                 break
-            member = after[member]
+            member = next_member[member]
         if large >= 0:
-            parent[area] = large
-        elif weights[area] < least:
-            heappush(heap, (weights[area], first[area], area))
+            # A large component is never absorbed, so the group needs no members any more.
+            parent[group] = large
+        elif weights[group] < min_weight:
+            heappush(heap, (weights[group], first_pixel[group], group))
     for k in range(values.size):
         root = k
         while parent[root] != root:

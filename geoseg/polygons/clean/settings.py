@@ -13,7 +13,7 @@ from geoseg.polygons.clean.smooth import MAX_ROUNDS
 
 @dataclass(frozen=True, slots=True)
 class Cleaning:
-    """Merging, simplifying and smoothing, in this order.
+    """Merging of small areas, simplifying and smoothing, applied in this order.
 
     Polygons stay a valid coverage: no gaps, no overlaps, equal shared sides. Simplifying and
     smoothing move outlines, also those at nodata and at the edge of the map, so that the polygons
@@ -24,9 +24,11 @@ class Cleaning:
     """
 
     min_area: float = 0.0
-    """Smallest area (m²); smaller areas are merged into the neighbour with the longest border."""
+    """Smallest area (m²), 0 for no limit; smaller ones are merged into the neighbour with the
+    longest shared border."""
     simplify: float = 0.0
-    """Visvalingam-Whyatt tolerance (px): square root of the area of triangles to remove."""
+    """Visvalingam-Whyatt tolerance (px), 0 for none: square root of the area of the triangles that
+    are removed."""
     smooth: int = 0
     """Rounds of corner cutting (Chaikin), 0 to 3; each about doubles the number of vertices."""
 
@@ -38,11 +40,13 @@ class Cleaning:
         if not 0 <= self.smooth <= MAX_ROUNDS:
             raise RunError(f"smooth is {self.smooth} rounds, it must be 0 to {MAX_ROUNDS}")
 
-    def limit(self, transform: Affine, crs: str | None, height: int) -> SieveThreshold | None:
-        """What is too small on a map of ``height`` rows; None if nothing is.
+    def sieve_threshold(
+        self, transform: Affine, crs: str | None, height: int
+    ) -> SieveThreshold | None:
+        """Return the smallest area in pixels of a map of ``height`` rows; None for no limit.
 
         Raises:
-            RunError: if the map has no CRS, so that its areas are not known.
+            RunError: if the map has no CRS, so that its areas in m² are unknown.
         """
         if not self.min_area:
             return None
@@ -51,6 +55,5 @@ class Cleaning:
                 "the map has no CRS, so areas in m² are unknown: assign one (gdal_edit -a_srs), "
                 "or set no smallest area (min_area, --min-area)"
             )
-        rows = np.arange(height)
-        cells = pixel_areas(transform, crs, rows)
-        return SieveThreshold.of(cells, self.min_area)
+        area_by_row = pixel_areas(transform, crs, np.arange(height))
+        return SieveThreshold.from_areas(area_by_row, self.min_area)

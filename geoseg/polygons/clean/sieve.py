@@ -1,24 +1,21 @@
-"""Small areas given to their neighbours, over a whole map in bounded memory.
+"""Merge small components into their neighbours, over a whole map in bounded memory.
 
-Each area smaller than a limit takes the class along the longest part of its border, the smallest
-first, until none is left but islands in nodata. Areas that cannot reach another chunk are settled
-chunk by chunk; only the others wait for the whole map.
+Each component below a threshold takes the label with the longest border to it, the lightest
+component first, until only islands in nodata are small. A window settles the small components that
+no chain of small components connects to another window. The others are *unresolved*: they wait
+until all windows are read, and are then settled together.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from geoseg.grid import Window
-from geoseg.polygons.arrays import concat_ranges
+from geoseg.polygons.arrays import Bytes, Flags, Floats, Ints, concat_ranges
 from geoseg.polygons.clean.absorb import ComponentSizes, SharedBorders, find_borders
 from geoseg.polygons.trace.components import (
-    Bytes,
     Components,
-    Flags,
-    Ints,
     RunLengths,
     component_sums,
     encode_runs,
@@ -26,211 +23,231 @@ from geoseg.polygons.trace.components import (
     union_pairs,
 )
 
-_VALUES = 256
+_LABELS = 256
+"""Number of labels. Unresolved components are numbered after them; a number below stands for all
+large components of a label."""
 
 
 @dataclass(frozen=True, slots=True)
 class SieveThreshold:
-    """What is too small.
+    """The weight below which a component is small.
 
     Raises:
         ValueError: if it is not positive.
     """
 
     weights: Ints
-    """(height,) what a pixel counts in each row of the map."""
-    least: int
-    """What an area must count in all to stay."""
+    """(height,) weight of a pixel in each row of the map."""
+    min_weight: int
+    """Smallest sum of weights with which a component stays."""
 
     def __post_init__(self) -> None:
-        if self.least < 1 or (self.weights.size and self.weights.min() < 0):
-            raise ValueError(f"the limit {self.least} is not positive")
+        if self.min_weight < 1 or (self.weights.size and self.weights.min() < 0):
+            raise ValueError(f"the threshold {self.min_weight} is not positive")
 
     @classmethod
-    def of(cls, cells: npt.NDArray[np.float64], area: float) -> "SieveThreshold":
-        """Areas below ``area``, from the area of a cell in each row (height,), in one unit.
+    def from_areas(cls, area_by_row: Floats, min_area: float) -> "SieveThreshold":
+        """Return the threshold for areas below ``min_area``.
 
-        Whole numbers, so that the sum over an area does not depend on its order.
+        Weights are whole numbers, so that their sum does not depend on the order.
+
+        Args:
+            area_by_row: (height,) area of a pixel in each row (m²).
+            min_area: smallest area that stays (m²).
         """
-        largest = cells.max()
-        if (cells == largest).all():
-            return cls(np.ones(cells.size, np.int64), max(1, int(np.ceil(area / largest))))
-        weights = np.round(cells / largest * 2**20).astype(np.int64)
-        return cls(weights, max(1, int(np.ceil(area / largest * 2**20))))
+        largest = area_by_row.max()
+        if (area_by_row == largest).all():
+            min_pixels = max(1, int(np.ceil(min_area / largest)))
+            return cls(np.ones(area_by_row.size, np.int64), min_pixels)
+        weights = np.round(area_by_row / largest * 2**20).astype(np.int64)
+        return cls(weights, max(1, int(np.ceil(min_area / largest * 2**20))))
 
 
 def sieve(
     read: Callable[[Window], Bytes],
-    cells: Sequence[Window],
-    limit: SieveThreshold,
+    windows: Sequence[Window],
+    threshold: SieveThreshold,
     nodata: int | None,
-    each: Callable[..., Iterable["_WindowComponents"]] = map,
+    map_fn: Callable[..., Iterable["_WindowComponents"]] = map,
 ) -> Callable[[Window, Bytes], Bytes]:
-    """Find the small areas of a map, and what becomes of them.
+    """Find the small components of a map, and the labels that they take.
 
-    Law: the result does not depend on the cells. No valid pixel becomes nodata.
+    Law: the result does not depend on the windows. No valid pixel becomes nodata.
 
     Args:
-        read: labels (height, width) uint8 of a cell.
-        cells: a grid of cells over the map, row-major.
-        limit: what is too small.
-        nodata: the label that stays and is no neighbour, or None.
-        each: a map that keeps the order, and may work ahead.
+        read: labels (height, width) uint8 of a window.
+        windows: a grid of windows over the map, row-major.
+        threshold: which components are small.
+        nodata: the label that stays and is no neighbour; None for no such label.
+        map_fn: how to map over the windows, in order.
 
     Returns:
-        A function from a cell and its labels to its labels without small areas.
+        A function from a window and its labels to its labels without small components.
     """
 
-    def look(cell: Window) -> _WindowComponents:
-        return _WindowComponents.of(cell, read(cell), cells[-1], limit, nodata)
+    def settle_window(window: Window) -> _WindowComponents:
+        return _WindowComponents.settle(window, read(window), windows[-1], threshold, nodata)
 
-    settled: dict[Window, Bytes] = {}
-    rest = _Unresolved(cells[-1].col_end)
-    for cell, share in zip(cells, each(look, cells), strict=True):
-        settled[cell] = share.values
-        rest.add(cell, share)
-    for cell, areas, values in rest.settled(limit.least):
-        settled[cell][areas] = values
+    values: dict[Window, Bytes] = {}
+    unresolved = _Unresolved(windows[-1].col_end)
+    for window, part in zip(windows, map_fn(settle_window, windows), strict=True):
+        values[window] = part.values
+        unresolved.add(window, part)
+    for window, components, new_values in unresolved.settle(threshold.min_weight):
+        values[window][components] = new_values
 
-    def cleaned(cell: Window, labels: Bytes) -> Bytes:
+    def clean(window: Window, labels: Bytes) -> Bytes:
         runs = encode_runs(np.ascontiguousarray(labels), nodata)
-        areas = label_components(runs)
-        values = settled[cell][areas.of_run]
-        changed = np.flatnonzero(values != runs.values)
-        out = np.array(labels)
+        new_values = values[window][label_components(runs).component_of_run]
+        changed = np.flatnonzero(new_values != runs.values)
         length = (runs.end - runs.start)[changed]
-        out.reshape(-1)[concat_ranges(runs.first[changed], length)] = np.repeat(
-            values[changed], length
-        )
-        return out
+        pixels = concat_ranges(runs.first_pixel[changed], length)
+        cleaned = np.array(labels)
+        cleaned.reshape(-1)[pixels] = np.repeat(new_values[changed], length)
+        return cleaned
 
-    return cleaned
+    return clean
 
 
 @dataclass(frozen=True, slots=True)
 class _WindowComponents:
-    """What one cell knows: the labels that it could settle, and the areas that it could not."""
+    """The components of one window: new labels, and those that are unresolved.
+
+    Borders and sides give a component by its *key*: its label if it is large or settled, 256 plus
+    its place among the unresolved ones otherwise.
+    """
 
     values: Bytes
-    """(areas,) label of each area of the cell, settled where that was possible."""
-    areas: Ints
-    """(n,) the areas that wait."""
+    """(components,) label of each component, the new one where the window could settle it."""
+    unresolved: Ints
+    """(n,) the unresolved components, and the large ones that touch another window."""
     sizes: ComponentSizes
-    """Of these."""
+    """Of the n unresolved components."""
     borders: SharedBorders
-    """Between places: 0 to 255 stand for what is large enough, by label; then come the areas."""
+    """Of these, by key."""
     top: Ints
-    """(width,) place of the area at each pixel of the first row, -1 for none."""
+    """(width,) key of the component at each pixel of the first row, -1 for none."""
     bottom: Ints
-    """(width,) the same along the last row."""
+    """(width,) key of the component at each pixel of the last row, -1 for none."""
     left: Ints
-    """(height,) the same along the first column."""
+    """(height,) key of the component at each pixel of the first column, -1 for none."""
     right: Ints
-    """(height,) the same along the last column."""
+    """(height,) key of the component at each pixel of the last column, -1 for none."""
 
     @classmethod
-    def of(
-        cls, cell: Window, labels: Bytes, last: Window, limit: SieveThreshold, nodata: int | None
+    def settle(
+        cls,
+        window: Window,
+        labels: Bytes,
+        last: Window,
+        threshold: SieveThreshold,
+        nodata: int | None,
     ) -> "_WindowComponents":
-        """Look at the labels (height, width) of a cell; ``last`` is the last cell of the map."""
+        """Settle the components of a window (height, width); ``last`` is the map's last window."""
         runs = encode_runs(np.ascontiguousarray(labels), nodata)
-        areas = label_components(runs)
-        loose = areas.beyond(
-            (cell.row > 0, cell.row_end < last.row_end, cell.col > 0, cell.col_end < last.col_end)
+        components = label_components(runs)
+        seams = (
+            window.row > 0, window.row_end < last.row_end,
+            window.col > 0, window.col_end < last.col_end,
+        )  # fmt: skip
+        touches_seam = components.touching_seams(seams)
+        row_weights = threshold.weights[window.row : window.row_end]
+        weights = component_sums(runs, components, row_weights)
+        sizes = ComponentSizes(components.values, weights, _first_pixels(runs, components, window))
+        small = weights < threshold.min_weight
+        borders = find_borders(runs, components, small)
+        waiting = _reached_through_small(borders, small, small & touches_seam)
+        is_local = ~(waiting[borders.a] | waiting[borders.b])
+        values = sizes.absorb_small(borders.select(is_local), threshold.min_weight)
+        values[waiting] = components.values[waiting]
+        unresolved = np.flatnonzero(waiting | touches_seam)
+        key = components.values.astype(np.int64)
+        key[unresolved] = _LABELS + np.arange(unresolved.size)
+        key_or_none = np.append(key, -1)
+        sides = (components.top, components.bottom, components.left, components.right)
+        return cls(
+            values,
+            unresolved,
+            sizes.select(unresolved),
+            borders.select(~is_local).renumbered(lambda component: key[component]),
+            *(key_or_none[side] for side in sides),
         )
-        weights = component_sums(runs, areas, limit.weights[cell.row : cell.row_end])
-        sizes = ComponentSizes(areas.values, weights, _first_pixels(runs, areas, cell))
-        small = weights < limit.least
-        borders = find_borders(runs, areas, small)
-        waiting = _connected(borders, small, small & loose)
-        local = ~(waiting[borders.one] | waiting[borders.other])
-        values = sizes.settled(borders.take(local), limit.least)
-        values[waiting] = areas.values[waiting]
-        left = np.flatnonzero(waiting | loose)
-        place = areas.values.astype(np.int64)
-        place[left] = _VALUES + np.arange(left.size)
-        with_none = np.append(place, -1)
-        sides = (with_none[s] for s in (areas.top, areas.bottom, areas.left, areas.right))
-        rest = borders.take(~local).of(lambda area: place[area])
-        return cls(values, left, sizes.take(left), rest, *sides)
 
 
 class _Unresolved:
-    """The areas of all cells that wait for the whole map."""
+    """The unresolved components of all windows."""
 
     def __init__(self, width: int) -> None:
-        large = np.full(_VALUES, np.iinfo(np.int64).max)
+        large = np.full(_LABELS, np.iinfo(np.int64).max)
         self._sizes = [
-            ComponentSizes(np.arange(_VALUES, dtype=np.uint8), large, np.arange(_VALUES))
+            ComponentSizes(np.arange(_LABELS, dtype=np.uint8), large, np.arange(_LABELS))
         ]
-        self._count = _VALUES
+        self._count = _LABELS
         self._borders: list[SharedBorders] = []
-        self._cells: list[tuple[Window, Ints, int]] = []
-        self._above = np.full(width, -1)
-        self._before = np.zeros(0, np.int64)
+        self._windows: list[tuple[Window, Ints, int]] = []
+        self._bottom_above = np.full(width, -1)
+        self._right_before = np.zeros(0, np.int64)
         self._facing: list[tuple[Ints, Ints]] = []
 
-    def add(self, cell: Window, share: _WindowComponents) -> None:
-        """Take the next cell, row-major."""
-        count = self._count
+    def add(self, window: Window, part: _WindowComponents) -> None:
+        """Add the next window, row-major."""
+        first = self._count
 
-        def numbered(place: Ints) -> Ints:
-            return np.where(place < _VALUES, place, place - _VALUES + count)
+        def numbered(key: Ints) -> Ints:
+            return np.where(key < _LABELS, key, key - _LABELS + first)
 
-        self._sizes.append(share.sizes)
-        self._borders.append(share.borders.of(numbered))
-        cols = slice(cell.col, cell.col_end)
-        if cell.row:
-            self._facing.append((self._above[cols].copy(), numbered(share.top)))
-        if cell.col:
-            self._facing.append((self._before, numbered(share.left)))
-        self._above[cols] = numbered(share.bottom)
-        self._before = numbered(share.right)
-        self._cells.append((cell, share.areas, count))
-        self._count += share.areas.size
+        self._sizes.append(part.sizes)
+        self._borders.append(part.borders.renumbered(numbered))
+        cols = slice(window.col, window.col_end)
+        if window.row:
+            self._facing.append((self._bottom_above[cols].copy(), numbered(part.top)))
+        if window.col:
+            self._facing.append((self._right_before, numbered(part.left)))
+        self._bottom_above[cols] = numbered(part.bottom)
+        self._right_before = numbered(part.right)
+        self._windows.append((window, part.unresolved, first))
+        self._count += part.unresolved.size
 
-    def settled(self, least: int) -> Iterator[tuple[Window, Ints, Bytes]]:
-        """Cells with the areas that waited there and their new labels."""
+    def settle(self, min_weight: int) -> Iterator[tuple[Window, Ints, Bytes]]:
+        """Yield windows with their unresolved components and the new labels of these."""
         values = np.concatenate([s.values for s in self._sizes])
         root = np.arange(values.size)
-        for one, other in self._facing:
-            same = (one >= 0) & (other >= 0) & (values[one] == values[other])
-            union_pairs(one[same], other[same], root)
+        for a, b in self._facing:
+            is_one = (a >= 0) & (b >= 0) & (values[a] == values[b])
+            union_pairs(a[is_one], b[is_one], root)
         weights = np.zeros(values.size, np.int64)
-        np.add.at(
-            weights, root, np.minimum(np.concatenate([s.weights for s in self._sizes]), least)
-        )
-        first = np.concatenate([s.first for s in self._sizes])
-        np.minimum.at(first, root, first.copy())
-        for one, other in self._facing:
-            differ = (one >= 0) & (other >= 0) & (values[one] != values[other])
-            length = np.ones(np.count_nonzero(differ), np.int64)
-            self._borders.append(SharedBorders(one[differ], other[differ], length))
-        borders = SharedBorders(
-            root[np.concatenate([b.one for b in self._borders])],
-            root[np.concatenate([b.other for b in self._borders])],
-            np.concatenate([b.length for b in self._borders]),
-        )
-        weights[root != np.arange(root.size)] = least
-        new = ComponentSizes(values, weights, first).settled(borders, least)[root]
-        for cell, areas, begin in self._cells:
-            yield cell, areas, new[begin : begin + areas.size]
+        # Clipped, so that the sum does not overflow.
+        clipped = np.minimum(np.concatenate([s.weights for s in self._sizes]), min_weight)
+        np.add.at(weights, root, clipped)
+        first_pixel = np.concatenate([s.first_pixel for s in self._sizes])
+        np.minimum.at(first_pixel, root, first_pixel.copy())
+        for a, b in self._facing:
+            is_border = (a >= 0) & (b >= 0) & (values[a] != values[b])
+            length = np.ones(np.count_nonzero(is_border), np.int64)
+            self._borders.append(SharedBorders(a[is_border], b[is_border], length))
+        borders = SharedBorders.concatenate(self._borders).renumbered(lambda n: root[n])
+        # Only the first component of each united group is settled, for all of the group.
+        weights[root != np.arange(root.size)] = min_weight
+        sizes = ComponentSizes(values, weights, first_pixel)
+        new_values = sizes.absorb_small(borders, min_weight)[root]
+        for window, components, first in self._windows:
+            yield window, components, new_values[first : first + components.size]
 
 
-def _first_pixels(runs: RunLengths, areas: Components, cell: Window) -> Ints:
-    """(areas,) row and column of the first pixel of each area in the map, as one number."""
-    first = np.empty(len(areas), np.int64)
+def _first_pixels(runs: RunLengths, components: Components, window: Window) -> Ints:
+    """Return (n,) row and column in the map of each component's first pixel, as one number."""
+    first = np.empty(len(components), np.int64)
     # Of several values for one place the last one stays: that of the first run.
-    first[areas.of_run[::-1]] = runs.first[::-1]
+    first[components.component_of_run[::-1]] = runs.first_pixel[::-1]
     row, col = np.divmod(first, runs.shape[1])
-    return np.asarray(((row + cell.row) << 32) | (col + cell.col))
+    return np.asarray(((row + window.row) << 32) | (col + window.col))
 
 
-def _connected(borders: SharedBorders, small: Flags, begin: Flags) -> Flags:
-    """Which small areas (areas,) small ones connect to where it begins."""
-    both = small[borders.one] & small[borders.other]
+def _reached_through_small(borders: SharedBorders, small: Flags, start: Flags) -> Flags:
+    """Return which small components (n,) a chain of small components connects to ``start`` (n,)."""
+    both = small[borders.a] & small[borders.b]
     root = np.arange(small.size)
-    union_pairs(borders.one[both], borders.other[both], root)
+    union_pairs(borders.a[both], borders.b[both], root)
     reached = np.zeros(small.size, np.bool_)
-    reached[root[begin]] = True
+    reached[root[start]] = True
     return np.asarray(reached[root] & small)

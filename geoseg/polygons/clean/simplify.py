@@ -1,64 +1,66 @@
-"""Fewer vertices, chunk by chunk, so that polygons stay a coverage."""
+"""Remove vertices chunk by chunk, so that polygons stay a coverage."""
 
 import numpy as np
 import shapely
 
 from geoseg.grid import Window
-from geoseg.polygons.arrays import Floats
+from geoseg.polygons.arrays import Bytes, Floats, Ints
 from geoseg.polygons.clean.smooth import MAX_SHIFT
 from geoseg.polygons.jit import njit_cached
 from geoseg.polygons.trace.chunk import ChunkOutlines, trace_chunk
-from geoseg.polygons.trace.components import Bytes, Ints
 
 
-def simplify(pieces: ChunkOutlines, labels: Bytes, tolerance: float) -> ChunkOutlines:
-    """The pieces of a chunk with fewer vertices (Visvalingam-Whyatt, kept free of crossings).
+def simplify(outlines: ChunkOutlines, labels: Bytes, tolerance: float) -> ChunkOutlines:
+    """Simplify the outlines of a chunk (Visvalingam-Whyatt, without crossings).
 
-    Law: sides that two polygons share lose the same vertices; vertices where three sides meet,
-    and all on the chunk's own sides, stay; nodata counts as a polygon, so its rim is simplified
-    too. What is left near the side of another polygon is pinned, so that it can be smoothed.
+    Law: sides that two polygons share lose the same vertices. Junctions and all vertices on the
+    sides of the chunk stay. Nodata counts as a polygon, so its outline is simplified too. A vertex
+    close to a side of a polygon is fixed, so that smoothing causes no crossing.
 
     Args:
-        pieces: of the chunk.
+        outlines: of the chunk.
         labels: (height, width) uint8 that they were traced from.
-        tolerance: square root of the triangles that may go (px), as `shapely.coverage_simplify`.
+        tolerance: square root of the area of the triangles that are removed (px), as in
+            `shapely.coverage_simplify`.
     """
     height, width = labels.shape
-    everything = trace_chunk(labels, Window(0, 0, height, width), (height, width), nodata=None)
+    # Nodata has polygons here, so that the coverage has no edge but the chunk's.
+    complete = trace_chunk(labels, Window(0, 0, height, width), (height, width), nodata=None)
     coverage = shapely.coverage_simplify(
-        everything.finished().to_shapely(), tolerance, simplify_boundary=False
+        complete.closed_polygons().to_shapely(), tolerance, simplify_boundary=False
     )
     _, xy, (ring_offsets, _) = shapely.to_ragged_array(coverage)
-    left = np.zeros((height + 1, width + 1), np.bool_)
-    left[xy[:, 1].astype(np.int64), xy[:, 0].astype(np.int64)] = True
-    near = np.zeros(left.shape, np.uint8)
-    _mark_kept(xy, ring_offsets, MAX_SHIFT, near)
-    row = pieces.coords[:, 1] - pieces.window.row
-    col = pieces.coords[:, 0] - pieces.window.col
-    return pieces.with_vertices(left[row, col], pieces.pinned | near[row, col])
+    keep = np.zeros((height + 1, width + 1), np.bool_)
+    keep[xy[:, 1].astype(np.int64), xy[:, 0].astype(np.int64)] = True
+    near_side = np.zeros(keep.shape, np.uint8)
+    _mark_near_sides(xy, ring_offsets, MAX_SHIFT, near_side)
+    row = outlines.coords[:, 1] - outlines.window.row
+    col = outlines.coords[:, 0] - outlines.window.col
+    return outlines.with_vertices(keep[row, col], outlines.fixed | near_side[row, col])
 
 
 @njit_cached
-def _mark_kept(xy: Floats, ring_offsets: Ints, reach: float, near: Bytes) -> None:
-    """Mark the whole-pixel points that sides pass at less than ``reach`` without ending there."""
+def _mark_near_sides(xy: Floats, ring_offsets: Ints, distance: float, near: Bytes) -> None:
+    """Mark the whole-pixel points closer than ``distance`` (px) to a side that they do not end."""
     for ring in range(ring_offsets.size - 1):
         for k in range(ring_offsets[ring], ring_offsets[ring + 1] - 1):
             dx = xy[k + 1, 0] - xy[k, 0]
             dy = xy[k + 1, 1] - xy[k, 1]
             if dx == 0 or dy == 0:
                 continue
+            # Step along the longer axis, one pixel at a time.
             steep = abs(dy) > abs(dx)
-            along = 1 if steep else 0
+            axis = 1 if steep else 0
             length = dy if steep else dx
             slope = (dx if steep else dy) / length
-            # Distance from the side is this share of that along the other axis.
+            # The distance from the side is this share of that along the shorter axis.
             share = 1 / np.sqrt(1 + slope * slope)
             step = 1 if length > 0 else -1
             for n in range(1, int(abs(length))):
-                at = xy[k, along] + step * n
-                across = xy[k, 1 - along] + step * n * slope
+                along = xy[k, axis] + step * n
+                across = xy[k, 1 - axis] + step * n * slope
                 for point in (np.floor(across), np.floor(across) + 1):
-                    if abs(point - across) * share < reach:
-                        row = int(at if steep else point)
-                        col = int(point if steep else at)
+                    if abs(point - across) * share < distance:
+                        row = int(along if steep else point)
+                        col = int(point if steep else along)
                         near[row, col] = 1

@@ -1,75 +1,70 @@
-"""Corners cut off, so that the same side of two polygons stays the same (after Chaikin, 1974)."""
+"""Cut off corners, so that shared sides of polygons stay the same (after Chaikin, 1974)."""
 
 import numpy as np
 
-from geoseg.polygons.arrays import Floats, offsets_of
+from geoseg.polygons.arrays import Bytes, Floats, Ints, offsets_of
 from geoseg.polygons.jit import njit_cached
-from geoseg.polygons.trace.components import Bytes, Ints
 
 MAX_ROUNDS = 3
-"""More cannot be told from these."""
+"""Further rounds change nothing that can be seen."""
 MAX_SHIFT = 0.5
-"""How far from a corner (px) the cuts of all rounds stay: 1/4 + 1/8 + 1/16 is less."""
+"""The cuts of all rounds stay closer than this to their corner (px): 1/4 + 1/8 + 1/16."""
 _CUT_SHARE = 0.25
+"""Share of a side that a cut takes off at either end."""
 _FIRST_CUT = 0.25
+"""Longest cut of the first round (px); each further round has half of it."""
 
 
-def smooth(vertices: Floats, pinned: Bytes, ring_offsets: Ints, rounds: int) -> tuple[Floats, Ints]:
-    """Rings with their corners cut off; pinned vertices stay.
+def smooth(vertices: Floats, fixed: Bytes, ring_offsets: Ints, rounds: int) -> tuple[Floats, Ints]:
+    """Cut off the corners of rings, except at fixed vertices.
 
-    Law: a cut depends on the corner and its two neighbours alone, so that polygons that share a
-    side share it afterwards, bit for bit. No cut is further from its corner than `MAX_SHIFT`: rings
-    of whole-pixel vertices that come no closer to each other's corners than this do not cross.
+    Law: a cut depends only on the corner and its two neighbours, so that polygons that share a
+    side share it afterwards, bit for bit. No cut is further from its corner than `MAX_SHIFT`:
+    rings do not cross if no corner is closer than this to a side of another.
 
     Args:
         vertices: (m, 2) in pixels; the first of a ring is not repeated.
-        pinned: (m,) 1 where a vertex stays.
+        fixed: (m,) 1 where a vertex stays.
         ring_offsets: (rings + 1,) first vertex of each ring.
         rounds: how many times, 0 to `MAX_ROUNDS`.
 
     Returns:
         The new vertices and ring offsets.
     """
-    for turn in range(rounds):
-        places = offsets_of(2 - pinned.astype(np.int64))
-        out = np.empty((int(places[-1]), 2))
-        out_pinned = np.zeros(out.shape[0], np.uint8)
-        _cut(
-            vertices,
-            pinned,
-            ring_offsets,
-            places,
-            _CUT_SHARE,
-            _FIRST_CUT / 2**turn,
-            out,
-            out_pinned,
+    for round_ in range(rounds):
+        new_offsets = offsets_of(2 - fixed.astype(np.int64))
+        cut = np.empty((int(new_offsets[-1]), 2))
+        cut_fixed = np.zeros(cut.shape[0], np.uint8)
+        longest = _FIRST_CUT / 2**round_
+        _cut_corners(
+            vertices, fixed, ring_offsets, new_offsets, _CUT_SHARE, longest, cut, cut_fixed
         )
-        vertices, pinned, ring_offsets = out, out_pinned, places[ring_offsets]
+        vertices, fixed, ring_offsets = cut, cut_fixed, new_offsets[ring_offsets]
     return vertices, ring_offsets
 
 
 @njit_cached
-def _cut(
-    vertices: Floats, pinned: Bytes, ring_offsets: Ints, places: Ints, share: float, most: float,
-    out: Floats, out_pinned: Bytes,
+def _cut_corners(
+    vertices: Floats, fixed: Bytes, ring_offsets: Ints, new_offsets: Ints, share: float,
+    longest: float, cut: Floats, cut_fixed: Bytes,
 ) -> None:  # fmt: skip
     for ring in range(ring_offsets.size - 1):
         begin = ring_offsets[ring]
         count = ring_offsets[ring + 1] - begin
         for k in range(count):
-            here = begin + k
-            place = places[here]
-            x = vertices[here, 0]
-            y = vertices[here, 1]
-            if pinned[here]:
-                out[place, 0] = x
-                out[place, 1] = y
-                out_pinned[place] = 1
+            vertex = begin + k
+            out = new_offsets[vertex]
+            x = vertices[vertex, 0]
+            y = vertices[vertex, 1]
+            if fixed[vertex]:
+                cut[out, 0] = x
+                cut[out, 1] = y
+                cut_fixed[out] = 1
                 continue
             for side in range(2):
-                other = begin + (k + count - 1 + 2 * side) % count
-                dx = vertices[other, 0] - x
-                dy = vertices[other, 1] - y
-                part = min(share, most / np.sqrt(dx * dx + dy * dy))
-                out[place + side, 0] = x + dx * part
-                out[place + side, 1] = y + dy * part
+                neighbour = begin + (k + count - 1 + 2 * side) % count
+                dx = vertices[neighbour, 0] - x
+                dy = vertices[neighbour, 1] - y
+                fraction = min(share, longest / np.sqrt(dx * dx + dy * dy))
+                cut[out + side, 0] = x + dx * fraction
+                cut[out + side, 1] = y + dy * fraction

@@ -1,212 +1,249 @@
-"""A row of chunks below those that are finished: its areas, lines and seams under one numbering."""
+"""The frontier: what is still open below the finished rows of chunks, and the next row of chunks.
+
+Stitching works row by row of chunks. Components and lines of the row get numbers after those that
+the finished rows carried over, so that both are one set of components and lines.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from geoseg.polygons.arrays import Ints
 from geoseg.polygons.stitch.rings import ComponentStats, OpenLines
 from geoseg.polygons.stitch.seams import EAST, NORTH, SOUTH, WEST, SeamVertices
 from geoseg.polygons.trace.chunk import ChunkOutlines
-from geoseg.polygons.trace.components import Ints, union_pairs
+from geoseg.polygons.trace.components import union_pairs
 from geoseg.polygons.trace.corners import BOTTOM, LEFT, NONE, RIGHT, TOP
 
-Chain = tuple[Ints, Ints, int, int]
-"""Vertices, those that follow them along a seam, the way there and the way back."""
+
+@dataclass(frozen=True, slots=True)
+class SeamChain:
+    """Neighbouring vertices along a seam."""
+
+    near: Ints
+    """(n,) seam vertices."""
+    far: Ints
+    """(n,) the next vertex along the seam after each."""
+    direction: int
+    """From near to far: `SOUTH` or `EAST`."""
+    opposite: int
+    """From far to near."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenState:
-    """What the finished rows of chunks leave for those to come.
+    """What the finished rows of chunks carry over to the next row.
 
-    Areas and lines have numbers of their own; those of lines go through all blocks.
+    Components and lines have numbers of their own; those of lines go through all batches.
     """
 
-    areas: ComponentStats
-    blocks: list[OpenLines]
-    """Kept apart: a polygon that spans the map would otherwise be copied with each row."""
-    follows: Ints
-    """(lines,) the line after each line, -1 where it is still to come."""
-    doubtful: Ints
-    """(k, 2) lines that change followers if their areas turn out to be one."""
-    above: Ints
-    """(width,) area at each pixel of the last row of pixels, -1 for nodata."""
-    ends: Ints
-    """(width + 1,) line that ends there at each vertex, going down; -1 for none."""
-    begins: Ints
-    """(width + 1,) line that begins there at each vertex, going up; -1 for none."""
+    components: ComponentStats
+    batches: list[OpenLines]
+    """Not concatenated: a polygon that spans the map would be copied for each row."""
+    next_line: Ints
+    """(lines,) the line after each line, -1 where it is not known yet."""
+    ambiguous: Ints
+    """(k, 2) lines that swap their next lines if their components prove to be one."""
+    bottom: Ints
+    """(width,) component at each pixel of the last row of pixels, -1 for nodata."""
+    ending: Ints
+    """(width + 1,) line that ends at each vertex below, going down; -1 for none."""
+    starting: Ints
+    """(width + 1,) line that starts at each vertex below, going up; -1 for none."""
+
+    @classmethod
+    def empty(cls, width: int) -> "OpenState":
+        """Return the state above the first row of a map."""
+        none = np.zeros(0, np.int64)
+        no_bytes = np.zeros(0, np.uint8)
+        no_lines = np.full(width + 1, NONE)
+        return cls(
+            ComponentStats(no_bytes, none, none, no_bytes),
+            [], none, none.reshape(0, 2), no_lines[1:], no_lines, no_lines,
+        )  # fmt: skip
 
 
 class RowFrontier:
-    """A row of chunks, with its unfinished areas and lines numbered after those held."""
+    """A row of chunks, its open components and lines numbered after those carried over."""
 
-    def __init__(self, row: list[ChunkOutlines], held: OpenState, width: int) -> None:
+    def __init__(self, row: list[ChunkOutlines], carried: OpenState, width: int) -> None:
+        """Number the components and lines.
+
+        Args:
+            row: the chunks from left to right.
+            carried: by the rows above.
+            width: columns of the map (px).
+        """
         self.row = row
         self.width = width
         self.top = row[0].window.row
         self.height = row[0].window.height
-        self.held = held
-        counts = [len(p) - p.whole for p in row]
-        self.first_area = (held.areas.values.size + np.cumsum([0, *counts])).tolist()
-        self.first_line = (
-            held.follows.size
-            + np.cumsum([0, *(p.follows.size - int(p.line_offsets[p.whole]) for p in row)])
-        ).tolist()
-        self.areas = ComponentStats(
-            np.concatenate([held.areas.values, *(p.values[p.whole :] for p in row)]),
-            np.concatenate([held.areas.pixels, *(p.pixels[p.whole :] for p in row)]),
-            np.concatenate(
-                [held.areas.confidence_sum, *(p.confidence_sum[p.whole :] for p in row)]
-            ),
-            np.concatenate(
-                [held.areas.confidence_min, *(p.confidence_min[p.whole :] for p in row)]
-            ),
+        self.carried = carried
+        counts = [len(chunk) - chunk.n_closed for chunk in row]
+        # The lines of closed components come first in a chunk and need no stitching.
+        skipped = [int(chunk.line_offsets[chunk.n_closed]) for chunk in row]
+        next_lines = [c.next_line[n:].astype(np.int64) for c, n in zip(row, skipped, strict=True)]
+        first_component = carried.components.values.size + np.cumsum([0, *counts])
+        first_line = carried.next_line.size + np.cumsum([0, *(len(n) for n in next_lines)])
+        self.first_component: list[int] = first_component.tolist()
+        self.first_line: list[int] = first_line.tolist()
+        self.components = ComponentStats.concatenate(
+            [carried.components, *(ComponentStats.from_chunk(chunk) for chunk in row)]
         )
         self.lines = OpenLines.concatenate(
-            [OpenLines.unfinished(p, first) for p, first in zip(row, self.first_area, strict=False)]
-        )
-        numbered = zip(row, self.first_line, strict=False)
-        shifts = [(p, first - int(p.line_offsets[p.whole])) for p, first in numbered]
-        self.follows = np.concatenate(
             [
-                np.where(f >= 0, f + shift, NONE)
-                for p, shift in shifts
-                for f in [p.follows[p.line_offsets[p.whole] :].astype(np.int64)]
+                OpenLines.from_chunk(chunk, first)
+                for chunk, first in zip(row, self.first_component, strict=False)
             ]
         )
-        self.doubtful = np.concatenate([p.doubtful.astype(np.int64) + s for p, s in shifts])
-        self.ends = [p.follows[p.line_offsets[p.whole] :] for p in row]
-        self.begins = [p.begins[p.line_offsets[p.whole] :] for p in row]
+        self.next_line = np.concatenate(
+            [
+                np.where(next_line >= 0, next_line + first - n, NONE)
+                for next_line, first, n in zip(next_lines, self.first_line, skipped, strict=False)
+            ]
+        )
+        self.ambiguous = np.concatenate(
+            [
+                chunk.ambiguous.astype(np.int64) + first - n
+                for chunk, first, n in zip(row, self.first_line, skipped, strict=False)
+            ]
+        )
+        self._end_codes = [-2 - next_line for next_line in next_lines]
+        self._start_codes = [c.start_code[n:] for c, n in zip(row, skipped, strict=True)]
 
-    def areas_along(self, side: int, chunk: int) -> Ints:
-        """Number of the unfinished area at each pixel of a chunk's side, -1 for none."""
-        pieces = self.row[chunk]
-        areas = (pieces.top, pieces.bottom, pieces.left, pieces.right)[side].astype(np.int64)
-        unfinished = areas >= pieces.whole
-        return np.where(unfinished, areas - pieces.whole + self.first_area[chunk], NONE)
+    def side(self, side: int, chunk: int) -> Ints:
+        """Return the open component at each pixel of a chunk's side, -1 for none."""
+        outlines = self.row[chunk]
+        numbers = (outlines.top, outlines.bottom, outlines.left, outlines.right)[side]
+        numbers = numbers.astype(np.int64)
+        shift = self.first_component[chunk] - outlines.n_closed
+        return np.where(numbers >= outlines.n_closed, numbers + shift, NONE)
 
-    def side(self, side: int) -> Ints:
-        """The areas along the top or the bottom of all chunks (width,)."""
-        return np.concatenate([self.areas_along(side, c) for c in range(len(self.row))])
+    def row_side(self, side: int) -> Ints:
+        """Return `side` along the `TOP` or `BOTTOM` of all chunks (width,)."""
+        return np.concatenate([self.side(side, c) for c in range(len(self.row))])
 
-    def loose_at(self, side: int, chunk: int) -> tuple[Ints, Ints]:
-        """Line that ends, and line that begins, at each vertex of a chunk's side; -1 for none."""
+    def open_ends(self, side: int, chunk: int) -> tuple[Ints, Ints]:
+        """Return the lines that end and those that start at vertices of a side; -1 for none."""
         window = self.row[chunk].window
         length = (window.width if side in (TOP, BOTTOM) else window.height) + 1
         stride = max(window.height, window.width) + 1
-        found = []
-        for codes in (-2 - self.ends[chunk], self.begins[chunk]):
-            line = np.full(length, NONE)
-            at = np.flatnonzero((codes >= side * stride) & (codes < (side + 1) * stride))
-            line[codes[at] - side * stride] = at + self.first_line[chunk]
-            found.append(line)
-        return found[0], found[1]
+        ending, starting = np.full((2, length), NONE)
+        for lines, codes in (
+            (ending, self._end_codes[chunk]),
+            (starting, self._start_codes[chunk]),
+        ):
+            at_side = np.flatnonzero((codes >= side * stride) & (codes < (side + 1) * stride))
+            lines[codes[at_side] - side * stride] = at_side + self.first_line[chunk]
+        return ending, starting
 
-    def loose(self, side: int) -> tuple[Ints, Ints]:
-        """The same along the top or the bottom of all chunks (width + 1,)."""
-        ends, begins = np.full((2, self.width + 1), NONE)
-        for chunk, pieces in enumerate(self.row):
-            cols = slice(pieces.window.col, pieces.window.col_end + 1)
-            for line, found in zip((ends, begins), self.loose_at(side, chunk), strict=True):
-                line[cols] = np.maximum(line[cols], found)
-        return ends, begins
+    def row_open_ends(self, side: int) -> tuple[Ints, Ints]:
+        """Return `open_ends` along the `TOP` or `BOTTOM` of all chunks (width + 1,)."""
+        ending, starting = np.full((2, self.width + 1), NONE)
+        for chunk, outlines in enumerate(self.row):
+            cols = slice(outlines.window.col, outlines.window.col_end + 1)
+            for lines, of_chunk in zip(
+                (ending, starting), self.open_ends(side, chunk), strict=True
+            ):
+                lines[cols] = np.maximum(lines[cols], of_chunk)
+        return ending, starting
 
-    def united(self) -> Ints:
-        """The first area of each area's polygon, as far as known (areas,)."""
-        facing = [
-            (self.areas_along(RIGHT, c), self.areas_along(LEFT, c + 1))
-            for c in range(len(self.row) - 1)
-        ]
+    def unite_components(self) -> Ints:
+        """Return the first component (n,) of the polygon of each, as far as the rows tell."""
+        facing = [(self.side(RIGHT, c), self.side(LEFT, c + 1)) for c in range(len(self.row) - 1)]
         if self.top:
-            facing.append((self.held.above, self.side(TOP)))
-        parent = np.arange(self.areas.values.size)
-        for one, other in facing:
-            both = (one >= 0) & (other >= 0)
-            one, other = one[both], other[both]
-            equal = self.areas.values[one] == self.areas.values[other]
-            union_pairs(one[equal], other[equal], parent)
-        return parent
+            facing.append((self.carried.bottom, self.row_side(TOP)))
+        root = np.arange(self.components.values.size)
+        for a, b in facing:
+            both = (a >= 0) & (b >= 0)
+            a, b = a[both], b[both]
+            equal = self.components.values[a] == self.components.values[b]
+            union_pairs(a[equal], b[equal], root)
+        return root
 
-    def vertices(
-        self, root: Ints, size: tuple[int, int]
-    ) -> tuple[SeamVertices, list[Chain], list[tuple[int, int]]]:
-        """The vertices on the seams above and inside of this row.
+    def seam_vertices(
+        self, root: Ints, map_height: int
+    ) -> tuple[SeamVertices, list[SeamChain], list[tuple[int, int]]]:
+        """Find the vertices on the seam above this row and on those inside of it.
+
+        Args:
+            root: of `unite_components`.
+            map_height: rows of the map (px).
 
         Returns:
-            The vertices; the chains of them along seams; and for each vertical seam with any its
-            column and its last vertex.
+            The vertices; their chains along seams; and column and last vertex of each vertical
+            seam that has vertices.
         """
-        found: list[SeamVertices] = []
-        chains: list[Chain] = []
-        crossing: dict[int, int] = {}
+        batches: list[SeamVertices] = []
+        chains: list[SeamChain] = []
+        top_vertex_at: dict[int, int] = {}
         count = 0
         if self.top:
-            found.append(self._along_top(root))
-            count = found[0].x.size
-            crossing = {x: n for n, x in enumerate(found[0].x.tolist())}
+            batches.append(self._top_seam(root))
+            count = batches[0].x.size
+            top_vertex_at = {x: n for n, x in enumerate(batches[0].x.tolist())}
             along = np.arange(count)
-            chains.append((along[:-1], along[1:], EAST, WEST))
-        bottoms = []
+            chains.append(SeamChain(along[:-1], along[1:], EAST, WEST))
+        last_vertices = []
         for chunk in range(len(self.row) - 1):
-            seam = self._along_right(chunk, root, size[0])
+            seam = self._right_seam(chunk, root, map_height)
             col = self.row[chunk].window.col_end
             along = np.arange(count, count + seam.x.size)
-            if col in crossing:
-                along = np.insert(along, 0, crossing[col])
-            chains.append((along[:-1], along[1:], SOUTH, NORTH))
+            if col in top_vertex_at:
+                along = np.insert(along, 0, top_vertex_at[col])
+            chains.append(SeamChain(along[:-1], along[1:], SOUTH, NORTH))
             if along.size:
-                bottoms.append((col, int(along[-1])))
-            found.append(seam)
+                last_vertices.append((col, int(along[-1])))
+            batches.append(seam)
             count += seam.x.size
-        if not found:
-            none = np.zeros(0, np.int64)
-            found.append(SeamVertices(none, none, *(none.reshape(0, 4),) * 3))
-        return SeamVertices.concatenate(found), chains, bottoms
+        return SeamVertices.concatenate(batches or [SeamVertices.empty()]), chains, last_vertices
 
-    def _along_top(self, root: Ints) -> SeamVertices:
+    def _top_seam(self, root: Ints) -> SeamVertices:
         upper, lower = (
-            np.pad(renumbered(root, side), 1, constant_values=NONE)
-            for side in (self.held.above, self.side(TOP))
+            np.pad(renumber(root, side), 1, constant_values=NONE)
+            for side in (self.carried.bottom, self.row_side(TOP))
         )
         around = np.column_stack([upper[:-1], upper[1:], lower[:-1], lower[1:]])
-        at = np.flatnonzero((upper[:-1] != upper[1:]) | (lower[:-1] != lower[1:]))
-        ends, begins = self.loose(TOP)
+        x = np.flatnonzero((upper[:-1] != upper[1:]) | (lower[:-1] != lower[1:]))
+        ending, starting = self.row_open_ends(TOP)
         return SeamVertices(
-            at,
-            np.full_like(at, self.top),
-            around[at],
-            _seam_ways(at.size, (NORTH, self.held.ends[at]), (SOUTH, ends[at])),
-            _seam_ways(at.size, (NORTH, self.held.begins[at]), (SOUTH, begins[at])),
+            x,
+            np.full_like(x, self.top),
+            around[x],
+            _by_direction(x.size, (NORTH, self.carried.ending[x]), (SOUTH, ending[x])),
+            _by_direction(x.size, (NORTH, self.carried.starting[x]), (SOUTH, starting[x])),
         )
 
-    def _along_right(self, chunk: int, root: Ints, height: int) -> SeamVertices:
-        one, other = (
-            np.pad(renumbered(root, side), 1, constant_values=NONE)
-            for side in (self.areas_along(RIGHT, chunk), self.areas_along(LEFT, chunk + 1))
+    def _right_seam(self, chunk: int, root: Ints, map_height: int) -> SeamVertices:
+        west, east = (
+            np.pad(renumber(root, side), 1, constant_values=NONE)
+            for side in (self.side(RIGHT, chunk), self.side(LEFT, chunk + 1))
         )
-        around = np.column_stack([one[:-1], other[:-1], one[1:], other[1:]])
-        busy = (one[:-1] != one[1:]) | (other[:-1] != other[1:])
-        busy[0] &= self.top == 0
-        busy[-1] &= self.top + self.height == height
-        at = np.flatnonzero(busy)
-        ends, begins = self.loose_at(RIGHT, chunk)
-        ends_beyond, begins_beyond = self.loose_at(LEFT, chunk + 1)
+        around = np.column_stack([west[:-1], east[:-1], west[1:], east[1:]])
+        is_vertex = (west[:-1] != west[1:]) | (east[:-1] != east[1:])
+        # The ends belong to the horizontal seams, but for those on the edge of the map.
+        is_vertex[0] &= self.top == 0
+        is_vertex[-1] &= self.top + self.height == map_height
+        y = np.flatnonzero(is_vertex)
+        ending, starting = self.open_ends(RIGHT, chunk)
+        ending_east, starting_east = self.open_ends(LEFT, chunk + 1)
         return SeamVertices(
-            np.full_like(at, self.row[chunk].window.col_end),
-            at + self.top,
-            around[at],
-            _seam_ways(at.size, (WEST, ends[at]), (EAST, ends_beyond[at])),
-            _seam_ways(at.size, (WEST, begins[at]), (EAST, begins_beyond[at])),
+            np.full_like(y, self.row[chunk].window.col_end),
+            y + self.top,
+            around[y],
+            _by_direction(y.size, (WEST, ending[y]), (EAST, ending_east[y])),
+            _by_direction(y.size, (WEST, starting[y]), (EAST, starting_east[y])),
         )
 
 
-def _seam_ways(count: int, *given: tuple[int, Ints]) -> Ints:
-    """(count, 4) lines by way, -1 where none are given."""
+def _by_direction(count: int, *pairs: tuple[int, Ints]) -> Ints:
+    """Return lines (count, 4) by direction, -1 where none are given."""
     lines = np.full((count, 4), NONE)
-    for way, line in given:
-        lines[:, way] = line
+    for direction, line in pairs:
+        lines[:, direction] = line
     return lines
 
 
-def renumbered(number: Ints, areas: Ints) -> Ints:
-    """New numbers of areas, where -1 stays."""
-    return np.append(number, NONE)[areas]
+def renumber(new_number: Ints, numbers: Ints) -> Ints:
+    """Return the new number of each of ``numbers``, where -1 stays -1."""
+    return np.append(new_number, NONE)[numbers]

@@ -1,21 +1,25 @@
-"""The vertices of outlines on the seams between chunks, and the lines that pass through them."""
+"""Route outlines across the seams between chunks.
+
+No chunk has the vertices on its seams, because the turning rule needs the four pixels around a
+vertex. Stitching finds these vertices and adds a *link* for each outline that passes one: a line
+of one vertex, or of none where the outline goes straight on.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from geoseg.polygons.arrays import Coords
-from geoseg.polygons.trace.components import Bytes, Flags, Ints
+from geoseg.polygons.arrays import Bytes, Coords, Flags, Ints
+from geoseg.polygons.trace.corners import NONE
 
 NORTH, WEST, SOUTH, EAST = range(4)
-NONE = -1
 
 
 @dataclass(frozen=True, slots=True)
 class SeamVertices:
-    """Places on seams with the areas around them, and what the chunks leave there.
+    """Vertices on seams, the components around them, and the open ends of the chunks there.
 
-    An area is given by its number, -1 stands for nodata and for what lies beyond the scene.
+    A component of -1 is nodata, or lies outside of the map.
     """
 
     x: Ints
@@ -23,55 +27,63 @@ class SeamVertices:
     y: Ints
     """(n,) row (px)."""
     around: Ints
-    """(n, 4) area at the upper left, upper right, lower left and lower right."""
-    ends: Ints
+    """(n, 4) component at the upper left, upper right, lower left and lower right."""
+    ending: Ints
     """(n, 4) line that ends here, coming from the north, west, south, east; -1 for none."""
-    begins: Ints
-    """(n, 4) line that begins here, going north, west, south, east; -1 for none."""
+    starting: Ints
+    """(n, 4) line that starts here, going north, west, south, east; -1 for none."""
 
     @classmethod
-    def concatenate(cls, many: "list[SeamVertices]") -> "SeamVertices":
-        """All places of ``many`` (at least one), in order."""
+    def concatenate(cls, batches: "list[SeamVertices]") -> "SeamVertices":
+        """Return the vertices of all ``batches`` (at least one), in order."""
         return cls(
-            np.concatenate([v.x for v in many]),
-            np.concatenate([v.y for v in many]),
-            np.concatenate([v.around for v in many]),
-            np.concatenate([v.ends for v in many]),
-            np.concatenate([v.begins for v in many]),
+            np.concatenate([v.x for v in batches]),
+            np.concatenate([v.y for v in batches]),
+            np.concatenate([v.around for v in batches]),
+            np.concatenate([v.ending for v in batches]),
+            np.concatenate([v.starting for v in batches]),
         )
+
+    @classmethod
+    def empty(cls) -> "SeamVertices":
+        """Return zero vertices."""
+        none = np.zeros(0, np.int64)
+        return cls(none, none, *(none.reshape(0, 4),) * 3)
 
 
 @dataclass(frozen=True, slots=True)
 class SeamLinks:
-    """Lines of one vertex, or none, that lead through the vertices on seams."""
+    """Lines of one vertex, or none, that lead outlines through seam vertices."""
 
-    owner: Ints
-    """(lines,) the area on the left hand."""
+    component: Ints
+    """(lines,) the component on the left hand."""
     coords: Coords
     """(m, 2) their vertices as (col, row) of the scene (px)."""
-    pinned: Bytes
-    """(m,) 1 where three or more sides meet, else 0."""
+    fixed: Bytes
+    """(m,) 1 where smoothing must not move the vertex, else 0."""
     counts: Ints
-    """(lines,) vertices of each, 0 where an outline goes straight on."""
+    """(lines,) number of vertices, 0 where an outline goes straight on."""
     arriving: Ints
-    """(n, 4) line that is entered from the north, west, south, east; -1 for none."""
+    """(n, 4) line for an outline coming from the north, west, south, east; -1 for none."""
     leaving: Ints
-    """(n, 4) line that leaves to the north, west, south, east; -1 for none."""
-    diagonal: Flags
-    """(n, 2) whether the areas at the upper left and lower right, at the upper right and lower
-    left, differ and meet only here."""
+    """(n, 4) line for an outline going north, west, south, east; -1 for none."""
+    touching: Flags
+    """(n, 2) whether two components meet only here: upper left and lower right; upper right and
+    lower left."""
 
 
-def route_across_seam(vertices: SeamVertices, first: int, *, keep: bool) -> SeamLinks:
-    """Lead outlines through vertices by the rule of `sweep`.
+def route_across_seam(vertices: SeamVertices, first_line: int, *, keep_straight: bool) -> SeamLinks:
+    """Lead outlines through seam vertices by the turning rule of `link_corners`.
 
     Args:
-        vertices: n places on seams.
-        first: number of the first new line.
-        keep: whether outlines that go straight on keep a vertex here, and all are pinned.
+        vertices: n vertices on seams.
+        first_line: number of the first new line.
+        keep_straight: keep a vertex where an outline goes straight on, and fix all vertices.
     """
     tl, tr, bl, br = vertices.around.T
-    # For each direction to come from: the area, and those that a turn right, or none, leads along.
+    # For an outline from the north, west, south and east: the component on its right hand, its own
+    # on its left hand, and those that would be on its left hand after a turn right and straight
+    # on; then the directions right, straight on and left.
     rules = (
         (tl, tr, bl, br, (WEST, SOUTH, EAST)),
         (bl, tl, br, tr, (SOUTH, EAST, NORTH)),
@@ -79,32 +91,32 @@ def route_across_seam(vertices: SeamVertices, first: int, *, keep: bool) -> Seam
         (tr, br, tl, bl, (NORTH, WEST, SOUTH)),
     )
     exists = np.stack([(right != own) & (own != NONE) for right, own, *_ in rules], axis=1)
-    out = np.stack(
+    direction = np.stack(
         [
-            np.where(turn == own, ways[0], np.where(on == own, ways[1], ways[2]))
-            for _, own, turn, on, ways in rules
+            np.where(if_right == own, ways[0], np.where(if_straight == own, ways[1], ways[2]))
+            for _, own, if_right, if_straight, ways in rules
         ],
         axis=1,
     )
-    owner = np.stack([own for _, own, *_ in rules], axis=1)
-    sides = sum((rule[0] != rule[1]).astype(np.int64) for rule in rules)
-    straight = (out == np.array([SOUTH, EAST, NORTH, WEST])) & (np.asarray(sides) == 2)[:, None]
-    number = np.where(exists, first + np.cumsum(exists).reshape(exists.shape) - 1, NONE)
+    component = np.stack([own for _, own, *_ in rules], axis=1)
+    sides = np.sum([rule[0] != rule[1] for rule in rules], axis=0)
+    straight = (direction == np.array([SOUTH, EAST, NORTH, WEST])) & (sides == 2)[:, None]
+    number = np.where(exists, first_line + np.cumsum(exists).reshape(exists.shape) - 1, NONE)
     leaving = np.full(exists.shape, NONE)
-    at, came = np.nonzero(exists)
-    leaving[at, out[at, came]] = number[at, came]
-    counts = (~straight | keep)[exists].astype(np.int64)
-    shown = at[counts > 0]
-    pinned = (np.asarray(sides)[shown] > 2) | keep
+    vertex, origin = np.nonzero(exists)
+    leaving[vertex, direction[vertex, origin]] = number[vertex, origin]
+    counts = (~straight | keep_straight)[exists].astype(np.int64)
+    shown = vertex[counts > 0]
+    fixed = (sides[shown] > 2) | keep_straight
     return SeamLinks(
-        owner[exists],
+        component[exists],
         np.column_stack([vertices.x[shown], vertices.y[shown]]).astype(np.int32),
-        pinned.astype(np.uint8),
+        fixed.astype(np.uint8),
         counts,
         number,
         leaving,
         np.column_stack(
             [(tl != br) & (tl != NONE) & (br != NONE), (tr != bl) & (tr != NONE) & (bl != NONE)]
         )
-        & (np.asarray(sides) == 4)[:, None],
+        & (sides == 4)[:, None],
     )

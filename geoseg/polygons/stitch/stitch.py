@@ -1,16 +1,17 @@
-"""Pieces of all chunks, chunk by chunk, to the polygons of the map.
+"""Stitch the outlines of all chunks to the polygons of the map.
 
-A polygon is yielded as soon as the chunks read so far hold all of it, so memory follows the
+A polygon is yielded as soon as the chunks read so far contain all of it. So memory follows the
 polygons that reach into chunks still to come, not the map.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from geoseg.polygons.arrays import PolygonArrays
-from geoseg.polygons.stitch.frontier import Chain, OpenState, RowFrontier, renumbered
-from geoseg.polygons.stitch.rings import ComponentStats, OpenLines, assemble_rings
+from geoseg.polygons.arrays import Bytes, Flags, Ints, PolygonArrays, offsets_of
+from geoseg.polygons.stitch.frontier import OpenState, RowFrontier, SeamChain, renumber
+from geoseg.polygons.stitch.rings import OpenLines, assemble_rings
 from geoseg.polygons.stitch.seams import (
     EAST,
     NORTH,
@@ -21,151 +22,166 @@ from geoseg.polygons.stitch.seams import (
     route_across_seam,
 )
 from geoseg.polygons.trace.chunk import ChunkOutlines
-from geoseg.polygons.trace.components import Bytes, Flags, Ints
 from geoseg.polygons.trace.corners import BOTTOM, NONE
 
 
 def stitch_chunks(
-    parts: Iterable[ChunkOutlines], height: int, width: int, *, keep_seams: bool = False
+    chunks: Iterable[ChunkOutlines], height: int, width: int, *, keep_seams: bool = False
 ) -> Iterator[PolygonArrays]:
-    """Polygons of a whole map from the pieces of its chunks.
+    """Stitch the outlines of chunks to the polygons of the map.
 
     Args:
-        parts: pieces of a partition of the map into a grid of chunks, row-major.
+        chunks: outlines of a grid of chunks over the map, row-major.
         height: rows of the map (px).
         width: columns of the map (px).
-        keep_seams: whether polygons keep a vertex where their outline crosses a seam, for pieces
-            that are simplified.
+        keep_seams: whether polygons keep a vertex where their outline crosses a seam, as
+            simplified outlines need.
 
     Yields:
-        Polygons as they become final: in the order of the chunks, then of their areas.
+        Polygons as they become complete: the closed ones of each chunk, and after each row of
+        chunks those that it completes.
 
     Raises:
         ValueError: if the chunks are not a row-major grid over the map, or do not fit together.
     """
-    none = np.zeros(0, np.int64)
-    no_areas = ComponentStats(none.astype(np.uint8), none, none, none.astype(np.uint8))
-    nowhere = np.full(width + 1, NONE)
-    held = OpenState(no_areas, [], none, none.reshape(0, 2), nowhere[1:], nowhere, nowhere)
+    carried = OpenState.empty(width)
     row: list[ChunkOutlines] = []
-    at_row = at_col = 0
-    for pieces in parts:
-        window = pieces.window
-        fits = window.height == row[0].window.height if row else True
-        if (window.row, window.col) != (at_row, at_col) or not fits or window.col_end > width:
-            raise ValueError(f"{window} is not the next chunk at {at_row, at_col} of the map")
-        if pieces.whole:
-            yield pieces.finished()
-        row.append(pieces)
-        at_col = window.col_end
-        if at_col < width:
+    next_row = next_col = 0
+    for outlines in chunks:
+        window = outlines.window
+        same_height = not row or window.height == row[0].window.height
+        in_place = (window.row, window.col) == (next_row, next_col) and window.col_end <= width
+        if not (in_place and same_height):
+            raise ValueError(f"{window} is not the next chunk at {next_row, next_col} of the map")
+        if outlines.n_closed:
+            yield outlines.closed_polygons()
+        row.append(outlines)
+        next_col = window.col_end
+        if next_col < width:
             continue
-        at_row, at_col = window.row_end, 0
-        done, held = _close_row(row, held, (height, width), keep_seams=keep_seams)
-        if len(done):
-            yield done
+        next_row, next_col = window.row_end, 0
+        polygons, carried = _close_row(row, carried, (height, width), keep_seams=keep_seams)
+        if len(polygons):
+            yield polygons
         row = []
-    if (at_row, at_col) != (height, 0):
-        raise ValueError(f"the chunks end at {at_row, at_col}, before the map {height} x {width}")
+    if (next_row, next_col) != (height, 0):
+        raise ValueError(
+            f"the chunks end at {next_row, next_col}, before the map {height} x {width}"
+        )
 
 
 def _close_row(
-    row: list[ChunkOutlines], held: OpenState, size: tuple[int, int], *, keep_seams: bool
+    row: list[ChunkOutlines], carried: OpenState, map_shape: tuple[int, int], *, keep_seams: bool
 ) -> tuple[PolygonArrays, OpenState]:
-    """The polygons that a row of chunks completes, and what stays open below it."""
-    here = RowFrontier(row, held, size[1])
-    root = here.united()
-    vertices, chains, bottoms = here.vertices(root, size)
-    blocks = [*held.blocks, here.lines]
-    follows = np.concatenate([held.follows, here.follows])
-    passes = route_across_seam(vertices, follows.size, keep=keep_seams)
-    blocks.append(OpenLines.single(passes.owner, passes.coords, passes.pinned, passes.counts))
-    follows = np.append(follows, np.full(passes.owner.size, NONE))
-    _link_lines(vertices, passes, chains, follows)
-    doubtful = [held.doubtful, here.doubtful, *_mark_ambiguous(vertices, passes, here.areas.values)]
-    ends, begins = here.loose(BOTTOM)
-    for col, vertex in bottoms:
-        ends[col], begins[col] = passes.leaving[vertex, SOUTH], passes.arriving[vertex, SOUTH]
-    below = renumbered(root, here.side(BOTTOM))
-    last = row[0].window.row_end == size[0]
-    state = OpenState(here.areas, blocks, follows, np.concatenate(doubtful), below, ends, begins)
-    return _finish_components(state, root, last=last, exact=not keep_seams)
+    """Return the polygons that a row of chunks completes, and what stays open below it."""
+    frontier = RowFrontier(row, carried, map_shape[1])
+    root = frontier.unite_components()
+    vertices, chains, last_vertices = frontier.seam_vertices(root, map_shape[0])
+    next_line = np.concatenate([carried.next_line, frontier.next_line])
+    links = route_across_seam(vertices, next_line.size, keep_straight=keep_seams)
+    link_lines = OpenLines(links.component, links.coords, links.fixed, offsets_of(links.counts))
+    next_line = np.append(next_line, np.full(links.component.size, NONE))
+    _link_lines(vertices, links, chains, next_line)
+    ambiguous = [
+        carried.ambiguous,
+        frontier.ambiguous,
+        *_ambiguous_links(vertices, links, frontier.components.values),
+    ]
+    ending, starting = frontier.row_open_ends(BOTTOM)
+    for col, vertex in last_vertices:
+        ending[col], starting[col] = links.leaving[vertex, SOUTH], links.arriving[vertex, SOUTH]
+    state = OpenState(
+        frontier.components,
+        [*carried.batches, frontier.lines, link_lines],
+        next_line,
+        np.concatenate(ambiguous),
+        renumber(root, frontier.row_side(BOTTOM)),
+        ending,
+        starting,
+    )
+    is_last = row[0].window.row_end == map_shape[0]
+    return _split_state(state, root, is_last=is_last, exact=not keep_seams)
 
 
 def _link_lines(
-    vertices: SeamVertices, passes: SeamLinks, chains: list[Chain], follows: Ints
+    vertices: SeamVertices, links: SeamLinks, chains: list[SeamChain], next_line: Ints
 ) -> None:
-    """Fill in the followers of lines that end on seams, and of the passes there."""
-    for way in range(4):
-        ending, beginning = vertices.ends[:, way], vertices.begins[:, way]
-        follows[ending[ending >= 0]] = passes.arriving[ending >= 0, way]
-        follows[passes.leaving[beginning >= 0, way]] = beginning[beginning >= 0]
-    for one, other, way, back in chains:
-        for near, far, along, against in ((one, other, way, back), (other, one, back, way)):
-            line = passes.leaving[near, along]
-            follows[line[line >= 0]] = passes.arriving[far, against][line >= 0]
+    """Set the next line of lines that end on seams, and of the links there."""
+    for direction in range(4):
+        ending, starting = vertices.ending[:, direction], vertices.starting[:, direction]
+        next_line[ending[ending >= 0]] = links.arriving[ending >= 0, direction]
+        next_line[links.leaving[starting >= 0, direction]] = starting[starting >= 0]
+    for chain in chains:
+        for origin, target, direction, opposite in (
+            (chain.near, chain.far, chain.direction, chain.opposite),
+            (chain.far, chain.near, chain.opposite, chain.direction),
+        ):
+            line = links.leaving[origin, direction]
+            next_line[line[line >= 0]] = links.arriving[target, opposite][line >= 0]
 
 
-def _mark_ambiguous(vertices: SeamVertices, passes: SeamLinks, values: Bytes) -> Iterator[Ints]:
-    """Pairs (k, 2) of passes where two areas of equal label meet at a point."""
-    for pair, corners, ways in ((0, [0, 3], [WEST, EAST]), (1, [1, 2], [NORTH, SOUTH])):
-        around = vertices.around[:, corners]
-        same = passes.diagonal[:, pair] & (values[around[:, 0]] == values[around[:, 1]])
-        yield passes.arriving[same][:, ways]
+def _ambiguous_links(vertices: SeamVertices, links: SeamLinks, values: Bytes) -> Iterator[Ints]:
+    """Yield the links (k, 2) of ambiguous pairs on seams, for each of the two diagonals."""
+    for diagonal, corners, directions in ((0, [0, 3], [WEST, EAST]), (1, [1, 2], [NORTH, SOUTH])):
+        a, b = vertices.around[:, corners].T
+        is_pair = links.touching[:, diagonal] & (values[a] == values[b])
+        yield links.arriving[is_pair][:, directions]
 
 
-def _finish_components(
-    state: OpenState, root: Ints, *, last: bool, exact: bool
+def _split_state(
+    state: OpenState, root: Ints, *, is_last: bool, exact: bool
 ) -> tuple[PolygonArrays, OpenState]:
-    """Part the polygons that are complete from those that reach down."""
+    """Separate the polygons that are complete from those that reach down."""
     stays = np.zeros(root.size, np.bool_)
-    if not last:
-        stays[state.above[state.above >= 0]] = True
+    if not is_last:
+        stays[state.bottom[state.bottom >= 0]] = True
     stays = stays[root]
-    owner = np.concatenate([block.owner for block in state.blocks])
-    line_stays = stays[owner]
+    component = np.concatenate([batch.component for batch in state.batches])
+    line_stays = stays[component]
 
-    # Areas that finish and areas that stay are numbered anew, each from 0.
+    # Complete and open components are numbered anew, each from 0; so are their lines.
     is_root = root == np.arange(root.size)
     number = np.where(stays, np.cumsum(stays & is_root), np.cumsum(~stays & is_root)) - 1
     group = number[root]
-    follows = _resolve_ambiguous(state, root, owner, line_stays)
     line_number = np.where(line_stays, np.cumsum(line_stays), np.cumsum(~line_stays)) - 1
-    done_areas = np.flatnonzero(~stays)
-    areas = state.areas.take(done_areas).united(group[done_areas])
-    lines = OpenLines.concatenate(_split(state.blocks, ~line_stays, group))
-    done = assemble_rings(lines, renumbered(line_number, follows[~line_stays]), areas, exact=exact)
-    rest = state.areas.take(np.flatnonzero(stays)).united(group[stays])
-    pending = renumbered(line_number, follows[line_stays])
-    waiting = state.doubtful[line_stays[state.doubtful].all(axis=1)]
-    return done, OpenState(
-        rest,
-        _split(state.blocks, line_stays, group),
-        pending,
-        line_number[waiting],
-        renumbered(group, state.above),
-        renumbered(line_number, state.ends),
-        renumbered(line_number, state.begins),
+    next_line = _resolve_ambiguous(state, root, component, line_stays)
+    completed = np.flatnonzero(~stays)
+    polygons = assemble_rings(
+        OpenLines.concatenate(_select_lines(state.batches, ~line_stays, group)),
+        renumber(line_number, next_line[~line_stays]),
+        state.components.select(completed).merge(group[completed]),
+        exact=exact,
+    )
+    waiting = state.ambiguous[line_stays[state.ambiguous].all(axis=1)]
+    return polygons, replace(
+        state,
+        components=state.components.select(np.flatnonzero(stays)).merge(group[stays]),
+        batches=_select_lines(state.batches, line_stays, group),
+        next_line=renumber(line_number, next_line[line_stays]),
+        ambiguous=line_number[waiting],
+        bottom=renumber(group, state.bottom),
+        ending=renumber(line_number, state.ending),
+        starting=renumber(line_number, state.starting),
     )
 
 
-def _resolve_ambiguous(state: OpenState, root: Ints, owner: Ints, line_stays: Flags) -> Ints:
-    """The followers, where doubtful lines of complete polygons are settled."""
-    follows = state.follows
-    one, other = state.doubtful.T
-    decided = ~(line_stays[one] & line_stays[other]) & (root[owner[one]] == root[owner[other]])
-    one, other = one[decided], other[decided]
-    follows[one], follows[other] = follows[other], follows[one]
-    return follows
+def _resolve_ambiguous(state: OpenState, root: Ints, component: Ints, line_stays: Flags) -> Ints:
+    """Swap the next lines of ambiguous pairs of one completed component, in place."""
+    next_line = state.next_line
+    a, b = state.ambiguous.T
+    is_one = ~(line_stays[a] & line_stays[b]) & (root[component[a]] == root[component[b]])
+    a, b = a[is_one], b[is_one]
+    next_line[a], next_line[b] = next_line[b], next_line[a]
+    return next_line
 
 
-def _split(blocks: list[OpenLines], keep: Flags, group: Ints) -> list[OpenLines]:
-    """The blocks with only the lines in ``keep`` (n,), their areas renumbered."""
-    kept = []
-    at = 0
-    for block in blocks:
-        index = np.flatnonzero(keep[at : at + len(block)])
-        at += len(block)
-        if index.size:
-            kept.append(block.take(index).of(group))
-    return kept
+def _select_lines(batches: list[OpenLines], keep: Flags, new_component: Ints) -> list[OpenLines]:
+    """Return the batches with only the lines in ``keep`` (n,), their components renumbered."""
+    selected = []
+    first = 0
+    for batch in batches:
+        indices = np.flatnonzero(keep[first : first + len(batch)])
+        first += len(batch)
+        if indices.size:
+            selected.append(batch.select(indices).renumbered(new_component))
+    return selected

@@ -1,4 +1,4 @@
-"""One chunk of labels to pieces: its areas, and their outlines as far as the chunk goes."""
+"""Trace one chunk of labels: its components, and their outlines as far as the chunk reaches."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -8,14 +8,18 @@ import numpy.typing as npt
 
 from geoseg.grid import Window
 from geoseg.legend import NODATA
-from geoseg.polygons.arrays import Coords, PolygonArrays, offsets_of
-from geoseg.polygons.jit import njit_cached
-from geoseg.polygons.trace.components import (
+from geoseg.polygons.arrays import (
     Bytes,
-    Components,
+    Coords,
     Flags,
     Index,
     Ints,
+    PolygonArrays,
+    offsets_of,
+)
+from geoseg.polygons.jit import njit_cached
+from geoseg.polygons.trace.components import (
+    Components,
     Sides,
     component_sums,
     confidence_stats,
@@ -24,14 +28,22 @@ from geoseg.polygons.trace.components import (
 )
 from geoseg.polygons.trace.corners import NONE, CornerGraph, link_corners
 
+_STORED_NAMES = {
+    "n_closed": "whole",
+    "fixed": "pinned",
+    "next_line": "follows",
+    "start_code": "begins",
+    "ambiguous": "doubtful",
+}
+"""Names in part files of the fields that are called otherwise here."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChunkOutlines:
-    """What one chunk leaves for the polygons.
+    """What one chunk contributes to the polygons of the map.
 
-    Areas are 4-connected and of one label. Those that reach no other chunk come first, and their
-    lines are rings, each shell before its holes. Of the others, what lies inside of the chunk are
-    lines that begin and end at its sides, and holes.
+    *Closed* components touch no seam. They come first, and their lines are rings, the shell before
+    the holes. The lines of the other components are holes, and open lines from seam to seam.
 
     Raises:
         ValueError: if the arrays do not fit each other or the window.
@@ -39,116 +51,120 @@ class ChunkOutlines:
 
     window: Window
     """The chunk (px of the scene)."""
-    whole: int
-    """How many of the areas reach no other chunk."""
+    n_closed: int
+    """Number of closed components."""
     values: Bytes
-    """(n,) label of each area."""
+    """(n,) label of each component."""
     pixels: Ints
-    """(n,) pixels in each area."""
+    """(n,) number of pixels of each component."""
     confidence_sum: Ints
-    """(n,) sum over the pixels of their confidence, 0..255 each; zeros where none was given."""
+    """(n,) sum of the confidence of its pixels, 0 to 255 each; zeros where it is unknown."""
     confidence_min: Bytes
-    """(n,) least confidence of its pixels."""
+    """(n,) lowest confidence of its pixels; zeros where it is unknown."""
     coords: Coords
     """(m, 2) vertices as (col, row) of the scene (px); the first of a ring is not repeated."""
-    pinned: Bytes
-    """(m,) 1 where three or more sides meet, else 0."""
+    fixed: Bytes
+    """(m,) 1 where smoothing must not move the vertex, such as at a junction, else 0."""
     vertex_offsets: Ints
     """(lines + 1,) first vertex of each line."""
     line_offsets: Ints
-    """(n + 1,) first line of each area."""
-    follows: Index
-    """(lines,) the line after each line, itself for a ring; -2 - code at a loose end."""
-    begins: Index
-    """(lines,) code of the loose end where each line begins, -1 where another line leads to it."""
-    doubtful: Index
-    """(k, 2) lines that change followers if their areas turn out to be one."""
+    """(n + 1,) first line of each component."""
+    next_line: Index
+    """(lines,) the line after each line, itself for a ring; -2 - code at an open end."""
+    start_code: Index
+    """(lines,) seam code of the open end where each line starts, -1 where it follows a line."""
+    ambiguous: Index
+    """(k, 2) lines that swap their next lines if their components prove to be one."""
     top: Index
-    """(width,) the area at each pixel of the first row, -1 for nodata."""
+    """(width,) component at each pixel of the first row, -1 for nodata."""
     bottom: Index
-    """(width,) the same along the last row."""
+    """(width,) component at each pixel of the last row, -1 for nodata."""
     left: Index
-    """(height,) the same along the first column."""
+    """(height,) component at each pixel of the first column, -1 for nodata."""
     right: Index
-    """(height,) the same along the last column."""
+    """(height,) component at each pixel of the last column, -1 for nodata."""
 
     def __post_init__(self) -> None:
         sides = (self.top.size, self.bottom.size, self.left.size, self.right.size)
         height, width = self.window.height, self.window.width
         if sides != (width, width, height, height):
             raise ValueError(f"the sides {sides} do not fit {self.window}")
-        areas = {self.values.size, self.pixels.size, self.confidence_sum.size}
-        if areas | {self.confidence_min.size, self.line_offsets.size - 1} != {self.values.size}:
-            raise ValueError(f"{self.window}: the arrays of its areas differ in length")
-        lines = {self.vertex_offsets.size - 1, self.follows.size, self.begins.size}
+        components = {self.values.size, self.pixels.size, self.confidence_sum.size}
+        components |= {self.confidence_min.size, self.line_offsets.size - 1}
+        if components != {self.values.size}:
+            raise ValueError(f"{self.window}: the arrays of its components differ in length")
+        lines = {self.vertex_offsets.size - 1, self.next_line.size, self.start_code.size}
         if lines != {int(self.line_offsets[-1])}:
             raise ValueError(f"{self.window}: the arrays of its lines differ in length")
         if self.coords.shape != (int(self.vertex_offsets[-1]), 2):
             raise ValueError(f"{self.window}: vertex_offsets do not fit coords")
-        if self.pinned.size != self.coords.shape[0]:
-            raise ValueError(f"{self.window}: pinned does not fit coords")
+        if self.fixed.size != self.coords.shape[0]:
+            raise ValueError(f"{self.window}: fixed does not fit coords")
 
     def __len__(self) -> int:
         return int(self.values.size)
 
-    def finished(self) -> PolygonArrays:
-        """The areas that reach no other chunk."""
-        lines = int(self.line_offsets[self.whole])
+    def closed_polygons(self) -> PolygonArrays:
+        """Return the polygons of the closed components."""
+        lines = int(self.line_offsets[self.n_closed])
         end = int(self.vertex_offsets[lines])
         return PolygonArrays(
-            self.values[: self.whole],
-            self.pixels[: self.whole],
-            self.confidence_sum[: self.whole],
-            self.confidence_min[: self.whole],
+            self.values[: self.n_closed],
+            self.pixels[: self.n_closed],
+            self.confidence_sum[: self.n_closed],
+            self.confidence_min[: self.n_closed],
             self.coords[:end],
-            self.pinned[:end],
+            self.fixed[:end],
             self.vertex_offsets[: lines + 1],
-            self.line_offsets[: self.whole + 1],
+            self.line_offsets[: self.n_closed + 1],
         )
 
-    def with_vertices(self, keep: Flags, pinned: Bytes) -> "ChunkOutlines":
-        """The same pieces, with only the vertices in ``keep`` (m,), and ``pinned`` (m,) anew."""
+    def with_vertices(self, keep: Flags, fixed: Bytes) -> "ChunkOutlines":
+        """Return the outlines with only the vertices in ``keep`` (m,), and a new ``fixed`` (m,)."""
         return replace(
             self,
             coords=self.coords[keep],
-            pinned=pinned[keep],
+            fixed=fixed[keep],
             vertex_offsets=offsets_of(keep.astype(np.int64))[self.vertex_offsets],
         )
 
     def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        """All but the window by name, for ``numpy.savez``."""
-        return {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)[1:]}
+        """Return all but the window, under the names in part files."""
+        return {
+            _STORED_NAMES.get(f.name, f.name): np.asarray(getattr(self, f.name))
+            for f in fields(self)[1:]
+        }
 
     @classmethod
     def from_arrays(
         cls, window: Window, arrays: Mapping[str, npt.NDArray[np.generic]]
     ) -> "ChunkOutlines":
-        """The inverse of `to_arrays`; other names in ``arrays`` are ignored.
+        """Invert `to_arrays`; arrays of other names are ignored.
 
         Raises:
             KeyError: if an array is missing.
             ValueError: if the arrays do not fit each other or the window.
         """
-        given = {f.name: arrays[f.name] for f in fields(cls)[1:]}
-        return cls(window, int(given.pop("whole")), **given)  # type: ignore[arg-type]
+        by_field = {f.name: arrays[_STORED_NAMES.get(f.name, f.name)] for f in fields(cls)[1:]}
+        return cls(window, int(by_field.pop("n_closed")), **by_field)  # type: ignore[arg-type]
 
 
 def trace_chunk(
     labels: Bytes,
     window: Window,
-    scene: tuple[int, int],
+    map_shape: tuple[int, int],
     *,
     confidence: Bytes | None = None,
     nodata: int | None = NODATA,
 ) -> ChunkOutlines:
-    """Outline the 4-connected areas of equal label in one chunk.
+    """Trace the components of one chunk.
 
     Args:
         labels: (height, width) uint8 of the chunk.
-        window: where the chunk lies in the scene (px).
-        scene: height and width of the scene (px): beyond them there is nothing.
-        confidence: (height, width) uint8, 0..255, or None where none was recorded.
-        nodata: the label that gets no polygon, or None.
+        window: the chunk (px of the scene).
+        map_shape: height and width of the map (px); its edge is no seam.
+        confidence: (height, width) uint8, 0 to 255; None where it is unknown.
+        nodata: the label that gets no polygon; None if every label gets one.
 
     Raises:
         ValueError: if the arrays are not uint8 of the window's size.
@@ -158,139 +174,156 @@ def trace_chunk(
         if array is not None and (array.shape != size or array.dtype != np.uint8):
             raise ValueError(f"{name} {array.dtype} {array.shape} instead of uint8 {size}")
     seams = (
-        window.row > 0, window.row_end < scene[0], window.col > 0, window.col_end < scene[1],
+        window.row > 0, window.row_end < map_shape[0],
+        window.col > 0, window.col_end < map_shape[1],
     )  # fmt: skip
     runs = encode_runs(np.ascontiguousarray(labels), nodata)
-    areas = label_components(runs)
-    corners = link_corners(runs, areas, seams)
-    number, whole = _closed_first(areas, seams)
-    coords, pinned, vertex_offsets, line_offsets, follows, begins, doubtful = _outline_lines(
+    components = label_components(runs)
+    corners = link_corners(runs, components, seams)
+    number, n_closed = _number_closed_first(components, seams)
+    coords, fixed, vertex_offsets, line_offsets, next_line, start_code, ambiguous = _trace_lines(
         corners, number, window
     )
     order = np.argsort(number)
-    total, least = np.zeros(len(areas), np.int64), np.zeros(len(areas), np.uint8)
+    total = np.zeros(len(components), np.int64)
+    minimum = np.zeros(len(components), np.uint8)
     if confidence is not None:
-        total, least = confidence_stats(runs, areas, confidence)
-    with_nodata = np.append(number, np.int32(NONE))
+        total, minimum = confidence_stats(runs, components, confidence)
+    number_or_none = np.append(number, np.int32(NONE))
     return ChunkOutlines(
         window=window,
-        whole=whole,
-        values=areas.values[order],
-        pixels=component_sums(runs, areas)[order],
+        n_closed=n_closed,
+        values=components.values[order],
+        pixels=component_sums(runs, components)[order],
         confidence_sum=total[order],
-        confidence_min=least[order],
+        confidence_min=minimum[order],
         coords=coords,
-        pinned=pinned,
+        fixed=fixed,
         vertex_offsets=vertex_offsets,
         line_offsets=line_offsets,
-        follows=follows,
-        begins=begins,
-        doubtful=doubtful,
-        top=with_nodata[areas.top],
-        bottom=with_nodata[areas.bottom],
-        left=with_nodata[areas.left],
-        right=with_nodata[areas.right],
+        next_line=next_line,
+        start_code=start_code,
+        ambiguous=ambiguous,
+        top=number_or_none[components.top],
+        bottom=number_or_none[components.bottom],
+        left=number_or_none[components.left],
+        right=number_or_none[components.right],
     )
 
 
-def _closed_first(areas: Components, seams: Sides) -> tuple[Index, int]:
-    """New number of each area, those that touch no seam first; and how many these are."""
-    cut = areas.beyond(seams)
-    whole = int(np.count_nonzero(~cut))
-    number = np.where(cut, whole + np.cumsum(cut), np.cumsum(~cut)) - 1
-    return number.astype(np.int32), whole
+def _number_closed_first(components: Components, seams: Sides) -> tuple[Index, int]:
+    """Return a new number for each component, closed ones first; and how many are closed."""
+    open_ = components.touching_seams(seams)
+    n_closed = int(np.count_nonzero(~open_))
+    number = np.where(open_, n_closed + np.cumsum(open_), np.cumsum(~open_)) - 1
+    return number.astype(np.int32), n_closed
 
 
-def _outline_lines(
+def _trace_lines(
     corners: CornerGraph, number: Index, window: Window
 ) -> tuple[Coords, Bytes, Ints, Ints, Index, Index, Index]:
-    """The linked corners as lines, area by area, with what `ChunkOutlines` has of them."""
-    nodes = corners.next.size
-    vertices = nodes - corners.begins.shape[0]
-    most = vertices // 4 + corners.begins.shape[0] + corners.doubtful.size + 1
-    first, counts, owner, follows, begins = (np.empty(most, np.int32) for _ in range(5))
-    doubtful = np.empty(corners.doubtful.shape, np.int32)
-    lines = _follow_lines(
-        corners.next, corners.area, corners.begins, corners.doubtful, number,
-        first, counts, owner, follows, begins, doubtful,
+    """Write the linked corners as lines, component by component.
+
+    Returns:
+        coords, fixed, vertex_offsets, line_offsets, next_line, start_code and ambiguous of
+        `ChunkOutlines`.
+    """
+    n_vertices = corners.next_node.size - corners.entries.shape[0]
+    capacity = n_vertices // 4 + corners.entries.shape[0] + corners.ambiguous.size + 1
+    first, counts, component, next_line, start_code = (
+        np.empty(capacity, np.int32) for _ in range(5)
+    )
+    ambiguous = np.empty(corners.ambiguous.shape, np.int32)
+    n_lines = _follow_lines(
+        corners.next_node, corners.component, corners.entries, corners.ambiguous, number,
+        first, counts, component, next_line, start_code, ambiguous,
     )  # fmt: skip
-    first, counts, owner = first[:lines], counts[:lines], owner[:lines]
-    order = np.argsort(owner, kind="stable")
-    place = np.empty(lines, np.int32)
-    place[order] = np.arange(lines, dtype=np.int32)
-    follows, begins = follows[:lines][order], begins[:lines][order]
-    leads = follows >= 0
-    follows[leads] = place[follows[leads]]
+    first, counts, component = first[:n_lines], counts[:n_lines], component[:n_lines]
+    order = np.argsort(component, kind="stable")
+    new_number = np.empty(n_lines, np.int32)
+    new_number[order] = np.arange(n_lines, dtype=np.int32)
+    next_line, start_code = next_line[:n_lines][order], start_code[:n_lines][order]
+    has_next = next_line >= 0
+    next_line[has_next] = new_number[next_line[has_next]]
     vertex_offsets = np.concatenate([[0], np.cumsum(counts[order], dtype=np.int64)])
-    line_offsets = np.searchsorted(owner[order], np.arange(number.size + 1))
-    coords = np.empty((vertices, 2), np.int32)
-    pinned = np.empty(vertices, np.uint8)
+    line_offsets = np.searchsorted(component[order], np.arange(number.size + 1))
+    coords = np.empty((n_vertices, 2), np.int32)
+    fixed = np.empty(n_vertices, np.uint8)
     _write_lines(
-        corners.next, corners.x, corners.y, corners.pinned, first[order], vertex_offsets,
-        window.col, window.row, coords, pinned,
+        corners.next_node, corners.x, corners.y, corners.junction, first[order], vertex_offsets,
+        window.col, window.row, coords, fixed,
     )  # fmt: skip
-    return coords, pinned, vertex_offsets, line_offsets, follows, begins, place[doubtful]
+    return (
+        coords, fixed, vertex_offsets, line_offsets, next_line, start_code, new_number[ambiguous]
+    )  # fmt: skip
 
 
 @njit_cached
 def _follow_lines(  # noqa: PLR0913 - arrays to fill
-    following: Index, area: Index, loose: Index, pairs: Index, number: Index,
-    first: Index, counts: Index, owner: Index, follows: Index, begins: Index, doubtful: Index,
+    next_node: Index, component_of_node: Index, entries: Index, pairs: Index, number: Index,
+    first: Index, counts: Index, component: Index, next_line: Index, start_code: Index,
+    ambiguous: Index,
 ) -> int:  # fmt: skip
-    """Follow the links from each loose end, each doubtful node, and then around each ring."""
-    nodes = following.size
-    loose_lines = loose.shape[0]
-    starts = loose_lines + 2 * pairs.shape[0]
-    done = np.zeros(nodes, np.bool_)
-    line_at = np.full(nodes, -1, np.int32)
+    """Follow the links from each entry, from each ambiguous node, then around each ring.
+
+    Fill ``first`` node, ``counts`` of vertices, ``component``, ``next_line`` and ``start_code`` of
+    each line, and the lines (k, 2) that end at the nodes of each ambiguous pair; return the number
+    of lines. Outlines are cut at ambiguous nodes, so that stitching can swap what follows.
+    """
+    n_nodes = next_node.size
+    n_entries = entries.shape[0]
+    n_starts = n_entries + 2 * pairs.shape[0]
+    done = np.zeros(n_nodes, np.bool_)
+    line_at = np.full(n_nodes, -1, np.int32)
     for k in range(pairs.shape[0]):
         for q in range(2):
-            line_at[pairs[k, q]] = loose_lines + 2 * k + q
-    lines = 0
-    for k in range(starts + nodes):
-        begin = -1
-        if k < loose_lines:
-            node = loose[k, 0]
-            begin = loose[k, 1]
-        elif k < starts:
-            node = pairs[(k - loose_lines) // 2, (k - loose_lines) % 2]
+            line_at[pairs[k, q]] = n_entries + 2 * k + q
+    n_lines = 0
+    for k in range(n_starts + n_nodes):
+        code = -1
+        if k < n_entries:
+            node = entries[k, 0]
+            code = entries[k, 1]
+        elif k < n_starts:
+            node = pairs[(k - n_entries) // 2, (k - n_entries) % 2]
         else:
-            node = k - starts
+            node = k - n_starts
             if done[node]:
                 continue
         done[node] = True
-        after = following[node]
-        first[lines] = after if k < loose_lines else node
-        count = 0 if k < loose_lines else 1
+        after = next_node[node]
+        # The node of an entry is no vertex: the line starts at the next one.
+        first[n_lines] = after if k < n_entries else node
+        count = 0 if k < n_entries else 1
         while after >= 0 and not done[after] and line_at[after] < 0:
             done[after] = True
             count += 1
-            after = following[after]
-        counts[lines] = count
-        owner[lines] = number[area[node] - 1]
-        begins[lines] = begin
-        if after < 0:
-            follows[lines] = after
-        elif line_at[after] < 0:
-            follows[lines] = lines
+            after = next_node[after]
+        counts[n_lines] = count
+        component[n_lines] = number[component_of_node[node] - 1]
+        start_code[n_lines] = code
+        if after < 0:  # it leaves the chunk
+            next_line[n_lines] = after
+        elif line_at[after] < 0:  # back at its first node: a ring
+            next_line[n_lines] = n_lines
         else:
-            follows[lines] = line_at[after]
-            pair = line_at[after] - loose_lines
-            doubtful[pair // 2, pair % 2] = lines
-        lines += 1
-    return lines
+            next_line[n_lines] = line_at[after]
+            pair = line_at[after] - n_entries
+            ambiguous[pair // 2, pair % 2] = n_lines
+        n_lines += 1
+    return n_lines
 
 
 @njit_cached
 def _write_lines(  # noqa: PLR0913 - arrays to read and to fill
-    following: Index, x: Index, y: Index, pin: Bytes, first: Index, vertex_offsets: Ints,
-    col: int, row: int, coords: Coords, pinned: Bytes,
+    next_node: Index, x: Index, y: Index, junction: Bytes, first: Index, vertex_offsets: Ints,
+    col: int, row: int, coords: Coords, fixed: Bytes,
 ) -> None:  # fmt: skip
     """Write the vertices of each line, in pixels of the scene."""
     for line in range(first.size):
         node = first[line]
-        for place in range(vertex_offsets[line], vertex_offsets[line + 1]):
-            coords[place, 0] = x[node] + col
-            coords[place, 1] = y[node] + row
-            pinned[place] = pin[node]
-            node = following[node]
+        for vertex in range(vertex_offsets[line], vertex_offsets[line + 1]):
+            coords[vertex, 0] = x[node] + col
+            coords[vertex, 1] = y[node] + row
+            fixed[vertex] = junction[node]
+            node = next_node[node]

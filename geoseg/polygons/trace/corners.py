@@ -1,270 +1,291 @@
-"""One sweep over the vertices of a chunk: the corners of its areas, linked to outlines.
+"""Find the corners of the outlines of a chunk in one sweep, and link them.
 
-Each side of a pixel between two areas is run along twice: by each area with itself on the left
-hand. At a vertex an outline turns right if that keeps it along its area, else goes straight on,
-else turns left: so it keeps facing the same outside pixel, and where an area meets itself at a
-point, the outline touches there instead of crossing itself. Outlines of an area as a whole
-(shells) run counter-clockwise on a north-up map, those of its holes clockwise.
+Each pixel side between two components is run along twice: once by each component, with itself on
+the left hand. At a vertex the *turning rule* decides where an outline goes on: right if that keeps
+its component on the left, else straight on, else left. So an outline keeps the same outside pixels
+on its right, and where a component meets itself at a point, its outline touches itself there and
+does not cross. Shells run counter-clockwise on a north-up map, holes clockwise.
 
-What leaves the chunk is a loose end: its code says at which side, and where. So does a place
-where two areas of equal label meet at a point, which may turn out to be one area elsewhere.
+A *seam* is a side of the chunk beyond which the map goes on. Where an outline crosses a seam it
+has an *open end*, named by a *seam code*: ``side * stride + position``, with the side (`TOP`,
+`BOTTOM`, `LEFT`, `RIGHT`), the position of the vertex along it (px of the chunk) and a stride of
+``max(height, width) + 1``. An outline that leaves the chunk stores ``-2 - code`` in place of the
+next node; -1 (`NONE`) means nothing.
+
+An *ambiguous pair* is a vertex where two components of equal label meet only at a point, and both
+touch a seam: they may prove to be one component elsewhere. Then the two outlines swap their next
+lines, by the same turning rule.
+
+See docs/polygons.md for figures.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from geoseg.polygons.arrays import Bytes, Flags, Index, Ints
 from geoseg.polygons.jit import njit_cached
-from geoseg.polygons.trace.components import (
-    Bytes,
-    Components,
-    Flags,
-    Index,
-    Ints,
-    RunLengths,
-    Sides,
-)
+from geoseg.polygons.trace.components import Components, RunLengths, Sides
 
 TOP, BOTTOM, LEFT, RIGHT = range(4)
 NONE = -1
-"""No code, no line."""
+"""No component, no line, no code."""
 
 
 @dataclass(frozen=True, slots=True)
 class CornerGraph:
-    """The vertices of outlines as linked nodes, in raster order."""
+    """The vertices of outlines as linked nodes, in raster order.
+
+    Each outline through a vertex has a node of its own there.
+    """
 
     x: Index
     """(n,) column (px of the chunk)."""
     y: Index
-    """(n,) row."""
-    next: Index
-    """(n,) the node that follows, or `code_end` of a loose end."""
-    area: Index
-    """(n,) the area on the left hand, counted from 1."""
-    pinned: Bytes
-    """(n,) 1 where three or more sides meet, else 0."""
-    begins: Index
-    """(loose, 2) node and code of what comes in: the node is no vertex."""
-    doubtful: Index
-    """(k, 2) nodes of two areas of equal label that meet at a point."""
+    """(n,) row (px of the chunk)."""
+    next_node: Index
+    """(n,) the node after each node, or -2 - code where the outline leaves the chunk."""
+    component: Index
+    """(n,) component on the left hand, from 1."""
+    junction: Bytes
+    """(n,) 1 where three or more pixel sides between components meet, else 0."""
+    entries: Index
+    """(k, 2) node and code of each outline that enters the chunk; such a node is no vertex."""
+    ambiguous: Index
+    """(p, 2) nodes of each ambiguous pair."""
 
 
-def seam_code(side: int, position: int, stride: int) -> int:
-    """Of a loose end at a vertex of a chunk's side, counted from its first row or column."""
-    return side * stride + position
-
-
-def link_corners(runs: RunLengths, areas: Components, seams: Sides) -> CornerGraph:
-    """Corners and links of the areas of a chunk.
+def link_corners(runs: RunLengths, components: Components, seams: Sides) -> CornerGraph:
+    """Find and link the corners of the components of a chunk.
 
     Args:
         runs: of the chunk.
-        areas: of these runs.
-        seams: whether the map goes on beyond the top, bottom, left and right side.
+        components: of these runs.
+        seams: which sides of the chunk are seams.
     """
     height, width = runs.shape
-    loose = np.zeros(len(areas) + 1, np.bool_)
-    for side, is_seam in zip(
-        (areas.top, areas.bottom, areas.left, areas.right), seams, strict=True
-    ):
-        if is_seam:
-            loose[side + 1] = True
-    loose[0] = False
-    room = 3 * runs.start.size + 4 * (height + width) + 64
+    # With the numbers of the sweep, where components count from 1 and 0 is nodata.
+    touches_seam = np.concatenate([[False], components.touching_seams(seams)])
+    capacity = 3 * runs.start.size + 4 * (height + width) + 64
     while True:
-        x, y, following, area = (np.empty(room, np.int32) for _ in range(4))
-        pinned = np.empty(room, np.uint8)
-        begins = np.empty((4 * (height + width + 2), 2), np.int32)
-        doubtful = np.empty((room // 2 + 1, 2), np.int32)
-        nodes, loose_ends, pairs = _sweep_rows(
-            runs.offsets, runs.start, runs.end, areas.of_run, areas.values, loose,
-            areas.top, areas.bottom, areas.left, areas.right, np.array(seams),
-            x, y, following, area, pinned, begins, doubtful,
+        x, y, next_node, component = (np.empty(capacity, np.int32) for _ in range(4))
+        junction = np.empty(capacity, np.uint8)
+        entries = np.empty((4 * (height + width + 2), 2), np.int32)
+        ambiguous = np.empty((capacity // 2 + 1, 2), np.int32)
+        n_nodes, n_entries, n_pairs = _sweep_rows(
+            runs.row_offsets, runs.start, runs.end, components.component_of_run,
+            components.values, touches_seam,
+            components.top, components.bottom, components.left, components.right, np.array(seams),
+            x, y, next_node, component, junction, entries, ambiguous,
         )  # fmt: skip
-        if nodes >= 0:
+        if n_nodes >= 0:
             break
-        room *= 2
+        capacity *= 2
     return CornerGraph(
-        x[:nodes], y[:nodes], following[:nodes], area[:nodes], pinned[:nodes],
-        begins[:loose_ends], doubtful[:pairs],
+        x[:n_nodes], y[:n_nodes], next_node[:n_nodes], component[:n_nodes], junction[:n_nodes],
+        entries[:n_entries], ambiguous[:n_pairs],
     )  # fmt: skip
 
 
 @njit_cached
 def _sweep_rows(  # noqa: C901, PLR0912, PLR0913, PLR0915 - one loop, unrolled for speed
-    offsets: Ints, start: Index, end: Index, of_run: Index, values: Bytes, loose: Flags,
+    row_offsets: Ints, start: Index, end: Index, component_of_run: Index, values: Bytes,
+    touches_seam: Flags,
     top: Index, bottom: Index, left: Index, right: Index, seams: Flags,
-    x: Index, y: Index, following: Index, owner: Index, pinned: Bytes,
-    begins: Index, doubtful: Index,
+    x: Index, y: Index, next_node: Index, component: Index, junction: Bytes,
+    entries: Index, ambiguous: Index,
 ) -> tuple[int, int, int]:  # fmt: skip
-    """Fill the arrays; return how many nodes, loose ends and pairs, or -1 where there is no room.
+    """Fill the last seven arrays; return the number of nodes, entries and pairs.
 
-    Areas count from 1 here, 0 is outside. ``south`` holds for each column the node from which an
-    outline has gone down, ``north`` the node at which one coming up will arrive; ``east`` and
-    ``west`` the same along the row.
+    Return -1 for the nodes where the arrays are too small. Components count from 1; 0 is nodata
+    and what lies outside of the map.
+
+    The sweep visits the vertices between row i - 1 and row i from left to right. An outline that
+    goes right or down leads to a vertex that the sweep has not reached, so its last node waits
+    there: ``from_west`` for the next vertex of this line, ``from_north[j]`` for the next of column
+    j. An outline that goes left or up leads to a vertex that the sweep has passed, so the node
+    waits for it there: ``to_west`` at the last vertex of this line, ``to_north[j]`` at the last of
+    column j. A value of -2 - code stands for a seam.
+
+    Vertices on a seam belong to no chunk: the sweep leaves them out, and stitching adds them.
     """
     height, width = left.size, top.size
     stride = max(height, width) + 1
     seam_top, seam_bottom, seam_left, seam_right = seams[0], seams[1], seams[2], seams[3]
-    south = np.full(width + 1, -1, np.int32)
-    north = np.full(width + 1, -1, np.int32)
+    from_north = np.full(width + 1, -1, np.int32)
+    to_north = np.full(width + 1, -1, np.int32)
     n = 0
-    m = 0
-    pairs = 0
+    n_entries = 0
+    n_pairs = 0
     first_col = 1 if seam_left else 0
     last_col = width - 1 if seam_right else width
     if seam_top:
+        # Outlines cross the top seam where its pixels change component.
         for j in range(first_col, last_col + 1):
-            one = top[j - 1] + 1 if j > 0 else 0
-            other = top[j] + 1 if j < width else 0
-            if one != other:
-                if other != 0:
-                    owner[n] = other
-                    south[j] = n
-                    begins[m, 0] = n
-                    begins[m, 1] = 0 * stride + j
+            on_left = top[j - 1] + 1 if j > 0 else 0
+            on_right = top[j] + 1 if j < width else 0
+            if on_left != on_right:
+                if on_right != 0:  # it enters, going down, with its component to the east
+                    component[n] = on_right
+                    from_north[j] = n
+                    entries[n_entries, 0] = n
+                    entries[n_entries, 1] = 0 * stride + j
                     n += 1
-                    m += 1
-                if one != 0:
-                    north[j] = -2 - (0 * stride + j)
+                    n_entries += 1
+                if on_left != 0:  # it will leave, going up
+                    to_north[j] = -2 - (0 * stride + j)
     for i in range(1 if seam_top else 0, height if seam_bottom else height + 1):
-        u = offsets[i - 1] if i > 0 else 0
-        u_end = offsets[i] if i > 0 else 0
-        d = offsets[i] if i < height else 0
-        d_end = offsets[i + 1] if i < height else 0
-        if n + 8 * (u_end - u + d_end - d) + 2 * width + 8 > x.size:
+        above = row_offsets[i - 1] if i > 0 else 0
+        above_end = row_offsets[i] if i > 0 else 0
+        below = row_offsets[i] if i < height else 0
+        below_end = row_offsets[i + 1] if i < height else 0
+        if n + 8 * (above_end - above + below_end - below) + 2 * width + 8 > x.size:
             return -1, 0, 0
-        east = -1
-        west = -1
+        from_west = -1
+        to_west = -1
         if seam_left:
-            one = left[i - 1] + 1 if i > 0 else 0
-            other = left[i] + 1 if i < height else 0
-            if one != other:
-                if one != 0:
-                    owner[n] = one
-                    east = n
-                    begins[m, 0] = n
-                    begins[m, 1] = 2 * stride + i
+            on_top = left[i - 1] + 1 if i > 0 else 0
+            on_bottom = left[i] + 1 if i < height else 0
+            if on_top != on_bottom:
+                if on_top != 0:  # it enters, going right, with its component to the north
+                    component[n] = on_top
+                    from_west = n
+                    entries[n_entries, 0] = n
+                    entries[n_entries, 1] = 2 * stride + i
                     n += 1
-                    m += 1
-                if other != 0:
-                    west = -2 - (2 * stride + i)
+                    n_entries += 1
+                if on_bottom != 0:  # it will leave, going left
+                    to_west = -2 - (2 * stride + i)
+        # Components at the top and bottom right of the vertex; the left ones are the last right.
         tr = 0
         br = 0
-        in_upper = False
-        in_lower = False
-        while u < u_end or d < d_end:
+        in_above = False
+        in_below = False
+        while above < above_end or below < below_end:
+            # Step to the next column j in which a run of either row starts or ends.
             j = width + 1
-            if u < u_end:
-                j = end[u] if in_upper else start[u]
-            if d < d_end:
-                j = min(j, end[d] if in_lower else start[d])
+            if above < above_end:
+                j = end[above] if in_above else start[above]
+            if below < below_end:
+                j = min(j, end[below] if in_below else start[below])
             tl = tr
             bl = br
-            if u < u_end and (end[u] if in_upper else start[u]) == j:
-                if in_upper:
-                    u += 1
-                    in_upper = u < u_end and start[u] == j
+            if above < above_end and (end[above] if in_above else start[above]) == j:
+                if in_above:
+                    above += 1
+                    in_above = above < above_end and start[above] == j
                 else:
-                    in_upper = True
-                tr = of_run[u] + 1 if in_upper else 0
-            if d < d_end and (end[d] if in_lower else start[d]) == j:
-                if in_lower:
-                    d += 1
-                    in_lower = d < d_end and start[d] == j
+                    in_above = True
+                tr = component_of_run[above] + 1 if in_above else 0
+            if below < below_end and (end[below] if in_below else start[below]) == j:
+                if in_below:
+                    below += 1
+                    in_below = below < below_end and start[below] == j
                 else:
-                    in_lower = True
-                br = of_run[d] + 1 if in_lower else 0
+                    in_below = True
+                br = component_of_run[below] + 1 if in_below else 0
+            # A straight vertical side has no vertex here; seams are left to stitching.
             if (tl == bl and tr == br) or j < first_col or j > last_col:
                 continue
             sides = int(tl != tr) + int(tl != bl) + int(bl != br) + int(tr != br)
-            pin = 1 if sides > 2 else 0
-            old_south = south[j]
-            old_north = north[j]
-            old_east = east
-            old_west = west
-            begun = n
-            if tl != tr and tr != 0:  # from the north
-                following[old_south] = n
-                if bl == tr:
-                    following[n] = old_west
-                elif br == tr:
-                    south[j] = n
-                else:
-                    east = n
-                owner[n] = tr
+            old_from_north = from_north[j]
+            old_to_north = to_north[j]
+            old_from_west = from_west
+            old_to_west = to_west
+            first_node = n
+            # Four outlines can arrive. Each case tries right, straight on and left, in this order:
+            # the pixel that would be on the left hand then must be of the same component.
+            if tl != tr and tr != 0:  # coming from the north, with tr on the left hand
+                next_node[old_from_north] = n
+                if bl == tr:  # right, to the west
+                    next_node[n] = old_to_west
+                elif br == tr:  # straight on, to the south
+                    from_north[j] = n
+                else:  # left, to the east
+                    from_west = n
+                component[n] = tr
                 n += 1
-            from_west = n
-            if tl != bl and tl != 0:  # from the west
-                following[old_east] = n
-                if br == tl:
-                    south[j] = n
-                elif tr == tl:
-                    east = n
-                else:
-                    following[n] = old_north
-                owner[n] = tl
+            node_from_west = n
+            if tl != bl and tl != 0:  # coming from the west, with tl on the left hand
+                next_node[old_from_west] = n
+                if br == tl:  # right, to the south
+                    from_north[j] = n
+                elif tr == tl:  # straight on, to the east
+                    from_west = n
+                else:  # left, to the north
+                    next_node[n] = old_to_north
+                component[n] = tl
                 n += 1
-            from_south = n
-            if bl != br and bl != 0:  # from the south
-                north[j] = n
-                if tr == bl:
-                    east = n
-                elif tl == bl:
-                    following[n] = old_north
-                else:
-                    following[n] = old_west
-                owner[n] = bl
+            node_from_south = n
+            if bl != br and bl != 0:  # coming from the south, with bl on the left hand
+                to_north[j] = n
+                if tr == bl:  # right, to the east
+                    from_west = n
+                elif tl == bl:  # straight on, to the north
+                    next_node[n] = old_to_north
+                else:  # left, to the west
+                    next_node[n] = old_to_west
+                component[n] = bl
                 n += 1
-            if tr != br and br != 0:  # from the east
-                west = n
-                if tl == br:
-                    following[n] = old_north
-                elif bl == br:
-                    following[n] = old_west
-                else:
-                    south[j] = n
-                owner[n] = br
+            if tr != br and br != 0:  # coming from the east, with br on the left hand
+                to_west = n
+                if tl == br:  # right, to the north
+                    next_node[n] = old_to_north
+                elif bl == br:  # straight on, to the west
+                    next_node[n] = old_to_west
+                else:  # left, to the south
+                    from_north[j] = n
+                component[n] = br
                 n += 1
-            for k in range(begun, n):
+            for k in range(first_node, n):
                 x[k] = j
                 y[k] = i
-                pinned[k] = pin
+                junction[k] = 1 if sides > 2 else 0
             if sides == 4:
-                if tl != br and loose[tl] and loose[br] and values[tl - 1] == values[br - 1]:
-                    doubtful[pairs, 0] = from_west
-                    doubtful[pairs, 1] = n - 1
-                    pairs += 1
-                if tr != bl and loose[tr] and loose[bl] and values[tr - 1] == values[bl - 1]:
-                    doubtful[pairs, 0] = begun
-                    doubtful[pairs, 1] = from_south
-                    pairs += 1
+                # Both outlines turned left. As one component, both would turn right.
+                if (
+                    tl != br
+                    and touches_seam[tl]
+                    and touches_seam[br]
+                    and values[tl - 1] == values[br - 1]
+                ):
+                    ambiguous[n_pairs, 0] = node_from_west
+                    ambiguous[n_pairs, 1] = n - 1
+                    n_pairs += 1
+                if (
+                    tr != bl
+                    and touches_seam[tr]
+                    and touches_seam[bl]
+                    and values[tr - 1] == values[bl - 1]
+                ):
+                    ambiguous[n_pairs, 0] = first_node
+                    ambiguous[n_pairs, 1] = node_from_south
+                    n_pairs += 1
         if seam_right:
-            one = right[i - 1] + 1 if i > 0 else 0
-            other = right[i] + 1 if i < height else 0
-            if one != other:
-                if one != 0:
-                    following[east] = -2 - (3 * stride + i)
-                if other != 0:
-                    owner[n] = other
-                    following[n] = west
-                    begins[m, 0] = n
-                    begins[m, 1] = 3 * stride + i
+            on_top = right[i - 1] + 1 if i > 0 else 0
+            on_bottom = right[i] + 1 if i < height else 0
+            if on_top != on_bottom:
+                if on_top != 0:  # it leaves, going right
+                    next_node[from_west] = -2 - (3 * stride + i)
+                if on_bottom != 0:  # it enters, going left
+                    component[n] = on_bottom
+                    next_node[n] = to_west
+                    entries[n_entries, 0] = n
+                    entries[n_entries, 1] = 3 * stride + i
                     n += 1
-                    m += 1
+                    n_entries += 1
     if seam_bottom:
         for j in range(first_col, last_col + 1):
-            one = bottom[j - 1] + 1 if j > 0 else 0
-            other = bottom[j] + 1 if j < width else 0
-            if one != other:
-                if other != 0:
-                    following[south[j]] = -2 - (1 * stride + j)
-                if one != 0:
-                    owner[n] = one
-                    following[n] = north[j]
-                    begins[m, 0] = n
-                    begins[m, 1] = 1 * stride + j
+            on_left = bottom[j - 1] + 1 if j > 0 else 0
+            on_right = bottom[j] + 1 if j < width else 0
+            if on_left != on_right:
+                if on_right != 0:  # it leaves, going down
+                    next_node[from_north[j]] = -2 - (1 * stride + j)
+                if on_left != 0:  # it enters, going up
+                    component[n] = on_left
+                    next_node[n] = to_north[j]
+                    entries[n_entries, 0] = n
+                    entries[n_entries, 1] = 1 * stride + j
                     n += 1
-                    m += 1
-    return n, m, pairs
+                    n_entries += 1
+    return n, n_entries, n_pairs

@@ -1,4 +1,4 @@
-"""Finished polygons to Arrow record batches with the fields of the output."""
+"""Turn polygons into Arrow record batches with the fields of the output."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,10 +12,9 @@ from affine import Affine
 from geoseg.errors import LabelError
 from geoseg.geodesy import ellipsoidal_areas, polygon_areas, polygon_perimeters
 from geoseg.legend import Legend
-from geoseg.polygons.arrays import Floats, PolygonArrays, close_rings
+from geoseg.polygons.arrays import Floats, Ints, PolygonArrays, close_rings
 from geoseg.polygons.clean.smooth import smooth
 from geoseg.polygons.pixel_measures import GridMeasures
-from geoseg.polygons.trace.components import Ints
 from geoseg.polygons.write.lonlat import LonLat
 from geoseg.polygons.write.wkb import to_wkb
 
@@ -43,124 +42,128 @@ _BATCH_VERTICES = 1 << 21
 
 @dataclass(frozen=True, slots=True)
 class FeatureBatch:
-    """Rows of the output."""
+    """A batch of output rows."""
 
     rows: pa.RecordBatch
-    """With the fields of `SCHEMA`."""
+    """n rows with the fields of `SCHEMA`."""
     boxes: Floats
-    """(n, 4) west, south, east, north of each row."""
+    """(n, 4) west, south, east and north bound of each row."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureBuilder:
-    """What turns polygons in pixels into features on the ground."""
+    """Turns polygons in pixels into features with coordinates, names and measures."""
 
     legend: Legend
     transform: Affine
     """Pixels to coordinates of ``crs``."""
     crs: str | None
-    """WKT of the map's CRS, None where it is unknown: then areas and perimeters are null."""
+    """WKT of the map's CRS; None where it is unknown, and areas and perimeters are null."""
     size: tuple[int, int]
     """Height and width of the map (px)."""
-    confidence: bool = True
-    """Whether the polygons hold confidence; if not, it is null."""
-    straight: bool = True
-    """Whether outlines still run along the sides of pixels, as they do until simplified."""
+    has_confidence: bool = True
+    """Whether the confidence of the polygons is known; if not, it is null."""
+    simplified: bool = False
+    """Whether outlines were simplified, so that they do not run along pixel sides."""
     smooth: int = 0
-    """Rounds of `smooth`."""
+    """Rounds of `smooth`, 0 to 3."""
 
-    def ground(self) -> GridMeasures | None:
-        """What measures outlines along the sides of pixels; None where each is to be measured."""
-        if self.crs is None or not self.straight or self.smooth:
+    def grid_measures(self) -> GridMeasures | None:
+        """Measure the grid; None where each polygon is to be measured by its vertices."""
+        if self.crs is None or self.simplified or self.smooth:
             return None
         return GridMeasures.of(self.transform, self.crs, *self.size)
 
     def features(
-        self, polygons: PolygonArrays, ground: GridMeasures | None, lon_lat: LonLat | None
+        self, polygons: PolygonArrays, measures: GridMeasures | None, lonlat: LonLat | None
     ) -> FeatureBatch:
-        """One row for each polygon.
+        """Return one row for each polygon.
 
         Args:
             polygons: of the map.
-            ground: `ground` of this frame.
-            lon_lat: converts coordinates to longitude and latitude; None for the map's CRS.
+            measures: `grid_measures` of this builder.
+            lonlat: converts coordinates to longitude and latitude; None for the map's CRS.
 
         Raises:
-            LabelError: if the legend lacks a class of the polygons.
+            LabelError: if a class of the polygons is not in the legend.
             OutputError: if a polygon is invalid in longitude and latitude.
             ValueError: if their coordinates take more than 2 GiB.
         """
-        names = self._names(polygons)
+        names = self._class_names(polygons)
         vertices: npt.NDArray[np.number] = polygons.coords
         ring_offsets = polygons.ring_offsets
         if self.smooth:
             vertices, ring_offsets = smooth(
-                vertices.astype(np.float64), polygons.pinned, ring_offsets, self.smooth
+                vertices.astype(np.float64), polygons.fixed, ring_offsets, self.smooth
             )
-        if lon_lat is None:
+        if lonlat is None:
             xy, offsets = close_rings(vertices, ring_offsets, self.transform)
             geometry = to_wkb(xy, offsets, polygons.polygon_offsets)
         else:
             xy, offsets = close_rings(
-                *lon_lat.divide(vertices.astype(np.float64), ring_offsets), self.transform
+                *lonlat.divide_sides(vertices.astype(np.float64), ring_offsets), self.transform
             )
-            xy = lon_lat.project(xy)
-            geometry = lon_lat.geometry(xy, offsets, polygons.polygon_offsets)
-        if ground is not None:
-            size, length, true_size = ground.measure(polygons)
+            xy = lonlat.project(xy)
+            geometry = lonlat.to_wkb(xy, offsets, polygons.polygon_offsets)
+        if measures is not None:
+            area, perimeter, true_area = measures.measure(polygons)
         else:
-            size, length, true_size = self._measured(polygons, vertices, ring_offsets)
-        recorded = None if self.confidence else np.ones(len(polygons), np.bool_)
-        known = None if self.crs is not None else np.ones(len(polygons), np.bool_)
-        mean = polygons.confidence_sum / (255 * polygons.pixels)
+            area, perimeter, true_area = self._measure(polygons, vertices, ring_offsets)
+        all_rows = np.ones(len(polygons), np.bool_)
+        no_confidence = None if self.has_confidence else all_rows
+        no_measures = None if self.crs is not None else all_rows
+        mean_confidence = polygons.confidence_sum / (255 * polygons.pixels)
         columns = [
             geometry,
             pa.array(polygons.values, pa.int32()),
             names,
-            pa.array(size, pa.float64(), mask=known),
-            pa.array(length, pa.float64(), mask=known),
+            pa.array(area, pa.float64(), mask=no_measures),
+            pa.array(perimeter, pa.float64(), mask=no_measures),
             pa.array(polygons.pixels, pa.int64()),
-            pa.array(mean, mask=recorded),
-            pa.array(polygons.confidence_min / 255, mask=recorded),
-            pa.array(true_size, pa.float64(), from_pandas=True),
+            pa.array(mean_confidence, mask=no_confidence),
+            pa.array(polygons.confidence_min / 255, mask=no_confidence),
+            pa.array(true_area, pa.float64(), from_pandas=True),
         ]
         boxes = _boxes(xy, offsets, polygons.polygon_offsets)
         return FeatureBatch(pa.record_batch(columns, schema=SCHEMA), boxes)
 
-    def _names(self, polygons: PolygonArrays) -> pa.Array:
+    def _class_names(self, polygons: PolygonArrays) -> pa.Array:
         values = np.array(self.legend.values)
-        place = np.full(256, -1)
-        place[values] = np.arange(values.size)
-        number = place[polygons.values]
-        if (number < 0).any():
-            value = int(polygons.values[number < 0].min())
+        index_of = np.full(256, -1)
+        index_of[values] = np.arange(values.size)
+        indices = index_of[polygons.values]
+        if (indices < 0).any():
+            value = int(polygons.values[indices < 0].min())
             raise LabelError(f"label {value} is not in the legend, add a class of this value")
-        return pa.array(self.legend.names).take(pa.array(number))
+        return pa.array(self.legend.names).take(pa.array(indices))
 
-    def _measured(
+    def _measure(
         self, polygons: PolygonArrays, vertices: npt.NDArray[np.number], ring_offsets: Ints
     ) -> tuple[Floats, Floats, Floats]:
-        """Areas, perimeters and true areas of the outlines as they are drawn."""
+        """Return areas, perimeters and ellipsoidal areas of the outlines as they are written."""
         xy, offsets = close_rings(vertices, ring_offsets)
         shapes = shapely.from_ragged_array(
             shapely.GeometryType.POLYGON, xy, (offsets, polygons.polygon_offsets)
         )
-        where = (shapes, self.transform, self.crs)
-        return polygon_areas(*where), polygon_perimeters(*where), ellipsoidal_areas(*where)
+        return (
+            polygon_areas(shapes, self.transform, self.crs),
+            polygon_perimeters(shapes, self.transform, self.crs),
+            ellipsoidal_areas(shapes, self.transform, self.crs),
+        )
 
 
 def rebatch(batches: Iterable[PolygonArrays]) -> Iterator[PolygonArrays]:
-    """The same polygons in the same order, in batches of a size that suits a file.
+    """Yield the same polygons in the same order, in batches of a size that suits a file.
 
-    Bounded both ways: many small batches are slow, and a WKB column holds 2 GiB at most.
+    Many small batches are slow, and a WKB column holds 2 GiB at most.
     """
     waiting: list[PolygonArrays] = []
     polygons = vertices = 0
     for batch in batches:
-        for part in _split(batch):
-            waiting.append(part)
-            polygons += len(part)
-            vertices += part.coords.shape[0]
+        for piece in _split_large(batch):
+            waiting.append(piece)
+            polygons += len(piece)
+            vertices += piece.coords.shape[0]
             if polygons >= _BATCH_POLYGONS or vertices >= _BATCH_VERTICES:
                 yield PolygonArrays.concatenate(waiting)
                 waiting, polygons, vertices = [], 0, 0
@@ -168,18 +171,18 @@ def rebatch(batches: Iterable[PolygonArrays]) -> Iterator[PolygonArrays]:
         yield PolygonArrays.concatenate(waiting)
 
 
-def _split(batch: PolygonArrays) -> Iterator[PolygonArrays]:
-    """Parts of a batch that begin with each new multiple of the vertices that are enough."""
+def _split_large(batch: PolygonArrays) -> Iterator[PolygonArrays]:
+    """Split a batch where its vertices pass a multiple of the largest number in a batch."""
     if not len(batch):
         return
     vertices = batch.ring_offsets[batch.polygon_offsets[1:]]
     bounds = 1 + np.flatnonzero(np.diff(vertices // _BATCH_VERTICES))
     for first, end in zip([0, *bounds], [*bounds, len(batch)], strict=True):
-        yield batch.part(int(first), int(end))
+        yield batch.slice(int(first), int(end))
 
 
 def _boxes(xy: Floats, ring_offsets: Ints, polygon_offsets: Ints) -> Floats:
-    """(n, 4) west, south, east, north of polygons of closed rings."""
+    """Return west, south, east and north bound (n, 4) of polygons of closed rings."""
     first = ring_offsets[polygon_offsets[:-1]]
     low, high = np.minimum.reduceat(xy, first), np.maximum.reduceat(xy, first)
     return np.column_stack([low, high])

@@ -1,4 +1,4 @@
-"""GeoParquet 1.1: WKB polygons with a bounding box for each row."""
+"""Write GeoParquet 1.1: WKB polygons with a bounding box for each row."""
 
 import json
 from collections.abc import Iterable
@@ -13,8 +13,8 @@ from pyproj import CRS
 
 from geoseg.polygons.write.features import GEOMETRY, SCHEMA, FeatureBatch
 
-_SIDES = ("xmin", "ymin", "xmax", "ymax")
-_BOX = pa.struct([(side, pa.float64()) for side in _SIDES])
+_BOUNDS = ("xmin", "ymin", "xmax", "ymax")
+_BBOX = pa.struct([(bound, pa.float64()) for bound in _BOUNDS])
 
 
 def write_geoparquet(path: Path, batches: Iterable[FeatureBatch], crs: str | None) -> None:
@@ -22,16 +22,16 @@ def write_geoparquet(path: Path, batches: Iterable[FeatureBatch], crs: str | Non
 
     Raises:
         OSError: if the file cannot be written.
-        pyarrow.ArrowException: if Arrow cannot.
+        pyarrow.ArrowException: if Arrow cannot write it.
     """
     extent = np.array([np.inf, np.inf, -np.inf, -np.inf])
-    schema = SCHEMA.append(pa.field("bbox", _BOX))
+    schema = SCHEMA.append(pa.field("bbox", _BBOX))
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for batch in batches:
             extent[:2] = np.minimum(extent[:2], batch.boxes[:, :2].min(axis=0))
             extent[2:] = np.maximum(extent[2:], batch.boxes[:, 2:].max(axis=0))
-            box = pa.StructArray.from_arrays(list(batch.boxes.T), fields=list(_BOX))
-            writer.write_batch(pa.record_batch([*batch.rows.columns, box], schema=schema))
+            bbox = pa.StructArray.from_arrays(list(batch.boxes.T), fields=list(_BBOX))
+            writer.write_batch(pa.record_batch([*batch.rows.columns, bbox], schema=schema))
         # The extent is known only now; Parquet keeps its metadata at the end of the file.
         writer.add_key_value_metadata({"geo": json.dumps(_metadata(extent, crs))})
 
@@ -43,7 +43,7 @@ def _metadata(extent: npt.NDArray[np.float64], crs: str | None) -> dict[str, Any
         "crs": None if crs is None else CRS.from_user_input(crs).to_json_dict(),
         "orientation": "counterclockwise",
         "edges": "planar",
-        "covering": {"bbox": {side: ["bbox", side] for side in _SIDES}},
+        "covering": {"bbox": {bound: ["bbox", bound] for bound in _BOUNDS}},
     }
     if np.isfinite(extent).all():
         column["bbox"] = extent.tolist()

@@ -1,4 +1,4 @@
-"""Polygon files that GDAL writes."""
+"""Write the polygon files of GDAL: GeoPackage, FlatGeobuf, GeoJSON."""
 
 import warnings
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ import pyogrio
 
 from geoseg.polygons.write.features import GEOMETRY, SCHEMA
 from geoseg.polygons.write.lonlat import LonLat
-from geoseg.styles.geopackage import FIXED_TIME
+from geoseg.styles.qgis import FIXED_TIME
 
 
 def write_ogr(
@@ -19,25 +19,25 @@ def write_ogr(
     driver: str,
     layer: str,
     crs: str | None,
-    lon_lat: LonLat | None = None,
+    lonlat: LonLat | None = None,
 ) -> None:
-    """Write batches of rows, read once, as a layer.
+    """Write batches of rows as a layer.
 
     Args:
         path: of the file.
-        rows: with the fields of `SCHEMA`.
-        driver: of GDAL.
+        rows: with the fields of `SCHEMA`, read once.
+        driver: GDAL's name of the format.
         layer: name of the layer.
-        crs: of the coordinates.
-        lon_lat: how these became longitude and latitude; None if they are not.
+        crs: CRS of the coordinates (WKT or code), None where it is unknown.
+        lonlat: the conversion, if coordinates were converted to longitude and latitude.
 
     Raises:
-        RuntimeError: if GDAL cannot.
+        RuntimeError: if GDAL cannot write it.
     """
     reader = pa.RecordBatchReader.from_batches(SCHEMA, rows)
     options: dict[str, str | int] = {}
-    if lon_lat is not None and driver == "GeoJSON":
-        options = {"RFC7946": "YES", "WRAPDATELINE": "NO", "COORDINATE_PRECISION": lon_lat.decimals}
+    if lonlat is not None and driver == "GeoJSON":
+        options = {"RFC7946": "YES", "WRAPDATELINE": "NO", "COORDINATE_PRECISION": lonlat.decimals}
     with _fixed_date(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
         pyogrio.write_arrow(
@@ -46,15 +46,15 @@ def write_ogr(
             layer=layer,
             driver=driver,
             geometry_name=GEOMETRY,
-            # Polygons that are cut at 180 degrees have several parts.
-            geometry_type="Polygon" if lon_lat is None else "Unknown",
+            # A polygon that is cut at 180 degrees is a MultiPolygon.
+            geometry_type="Polygon" if lonlat is None else "Unknown",
             crs=crs,
             layer_options=options,
         )
 
 
 def count_ogr(path: Path, driver: str, layer: str) -> int:
-    """Features in a finished file.
+    """Count the features of a finished file.
 
     Raises:
         OSError: if the file is cut short.
@@ -69,7 +69,7 @@ def count_ogr(path: Path, driver: str, layer: str) -> int:
 
 @contextmanager
 def _fixed_date() -> Iterator[None]:
-    """GDAL stamps GeoPackages with the current time; a fixed one makes equal maps equal bytes."""
+    """Let GDAL stamp GeoPackages with a fixed time, so that the same map is the same bytes."""
     before = pyogrio.get_gdal_config_option("OGR_CURRENT_DATE")
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": FIXED_TIME})
     try:

@@ -1,4 +1,9 @@
-"""Polygons to a file, in one pass and in bounded memory: the format is the extension's."""
+"""Write polygons to a file, in one pass and in bounded memory.
+
+`features` turns polygons into batches of rows, `geoparquet`, `ogr` and `pmtiles` write them, and
+`lonlat` converts coordinates for the formats in longitude and latitude. The extension of the file
+decides on the format.
+"""
 
 import logging
 import sqlite3
@@ -22,7 +27,7 @@ from geoseg.polygons.write.pmtiles import (
     write_pmtiles,
     zoom_range,
 )
-from geoseg.styles.geopackage import add_style
+from geoseg.styles.qgis import add_layer_style, polygon_qml
 
 log = logging.getLogger("geoseg")
 
@@ -33,13 +38,13 @@ _DRIVERS = {
     ".geojson": "GeoJSON",
     ".pmtiles": "PMTiles",
 }
-_IN_LON_LAT = ("GeoJSON", "PMTiles")
+_LONLAT_DRIVERS = ("GeoJSON", "PMTiles")
 _RESERVED = ("gpkg", "sqlite_", "layer_styles", "ogr_empty_table")
-"""Reserved prefixes of table names: of GeoPackage, SQLite, QGIS and GDAL."""
+"""Prefixes of table names that GeoPackage, SQLite, QGIS and GDAL reserve."""
 
 
 def check_extension(path: str | Path) -> str:
-    """Name of the format of a polygon file.
+    """Return GDAL's name of the format of a polygon file.
 
     Raises:
         OutputError: if the extension is unknown, or its writer is not installed.
@@ -47,8 +52,8 @@ def check_extension(path: str | Path) -> str:
     driver = _DRIVERS.get(Path(path).suffix.lower())
     if driver is None:
         raise OutputError(
-            f"{path} is no polygon file geoseg can write, "
-            f"give it one of the extensions {', '.join(_DRIVERS)}"
+            f"{path} is not a polygon format of geoseg, "
+            f"use one of the extensions {', '.join(_DRIVERS)}"
         )
     if driver == "PMTiles":
         find_tippecanoe(path)
@@ -67,70 +72,72 @@ def check_format_fits(
         size: height and width of the map (px).
 
     Raises:
-        OutputError: if that is so; or if the extension is unknown, or its writer not installed.
+        OutputError: if the format cannot represent the map, the extension is unknown, or its
+            writer is not installed.
     """
-    _lon_lat(Path(path), check_extension(path), transform, crs, size)
+    _lonlat(Path(path), check_extension(path), transform, crs, size)
 
 
 def write_polygons(
     path: str | Path,
     batches: Iterable[PolygonArrays],
-    frame: FeatureBuilder,
+    builder: FeatureBuilder,
     *,
     final: str | Path | None = None,
-    each: Callable[..., Iterable[Any]] = map,
+    map_fn: Callable[..., Iterable[Any]] = map,
     check_stop: Callable[[], None] = lambda: None,
 ) -> int:
     """Write polygons with their class, area, perimeter, pixels and confidence.
 
-    The same polygons give the same bytes (but for .pmtiles). A file at ``path`` is replaced. After
-    an error, the file is not complete, and .pmtiles and .gpkg may leave others in the folder: write
-    into a temporary folder, and rename.
+    The same polygons give the same bytes, except in .pmtiles. A file at ``path`` is replaced. After
+    an error the file is incomplete, and .pmtiles and .gpkg may leave more files in the folder, so
+    write into a temporary folder and rename.
 
     Args:
         path: .gpkg, .parquet (GeoParquet 1.1), .fgb, or in longitude and latitude .geojson or
             .pmtiles.
         batches: polygons in pixel coordinates, read once.
-        frame: what they are on the ground.
-        final: path that the file will have; errors name it, and the layer has its stem.
-            ``path`` if None.
-        each: a map that keeps the order, and may work ahead.
+        builder: turns them into features.
+        final: path that the file will have, for messages and the name of the layer (its stem);
+            None for ``path``.
+        map_fn: how to map over the batches, in order.
         check_stop: called between batches and while vector tiles are cut; what it raises ends
             the work and is raised again.
 
     Returns:
-        How many features were written.
+        Number of features.
 
     Raises:
-        OutputError: if the extension is unknown, the file cannot be written, or is not complete;
-            or if longitude and latitude cannot represent the map.
-        LabelError: if the legend lacks a class of the polygons.
+        OutputError: if the extension is unknown, the file cannot be written or is incomplete, or
+            longitude and latitude cannot represent the map.
+        LabelError: if a class of the polygons is not in the legend.
     """
-    # It brings pandas, half a second that a map without polygons and most workers do without.
+    # It imports pandas (half a second), which a map without polygons does not need.
     from geoseg.polygons.write.ogr import count_ogr, write_ogr
 
     path = Path(path)
     final = Path(final or path)
     driver = check_extension(path)
     layer = _layer_name(final, driver)
-    lon_lat = _lon_lat(final, driver, frame.transform, frame.crs, frame.size)
-    crs = frame.crs if lon_lat is None else CRS_NAME
-    make = partial(frame.features, ground=frame.ground(), lon_lat=lon_lat)
-    source = _Source(each(make, rebatch(batches)), check_stop)
-    found = 0
+    lonlat = _lonlat(final, driver, builder.transform, builder.crs, builder.size)
+    crs = builder.crs if lonlat is None else CRS_NAME
+    make = partial(builder.features, measures=builder.grid_measures(), lonlat=lonlat)
+    source = _FeatureSource(map_fn(make, rebatch(batches)), check_stop)
+    in_file = 0
     try:
         path.unlink(missing_ok=True)
         if driver == "Parquet":
-            write_geoparquet(path, source, frame.crs)
-            found = int(pq.read_metadata(path).num_rows)
+            write_geoparquet(path, source, builder.crs)
+            in_file = int(pq.read_metadata(path).num_rows)
         elif driver == "PMTiles":
-            assert lon_lat is not None  # noqa: S101 - PMTiles are in longitude and latitude
-            found = _write_tiles(path, source, layer, lon_lat, check_stop)
+            assert lonlat is not None  # noqa: S101 - PMTiles are in longitude and latitude
+            in_file = _write_tiles(path, source, layer, lonlat, check_stop)
         else:
-            write_ogr(path, source.rows(), driver, layer, crs, lon_lat)
+            write_ogr(path, source.rows(), driver, layer, crs, lonlat)
             if driver == "GPKG":
-                add_style(path, layer, frame.legend.only(source.classes))
-            found = count_ogr(path, driver, layer)
+                style = polygon_qml(builder.legend.subset(source.classes))
+                add_layer_style(path, layer, style, "Land cover")
+            in_file = count_ogr(path, driver, layer)
     except (OSError, RuntimeError, ValueError, pa.ArrowException, sqlite3.Error) as error:
         if source.failure is None:
             raise OutputError(
@@ -138,43 +145,43 @@ def write_polygons(
             ) from error
     if source.failure is not None:
         raise source.failure
-    if found != source.written:
-        raise OutputError(f"{final} has {found} of {source.written} polygons, is the disk full?")
+    if in_file != source.written:
+        raise OutputError(f"{final} has {in_file} of {source.written} polygons, is the disk full?")
     return source.written
 
 
 def _write_tiles(
-    path: Path, source: "_Source", layer: str, lon_lat: LonLat, check_stop: Callable[[], None]
+    path: Path, source: "_FeatureSource", layer: str, lonlat: LonLat, check_stop: Callable[[], None]
 ) -> int:
-    """Write PMTiles by way of a FlatGeobuf; returns how many polygons that has."""
+    """Write PMTiles by way of a FlatGeobuf; return the number of its polygons."""
     from geoseg.polygons.write.ogr import count_ogr, write_ogr
 
     flat = path.with_name(f"{path.name}.fgb")
     try:
-        write_ogr(flat, source.rows(), "FlatGeobuf", layer, CRS_NAME, lon_lat)
+        write_ogr(flat, source.rows(), "FlatGeobuf", layer, CRS_NAME, lonlat)
         count = count_ogr(flat, "FlatGeobuf", layer)
         if count:
-            write_pmtiles(flat, path, layer, lon_lat, check_stop)
+            write_pmtiles(flat, path, layer, lonlat, check_stop)
         else:
-            write_empty_pmtiles(path, layer, lon_lat)
+            write_empty_pmtiles(path, layer, lonlat)
     finally:
         flat.unlink(missing_ok=True)
     return count
 
 
-def _lon_lat(
+def _lonlat(
     path: Path, driver: str, transform: Affine, crs: str | None, size: tuple[int, int]
 ) -> LonLat | None:
-    if driver not in _IN_LON_LAT:
+    if driver not in _LONLAT_DRIVERS:
         return None
-    lon_lat = LonLat.of(path, transform, crs, size)
+    lonlat = LonLat.of(path, transform, crs, size)
     if driver == "PMTiles":
-        zoom_range(lon_lat)
-    return lon_lat
+        zoom_range(lonlat)
+    return lonlat
 
 
 def _layer_name(path: Path, driver: str) -> str:
-    """The stem of a file, or another name where a GeoPackage cannot have a table of this name."""
+    """Return the stem of a file, with a prefix where a GeoPackage reserves this name."""
     if driver != "GPKG" or not path.stem.casefold().startswith(_RESERVED):
         return path.stem
     name = f"map_{path.stem}"
@@ -182,10 +189,10 @@ def _layer_name(path: Path, driver: str) -> str:
     return name
 
 
-class _Source:
-    """Features batch by batch; keeps their count and what stopped them.
+class _FeatureSource:
+    """Yields features batch by batch; keeps their count, their classes and an exception.
 
-    GDAL reads through a C interface in which an exception would lose its type.
+    GDAL reads it through a C interface, in which the exception would lose its type.
     """
 
     def __init__(self, batches: Iterable[FeatureBatch], check_stop: Callable[[], None]) -> None:
@@ -208,5 +215,5 @@ class _Source:
             raise
 
     def rows(self) -> Iterator[pa.RecordBatch]:
-        """The same, without what the table does not hold."""
+        """Yield the rows, without their bounds."""
         return (features.rows for features in self)
