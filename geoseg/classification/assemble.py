@@ -88,8 +88,8 @@ def _write_rasters_and_polygons(
     """
     job, outputs = run.job, run.outputs
     counts = np.zeros((job.scene.height, len(job.legend)), np.int64)
-    with prefetch_map(available_cpus()) as pmap:
-        clean = _clean_windows(run, pmap)
+    with prefetch_map(available_cpus()) as map_fn:
+        clean = _clean_windows(run, map_fn)
         labels = _until_stopped(stop, _label_windows(job, clean, counts))
         threads = available_cpus()
         tasks: list[Callable[[], object]] = [
@@ -102,12 +102,12 @@ def _write_rasters_and_polygons(
                 tasks.append(_raster_task(job, staged[path], name, stop))
         if outputs.polygons is not None:
             polygons = (
-                _polygons_from_parts(job, pmap)
+                _polygons_from_parts(job, map_fn)
                 if job.polygons
-                else _polygons_from_labels(job, clean, pmap)
+                else _polygons_from_labels(job, clean, map_fn)
             )
             check = partial(_check_stop, stop)
-            tasks.append(_polygon_task(job, outputs.polygons, staged, polygons, pmap, check))
+            tasks.append(_polygon_task(job, outputs.polygons, staged, polygons, map_fn, check))
         with ThreadPoolExecutor(max_workers=len(tasks)) as pool:
             for future in [pool.submit(task) for task in tasks]:
                 future.result()
@@ -157,14 +157,14 @@ def _check_stop(stop: StopFlag) -> None:
 CleanedWindows = Callable[[Window, NDArray[np.uint8]], NDArray[np.uint8]]
 
 
-def _clean_windows(run: PlannedRun, pmap: MapFunction) -> CleanedWindows | None:
+def _clean_windows(run: PlannedRun, map_fn: MapFunction) -> CleanedWindows | None:
     """A function that merges small components of a window into neighbours; None if none are."""
     job, threshold = run.job, run.prepared.sieve_threshold
     if threshold is None:
         return None
     windows = vector_windows(job.scene.height, job.scene.width)
     return sieve(
-        lambda window: read_part_window(job, window, "labels"), windows, threshold, NODATA, pmap
+        lambda window: read_part_window(job, window, "labels"), windows, threshold, NODATA, map_fn
     )
 
 
@@ -197,17 +197,17 @@ def _raster_task(job: Job, path: Path, name: str, stop: StopFlag) -> Callable[[]
     )
 
 
-def _polygons_from_parts(job: Job, pmap: MapFunction) -> Iterator[PolygonArrays]:
+def _polygons_from_parts(job: Job, map_fn: MapFunction) -> Iterator[PolygonArrays]:
     """Stitch the outlines in the parts."""
 
     def outlines(chunk: Window) -> ChunkOutlines:
         return ChunkOutlines.from_arrays(chunk, read_part(job, chunk))
 
-    return stitch_chunks(pmap(outlines, job.chunks()), job.scene.height, job.scene.width)
+    return stitch_chunks(map_fn(outlines, job.chunks()), job.scene.height, job.scene.width)
 
 
 def _polygons_from_labels(
-    job: Job, clean: CleanedWindows | None, pmap: MapFunction
+    job: Job, clean: CleanedWindows | None, map_fn: MapFunction
 ) -> Iterator[PolygonArrays]:
     """Trace the cleaned labels."""
 
@@ -219,7 +219,7 @@ def _polygons_from_labels(
 
     tolerance = job.settings.cleaning.simplify
     return polygonise_windows(
-        read_labels, job.scene.height, job.scene.width, tolerance=tolerance, map_fn=pmap
+        read_labels, job.scene.height, job.scene.width, tolerance=tolerance, map_fn=map_fn
     )
 
 
@@ -228,7 +228,7 @@ def _polygon_task(
     path: Path,
     staged: dict[Path, Path],
     polygons: Iterator[PolygonArrays],
-    pmap: MapFunction,
+    map_fn: MapFunction,
     check_stop: Callable[[], None],
 ) -> Callable[[], object]:
     cleaning = job.settings.cleaning
@@ -237,7 +237,7 @@ def _polygon_task(
         simplified=cleaning.simplify > 0, smooth=cleaning.smooth,
     )  # fmt: skip
     return lambda: write_polygons(
-        staged[path], polygons, builder, final=path, map_fn=pmap, check_stop=check_stop
+        staged[path], polygons, builder, final=path, map_fn=map_fn, check_stop=check_stop
     )
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 @click.argument("scenes", nargs=-1, required=True, metavar="SCENE...")
 @click.option(
     "--out", required=True, metavar="FILE",
-    help="GeoTIFF of the labels, .tif. With several scenes, a folder; each map has the name of its "
-    "scene.",
+    help="GeoTIFF of the labels, .tif. With several scenes: a folder, in which each map has "
+    "the name of its scene.",
 )  # fmt: skip
 @click.option(
     "--model", default="default", show_default=True, metavar="FILE",
@@ -30,15 +30,17 @@ if TYPE_CHECKING:
     click.option(
         "--polygons", metavar="FILE",
         help="Also write polygons: .gpkg, .parquet, .fgb, .geojson or .pmtiles. With several "
-        "scenes, a folder of .gpkg files.",
+        "scenes, a folder of .gpkg files.  [default: no polygons]",
     ),
     click.option(
         "--confidence", metavar="FILE",
-        help="Also write the score of the winning class, 0 to 255, as GeoTIFF.",
+        help="Also write the score of the best class, 1 to 255 (0 is nodata), as GeoTIFF.  "
+        "[default: no file]",
     ),
     click.option(
         "--probabilities", metavar="FILE",
-        help="Also write the scores of all classes, 0 to 255, as GeoTIFF with one band a class.",
+        help="Also write the scores of all classes, 0 to 255, as GeoTIFF with one band for each "
+        "class.  [default: no file]",
     ),
 )  # fmt: skip
 @options.group(
@@ -50,8 +52,8 @@ if TYPE_CHECKING:
     click.option(
         "--blend", type=click.Choice(["hann", "linear", "crop", "none"]), default="hann",
         show_default=True,
-        help="How the weights of a window fall over the overlap: as a raised cosine (hann), as a "
-        "line, to zero at half of the overlap (crop), or not at all.",
+        help="How the weights of a window fall over the overlap. hann: as a raised cosine. "
+        "linear: as a line. crop: to zero at half of the overlap. none: they do not fall.",
     ),
     click.option(
         "--tta", is_flag=True,
@@ -60,7 +62,8 @@ if TYPE_CHECKING:
     ),
     click.option(
         "--aoi", metavar="FILE",
-        help="Area of interest: a vector file with polygons. Pixels outside of them become nodata.",
+        help="Area of interest: a vector file with polygons. Pixels outside of them become nodata."
+        "  [default: the whole scene]",
     ),
     click.option(
         "--aoi-layer", metavar="NAME",
@@ -81,7 +84,7 @@ if TYPE_CHECKING:
     options.device,
     click.option(
         "--batch-size", type=click.IntRange(1), metavar="N",
-        help="Windows in a batch.  [default: 8 on a CPU, 256 on a GPU]",
+        help="Windows in a batch, at least 1.  [default: 8 on a CPU, 256 on a GPU]",
     ),
     click.option(
         "--chunk", type=click.IntRange(512), metavar="PX",
@@ -90,12 +93,13 @@ if TYPE_CHECKING:
     ),
     click.option(
         "--wait", default=300.0, show_default=True, metavar="SECONDS",
-        help="How long to wait for a Dask worker before the command ends with exit code 75.",
+        help="Seconds to wait for a Dask worker, at least 0; then the command ends with exit code "
+        "75.",
     ),
     click.option(
         "--shard", type=options.Fraction(),
-        help="Compute only share i of n of the chunks, for example 3/8, and do not assemble the "
-        "map.",
+        help="Compute only every n-th chunk, from the i-th: i/n, with i from 1 to n, for example "
+        "3/8. The map is not assembled.  [default: all chunks]",
     ),
     click.option(
         "--resume/--no-resume", default=True, show_default=True,
@@ -104,11 +108,13 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--workers", type=click.IntRange(1), metavar="N",
-    help="Chunks that are computed at the same time.  [default: as many as cores and memory allow]",
+    help="Number of chunks that are computed at the same time, at least 1.  [default: as many as "
+    "cores and memory allow]",
 )  # fmt: skip
 @click.option(
     "--scheduler", metavar="ADDRESS",
-    help="Compute on the workers of a Dask scheduler: its address (tcp://, tls://) or its file.",
+    help="Compute on the workers of a Dask scheduler: its address (tcp://, tls://) or its file.  "
+    "[default: compute in this process]",
 )  # fmt: skip
 @options.overwrite
 @options.verbosity

@@ -40,7 +40,7 @@ from geoseg.errors import count_of
     click.option(
         "--ignore", multiple=True, metavar="CLASS...",
         help="Classes that count as unlabelled in the map and in the reference: names, values or "
-        "colours (#rrggbb).",
+        "colours (#rrggbb).  [default: none]",
     ),
     click.option(
         "--sampled", is_flag=True,
@@ -65,7 +65,7 @@ from geoseg.errors import count_of
     click.option(
         "--confidence", metavar="FILE",
         help="Confidence raster that `geoseg classify --confidence` wrote with the map; adds the "
-        "calibration of the confidence to the report.",
+        "calibration of the confidence to the report.  [default: no calibration]",
     ),
     click.option(
         "--image", metavar="FILE",
@@ -76,12 +76,13 @@ from geoseg.errors import count_of
     "--matrix", metavar="FILE",
     help="Report on an error matrix instead of LABELS and REFERENCE: CSV of counts with a row per "
     "mapped class and a column per reference class. The first row and the first column hold the "
-    "class names.",
+    "class names.  [default: compare LABELS and REFERENCE]",
 )  # fmt: skip
 @click.option(
     "--areas", metavar="FILE",
     help="With --matrix: CSV with a header and the mapped area of each class in hectares "
-    "(class,area_ha). Accuracy and areas of the whole map are then estimated.",
+    "(class,area_ha). Accuracy and areas of the whole map are then estimated.  "
+    "[default: no estimate]",
 )  # fmt: skip
 @click.option(
     "--workers", type=click.IntRange(1), metavar="N",

@@ -72,7 +72,7 @@ class Expected(click.ParamType):  # type: ignore[type-arg] # not generic before 
     ),
     click.option(
         "--ignore", multiple=True, metavar="CLASS...",
-        help="Classes from which no points are drawn: names or values.",
+        help="Classes from which no points are drawn: names or values.  [default: none]",
     ),
     options.seed,
 )  # fmt: skip

@@ -18,7 +18,7 @@ def prefetch_map(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
     """
     with ThreadPoolExecutor(workers) as pool:
 
-        def pmap(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        def map_fn(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
             futures: deque[Future[Result]] = deque()
             try:
                 for item in items:
@@ -31,4 +31,4 @@ def prefetch_map(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
                 for future in futures:
                     future.cancel()
 
-        yield pmap
+        yield map_fn
