@@ -54,8 +54,9 @@ def classify(  # noqa: PLR0913 - all but two by name
 ) -> ClassifyReport | None:
     """Classify a scene of any size into a land-cover map.
 
-    The settings of the process stay. The command line calls `geoseg.model.tune_malloc` first, which
-    saves time on a CPU.
+    The call does not change the number of threads or the memory settings of the process. On a CPU
+    it is faster if `geoseg.model.tune_malloc` is called before, as the command line does: the
+    process then keeps freed memory.
 
     Args:
         scene: anything GDAL opens.
