@@ -24,14 +24,13 @@ from geoseg.model import Model, UNetSpec
 from geoseg.raster import (
     RasterProfile,
     open_scene,
-    pam_sidecar,
     percentile_stretch,
-    read_categories,
     read_metadata,
     read_overview,
     read_window,
     write_cog,
 )
+from geoseg.styles.gdal_pam import pam_sidecar, read_categories
 from tests.support.commands import here
 from tests.support.models import LEGEND, TRAINING, parse_facts, save_model
 from tests.support.paths import ROOT

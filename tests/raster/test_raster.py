@@ -23,8 +23,6 @@ from geoseg.legend import LandCoverClass, Legend
 from geoseg.raster import (
     RasterProfile,
     open_scene,
-    pam_sidecar,
-    read_categories,
     read_metadata,
     read_overview,
     read_palette,
@@ -33,6 +31,7 @@ from geoseg.raster import (
     write_cog,
     write_tile,
 )
+from geoseg.styles.gdal_pam import pam_sidecar, read_categories
 from tests.support.paths import names_in
 from tests.support.rasters import random_pixels, write_raster
 
