@@ -10,7 +10,6 @@ from geoseg.info.class_counts import count_labels, count_tiles
 from geoseg.info.detect import Kind, find_kind
 from geoseg.info.georeference import crs_of, extent_of, georeference
 from geoseg.info.parts import describe_parts
-from geoseg.info.training import plain_record
 from geoseg.info.vectors import describe_vectors
 from geoseg.labels import open_class_raster
 from geoseg.models import DEFAULT, find_model
@@ -71,7 +70,7 @@ def _describe_model(path: str | Path) -> dict[str, Any]:
         "unet": _with_lists(model.spec.to_dict()),
         **model.legend.to_dict(),
         "temperature": model.temperature,
-        "training": plain_record(model.training),
+        "training": dict(model.training),
         "parameters": sum(layer.parameters for layer in layers),
         "trainable": model.parameters,
         "layers": [_with_lists(asdict(layer)) for layer in layers],
