@@ -87,5 +87,5 @@ def _line(edge: str, texts: Sequence[str], widths: list[int]) -> str:
 
 
 def _rule(ends: str, widths: list[int]) -> str:
-    left, line, cross, right = ends
+    left, line, cross, right = tuple(ends)
     return left + cross.join(line * (width + 2) for width in widths) + right

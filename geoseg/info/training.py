@@ -5,8 +5,6 @@ from typing import Any
 
 Facts = list[tuple[str, str]]
 """Titles and texts."""
-ScoreRow = tuple[str, str, str, str, str]
-"""Class, IoU, user's accuracy, producer's accuracy, pixels."""
 
 
 def training_facts(record: Mapping[str, Any]) -> Facts:
@@ -41,8 +39,11 @@ def training_facts(record: Mapping[str, Any]) -> Facts:
     return facts or [("Training", "not recorded")]
 
 
-def score_rows(record: Mapping[str, Any], names: list[str]) -> list[ScoreRow]:
-    """Return the validation scores of the classes that have scores, in the order of ``names``."""
+def score_rows(record: Mapping[str, Any], names: list[str]) -> list[tuple[str, ...]]:
+    """Return class, IoU, user's and producer's accuracy, and pixels of the classes with scores.
+
+    The rows have the order of ``names``.
+    """
     classes = (record.get("validation") or {}).get("classes", {})
     shares = ("iou", "users_accuracy", "producers_accuracy")
     return [
