@@ -31,12 +31,10 @@ _GREYS = 256
 
 
 def plot_labels(scene: Scene, palette: Mapping[int, str], names: Mapping[int, str]) -> Figure:
-    """Draw a class map in its colours, with a legend. Nodata pixels are white.
+    """Draw a class map of one uint8 band, with a legend. Nodata pixels are white.
 
-    Args:
-        scene: a class map of one uint8 band.
-        palette: colour of each value; empty for greys.
-        names: names of values. The legend shows these and the values that occur.
+    Values without a colour in the palette are grey. The legend shows the values that have a name or
+    occur.
 
     Raises:
         SceneError: if it cannot be read.

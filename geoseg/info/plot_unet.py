@@ -69,12 +69,7 @@ class LayerBox:
 
 
 def draw_unet(spec: UNetSpec, title: str) -> Figure:
-    """Draw the layers of a network, 1600 px wide; the height grows with the depth.
-
-    Args:
-        spec: the network.
-        title: name of the network, for the title of the picture.
-    """
+    """Draw the layers of a network, 1600 px wide; the height grows with the depth."""
     boxes = layout_boxes(spec)
     height = round(max(box.bottom for box in boxes.values())) + MARGIN
     figure = new_canvas(_WIDTH, height)

@@ -117,11 +117,9 @@ def one_torch_thread() -> Iterator[None]:
 def tune_malloc() -> bool:
     """Make glibc keep freed memory for the next allocation; True if that worked.
 
-    It changes the whole process for good, so only commands and worker processes call it.
-
-    By default it gives every large activation back to the kernel after each layer, and half of
-    the CPU time goes into page faults. One arena, because the heaps of other arenas are unmapped
-    when they run empty whatever the thresholds.
+    It changes the whole process for good, so only commands and worker processes call it. By
+    default glibc returns large activations to the kernel after each layer, and half of the CPU time
+    goes into page faults. One arena, because the heaps of others are unmapped when they are empty.
     """
     if sys.platform != "linux":
         return False

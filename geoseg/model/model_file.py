@@ -215,10 +215,8 @@ def _read_header(path: Path, data: bytes) -> tuple[dict[str, Any], dict[str, tup
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get("geoseg")
-            shapes = {
-                name: tuple(file.get_slice(name).get_shape())
-                for name in file.keys()  # noqa: SIM118
-            }
+            names = file.keys()
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(
             f"{path} is not a model, or is truncated ({error}), "

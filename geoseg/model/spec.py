@@ -95,9 +95,8 @@ class UNetSpec:
         for band, low in zip(pixels, self.band_low, strict=True):
             if np.issubdtype(pixels.dtype, np.integer):
                 limits = np.iinfo(pixels.dtype)
-                band[invalid] = min(max(round(low), int(limits.min)), int(limits.max))
-            else:
-                band[invalid] = low
+                low = min(max(round(low), int(limits.min)), int(limits.max))
+            band[invalid] = low
 
     def normalise(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Scale scene values (bands, height, width) from `low`..`high` to 0..1, as the network."""
