@@ -32,7 +32,8 @@ def find_kind(path: str | Path) -> Kind:
         return "model"
     if (local / MANIFEST).is_file():
         return "parts"
-    if (local / METADATA).is_file() or _has_images_and_masks(local):
+    masks = (*local.glob("masks/"), *local.glob("*/masks/"))  # the second as in the Dubai data set
+    if (local / METADATA).is_file() or any((m.parent / "images").is_dir() for m in masks):
         return "tiles"
     if local.is_dir():
         try:
@@ -51,14 +52,6 @@ def find_kind(path: str | Path) -> Kind:
             return _raster_kind(text)
         raise
     return "vectors"
-
-
-def _has_images_and_masks(folder: Path) -> bool:
-    """Whether a folder, or a folder in it, has images/ and masks/, as the Dubai data set does."""
-    if not folder.is_dir():
-        return False
-    folders = [folder, *(path for path in folder.iterdir() if path.is_dir())]
-    return any((path / "images").is_dir() and (path / "masks").is_dir() for path in folders)
 
 
 def _raster_kind(path: str) -> Kind:

@@ -9,8 +9,6 @@ from pyproj import CRS
 from geoseg.errors import redact
 from geoseg.raster import Scene
 
-_EDGES = ("left", "bottom", "right", "top")
-
 
 def georeference(scene: Scene) -> dict[str, Any]:
     """Return path, size, CRS and extent of a scene.
@@ -46,7 +44,7 @@ def crs_of(wkt: str | None) -> dict[str, Any] | None:
 
 def extent_of(bounds: Sequence[float]) -> dict[str, float]:
     """Return bounds (left, bottom, right, top) by name."""
-    return dict(zip(_EDGES, bounds, strict=True))
+    return dict(zip(("left", "bottom", "right", "top"), bounds, strict=True))
 
 
 def to_json_number(value: float | None) -> float | int | str | None:

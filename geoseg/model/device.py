@@ -13,7 +13,6 @@ import torch
 
 from geoseg.errors import GeosegError
 
-DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 """CPU flags of native bf16 arithmetic: two of x86, the last of ARM."""
@@ -31,7 +30,7 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise GeosegError(f"unknown device {name!r}, use one of {', '.join(DEVICES)}") from None
+        raise GeosegError(f"unknown device {name!r}, use one of auto, cpu, cuda") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise GeosegError(
             f"there is no device {name} ({torch.cuda.device_count()} CUDA devices are visible), "
@@ -101,7 +100,7 @@ def torch_dtype(precision: str) -> torch.dtype:
 
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """Let torch compute with one thread in the calling thread, and in threads that begin meanwhile.
+    """Let torch compute with one thread, in the calling thread and in threads that start inside.
 
     Sums in several threads have other last bits. The number of threads is restored at the end.
     """

@@ -16,7 +16,7 @@ from geoseg.model.dihedral import SYMMETRIES, apply_symmetry, invert_symmetry
 from geoseg.model.model_file import Model
 
 CPU_BATCH = 8
-"""Windows a batch: 8 were the fastest on the CPUs measured, larger batches leave the caches."""
+"""Windows per batch. 8 was the fastest on the CPUs measured; more do not fit into the caches."""
 GPU_BATCH = 256
 
 
@@ -42,7 +42,7 @@ class Predictor:
             model: it is copied, not changed.
             device: "auto", "cpu", "cuda" or "cuda:N".
             precision: "auto", "fp32", "bf16" or "fp16", of weights and activations.
-            batch_size: windows a forward pass; None for 8 on a CPU and 256 on a GPU.
+            batch_size: windows per forward pass; None for 8 on a CPU and 256 on a GPU.
             tta: average the scores over the eight symmetries of the square.
 
         Raises:
@@ -81,7 +81,7 @@ class Predictor:
 
         Args:
             pixels: (bands, height, width) in scene values, filled by `UNetSpec.fill_invalid`.
-            windows: rows and columns in ``pixels``, each of ``spec.window`` px a side.
+            windows: rows and columns in ``pixels``, ``spec.window`` px high and wide.
             tick: called with the number of windows done after each batch.
 
         Yields:

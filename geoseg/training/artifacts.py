@@ -90,10 +90,10 @@ def _predict_examples(context: TrainingContext) -> list[PredictionExample]:
     """Predict validation tiles, spread evenly; training tiles if there is no validation."""
     network = context.network
     loader = context.val if len(context.val) else context.train
-    chosen = np.unique(np.linspace(0, len(loader) - 1, _N_EXAMPLES).round().astype(np.int64))
+    indices = np.unique(np.linspace(0, len(loader) - 1, _N_EXAMPLES).round().astype(np.int64))
     network.unet.eval()
     examples = []
-    for images, labels in loader.load(loader.split(chosen)):
+    for images, labels in loader.load(loader.split(indices)):
         predicted = network.logits(network.unet, images).argmax(1)
         tensors = images, labels.to(torch.uint8), predicted.to(torch.uint8)
         arrays = zip(*(tensor.cpu().numpy() for tensor in tensors), strict=True)

@@ -43,12 +43,7 @@ class TrainableNetwork:
     def logits(self, network: torch.nn.Module, images: Tensor) -> Tensor:
         """Run `unet` or `data_parallel` on images in the precision of the run.
 
-        Args:
-            network: one of the two.
-            images: (n, bands, s, s) float32 in scene values.
-
-        Returns:
-            (n, classes, s, s) float32.
+        It maps (n, bands, s, s) float32 in scene values to (n, classes, s, s) float32.
         """
         dtype = torch_dtype(self.precision)
         with torch.autocast(self.device.type, dtype, dtype != torch.float32):

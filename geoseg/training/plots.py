@@ -36,7 +36,7 @@ def plot_history(
 ) -> None:
     """Draw loss, accuracy and the IoU of each class over the epochs into a PNG.
 
-    ``history`` has one row an epoch, as in ``history.csv``. ``best_epoch`` is marked; it counts
+    ``history`` has one row per epoch, as in ``history.csv``. ``best_epoch`` is marked; it counts
     from 1, 0 for none.
     """
     figure = _new_figure(14, 4.4)

@@ -22,7 +22,7 @@ class StartPoint:
     checkpoint: Checkpoint | None = None
     """The checkpoint to resume from; None to start at epoch 1."""
     complete: bool = False
-    """True if the model is complete, so that there is nothing to train."""
+    """True if the model is complete, so that the run ends at once."""
 
 
 def checkpoint_path(out: Path) -> Path:
