@@ -96,7 +96,7 @@ def train(  # noqa: PLR0913 - one call for the whole job, all but two by name
     plan = make_plan(tiles, settings, start, pixel_size_range)
     with process_group(device) as processes, ExitStack() as stack, stop_on_signal() as stop:
         lock = output_lock(out.with_name(f".{out.name}.lock"), out, "training")
-        processes.call_on_main(partial(stack.enter_context, lock))
+        processes.call_on_main(partial(stack.enter_context, lock))  # if taken, all processes fail
         find = partial(find_start, out, plan, resume=resume, overwrite=overwrite)
         start_point = processes.call_on_main(find)
         if start_point.complete:
