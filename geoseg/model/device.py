@@ -59,12 +59,9 @@ def choose_precision(name: str, device: torch.device) -> str:
 
 
 def slow_precision(precision: str, device: str, flags: Collection[str] | None = None) -> str | None:
-    """Return a warning if a precision is slow on a device; None if it is not, or if unknown.
+    """Return a warning if a precision is slow on a type of device; None if not, or if unknown.
 
-    Args:
-        precision: "fp32", "bf16" or "fp16".
-        device: type of the device, "cpu" or "cuda".
-        flags: features of the CPU, as `cpu_flags` returns them; None to detect them.
+    ``flags`` are features of the CPU, as `cpu_flags` returns them; None to detect them.
     """
     if precision != "bf16" or device != "cpu":
         return None

@@ -52,7 +52,7 @@ class ArtifactWriter:
             out.with_name(f"{out.stem}.{name}")
             for name in ("history.csv", "history.png", "samples")
         )
-        self._title = self._table.name.split(".")[0]
+        self._title = out.name.split(".")[0]
         self._context, self._monitor = context, monitor
         self._board = _open_tensorboard(monitor.tensorboard)
 

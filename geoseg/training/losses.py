@@ -54,12 +54,9 @@ def _one_minus_dice(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def class_weights(counts: NDArray[np.int64]) -> Tensor:
-    """Return weights inverse to the class frequencies, (classes,) float32.
+    """Return weights inverse to the labelled pixels of the classes, (classes,) float32.
 
     The mean weight over the pixels is 1. A class without pixels has the weight 0.
-
-    Args:
-        counts: (classes,) labelled pixels.
     """
     present = counts > 0
     weights = np.where(present, counts.sum() / (max(present.sum(), 1) * np.maximum(counts, 1)), 0)

@@ -1,6 +1,7 @@
 """Train a U-Net on tiles and write it as a model file."""
 
 import logging
+import math
 import time
 from contextlib import ExitStack
 from functools import partial
@@ -165,7 +166,7 @@ def _run_epoch(
     row |= {"loss": result.loss, "accuracy": result.confusion.accuracy}
     if len(context.val):
         result = _validate(context)
-        if not np.isfinite(result.loss):
+        if not math.isfinite(result.loss):
             raise TrainError(f"the validation loss became {result.loss} in epoch {state.epoch + 1}")
         row |= {"val_loss": result.loss, "val_accuracy": result.confusion.accuracy}
         row |= {"val_mean_iou": result.confusion.mean_iou}
@@ -244,14 +245,11 @@ def _validate(context: TrainingContext) -> EpochResult:
 
 def _check_finite(losses: list[Tensor], epoch: int, step: int, steps_per_epoch: int) -> None:
     """Check the losses of the steps up to ``step``, which counts from 1."""
-    values = torch.stack(losses).cpu()
-    bad = (~torch.isfinite(values)).nonzero()
-    if len(bad):
-        index = int(bad[0])
-        raise TrainError(
-            f"the loss became {float(values[index])} in epoch {epoch} at step "
-            f"{step - len(losses) + index + 1} of {steps_per_epoch}"
-        )
+    for number, loss in enumerate(torch.stack(losses).tolist(), step - len(losses) + 1):
+        if not math.isfinite(loss):
+            raise TrainError(
+                f"the loss became {loss} in epoch {epoch} at step {number} of {steps_per_epoch}"
+            )
 
 
 def _save_best_after_failure(out: Path, context: TrainingContext, state: TrainState) -> str:
@@ -269,9 +267,10 @@ def _best_model(context: TrainingContext, state: TrainState) -> Model:
     """Return the model of the best epoch, with its validation scores and its temperature."""
     plan, unet = context.plan, context.network.unet
     unet.load_state_dict(state.best)
-    confusion = calibration = None
+    validation = calibration = None
     if len(context.val):
         confusion = Confusion(np.array(state.best_counts, np.int64))
+        validation = confusion.to_dict(plan.tiles.legend.names)
         calibration = calibrate(*collect_logits(context), verbose=context.processes.is_main)
     return Model(
         network=unet,
@@ -287,7 +286,7 @@ def _best_model(context: TrainingContext, state: TrainState) -> Model:
             "tiles": {"train": len(context.train), "val": len(context.val)},
             "best_epoch": state.best_epoch,
             "epochs": state.epoch,
-            "validation": confusion.to_dict(plan.tiles.legend.names) if confusion else None,
+            "validation": validation,
             "calibration": calibration.to_dict() if calibration else None,
         },
         temperature=calibration.temperature if calibration else 1.0,
