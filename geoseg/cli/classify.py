@@ -97,7 +97,7 @@ if TYPE_CHECKING:
         "75.",
     ),
     click.option(
-        "--shard", type=options.Fraction(),
+        "--shard", type=options.parse_share, metavar="I/N",
         help="Compute only every n-th chunk, from the i-th: i/n, with i from 1 to n, for example "
         "3/8. The map is not assembled.  [default: all chunks]",
     ),
