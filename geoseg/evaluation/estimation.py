@@ -48,7 +48,14 @@ class StratifiedSample:
         Raises:
             EvaluateError: if a stratum has no sample.
         """
-        self._check_every_stratum_is_sampled()
+        empty = (self.sizes == 0) & (self.area_ha > 0)
+        if empty.any():
+            share = self.area_ha[empty].sum() / self.area_ha.sum()
+            raise EvaluateError(
+                f"no sample lies in {self._listed(empty)} ({share:.1%} of the map), so that "
+                "accuracy and areas of the whole map cannot be estimated, take samples there or "
+                "ignore the class (--ignore)"
+            )
         notes = []
         once = self._listed(self.sizes == 1)
         if once:
@@ -56,16 +63,15 @@ class StratifiedSample:
                 f"sampled only once: {once}; one sample has no variance, so intervals that depend "
                 "on it are not numbers, sample at least two of each class"
             )
-        few = (self.sizes > 1) & (self.sizes < MIN_RELIABLE_SAMPLES)
-        if few.any():
-            counted = ", ".join(
-                f"{name} ({size})"
-                for name, size, is_few in zip(self.names, self.sizes, few, strict=True)
-                if is_few
-            )
+        few = ", ".join(
+            f"{name} ({size})"
+            for name, size in zip(self.names, self.sizes, strict=True)
+            if 1 < size < MIN_RELIABLE_SAMPLES
+        )
+        if few:
             notes.append(
-                f"fewer than {MIN_RELIABLE_SAMPLES} samples of {counted}, so that intervals are "
-                "rough there"
+                f"fewer than {MIN_RELIABLE_SAMPLES} samples of {few}, so that intervals are rough "
+                "there"
             )
         all_correct = (self.sizes > 1) & (np.einsum("hii->h", self.counts) == self.sizes)
         if all_correct.any():
@@ -75,16 +81,6 @@ class StratifiedSample:
                 "samples may still be wrong"
             )
         return estimate(self.counts, self.area_ha), notes
-
-    def _check_every_stratum_is_sampled(self) -> None:
-        empty = (self.sizes == 0) & (self.area_ha > 0)
-        if empty.any():
-            share = self.area_ha[empty].sum() / self.area_ha.sum()
-            raise EvaluateError(
-                f"no sample lies in {self._listed(empty)} ({share:.1%} of the map), so that "
-                "accuracy and areas of the whole map cannot be estimated, take samples there or "
-                "ignore the class (--ignore)"
-            )
 
     def _listed(self, selected: NDArray[np.bool_]) -> str:
         """Return the names of the selected strata (strata,)."""

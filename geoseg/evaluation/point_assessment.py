@@ -11,12 +11,12 @@ from geoseg.evaluation.assessment import (
     Assessment,
     no_overlap_error,
     open_confidence,
+    provenance_of,
     reliability_of,
 )
-from geoseg.evaluation.block_counts import BlockComparison, count_all, values_at
+from geoseg.evaluation.block_counts import BlockComparison, count_all
 from geoseg.evaluation.estimation import StratifiedSample
 from geoseg.evaluation.points import Points, locate_points
-from geoseg.evaluation.provenance import provenance_of
 from geoseg.evaluation.report.evaluation_report import EvaluationReport
 from geoseg.evaluation.strata import check_strata, open_strata
 from geoseg.evaluation.thumbnails import Thumbnails, image_thumbnail
@@ -157,11 +157,10 @@ def _hits_by_confidence(samples: _Samples) -> NDArray[np.int64]:
     confidence, labelled = open_confidence(samples.assessment), samples.labelled
     if confidence is None:
         return np.zeros((2, VALUES), np.int64)
-    at_points = values_at(
-        lambda window: read_window(confidence, window)[0][0],
-        samples.points.rows[labelled], samples.points.cols[labelled],
-    )  # fmt: skip
-    correct = (samples.mapped == samples.reference)[labelled].astype(np.uint8)
-    hits = count_pairs(correct, at_points)[:2]
+    values, _ = samples.points.values(
+        lambda window: read_window(confidence, window)[0][0], confidence
+    )
+    correct = (samples.mapped == samples.reference).astype(np.uint8)
+    hits = count_pairs(correct[labelled], values[labelled])[:2]
     hits[:, 0] = 0  # nodata
     return hits

@@ -1,5 +1,6 @@
 """Reference points on the pixels of a map or of its strata."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,14 +9,16 @@ import shapely
 from numpy.typing import NDArray
 
 from geoseg.errors import EvaluateError
-from geoseg.evaluation.block_counts import WindowReader, values_at
 from geoseg.geodesy import apply_affine
+from geoseg.grid import Window
 from geoseg.labels import VectorLabelFile
 from geoseg.legend import NODATA
 from geoseg.raster import Scene
 
 STRATUM_FIELD = "stratum"
 """Field with the class that a point was drawn from, as `sample` writes it."""
+_BLOCK_SIZE = 512
+"""Side of the blocks whose points are read together (px)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,13 +36,27 @@ class Points:
     field."""
 
     def values(
-        self, read: WindowReader, scene: Scene
+        self, read: Callable[[Window], NDArray[np.uint8]], scene: Scene
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Read the values (n,) of a raster, 255 for nodata, and (n,) True for points inside it."""
+        """Read the values of a raster at the points, block by block.
+
+        Args:
+            read: reads the values (height, width) of a window.
+            scene: the grid of the raster.
+
+        Returns:
+            (n,) values, 255 for nodata, and (n,) True for points inside the raster.
+        """
         inside = (self.rows >= 0) & (self.rows < scene.height)
         inside &= (self.cols >= 0) & (self.cols < scene.width)
         values = np.full(len(self.rows), NODATA, np.uint8)
-        values[inside] = values_at(read, self.rows[inside], self.cols[inside])
+        blocks = np.stack([self.rows, self.cols], axis=1) // _BLOCK_SIZE
+        for block in np.unique(blocks[inside], axis=0):
+            in_block = inside & (blocks == block).all(1)
+            rows, cols = self.rows[in_block], self.cols[in_block]
+            row, col = int(rows.min()), int(cols.min())
+            window = Window(row, col, int(np.ptp(rows)) + 1, int(np.ptp(cols)) + 1)
+            values[in_block] = read(window)[rows - row, cols - col]
         return values, inside
 
 

@@ -88,17 +88,14 @@ def _values(scene: Scene) -> list[int]:
     for window in chunks(scene.height, scene.width, _WINDOW_SIZE):
         pixels, valid = read_window(scene, window)
         window_values = np.unique(pixels[0][valid])
-        wrong = window_values[
-            (window_values != np.round(window_values))
-            | (window_values < 0)
-            | (window_values > NODATA)
-        ]
+        wrong = np.setdiff1d(window_values, np.arange(NODATA + 1))
         if wrong.size:
             raise LabelError(
                 f"strata {scene.path} have the value {wrong[0]:.6g}, but strata are whole numbers "
                 "from 0 to 254, renumber them"
             )
-        values.update(int(v) for v in window_values if v != NODATA)
+        values.update(window_values.astype(int).tolist())
+    values.discard(NODATA)
     if not values:
         raise LabelError(f"strata {scene.path} have no pixel with data, check the file")
     return sorted(values)

@@ -18,7 +18,7 @@ from geoseg.raster import (
     warped_to,
 )
 
-Slices = tuple[slice, slice]
+Slices = tuple[slice, ...]
 
 _MAX_SIZE = 720
 """Largest side of a thumbnail (px)."""
@@ -48,11 +48,13 @@ def thumbnail_slices(window: Window, step: int) -> tuple[Slices, Slices]:
 
     Thumbnails have the middle one of ``step`` pixels of the map.
     """
-    rows, cols = (
-        _axis_slices(start, size, step)
-        for start, size in ((window.row, window.height), (window.col, window.width))
-    )
-    return (rows[0], cols[0]), (rows[1], cols[1])
+    pixels, place = [], []
+    for start, size in ((window.row, window.height), (window.col, window.width)):
+        first = (step // 2 - start) % step
+        index = (start + first) // step
+        pixels.append(slice(first, None, step))
+        place.append(slice(index, index + len(range(first, size, step))))
+    return tuple(pixels), tuple(place)
 
 
 def image_thumbnail(image: str | Path | None, labels: str, grid: Scene) -> NDArray[np.uint8] | None:
@@ -92,9 +94,3 @@ def _read_image(path: str, grid: Scene) -> NDArray[np.uint8]:
     colors = percentile_stretch(pixels, valid)
     colors[~valid] = 255
     return colors
-
-
-def _axis_slices(start: int, size: int, step: int) -> tuple[slice, slice]:
-    first = (step // 2 - start) % step
-    index = (start + first) // step
-    return slice(first, None, step), slice(index, index + len(range(first, size, step)))

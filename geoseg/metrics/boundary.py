@@ -6,7 +6,7 @@ code.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,13 +21,13 @@ _PIXELS_PER_BATCH = 1 << 20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BoundaryCounts:
-    """Pixels of each value near an outline of it; counts of windows add up."""
+    """Pixels of each value near an outline of it, by default 0; counts of windows add up."""
 
-    both: NDArray[np.int64]
+    both: NDArray[np.int64] = field(default_factory=lambda: np.zeros(VALUES, np.int64))
     """(256,) near an outline of the value in the map and in the reference."""
-    either: NDArray[np.int64]
+    either: NDArray[np.int64] = field(default_factory=lambda: np.zeros(VALUES, np.int64))
     """(256,) near an outline of the value in one of them or both."""
-    in_reference: int
+    in_reference: int = 0
     """Pixels near an outline in the reference; 0 if it only has patches far apart."""
 
     def __add__(self, other: "BoundaryCounts") -> "BoundaryCounts":

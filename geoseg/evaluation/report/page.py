@@ -184,12 +184,10 @@ def _area_bars(report: EvaluationReport) -> dict[str, Any]:
 def _matrix_cells(counts: NDArray[np.int64]) -> list[list[dict[str, Any]]]:
     """Return share, count, CSS class and colour of each cell of the matrix."""
     shares = accuracy.ratio(counts, counts.sum(1, keepdims=True))
+    indices = range(len(counts))
     return [
-        [
-            _matrix_cell(int(counts[i, j]), float(shares[i, j]), diagonal=i == j)
-            for j in range(len(counts))
-        ]
-        for i in range(len(counts))
+        [_matrix_cell(int(counts[i, j]), float(shares[i, j]), diagonal=i == j) for j in indices]
+        for i in indices
     ]
 
 

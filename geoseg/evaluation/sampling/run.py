@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyogrio
 from numpy.typing import NDArray
 
 from geoseg.errors import EvaluateError, check_type, count_of
@@ -13,7 +14,6 @@ from geoseg.evaluation.assessment import HECTARE_M2
 from geoseg.evaluation.block_counts import BlockComparison
 from geoseg.evaluation.points import STRATUM_FIELD
 from geoseg.evaluation.sampling.census import ClassCensus, count_classes, locate_columns
-from geoseg.evaluation.sampling.form import write_form
 from geoseg.evaluation.sampling.settings import SampleSettings
 from geoseg.files import atomic_file, check_file_name, check_not_there
 from geoseg.geodesy import apply_affine
@@ -21,6 +21,7 @@ from geoseg.labels import LabelSource, open_map, without_ignored
 from geoseg.legend import Legend, as_legend
 from geoseg.metrics import allocate, sample_size
 from geoseg.raster import Scene
+from geoseg.styles.qgis import add_layer_style, form_qml
 
 _STANDARD_ERROR = 0.02
 """Standard error of the overall accuracy where the settings give neither it nor a size."""
@@ -97,13 +98,14 @@ def sample(
     # RuntimeError and ValueError are what pyogrio raises.
     errors = (OSError, RuntimeError, ValueError, sqlite3.Error)
     with atomic_file(out, errors=errors) as temporary:
-        write_form(temporary, points, out.stem, legend)
-    rows = zip(legend.names, census.total, census.area_m2 / HECTARE_M2, sizes, strict=True)
-    strata = tuple(
-        SampledStratum(name, int(pixels), float(area_ha), int(size))
-        for name, pixels, area_ha, size in rows
-    )
-    return SampleReport(int(sizes.sum()), strata)
+        pyogrio.write_dataframe(
+            points, temporary, layer=out.stem, layer_options={"GEOMETRY_NAME": "geom"}
+        )
+        form = form_qml(legend, [name for name in points.columns if name != "geometry"])
+        add_layer_style(temporary, out.stem, form, "Reference classes to be filled in")
+    columns = (census.total, census.area_m2 / HECTARE_M2, sizes)
+    strata = zip(legend.names, *(column.tolist() for column in columns), strict=True)
+    return SampleReport(int(sizes.sum()), tuple(SampledStratum(*row) for row in strata))
 
 
 def _sample_sizes(
@@ -126,13 +128,7 @@ def _sample_sizes(
 
 
 def _check_size(size: int, minimum: int, pixels: NDArray[np.int64]) -> None:
-    """Refuse a size that is too small for the minimum per class.
-
-    Args:
-        size: number of points.
-        minimum: minimum number of points per class.
-        pixels: (classes,) pixels of the classes that occur.
-    """
+    """Refuse a size that is too small for the minimum per class; (classes,) pixels of each."""
     needed = int(np.minimum(pixels, minimum).sum())
     if size >= needed:
         return
