@@ -13,13 +13,7 @@ from geoseg.geodesy import pixel_areas
 from geoseg.grid import Window
 from geoseg.labels import LabelSource
 from geoseg.legend import NODATA
-from geoseg.metrics import (
-    VALUES,
-    BoundaryCounts,
-    class_row_counts,
-    count_boundaries,
-    count_pairs,
-)
+from geoseg.metrics import VALUES, BoundaryCounts, class_row_counts, count_boundaries, count_pairs
 from geoseg.raster import Scene, read_metadata, read_window
 
 _PIXELS_PER_WINDOW = 1 << 23

@@ -12,24 +12,13 @@ from geoseg.evaluation.estimation import StratifiedSample
 from geoseg.evaluation.pixel_assessment import assess_pixels
 from geoseg.evaluation.point_assessment import assess_points
 from geoseg.evaluation.points import is_point_layer
-from geoseg.evaluation.report.csv_tables import (
-    areas_text,
-    matrix_text,
-    read_areas,
-    read_matrix,
-)
+from geoseg.evaluation.report.csv_tables import areas_text, matrix_text, read_areas, read_matrix
 from geoseg.evaluation.report.evaluation_report import EvaluationReport
 from geoseg.evaluation.report.page import render_page
 from geoseg.evaluation.settings import EvaluateSettings
 from geoseg.execute import Progress, available_cpus
 from geoseg.files import atomic_folder, check_folder, translate_write_errors
-from geoseg.labels import (
-    VectorLabelFile,
-    open_map,
-    open_reference,
-    recode_labels,
-    without_ignored,
-)
+from geoseg.labels import VectorLabelFile, open_map, open_reference, recode_labels, without_ignored
 from geoseg.legend import Legend, as_legend
 from geoseg.metrics import by_map_class
 from geoseg.vectors import is_vector_file

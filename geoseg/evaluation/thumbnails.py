@@ -9,14 +9,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import GeosegError
 from geoseg.grid import Window
-from geoseg.raster import (
-    Scene,
-    open_scene,
-    percentile_stretch,
-    read_overview,
-    rgb_bands,
-    warped_to,
-)
+from geoseg.raster import Scene, open_scene, percentile_stretch, read_overview, rgb_bands, warped_to
 
 Slices = tuple[slice, ...]
 

@@ -75,9 +75,6 @@ class EvaluationReport:
                 "left_out": self.left_out,
                 "matrix": self.counts,
                 "matrix_shares": accuracy.ratio(self.counts, self.counts.sum()),
-                "overall_accuracy": accuracy.overall_accuracy(self.counts),
-                "users_accuracy": accuracy.users_accuracy(self.counts),
-                "producers_accuracy": accuracy.producers_accuracy(self.counts),
                 **self._scores(self.counts),
                 "boundary_iou": self.boundary_iou,
                 "mean_boundary_iou": None
@@ -110,6 +107,9 @@ class EvaluationReport:
     def _scores(self, matrix: accuracy.Matrix) -> dict[str, Any]:
         disagreement = accuracy.disagreement(matrix)
         return {
+            "overall_accuracy": accuracy.overall_accuracy(matrix),
+            "users_accuracy": accuracy.users_accuracy(matrix),
+            "producers_accuracy": accuracy.producers_accuracy(matrix),
             "f1": accuracy.f1(matrix),
             "iou": accuracy.iou(matrix),
             "frequency_weighted_iou": accuracy.frequency_weighted_iou(matrix),
@@ -129,17 +129,14 @@ class EvaluationReport:
         estimate, sample = self.estimate, self.sample
         strata = zip(sample.names, sample.area_ha.tolist(), sample.sizes.tolist(), strict=True)
         return {
-            "overall_accuracy": estimate.overall_accuracy,
+            **self._scores(estimate.shares),
             "overall_accuracy_ci95": Z95 * estimate.overall_accuracy_se,
-            "users_accuracy": estimate.users_accuracy,
             "users_accuracy_ci95": Z95 * estimate.users_accuracy_se,
-            "producers_accuracy": estimate.producers_accuracy,
             "producers_accuracy_ci95": Z95 * estimate.producers_accuracy_se,
             "area_ha": estimate.area,
             "area_ha_ci95": Z95 * estimate.area_se,
             "mapped_area_ha": self.area_ha,
             "matrix_shares": estimate.shares,
-            **self._scores(estimate.shares),
             "strata": [
                 {"name": name, "area_ha": area, "samples": size} for name, area, size in strata
             ],
