@@ -89,8 +89,7 @@ def reliability_of(hits_by_confidence: NDArray[np.int64]) -> Reliability | None:
 
 def provenance_of(assessment: Assessment) -> dict[str, Any]:
     """Return map, reference, changed settings and version, for JSON."""
-    tags = read_metadata(assessment.path).tags
-    scene = assessment.scene
+    tags, scene = read_metadata(assessment.path).tags, assessment.scene
     return {
         "map": {
             **_file(assessment.path),
@@ -108,10 +107,8 @@ def provenance_of(assessment: Assessment) -> dict[str, Any]:
 
 def provenance_of_files(**files: str | Path | None) -> dict[str, Any]:
     """Return the files by their role, and the version, for JSON."""
-    return {
-        **{role: _file(path) for role, path in files.items() if path is not None},
-        **_version_and_time(),
-    }
+    roles = {role: _file(path) for role, path in files.items() if path is not None}
+    return {**roles, **_version_and_time()}
 
 
 def _file(path: str | Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A raster of strata, in which each value is a stratum."""
+"""A raster of strata: every value is a stratum."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,13 +72,12 @@ def check_strata(points: Points, strata: NDArray[np.uint8], legend: Legend, path
         return
     values = {c.name.casefold(): c.value for c in legend.classes}
     drawn_from = [values.get(str(name).strip().casefold()) for name in points.strata]
-    if None in drawn_from:  # a field of another meaning
-        return
-    moved = int((np.array(drawn_from) != strata).sum())
+    # A name that is no stratum: the field has another meaning.
+    moved = 0 if None in drawn_from else int((np.array(drawn_from) != strata).sum())
     if moved:
         raise EvaluateError(
-            f"{moved:,} of {count_of(len(drawn_from), 'point')} were drawn in another stratum than "
-            f"{path} has there, give the map that they were drawn from as the strata (--strata)"
+            f"{moved:,} of {count_of(len(drawn_from), 'point')} do not lie in the stratum of "
+            f"{path} that they were drawn from, give the map of the sample as strata (--strata)"
         )
 
 

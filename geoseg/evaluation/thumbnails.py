@@ -37,10 +37,7 @@ def thumbnail_step(scene: Scene) -> int:
 
 
 def thumbnail_slices(window: Window, step: int) -> tuple[Slices, Slices]:
-    """Return the pixels of a window that thumbnails have, and their place in the thumbnails.
-
-    Thumbnails have the middle one of ``step`` pixels of the map.
-    """
+    """Return the middle one of ``step`` pixels in a window, and their place in thumbnails."""
     pixels, place = [], []
     for start, size in ((window.row, window.height), (window.col, window.width)):
         first = (step // 2 - start) % step

@@ -339,7 +339,7 @@ def test_points_by_the_strata_of_another_raster(tmp_path):
     assert adjusted["overall_accuracy_ci95"] == pytest.approx(1.96 * variance**0.5)
     assert [s["samples"] for s in adjusted["strata"]] == [80, 60]
     other = EvaluateSettings(strata=write_map(tmp_path / "turned.tif", 1 - strata, halves))
-    with pytest.raises(EvaluateError, match=r"drawn in another stratum .* as the strata"):
+    with pytest.raises(EvaluateError, match=r"do not lie in the stratum .* as strata"):
         evaluate(tmp_path / "map.tif", points, out=tmp_path / "no", settings=other)
 
 
@@ -524,7 +524,7 @@ def test_points_mixed_with_polygons(labels, tmp_path):
         ("map,a,b\na,1,2\nb,3\n", "c,h\na,1\nb,1\n", "1 count for 'b' but 2 columns of"),
         ("map,a,b\na,1,x\nb,3,4\n", "c,h\na,1\nb,1\n", "'x' for 'a', not a count"),
         ("map,a,b\na,1,-2\nb,3,4\n", "c,h\na,1\nb,1\n", "'-2' for 'a', not a count"),
-        ("map,a,a\na,1,2\nb,3,4\n", "c,h\na,1\nb,1\n", "columns without a name of their own"),
+        ("map,a,a\na,1,2\nb,3,4\n", "c,h\na,1\nb,1\n", "columns without a name or with the same"),
         ("map,a,b\na,0,0\nb,0,0\n", "c,h\na,1\nb,1\n", "has no samples"),
         ("", "c,h\na,1\n", "has no table"),
         (

@@ -27,7 +27,8 @@ def read_matrix(path: str | Path) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     for kind, labels in (("columns", columns), ("rows", names)):
         if len(set(labels)) < len(labels) or "" in labels:
             raise EvaluateError(
-                f"matrix {path} has {kind} without a name of their own, give each a different name"
+                f"matrix {path} has {kind} without a name or with the same name, name all of them "
+                "differently"
             )
     classes = tuple(dict.fromkeys([*names, *columns]))
     try:

@@ -163,22 +163,20 @@ def _area_bars(report: EvaluationReport) -> dict[str, Any]:
     """Return the bars of the area chart.
 
     Returns:
-        Keys thick and thin: (classes,) lengths, of areas (ha), or of shares of the compared pixels
-        where nothing is estimated; half_width: (classes,) half of the intervals of thick, or None;
-        top: the length of a full bar.
+        Keys thick and thin: (classes,) areas (ha), or shares of the compared pixels if nothing is
+        estimated; half_width: (classes,) of the intervals of thick, or None; top: the largest.
     """
     if report.estimate is None or report.area_ha is None:
-        mapped, reference = (
+        thin, thick = (
             accuracy.ratio(report.counts.sum(axis), report.counts.sum()) for axis in (1, 0)
         )
-        top = float(max(mapped.max(), reference.max()))
-        return {"thick": reference, "thin": mapped, "half_width": None, "top": top}
-    estimated, half_width = report.estimate.area, Z95 * report.estimate.area_se
-    ends = np.concatenate([report.area_ha, estimated + np.nan_to_num(half_width)])
-    return {
-        "thick": estimated, "thin": report.area_ha, "half_width": half_width,
-        "top": float(np.nanmax(ends)),
-    }  # fmt: skip
+        half_width, ends = None, thick
+    else:
+        thin, thick = report.area_ha, report.estimate.area
+        half_width = Z95 * report.estimate.area_se
+        ends = thick + np.nan_to_num(half_width)
+    top = float(np.nanmax([thin, ends]))
+    return {"thick": thick, "thin": thin, "half_width": half_width, "top": top}
 
 
 def _matrix_cells(counts: NDArray[np.int64]) -> list[list[dict[str, Any]]]:

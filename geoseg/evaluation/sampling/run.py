@@ -83,8 +83,8 @@ def sample(
     scene, mapped = open_map(str(labels), as_legend(settings.legend), settings.ignore)
     if scene.crs is None:
         raise EvaluateError(
-            f"labels {scene.path} have no CRS, so that nobody would find the points, assign it "
-            "with gdal_edit -a_srs"
+            f"labels {scene.path} have no CRS, so that points have no coordinates, assign it with "
+            "gdal_edit -a_srs"
         )
     legend = without_ignored(mapped.legend, settings.ignore)
     census = count_classes(BlockComparison(scene, mapped, None), np.array(legend.values))
