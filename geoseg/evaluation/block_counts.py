@@ -50,7 +50,7 @@ class BlockComparison:
     scene: Scene
     """The grid of the map."""
     mapped: LabelSource
-    reference: LabelSource | None
+    reference: LabelSource | None = None
     """On the same grid; None to count the map alone."""
     confidence: Scene | None = None
     """On the same grid."""

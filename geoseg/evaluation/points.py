@@ -26,38 +26,32 @@ class Points:
     """Points with a class, by the pixel of a raster in which they lie."""
 
     rows: NDArray[np.int64]
-    """(n,) row of the pixel; may lie outside of the raster."""
+    """(n,) row of the pixel."""
     cols: NDArray[np.int64]
     """(n,) column of the pixel."""
+    inside: NDArray[np.bool_]
+    """(n,) True for points inside of the raster."""
     classes: NDArray[np.uint8]
     """(n,) class value in the reference, 255 if ignored."""
     strata: list[Any] | None
     """(n,) names of the strata that the points were drawn from; None if the file has no such
     field."""
 
-    def values(
-        self, read: Callable[[Window], NDArray[np.uint8]], scene: Scene
-    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Read the values of a raster at the points, block by block.
+    def values(self, read: Callable[[Window], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        """Return the values (n,) of the raster at the points, 255 outside of it.
 
         Args:
             read: reads the values (height, width) of a window.
-            scene: the grid of the raster.
-
-        Returns:
-            (n,) values, 255 for nodata, and (n,) True for points inside the raster.
         """
-        inside = (self.rows >= 0) & (self.rows < scene.height)
-        inside &= (self.cols >= 0) & (self.cols < scene.width)
         values = np.full(len(self.rows), NODATA, np.uint8)
         blocks = np.stack([self.rows, self.cols], axis=1) // _BLOCK_SIZE
-        for block in np.unique(blocks[inside], axis=0):
-            in_block = inside & (blocks == block).all(1)
+        for block in np.unique(blocks[self.inside], axis=0):
+            in_block = self.inside & (blocks == block).all(1)
             rows, cols = self.rows[in_block], self.cols[in_block]
             row, col = int(rows.min()), int(cols.min())
             window = Window(row, col, int(np.ptp(rows)) + 1, int(np.ptp(cols)) + 1)
             values[in_block] = read(window)[rows - row, cols - col]
-        return values, inside
+        return values
 
 
 def is_point_layer(file: VectorLabelFile, path: str, scene: Scene) -> bool:
@@ -82,8 +76,9 @@ def locate_points(file: VectorLabelFile, scene: Scene) -> Points:
     cols, rows = apply_affine(~scene.affine, shapely.get_x(points), shapely.get_y(points))
     # Coordinates that cannot be transformed are infinite, and so outside.
     rows, cols = (np.floor(np.nan_to_num(v, posinf=-1, neginf=-1, nan=-1)) for v in (rows, cols))
+    inside = (rows >= 0) & (rows < scene.height) & (cols >= 0) & (cols < scene.width)
     strata = file.column(STRATUM_FIELD)
     return Points(
         rows.clip(-1, scene.height).astype(np.int64), cols.clip(-1, scene.width).astype(np.int64),
-        labels.values[feature], None if strata is None else [strata[i] for i in feature],
+        inside, labels.values[feature], None if strata is None else [strata[i] for i in feature],
     )  # fmt: skip

@@ -87,7 +87,7 @@ def sample(
             "gdal_edit -a_srs"
         )
     legend = without_ignored(mapped.legend, settings.ignore)
-    census = count_classes(BlockComparison(scene, mapped, None), np.array(legend.values))
+    census = count_classes(BlockComparison(scene, mapped), np.array(legend.values))
     if not census.total.any():
         raise EvaluateError(
             f"labels {scene.path} have no pixel of a class to draw from, check the file with "
