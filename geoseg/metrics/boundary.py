@@ -1,8 +1,7 @@
 """Boundary IoU: agreement near the outlines of classes (Cheng et al. 2021, arXiv:2103.16562).
 
-The authors have no unlabelled pixels. Here only pixels with a class in the map and in the reference
-count, and only they make outlines. The edge of the raster is an outline in both, as in the authors'
-code.
+The authors have no unlabelled pixels. Here only pixels with a class in map and reference count and
+make outlines. The edge of the raster is an outline in both, as in the authors' code.
 """
 
 from collections.abc import Callable
@@ -93,29 +92,24 @@ def near_outline(
     """Return where another value, or the end of the array, is at most ``distance`` px away.
 
     The distance is that of a square around the pixel: these are the pixels that ``distance``
-    erosions by 3 x 3 px remove from a class. Pixels of ``ignore`` make no outline.
+    erosions by 3 x 3 px remove from a class.
 
     Args:
         values: (height, width).
         distance: px, at least 1.
         ignore: value that makes no outline.
-
-    Returns:
-        (height, width) bool.
     """
     hidden = values == ignore
     low = np.pad(np.where(hidden, np.uint8(VALUES - 1), values), distance, constant_values=0)
     high = np.pad(np.where(hidden, np.uint8(0), values), distance, constant_values=VALUES - 1)
     size = 2 * distance + 1
     for axis in (0, 1):
-        low, high = (
-            _sliding_any(np.minimum, low, size, axis),
-            _sliding_any(np.maximum, high, size, axis),
-        )
+        low = _sliding_extreme(np.minimum, low, size, axis)
+        high = _sliding_extreme(np.maximum, high, size, axis)
     return np.asarray(low != high)
 
 
-def _sliding_any(
+def _sliding_extreme(
     pick: Callable[..., NDArray[Any]], values: NDArray[np.uint8], size: int, axis: int
 ) -> NDArray[np.uint8]:
     """Return the minimum or maximum over ``size`` neighbours along an axis, by doubling."""

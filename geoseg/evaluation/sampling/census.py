@@ -77,13 +77,13 @@ def count_classes(comparison: BlockComparison, values: NDArray[np.int64]) -> Cla
 def locate_columns(
     labels: LabelSource, width: int, value: int, drawn: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Return the columns (n,) of drawn pixels of a class.
+    """Return the columns (n,) of pixels of a class.
 
     Args:
         labels: the map.
         width: width of the map (px).
         value: value of the class.
-        drawn: (n, 2) row and rank, as from `ClassCensus.draw`.
+        drawn: (n, 2) row and rank of each pixel, from `ClassCensus.draw`.
     """
     cols = np.zeros(len(drawn), np.int64)
     bands = drawn[:, 0] // _ROWS_PER_WINDOW
