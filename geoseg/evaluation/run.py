@@ -12,7 +12,7 @@ from geoseg.evaluation.estimation import StratifiedSample
 from geoseg.evaluation.pixel_assessment import assess_pixels
 from geoseg.evaluation.point_assessment import assess_points
 from geoseg.evaluation.points import is_point_layer
-from geoseg.evaluation.report.csv_tables import areas_text, matrix_text, read_areas, read_matrix
+from geoseg.evaluation.report.csv_tables import read_areas, read_matrix, table_text
 from geoseg.evaluation.report.evaluation_report import EvaluationReport
 from geoseg.evaluation.report.page import render_page
 from geoseg.evaluation.settings import EvaluateSettings
@@ -160,14 +160,16 @@ def _legend_of(names: tuple[str, ...], colors: Legend | None) -> Legend:
 def _write_report(out: Path, report: EvaluationReport) -> None:
     """Write a folder with the report as data, as tables and as a page."""
     data = json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+    names, counts = report.names, report.counts.tolist()
     files = {
         _REPORT_JSON: data + "\n",
         "report.csv": report.to_csv(),
-        "matrix.csv": matrix_text(report.names, report.counts),
+        "matrix.csv": table_text(["map \\ reference", *names], names, counts),
         "report.html": render_page(report),
     }
     if report.area_ha is not None and np.isfinite(report.area_ha).all():
-        files["areas.csv"] = areas_text(report.names, report.area_ha)
+        rows = report.area_ha[:, None].tolist()
+        files["areas.csv"] = table_text(["class", "area_ha"], names, rows)
     with atomic_folder(out) as folder:
         for name, text in files.items():
             with translate_write_errors(folder / name):

@@ -43,7 +43,7 @@ def open_strata(
     if own_legend and unnamed:
         raise LabelError(
             f"strata {path} have the value{'s' if len(unnamed) > 1 else ''} {', '.join(unnamed)}, "
-            f"which their legend does not name ({', '.join(own_legend.names)}), add it there"
+            f"which their legend does not name ({', '.join(own_legend.names)}), complete it"
         )
     if not names and set(values) <= set(map_legend.values):
         names = {c.value: c.name for c in map_legend.classes}

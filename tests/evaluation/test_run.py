@@ -482,7 +482,7 @@ def test_a_missing_crs(labels, tmp_path):
     points = write_points(tmp_path / "points.gpkg", [5], [5], ["water"])
     refused(tmp_path, r"has no CRS, but .*points\.gpkg has one", bare, points, VectorError)
     metres = replace(BY_NAME, boundary=30.0)
-    refused(tmp_path, "has no CRS, so 30 m is no number", bare, bare, EvaluateError, metres)
+    refused(tmp_path, "has no CRS, so 30 m cannot be converted", bare, bare, EvaluateError, metres)
     small = write_raster(tmp_path / "small.tif", np.zeros((1, 9, 9), np.uint8), crs=None)
     refused(tmp_path, "not both have a CRS by which to match", labels, small, LabelError)
 

@@ -85,16 +85,6 @@ def read_areas(path: str | Path, classes: Sequence[str]) -> NDArray[np.float64]:
     return np.array(list(areas.values()))
 
 
-def matrix_text(names: Sequence[str], counts: NDArray[np.int64]) -> str:
-    """Return the text of a file that `read_matrix` reads."""
-    return table_text(["map \\ reference", *names], names, counts.tolist())
-
-
-def areas_text(names: Sequence[str], area_ha: NDArray[np.float64]) -> str:
-    """Return the text of a file that `read_areas` reads."""
-    return table_text(["class", "area_ha"], names, area_ha[:, None].tolist())
-
-
 def table_text(head: Sequence[str], names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return CSV with a header, and a name and cells in each row."""
     text = io.StringIO()

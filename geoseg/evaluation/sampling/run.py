@@ -13,14 +13,13 @@ from geoseg.errors import EvaluateError, check_type, count_of
 from geoseg.evaluation.assessment import HECTARE_M2
 from geoseg.evaluation.block_counts import BlockComparison
 from geoseg.evaluation.points import STRATUM_FIELD
-from geoseg.evaluation.sampling.census import ClassCensus, count_classes, locate_columns
+from geoseg.evaluation.sampling.census import ClassCensus, count_classes
 from geoseg.evaluation.sampling.settings import SampleSettings
 from geoseg.files import atomic_file, check_file_name, check_not_there
 from geoseg.geodesy import apply_affine
-from geoseg.labels import LabelSource, open_map, without_ignored
+from geoseg.labels import open_map, without_ignored
 from geoseg.legend import Legend, as_legend
 from geoseg.metrics import allocate, sample_size
-from geoseg.raster import Scene
 from geoseg.styles.qgis import add_layer_style, form_qml
 
 _STANDARD_ERROR = 0.02
@@ -94,7 +93,7 @@ def sample(
             "`geoseg info`"
         )
     sizes = _sample_sizes(census, legend, settings)
-    points = _draw_points(scene, mapped, legend, census, sizes, settings.seed)
+    points = _draw_points(census, legend, sizes, settings.seed)
     # RuntimeError and ValueError are what pyogrio raises.
     errors = (OSError, RuntimeError, ValueError, sqlite3.Error)
     with atomic_file(out, errors=errors) as temporary:
@@ -146,27 +145,19 @@ def _check_size(size: int, minimum: int, pixels: NDArray[np.int64]) -> None:
     )
 
 
-def _draw_points(
-    scene: Scene,
-    mapped: LabelSource,
-    legend: Legend,
-    census: ClassCensus,
-    sizes: NDArray[np.int64],
-    seed: int,
-) -> Any:  # noqa: ANN401 - a GeoDataFrame
+def _draw_points(census: ClassCensus, legend: Legend, sizes: NDArray[np.int64], seed: int) -> Any:  # noqa: ANN401 - a GeoDataFrame
     import geopandas
 
-    rng = np.random.default_rng(seed)
+    rng, scene = np.random.default_rng(seed), census.comparison.scene
     pixels, names, probabilities = [], list[str](), []
-    for index, (c, size) in enumerate(zip(legend.classes, sizes.tolist(), strict=True)):
+    for index, (name, size) in enumerate(zip(legend.names, sizes.tolist(), strict=True)):
         if size:
             drawn = census.draw(index, size, rng)
-            cols = locate_columns(mapped, scene.width, c.value, drawn)
-            pixels.append(np.stack([drawn[:, 0], cols], axis=1))
-            names += [c.name] * size
-            areas = census.pixel_areas[drawn[:, 0]]
+            pixels.append(drawn)
+            names += [name] * size
+            areas = census.comparison.row_pixel_areas[drawn[0]]
             probabilities.append(size * areas / census.area_m2[index])
-    rows, cols = np.concatenate(pixels).T + 0.5
+    rows, cols = np.concatenate(pixels, axis=1) + 0.5
     x, y = apply_affine(scene.affine, cols, rows)
     points = geopandas.points_from_xy(x, y, crs=scene.crs)
     lon_lat = points.to_crs("EPSG:4326")
