@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.evaluation.thumbnails import thumbnail_slices, thumbnail_step
+from geoseg.evaluation.thumbnails import thumbnail_step
 from geoseg.execute import Progress, ProgressCounter, map_threads
 from geoseg.geodesy import pixel_areas
 from geoseg.grid import Window
@@ -137,13 +137,16 @@ def count_all(
     scene, windows, total = comparison.scene, list(comparison.windows()), ComparisonCounts()
     windows_done = ProgressCounter(progress, "windows", len(windows))
     step = thumbnail_step(scene)
-    sizes = (len(range(step // 2, side, step)) for side in (scene.height, scene.width))
-    thumbnails = np.full((2, *sizes), NODATA, np.uint8)
+    rows, cols = (np.arange(step // 2, side, step) for side in (scene.height, scene.width))
+    thumbnails = np.full((2, len(rows), len(cols)), NODATA, np.uint8)
 
     def count(index: int) -> ComparisonCounts:
-        counts, mapped, reference = comparison.count(windows[index])
-        pixels, place = thumbnail_slices(windows[index], step)
-        thumbnails[0][place], thumbnails[1][place] = mapped[pixels], reference[pixels]
+        window = windows[index]
+        counts, mapped, reference = comparison.count(window)
+        i = slice(*np.searchsorted(rows, (window.row, window.row_end)))
+        j = slice(*np.searchsorted(cols, (window.col, window.col_end)))
+        pixels = np.ix_(rows[i] - window.row, cols[j] - window.col)
+        thumbnails[0, i, j], thumbnails[1, i, j] = mapped[pixels], reference[pixels]
         windows_done.add()
         return counts
 

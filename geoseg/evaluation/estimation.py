@@ -1,6 +1,7 @@
 """Design-based estimates of accuracy and area from a stratified sample."""
 
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ class StratifiedSample:
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.area_ha).all() or not self.area_ha.sum() > 0:
-            raise EvaluateError("the strata have no known area, give the map a CRS")
+            raise EvaluateError("the area of the strata is not known, give the map a CRS")
         without_area = self._listed((self.sizes > 0) & (self.area_ha <= 0))
         if without_area:
             raise EvaluateError(f"{without_area} was sampled but has no area, correct the areas")
@@ -84,4 +85,4 @@ class StratifiedSample:
 
     def _listed(self, selected: NDArray[np.bool_]) -> str:
         """Return the names of the selected strata (strata,)."""
-        return ", ".join(repr(name) for name, yes in zip(self.names, selected, strict=True) if yes)
+        return ", ".join(map(repr, compress(self.names, selected)))

@@ -8,10 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import GeosegError
-from geoseg.grid import Window
 from geoseg.raster import Scene, open_scene, percentile_stretch, read_overview, rgb_bands, warped_to
-
-Slices = tuple[slice, ...]
 
 _MAX_SIZE = 720
 """Largest side of a thumbnail (px)."""
@@ -32,19 +29,8 @@ class Thumbnails:
 
 
 def thumbnail_step(scene: Scene) -> int:
-    """Return n for thumbnails that have every n-th pixel of a map."""
+    """Return n for thumbnails that have the middle one of each n pixels of a map."""
     return -(-max(scene.height, scene.width) // _MAX_SIZE)
-
-
-def thumbnail_slices(window: Window, step: int) -> tuple[Slices, Slices]:
-    """Return the middle one of ``step`` pixels in a window, and their place in thumbnails."""
-    pixels, place = [], []
-    for start, size in ((window.row, window.height), (window.col, window.width)):
-        first = (step // 2 - start) % step
-        index = (start + first) // step
-        pixels.append(slice(first, None, step))
-        place.append(slice(index, index + len(range(first, size, step))))
-    return tuple(pixels), tuple(place)
 
 
 def image_thumbnail(image: str | Path | None, labels: str, grid: Scene) -> NDArray[np.uint8] | None:

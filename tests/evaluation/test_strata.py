@@ -175,7 +175,7 @@ def test_rasters_that_hold_no_strata(stehman, change, match):
 def test_a_legend_that_does_not_name_all_strata(stehman):
     legend = Legend((LandCoverClass(5, "north", "#111111"), LandCoverClass(6, "east", "#222222")))
     settings = EvaluateSettings(strata=stehman / "strata.tif", strata_legend=legend)
-    match = r"have the values 7, 8, which their legend does not name \(north, east\), add it there"
+    match = r"have the values 7, 8, which their legend does not name \(north, east\), complete it"
     with pytest.raises(LabelError, match=match):
         evaluate(
             stehman / "map.tif", stehman / "points.gpkg", out=stehman / "report", settings=settings

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ class EvaluationReport:
 
     def selected_names(self, selected: NDArray[np.bool_]) -> tuple[str, ...]:
         """Return the names of the selected classes (classes,)."""
-        return tuple(name for name, yes in zip(self.names, selected, strict=True) if yes)
+        return tuple(compress(self.names, selected))
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers, as in report.json; a number that is not defined is None."""
