@@ -77,7 +77,8 @@ def check_strata(points: Points, strata: NDArray[np.uint8], legend: Legend, path
     if moved:
         raise EvaluateError(
             f"{moved:,} of {count_of(len(drawn_from), 'point')} do not lie in the stratum of "
-            f"{path} that they were drawn from, give the map of the sample as strata (--strata)"
+            f"{path} that their file names, give the map that they were drawn from as the strata "
+            "(--strata)"
         )
 
 
