@@ -17,8 +17,8 @@ from geoseg.raster import Scene
 
 STRATUM_FIELD = "stratum"
 """Field with the class that a point was drawn from, as `sample` writes it."""
-_BLOCK_SIZE = 512
-"""Side of the blocks whose points are read together (px)."""
+_SQUARE_SIZE = 512
+"""Side of the squares whose points are read together (px)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,13 +44,13 @@ class Points:
             read: reads the values (height, width) of a window.
         """
         values = np.full(len(self.rows), NODATA, np.uint8)
-        blocks = np.stack([self.rows, self.cols], axis=1) // _BLOCK_SIZE
-        for block in np.unique(blocks[self.inside], axis=0):
-            in_block = self.inside & (blocks == block).all(1)
-            rows, cols = self.rows[in_block], self.cols[in_block]
+        squares = np.stack([self.rows, self.cols], axis=1) // _SQUARE_SIZE
+        for square in np.unique(squares[self.inside], axis=0):
+            in_square = self.inside & (squares == square).all(1)
+            rows, cols = self.rows[in_square], self.cols[in_square]
             row, col = int(rows.min()), int(cols.min())
             window = Window(row, col, int(np.ptp(rows)) + 1, int(np.ptp(cols)) + 1)
-            values[in_block] = read(window)[rows - row, cols - col]
+            values[in_square] = read(window)[rows - row, cols - col]
         return values
 
 

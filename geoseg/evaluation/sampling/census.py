@@ -47,12 +47,12 @@ class ClassCensus:
         """
         rows, ranks = self._draw_ranks(index, size, rng).T
         cols = np.zeros_like(rows)
-        for band in np.unique(rows // _ROWS_PER_WINDOW):
-            in_band = np.flatnonzero(rows // _ROWS_PER_WINDOW == band)
-            first, height = int(rows[in_band].min()), int(np.ptp(rows[in_band])) + 1
+        for strip in np.unique(rows // _ROWS_PER_WINDOW):
+            in_strip = np.flatnonzero(rows // _ROWS_PER_WINDOW == strip)
+            first, height = int(rows[in_strip].min()), int(np.ptp(rows[in_strip])) + 1
             window = Window(first, 0, height, self.comparison.scene.width)
             in_class = self.comparison.mapped.read(window) == self.values[index]
-            for i in in_band:
+            for i in in_strip:
                 cols[i] = np.flatnonzero(in_class[rows[i] - first])[ranks[i]]
         return np.stack([rows, cols])
 
