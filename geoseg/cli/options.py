@@ -19,12 +19,12 @@ def examples(*commands: str) -> str:
     return f"Example{'s' if len(commands) > 1 else ''}:\n\n{lines}"
 
 
-def parse_share(text: str) -> tuple[int, int]:
-    """Read (i, n) from a share i of n equal shares: ``3/8``."""
-    share, slash, shares = text.partition("/")
-    if not (slash and share.isdigit() and shares.isdigit()):
-        raise click.BadParameter(f"{text!r} is not a share like 3/8")
-    return int(share), int(shares)
+def parse_shard(text: str) -> tuple[int, int]:
+    """Read (i, n) of shard i of n, from 1: ``3/8``."""
+    number, slash, count = text.partition("/")
+    if not (slash and number.isdigit() and count.isdigit()):
+        raise click.BadParameter(f"{text!r} is not a shard like 3/8")
+    return int(number), int(count)
 
 
 def _parse_bands(text: str) -> tuple[int, ...]:
