@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from geoseg.errors import InterruptedRun, OutputError
+from geoseg.errors import InterruptedRun
+from geoseg.files.atomic import translate_write_errors
 
 if sys.platform != "win32":
     import fcntl
@@ -35,14 +36,9 @@ def output_lock(
         OutputError: if the lock file cannot be written.
     """
     while True:
-        try:
+        with translate_write_errors(file):
             file.parent.mkdir(exist_ok=True)
             stream = file.open("a+")
-        except OSError as error:
-            raise OutputError(
-                f"cannot write {file.name} in {file.parent} ({error.strerror}), "
-                "check the free space and permissions"
-            ) from None
         with stream:
             if not _acquire(stream.fileno(), exclusive=exclusive):
                 stream.seek(0)
