@@ -14,7 +14,7 @@ from geoseg.drawing import add_axes, add_text, shorten_start
 _MIN_COVER = 0.02
 """Scenes get maps of their own if tiles cover less than this share of their bounding box."""
 _MAX_PANELS = 24
-"""Number of scenes that get maps of their own, at most."""
+"""Maximum number of scenes that get maps of their own."""
 _GAP = 8
 """Distance between maps (px)."""
 _CAPTION = 16
@@ -39,7 +39,7 @@ def draw_map(
         corners: (n, 4, 2) x and y of each tile's corners.
         colors: #rrggbb of each tile.
         scenes: title of the scene of each tile.
-        crs: of the corners; None where each scene has its own coordinates.
+        crs: CRS of the corners; None where each scene has its own coordinates.
     """
     names = sorted(set(scenes))
     if len(names) == 1 or (crs is not None and _cover(corners) > _MIN_COVER):
@@ -101,8 +101,7 @@ def _draw_panel(
         antialiaseds=edge > 0,
     )  # fmt: skip
     axes.add_collection(footprints)
-    axes.set_xlim(low[0], high[0])
-    axes.set_ylim(low[1], high[1])
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     if system is not None and system.is_projected and system.axis_info[0].unit_name == "metre":
         _draw_scale_bar(figure, left, top + size[0] + 12, scale, size[1])
 
@@ -113,10 +112,7 @@ def _draw_scale_bar(figure: Figure, left: float, top: float, scale: float, width
     power = 10.0 ** math.floor(math.log10(max_length))
     length = max(n * power for n in (1, 2, 5) if n * power <= max_length)
     axes = add_axes(figure, left, top - 2, (4, length * scale))
-    axes.set_facecolor("#333333")
-    axes.patch.set_visible(True)
+    axes.set(facecolor="#333333", xticks=[], yticks=[])
     axes.axis("on")
-    axes.set_xticks([])
-    axes.set_yticks([])
     text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
     add_text(figure, left + length * scale + 6, top, text, size=8)

@@ -41,7 +41,7 @@ def open_sources(
         pairs: at least one.
         legend: the classes; None to take them from the labels.
         settings: bands, nodata and how to read labels.
-        executor: its threads open scenes at the same time.
+        executor: opens scenes in its threads.
         progress: called as scenes are opened.
 
     Raises:
