@@ -10,14 +10,14 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 MARGIN = 24
-"""Distance of elements from the edge and from each other (px)."""
+"""Distance between elements, and from the edge (px)."""
 _DPI = 100
 _LINE = 30
 """Height of a line of the legend (px)."""
 _SWATCH = (16, 24)
 """Height and width of a colour in the legend (px)."""
 _ENTRY_LENGTH = 40
-"""Characters of a class name in the legend, at most."""
+"""Maximum number of characters of a class name in the legend."""
 _FRAME = "#888888"
 
 Classes = Sequence[tuple[str, str]]

@@ -95,8 +95,8 @@ def remove_temporaries(folder: Path, *, min_age: float = 0.0) -> None:
     """Delete the temporary files and folders of killed processes.
 
     Args:
-        folder: the folder to look in.
-        min_age: leave younger ones (s): another process may still write them.
+        folder: where they are.
+        min_age: minimum time since the last write (s); younger ones may still be in use.
     """
     for path in folder.iterdir():
         if _TEMPORARY.match(path.name) and time.time() - _last_written(path) >= min_age:

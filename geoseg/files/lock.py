@@ -19,13 +19,13 @@ if sys.platform != "win32":
 def output_lock(
     file: Path, output: Path, label: str, *, exclusive: bool = True, keep: bool = False
 ) -> Iterator[None]:
-    """Hold the lock of an output; the operating system releases it when the process dies.
+    """Lock an output; the operating system releases the lock when the process dies.
 
     The lock is the kernel's (flock), which NFS carries to other machines. On a file system without
     locks every process gets it.
 
     Args:
-        file: the lock file. It is created, and gets one line for each process that held the lock.
+        file: the lock file. It is created, and gets one line for each process that had the lock.
         output: what the lock protects, for messages.
         label: what this process does, for the lock file and the messages of other processes.
         exclusive: no other process may hold the lock; otherwise other shared holders may.

@@ -40,7 +40,7 @@ class LabelSource(Protocol):
         """Class values (height, width), 255 where a pixel is not labelled.
 
         Raises:
-            LabelError: if there is a class that the legend does not name.
+            LabelError: if a pixel has a class that the legend does not name.
             SceneError: if a raster cannot be read.
         """
 
@@ -64,9 +64,9 @@ class LabelOpener:
         """Open the labels of a scene from a file of any supported kind.
 
         Args:
-            path: class raster, colour mask or vector file. A raster of another grid is warped
+            path: class raster, colour mask or vector file. A raster on another grid is warped
                 onto the scene's, nearest pixel.
-            scene: the scene whose grid the labels are wanted on.
+            scene: the scene on whose grid the labels are read.
 
         Raises:
             LabelError: if labels and scene, or labels and legend, do not fit, or a name to ignore
@@ -98,9 +98,9 @@ def open_raster_labels(
 
     Args:
         path: of the raster.
-        scene: the scene whose grid the labels are wanted on.
+        scene: the scene on whose grid the labels are read.
         legend: the classes; None for those that the raster stores, or the Dubai legend for colours.
-        ignore: what means "not labelled"; it may hold names that are no class of this raster.
+        ignore: classes that mean "not labelled"; this raster may lack some of them.
 
     Raises:
         LabelError: if raster and scene do not fit, or the raster has no classes.

@@ -1,6 +1,6 @@
 """A map and its reference, read in the class values of one legend."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ class RecodedLabels:
 
     def clipped_to(self, window: Window) -> "RecodedLabels":
         """Return the same labels, with no more than what reading inside this window needs."""
-        return RecodedLabels(self.labels.clipped_to(window), self.legend, self.table)
+        return replace(self, labels=self.labels.clipped_to(window))
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Class values (height, width), 255 where a pixel is not labelled."""
@@ -37,7 +37,7 @@ class RecodedLabels:
 def open_map(
     path: str, legend: Legend | None, ignore: tuple[str, ...]
 ) -> tuple[Scene, LabelSource]:
-    """Open a label map, with its own classes where no legend is given.
+    """Open a label map, with its own classes if ``legend`` is None.
 
     Args:
         path: of a class raster or a colour mask.
@@ -83,7 +83,7 @@ def open_reference(
 
 
 def recode_table(labels: LabelSource) -> NDArray[np.uint8]:
-    """(256,) the value in the common legend of each value in a file."""
+    """Return the value in the common legend (256,) of each value of the labels."""
     if isinstance(labels, RecodedLabels):
         return labels.table
     return np.arange(NODATA + 1, dtype=np.uint8)

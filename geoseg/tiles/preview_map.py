@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import shapely
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -51,11 +52,10 @@ def draw_map(
     cols = _panel_columns(panels, width, height)
     panel_width = (width - (cols - 1) * _GAP) // cols
     panel_height = height // -(-panels // cols)
-    panel_of_tile = np.array([shown.index(s) if s in shown else -1 for s in scenes])
     for number, name in enumerate(shown):
         row, col = divmod(number, cols)
         x, y = left + col * (panel_width + _GAP), top + row * panel_height
-        tiles = np.flatnonzero(panel_of_tile == number).tolist()
+        tiles = [i for i, scene in enumerate(scenes) if scene == name]
         panel = (x, y + _CAPTION, panel_width, panel_height - _CAPTION - _GAP)
         _draw_panel(figure, panel, corners[tiles], [colors[i] for i in tiles], crs)
         add_text(figure, x, y + _CAPTION // 2, shorten_start(name, panel_width // 6), size=7)
@@ -66,10 +66,8 @@ def draw_map(
 
 def _cover(corners: NDArray[np.float64]) -> float:
     """Share of the bounding box of all tiles that tiles cover; overlaps count twice."""
-    sides = np.diff(corners[:, :3], axis=1)
-    tiles = np.abs(sides[:, 0, 0] * sides[:, 1, 1] - sides[:, 0, 1] * sides[:, 1, 0]).sum()
-    width, height = np.ptp(corners.reshape(-1, 2), axis=0)
-    return float(tiles / (width * height))
+    tiles = shapely.polygons(corners)
+    return float(shapely.area(tiles).sum() / shapely.box(*shapely.total_bounds(tiles)).area)
 
 
 def _panel_columns(panels: int, width: int, height: int) -> int:

@@ -90,7 +90,7 @@ class TileDataset:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what the tiles contain, in this order, wherever they lie.
+        """SHA-256 of the contents of the tiles, in this order; the folder does not count.
 
         Raises:
             GeosegError: as `read` does, where the set has no index and all tiles are read.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
 from geoseg.errors import TileError
+from geoseg.geodesy import apply_affine
 from geoseg.legend import NODATA, Legend
 from geoseg.raster import Scene
 
@@ -93,12 +94,10 @@ def tile_corners(
         (n, 4, 2) x and y of upper left, upper right, lower right and lower left corner. For a
         scene without CRS: in its own coordinates, or in pixels with y upwards if it has none.
     """
-    col = cols[:, None] + size * np.array([0, 1, 1, 0])
-    row = rows[:, None] + size * np.array([0, 0, 1, 1])
-    a, b, c, d, e, f = scene.transform
-    if scene.crs is None and scene.affine.is_identity:
-        e = -1.0
-    x, y = a * col + b * row + c, d * col + e * row + f
+    col = cols[:, None] + size * np.array([0.0, 1.0, 1.0, 0.0])
+    row = rows[:, None] + size * np.array([0.0, 0.0, 1.0, 1.0])
+    in_pixels = scene.crs is None and scene.affine.is_identity
+    x, y = apply_affine(scene.affine.scale(1, -1) if in_pixels else scene.affine, col, row)
     if crs is not None and crs != scene.crs:
         x, y = Transformer.from_crs(scene.crs, crs, always_xy=True).transform(x, y)
     return np.stack([x, y], axis=-1)

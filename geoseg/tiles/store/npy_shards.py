@@ -1,4 +1,4 @@
-"""Tiles as records of a few large files, which are read without opening a file for each tile.
+"""Tiles as records of a few large files, so that reading does not open a file for each tile.
 
 A shard is an uncompressed .npy of records, one a tile: ``image`` (bands, s, s), ``valid`` (packed
 bits, 1 where a pixel has data) and ``label`` (s, s) class values, 255 where not labelled. Row i of
@@ -23,7 +23,7 @@ from geoseg.tiles.store.geotiff_pairs import Pixels
 SHARDS = "shards"
 """Name of the folder of shards in a set."""
 _MAX_SHARD_BYTES = 64 << 20
-"""A set has few shards of this size, and each of them can still be copied quickly."""
+"""A set has few shards of this size, and a shard can still be copied quickly."""
 _HEADER_SIZES = range(64, 4097, 64)
 """Lengths (bytes) that the header of an .npy may have: the format aligns the records."""
 
