@@ -60,8 +60,8 @@ class IgnoreSpec:
 
     def unknown_names(self, *legends: Legend) -> list[str]:
         """The texts that mean no class of these legends, and are neither a value nor a colour."""
-        codes = re.compile(f"{_VALUE.pattern}|{_COLOR.pattern}")
-        return [text for text in self.unmatched_in(*legends) if not codes.fullmatch(text)]
+        texts = self.unmatched_in(*legends)
+        return [text for text in texts if not (_VALUE.fullmatch(text) or _COLOR.fullmatch(text))]
 
 
 def _matches(text: str, legend: Legend) -> set[int]:

@@ -60,9 +60,7 @@ class RasterLabels:
     def _read_bytes(self, window: Window, unknown: int) -> NDArray[np.uint8]:
         """Read by a table of all 256 pixel values, which is several times as fast.
 
-        Args:
-            window: what to read.
-            unknown: a value that no class has, for codes that the legend does not name.
+        The table has ``unknown``, a value of no class, for codes that the legend does not name.
         """
         pixels, valid = read_window(self.raster, window)
         values, is_named = self._class_values(self._decode(np.arange(NODATA + 1, dtype=np.uint8)))

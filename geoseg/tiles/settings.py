@@ -1,14 +1,14 @@
 """Settings of `tile`."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from geoseg.errors import TileError, check_list
 from geoseg.labels import IgnoreSpec
 from geoseg.tiles.split import SPLITS, Split
 
 Storage = Literal["files", "shards"]
-STORAGES: tuple[Storage, ...] = ("files", "shards")
+STORAGES: tuple[Storage, ...] = get_args(Storage)
 
 
 @dataclass(frozen=True, slots=True)

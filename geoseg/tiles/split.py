@@ -1,6 +1,6 @@
 """The split of tiles into training and validation."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import shapely
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import geopandas
 
 Split = Literal["block", "scene", "random"]
-SPLITS: tuple[Split, ...] = ("block", "scene", "random")
+SPLITS: tuple[Split, ...] = get_args(Split)
 BLOCK_TILES = 4
 """Side of a block of the split (tile sides)."""
 MIN_GAP_TILES = 1

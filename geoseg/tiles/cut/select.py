@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
+from affine import Affine
 from numpy.typing import NDArray
 
 from geoseg.errors import TileError
@@ -16,13 +17,7 @@ from geoseg.tiles.cut.sources import Source
 from geoseg.tiles.leakage import touching_validation
 from geoseg.tiles.settings import TileSettings
 from geoseg.tiles.split import assign_splits, check_split
-from geoseg.tiles.store.index import (
-    common_crs,
-    crs_code,
-    pixel_columns,
-    tile_corners,
-    tile_transform,
-)
+from geoseg.tiles.store.index import common_crs, crs_code, pixel_columns, tile_corners
 
 if TYPE_CHECKING:
     import geopandas
@@ -51,13 +46,11 @@ def select_tiles(
     check_several_classes(present, sources)
     scenes = [source.scene for source in sources]
     crs = common_crs(scenes)
-    corners = np.concatenate(
-        [
-            tile_corners(scenes[n], row[of_scene], col[of_scene], settings.size, crs)
-            for n in np.unique(scene_index)
-            for of_scene in [scene_index == n]
-        ]
-    )
+    of_scenes = [
+        tile_corners(scenes[n], row[scene_index == n], col[scene_index == n], settings.size, crs)
+        for n in np.unique(scene_index)
+    ]
+    corners = np.concatenate(of_scenes)
     systems = scene_index if crs is None else np.zeros_like(scene_index)
     groups = np.array([source.group for source in sources])[scene_index]
     splits = assign_splits(
@@ -77,7 +70,9 @@ def select_tiles(
             "labelled": np.round(pixels.sum(axis=1) / settings.size**2, 6),
             **dict(zip(pixel_columns(legend), pixels.T, strict=True)),
             "crs": [codes[scenes[n].crs] for n, _, _ in tiles],
-            "transform": [tile_transform(scenes[n], r, c) for n, r, c in tiles],
+            "transform": [
+                list(scenes[n].affine @ Affine.translation(c, r))[:6] for n, r, c in tiles
+            ],
         },
         geometry=shapely.polygons(corners), crs=crs, index=kept,
     )  # fmt: skip

@@ -39,7 +39,7 @@ def open_sources(
     Args:
         pairs: at least one.
         legend: the classes; None to take them from the labels.
-        settings: bands, nodata and how to read labels.
+        settings: bands and nodata of the scenes, and how to read the labels.
         executor: opens scenes in its threads.
         progress: called as scenes are opened.
 

@@ -30,20 +30,13 @@ class WriteBatch:
     shard: int
     """Number of the shard, from 0; not used for files."""
 
-    def __len__(self) -> int:
-        return len(self.names)
-
 
 def write_batches(
     folder: Path, names: Sequence[str], places: Sequence[TilePlace], shards: ShardStore | None
 ) -> Iterator[WriteBatch]:
-    """Divide tiles among workers.
+    """Divide the tiles of a set, in its order, into a write batch for each shard.
 
-    Args:
-        folder: of the set.
-        names: of all tiles, in the order of the set.
-        places: where each tile is read.
-        shards: for one write batch a shard; None for one a read batch.
+    Without shards, a write batch has the tiles of one read batch.
     """
     if shards is None:
         ends = list(accumulate(map(len, _by_read_batch(places)), initial=0))

@@ -103,11 +103,6 @@ def tile_corners(
     return np.stack([x, y], axis=-1)
 
 
-def tile_transform(scene: Scene, row: int, col: int) -> list[float]:
-    """Affine coefficients a..f of a tile, pixel (col, row) to CRS units."""
-    return list(scene.affine @ scene.affine.translation(col, row))[:6]
-
-
 def crs_code(crs: str | None) -> str | None:
     """The code of a CRS, such as "EPSG:32640", or its WKT if it has no code."""
     code = CRS.from_user_input(crs).to_authority(min_confidence=100) if crs else None
