@@ -75,22 +75,20 @@ class ClassRaster:
         return np.where(valid, labels, np.uint8(self.nodata))
 
     def _every_value(self) -> Legend:
-        """Every value a class, with the names and colours that are stored."""
+        """A legend in which every value is a class, with the stored names and colours."""
         values = [value for value in range(_LARGEST + 1) if value != self.nodata]
-        spare = Legend.from_names([str(value) for value in range(_LARGEST)])
+        numbered = Legend.from_names([str(value) for value in range(_LARGEST)])
         names = [self.names.get(value, f"class {value}") for value in values]
         folded = [name.casefold() for name in names]
-        return Legend(
-            tuple(
-                LandCoverClass(
-                    value,
-                    name if folded.count(name.casefold()) == 1 else f"{name} ({value})",
-                    self.palette.get(value, spare.classes[value % len(spare)].color),
-                )
-                for value, name in zip(values, names, strict=True)
-            ),
-            self.nodata,
-        )
+        classes = [
+            LandCoverClass(
+                value,
+                name if folded.count(name.casefold()) == 1 else f"{name} ({value})",
+                self.palette.get(value, numbered.classes[value % len(numbered)].color),
+            )
+            for value, name in zip(values, names, strict=True)
+        ]
+        return Legend(tuple(classes), self.nodata)
 
 
 def open_class_raster(

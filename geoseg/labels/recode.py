@@ -96,7 +96,7 @@ def recode_labels(
 
     Args:
         labels: in the values of their own legend.
-        legend: whose values are wanted.
+        legend: the legend of the result.
         path: of the labels, for messages.
         ignore: names, values or colours of classes of either legend that mean "not labelled".
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import rasterio.features
+import shapely
 from numpy.typing import NDArray
 
 from geoseg.errors import LabelError, count_of
 from geoseg.grid import Window
-from geoseg.labels.covered_polygons import covered_polygons
 from geoseg.labels.ignore import IgnoreSpec
 from geoseg.legend import NODATA, Legend
 from geoseg.raster import Scene
@@ -23,6 +23,10 @@ log = logging.getLogger(__name__)
 
 _MAX_LISTED = 20
 """Classes or fields that a message lists."""
+_BATCH = 64
+"""Polygons of one query of the spatial index."""
+_MAX_PAIRS = 20_000_000
+"""Maximum number of pairs of polygons with overlapping bounds to compare: about ten seconds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,7 +185,7 @@ def _warn_of_covered(
     path: str, geometries: NDArray[Any], values: NDArray[np.uint8], legend: Legend
 ) -> None:
     """Warn of polygons that later polygons of another class cover completely."""
-    covered, complete = covered_polygons(geometries, values)
+    covered, complete = _covered_polygons(geometries, values)
     if not covered.any():
         return
     numbers = np.bincount(values[covered], minlength=NODATA + 1)
@@ -195,6 +199,37 @@ def _warn_of_covered(
         "later one in the file wins, so move background polygons to the start of the file",
         path, "" if complete else "at least ", ", ".join(counts),
     )  # fmt: skip
+
+
+def _covered_polygons(
+    geometries: NDArray[Any], values: NDArray[np.uint8]
+) -> tuple[NDArray[np.bool_], bool]:
+    """Find the polygons that a later polygon of another class covers completely.
+
+    Unlabelled polygons, lines and points do not count. Returns which geometries (n,) are covered,
+    and whether all pairs were compared.
+    """
+    covered = np.zeros(len(geometries), bool)
+    indices = np.flatnonzero((shapely.get_dimensions(geometries) == 2) & (values != NODATA))
+    if len(np.unique(values[indices])) < 2:
+        return covered, True
+    polygons, classes = geometries[indices], values[indices]
+    bounds, tree, pairs = shapely.bounds(polygons), shapely.STRtree(polygons), 0
+    for first in range(0, len(polygons), _BATCH):
+        below, above = tree.query(polygons[first : first + _BATCH])
+        pairs += len(below)
+        below += first
+        candidates = (above > below) & (classes[above] != classes[below])
+        candidates &= (bounds[above, :2] <= bounds[below, :2]).all(axis=1)
+        candidates &= (bounds[above, 2:] >= bounds[below, 2:]).all(axis=1)
+        below, above = below[candidates], above[candidates]
+        valid = shapely.is_valid(polygons[below]) & shapely.is_valid(polygons[above])
+        below, above = below[valid], above[valid]
+        shapely.prepare(polygons[above])
+        covered[indices[below[shapely.covers(polygons[above], polygons[below])]]] = True
+        if pairs > _MAX_PAIRS:
+            return covered, False
+    return covered, True
 
 
 def _text(label: Any) -> str:  # noqa: ANN401 - a cell of any type

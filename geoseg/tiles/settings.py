@@ -49,7 +49,7 @@ class TileSettings:
     """How pixels are stored: "files" (pairs of GeoTIFFs) or "shards" (.npy files, which training
     reads about 40 times as fast)."""
     bands: tuple[int, ...] | None = None
-    """Bands of the scenes, from 1, in the order wanted; None for all but alpha."""
+    """Bands of the scenes, from 1, in this order; None for all but alpha."""
     nodata: float | None = None
     """Value of pixels without data; None for the scenes' own."""
 
