@@ -69,7 +69,7 @@ from geoseg.cli import options
     click.option(
         "--store", type=click.Choice(["files", "shards"]), default="files", show_default=True,
         help="files: two GeoTIFFs for each tile, which other programs can read. shards: .npy "
-        "files of about 1,000 tiles, which `geoseg train` reads about 40 times as fast."),
+        "files of about 1,000 tiles, which `geoseg train` reads about 50 times as fast."),
     click.option(
         "--preview/--no-preview", default=True, show_default=True,
         help="Draw preview.png: example tiles, and a map of the split."),
