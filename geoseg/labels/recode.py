@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from geoseg.errors import LabelError
 from geoseg.grid import Window
-from geoseg.labels.class_raster import open_class_raster
+from geoseg.labels.class_raster import describe_class_raster, open_class_raster
 from geoseg.labels.ignore import IgnoreSpec
-from geoseg.labels.open import LabelSource, open_raster_labels
+from geoseg.labels.open import LabelSource, on_grid
 from geoseg.labels.raster_labels import RasterLabels, read_by_codes
 from geoseg.legend import NODATA, LandCoverClass, Legend
 from geoseg.raster import Scene
@@ -73,7 +73,8 @@ def open_reference(
     spec, raster = IgnoreSpec.parse(ignore), open_class_raster(path, color_masks=True)
     # A palette without names would make classes that are called by their values.
     own = own if own is not None or raster.names else legend
-    labels = open_raster_labels(path, scene, own, spec)
+    raster = describe_class_raster(on_grid(raster.scene, scene), own, "error")
+    labels = read_by_codes(raster, spec)
     for name in spec.unknown_names(legend, labels.legend):
         raise LabelError(
             f"{name!r} is to be ignored, but is no class of the map ({', '.join(legend.names)})"
