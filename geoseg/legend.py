@@ -156,12 +156,7 @@ class Legend:
     @classmethod
     def from_names(cls, names: list[str]) -> "Legend":
         """Return classes 0, 1, ... with these names and the colours of `map_colors`."""
-        colors = map_colors(names)
-        return cls(
-            tuple(
-                LandCoverClass(i, *pair) for i, pair in enumerate(zip(names, colors, strict=True))
-            )
-        )
+        return cls(tuple(map(LandCoverClass, range(len(names)), names, map_colors(names))))
 
     def to_csv(self) -> str:
         """Return the legend as CSV text: value,name,color."""
@@ -217,11 +212,7 @@ def read_legend(path: str | Path, *, nodata: int | None = NODATA) -> Legend:
 
 
 def as_legend(legend: Legend | str | Path | None, *, nodata: int | None = NODATA) -> Legend | None:
-    """Return a legend as it is, or read the file of one; None stays None.
-
-    Args:
-        legend: a legend, or the path of a file.
-        nodata: value that means no data in a file, None for none.
+    """Return a legend as it is, or `read_legend` of a path; None stays None.
 
     Raises:
         LabelError: if the file cannot be read as a legend.
@@ -254,9 +245,4 @@ def _read_color_map(text: str) -> list[LandCoverClass]:
     return classes
 
 
-_READERS = {
-    ".csv": _read_csv,
-    ".qml": _read_qml,
-    ".txt": _read_color_map,
-    ".clr": _read_color_map,
-}
+_READERS = {".csv": _read_csv, ".qml": _read_qml, ".txt": _read_color_map, ".clr": _read_color_map}

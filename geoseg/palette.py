@@ -11,67 +11,39 @@ by a CIEDE2000 of at least 9.
 import colorsys
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain, count
-
-
-@dataclass(frozen=True, slots=True)
-class _ColorGroup:
-    """Names whose classes get the same hue."""
-
-    words: frozenset[str]
-    """Lower case, singular."""
-    colors: tuple[str, ...]
-    """#rrggbb; the second and third are for further classes of the same group."""
-
 
 _BARE_COLORS = "#d6b976", "#f3e6c4", "#a58a55"
 _REST_COLORS = "#b8b8b8", "#d9d9d9"
 
 
-def _group(words: str, *colors: str) -> _ColorGroup:
-    return _ColorGroup(frozenset(words.split()), colors)
-
-
-_GROUPS = (
-    _group("wetland marsh swamp bog fen mangrove peat peatland mire", "#007c89", "#4fd0d0"),
-    _group(
-        "water waterbody lake river sea ocean pond reservoir lagoon canal stream",
+_GROUPS = {
+    "wetland marsh swamp bog fen mangrove peat peatland mire": ("#007c89", "#4fd0d0"),
+    "water waterbody lake river sea ocean pond reservoir lagoon canal stream": (
         "#0a50cd", "#5aaaf5", "#06246e",
     ),
-    _group("snow ice glacier firn", "#f2fbff", "#cfe4f2"),
-    _group(
-        "road street highway path pavement paved asphalt rail railway runway parking",
+    "snow ice glacier firn": ("#f2fbff", "#cfe4f2"),
+    "road street highway path pavement paved asphalt rail railway runway parking": (
         "#636363", "#3a3a3a", "#8e8e8e",
     ),
-    _group(
-        "building built builtup house roof urban city town settlement developed residential "
-        "industrial commercial impervious artificial",
-        "#c30006", "#f0736a", "#780000",
-    ),
-    _group("bare barren sparse", *_BARE_COLORS),
-    _group(
-        "grass grassland meadow pasture lawn turf savanna savannah steppe rangeland herbaceous",
+    "building built builtup house roof urban city town settlement developed residential "
+    "industrial commercial impervious artificial": ("#c30006", "#f0736a", "#780000"),
+    "bare barren sparse": _BARE_COLORS,
+    "grass grassland meadow pasture lawn turf savanna savannah steppe rangeland herbaceous": (
         "#cff7ac", "#9fe05a",
     ),
-    _group(
-        "crop cropland farm farmland agriculture agricultural arable cultivated field plantation "
-        "orchard vineyard",
-        "#e6ee00", "#a8a800",
-    ),
-    _group("shrub shrubland scrub scrubland bush bushland heath heathland", "#bf6c0a", "#7d4a12"),
-    _group(
-        "tree forest wood woodland jungle deciduous evergreen coniferous conifer broadleaf",
+    "crop cropland farm farmland agriculture agricultural arable cultivated field plantation "
+    "orchard vineyard": ("#e6ee00", "#a8a800"),
+    "shrub shrubland scrub scrubland bush bushland heath heathland": ("#bf6c0a", "#7d4a12"),
+    "tree forest wood woodland jungle deciduous evergreen coniferous conifer broadleaf": (
         "#156b39", "#0a3d20", "#7c8a1c",
     ),
-    _group("vegetation vegetated plant green greenery", "#429e59", "#86d08e"),
-    _group("land soil sand rock beach dune desert ground earth gravel dirt", *_BARE_COLORS),
-    _group(
-        "unlabelled unlabeled unclassified unknown undefined background other clutter",
-        *_REST_COLORS,
-    ),
-)  # fmt: skip
-"""In order: a name belongs to the first group with one of its words, as in "woody wetland"."""
+    "vegetation vegetated plant green greenery": ("#429e59", "#86d08e"),
+    "land soil sand rock beach dune desert ground earth gravel dirt": _BARE_COLORS,
+    "unlabelled unlabeled unclassified unknown undefined background other clutter": _REST_COLORS,
+}  # fmt: skip
+"""Words of each group (lower case, singular) and its colours (#rrggbb), the second and third for
+further classes. A name belongs to the first group with one of its words, as in "woody wetland"."""
 
 _NEGATIONS = frozenset({"no", "non", "not", "without"})
 """Words of names such as "not building", which mean the rest of the map."""
@@ -114,10 +86,8 @@ def _group_colors(name: str) -> tuple[str, ...]:
     words = set(re.findall(r"[^\W\d_]+", name.casefold()))
     if words & _NEGATIONS:
         return _REST_COLORS
-    words |= {word.removesuffix("s") for word in words} | {
-        word.removesuffix("es") for word in words
-    }
-    return next((group.colors for group in _GROUPS if words & group.words), ())
+    words |= {word.removesuffix(end) for word in words for end in ("s", "es")}
+    return next((colors for group, colors in _GROUPS.items() if words & {*group.split()}), ())
 
 
 def _spare_colors(first: Sequence[str]) -> Iterator[str]:

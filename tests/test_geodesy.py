@@ -15,6 +15,7 @@ from geoseg.geodesy import (
     polygon_perimeters,
 )
 from geoseg.polygons import PolygonArrays
+from geoseg.polygons.arrays import concat_fields
 from geoseg.polygons.pixel_measures import GridMeasures
 from tests.support.class_maps import polygons_of
 
@@ -160,7 +161,7 @@ def test_without_a_crs_nothing_is_measured():
 
 def squares(*bounds) -> PolygonArrays:
     """Rectangles of pixels, (col, row, col_end, row_end) each."""
-    return PolygonArrays.concatenate(
+    return concat_fields(
         [replace(polygons_of(np.zeros((e - b, c - a), np.uint8)), coords=np.array(
             [[a, b], [a, e], [c, e], [c, b]], np.int32)) for a, b, c, e in bounds]
     )  # fmt: skip

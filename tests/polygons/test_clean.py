@@ -11,12 +11,11 @@ from pyproj import CRS, Transformer
 from geoseg.errors import RunError
 from geoseg.polygons import (
     Cleaning,
-    PolygonArrays,
     SieveThreshold,
     polygonise_windows,
     sieve,
 )
-from geoseg.polygons.arrays import close_rings
+from geoseg.polygons.arrays import close_rings, concat_fields
 from geoseg.polygons.clean.smooth import smooth
 from tests.support.class_maps import polygons_of
 from tests.support.strategies import every, grid_of, label_maps
@@ -192,7 +191,7 @@ def cleaned(labels, tolerance, rounds, cell, monkeypatch):
     grid = grid_of(every(cell, labels.shape[0]), every(cell, labels.shape[1]))
     monkeypatch.setattr("geoseg.polygons.polygonise.vector_windows", lambda *_: grid)
     height, width = labels.shape
-    found = PolygonArrays.concatenate(
+    found = concat_fields(
         list(
             polygonise_windows(
                 lambda c: (labels[c.slices], None), height, width, tolerance=tolerance

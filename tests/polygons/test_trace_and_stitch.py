@@ -16,8 +16,9 @@ from rasterio.features import rasterize, shapes
 from shapely.geometry import shape
 
 from geoseg.grid import Window
-from geoseg.polygons import ChunkOutlines, PolygonArrays, stitch_chunks, trace_chunk
-from tests.support.class_maps import polygons_of
+from geoseg.polygons import ChunkOutlines, stitch_chunks, trace_chunk
+from geoseg.polygons.arrays import concat_fields
+from tests.support.class_maps import NO_POLYGONS, polygons_of
 from tests.support.strategies import every, grid_of, label_maps
 
 
@@ -41,9 +42,7 @@ def stitched(labels, rows=None, cols=None) -> MapPolygons:
     confidence = confidence_of(labels)
     windows = grid_of(rows or [0, height], cols or [0, width])
     chunks = (trace_window(labels, w, confidence) for w in windows)
-    arrays = PolygonArrays.concatenate(
-        [PolygonArrays.empty(), *stitch_chunks(chunks, height, width)]
-    )
+    arrays = concat_fields([NO_POLYGONS, *stitch_chunks(chunks, height, width)])
     return MapPolygons(*(getattr(arrays, n) for n in MapPolygons._fields[:-1]), arrays.to_shapely())
 
 
@@ -321,7 +320,7 @@ def test_without_a_nodata_value_every_label_has_polygons(scene):
     chunks = [
         trace_chunk(labels[w.slices], w, labels.shape, nodata=None) for w in grid_of(rows, cols)
     ]
-    found = PolygonArrays.concatenate(list(stitch_chunks(chunks, height, width)))
+    found = concat_fields(list(stitch_chunks(chunks, height, width)))
     assert found.pixels.sum() == labels.size
     burnt = rasterize(zip(found.to_shapely(), found.values.tolist(), strict=True), labels.shape)
     assert (burnt == labels).all()

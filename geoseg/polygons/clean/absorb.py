@@ -22,22 +22,9 @@ class SharedBorders:
     length: Ints
     """(n,) length of the border (pixel sides)."""
 
-    def select(self, keep: Flags) -> "SharedBorders":
-        """Return the borders in ``keep`` (n,)."""
-        return SharedBorders(self.a[keep], self.b[keep], self.length[keep])
-
     def renumbered(self, new_number: Callable[[Ints], Ints]) -> "SharedBorders":
         """Return the same borders with new numbers of the components."""
         return SharedBorders(new_number(self.a), new_number(self.b), self.length)
-
-    @classmethod
-    def concatenate(cls, batches: list["SharedBorders"]) -> "SharedBorders":
-        """Return the borders of all ``batches`` (at least one), in order."""
-        return cls(
-            np.concatenate([s.a for s in batches]),
-            np.concatenate([s.b for s in batches]),
-            np.concatenate([s.length for s in batches]),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +37,6 @@ class ComponentSizes:
     """(n,) weight of each component: the sum over its pixels."""
     first_pixel: Ints
     """(n,) number of its first pixel in raster order; of equal weights the lower one is first."""
-
-    def select(self, indices: Ints) -> "ComponentSizes":
-        """Return the components at ``indices`` (k,)."""
-        return ComponentSizes(
-            self.values[indices], self.weights[indices], self.first_pixel[indices]
-        )
 
     def absorb_small(self, borders: SharedBorders, min_weight: int) -> Bytes:
         """Return the labels (n,) after each component below ``min_weight`` is absorbed.

@@ -34,17 +34,6 @@ class SeamVertices:
     """(n, 4) line that starts here, going north, west, south, east; -1 for none."""
 
     @classmethod
-    def concatenate(cls, batches: "list[SeamVertices]") -> "SeamVertices":
-        """Return the vertices of all ``batches`` (at least one), in order."""
-        return cls(
-            np.concatenate([v.x for v in batches]),
-            np.concatenate([v.y for v in batches]),
-            np.concatenate([v.around for v in batches]),
-            np.concatenate([v.ending for v in batches]),
-            np.concatenate([v.starting for v in batches]),
-        )
-
-    @classmethod
     def empty(cls) -> "SeamVertices":
         """Return zero vertices."""
         none = np.zeros(0, np.int64)

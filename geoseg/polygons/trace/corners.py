@@ -56,13 +56,7 @@ class CornerGraph:
 
 
 def link_corners(runs: RunLengths, components: Components, seams: Sides) -> CornerGraph:
-    """Find and link the corners of the components of a chunk.
-
-    Args:
-        runs: of the chunk.
-        components: of these runs.
-        seams: which sides of the chunk are seams.
-    """
+    """Find and link the corners of the ``components`` that the ``runs`` of a chunk make up."""
     height, width = runs.shape
     # With the numbers of the sweep, where components count from 1 and 0 is nodata.
     touches_seam = np.concatenate([[False], components.touching_seams(seams)])
@@ -75,7 +69,7 @@ def link_corners(runs: RunLengths, components: Components, seams: Sides) -> Corn
         n_nodes, n_entries, n_pairs = _sweep_rows(
             runs.row_offsets, runs.start, runs.end, components.component_of_run,
             components.values, touches_seam,
-            components.top, components.bottom, components.left, components.right, np.array(seams),
+            *components.sides, np.array(seams),
             x, y, next_node, component, junction, entries, ambiguous,
         )  # fmt: skip
         if n_nodes >= 0:

@@ -12,7 +12,7 @@ from affine import Affine
 from geoseg.errors import LabelError
 from geoseg.geodesy import ellipsoidal_areas, polygon_areas, polygon_perimeters
 from geoseg.legend import Legend
-from geoseg.polygons.arrays import Floats, Ints, PolygonArrays, close_rings
+from geoseg.polygons.arrays import Floats, Ints, PolygonArrays, close_rings, concat_fields
 from geoseg.polygons.clean.smooth import smooth
 from geoseg.polygons.pixel_measures import GridMeasures
 from geoseg.polygons.write.lonlat import LonLat
@@ -165,10 +165,10 @@ def rebatch(batches: Iterable[PolygonArrays]) -> Iterator[PolygonArrays]:
             polygons += len(piece)
             vertices += piece.coords.shape[0]
             if polygons >= _BATCH_POLYGONS or vertices >= _BATCH_VERTICES:
-                yield PolygonArrays.concatenate(waiting)
+                yield concat_fields(waiting)
                 waiting, polygons, vertices = [], 0, 0
     if waiting:
-        yield PolygonArrays.concatenate(waiting)
+        yield concat_fields(waiting)
 
 
 def _split_large(batch: PolygonArrays) -> Iterator[PolygonArrays]:
