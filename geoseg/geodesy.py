@@ -10,7 +10,7 @@ a row counts the width of one pixel for each of its pixels, so that lengths add 
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -35,18 +35,14 @@ class Ellipsoid:
 
 
 def apply_affine(transform: Affine, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Apply an affine transform to coordinates.
+    """Apply an affine transform to coordinates: ``a*x + b*y + c`` and ``d*x + e*y + f``.
 
-    The order of operations is fixed, ``a*x + b*y + c`` and ``d*x + e*y + f``, so that the same
-    point has the same bits everywhere.
+    The order of operations is fixed, so that the same point has the same bits everywhere.
 
     Args:
         transform: pixels to coordinates of a CRS, or the inverse.
         x: columns, or x coordinates: any shape.
         y: rows, or y coordinates: the same shape.
-
-    Returns:
-        Two arrays of this shape: x and y, or columns and rows.
     """
     return (
         transform.a * x + transform.b * y + transform.c,
@@ -70,10 +66,7 @@ def polygon_areas(polygons: Polygons, transform: Affine, crs: str | None) -> Flo
     scale = planar_unit_or_ellipsoid(crs)
     if isinstance(scale, float):
         return np.asarray(shapely.area(polygons) * abs(transform.determinant) * scale**2)
-
-    def to_equal_area(pixels: Floats) -> Floats:
-        return transform_separable(scale.equal_area, transform, pixels)
-
+    to_equal_area = partial(transform_separable, scale.equal_area, transform)
     return np.asarray(shapely.area(shapely.transform(polygons, to_equal_area)))
 
 
@@ -185,8 +178,7 @@ def _transformer(source: CRS, target: str) -> Transformer:
 def transform_separable(transformer: Transformer, transform: Affine, pixels: Floats) -> Floats:
     """Transform pixel coordinates by a projection that keeps meridians and parallels straight.
 
-    On a north-up grid x then depends only on the column and y on the row, so that only distinct
-    columns and rows are transformed.
+    On a north-up grid, only distinct columns and rows are transformed.
 
     Args:
         transformer: from the CRS.

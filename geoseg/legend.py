@@ -133,7 +133,7 @@ class Legend:
         raise LabelError(f"{name!r} is not in the legend ({', '.join(self.names)}), add it there")
 
     def subset(self, values: Collection[int]) -> "Legend":
-        """Return the classes with these values; all classes if there is none of these."""
+        """Return the classes with these values, or all classes if none has."""
         classes = tuple(c for c in self.classes if c.value in values)
         return Legend(classes or self.classes, self.nodata)
 
@@ -145,8 +145,8 @@ class Legend:
     def from_dict(cls, data: Mapping[str, Any]) -> "Legend":
         """Invert `to_dict`.
 
-        Models and tile sets of early versions have the colours of the Dubai masks; they get the
-        map colours of the same classes.
+        Models and tile sets of early versions have the colours of the Dubai masks, and get the map
+        colours.
         """
         legend = cls(
             tuple(LandCoverClass(c["value"], c["name"], c["color"]) for c in data["classes"])

@@ -2,10 +2,9 @@
 
 The hues are those of common land-cover maps (ESA WorldCover 2021, NLCD): blue for water, teal for
 wetland, dark green for trees, light green for grass, yellow for crops, red for built-up land,
-beige for bare land and nearly white for snow. The exact shades were found by a search that
-maximises the smallest colour difference, also as people with protanopia, deuteranopia and
-tritanopia see them (simulated after Machado et al. 2009): the first colours of all groups differ
-by a CIEDE2000 of at least 9.
+beige for bare land and nearly white for snow. A search for the shades maximised the smallest colour
+difference, also for people with protanopia, deuteranopia and tritanopia (simulated after Machado et
+al. 2009): the first colours of all groups differ by a CIEDE2000 of at least 9.
 """
 
 import colorsys
@@ -55,8 +54,8 @@ _QUALITATIVE = (
 """ColorBrewer Set1 and Set2, where no name belongs to a group."""
 
 _UNGROUPED = ("#c073ff", "#590046", "#f249b7", "#e2bfff", "#ff8c19", "#4500a6", "#59341b")
-"""Mostly purple and pink, which no group has; for names of no group beside grouped names. From the
-same search."""
+"""Mostly purple and pink, which no group has, from the same search: for names of no group, if other
+names have one."""
 
 _GOLDEN_ANGLE = 137.508
 """Degrees; hues at multiples of it are far apart."""
@@ -73,12 +72,11 @@ def map_colors(names: Sequence[str]) -> list[str]:
         free = (c for c in _group_colors(name) if c not in colors.values())
         if color := next(free, None):
             colors[number] = color
-    spare = _spare_colors(_UNGROUPED if colors else ())
+    spare = chain(_UNGROUPED if colors else (), _QUALITATIVE, _hues())
+    unused = (color for color in spare if color not in colors.values())
     for number in range(len(names)):
-        while number not in colors:
-            color = next(spare)
-            if color not in colors.values():
-                colors[number] = color
+        if number not in colors:
+            colors[number] = next(unused)
     return [colors[number] for number in range(len(names))]
 
 
@@ -90,16 +88,8 @@ def _group_colors(name: str) -> tuple[str, ...]:
     return next((colors for group, colors in _GROUPS.items() if words & {*group.split()}), ())
 
 
-def _spare_colors(first: Sequence[str]) -> Iterator[str]:
-    """Yield colours that all differ: ``first``, qualitative colours, then evenly spaced hues."""
-    used = set()
-    for color in chain(first, _QUALITATIVE, _hues()):
-        if color not in used:
-            used.add(color)
-            yield color
-
-
 def _hues() -> Iterator[str]:
+    """Yield colours of evenly spaced hues without end."""
     for number in count(1):
         hue = number * _GOLDEN_ANGLE % 360 / 360
         rgb = colorsys.hsv_to_rgb(hue, (0.85, 0.5)[number % 2], (0.9, 0.6, 0.75)[number % 3])

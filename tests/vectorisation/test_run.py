@@ -304,14 +304,15 @@ def test_senseless_options_are_refused():
 
 SCRIPT = """
 import numpy as np
-from geoseg.polygons import PolygonArrays, SieveThreshold, sieve, stitch_chunks, trace_chunk
+from geoseg.polygons import SieveThreshold, sieve, stitch_chunks, trace_chunk
+from geoseg.polygons.arrays import concat_fields
 from geoseg.grid import Window
 labels = np.random.default_rng(0).choice(np.array([0, 1, 2, 255], np.uint8), (60, 50))
 windows = [Window(r, c, 20, 25) for r in (0, 20, 40) for c in (0, 25)]
 clean = sieve(lambda w: labels[w.slices], windows, SieveThreshold(np.ones(60, np.int64), 4), 255)
 chunks = ((w, labels[w.slices]) for w in windows)
 cut = [trace_chunk(clean(w, x), w, (60, 50), confidence=x) for w, x in chunks]
-found = PolygonArrays.concatenate(list(stitch_chunks(cut, 60, 50)))
+found = concat_fields(list(stitch_chunks(cut, 60, 50)))
 print([getattr(found, name).tolist() for name in found.__slots__])
 """
 

@@ -74,11 +74,11 @@ def sieve(
 
     values: dict[Window, Bytes] = {}
     unresolved = _Unresolved(windows[-1].col_end)
-    for window, part in zip(windows, map_fn(settle_window, windows), strict=True):
-        values[window] = part.values
-        unresolved.add(window, part)
-    for window, components, new_values in unresolved.settle(threshold.min_weight):
-        values[window][components] = new_values
+    for window, components in zip(windows, map_fn(settle_window, windows), strict=True):
+        values[window] = components.values
+        unresolved.add(window, components)
+    for window, indices, new_values in unresolved.settle(threshold.min_weight):
+        values[window][indices] = new_values
 
     def clean(window: Window, labels: Bytes) -> Bytes:
         runs = encode_runs(labels, nodata)
@@ -161,16 +161,16 @@ class _Unresolved:
         self._right_before = np.zeros(0, np.int64)
         self._facing: list[tuple[Ints, Ints]] = []
 
-    def add(self, window: Window, part: _WindowComponents) -> None:
+    def add(self, window: Window, components: _WindowComponents) -> None:
         """Add the next window, row-major."""
         first = self._count
 
         def numbered(key: Ints) -> Ints:
             return np.where(key < _LABELS, key, key - _LABELS + first)
 
-        self._sizes.append(part.sizes)
-        self._borders.append(part.borders.renumbered(numbered))
-        top, bottom, left, right = map(numbered, part.sides)
+        self._sizes.append(components.sizes)
+        self._borders.append(components.borders.renumbered(numbered))
+        top, bottom, left, right = map(numbered, components.sides)
         cols = slice(window.col, window.col_end)
         if window.row:
             self._facing.append((self._bottom_above[cols].copy(), top))
@@ -178,8 +178,8 @@ class _Unresolved:
             self._facing.append((self._right_before, left))
         self._bottom_above[cols] = bottom
         self._right_before = right
-        self._windows.append((window, part.unresolved, first))
-        self._count += part.unresolved.size
+        self._windows.append((window, components.unresolved, first))
+        self._count += components.unresolved.size
 
     def settle(self, min_weight: int) -> Iterator[tuple[Window, Ints, Bytes]]:
         """Yield windows with their unresolved components and the new labels of these."""
@@ -187,8 +187,8 @@ class _Unresolved:
         values = sizes.values
         root = np.arange(values.size)
         for a, b in self._facing:
-            is_one = (a >= 0) & (b >= 0) & (values[a] == values[b])
-            union_pairs(a[is_one], b[is_one], root)
+            equal = (a >= 0) & (b >= 0) & (values[a] == values[b])
+            union_pairs(a[equal], b[equal], root)
         weights = np.zeros(values.size, np.int64)
         # Clipped, so that the sum does not overflow.
         np.add.at(weights, root, np.minimum(sizes.weights, min_weight))

@@ -17,17 +17,15 @@ NORTH, WEST, SOUTH, EAST = range(4)
 
 @dataclass(frozen=True, slots=True)
 class SeamVertices:
-    """Vertices on seams, the components around them, and the open ends of the chunks there.
-
-    A component of -1 is nodata, or lies outside of the map.
-    """
+    """Vertices on seams, the components around them, and the open ends of the chunks at them."""
 
     x: Ints
     """(n,) column (px)."""
     y: Ints
     """(n,) row (px)."""
     around: Ints
-    """(n, 4) component at the upper left, upper right, lower left and lower right."""
+    """(n, 4) component at the upper left, upper right, lower left and lower right; -1 for nodata
+    and outside of the map."""
     ending: Ints
     """(n, 4) line that ends here, coming from the north, west, south, east; -1 for none."""
     starting: Ints

@@ -26,7 +26,7 @@ _STORED_NAMES = {
     "start_code": "begins",
     "ambiguous": "doubtful",
 }
-"""Names in part files of the fields that are called otherwise here."""
+"""Names in part files, where they differ from the fields."""
 
 
 @dataclass(frozen=True, slots=True)

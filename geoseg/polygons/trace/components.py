@@ -129,9 +129,7 @@ def confidence_stats(
     if not runs.start.size:
         return total, minimum
     # reduceat between start and end of each run; every second result is of the gap after it.
-    bounds = np.empty(2 * runs.first_pixel.size, np.int64)
-    bounds[::2] = runs.first_pixel
-    bounds[1::2] = runs.first_pixel + (runs.end - runs.start)
+    bounds = np.column_stack([runs.first_pixel, runs.first_pixel + runs.end - runs.start]).ravel()
     if bounds[-1] == confidence.size:
         bounds = bounds[:-1]
     flat = confidence.ravel()

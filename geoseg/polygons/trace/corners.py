@@ -3,8 +3,8 @@
 Each pixel side between two components is run along twice: once by each component, with itself on
 the left hand. At a vertex the *turning rule* decides where an outline goes on: right if that keeps
 its component on the left, else straight on, else left. So an outline keeps the same outside pixels
-on its right, and where a component meets itself at a point, its outline touches itself there and
-does not cross. Shells run counter-clockwise on a north-up map, holes clockwise.
+on its right, and where a component meets itself at a point, its outline touches itself and does not
+cross. Shells run counter-clockwise on a north-up map, holes clockwise.
 
 A *seam* is a side of the chunk beyond which the map goes on. Where an outline crosses a seam it
 has an *open end*, named by a *seam code*: ``side * stride + position``, with the side (`TOP`,
@@ -34,10 +34,7 @@ NONE = -1
 
 @dataclass(frozen=True, slots=True)
 class CornerGraph:
-    """The vertices of outlines as linked nodes, in raster order.
-
-    Each outline through a vertex has a node of its own there.
-    """
+    """The vertices of outlines as linked nodes, in raster order; one node for each outline."""
 
     x: Index
     """(n,) column (px of the chunk)."""

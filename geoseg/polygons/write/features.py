@@ -124,7 +124,8 @@ class FeatureBuilder:
             pa.array(polygons.confidence_min / 255, mask=no_confidence),
             pa.array(true_area, pa.float64(), from_pandas=True),
         ]
-        boxes = _boxes(xy, offsets, polygons.polygon_offsets)
+        first = offsets[polygons.polygon_offsets[:-1]]
+        boxes = np.column_stack([np.minimum.reduceat(xy, first), np.maximum.reduceat(xy, first)])
         return FeatureBatch(pa.record_batch(columns, schema=SCHEMA), boxes)
 
     def _class_names(self, polygons: PolygonArrays) -> pa.Array:
@@ -179,10 +180,3 @@ def _split_large(batch: PolygonArrays) -> Iterator[PolygonArrays]:
     bounds = 1 + np.flatnonzero(np.diff(vertices // _BATCH_VERTICES))
     for first, end in zip([0, *bounds], [*bounds, len(batch)], strict=True):
         yield batch.slice(int(first), int(end))
-
-
-def _boxes(xy: Floats, ring_offsets: Ints, polygon_offsets: Ints) -> Floats:
-    """Return west, south, east and north bound (n, 4) of polygons of closed rings."""
-    first = ring_offsets[polygon_offsets[:-1]]
-    low, high = np.minimum.reduceat(xy, first), np.maximum.reduceat(xy, first)
-    return np.column_stack([low, high])

@@ -92,7 +92,7 @@ def write_pmtiles(
         polygons: FlatGeobuf in longitude and latitude, in the folder of ``path``.
         path: of the .pmtiles.
         layer: name of the layer in the tiles, and of the archive.
-        lonlat: of the map.
+        lonlat: the conversion of the map.
         check_stop: called several times a second; tippecanoe ends if it raises.
 
     Raises:
