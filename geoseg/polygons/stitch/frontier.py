@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geoseg.polygons.arrays import Flags, Ints, concat_fields
+from geoseg.polygons.arrays import Flags, Index, Ints, concat_fields
 from geoseg.polygons.stitch.rings import ComponentStats, OpenLines
 from geoseg.polygons.stitch.seams import EAST, NORTH, SOUTH, WEST, SeamVertices
 from geoseg.polygons.trace.chunk import ChunkOutlines
@@ -32,21 +32,18 @@ class OpenState:
     """(k, 2) lines that swap their next lines if their components prove to be one."""
     bottom: Ints
     """(width,) component at each pixel of the last row of pixels, -1 for nodata."""
-    ending: Ints
-    """(width + 1,) line that ends at each vertex below, going down; -1 for none."""
-    starting: Ints
-    """(width + 1,) line that starts at each vertex below, going up; -1 for none."""
+    ends: Ints
+    """(2, width + 1) the line that ends at each vertex below, going down, and the line that starts
+    there, going up; -1 for none."""
 
     @classmethod
     def empty(cls, width: int) -> "OpenState":
         """Return the state above the first row of a map."""
         none = np.zeros(0, np.int64)
         no_bytes = np.zeros(0, np.uint8)
-        no_lines = np.full(width + 1, NONE)
-        return cls(
-            ComponentStats(no_bytes, none, none, no_bytes),
-            [], none, none.reshape(0, 2), no_lines[1:], no_lines, no_lines,
-        )  # fmt: skip
+        components = ComponentStats(no_bytes, none, none, no_bytes)
+        bottom, ends = np.full(width, NONE), np.full((2, width + 1), NONE)
+        return cls(components, [], none, none.reshape(0, 2), bottom, ends)
 
 
 class RowFrontier:
@@ -75,14 +72,13 @@ class RowFrontier:
             [carried.components, *(ComponentStats.from_chunk(chunk) for chunk in row)]
         )
         lines, next_line, ambiguous = [], [], []
-        self._end_codes, self._start_codes = [], []
+        self._codes: list[tuple[Ints | Index, Ints | Index]] = []
         for n, chunk in enumerate(row):
             shift = self.first_line[n] - skipped[n]
             lines.append(OpenLines.from_chunk(chunk, self.first_component[n]))
             next_line.append(np.where(next_lines[n] >= 0, next_lines[n] + shift, NONE))
             ambiguous.append(chunk.ambiguous.astype(np.int64) + shift)
-            self._end_codes.append(-2 - next_lines[n])
-            self._start_codes.append(chunk.start_code[skipped[n] :])
+            self._codes.append((-2 - next_lines[n], chunk.start_code[skipped[n] :]))
         self.lines = concat_fields(lines)
         self.next_line = np.concatenate(next_line)
         self.ambiguous = np.concatenate(ambiguous)
@@ -99,30 +95,24 @@ class RowFrontier:
         """Return `side` along the `TOP` or `BOTTOM` of all chunks (width,)."""
         return np.concatenate([self.side(side, c) for c in range(len(self.row))])
 
-    def open_ends(self, side: int, chunk: int) -> tuple[Ints, Ints]:
-        """Return the lines that end and those that start at vertices of a side; -1 for none."""
+    def open_ends(self, side: int, chunk: int) -> Ints:
+        """Return the lines that end and those that start (2, n) at the vertices of a side."""
         window = self.row[chunk].window
         length = (window.width if side in (TOP, BOTTOM) else window.height) + 1
         stride = max(window.height, window.width) + 1
-        ending, starting = np.full((2, length), NONE)
-        for lines, codes in (
-            (ending, self._end_codes[chunk]),
-            (starting, self._start_codes[chunk]),
-        ):
+        ends = np.full((2, length), NONE)
+        for n, codes in enumerate(self._codes[chunk]):
             at_side = np.flatnonzero((codes >= side * stride) & (codes < (side + 1) * stride))
-            lines[codes[at_side] - side * stride] = at_side + self.first_line[chunk]
-        return ending, starting
+            ends[n, codes[at_side] - side * stride] = at_side + self.first_line[chunk]
+        return ends
 
-    def row_open_ends(self, side: int) -> tuple[Ints, Ints]:
-        """Return `open_ends` along the `TOP` or `BOTTOM` of all chunks (width + 1,)."""
-        ending, starting = np.full((2, self.width + 1), NONE)
+    def row_open_ends(self, side: int) -> Ints:
+        """Return `open_ends` (2, width + 1) along the `TOP` or `BOTTOM` of all chunks."""
+        ends = np.full((2, self.width + 1), NONE)
         for chunk, outlines in enumerate(self.row):
             cols = slice(outlines.window.col, outlines.window.col_end + 1)
-            for lines, of_chunk in zip(
-                (ending, starting), self.open_ends(side, chunk), strict=True
-            ):
-                lines[cols] = np.maximum(lines[cols], of_chunk)
-        return ending, starting
+            ends[:, cols] = np.maximum(ends[:, cols], self.open_ends(side, chunk))
+        return ends
 
     def unite_components(self) -> Ints:
         """Return the first component (n,) of the polygon of each, as far as the rows tell."""
@@ -176,7 +166,7 @@ class RowFrontier:
     def _top_seam(self, root: Ints) -> SeamVertices:
         around, is_vertex = _around_seam(root, self.carried.bottom, self.row_side(TOP))
         x = np.flatnonzero(is_vertex)
-        ends = {NORTH: (self.carried.ending, self.carried.starting), SOUTH: self.row_open_ends(TOP)}
+        ends = {NORTH: self.carried.ends, SOUTH: self.row_open_ends(TOP)}
         return SeamVertices(
             x, np.full_like(x, self.top), around[x][:, [0, 2, 1, 3]], *_ends_at(x, ends)
         )
@@ -208,13 +198,12 @@ def _around_seam(root: Ints, near: Ints, far: Ints) -> tuple[Ints, Flags]:
     return around, (near[:-1] != near[1:]) | (far[:-1] != far[1:])
 
 
-def _ends_at(points: Ints, ends: dict[int, tuple[Ints, Ints]]) -> tuple[Ints, Ints]:
-    """Return ``ending`` and ``starting`` of `SeamVertices` from those along two directions."""
-    ending, starting = np.full((2, points.size, 4), NONE)
-    for direction, (ending_along, starting_along) in ends.items():
-        ending[:, direction] = ending_along[points]
-        starting[:, direction] = starting_along[points]
-    return ending, starting
+def _ends_at(points: Ints, ends: dict[int, Ints]) -> Ints:
+    """Return ``ending`` and ``starting`` (2, n, 4) of `SeamVertices` from those by direction."""
+    ends_at = np.full((2, points.size, 4), NONE)
+    for direction, along in ends.items():
+        ends_at[:, :, direction] = along[:, points]
+    return ends_at
 
 
 def renumber(new_number: Ints, numbers: Ints) -> Ints:

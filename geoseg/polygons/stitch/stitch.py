@@ -90,22 +90,17 @@ def _close_row(
     link_lines = OpenLines(links.component, links.coords, links.fixed, offsets_of(links.counts))
     next_line = np.append(next_line, np.full(links.component.size, NONE))
     _link_lines(vertices, links, seams, next_line)
-    ambiguous = [
-        carried.ambiguous,
-        frontier.ambiguous,
-        *_ambiguous_links(vertices, links, frontier.components.values),
-    ]
-    ending, starting = frontier.row_open_ends(BOTTOM)
+    ambiguous_links = _ambiguous_links(vertices, links, frontier.components.values)
+    ends = frontier.row_open_ends(BOTTOM)
     for col, vertex in last_vertices:
-        ending[col], starting[col] = links.leaving[vertex, SOUTH], links.arriving[vertex, SOUTH]
+        ends[:, col] = links.leaving[vertex, SOUTH], links.arriving[vertex, SOUTH]
     state = OpenState(
         frontier.components,
         [*carried.batches, frontier.lines, link_lines],
         next_line,
-        np.concatenate(ambiguous),
+        np.concatenate([carried.ambiguous, frontier.ambiguous, *ambiguous_links]),
         renumber(root, frontier.row_side(BOTTOM)),
-        ending,
-        starting,
+        ends,
     )
     is_last = row[0].window.row_end == map_shape[0]
     return _split_state(state, root, is_last=is_last, exact=not keep_seams)
@@ -169,8 +164,7 @@ def _split_state(
         next_line=renumber(line_number, next_line[line_stays]),
         ambiguous=line_number[waiting],
         bottom=renumber(group, state.bottom),
-        ending=renumber(line_number, state.ending),
-        starting=renumber(line_number, state.starting),
+        ends=renumber(line_number, state.ends),
     )
 
 
