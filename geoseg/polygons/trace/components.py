@@ -94,10 +94,10 @@ def encode_runs(labels: Bytes, nodata: int | None) -> RunLengths:
 def label_components(runs: RunLengths) -> Components:
     """Connect runs to components."""
     count = runs.start.size
-    a, b = np.empty((2, 2 * count), np.int32)
-    pairs = _touching_runs(runs.row_offsets, runs.start, runs.end, runs.values, a, b)
+    a, b, _ = facing_runs(runs)
+    equal = runs.values[a] == runs.values[b]
     root = np.arange(count, dtype=np.int32)
-    union_pairs(a[:pairs], b[:pairs], root)
+    union_pairs(a[equal], b[equal], root)
     is_first = root == np.arange(count)
     component_of_run = (np.cumsum(is_first, dtype=np.int32) - 1)[root]
     height, width = runs.shape
@@ -108,6 +108,13 @@ def label_components(runs: RunLengths) -> Components:
     right[runs.first_pixel[at_right] // width] = component_of_run[at_right]
     top, bottom = (_components_in_row(runs, component_of_run, row) for row in (0, height - 1))
     return Components(component_of_run, runs.values[is_first], (top, bottom, left, right))
+
+
+def facing_runs(runs: RunLengths) -> tuple[Index, Index, Index]:
+    """Return the pairs (n,) of runs above and below each other, and the pixel sides they share."""
+    a, b, shared = np.empty((3, 2 * runs.start.size), np.int32)
+    count = _facing_runs(runs.row_offsets, runs.start, runs.end, a, b, shared)
+    return a[:count], b[:count], shared[:count]
 
 
 def component_sums(runs: RunLengths, components: Components, weights: Ints | None = None) -> Ints:
@@ -149,18 +156,20 @@ def _components_in_row(runs: RunLengths, component_of_run: Index, row: int) -> I
 
 
 @njit_cached
-def _touching_runs(
-    row_offsets: Ints, start: Index, end: Index, values: Bytes, a: Index, b: Index
+def _facing_runs(
+    row_offsets: Ints, start: Index, end: Index, a: Index, b: Index, shared: Index
 ) -> int:
-    """Fill in the pairs of runs of one label that share a pixel side; return their number."""
+    """Fill in ``a``, ``b`` and ``shared``; return the number of pairs."""
     count = 0
     for row in range(1, row_offsets.size - 1):
         i, i_end = row_offsets[row - 1], row_offsets[row]
         j, j_end = row_offsets[row], row_offsets[row + 1]
         while i < i_end and j < j_end:
-            if start[i] < end[j] and start[j] < end[i] and values[i] == values[j]:
+            sides = min(end[i], end[j]) - max(start[i], start[j])
+            if sides > 0:
                 a[count] = i
                 b[count] = j
+                shared[count] = sides
                 count += 1
             if end[i] < end[j]:
                 i += 1

@@ -157,10 +157,7 @@ class LonLat:
     def to_wkb(self, degrees: Floats, ring_offsets: Ints, polygon_offsets: Ints) -> pa.Array:
         """Return WKB of projected polygons; those across 180 degrees are cut there.
 
-        Args:
-            degrees: (m, 2) of `project`, closed rings.
-            ring_offsets: (rings + 1,) first vertex of each ring.
-            polygon_offsets: (n + 1,) first ring of each polygon.
+        Takes the arguments of `geoseg.polygons.write.wkb.to_wkb`, with ``degrees`` of `project`.
 
         Returns:
             (n,) WKB of Polygons, MultiPolygons where cut.
