@@ -35,7 +35,7 @@ class Backend:
     workers: int | None
     """Number of threads; None for as many as processors and memory allow."""
     shard: tuple[int, int] | None
-    """(i, n): only the i-th of n shares of the chunks, from 1; None for all chunks."""
+    """(i, n): only the i-th of n shards of the chunks, from 1; None for all chunks."""
     stop: StopFlag
     """Checked between chunks."""
 

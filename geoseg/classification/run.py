@@ -55,8 +55,9 @@ def classify(  # noqa: PLR0913 - all but two by name
 ) -> ClassifyReport | None:
     """Classify a scene of any size into a land-cover map.
 
-    The process is left as it was. Linux keeps less freed memory than the command line asks for, so
-    a call in a notebook takes longer on a CPU, unless `geoseg.model.tune_malloc` is called first.
+    The call does not change the number of threads or the memory settings of the process. On a CPU
+    it is faster if `geoseg.model.tune_malloc` is called before, as the command line does: the
+    process then keeps freed memory.
 
     Args:
         scene: anything GDAL opens.

@@ -60,7 +60,7 @@ class Execution:
     wait: float = WORKER_TIMEOUT
     """Seconds without a Dask worker after which the run is interrupted."""
     shard: tuple[int, int] | None = None
-    """(i, n): compute only the i-th of n shares of the chunks, from 1, and do not assemble."""
+    """(i, n): compute only the i-th of n shards of the chunks, from 1, and do not assemble."""
     resume: bool = True
     """Keep finished chunks of the same run; False deletes all chunks and starts again."""
 

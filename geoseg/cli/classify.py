@@ -53,7 +53,7 @@ if TYPE_CHECKING:
         "--blend", type=click.Choice(["hann", "linear", "crop", "none"]), default="hann",
         show_default=True,
         help="How the weights of a window fall over the overlap. hann: as a raised cosine. "
-        "linear: as a line. crop: to zero at half of the overlap. none: they do not fall.",
+        "linear: as a line. crop: to nearly zero at half of the overlap. none: they do not fall.",
     ),
     click.option(
         "--tta", is_flag=True,
@@ -98,8 +98,8 @@ if TYPE_CHECKING:
     ),
     click.option(
         "--shard", type=options.Fraction(),
-        help="Compute only every n-th chunk, from the i-th: i/n, with i from 1 to n, for example "
-        "3/8. The map is not assembled.  [default: all chunks]",
+        help="Compute only shard i of n: every n-th chunk, starting with the i-th; i is from 1 to "
+        "n, for example 3/8. The map is not assembled.  [default: all chunks]",
     ),
     click.option(
         "--resume/--no-resume", default=True, show_default=True,

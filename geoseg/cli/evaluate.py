@@ -55,7 +55,7 @@ from geoseg.errors import count_of
     click.option(
         "--strata-legend", metavar="FILE",
         help="Names of the strata, a file as for --legend.  [default: names of the raster, else "
-        "the map's class names if the map has all its values, else 'stratum 7']",
+        "the map's class names if the map has all its values, else 'stratum N' with the value N]",
     ),
     click.option(
         "--boundary", type=float, metavar="M",

@@ -11,11 +11,11 @@ from geoseg.cli import options
 @click.option(
     "--plot", metavar="FILE",
     help="Also draw a picture (.png, .svg or .pdf): the layers of a model, a map with its legend, "
-    "a preview of a scene, or samples of a tile set.  [default: no picture]",
+    "a preview of a scene, or example tiles of a tile set.  [default: no picture]",
 )  # fmt: skip
 @options.verbosity
 def command(path: str, as_data: bool, plot: str | None, quiet: bool, verbose: bool) -> None:
-    """Describe PATH: a scene, class map, tile set, model, vector file or the parts of a run."""
+    """Describe PATH: a scene, class map, tile set, model, vector file or run folder."""
     from pathlib import Path
 
     from geoseg.cli.console import setup_logging

@@ -40,7 +40,7 @@ class Bands(click.ParamType):  # type: ignore[type-arg] # not generic before cli
 
 
 class Fraction(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
-    """Share i of n equal shares: ``3/8``."""
+    """Shard i of n, from 1: ``3/8``."""
 
     name = "i/n"
 
@@ -50,10 +50,10 @@ class Fraction(click.ParamType):  # type: ignore[type-arg] # not generic before 
         """Return (i, n)."""
         if isinstance(value, tuple):
             return value
-        share, slash, shares = value.partition("/")
-        if not (slash and share.isdigit() and shares.isdigit()):
-            self.fail(f"{value!r} is not a share like 3/8", param, ctx)
-        return int(share), int(shares)
+        number, slash, count = value.partition("/")
+        if not (slash and number.isdigit() and count.isdigit()):
+            self.fail(f"{value!r} is not a shard like 3/8", param, ctx)
+        return int(number), int(count)
 
 
 class ManyValues(click.Command):

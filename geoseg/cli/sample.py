@@ -62,8 +62,8 @@ class Expected(click.ParamType):  # type: ignore[type-arg] # not generic before 
     ),
     click.option(
         "--min-per-class", default=50, show_default=True,
-        help="Minimum number of points per class, at least 0. A class with fewer pixels is sampled "
-        "whole.",
+        help="Minimum number of points per class, at least 0. Of a class with fewer pixels, all "
+        "pixels are drawn.",
     ),
     click.option(
         "--legend", metavar="FILE",
@@ -86,13 +86,11 @@ def command(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    r"""Draw a stratified random sample of points from the class map LABELS.
+    """Draw a stratified random sample of points from the class map LABELS.
 
     Fill in the true class of each point in the field `reference`, for instance in QGIS, where a
-    form lists the classes. Then estimate the accuracy of the map:
-
-    \b
-    geoseg evaluate LABELS points.gpkg --out report
+    form lists the classes. Then estimate the accuracy of the map with
+    `geoseg evaluate LABELS points.gpkg --out report`.
     """
     from geoseg.cli.console import setup_logging
     from geoseg.evaluation import SampleSettings, sample

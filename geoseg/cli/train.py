@@ -40,7 +40,7 @@ class PixelSizes(click.ParamType):  # type: ignore[type-arg] # not generic befor
 @click.argument("tiles")
 @click.option(
     "--out", required=True, metavar="FILE",
-    help="Model file to write, named .safetensors. The learning curves, sample predictions and "
+    help="Model file to write, named .safetensors. The learning curves, example predictions and "
     "the checkpoint (FILE.checkpoint) are written beside it.",
 )  # fmt: skip
 @options.group(
@@ -124,7 +124,8 @@ class PixelSizes(click.ParamType):  # type: ignore[type-arg] # not generic befor
 @click.option(
     "--pixel-size", "pixel_size_range", type=PixelSizes(), metavar="M|LOW,HIGH",
     help="Ground size of the pixels in metres, or the smallest and the largest. `geoseg classify` "
-    "warns of scenes with other pixels.  [default: the pixel size of the tiles, if they have one]",
+    "warns of scenes with pixels below half of the smallest or above twice the largest.  [default: "
+    "the pixel size of the tiles, if they have one]",
 )  # fmt: skip
 @click.option(
     "--resume/--no-resume", default=True, show_default=True,
@@ -135,8 +136,8 @@ class PixelSizes(click.ParamType):  # type: ignore[type-arg] # not generic befor
     "monitor",
     click.option(
         "--pictures", default=5, show_default=True, metavar="EPOCHS",
-        help="Epochs between two drawings of the learning curves and sample predictions, at least "
-        "0; 0 for none."),
+        help="Epochs between two drawings of the learning curves and example predictions, at "
+        "least 0; 0 for none."),
     click.option(
         "--tensorboard", metavar="DIR", help="Folder for a TensorBoard log.  [default: no log]"),
 )  # fmt: skip
@@ -164,7 +165,7 @@ def command(
 
     The model file gets the weights of the epoch with the lowest validation loss. A stopped training
     resumes when the same command is run again. The checkpoint may be deleted when the training is
-    complete; the model cannot be trained further without it.
+    complete; without it, the model cannot be trained for more epochs.
     """
     from geoseg.cli.console import ProgressBar, setup_logging
     from geoseg.tiles import open_tiles

@@ -37,7 +37,7 @@ class EvaluateSettings:
     of the map."""
     strata_legend: Legend | str | Path | None = None
     """Names of the strata, or their file; None for the names of the raster, else the names of the
-    map's classes if the map has all values, else "stratum 7"."""
+    map's classes if the map has all values, else "stratum N" with the value N."""
     boundary: float | None = None
     """Distance to an outline within which boundary IoU counts pixels (m), above 0; None for three
     pixels."""
