@@ -58,7 +58,7 @@ class ComponentSizes:
 
 def find_borders(runs: RunLengths, components: Components, small: Flags) -> SharedBorders:
     """Measure the borders between pairs of components of which one is ``small`` (n,)."""
-    above, below, length = facing_runs(runs)
+    above, below, length = facing_runs(runs, same_label=False)
     # Neighbours in a row share one side.
     next_pixel = runs.first_pixel + (runs.end - runs.start)
     west = np.flatnonzero((next_pixel[:-1] == runs.first_pixel[1:]) & (runs.start[1:] > 0))
@@ -66,7 +66,7 @@ def find_borders(runs: RunLengths, components: Components, small: Flags) -> Shar
     a = component[np.concatenate([above, west])]
     b = component[np.concatenate([below, west + 1])]
     length = np.concatenate([length, np.ones(west.size, np.int64)])
-    keep = (a != b) & (small[a] | small[b])
+    keep = small[a] | small[b]
     a, b, length = a[keep], b[keep], length[keep]
     stride = max(len(components), 1)
     keys, pair = np.unique(np.minimum(a, b) * stride + np.maximum(a, b), return_inverse=True)

@@ -94,10 +94,9 @@ def encode_runs(labels: Bytes, nodata: int | None) -> RunLengths:
 def label_components(runs: RunLengths) -> Components:
     """Connect runs to components."""
     count = runs.start.size
-    a, b, _ = facing_runs(runs)
-    equal = runs.values[a] == runs.values[b]
+    a, b, _ = facing_runs(runs, same_label=True)
     root = np.arange(count, dtype=np.int32)
-    union_pairs(a[equal], b[equal], root)
+    union_pairs(a, b, root)
     is_first = root == np.arange(count)
     component_of_run = (np.cumsum(is_first, dtype=np.int32) - 1)[root]
     height, width = runs.shape
@@ -110,10 +109,15 @@ def label_components(runs: RunLengths) -> Components:
     return Components(component_of_run, runs.values[is_first], (top, bottom, left, right))
 
 
-def facing_runs(runs: RunLengths) -> tuple[Index, Index, Index]:
-    """Return the pairs (n,) of runs above and below each other, and the pixel sides they share."""
+def facing_runs(runs: RunLengths, *, same_label: bool) -> tuple[Index, Index, Index]:
+    """Return runs (n,), runs of the next row (n,), and the number of pixel sides they share.
+
+    The labels of a pair are the same, or they differ.
+    """
     a, b, shared = np.empty((3, 2 * runs.start.size), np.int32)
-    count = _facing_runs(runs.row_offsets, runs.start, runs.end, a, b, shared)
+    count = _facing_runs(
+        runs.row_offsets, runs.start, runs.end, runs.values, same_label, a, b, shared
+    )
     return a[:count], b[:count], shared[:count]
 
 
@@ -157,8 +161,9 @@ def _components_in_row(runs: RunLengths, component_of_run: Index, row: int) -> I
 
 @njit_cached
 def _facing_runs(
-    row_offsets: Ints, start: Index, end: Index, a: Index, b: Index, shared: Index
-) -> int:
+    row_offsets: Ints, start: Index, end: Index, values: Bytes, same_label: bool,
+    a: Index, b: Index, shared: Index,
+) -> int:  # fmt: skip
     """Fill in ``a``, ``b`` and ``shared``; return the number of pairs."""
     count = 0
     for row in range(1, row_offsets.size - 1):
@@ -166,7 +171,7 @@ def _facing_runs(
         j, j_end = row_offsets[row], row_offsets[row + 1]
         while i < i_end and j < j_end:
             sides = min(end[i], end[j]) - max(start[i], start[j])
-            if sides > 0:
+            if sides > 0 and (values[i] == values[j]) == same_label:
                 a[count] = i
                 b[count] = j
                 shared[count] = sides
