@@ -33,8 +33,7 @@ class _Commands(click.Group):
         name = _ALIASES.get(cmd_name, cmd_name)
         if name not in _COMMANDS:
             return None
-        command = import_module(f"geoseg.cli.{name}").command
-        assert isinstance(command, click.Command)  # noqa: S101 - for mypy
+        command: click.Command = import_module(f"geoseg.cli.{name}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

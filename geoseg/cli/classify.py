@@ -97,7 +97,7 @@ if TYPE_CHECKING:
         "75.",
     ),
     click.option(
-        "--shard", type=options.Fraction(),
+        "--shard", type=options.parse_shard, metavar="I/N",
         help="Compute only shard i of n: every n-th chunk, starting with the i-th; i is from 1 to "
         "n, for example 3/8. The map is not assembled.  [default: all chunks]",
     ),

@@ -27,11 +27,7 @@ from geoseg.errors import count_of
         "--class-field", metavar="NAME",
         help="Field of the polygons or points that holds the class.  [default: reference]",
     ),
-    click.option(
-        "--legend", metavar="FILE",
-        help="Classes of the map: CSV (value,name,color) or QGIS palette (.qml, .txt, .clr).  "
-        "[default: palette and names of the map]",
-    ),
+    options.map_legend,
     click.option(
         "--reference-legend", metavar="FILE",
         help="Classes of the reference, if its values or colours differ from the map's; classes "

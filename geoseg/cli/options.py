@@ -19,41 +19,20 @@ def examples(*commands: str) -> str:
     return f"Example{'s' if len(commands) > 1 else ''}:\n\n{lines}"
 
 
-class Bands(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
-    """Band numbers, from 1, separated by commas: ``3,2,1``."""
-
-    name = "bands"
-
-    def convert(
-        self,
-        value: str | tuple[int, ...],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[int, ...]:
-        """Return the band numbers."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(int(band) for band in value.split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not a list of band numbers like 1,2,3", param, ctx)
+def parse_shard(text: str) -> tuple[int, int]:
+    """Read (i, n) of shard i of n, from 1: ``3/8``."""
+    number, slash, count = text.partition("/")
+    if not (slash and number.isdigit() and count.isdigit()):
+        raise click.BadParameter(f"{text!r} is not a shard like 3/8")
+    return int(number), int(count)
 
 
-class Fraction(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
-    """Shard i of n, from 1: ``3/8``."""
-
-    name = "i/n"
-
-    def convert(
-        self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
-        """Return (i, n)."""
-        if isinstance(value, tuple):
-            return value
-        number, slash, count = value.partition("/")
-        if not (slash and number.isdigit() and count.isdigit()):
-            self.fail(f"{value!r} is not a shard like 3/8", param, ctx)
-        return int(number), int(count)
+def _parse_bands(text: str) -> tuple[int, ...]:
+    """Read band numbers, from 1, separated by commas: ``3,2,1``."""
+    try:
+        return tuple(int(band) for band in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a list of band numbers like 1,2,3") from None
 
 
 class ManyValues(click.Command):
@@ -77,14 +56,12 @@ class ManyValues(click.Command):
 def repeat_names(args: list[str], repeatable: set[str]) -> list[str]:
     """Return ``args`` with the name of each repeatable option before each of its values."""
     result: list[str] = []
-    current, first = "", False
+    option = ""
     for arg in args:
         if arg.startswith("-"):
-            current, first = (arg, True) if arg in repeatable else ("", False)
-        elif current and not first:
-            result.append(current)
-        else:
-            first = False
+            option = arg if arg in repeatable else ""
+        elif option and result[-1] != option:
+            result.append(option)
         result.append(arg)
     return result
 
@@ -123,76 +100,49 @@ def group(argument: str, *options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
-def bands(function: F) -> F:
-    """Add --bands."""
-    return click.option(
-        "--bands", type=Bands(),
-        help="Bands to read, in this order: numbers from 1, separated by commas, such as 3,2,1.  "
-        "[default: all bands except transparency (alpha); `classify` first tries the band names of "
-        "the model]",
-    )(function)  # fmt: skip
-
-
-def nodata(function: F) -> F:
-    """Add --nodata."""
-    return click.option(
-        "--nodata", type=float, metavar="VALUE",
-        help="Pixel value that means no data: any number.  [default: the nodata value of the file]",
-    )(function)  # fmt: skip
-
-
-def min_area(function: F) -> F:
-    """Add --min-area."""
-    return click.option(
-        "--min-area", type=click.FloatRange(0), default=0.0, show_default=True, metavar="M2",
-        help="Smallest area of a polygon in m², at least 0; 0 means no limit. A smaller polygon is "
-        "merged into the neighbour with the longest shared border; the smallest is merged first. "
-        "A polygon that has no neighbour stays.",
-    )(function)  # fmt: skip
-
-
-def simplify(function: F) -> F:
-    """Add --simplify."""
-    return click.option(
-        "--simplify", type=click.FloatRange(0), default=0.0, show_default=True, metavar="PX",
-        help="Tolerance of the simplification (Visvalingam-Whyatt) in pixels, at least 0; 0 means "
-        "no simplification. A vertex is removed if the triangle that it forms with the vertices "
-        "before and after it is smaller than the square of the tolerance. Vertices where three "
-        "polygons meet stay.",
-    )(function)  # fmt: skip
-
-
-def smooth(function: F) -> F:
-    """Add --smooth."""
-    return click.option(
-        "--smooth", type=click.IntRange(0, 3), default=0, show_default=True, metavar="N",
-        help="Rounds of corner cutting (Chaikin), 0 to 3; 0 means no smoothing. Outlines move by "
-        "less than half a pixel. Each round about doubles the number of vertices. Vertices where "
-        "three polygons meet stay.",
-    )(function)  # fmt: skip
-
-
-def device(function: F) -> F:
-    """Add --device."""
-    return click.option(
-        "--device", default="auto", show_default=True, metavar="[auto|cpu|cuda|cuda:N]",
-        help="Device that runs the network. auto: a GPU if the machine has one, else the CPU.",
-    )(function)  # fmt: skip
-
-
-def seed(function: F) -> F:
-    """Add --seed."""
-    return click.option(
-        "--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N",
-        help="Random seed, at least 0. The same seed gives the same result.",
-    )(function)  # fmt: skip
-
-
-def overwrite(function: F) -> F:
-    """Add --overwrite, -f."""
-    return click.option("-f", "--overwrite", is_flag=True, help="Replace an existing output.")(
-        function
-    )
+bands = click.option(
+    "--bands", type=_parse_bands, metavar="BANDS",
+    help="Bands to read, in this order: numbers from 1, separated by commas, such as 3,2,1.  "
+    "[default: all bands except transparency (alpha); `classify` first tries the band names of "
+    "the model]",
+)  # fmt: skip
+map_legend = click.option(
+    "--legend", metavar="FILE",
+    help="Classes of the map: CSV (value,name,color) or QGIS palette (.qml, .txt, .clr).  "
+    "[default: palette and names of the map]",
+)  # fmt: skip
+nodata = click.option(
+    "--nodata", type=float, metavar="VALUE",
+    help="Pixel value that means no data: any number.  [default: the nodata value of the file]",
+)  # fmt: skip
+min_area = click.option(
+    "--min-area", type=click.FloatRange(0), default=0.0, show_default=True, metavar="M2",
+    help="Smallest area of a polygon in m², at least 0; 0 means no limit. A smaller polygon is "
+    "merged into the neighbour with the longest shared border; the smallest is merged first. "
+    "A polygon that has no neighbour stays.",
+)  # fmt: skip
+simplify = click.option(
+    "--simplify", type=click.FloatRange(0), default=0.0, show_default=True, metavar="PX",
+    help="Tolerance of the simplification (Visvalingam-Whyatt) in pixels, at least 0; 0 means "
+    "no simplification. A vertex is removed if the triangle that it forms with the vertices "
+    "before and after it is smaller than the square of the tolerance. Vertices where three "
+    "polygons meet stay.",
+)  # fmt: skip
+smooth = click.option(
+    "--smooth", type=click.IntRange(0, 3), default=0, show_default=True, metavar="N",
+    help="Rounds of corner cutting (Chaikin), 0 to 3; 0 means no smoothing. Outlines move by "
+    "less than half a pixel. Each round about doubles the number of vertices. Vertices where "
+    "three polygons meet stay.",
+)  # fmt: skip
+device = click.option(
+    "--device", default="auto", show_default=True, metavar="[auto|cpu|cuda|cuda:N]",
+    help="Device that runs the network. auto: a GPU if the machine has one, else the CPU.",
+)  # fmt: skip
+seed = click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N",
+    help="Random seed, at least 0. The same seed gives the same result.",
+)  # fmt: skip
+overwrite = click.option("-f", "--overwrite", is_flag=True, help="Replace an existing output.")
 
 
 def verbosity(function: F) -> F:

@@ -8,25 +8,13 @@ from geoseg.cli import options
 from geoseg.errors import count_of
 
 
-class Expected(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
-    """An accuracy of all classes, 0.8, or of one class, water=0.95."""
-
-    name = "[class=]accuracy"
-
-    def convert(
-        self,
-        value: str | tuple[str, float],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[str, float]:
-        """Return the class, "" for all classes, and the accuracy."""
-        if isinstance(value, tuple):
-            return value
-        name, _, number = value.rpartition("=")
-        try:
-            return name, float(number)
-        except ValueError:
-            self.fail(f"{value!r} is neither like 0.8 nor like water=0.95", param, ctx)
+def _parse_expected(text: str) -> tuple[str, float]:
+    """Read an accuracy of one class, water=0.95, or of all classes, 0.8, whose name is ""."""
+    name, _, number = text.rpartition("=")
+    try:
+        return name, float(number)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is neither like 0.8 nor like water=0.95") from None
 
 
 @click.command(
@@ -51,7 +39,7 @@ class Expected(click.ParamType):  # type: ignore[type-arg] # not generic before 
         "gives a 95 % interval of about ± 4 percentage points.  [default: 0.02]",
     ),
     click.option(
-        "--expected", type=Expected(), multiple=True,
+        "--expected", type=_parse_expected, multiple=True, metavar="[CLASS=]ACCURACY",
         help="Expected user's accuracy, 0 to 1, from which the number of points is computed: one "
         "value for all classes, and CLASS=VALUE for classes that differ.  [default: 0.8]",
     ),
@@ -65,11 +53,7 @@ class Expected(click.ParamType):  # type: ignore[type-arg] # not generic before 
         help="Minimum number of points per class, at least 0. Of a class with fewer pixels, all "
         "pixels are drawn.",
     ),
-    click.option(
-        "--legend", metavar="FILE",
-        help="Classes of the map: CSV (value,name,color) or QGIS palette (.qml, .txt, .clr).  "
-        "[default: palette and names of the map]",
-    ),
+    options.map_legend,
     click.option(
         "--ignore", multiple=True, metavar="CLASS...",
         help="Classes from which no points are drawn: names or values.  [default: none]",

@@ -1,10 +1,13 @@
-"""The map under assessment, with the settings that all kinds of reference share."""
+"""The map under assessment, and what all kinds of reference need of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pyproj import CRS
 
 from geoseg.errors import EvaluateError
 from geoseg.evaluation.settings import EvaluateSettings
@@ -12,7 +15,8 @@ from geoseg.execute import Progress
 from geoseg.labels import LabelSource
 from geoseg.legend import Legend
 from geoseg.metrics import Reliability
-from geoseg.raster import Scene, open_scene
+from geoseg.raster import Scene, open_scene, read_metadata
+from geoseg.version import __version__
 
 HECTARE_M2 = 1e4
 """m² of a hectare."""
@@ -76,15 +80,57 @@ def no_overlap_error(assessment: Assessment) -> EvaluateError:
 
 
 def reliability_of(hits_by_confidence: NDArray[np.int64]) -> Reliability | None:
-    """Return the reliability of a confidence raster.
-
-    Args:
-        hits_by_confidence: (2, 256) wrong and correct pixels by value of the confidence.
-
-    Returns:
-        The reliability; None without pixels.
-    """
+    """Return the reliability of (2, 256) wrong and correct pixels by confidence; None without."""
     if not hits_by_confidence.any():
         return None
     confidence = np.arange(hits_by_confidence.shape[1]) / 255
     return Reliability.of(confidence, hits_by_confidence[1], hits_by_confidence.sum(0))
+
+
+def provenance_of(assessment: Assessment) -> dict[str, Any]:
+    """Return map, reference, changed settings and version, for JSON."""
+    tags, scene = read_metadata(assessment.path).tags, assessment.scene
+    return {
+        "map": {
+            **_file(assessment.path),
+            "height": scene.height,
+            "width": scene.width,
+            "pixel_size_m": scene.pixel_size,
+            "crs": CRS.from_user_input(scene.crs).name if scene.crs else None,
+            **{k.removeprefix("GEOSEG_").lower(): v for k, v in tags.items() if "GEOSEG_" in k},
+        },
+        "reference": _file(assessment.reference),
+        "settings": _changed_settings(assessment.settings),
+        **_version_and_time(),
+    }
+
+
+def provenance_of_files(**files: str | Path | None) -> dict[str, Any]:
+    """Return the files by their role, and the version, for JSON."""
+    roles = {role: _file(path) for role, path in files.items() if path is not None}
+    return {**roles, **_version_and_time()}
+
+
+def _file(path: str | Path) -> dict[str, Any]:
+    """Return the path, and of a local file its size and the time of its last change."""
+    try:
+        stat = Path(path).stat()
+    except (OSError, ValueError):
+        return {"path": str(path)}
+    modified = datetime.fromtimestamp(stat.st_mtime, UTC).isoformat(timespec="seconds")
+    return {"path": str(path), "bytes": stat.st_size, "modified": modified}
+
+
+def _changed_settings(settings: EvaluateSettings) -> dict[str, Any]:
+    """Return the settings that differ from the defaults."""
+    changed = dict[str, Any]()
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if value != field.default:
+            value = str(value) if isinstance(value, Path) else value
+            changed[field.name] = value.to_dict() if isinstance(value, Legend) else value
+    return changed
+
+
+def _version_and_time() -> dict[str, Any]:
+    return {"geoseg": __version__, "made": datetime.now(UTC).isoformat(timespec="seconds")}

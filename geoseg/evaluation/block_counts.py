@@ -1,58 +1,40 @@
 """Map and reference compared window by window, in bounded memory."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.evaluation.thumbnails import thumbnail_slices, thumbnail_step
+from geoseg.evaluation.thumbnails import thumbnail_step
 from geoseg.execute import Progress, ProgressCounter, map_threads
 from geoseg.geodesy import pixel_areas
 from geoseg.grid import Window
 from geoseg.labels import LabelSource
 from geoseg.legend import NODATA
-from geoseg.metrics import (
-    VALUES,
-    BoundaryCounts,
-    class_row_counts,
-    count_boundaries,
-    count_pairs,
-)
+from geoseg.metrics import VALUES, BoundaryCounts, class_row_counts, count_boundaries, count_pairs
 from geoseg.raster import Scene, read_metadata, read_window
-
-WindowReader = Callable[[Window], NDArray[np.uint8]]
-"""Reads the values (height, width) of a window."""
 
 _PIXELS_PER_WINDOW = 1 << 23
 """Approximate size of a window: rows of whole blocks, so that each block is read once."""
 _WINDOWS_PER_TASK = 64
 """Windows whose counts are in memory at the same time."""
-_BLOCK_SIZE = 512
-"""Side of the windows in which single pixels are read (px)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ComparisonCounts:
-    """Counts of a comparison; counts of windows add up."""
+    """Counts of a comparison, by default 0; counts of windows add up."""
 
-    pairs: NDArray[np.int64]
+    pairs: NDArray[np.int64] = field(default_factory=lambda: np.zeros((VALUES, VALUES), np.int64))
     """(256, 256) pixels by value in the map and in the reference, 255 for nodata."""
-    area_m2: NDArray[np.float64]
+    area_m2: NDArray[np.float64] = field(default_factory=lambda: np.zeros(VALUES))
     """(256,) m² of each value of the map; NaN without a CRS."""
-    boundary: BoundaryCounts
-    hits_by_confidence: NDArray[np.int64]
+    boundary: BoundaryCounts = field(default_factory=BoundaryCounts)
+    hits_by_confidence: NDArray[np.int64] = field(
+        default_factory=lambda: np.zeros((2, VALUES), np.int64)
+    )
     """(2, 256) wrong and correct pixels by value of the confidence."""
-
-    @classmethod
-    def zero(cls) -> "ComparisonCounts":
-        """Return counts of 0."""
-        zeros = np.zeros(VALUES, np.int64)
-        return cls(
-            np.zeros((VALUES, VALUES), np.int64), np.zeros(VALUES), BoundaryCounts(zeros, zeros, 0),
-            np.zeros((2, VALUES), np.int64),
-        )  # fmt: skip
 
     def __add__(self, other: "ComparisonCounts") -> "ComparisonCounts":
         return ComparisonCounts(
@@ -68,7 +50,7 @@ class BlockComparison:
     scene: Scene
     """The grid of the map."""
     mapped: LabelSource
-    reference: LabelSource | None
+    reference: LabelSource | None = None
     """On the same grid; None to count the map alone."""
     confidence: Scene | None = None
     """On the same grid."""
@@ -112,7 +94,7 @@ class BlockComparison:
             reference = np.full(mapped.shape, NODATA, np.uint8)
         else:
             reference = self.reference.read(with_halo)
-        boundary = ComparisonCounts.zero().boundary
+        boundary = BoundaryCounts()
         if self.distance:
             boundary = count_boundaries(mapped, reference, self.distance, NODATA, inside)
         mapped, reference = mapped[inside], reference[inside]
@@ -152,16 +134,19 @@ def count_all(
     Returns:
         The counts, and thumbnails (2, rows, cols) of map and reference, 255 for nodata.
     """
-    scene, windows, total = comparison.scene, list(comparison.windows()), ComparisonCounts.zero()
+    scene, windows, total = comparison.scene, list(comparison.windows()), ComparisonCounts()
     windows_done = ProgressCounter(progress, "windows", len(windows))
     step = thumbnail_step(scene)
-    sizes = (len(range(step // 2, side, step)) for side in (scene.height, scene.width))
-    thumbnails = np.full((2, *sizes), NODATA, np.uint8)
+    rows, cols = (np.arange(step // 2, side, step) for side in (scene.height, scene.width))
+    thumbnails = np.full((2, len(rows), len(cols)), NODATA, np.uint8)
 
     def count(index: int) -> ComparisonCounts:
-        counts, mapped, reference = comparison.count(windows[index])
-        pixels, place = thumbnail_slices(windows[index], step)
-        thumbnails[0][place], thumbnails[1][place] = mapped[pixels], reference[pixels]
+        window = windows[index]
+        counts, mapped, reference = comparison.count(window)
+        i = slice(*np.searchsorted(rows, (window.row, window.row_end)))
+        j = slice(*np.searchsorted(cols, (window.col, window.col_end)))
+        pixels = np.ix_(rows[i] - window.row, cols[j] - window.col)
+        thumbnails[0, i, j], thumbnails[1, i, j] = mapped[pixels], reference[pixels]
         windows_done.add()
         return counts
 
@@ -169,21 +154,6 @@ def count_all(
         indices = range(first, min(first + _WINDOWS_PER_TASK, len(windows)))
         total = sum(map_threads(count, indices, workers), total)
     return total, thumbnails
-
-
-def values_at(
-    read: WindowReader, rows: NDArray[np.int64], cols: NDArray[np.int64]
-) -> NDArray[np.uint8]:
-    """Read the values (n,) of single pixels, block by block."""
-    values = np.full(len(rows), NODATA, np.uint8)
-    blocks = np.stack([rows // _BLOCK_SIZE, cols // _BLOCK_SIZE], axis=1)
-    for block in np.unique(blocks, axis=0):
-        in_block = np.flatnonzero((blocks == block).all(1))
-        row, col = int(rows[in_block].min()), int(cols[in_block].min())
-        height, width = int(rows[in_block].max()) - row + 1, int(cols[in_block].max()) - col + 1
-        pixels = read(Window(row, col, height, width))
-        values[in_block] = pixels[rows[in_block] - row, cols[in_block] - col]
-    return values
 
 
 def _expand(window: Window, distance: int, bounds: Window) -> Window:

@@ -1,6 +1,7 @@
 """Design-based estimates of accuracy and area from a stratified sample."""
 
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ class StratifiedSample:
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.area_ha).all() or not self.area_ha.sum() > 0:
-            raise EvaluateError("the strata have no known area, give the map a CRS")
+            raise EvaluateError("the area of the strata is not known, give the map a CRS")
         without_area = self._listed((self.sizes > 0) & (self.area_ha <= 0))
         if without_area:
             raise EvaluateError(f"{without_area} was sampled but has no area, correct the areas")
@@ -48,7 +49,14 @@ class StratifiedSample:
         Raises:
             EvaluateError: if a stratum has no sample.
         """
-        self._check_every_stratum_is_sampled()
+        empty = (self.sizes == 0) & (self.area_ha > 0)
+        if empty.any():
+            share = self.area_ha[empty].sum() / self.area_ha.sum()
+            raise EvaluateError(
+                f"no sample lies in {self._listed(empty)} ({share:.1%} of the map), so that "
+                "accuracy and areas of the whole map cannot be estimated, take samples there or "
+                "ignore the class (--ignore)"
+            )
         notes = []
         once = self._listed(self.sizes == 1)
         if once:
@@ -56,16 +64,15 @@ class StratifiedSample:
                 f"sampled only once: {once}; one sample has no variance, so intervals that depend "
                 "on it are not numbers, sample at least two of each class"
             )
-        few = (self.sizes > 1) & (self.sizes < MIN_RELIABLE_SAMPLES)
-        if few.any():
-            counted = ", ".join(
-                f"{name} ({size})"
-                for name, size, is_few in zip(self.names, self.sizes, few, strict=True)
-                if is_few
-            )
+        few = ", ".join(
+            f"{name} ({size})"
+            for name, size in zip(self.names, self.sizes, strict=True)
+            if 1 < size < MIN_RELIABLE_SAMPLES
+        )
+        if few:
             notes.append(
-                f"fewer than {MIN_RELIABLE_SAMPLES} samples of {counted}, so that intervals are "
-                "rough there"
+                f"fewer than {MIN_RELIABLE_SAMPLES} samples of {few}, so that intervals are rough "
+                "there"
             )
         all_correct = (self.sizes > 1) & (np.einsum("hii->h", self.counts) == self.sizes)
         if all_correct.any():
@@ -76,16 +83,6 @@ class StratifiedSample:
             )
         return estimate(self.counts, self.area_ha), notes
 
-    def _check_every_stratum_is_sampled(self) -> None:
-        empty = (self.sizes == 0) & (self.area_ha > 0)
-        if empty.any():
-            share = self.area_ha[empty].sum() / self.area_ha.sum()
-            raise EvaluateError(
-                f"no sample lies in {self._listed(empty)} ({share:.1%} of the map), so that "
-                "accuracy and areas of the whole map cannot be estimated, take samples there or "
-                "ignore the class (--ignore)"
-            )
-
     def _listed(self, selected: NDArray[np.bool_]) -> str:
         """Return the names of the selected strata (strata,)."""
-        return ", ".join(repr(name) for name, yes in zip(self.names, selected, strict=True) if yes)
+        return ", ".join(map(repr, compress(self.names, selected)))

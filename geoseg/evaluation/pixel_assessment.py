@@ -8,11 +8,11 @@ from geoseg.evaluation.assessment import (
     Assessment,
     no_overlap_error,
     open_confidence,
+    provenance_of,
     reliability_of,
 )
 from geoseg.evaluation.block_counts import BlockComparison, count_all
 from geoseg.evaluation.estimation import StratifiedSample
-from geoseg.evaluation.provenance import provenance_of
 from geoseg.evaluation.report.evaluation_report import EvaluationReport
 from geoseg.evaluation.thumbnails import Thumbnails, image_thumbnail
 from geoseg.labels import LabelSource, was_warped
@@ -88,14 +88,13 @@ def assess_pixels(assessment: Assessment, reference: LabelSource) -> EvaluationR
 
 def _boundary_distance(scene: Scene, metres: float | None) -> tuple[int, str]:
     """Return the distance for boundary IoU in pixels, and as a text in pixels and metres."""
-    size = scene.pixel_size
-    if metres is not None and size is None:
-        raise EvaluateError(
-            f"map {scene.path} has no CRS, so {metres:g} m is no number of pixels, assign it with "
-            "gdal_edit -a_srs or leave out --boundary"
-        )
-    distance = _DEFAULT_DISTANCE
-    if metres is not None and size is not None:
+    size, distance = scene.pixel_size, _DEFAULT_DISTANCE
+    if metres is not None:
+        if size is None:
+            raise EvaluateError(
+                f"map {scene.path} has no CRS, so {metres:g} m cannot be converted to pixels, "
+                "assign it with gdal_edit -a_srs or leave out --boundary"
+            )
         distance = max(1, round(metres / size))
     in_metres = "" if size is None else f", {distance * size:.3g} m"
     return distance, f"{distance} px{in_metres}"

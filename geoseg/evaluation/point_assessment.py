@@ -11,12 +11,12 @@ from geoseg.evaluation.assessment import (
     Assessment,
     no_overlap_error,
     open_confidence,
+    provenance_of,
     reliability_of,
 )
-from geoseg.evaluation.block_counts import BlockComparison, count_all, values_at
+from geoseg.evaluation.block_counts import BlockComparison, count_all
 from geoseg.evaluation.estimation import StratifiedSample
 from geoseg.evaluation.points import Points, locate_points
-from geoseg.evaluation.provenance import provenance_of
 from geoseg.evaluation.report.evaluation_report import EvaluationReport
 from geoseg.evaluation.strata import check_strata, open_strata
 from geoseg.evaluation.thumbnails import Thumbnails, image_thumbnail
@@ -68,12 +68,12 @@ def assess_points(assessment: Assessment, file: VectorLabelFile) -> EvaluationRe
     recoded = recode_labels(
         file.on_grid_of(scene), labels.legend, assessment.reference, settings.ignore
     )
-    mapped, inside = points.values(labels.read, scene)
+    mapped = points.values(labels.read)
     reference = recode_table(recoded)[points.classes]
     samples = _Samples(assessment, file, points, mapped, reference)
     if not samples.labelled.any():
         raise no_overlap_error(assessment)
-    comparison = BlockComparison(scene, labels, None)
+    comparison = BlockComparison(scene, labels)
     totals, thumbnails = count_all(comparison, assessment.workers, assessment.progress)
     area_ha = totals.area_m2[assessment.values] / HECTARE_M2
     sample, estimate, notes, outside_strata = _estimate_map(samples, area_ha)
@@ -87,8 +87,8 @@ def assess_points(assessment: Assessment, file: VectorLabelFile) -> EvaluationRe
         unit="samples",
         area_ha=area_ha,
         left_out={
-            "outside of the map": int((~inside).sum()),
-            "no class in the map": int((inside & (mapped == NODATA)).sum()),
+            "outside of the map": int((~points.inside).sum()),
+            "no class in the map": int((points.inside & (mapped == NODATA)).sum()),
             "no class in the reference": file.unlabelled + int((reference == NODATA).sum()),
             "outside of the strata": outside_strata,
         },
@@ -134,9 +134,9 @@ def _stratified_sample(
     own_legend = as_legend(assessment.settings.strata_legend)
     scene, strata = open_strata(str(path), labels.legend, own_legend)
     points = locate_points(samples.file, scene)
-    point_strata, _ = points.values(strata.read, scene)
+    point_strata = points.values(strata.read)
     check_strata(points, point_strata, strata.legend, str(path))
-    comparison = BlockComparison(scene, strata, None)
+    comparison = BlockComparison(scene, strata)
     totals, _ = count_all(comparison, assessment.workers, assessment.progress)
     strata_values = np.array(strata.legend.values)
     labelled = samples.labelled & (point_strata != NODATA)
@@ -157,11 +157,8 @@ def _hits_by_confidence(samples: _Samples) -> NDArray[np.int64]:
     confidence, labelled = open_confidence(samples.assessment), samples.labelled
     if confidence is None:
         return np.zeros((2, VALUES), np.int64)
-    at_points = values_at(
-        lambda window: read_window(confidence, window)[0][0],
-        samples.points.rows[labelled], samples.points.cols[labelled],
-    )  # fmt: skip
-    correct = (samples.mapped == samples.reference)[labelled].astype(np.uint8)
-    hits = count_pairs(correct, at_points)[:2]
+    values = samples.points.values(lambda window: read_window(confidence, window)[0][0])
+    correct = (samples.mapped == samples.reference).astype(np.uint8)
+    hits = count_pairs(correct[labelled], values[labelled])[:2]
     hits[:, 0] = 0  # nodata
     return hits

@@ -1,5 +1,6 @@
 """Reference points on the pixels of a map or of its strata."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,14 +9,16 @@ import shapely
 from numpy.typing import NDArray
 
 from geoseg.errors import EvaluateError
-from geoseg.evaluation.block_counts import WindowReader, values_at
 from geoseg.geodesy import apply_affine
+from geoseg.grid import Window
 from geoseg.labels import VectorLabelFile
 from geoseg.legend import NODATA
 from geoseg.raster import Scene
 
 STRATUM_FIELD = "stratum"
 """Field with the class that a point was drawn from, as `sample` writes it."""
+_SQUARE_SIZE = 512
+"""Side of the squares whose points are read together (px)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,24 +26,32 @@ class Points:
     """Points with a class, by the pixel of a raster in which they lie."""
 
     rows: NDArray[np.int64]
-    """(n,) row of the pixel; may lie outside of the raster."""
+    """(n,) row of the pixel."""
     cols: NDArray[np.int64]
     """(n,) column of the pixel."""
+    inside: NDArray[np.bool_]
+    """(n,) True for points inside of the raster."""
     classes: NDArray[np.uint8]
     """(n,) class value in the reference, 255 if ignored."""
     strata: list[Any] | None
     """(n,) names of the strata that the points were drawn from; None if the file has no such
     field."""
 
-    def values(
-        self, read: WindowReader, scene: Scene
-    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Read the values (n,) of a raster, 255 for nodata, and (n,) True for points inside it."""
-        inside = (self.rows >= 0) & (self.rows < scene.height)
-        inside &= (self.cols >= 0) & (self.cols < scene.width)
+    def values(self, read: Callable[[Window], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        """Return the values (n,) of the raster at the points, 255 outside of it.
+
+        Args:
+            read: reads the values (height, width) of a window.
+        """
         values = np.full(len(self.rows), NODATA, np.uint8)
-        values[inside] = values_at(read, self.rows[inside], self.cols[inside])
-        return values, inside
+        squares = np.stack([self.rows, self.cols], axis=1) // _SQUARE_SIZE
+        for square in np.unique(squares[self.inside], axis=0):
+            in_square = self.inside & (squares == square).all(1)
+            rows, cols = self.rows[in_square], self.cols[in_square]
+            row, col = int(rows.min()), int(cols.min())
+            window = Window(row, col, int(np.ptp(rows)) + 1, int(np.ptp(cols)) + 1)
+            values[in_square] = read(window)[rows - row, cols - col]
+        return values
 
 
 def is_point_layer(file: VectorLabelFile, path: str, scene: Scene) -> bool:
@@ -65,8 +76,9 @@ def locate_points(file: VectorLabelFile, scene: Scene) -> Points:
     cols, rows = apply_affine(~scene.affine, shapely.get_x(points), shapely.get_y(points))
     # Coordinates that cannot be transformed are infinite, and so outside.
     rows, cols = (np.floor(np.nan_to_num(v, posinf=-1, neginf=-1, nan=-1)) for v in (rows, cols))
+    inside = (rows >= 0) & (rows < scene.height) & (cols >= 0) & (cols < scene.width)
     strata = file.column(STRATUM_FIELD)
     return Points(
         rows.clip(-1, scene.height).astype(np.int64), cols.clip(-1, scene.width).astype(np.int64),
-        labels.values[feature], None if strata is None else [strata[i] for i in feature],
+        inside, labels.values[feature], None if strata is None else [strata[i] for i in feature],
     )  # fmt: skip

@@ -1,32 +1,30 @@
 """The accuracy report of a map and its reference, or of an error matrix."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from geoseg.errors import check_type
-from geoseg.evaluation.assessment import Assessment
+from geoseg.evaluation.assessment import Assessment, provenance_of_files
 from geoseg.evaluation.estimation import StratifiedSample
 from geoseg.evaluation.pixel_assessment import assess_pixels
 from geoseg.evaluation.point_assessment import assess_points
 from geoseg.evaluation.points import is_point_layer
-from geoseg.evaluation.provenance import provenance_of_files
-from geoseg.evaluation.report.csv_tables import read_areas, read_matrix
+from geoseg.evaluation.report.csv_tables import read_areas, read_matrix, table_text
 from geoseg.evaluation.report.evaluation_report import EvaluationReport
-from geoseg.evaluation.report.write import REPORT_JSON, write_report
+from geoseg.evaluation.report.page import render_page
 from geoseg.evaluation.settings import EvaluateSettings
 from geoseg.execute import Progress, available_cpus
-from geoseg.files import check_folder
-from geoseg.labels import (
-    VectorLabelFile,
-    open_map,
-    open_reference,
-    recode_labels,
-    without_ignored,
-)
+from geoseg.files import atomic_folder, check_folder, translate_write_errors
+from geoseg.labels import VectorLabelFile, open_map, open_reference, recode_labels, without_ignored
 from geoseg.legend import Legend, as_legend
 from geoseg.metrics import by_map_class
 from geoseg.vectors import is_vector_file
 
+_REPORT_JSON = "report.json"
+"""File by which a folder is recognised as a report."""
 _CLASS_FIELD = "reference"
 """Field of the class, as `sample` writes it."""
 
@@ -67,7 +65,7 @@ def evaluate(
     """
     check_type("settings", settings, EvaluateSettings)
     out = Path(out).resolve()
-    check_folder(out, REPORT_JSON, "a report", overwrite=overwrite)
+    check_folder(out, _REPORT_JSON, "a report", overwrite=overwrite)
     path, ignore = str(labels), settings.ignore
     scene, mapped = open_map(path, as_legend(settings.legend), ignore)
     report = _assess(
@@ -76,7 +74,7 @@ def evaluate(
             workers or available_cpus(), progress,
         )
     )  # fmt: skip
-    write_report(out, report)
+    _write_report(out, report)
     return report
 
 
@@ -124,7 +122,7 @@ def evaluate_matrix(
         OutputError: if the folder exists or cannot be written.
     """
     out = Path(out).resolve()
-    check_folder(out, REPORT_JSON, "a report", overwrite=overwrite)
+    check_folder(out, _REPORT_JSON, "a report", overwrite=overwrite)
     names, counts = read_matrix(matrix)
     colored = _legend_of(names, as_legend(legend))
     area_ha = sample = estimate = None
@@ -144,7 +142,7 @@ def evaluate_matrix(
         notes=tuple(notes),
         provenance=provenance_of_files(matrix=matrix, areas=areas),
     )
-    write_report(out, report)
+    _write_report(out, report)
     return report
 
 
@@ -157,3 +155,22 @@ def _legend_of(names: tuple[str, ...], colors: Legend | None) -> Legend:
     return Legend(
         tuple(replace(c, color=by_value[colors.value_of(c.name)]) for c in legend.classes)
     )
+
+
+def _write_report(out: Path, report: EvaluationReport) -> None:
+    """Write a folder with the report as data, as tables and as a page."""
+    data = json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+    names, counts = report.names, report.counts.tolist()
+    files = {
+        _REPORT_JSON: data + "\n",
+        "report.csv": report.to_csv(),
+        "matrix.csv": table_text(["map \\ reference", *names], names, counts),
+        "report.html": render_page(report),
+    }
+    if report.area_ha is not None and np.isfinite(report.area_ha).all():
+        rows = report.area_ha[:, None].tolist()
+        files["areas.csv"] = table_text(["class", "area_ha"], names, rows)
+    with atomic_folder(out) as folder:
+        for name, text in files.items():
+            with translate_write_errors(folder / name):
+                (folder / name).write_text(text, encoding="utf-8")

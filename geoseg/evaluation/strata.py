@@ -1,4 +1,4 @@
-"""A raster of strata, in which each value is a stratum."""
+"""A raster of strata: every value is a stratum."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ def open_strata(
     if own_legend and unnamed:
         raise LabelError(
             f"strata {path} have the value{'s' if len(unnamed) > 1 else ''} {', '.join(unnamed)}, "
-            f"which their legend does not name ({', '.join(own_legend.names)}), add it there"
+            f"which their legend does not name ({', '.join(own_legend.names)}), complete it"
         )
     if not names and set(values) <= set(map_legend.values):
         names = {c.value: c.name for c in map_legend.classes}
@@ -72,13 +72,13 @@ def check_strata(points: Points, strata: NDArray[np.uint8], legend: Legend, path
         return
     values = {c.name.casefold(): c.value for c in legend.classes}
     drawn_from = [values.get(str(name).strip().casefold()) for name in points.strata]
-    if None in drawn_from:  # a field of another meaning
-        return
-    moved = int((np.array(drawn_from) != strata).sum())
+    # A name that is no stratum: the field has another meaning.
+    moved = 0 if None in drawn_from else int((np.array(drawn_from) != strata).sum())
     if moved:
         raise EvaluateError(
-            f"{moved:,} of {count_of(len(drawn_from), 'point')} were drawn in another stratum than "
-            f"{path} has there, give the map that they were drawn from as the strata (--strata)"
+            f"{moved:,} of {count_of(len(drawn_from), 'point')} do not lie in the stratum of "
+            f"{path} that their file names, give the map that they were drawn from as the strata "
+            "(--strata)"
         )
 
 
@@ -88,17 +88,14 @@ def _values(scene: Scene) -> list[int]:
     for window in chunks(scene.height, scene.width, _WINDOW_SIZE):
         pixels, valid = read_window(scene, window)
         window_values = np.unique(pixels[0][valid])
-        wrong = window_values[
-            (window_values != np.round(window_values))
-            | (window_values < 0)
-            | (window_values > NODATA)
-        ]
+        wrong = np.setdiff1d(window_values, np.arange(NODATA + 1))
         if wrong.size:
             raise LabelError(
                 f"strata {scene.path} have the value {wrong[0]:.6g}, but strata are whole numbers "
                 "from 0 to 254, renumber them"
             )
-        values.update(int(v) for v in window_values if v != NODATA)
+        values.update(window_values.astype(int).tolist())
+    values.discard(NODATA)
     if not values:
         raise LabelError(f"strata {scene.path} have no pixel with data, check the file")
     return sorted(values)

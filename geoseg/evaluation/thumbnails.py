@@ -8,17 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import GeosegError
-from geoseg.grid import Window
-from geoseg.raster import (
-    Scene,
-    open_scene,
-    percentile_stretch,
-    read_overview,
-    rgb_bands,
-    warped_to,
-)
-
-Slices = tuple[slice, slice]
+from geoseg.raster import Scene, open_scene, percentile_stretch, read_overview, rgb_bands, warped_to
 
 _MAX_SIZE = 720
 """Largest side of a thumbnail (px)."""
@@ -39,20 +29,8 @@ class Thumbnails:
 
 
 def thumbnail_step(scene: Scene) -> int:
-    """Return n for thumbnails that have every n-th pixel of a map."""
+    """Return n for thumbnails that have the middle one of each n pixels of a map."""
     return -(-max(scene.height, scene.width) // _MAX_SIZE)
-
-
-def thumbnail_slices(window: Window, step: int) -> tuple[Slices, Slices]:
-    """Return the pixels of a window that thumbnails have, and their place in the thumbnails.
-
-    Thumbnails have the middle one of ``step`` pixels of the map.
-    """
-    rows, cols = (
-        _axis_slices(start, size, step)
-        for start, size in ((window.row, window.height), (window.col, window.width))
-    )
-    return (rows[0], cols[0]), (rows[1], cols[1])
 
 
 def image_thumbnail(image: str | Path | None, labels: str, grid: Scene) -> NDArray[np.uint8] | None:
@@ -92,9 +70,3 @@ def _read_image(path: str, grid: Scene) -> NDArray[np.uint8]:
     colors = percentile_stretch(pixels, valid)
     colors[~valid] = 255
     return colors
-
-
-def _axis_slices(start: int, size: int, step: int) -> tuple[slice, slice]:
-    first = (step // 2 - start) % step
-    index = (start + first) // step
-    return slice(first, None, step), slice(index, index + len(range(first, size, step)))

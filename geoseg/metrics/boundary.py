@@ -1,12 +1,11 @@
 """Boundary IoU: agreement near the outlines of classes (Cheng et al. 2021, arXiv:2103.16562).
 
-The authors have no unlabelled pixels. Here only pixels with a class in the map and in the reference
-count, and only they make outlines. The edge of the raster is an outline in both, as in the authors'
-code.
+The authors have no unlabelled pixels. Here only pixels with a class in map and reference count and
+make outlines. The edge of the raster is an outline in both, as in the authors' code.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,13 +20,13 @@ _PIXELS_PER_BATCH = 1 << 20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BoundaryCounts:
-    """Pixels of each value near an outline of it; counts of windows add up."""
+    """Pixels of each value near an outline of it, by default 0; counts of windows add up."""
 
-    both: NDArray[np.int64]
+    both: NDArray[np.int64] = field(default_factory=lambda: np.zeros(VALUES, np.int64))
     """(256,) near an outline of the value in the map and in the reference."""
-    either: NDArray[np.int64]
+    either: NDArray[np.int64] = field(default_factory=lambda: np.zeros(VALUES, np.int64))
     """(256,) near an outline of the value in one of them or both."""
-    in_reference: int
+    in_reference: int = 0
     """Pixels near an outline in the reference; 0 if it only has patches far apart."""
 
     def __add__(self, other: "BoundaryCounts") -> "BoundaryCounts":
@@ -93,29 +92,24 @@ def near_outline(
     """Return where another value, or the end of the array, is at most ``distance`` px away.
 
     The distance is that of a square around the pixel: these are the pixels that ``distance``
-    erosions by 3 x 3 px remove from a class. Pixels of ``ignore`` make no outline.
+    erosions by 3 x 3 px remove from a class.
 
     Args:
         values: (height, width).
         distance: px, at least 1.
         ignore: value that makes no outline.
-
-    Returns:
-        (height, width) bool.
     """
     hidden = values == ignore
     low = np.pad(np.where(hidden, np.uint8(VALUES - 1), values), distance, constant_values=0)
     high = np.pad(np.where(hidden, np.uint8(0), values), distance, constant_values=VALUES - 1)
     size = 2 * distance + 1
     for axis in (0, 1):
-        low, high = (
-            _sliding_any(np.minimum, low, size, axis),
-            _sliding_any(np.maximum, high, size, axis),
-        )
+        low = _sliding_extreme(np.minimum, low, size, axis)
+        high = _sliding_extreme(np.maximum, high, size, axis)
     return np.asarray(low != high)
 
 
-def _sliding_any(
+def _sliding_extreme(
     pick: Callable[..., NDArray[Any]], values: NDArray[np.uint8], size: int, axis: int
 ) -> NDArray[np.uint8]:
     """Return the minimum or maximum over ``size`` neighbours along an axis, by doubling."""

@@ -70,19 +70,10 @@ class Confusion:
         """Mean of `iou` over the classes of the reference; NaN without pixels."""
         return accuracy.mean_iou(self.counts)
 
-    @property
-    def users_accuracy(self) -> NDArray[np.float64]:
-        """Correct share of each mapped class (precision), (classes,)."""
-        return accuracy.users_accuracy(self.counts)
-
-    @property
-    def producers_accuracy(self) -> NDArray[np.float64]:
-        """Detected share of each reference class (recall), (classes,)."""
-        return accuracy.producers_accuracy(self.counts)
-
     def to_dict(self, names: tuple[str, ...]) -> dict[str, Any]:
         """Return the counts and scores for JSON, as a model file keeps them; NaN becomes None."""
-        columns = (self.iou, self.users_accuracy, self.producers_accuracy, self.counts.sum(0))
+        users, producers = accuracy.users_accuracy, accuracy.producers_accuracy
+        columns = (self.iou, users(self.counts), producers(self.counts), self.counts.sum(0))
         return {
             "pixels": self.total,
             "accuracy": _to_json(self.accuracy),

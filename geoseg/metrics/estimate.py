@@ -74,7 +74,6 @@ def estimate(counts: NDArray[np.int64], areas: Floats) -> Estimate:
     weights = areas / areas.sum()
     means = np.nan_to_num(ratio(counts, sampled[:, None, None]))
     hits, ones = np.einsum("hii->hi", means), np.ones((len(areas), 1))
-
     error = partial(_standard_error, weights=weights, sampled=sampled)
     return Estimate(
         shares=np.einsum("h,hij->ij", weights, means),
@@ -87,11 +86,7 @@ def estimate(counts: NDArray[np.int64], areas: Floats) -> Estimate:
 
 
 def by_map_class(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return a matrix (classes, classes) as counts of strata that are the mapped classes.
-
-    Returns:
-        (classes, classes, classes): counts of stratum h, which is the mapped class h.
-    """
+    """Return (classes, classes, classes) counts, in which stratum h is row h of the matrix."""
     return counts[:, None, :] * np.eye(len(counts), dtype=np.int64)[:, :, None]
 
 

@@ -37,8 +37,7 @@ def allocate(
         shares: (strata,) share of each stratum of the area of the map, above 0, sum 1.
         pixels: (strata,) number of pixels of each stratum.
         allocation: "proportional" to the shares; "equal"; "mixed", the mean of both.
-        minimum: minimum number of samples of a stratum; a stratum with fewer pixels is sampled
-            whole.
+        minimum: minimum number of samples of a stratum; of a smaller one, all its pixels.
 
     Returns:
         (strata,) number of samples.

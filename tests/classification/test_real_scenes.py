@@ -36,7 +36,7 @@ def test_chunks_and_workers_do_not_show_on_a_real_scene(data, tile4, tmp_path):
         out = tmp_path / f"{chunk}.tif"
         classify(
             tile4, out, polygons=tmp_path / f"{chunk}.fgb", settings=ClassifySettings(overlap=16),
-            execution=Execution(chunk=chunk, workers=workers),
+            execution=Execution(chunk=chunk), workers=workers,
         )  # fmt: skip
         maps.append(out.read_bytes())
         _, _, wkb, columns = pyogrio.raw.read(tmp_path / f"{chunk}.fgb")

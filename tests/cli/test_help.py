@@ -139,7 +139,7 @@ def test_the_command_reference_is_that_of_the_help(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "read"),
+    ("typed", "expected"),
     [
         ("s --labels a b --out o", "s --labels a --labels b --out o"),
         ("--labels a --out o s", "--labels a --out o s"),
@@ -147,5 +147,5 @@ def test_the_command_reference_is_that_of_the_help(tmp_path):
         ("s --labels a --labels b c -f", "s --labels a --labels b --labels c -f"),
     ],
 )
-def test_labels_take_several_values_in_a_row(given, read):
-    assert repeat_names(given.split(), {"--labels"}) == read.split()
+def test_labels_take_several_values_in_a_row(typed, expected):
+    assert repeat_names(typed.split(), {"--labels"}) == expected.split()

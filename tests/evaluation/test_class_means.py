@@ -19,17 +19,17 @@ LEGEND = Legend.from_names(["water", "grass", "rock", "building"])
 
 
 @pytest.fixture
-def ground() -> np.ndarray:
+def reference() -> np.ndarray:
     """A reference of water, grass and rock in three columns; nothing is a building."""
-    ground = np.zeros((30, 60), np.uint8)
-    ground[:, 20:40], ground[:, 40:] = 1, 2
-    return ground
+    reference = np.zeros((30, 60), np.uint8)
+    reference[:, 20:40], reference[:, 40:] = 1, 2
+    return reference
 
 
-def compare(folder, mapped, ground, legend=LEGEND, name="report"):
+def compare(folder, mapped, reference, legend=LEGEND, name="report"):
     """The report of two arrays."""
     write_map(folder / "map.tif", mapped, legend)
-    write_raster(folder / "reference.tif", ground[None], transform=PLACE, nodata=255)
+    write_raster(folder / "reference.tif", reference[None], transform=PLACE, nodata=255)
     return evaluate(
         folder / "map.tif", folder / "reference.tif", out=folder / name, overwrite=True
     ).to_dict()
@@ -41,14 +41,16 @@ def lead(folder, name="report"):
     return re.sub("<[^>]*>", "", re.search(r'<p class="lead">(.*)</p>', page)[1])
 
 
-def test_stray_pixels_of_a_class_that_the_reference_lacks_hardly_change_the_mean(ground, tmp_path):
-    clean = compare(tmp_path, ground, ground)
+def test_stray_pixels_of_a_class_that_the_reference_lacks_hardly_change_the_mean(
+    reference, tmp_path
+):
+    clean = compare(tmp_path, reference, reference)
     assert clean["mean_iou"] == 1
     assert clean["mean_iou_classes"] == ["water", "grass", "rock"]
     assert clean["mean_iou_left_out"] == []
-    mapped = ground.copy()
+    mapped = reference.copy()
     mapped[0, :3] = 3
-    stray = compare(tmp_path, mapped, ground)
+    stray = compare(tmp_path, mapped, reference)
     assert stray["iou"][3] == 0
     assert stray["mean_iou"] == pytest.approx((597 / 600 + 2) / 3)
     assert stray["mean_iou_classes"] == ["water", "grass", "rock"]
@@ -56,10 +58,10 @@ def test_stray_pixels_of_a_class_that_the_reference_lacks_hardly_change_the_mean
     assert stray["mean_boundary_iou"] == pytest.approx(np.mean(stray["boundary_iou"][:3]))
 
 
-def test_the_page_and_the_command_say_which_classes_a_mean_is_over(ground, tmp_path):
-    mapped = ground.copy()
+def test_the_page_and_the_command_say_which_classes_a_mean_is_over(reference, tmp_path):
+    mapped = reference.copy()
     mapped[0, :3] = 3
-    compare(tmp_path, mapped, ground)
+    compare(tmp_path, mapped, reference)
     page = (tmp_path / "report" / "report.html").read_text()
     assert (
         "Means are over the 3 classes of the reference; left out, as the reference lacks it: "
@@ -118,43 +120,43 @@ def test_other_libraries_give_the_same_means_over_the_classes_of_the_reference(s
     assert Confusion(counts).mean_iou == accuracy.mean_iou(counts)
 
 
-def test_a_class_of_the_reference_that_is_never_mapped_is_the_weakest(ground, tmp_path):
-    mapped = ground.copy()
-    mapped[ground == 2] = 1
-    report = compare(tmp_path, mapped, ground)
+def test_a_class_of_the_reference_that_is_never_mapped_is_the_weakest(reference, tmp_path):
+    mapped = reference.copy()
+    mapped[reference == 2] = 1
+    report = compare(tmp_path, mapped, reference)
     assert report["f1"][2] == 0
     assert report["users_accuracy"][2] is None
     assert (
         "The weakest class is rock: it was never mapped where the reference has a class, so "
         "nothing of it was detected."
     ) in lead(tmp_path)
-    compare(tmp_path, np.zeros_like(ground), ground)
+    compare(tmp_path, np.zeros_like(reference), reference)
     assert (
         "The weakest classes are grass, rock: they were never mapped where the reference has a "
         "class, so nothing of them was detected."
     ) in lead(tmp_path)
 
 
-def test_a_class_that_is_always_mapped_wrong_is_the_weakest(ground, tmp_path):
-    mapped = ground.copy()
-    mapped[ground == 2] = 1
+def test_a_class_that_is_always_mapped_wrong_is_the_weakest(reference, tmp_path):
+    mapped = reference.copy()
+    mapped[reference == 2] = 1
     mapped[0, 0] = 2
-    compare(tmp_path, mapped, ground)
+    compare(tmp_path, mapped, reference)
     assert (
         "The weakest class is rock: 0 % of what is mapped as this class is correct, and 0 % of "
         "this class in the reference was detected."
     ) in lead(tmp_path)
 
 
-def test_classes_that_only_the_map_has_are_named(ground, tmp_path):
-    mapped = ground.copy()
+def test_classes_that_only_the_map_has_are_named(reference, tmp_path):
+    mapped = reference.copy()
     mapped[0, :30] = 3
-    compare(tmp_path, mapped, ground)
-    said = lead(tmp_path)
-    assert said.endswith("building is mapped, but the reference has no pixel of it.")
-    assert "The weakest class is" in said
-    assert "The weakest class is building" not in said
-    compare(tmp_path, np.where(mapped == 2, 3, 2).astype(np.uint8), ground.clip(max=1))
+    compare(tmp_path, mapped, reference)
+    summary = lead(tmp_path)
+    assert summary.endswith("building is mapped, but the reference has no pixel of it.")
+    assert "The weakest class is" in summary
+    assert "The weakest class is building" not in summary
+    compare(tmp_path, np.where(mapped == 2, 3, 2).astype(np.uint8), reference.clip(max=1))
     assert "rock, building are mapped, but the reference has no pixel of them." in lead(tmp_path)
 
 
@@ -173,11 +175,11 @@ def test_a_class_that_no_sample_in_the_reference_shows_is_named(tmp_path):
     assert "c is mapped, but the reference has no sample of it." in lead(tmp_path)
 
 
-def test_ignored_classes_are_neither_missed_nor_stray(ground, tmp_path):
-    mapped = ground.copy()
-    mapped[0, :3], mapped[ground == 2] = 3, 1
+def test_ignored_classes_are_neither_missed_nor_stray(reference, tmp_path):
+    mapped = reference.copy()
+    mapped[0, :3], mapped[reference == 2] = 3, 1
     write_map(tmp_path / "map.tif", mapped, LEGEND)
-    write_raster(tmp_path / "reference.tif", ground[None], transform=PLACE)
+    write_raster(tmp_path / "reference.tif", reference[None], transform=PLACE)
     settings = EvaluateSettings(ignore=("rock", "building"))
     report = evaluate(
         tmp_path / "map.tif", tmp_path / "reference.tif", out=tmp_path / "report", settings=settings

@@ -112,9 +112,9 @@ def carolina(data, tmp_path_factory):
     folder = data.carolina()
     with rasterio.open(folder / "lsat7_2000_40.tif") as band:
         values, place, crs = band.read(1), band.transform, band.crs
-    known = values > -99999
-    steps = np.quantile(values[known], np.arange(1, 7) / 7)
-    mapped = np.where(known, 1 + np.searchsorted(steps, values), 255).astype(np.uint8)
+    has_data = values > -99999
+    steps = np.quantile(values[has_data], np.arange(1, 7) / 7)
+    mapped = np.where(has_data, 1 + np.searchsorted(steps, values), 255).astype(np.uint8)
     names = sorted(set(geopandas.read_file(folder / "landsat96_polygons.shp")["label"]))
     legend = Legend.from_names(["none", *names])
     path = tmp_path_factory.mktemp("carolina") / "map.tif"

@@ -32,10 +32,10 @@ def reports(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reports")
     rng = np.random.default_rng(0)
     mapped = np.kron(rng.choice([0, 1, 7], (12, 16)), np.ones((25, 25))).astype(np.uint8)
-    ground = np.where(rng.random(mapped.shape) < 0.8, mapped, np.uint8(1))
+    reference = np.where(rng.random(mapped.shape) < 0.8, mapped, np.uint8(1))
     mapped[:20] = 255
     write_map(folder / "map.tif", mapped, NASTY)
-    write_raster(folder / "reference.tif", ground[None], transform=PLACE)
+    write_raster(folder / "reference.tif", reference[None], transform=PLACE)
     scores = rng.integers(100, 256, mapped.shape, dtype=np.uint8)
     write_raster(folder / "confidence.tif", scores[None], transform=PLACE)
     image = rng.integers(0, 256, (3, *mapped.shape), dtype=np.uint8)
@@ -43,7 +43,9 @@ def reports(tmp_path_factory):
     settings = EvaluateSettings(confidence=folder / "confidence.tif", image=folder / "image.tif")
     evaluate(folder / "map.tif", folder / "reference.tif", out=folder / "pixels", settings=settings)
     rows, cols = np.divmod(rng.choice(mapped[20:].size, 300, False), 400)
-    names = [{c.value: c.name for c in NASTY.classes}[v] for v in ground[rows + 20, cols].tolist()]
+    names = [
+        {c.value: c.name for c in NASTY.classes}[v] for v in reference[rows + 20, cols].tolist()
+    ]
     points = write_points(folder / "points.gpkg", rows + 20, cols, names)
     evaluate(folder / "map.tif", points, out=folder / "points", settings=settings)
     matrix, areas = write_tables(folder, OLOFSSON_2014.names, OLOFSSON_2014.counts)

@@ -130,10 +130,10 @@ def test_three_maps_of_one_kappa_as_rasters(tmp_path, counts, quantity, allocati
 
 
 def test_boundary_iou_of_the_example(tmp_path):
-    ground = np.zeros((20, 20), np.uint8)
-    ground[5:15, 5:15] = 1
-    write_map(tmp_path / "map.tif", np.roll(ground, 1, 1))
-    write_raster(tmp_path / "reference.tif", ground[None], transform=PLACE)
+    reference = np.zeros((20, 20), np.uint8)
+    reference[5:15, 5:15] = 1
+    write_map(tmp_path / "map.tif", np.roll(reference, 1, 1))
+    write_raster(tmp_path / "reference.tif", reference[None], transform=PLACE)
     for metres, expected in ((30, 18 / 54), (60, 48 / 80), (90, 70 / 98)):
         report = evaluate(
             tmp_path / "map.tif", tmp_path / "reference.tif", out=tmp_path / f"report{metres}",
@@ -312,8 +312,8 @@ def test_what_is_ignored_is_counted_as_left_out_however_it_is_called(tmp_path, i
 def test_points_by_the_strata_of_another_raster(tmp_path):
     """The strata are north and south, the map says something else: Stehman's estimator."""
     rng = np.random.default_rng(3)
-    mapped, ground = rng.integers(0, 3, (2, 40, 50), dtype=np.uint8)
-    ground = np.where(rng.random(ground.shape) < 0.7, mapped, ground)
+    mapped, reference = rng.integers(0, 3, (2, 40, 50), dtype=np.uint8)
+    reference = np.where(rng.random(reference.shape) < 0.7, mapped, reference)
     strata = np.zeros((40, 50), np.uint8)
     strata[30:] = 1
     write_map(tmp_path / "map.tif", mapped)
@@ -321,14 +321,14 @@ def test_points_by_the_strata_of_another_raster(tmp_path):
     write_map(tmp_path / "strata.tif", strata, halves)
     flat = np.concatenate([rng.choice(1500, 80, False), 1500 + rng.choice(500, 60, False)])
     rows, cols = np.divmod(flat, 50)
-    names = [LEGEND.names[v] for v in ground[rows, cols]]
+    names = [LEGEND.names[v] for v in reference[rows, cols]]
     stratum = [halves.names[v] for v in strata[rows, cols]]
     points = write_points(tmp_path / "points.gpkg", rows, cols, names, stratum=stratum)
     settings = EvaluateSettings(strata=tmp_path / "strata.tif")
     report = evaluate(
         tmp_path / "map.tif", points, out=tmp_path / "report", settings=settings
     ).to_dict()
-    right = (mapped == ground)[rows, cols]
+    right = (mapped == reference)[rows, cols]
     expected = 0.75 * right[:80].mean() + 0.25 * right[80:].mean()
     adjusted = report["area_adjusted"]
     assert adjusted["overall_accuracy"] == pytest.approx(expected)
@@ -339,7 +339,7 @@ def test_points_by_the_strata_of_another_raster(tmp_path):
     assert adjusted["overall_accuracy_ci95"] == pytest.approx(1.96 * variance**0.5)
     assert [s["samples"] for s in adjusted["strata"]] == [80, 60]
     other = EvaluateSettings(strata=write_map(tmp_path / "turned.tif", 1 - strata, halves))
-    with pytest.raises(EvaluateError, match=r"drawn in another stratum .* as the strata"):
+    with pytest.raises(EvaluateError, match=r"do not lie in the stratum .* as the strata"):
         evaluate(tmp_path / "map.tif", points, out=tmp_path / "no", settings=other)
 
 
@@ -482,7 +482,7 @@ def test_a_missing_crs(labels, tmp_path):
     points = write_points(tmp_path / "points.gpkg", [5], [5], ["water"])
     refused(tmp_path, r"has no CRS, but .*points\.gpkg has one", bare, points, VectorError)
     metres = replace(BY_NAME, boundary=30.0)
-    refused(tmp_path, "has no CRS, so 30 m is no number", bare, bare, EvaluateError, metres)
+    refused(tmp_path, "has no CRS, so 30 m cannot be converted", bare, bare, EvaluateError, metres)
     small = write_raster(tmp_path / "small.tif", np.zeros((1, 9, 9), np.uint8), crs=None)
     refused(tmp_path, "not both have a CRS by which to match", labels, small, LabelError)
 
@@ -524,7 +524,7 @@ def test_points_mixed_with_polygons(labels, tmp_path):
         ("map,a,b\na,1,2\nb,3\n", "c,h\na,1\nb,1\n", "1 count for 'b' but 2 columns of"),
         ("map,a,b\na,1,x\nb,3,4\n", "c,h\na,1\nb,1\n", "'x' for 'a', not a count"),
         ("map,a,b\na,1,-2\nb,3,4\n", "c,h\na,1\nb,1\n", "'-2' for 'a', not a count"),
-        ("map,a,a\na,1,2\nb,3,4\n", "c,h\na,1\nb,1\n", "columns without a name of their own"),
+        ("map,a,a\na,1,2\nb,3,4\n", "c,h\na,1\nb,1\n", "columns without a name or with the same"),
         ("map,a,b\na,0,0\nb,0,0\n", "c,h\na,1\nb,1\n", "has no samples"),
         ("", "c,h\na,1\n", "has no table"),
         (

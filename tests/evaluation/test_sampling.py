@@ -19,7 +19,7 @@ from tests.support.rasters import write_raster
 
 
 @pytest.fixture(scope="module")
-def ground():
+def classes():
     """10 % water, 30 % grass, 60 % rock, and a margin without data."""
     values = np.full((700, 800), 2, np.uint8)
     values[:, :80], values[:, 80:320] = 0, 1
@@ -28,15 +28,15 @@ def ground():
 
 
 @pytest.fixture
-def labels(ground, tmp_path):
-    return write_map(tmp_path / "map.tif", ground)
+def labels(classes, tmp_path):
+    return write_map(tmp_path / "map.tif", classes)
 
 
 def read(path):
     return geopandas.read_file(path, layer=path.stem)
 
 
-def test_points_lie_in_their_strata_and_know_their_chance(labels, ground, tmp_path):
+def test_points_lie_in_their_strata_and_know_their_chance(labels, classes, tmp_path):
     drawn = sample(labels, out=tmp_path / "points.gpkg", settings=SampleSettings(size=300))
     frame = read(tmp_path / "points.gpkg")
     assert drawn.points == len(frame) == 300
@@ -44,7 +44,7 @@ def test_points_lie_in_their_strata_and_know_their_chance(labels, ground, tmp_pa
     assert frame["number"].tolist() == list(range(1, 301))
     cols, rows = ~PLACE @ (frame.geometry.x.to_numpy(), frame.geometry.y.to_numpy())
     assert set(rows % 1) == set(cols % 1) == {0.5}
-    values = ground[rows.astype(int), cols.astype(int)]
+    values = classes[rows.astype(int), cols.astype(int)]
     assert frame["stratum"].tolist() == [LEGEND.names[v] for v in values]
     assert len(set(zip(rows, cols, strict=True))) == 300
     degrees = frame.to_crs(4326).geometry
@@ -185,7 +185,7 @@ def test_qgis_finds_a_form_with_the_classes(labels, tmp_path):
     assert editable == {"reference"}
 
 
-def test_evaluate_reads_it_back(labels, ground, tmp_path):
+def test_evaluate_reads_it_back(labels, classes, tmp_path):
     path = tmp_path / "points.gpkg"
     sample(labels, out=path, settings=SampleSettings(size=300))
     with pytest.raises(GeosegError, match="no feature with a reference, fill it in"):
@@ -203,27 +203,27 @@ def test_evaluate_reads_it_back(labels, ground, tmp_path):
     assert sum(sizes) == 295
     assert adjusted["overall_accuracy"] == pytest.approx(1 - 0.3 * 9 / sizes[1])
     assert adjusted["area_ha"][2] == pytest.approx(0.09 * 680 * (480 + 240 * 9 / sizes[1]))
-    other = write_map(tmp_path / "other.tif", np.roll(ground, 60, 1))
+    other = write_map(tmp_path / "other.tif", np.roll(classes, 60, 1))
     with pytest.raises(EvaluateError, match="the map that they were drawn from as the strata"):
         evaluate(other, path, out=tmp_path / "no")
 
 
 def test_estimates_are_right_on_the_whole(tmp_path):
-    """Over 200 samples of a known ground: no bias, and intervals that hold in 95 % of them."""
+    """Over 200 samples of a known reference: no bias, and intervals that hold in 95 % of them."""
     from geoseg.metrics import Z95, estimate
     from geoseg.metrics.confusion import count_pairs
 
     rng = np.random.default_rng(5)
     mapped = rng.choice(3, 60_000, p=[0.1, 0.3, 0.6])
-    ground = np.where(rng.random(60_000) < 0.8, mapped, rng.choice(3, 60_000))
-    truth = np.bincount(ground) / 60_000
+    reference = np.where(rng.random(60_000) < 0.8, mapped, rng.choice(3, 60_000))
+    truth = np.bincount(reference) / 60_000
     areas = np.bincount(mapped).astype(float)
     shares, inside = [], []
     for _ in range(200):
         chosen = np.concatenate(
             [rng.choice(np.flatnonzero(mapped == i), 100, replace=False) for i in range(3)]
         )
-        pairs = count_pairs(mapped[chosen].astype(np.uint8), ground[chosen].astype(np.uint8))
+        pairs = count_pairs(mapped[chosen].astype(np.uint8), reference[chosen].astype(np.uint8))
         counts = np.zeros((3, 3, 3), np.int64)
         counts[range(3), range(3)] = pairs[:3, :3]
         result = estimate(counts, areas)
@@ -273,7 +273,7 @@ def test_maps_from_which_nothing_can_be_drawn(labels, tmp_path):
     out = tmp_path / "points.gpkg"
     before = sorted(tmp_path.iterdir())
     for path, where, error, match, settings in (
-        (bare, out, EvaluateError, "have no CRS, so that nobody would find", named),
+        (bare, out, EvaluateError, "have no CRS, so that points have no coordinates", named),
         (empty, out, EvaluateError, "no pixel of a class to draw from", named),
         (labels, tmp_path / "p.shp", OutputError, "must end in .gpkg", SampleSettings()),
         (labels, tmp_path / "there.gpkg", OutputError, "exists, use another", SampleSettings()),

@@ -69,13 +69,13 @@ def test_a_plain_raster_of_strata_gives_the_published_numbers(stehman):
     assert strata_of(report) == [(f"stratum {v}", 10) for v in (5, 6, 7, 8)]
 
 
-@pytest.mark.parametrize("given", ["names beside it", "legend", "file"])
-def test_names_of_strata(stehman, given):
+@pytest.mark.parametrize("source", ["names beside it", "legend", "file"])
+def test_names_of_strata(stehman, source):
     named = Legend(tuple(LandCoverClass(5 + i, f"zone {i}", "#123456") for i in range(5)))
     legend = None
-    if given == "names beside it":
+    if source == "names beside it":
         (stehman / "strata.tif.aux.xml").write_text(pam_sidecar(named, [1] * 5))
-    elif given == "legend":
+    elif source == "legend":
         legend = named
     else:
         legend = stehman / "strata.csv"
@@ -120,7 +120,7 @@ def test_strata_have_the_names_of_the_map_where_it_has_all_their_values(tmp_path
 def test_more_strata_than_classes_give_what_the_estimator_gives(tmp_path, seed, dtype):
     """Strata of 9 values, 255 and no data among the pixels; points outside of them are counted."""
     rng = np.random.default_rng(seed)
-    mapped, ground = rng.integers(0, 3, (2, 40, 50), dtype=np.uint8)
+    mapped, reference = rng.integers(0, 3, (2, 40, 50), dtype=np.uint8)
     codes = np.sort(rng.choice(254, 9, replace=False)) + 1
     strata = np.repeat(codes, [250, 200, 300, 250, 100, 300, 200, 150, 250]).reshape(40, 50)
     strata[:, :2] = 0
@@ -129,7 +129,7 @@ def test_more_strata_than_classes_give_what_the_estimator_gives(tmp_path, seed, 
     write_raster(tmp_path / "strata.tif", strata[None].astype(dtype), transform=PLACE, nodata=0)
     rows, cols = np.divmod(rng.choice(2000, 900, replace=False), 50)
     points = write_points(
-        tmp_path / "points.gpkg", rows, cols, [LEGEND.names[v] for v in ground[rows, cols]]
+        tmp_path / "points.gpkg", rows, cols, [LEGEND.names[v] for v in reference[rows, cols]]
     )
     settings = EvaluateSettings(strata=tmp_path / "strata.tif")
     report = evaluate(
@@ -139,7 +139,7 @@ def test_more_strata_than_classes_give_what_the_estimator_gives(tmp_path, seed, 
     assert report["left_out"]["outside of the strata"] == (~inside).sum()
     counts = np.zeros((9, 3, 3), np.int64)
     place = rows[inside], cols[inside]
-    np.add.at(counts, (np.searchsorted(codes, strata[place]), mapped[place], ground[place]), 1)
+    np.add.at(counts, (np.searchsorted(codes, strata[place]), mapped[place], reference[place]), 1)
     pixels = np.array([(strata == v).sum() for v in codes])
     expected = estimate(counts, pixels * 900 / 1e4)
     adjusted = report["area_adjusted"]
@@ -175,7 +175,7 @@ def test_rasters_that_hold_no_strata(stehman, change, match):
 def test_a_legend_that_does_not_name_all_strata(stehman):
     legend = Legend((LandCoverClass(5, "north", "#111111"), LandCoverClass(6, "east", "#222222")))
     settings = EvaluateSettings(strata=stehman / "strata.tif", strata_legend=legend)
-    match = r"have the values 7, 8, which their legend does not name \(north, east\), add it there"
+    match = r"have the values 7, 8, which their legend does not name \(north, east\), complete it"
     with pytest.raises(LabelError, match=match):
         evaluate(
             stehman / "map.tif", stehman / "points.gpkg", out=stehman / "report", settings=settings

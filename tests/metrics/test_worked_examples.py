@@ -104,12 +104,12 @@ def test_quantity_and_allocation_are_all_the_disagreement_there_is(counts):
 
 @pytest.mark.parametrize(("distance", "both", "either"), [(1, 18, 54), (2, 48, 80), (3, 70, 98)])
 def test_boundary_iou_of_a_square_and_the_same_one_pixel_on(distance, both, either):
-    ground = np.zeros((20, 20), np.uint8)
-    ground[5:15, 5:15] = 1
-    moved = np.roll(ground, 1, 1)
-    boundary = count_boundaries(moved, ground, distance, 255)
+    reference = np.zeros((20, 20), np.uint8)
+    reference[5:15, 5:15] = 1
+    moved = np.roll(reference, 1, 1)
+    boundary = count_boundaries(moved, reference, distance, 255)
     assert (boundary.both[1], boundary.either[1]) == (both, either)
-    assert Confusion.of(moved, ground, 2, 255).iou[1] == pytest.approx(90 / 110)
+    assert Confusion.of(moved, reference, 2, 255).iou[1] == pytest.approx(90 / 110)
 
 
 CONFIDENCE = np.array([0.97, 0.93, 0.88, 0.83, 0.78, 0.72, 0.66, 0.61, 0.57, 0.53])
@@ -141,12 +141,12 @@ def test_a_sample_for_a_standard_error_of_one_percent():
     st.sampled_from(ALLOCATIONS),
     st.integers(0, 100),
 )
-def test_an_allocation_has_the_size_asked_for_and_no_stratum_too_few(pixels, total, how, least):
+def test_an_allocation_has_the_size_asked_for_and_no_stratum_too_few(pixels, total, how, minimum):
     room = np.array(pixels)
-    sizes = allocate(total, room / room.sum(), room, how, least)
-    assert (sizes >= np.minimum(least, room)).all()
+    sizes = allocate(total, room / room.sum(), room, how, minimum)
+    assert (sizes >= np.minimum(minimum, room)).all()
     assert (sizes <= room).all()
-    fewest = np.minimum(least, room).sum()
+    fewest = np.minimum(minimum, room).sum()
     assert sizes.sum() == min(max(total, fewest), room.sum())
 
 
@@ -248,9 +248,9 @@ def test_torchmetrics_finds_the_same_calibration_errors(bins):
     confidence = rng.random(5000)
     hits = rng.random(5000) < confidence**2
     ours = Reliability.of(confidence, hits, bins=bins)
-    given = torch.from_numpy(confidence), torch.from_numpy(hits).long()
+    tensors = torch.from_numpy(confidence), torch.from_numpy(hits).long()
     for norm, value in (("l1", ours.expected_error), ("max", ours.largest_error)):
-        their = binary_calibration_error(*given, n_bins=bins, norm=norm)
+        their = binary_calibration_error(*tensors, n_bins=bins, norm=norm)
         assert value == pytest.approx(float(their), abs=1e-6)
 
 
@@ -274,16 +274,16 @@ values = arrays(
 
 
 @given(values, st.integers(1, 4))
-def test_a_boundary_is_the_class_without_its_erosion(ground, distance):
+def test_a_boundary_is_the_class_without_its_erosion(labels, distance):
     """By the definition, pixel by pixel; what is ignored makes no outline, the end does."""
     from geoseg.metrics.boundary import near_outline
 
-    near_mask = near_outline(ground, distance)
-    height, width = ground.shape
-    for (row, col), value in np.ndenumerate(ground):
+    near_mask = near_outline(labels, distance)
+    height, width = labels.shape
+    for (row, col), value in np.ndenumerate(labels):
         if value == 255:
             continue
-        near = ground[
+        near = labels[
             max(row - distance, 0) : row + distance + 1, max(col - distance, 0) : col + distance + 1
         ]
         beyond = min(row, col, height - 1 - row, width - 1 - col) < distance

@@ -78,9 +78,9 @@ def dask_processes(folder: Path, **kwargs) -> Iterator[DaskProcesses]:
         processes.close()
 
 
-def wait_for(condition, seconds: float = 60) -> None:
+def wait_for(condition, seconds: float = 60, pause: float = 0.02) -> None:
     """Wait until a condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
+        time.sleep(pause)

@@ -68,6 +68,10 @@ class Forked:
         """Exit code, or minus the number of the signal that ended it; None while it runs."""
         return self._process.exitcode
 
+    def poll(self) -> int | None:
+        """Exit code, None while it runs."""
+        return self.returncode
+
     def wait(self, timeout: float | None = None) -> int:
         """Wait for the end; `subprocess.TimeoutExpired` if it takes longer (s)."""
         self._process.join(timeout)

@@ -15,6 +15,8 @@ from pathlib import Path
 from tests.support.clusters import wait_for
 from tests.support.paths import WORKFLOWS
 
+POLL = 0.2
+"""Seconds between questions to the controller, each of which is a process."""
 DAEMONS = ("munged", "slurmctld", "slurmd", "sbatch")
 
 
@@ -119,7 +121,7 @@ class Slurm:
         for number in range(1, self.nodes + 1):
             self.start_node(f"n{number}")
         idle = ("sinfo", "-h", "-N", "-p", "main", "-t", "idle", "-o", "%N")
-        wait_for(lambda: len(self.run(*idle).split()) == self.nodes)
+        wait_for(lambda: len(self.run(*idle).split()) == self.nodes, pause=POLL)
 
     def start_node(self, name: str) -> None:
         """Start the daemon of a node."""
@@ -161,18 +163,22 @@ class Slurm:
 
     def finish(self, seconds: float = 120) -> None:
         """Wait until no job is left."""
-        wait_for(lambda: not self.queue(), seconds)
+        wait_for(lambda: not self.queue(), seconds, POLL)
 
     def job(self, number: str) -> dict[str, str]:
         """What the controller knows of a job."""
         words = self.run("scontrol", "-o", "show", "job", number).split()
         return dict(word.partition("=")[::2] for word in words)
 
+    def restarted(self, array: str, *shards: int) -> bool:
+        """Whether each of these shards of an array was requeued once."""
+        return all(self.job(f"{array}_{shard}")["Restarts"] == "1" for shard in shards)
+
     def close(self) -> list[int]:
         """End the jobs and the daemons; the process numbers of those that would not go."""
         with suppress(AssertionError):
             self.run("scancel", "--full", "-u", "root")
-            wait_for(lambda: not self.queue(), 15)
+            wait_for(lambda: not self.queue(), 15, POLL)
         files = [*self.folder.glob("run/slurmd-*.pid"), self.folder / "run" / "slurmctld.pid"]
         ended = []
         for file in (*files, self.folder / "run" / "munged.pid"):

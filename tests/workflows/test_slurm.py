@@ -9,7 +9,7 @@ from geoseg.classification import ClassifySettings, Execution, classify
 from tests.support.clusters import wait_for
 from tests.support.paths import WORKFLOWS
 from tests.support.rasters import blocks, write_raster
-from tests.support.slurm import Slurm, private_slurm, why_not
+from tests.support.slurm import POLL, Slurm, private_slurm, why_not
 from tests.support.training import make_tiles
 
 REASON = why_not()
@@ -34,8 +34,19 @@ def scene(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def plain(scene, model, tmp_path_factory) -> Path:
     """The map as one process makes it, with so much overlap that chunks take a while."""
-    out = tmp_path_factory.mktemp("plain") / "map.tif"
-    settings = ClassifySettings(overlap=24)
+    return local_map(scene, model, tmp_path_factory.mktemp("plain"), overlap=24)
+
+
+@pytest.fixture(scope="module")
+def quick(scene, model, tmp_path_factory) -> Path:
+    """The map with little overlap, for runs that nothing interrupts."""
+    return local_map(scene, model, tmp_path_factory.mktemp("quick"), overlap=8)
+
+
+def local_map(scene: Path, model: Path, folder: Path, overlap: int) -> Path:
+    """Classify in this process."""
+    out = folder / "map.tif"
+    settings = ClassifySettings(overlap=overlap)
     execution = Execution(chunk=512)
     polygons = out.with_suffix(".gpkg")
     classify(scene, out, model=model, polygons=polygons, settings=settings, execution=execution)
@@ -82,7 +93,7 @@ def test_an_array_and_a_dependent_job_make_the_map_through_preemption(
     array, _ = submit(slurm, tmp_path, arguments)
     wait_for(lambda: parts(tmp_path))
     slurm.run("sbatch", "-p", "urgent", "-N3", "--exclusive", "--wrap", "sleep 1", cwd=tmp_path)
-    wait_for(lambda: all(slurm.job(f"{array}_{i}")["Restarts"] == "1" for i in (1, 2, 3)))
+    wait_for(lambda: slurm.restarted(array, 1, 2, 3), pause=POLL)
     assert len(parts(tmp_path)) < 4
     slurm.finish()
     check(tmp_path, plain)
@@ -98,7 +109,7 @@ def test_a_lost_node_costs_its_chunk_and_no_more(slurm, plain, arguments, tmp_pa
     slurm.lose_node(node)
     kept = parts(tmp_path)
     try:
-        wait_for(lambda: slurm.job(f"{array}_1")["Restarts"] == "1", 60)
+        wait_for(lambda: slurm.restarted(array, 1), pause=POLL)
         assert kept.items() <= parts(tmp_path).items()
     finally:
         slurm.start_node(node)
@@ -112,7 +123,7 @@ def test_time_running_out_requeues_the_share(slurm, plain, arguments, tmp_path):
     for number, whom in ((1, ["--batch"]), (2, [])):  # the script alone, the step alone
         wait_for(lambda n=number: log.exists() and f"shard {n}/2" in log.read_text())
         slurm.run("scancel", "--signal=USR1", *whom, f"{array}_{number}")
-    wait_for(lambda: all(slurm.job(f"{array}_{i}")["Restarts"] == "1" for i in (1, 2)))
+    wait_for(lambda: slurm.restarted(array, 1, 2), pause=POLL)
     slurm.finish()
     check(tmp_path, plain)
     log = "".join(p.read_text() for p in tmp_path.glob("geoseg-*_*.log"))
@@ -164,22 +175,22 @@ def test_many_scenes_are_one_array(slurm, model, tmp_path):
 
 def dask_arguments(scene: Path, model: Path, folder: Path) -> tuple:
     return (
-        scene, "--model", model, "--overlap", 24, "--chunk", 512, *outputs(folder),
+        scene, "--model", model, "--overlap", 8, "--chunk", 512, *outputs(folder),
     )  # fmt: skip
 
 
-def test_dask_in_one_allocation(slurm, plain, scene, model, tmp_path):
+def test_dask_in_one_allocation(slurm, quick, scene, model, tmp_path):
     pytest.importorskip("distributed")
     slurm.run(
         "sbatch", "--nodes=2", "--ntasks-per-node=1", WORKFLOWS / "dask" / "one_allocation.sbatch",
         *dask_arguments(scene, model, tmp_path), cwd=tmp_path, INTERFACE="lo",
     )  # fmt: skip
     slurm.finish()
-    check(tmp_path, plain)
+    check(tmp_path, quick)
     assert not list(tmp_path.glob("geoseg-dask-*.json"))
 
 
-def test_dask_workers_as_jobs(slurm, plain, scene, model, tmp_path):
+def test_dask_workers_as_jobs(slurm, quick, scene, model, tmp_path):
     pytest.importorskip("dask_jobqueue")
     slurm.run(
         sys.executable, WORKFLOWS / "dask" / "jobqueue.py", 2,
@@ -188,7 +199,7 @@ def test_dask_workers_as_jobs(slurm, plain, scene, model, tmp_path):
         DASK_JOBQUEUE__SLURM__INTERFACE="lo", DASK_JOBQUEUE__SLURM__MEMORY="2GB",
     )  # fmt: skip
     slurm.finish()
-    check(tmp_path, plain)
+    check(tmp_path, quick)
 
 
 def test_training_goes_on_after_its_job_was_told_to_end(slurm, tmp_path):
@@ -197,7 +208,7 @@ def test_training_goes_on_after_its_job_was_told_to_end(slurm, tmp_path):
         "sbatch", "--parsable", "--gpus=2", "--cpus-per-task=2", "--mem=4G",
         SCRIPTS / "train.sbatch", tmp_path / "set" / "tiles",
         "--out", tmp_path / "model.safetensors",
-        "--epochs", 300, "--width", 2, "--depth", 2, "--batch-size", 4, "--pictures", 0,
+        "--epochs", 150, "--width", 2, "--depth", 2, "--batch-size", 4, "--pictures", 0,
         cwd=tmp_path,
     )  # fmt: skip
     wait_for((tmp_path / "model.safetensors.checkpoint").exists, 60)

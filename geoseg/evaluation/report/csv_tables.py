@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from geoseg.errors import EvaluateError, LabelError, count_of
 from geoseg.legend import Legend
-
-Table = list[list[str]]
 
 
 def read_matrix(path: str | Path) -> tuple[tuple[str, ...], NDArray[np.int64]]:
@@ -29,7 +27,8 @@ def read_matrix(path: str | Path) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     for kind, labels in (("columns", columns), ("rows", names)):
         if len(set(labels)) < len(labels) or "" in labels:
             raise EvaluateError(
-                f"matrix {path} has {kind} without a name of their own, give each a different name"
+                f"matrix {path} has {kind} without a name or with the same name, name all of them "
+                "differently"
             )
     classes = tuple(dict.fromkeys([*names, *columns]))
     try:
@@ -86,26 +85,16 @@ def read_areas(path: str | Path, classes: Sequence[str]) -> NDArray[np.float64]:
     return np.array(list(areas.values()))
 
 
-def matrix_text(names: Sequence[str], counts: NDArray[np.int64]) -> str:
-    """Return the text of a file that `read_matrix` reads."""
-    return table_text(["map \\ reference", *names], zip(names, counts.tolist(), strict=True))
-
-
-def areas_text(names: Sequence[str], area_ha: NDArray[np.float64]) -> str:
-    """Return the text of a file that `read_areas` reads."""
-    return table_text(["class", "area_ha"], zip(names, area_ha[:, None].tolist(), strict=True))
-
-
-def table_text(head: Sequence[str], rows: "zip[tuple[str, list[object]]]") -> str:
-    """Return CSV with a name and cells in each row."""
+def table_text(head: Sequence[str], names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return CSV with a header, and a name and cells in each row."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
-    writer.writerows([name, *cells] for name, cells in rows)
+    writer.writerows([name, *cells] for name, cells in zip(names, rows, strict=True))
     return text.getvalue()
 
 
-def _read(path: str | Path, kind: str) -> Table:
+def _read(path: str | Path, kind: str) -> list[list[str]]:
     """Read the rows that are not empty, cells without surrounding blanks."""
     try:
         # newline="" keeps line breaks inside quotes.

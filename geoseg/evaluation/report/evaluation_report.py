@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ class EvaluationReport:
 
     def selected_names(self, selected: NDArray[np.bool_]) -> tuple[str, ...]:
         """Return the names of the selected classes (classes,)."""
-        return tuple(name for name, yes in zip(self.names, selected, strict=True) if yes)
+        return tuple(compress(self.names, selected))
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers, as in report.json; a number that is not defined is None."""
@@ -75,13 +76,7 @@ class EvaluationReport:
                 "left_out": self.left_out,
                 "matrix": self.counts,
                 "matrix_shares": accuracy.ratio(self.counts, self.counts.sum()),
-                "overall_accuracy": accuracy.overall_accuracy(self.counts),
-                "users_accuracy": accuracy.users_accuracy(self.counts),
-                "producers_accuracy": accuracy.producers_accuracy(self.counts),
-                "f1": accuracy.f1(self.counts),
-                "iou": accuracy.iou(self.counts),
-                **_agreement(self.counts),
-                **self._mean_iou(self.counts),
+                **self._scores(self.counts),
                 "boundary_iou": self.boundary_iou,
                 "mean_boundary_iou": None
                 if self.boundary_iou is None
@@ -107,12 +102,23 @@ class EvaluationReport:
             **{f"adjusted_{name}": adjusted.get(name) for name in _ADJUSTED},
         }  # fmt: skip
         columns = {name: values for name, values in columns.items() if values is not None}
-        rows = ([values[i] for values in columns.values()] for i in range(len(self.names)))
-        return table_text(["class", *columns], zip(self.names, rows, strict=True))
+        rows = zip(*columns.values(), strict=True)
+        return table_text(["class", *columns], self.names, rows)
 
-    def _mean_iou(self, matrix: accuracy.Matrix) -> dict[str, Any]:
-        """Return the mean IoU, the classes that it is over, and the classes that it leaves out."""
+    def _scores(self, matrix: accuracy.Matrix) -> dict[str, Any]:
+        disagreement = accuracy.disagreement(matrix)
         return {
+            "overall_accuracy": accuracy.overall_accuracy(matrix),
+            "users_accuracy": accuracy.users_accuracy(matrix),
+            "producers_accuracy": accuracy.producers_accuracy(matrix),
+            "f1": accuracy.f1(matrix),
+            "iou": accuracy.iou(matrix),
+            "frequency_weighted_iou": accuracy.frequency_weighted_iou(matrix),
+            "kappa": accuracy.kappa(matrix),
+            "quantity_disagreement": disagreement.quantity,
+            "allocation_disagreement": disagreement.allocation,
+            "exchange": disagreement.exchange,
+            "shift": disagreement.shift,
             "mean_iou": accuracy.mean_iou(matrix),
             "mean_iou_classes": self.selected_names(accuracy.in_reference(matrix)),
             "mean_iou_left_out": self.selected_names(accuracy.only_in_map(matrix)),
@@ -122,25 +128,18 @@ class EvaluationReport:
         if self.estimate is None or self.sample is None:
             return None
         estimate, sample = self.estimate, self.sample
-        strata = zip(sample.names, sample.area_ha, sample.sizes, strict=True)
+        strata = zip(sample.names, sample.area_ha.tolist(), sample.sizes.tolist(), strict=True)
         return {
-            "overall_accuracy": estimate.overall_accuracy,
+            **self._scores(estimate.shares),
             "overall_accuracy_ci95": Z95 * estimate.overall_accuracy_se,
-            "users_accuracy": estimate.users_accuracy,
             "users_accuracy_ci95": Z95 * estimate.users_accuracy_se,
-            "producers_accuracy": estimate.producers_accuracy,
             "producers_accuracy_ci95": Z95 * estimate.producers_accuracy_se,
             "area_ha": estimate.area,
             "area_ha_ci95": Z95 * estimate.area_se,
             "mapped_area_ha": self.area_ha,
             "matrix_shares": estimate.shares,
-            "f1": accuracy.f1(estimate.shares),
-            "iou": accuracy.iou(estimate.shares),
-            **self._mean_iou(estimate.shares),
-            **_agreement(estimate.shares),
             "strata": [
-                {"name": name, "area_ha": float(area), "samples": int(size)}
-                for name, area, size in strata
+                {"name": name, "area_ha": area, "samples": size} for name, area, size in strata
             ],
         }
 
@@ -163,18 +162,6 @@ _ADJUSTED = (
     "users_accuracy", "users_accuracy_ci95", "producers_accuracy", "producers_accuracy_ci95",
     "area_ha", "area_ha_ci95",
 )  # fmt: skip
-
-
-def _agreement(matrix: accuracy.Matrix) -> dict[str, float]:
-    disagreement = accuracy.disagreement(matrix)
-    return {
-        "frequency_weighted_iou": accuracy.frequency_weighted_iou(matrix),
-        "kappa": accuracy.kappa(matrix),
-        "quantity_disagreement": disagreement.quantity,
-        "allocation_disagreement": disagreement.allocation,
-        "exchange": disagreement.exchange,
-        "shift": disagreement.shift,
-    }
 
 
 def _to_json(value: Any) -> Any:  # noqa: ANN401 - any value that JSON can hold

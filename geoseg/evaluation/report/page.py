@@ -33,8 +33,8 @@ def render_page(report: EvaluationReport) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {
-        "percent": percent, "decimal": decimal, "whole": whole, "hectares": hectares,
-        "hex": hex_color, "sentence": _sentence, "value": _value_text, "count_of": count_of,
+        "percent": _percent, "decimal": _decimal, "whole": "{:,}".format, "hectares": _hectares,
+        "hex": _hex_color, "sentence": _sentence, "value": _value_text, "count_of": count_of,
     }  # fmt: skip
     environment.tests["finite"] = lambda value: value is not None and math.isfinite(value)
     template = environment.from_string((folder / "report.html.j2").read_text(encoding="utf-8"))
@@ -59,29 +59,20 @@ def render_page(report: EvaluationReport) -> str:
     )
 
 
-def percent(value: float, digits: int = 1) -> str:
-    """Return a share 0..1 as a percentage without its sign."""
-    return f"{100 * value:.{digits}f}" if math.isfinite(value) else _NOT_A_NUMBER
-
-
-def decimal(value: float) -> str:
-    """Return a number with three decimals."""
-    return f"{value:.3f}" if math.isfinite(value) else _NOT_A_NUMBER
-
-
-def whole(value: float) -> str:
-    """Return a count, with commas."""
-    return f"{round(value):,}"
-
-
-def hectares(value: float) -> str:
-    """Return hectares with three significant digits, or as a whole number."""
-    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+def _decimal(value: float, digits: int = 3) -> str:
     return f"{value:,.{digits}f}" if math.isfinite(value) else _NOT_A_NUMBER
 
 
-def hex_color(color: tuple[int, int, int]) -> str:
-    """Return a colour as "#rrggbb"."""
+def _percent(share: float, digits: int = 1) -> str:
+    return _decimal(100 * share, digits)
+
+
+def _hectares(area: float) -> str:
+    """Return hectares with three significant digits, or as a whole number."""
+    return _decimal(area, 0 if abs(area) >= 100 else 1 if abs(area) >= 10 else 2)
+
+
+def _hex_color(color: Sequence[int]) -> str:
     return "#{:02x}{:02x}{:02x}".format(*color)
 
 
@@ -110,7 +101,7 @@ def _summary(report: EvaluationReport) -> Iterator[str]:
     estimate, counted = report.estimate, report.unit.removesuffix("s")
     total = count_of(report.total, counted)
     if estimate is None:
-        share = percent(accuracy.overall_accuracy(report.counts))
+        share = _percent(accuracy.overall_accuracy(report.counts))
         yield (
             f"Map and reference have the same class in {share} % of the {total} with a class in "
             "both."
@@ -119,9 +110,9 @@ def _summary(report: EvaluationReport) -> Iterator[str]:
         half_width = Z95 * estimate.overall_accuracy_se
         interval = ""
         if math.isfinite(half_width):
-            interval = f" (± {percent(half_width)} percentage points)"
+            interval = f" (± {_percent(half_width)} percentage points)"
         yield (
-            f"{percent(estimate.overall_accuracy)} %{interval} of the area of the map is correct, "
+            f"{_percent(estimate.overall_accuracy)} %{interval} of the area of the map is correct, "
             f"as estimated from {total}."
         )
     yield from _weakest_classes(report)
@@ -147,8 +138,8 @@ def _weakest_classes(report: EvaluationReport) -> Iterator[str]:
         )  # fmt: skip
     elif in_reference.sum() > 1 and accuracy.overall_accuracy(matrix) < 1:
         weakest = int(np.nanargmin(np.where(in_reference, accuracy.f1(matrix), np.nan)))
-        users = percent(accuracy.users_accuracy(matrix)[weakest], 0)
-        producers = percent(accuracy.producers_accuracy(matrix)[weakest], 0)
+        users = _percent(accuracy.users_accuracy(matrix)[weakest], 0)
+        producers = _percent(accuracy.producers_accuracy(matrix)[weakest], 0)
         yield Markup(
             "The weakest class is {}: {} % of what is mapped as this class is correct, and {} % of "
             "this class in the reference was detected."
@@ -163,33 +154,29 @@ def _area_bars(report: EvaluationReport) -> dict[str, Any]:
     """Return the bars of the area chart.
 
     Returns:
-        Keys thick and thin: (classes,) lengths, of areas (ha), or of shares of the compared pixels
-        where nothing is estimated; half_width: (classes,) half of the intervals of thick, or None;
-        top: the length of a full bar.
+        Keys thick and thin: (classes,) areas (ha), or shares of the compared pixels if nothing is
+        estimated; half_width: (classes,) of the intervals of thick, or None; top: the largest.
     """
     if report.estimate is None or report.area_ha is None:
-        mapped, reference = (
+        thin, thick = (
             accuracy.ratio(report.counts.sum(axis), report.counts.sum()) for axis in (1, 0)
         )
-        top = float(max(mapped.max(), reference.max()))
-        return {"thick": reference, "thin": mapped, "half_width": None, "top": top}
-    estimated, half_width = report.estimate.area, Z95 * report.estimate.area_se
-    ends = np.concatenate([report.area_ha, estimated + np.nan_to_num(half_width)])
-    return {
-        "thick": estimated, "thin": report.area_ha, "half_width": half_width,
-        "top": float(np.nanmax(ends)),
-    }  # fmt: skip
+        half_width, ends = None, thick
+    else:
+        thin, thick = report.area_ha, report.estimate.area
+        half_width = Z95 * report.estimate.area_se
+        ends = thick + np.nan_to_num(half_width)
+    top = float(np.nanmax([thin, ends]))
+    return {"thick": thick, "thin": thin, "half_width": half_width, "top": top}
 
 
 def _matrix_cells(counts: NDArray[np.int64]) -> list[list[dict[str, Any]]]:
     """Return share, count, CSS class and colour of each cell of the matrix."""
     shares = accuracy.ratio(counts, counts.sum(1, keepdims=True))
+    indices = range(len(counts))
     return [
-        [
-            _matrix_cell(int(counts[i, j]), float(shares[i, j]), diagonal=i == j)
-            for j in range(len(counts))
-        ]
-        for i in range(len(counts))
+        [_matrix_cell(int(counts[i, j]), float(shares[i, j]), diagonal=i == j) for j in indices]
+        for i in indices
     ]
 
 
@@ -198,7 +185,7 @@ def _matrix_cell(count: int, share: float, *, diagonal: bool) -> dict[str, Any]:
         return {"share": share}
     strength = share if diagonal else min(1.0, 1.6 * share)
     hue = _CORRECT if diagonal else _WRONG
-    color = hex_color(tuple(round(255 + (c - 255) * strength) for c in hue))  # type: ignore[arg-type]
+    color = _hex_color([round(255 + (c - 255) * strength) for c in hue])
     kind = "hit" if diagonal else "miss" if count else "zero"
     if strength > _DARK:
         kind += " dark"

@@ -80,17 +80,15 @@ def cut_to_reference(thumbnails: Thumbnails) -> Thumbnails:
     """Cut thumbnails to the surroundings of the reference, if that is less than half of the map.
 
     Returns:
-        Cut thumbnails; the same object if the reference covers most of the map, or if no pixel of
-        its thumbnail is labelled.
+        Cut thumbnails; else the same object, also if no pixel of the thumbnail is labelled.
     """
     height, width = thumbnails.mapped.shape
     image, points, reference = thumbnails.image, thumbnails.points, thumbnails.reference
+    rows = cols = np.empty(0)
     if points is not None:
         rows, cols = points[:, 0] * height, points[:, 1] * width
     elif reference is not None:
         rows, cols = (indices.astype(np.float64) for indices in np.nonzero(reference != NODATA))
-    else:
-        return thumbnails
     if not len(rows):
         return thumbnails
     tall, wide = (_MARGINS * float(np.ptp(positions) + 1) for positions in (rows, cols))
@@ -105,8 +103,8 @@ def cut_to_reference(thumbnails: Thumbnails) -> Thumbnails:
         ]
     if points is not None:
         points = points.copy()
-        points[:, 0] = (points[:, 0] * height - top) / (bottom - top)
-        points[:, 1] = (points[:, 1] * width - left) / (right - left)
+        points[:, 0] = (rows - top) / (bottom - top)
+        points[:, 1] = (cols - left) / (right - left)
     if reference is not None:
         reference = reference[top:bottom, left:right]
     return Thumbnails(thumbnails.mapped[top:bottom, left:right], reference, image, points)
@@ -116,8 +114,7 @@ def difference_color(legend: Legend) -> tuple[int, int, int]:
     """Return a colour for differences that is unlike the colours of all classes."""
     classes = np.array([c.rgb for c in legend.classes], np.float64)
     distances = [np.linalg.norm(classes - color, axis=1).min() for color in _DIFFERENCE_COLORS]
-    unlike = [index for index, distance in enumerate(distances) if distance >= _CONTRAST]
-    return _DIFFERENCE_COLORS[unlike[0] if unlike else int(np.argmax(distances))]
+    return _DIFFERENCE_COLORS[int(np.argmax(np.minimum(distances, _CONTRAST)))]
 
 
 def _range(positions: NDArray[np.float64], size: float, length: int) -> tuple[int, int]:

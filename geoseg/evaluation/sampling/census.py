@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from geoseg.evaluation.block_counts import BlockComparison
 from geoseg.grid import Window
-from geoseg.labels import LabelSource
 from geoseg.metrics import class_row_counts
 
 _ROWS_PER_WINDOW = 256
@@ -16,12 +15,14 @@ _ROWS_PER_WINDOW = 256
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassCensus:
-    """Pixels of each class in each row of a map, and their areas."""
+    """The pixels of each class in each row of a map."""
 
+    comparison: BlockComparison
+    """The map alone."""
+    values: NDArray[np.int64]
+    """(classes,) values of the classes."""
     pixels: NDArray[np.int64]
     """(height, classes)."""
-    pixel_areas: NDArray[np.float64]
-    """(height,) m² of a pixel in each row."""
 
     @property
     def total(self) -> NDArray[np.int64]:
@@ -31,7 +32,7 @@ class ClassCensus:
     @property
     def area_m2(self) -> NDArray[np.float64]:
         """(classes,) m²."""
-        return np.asarray(self.pixels.T @ self.pixel_areas)
+        return np.asarray(self.pixels.T @ self.comparison.row_pixel_areas)
 
     def draw(self, index: int, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Draw different pixels of a class; the chance of a pixel is proportional to its area.
@@ -42,20 +43,33 @@ class ClassCensus:
             rng: random number generator.
 
         Returns:
-            (size, 2): row of each pixel, and its rank among the pixels of the class in this row.
+            (2, size) rows and columns.
         """
-        pixels = self.pixels[:, index]
+        rows, ranks = self._draw_ranks(index, size, rng).T
+        cols = np.zeros_like(rows)
+        for strip in np.unique(rows // _ROWS_PER_WINDOW):
+            in_strip = np.flatnonzero(rows // _ROWS_PER_WINDOW == strip)
+            first, height = int(rows[in_strip].min()), int(np.ptp(rows[in_strip])) + 1
+            window = Window(first, 0, height, self.comparison.scene.width)
+            in_class = self.comparison.mapped.read(window) == self.values[index]
+            for i in in_strip:
+                cols[i] = np.flatnonzero(in_class[rows[i] - first])[ranks[i]]
+        return np.stack([rows, cols])
+
+    def _draw_ranks(self, index: int, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Return (size, 2): row of each pixel, and its rank in the row among those of the class."""
+        pixels, areas = self.pixels[:, index], self.comparison.row_pixel_areas
         if size == pixels.sum():
             rows = np.repeat(np.arange(len(pixels)), pixels)
             first = np.repeat(np.cumsum(pixels) - pixels, pixels)
             return np.stack([rows, np.arange(len(rows)) - first], axis=1)
-        ends = np.cumsum(pixels * self.pixel_areas)
+        ends = np.cumsum(pixels * areas)
         drawn: dict[tuple[int, int], None] = {}
         while len(drawn) < size:
             position = rng.random(size - len(drawn)) * ends[-1]
             rows = np.searchsorted(ends, position, side="right").clip(max=len(ends) - 1)
-            before = ends[rows] - pixels[rows] * self.pixel_areas[rows]
-            ranks = ((position - before) / self.pixel_areas[rows]).astype(np.int64)
+            before = ends[rows] - pixels[rows] * areas[rows]
+            ranks = ((position - before) / areas[rows]).astype(np.int64)
             ranks = ranks.clip(0, pixels[rows] - 1)
             drawn |= dict.fromkeys(zip(rows.tolist(), ranks.tolist(), strict=True))
         return np.array(list(drawn), np.int64).reshape(-1, 2)
@@ -71,27 +85,4 @@ def count_classes(comparison: BlockComparison, values: NDArray[np.int64]) -> Cla
     for window in comparison.windows():
         mapped = comparison.mapped.read(window)
         pixels[window.slices[0]] += class_row_counts(mapped, values)
-    return ClassCensus(pixels, comparison.row_pixel_areas)
-
-
-def locate_columns(
-    labels: LabelSource, width: int, value: int, drawn: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Return the columns (n,) of drawn pixels of a class.
-
-    Args:
-        labels: the map.
-        width: width of the map (px).
-        value: value of the class.
-        drawn: (n, 2) row and rank, as from `ClassCensus.draw`.
-    """
-    cols = np.zeros(len(drawn), np.int64)
-    bands = drawn[:, 0] // _ROWS_PER_WINDOW
-    for band in np.unique(bands):
-        in_band = np.flatnonzero(bands == band)
-        first, last = int(drawn[in_band, 0].min()), int(drawn[in_band, 0].max())
-        mapped = labels.read(Window(first, 0, last - first + 1, width))
-        for index in in_band:
-            row, rank = drawn[index]
-            cols[index] = np.flatnonzero(mapped[row - first] == value)[rank]
-    return cols
+    return ClassCensus(comparison, values, pixels)

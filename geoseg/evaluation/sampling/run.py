@@ -6,21 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyogrio
 from numpy.typing import NDArray
 
 from geoseg.errors import EvaluateError, check_type, count_of
 from geoseg.evaluation.assessment import HECTARE_M2
 from geoseg.evaluation.block_counts import BlockComparison
 from geoseg.evaluation.points import STRATUM_FIELD
-from geoseg.evaluation.sampling.census import ClassCensus, count_classes, locate_columns
-from geoseg.evaluation.sampling.form import write_form
+from geoseg.evaluation.sampling.census import ClassCensus, count_classes
 from geoseg.evaluation.sampling.settings import SampleSettings
 from geoseg.files import atomic_file, check_file_name, check_not_there
 from geoseg.geodesy import apply_affine
-from geoseg.labels import LabelSource, open_map, without_ignored
+from geoseg.labels import open_map, without_ignored
 from geoseg.legend import Legend, as_legend
 from geoseg.metrics import allocate, sample_size
-from geoseg.raster import Scene
+from geoseg.styles.qgis import add_layer_style, form_qml
 
 _STANDARD_ERROR = 0.02
 """Standard error of the overall accuracy where the settings give neither it nor a size."""
@@ -82,28 +82,29 @@ def sample(
     scene, mapped = open_map(str(labels), as_legend(settings.legend), settings.ignore)
     if scene.crs is None:
         raise EvaluateError(
-            f"labels {scene.path} have no CRS, so that nobody would find the points, assign it "
-            "with gdal_edit -a_srs"
+            f"labels {scene.path} have no CRS, so that points have no coordinates, assign it with "
+            "gdal_edit -a_srs"
         )
     legend = without_ignored(mapped.legend, settings.ignore)
-    census = count_classes(BlockComparison(scene, mapped, None), np.array(legend.values))
+    census = count_classes(BlockComparison(scene, mapped), np.array(legend.values))
     if not census.total.any():
         raise EvaluateError(
             f"labels {scene.path} have no pixel of a class to draw from, check the file with "
             "`geoseg info`"
         )
     sizes = _sample_sizes(census, legend, settings)
-    points = _draw_points(scene, mapped, legend, census, sizes, settings.seed)
+    points = _draw_points(census, legend, sizes, settings.seed)
     # RuntimeError and ValueError are what pyogrio raises.
     errors = (OSError, RuntimeError, ValueError, sqlite3.Error)
     with atomic_file(out, errors=errors) as temporary:
-        write_form(temporary, points, out.stem, legend)
-    rows = zip(legend.names, census.total, census.area_m2 / HECTARE_M2, sizes, strict=True)
-    strata = tuple(
-        SampledStratum(name, int(pixels), float(area_ha), int(size))
-        for name, pixels, area_ha, size in rows
-    )
-    return SampleReport(int(sizes.sum()), strata)
+        pyogrio.write_dataframe(
+            points, temporary, layer=out.stem, layer_options={"GEOMETRY_NAME": "geom"}
+        )
+        form = form_qml(legend, [name for name in points.columns if name != "geometry"])
+        add_layer_style(temporary, out.stem, form, "Reference classes to be filled in")
+    columns = (census.total, census.area_m2 / HECTARE_M2, sizes)
+    strata = zip(legend.names, *(column.tolist() for column in columns), strict=True)
+    return SampleReport(int(sizes.sum()), tuple(SampledStratum(*row) for row in strata))
 
 
 def _sample_sizes(
@@ -126,13 +127,7 @@ def _sample_sizes(
 
 
 def _check_size(size: int, minimum: int, pixels: NDArray[np.int64]) -> None:
-    """Refuse a size that is too small for the minimum per class.
-
-    Args:
-        size: number of points.
-        minimum: minimum number of points per class.
-        pixels: (classes,) pixels of the classes that occur.
-    """
+    """Refuse a size that is too small for the minimum per class; (classes,) pixels of each."""
     needed = int(np.minimum(pixels, minimum).sum())
     if size >= needed:
         return
@@ -150,27 +145,19 @@ def _check_size(size: int, minimum: int, pixels: NDArray[np.int64]) -> None:
     )
 
 
-def _draw_points(
-    scene: Scene,
-    mapped: LabelSource,
-    legend: Legend,
-    census: ClassCensus,
-    sizes: NDArray[np.int64],
-    seed: int,
-) -> Any:  # noqa: ANN401 - a GeoDataFrame
+def _draw_points(census: ClassCensus, legend: Legend, sizes: NDArray[np.int64], seed: int) -> Any:  # noqa: ANN401 - a GeoDataFrame
     import geopandas
 
-    rng = np.random.default_rng(seed)
+    rng, scene = np.random.default_rng(seed), census.comparison.scene
     pixels, names, probabilities = [], list[str](), []
-    for index, (c, size) in enumerate(zip(legend.classes, sizes.tolist(), strict=True)):
+    for index, (name, size) in enumerate(zip(legend.names, sizes.tolist(), strict=True)):
         if size:
             drawn = census.draw(index, size, rng)
-            cols = locate_columns(mapped, scene.width, c.value, drawn)
-            pixels.append(np.stack([drawn[:, 0], cols], axis=1))
-            names += [c.name] * size
-            areas = census.pixel_areas[drawn[:, 0]]
+            pixels.append(drawn)
+            names += [name] * size
+            areas = census.comparison.row_pixel_areas[drawn[0]]
             probabilities.append(size * areas / census.area_m2[index])
-    rows, cols = np.concatenate(pixels).T + 0.5
+    rows, cols = np.concatenate(pixels, axis=1) + 0.5
     x, y = apply_affine(scene.affine, cols, rows)
     points = geopandas.points_from_xy(x, y, crs=scene.crs)
     lon_lat = points.to_crs("EPSG:4326")
