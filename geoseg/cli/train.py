@@ -8,25 +8,15 @@ import click
 from geoseg.cli import options
 
 
-class PixelSizes(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
-    """One pixel size in metres, as in 0.3, or the smallest and the largest, as in 0.1,0.5."""
-
-    name = "pixel sizes"
-
-    def convert(
-        self,
-        value: str | tuple[float, ...],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[float, ...]:
-        """Return the smallest and the largest size."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            sizes = tuple(float(size) for size in value.split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not a size in metres like 0.3 or 0.1,0.5", param, ctx)
-        return sizes * 2 if len(sizes) == 1 else sizes
+def _pixel_sizes(
+    _context: click.Context, _option: click.Parameter, value: str | None
+) -> tuple[float, ...] | None:
+    """Return the smallest and the largest size of "0.3" or "0.1,0.5" (m)."""
+    try:
+        sizes = tuple(map(float, value.split(","))) if value is not None else None
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a size in metres like 0.3 or 0.1,0.5") from None
+    return sizes * 2 if sizes and len(sizes) == 1 else sizes
 
 
 @click.command(
@@ -122,7 +112,7 @@ class PixelSizes(click.ParamType):  # type: ignore[type-arg] # not generic befor
     "default means the bundled model.  [default: random weights]",
 )  # fmt: skip
 @click.option(
-    "--pixel-size", "pixel_size_range", type=PixelSizes(), metavar="M|LOW,HIGH",
+    "--pixel-size", "pixel_size_range", callback=_pixel_sizes, metavar="M|LOW,HIGH",
     help="Ground size of the pixels in metres, or the smallest and the largest. `geoseg classify` "
     "warns of scenes with pixels below half of the smallest or above twice the largest.  [default: "
     "the pixel size of the tiles, if they have one]",
@@ -185,8 +175,8 @@ def command(
     )  # fmt: skip
     progress.close()
     if os.environ.get("RANK", "0") == "0" and not quiet:  # only the first process of torchrun
-        best_epoch = f"best epoch {model.training['best_epoch']}"
-        click.echo(f"{out}: {best_epoch}, {model.parameters:,} parameters")
+        best_epoch = model.training["best_epoch"]
+        click.echo(f"{out}: best epoch {best_epoch}, {model.parameters:,} parameters")
 
 
 def _describe_epoch(row: dict[str, float]) -> str:

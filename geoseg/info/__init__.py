@@ -1,4 +1,4 @@
-"""Describe what lies at a path: as a report, as text, as JSON, as a picture."""
+"""Describe a file or folder: as a report, as text, as JSON, as a picture."""
 
 from geoseg.info.detect import Kind, find_kind
 from geoseg.info.format_text import as_json, as_text

@@ -21,12 +21,7 @@ _NO_COLOR = "#000000"
 def count_labels(
     scene: Scene, palette: Mapping[int, str], names: Mapping[int, str]
 ) -> dict[str, Any]:
-    """Count the pixels of a class map; the classes are those that occur or have a name.
-
-    Args:
-        scene: a class map of one uint8 band.
-        palette: colour of each value.
-        names: names of values.
+    """Count the pixels of a class map of one uint8 band, by the values that occur or have a name.
 
     Returns:
         Key classes: a list of value, name ("" for none), color, pixels, share of the valid pixels,

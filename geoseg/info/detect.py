@@ -32,43 +32,26 @@ def find_kind(path: str | Path) -> Kind:
         return "model"
     if (local / MANIFEST).is_file():
         return "parts"
-    if (local / METADATA).is_file() or _has_images_and_masks(local):
+    masks = (*local.glob("masks/"), *local.glob("*/masks/"))  # the second as in the Dubai data set
+    if (local / METADATA).is_file() or any((m.parent / "images").is_dir() for m in masks):
         return "tiles"
     if local.is_dir():
-        return _folder_kind(text)
-    if is_vector_file(local):
-        return _vector_kind(text)
-    return _raster_kind(text)
-
-
-def _vector_kind(path: str) -> Kind:
-    """Return the kind of a vector file; a GeoPackage may hold a raster instead."""
+        try:
+            return _raster_kind(text)  # a folder that GDAL opens as one raster
+        except SceneError:
+            raise SceneError(
+                f"folder {path} is neither a tile set ({METADATA}, or images/ and masks/) nor the "
+                f"parts of a run ({MANIFEST}), give a file in it"
+            ) from None
+    if not is_vector_file(local):
+        return _raster_kind(text)
     try:
-        list_layers(path)
+        list_layers(text)
     except VectorError:
-        with suppress(SceneError):
-            return _raster_kind(path)
+        with suppress(SceneError):  # a GeoPackage may hold a raster
+            return _raster_kind(text)
         raise
     return "vectors"
-
-
-def _has_images_and_masks(folder: Path) -> bool:
-    """Whether a folder, or a folder in it, has images/ and masks/, as the Dubai data set does."""
-    if not folder.is_dir():
-        return False
-    folders = [folder, *(path for path in folder.iterdir() if path.is_dir())]
-    return any((path / "images").is_dir() and (path / "masks").is_dir() for path in folders)
-
-
-def _folder_kind(path: str) -> Kind:
-    """Return the kind of a folder that GDAL opens as one raster."""
-    try:
-        return _raster_kind(path)
-    except SceneError:
-        raise SceneError(
-            f"folder {path} is neither a tile set ({METADATA}, or images/ and masks/) nor the "
-            f"parts of a run ({MANIFEST}), give a file in it"
-        ) from None
 
 
 def _raster_kind(path: str) -> Kind:

@@ -3,7 +3,6 @@
 import json
 import textwrap
 from collections.abc import Sequence
-from itertools import zip_longest
 from typing import Any
 
 from geoseg.info.keras_summary import format_bytes, layer_lines
@@ -11,12 +10,7 @@ from geoseg.info.run import Report
 from geoseg.info.training import Facts, percent, score_rows, training_facts
 from geoseg.info.vectors import format_values
 
-_MASKS = {
-    "alpha": "alpha band",
-    "mask": "mask of the file",
-    "nodata": "",
-    "none": "",
-}
+_MASKS = {"alpha": "alpha band", "mask": "mask of the file", "nodata": "", "none": ""}
 _WIDTH = 80
 """Width of the text (characters)."""
 _SPLITS = {
@@ -72,11 +66,8 @@ def _value_range(low: Sequence[float], high: Sequence[float]) -> str:
 
 
 def _tiles(data: dict[str, Any]) -> list[str]:
-    splits = (
-        f"{data['splits'][split]:,} {text}"
-        for split, text in _SPLITS.items()
-        if split in data["splits"]
-    )
+    counts = data["splits"]
+    splits = (f"{counts[name]:,} {text}" for name, text in _SPLITS.items() if name in counts)
     facts = [
         ("Tile set", data["folder"]),
         ("Made by", "geoseg tile" if data["own"] else "hand (images/ and masks/)"),
@@ -126,23 +117,18 @@ def _labels(data: dict[str, Any]) -> list[str]:
 
 def _scene(data: dict[str, Any]) -> list[str]:
     windows = data["windows"]
+    overlap = f"with an overlap of {windows['overlap']} px"
     facts = [
         ("Scene", data["path"]),
         *_raster_facts(data),
-        (
-            "Windows",
-            f"{windows['count']:,} of {windows['size']} px with an overlap of "
-            f"{windows['overlap']} px",
-        ),
+        ("Windows", f"{windows['count']:,} of {windows['size']} px {overlap}"),
     ]
     rows = [(str(b["band"]), b["name"] or "-", b["dtype"]) for b in data["bands"]]
     rows += [(str(b["band"]), "transparency (alpha)", b["dtype"]) for b in data["alphas"]]
     if data["alphas"]:
         numbers = ",".join(str(b["band"]) for b in (*data["bands"], *data["alphas"]))
-        number = data["alphas"][0]["band"]
-        facts.append(
-            ("Alpha", f"band {number} is transparency, --bands {numbers} reads it as data")
-        )
+        alpha = f"band {data['alphas'][0]['band']} is transparency"
+        facts.append(("Alpha", f"{alpha}, --bands {numbers} reads it as data"))
     return [*_two_columns(facts), "", *_table(("Band", "Name", "Type"), rows, left=(1, 2))]
 
 
@@ -172,10 +158,13 @@ def _vectors(data: dict[str, Any]) -> list[str]:
 def _raster_facts(data: dict[str, Any]) -> Facts:
     """Facts on the size, the file and the georeference of a raster."""
     height, width = data["block"]
-    stored = [data["format"], data["compression"], f"blocks of {height} x {width} px"]
-    if data["overviews"]:
-        stored.append(f"overviews 1/{', 1/'.join(map(str, data['overviews']))}")
-    facts = [
+    size = "" if data["bytes"] is None else format_bytes(data["bytes"])
+    overviews = ", ".join(f"1/{factor}" for factor in data["overviews"])
+    stored = (
+        size, data["format"], data["compression"], f"blocks of {height} x {width} px",
+        overviews and f"overviews {overviews}",
+    )  # fmt: skip
+    return [
         ("Size", f"{data['height']:,} rows x {data['width']:,} columns, {data['dtype']}"),
         ("File", ", ".join(text for text in stored if text)),
         ("CRS", _crs(data["crs"])),
@@ -183,9 +172,6 @@ def _raster_facts(data: dict[str, Any]) -> Facts:
         ("Extent", _extent(data["extent"])),
         ("No data by", _nodata(data)),
     ]
-    if data["bytes"] is not None:
-        facts[1] = ("File", f"{format_bytes(data['bytes'])}, {facts[1][1]}")
-    return facts
 
 
 def _pixel_size(data: dict[str, Any]) -> str:
@@ -193,11 +179,9 @@ def _pixel_size(data: dict[str, Any]) -> str:
     if data["crs"] is None:
         return "not known"
     width, height = data["step"]
-    unit = data["crs"]["unit"] or "units"
-    ground = (
-        "" if data["pixel_size"] is None else f", about {data['pixel_size']:.3g} m on the ground"
-    )
-    return f"{width:.6g} x {height:.6g} {unit}{ground}"
+    size = f"{width:.6g} x {height:.6g} {data['crs']['unit'] or 'units'}"
+    ground = data["pixel_size"]
+    return size if ground is None else f"{size}, about {ground:.3g} m on the ground"
 
 
 def _nodata(data: dict[str, Any]) -> str:
@@ -207,21 +191,16 @@ def _nodata(data: dict[str, Any]) -> str:
 
 
 def _class_lines(classes: list[dict[str, Any]], share_title: str) -> list[str]:
-    """Lines of the class table, with areas if they are known."""
+    """Lines of the class table, with areas if any is measured."""
     measured = any(c.get("area_m2") is not None for c in classes)
-    area_title = ("Area (m²)",) if measured else ()
-    head = ("Value", "Class", "Colour", "Pixels", share_title, *area_title)
+    head = ("Value", "Class", "Colour", "Pixels", share_title, *["Area (m²)"] * measured)
     rows = [
         (
-            str(c["value"]),
-            c["name"] or "-",
-            c["color"] or "-",
-            f"{c['pixels']:,}",
-            percent(c["share"]),
-            *((f"{c['area_m2']:,.2f}",) if measured else ()),
+            str(c["value"]), c["name"] or "-", c["color"] or "-", f"{c['pixels']:,}",
+            percent(c["share"]), *([f"{c['area_m2']:,.2f}"] if measured else []),
         )
         for c in classes
-    ]
+    ]  # fmt: skip
     return _table(head, rows, left=(1, 2))
 
 
@@ -240,12 +219,11 @@ def _two_columns(facts: Facts) -> list[str]:
     indent = 2 + max(len(title) for title, _ in facts)
     lines = []
     for title, text in facts:
-        wrapped = textwrap.wrap(
-            text, _WIDTH - indent, break_long_words=False, break_on_hyphens=False
-        ) or [""]
-        lines += [
-            f"{head:<{indent}}{line}" for head, line in zip_longest([title], wrapped, fillvalue="")
-        ]
+        first = f"{title:<{indent}}"
+        lines += textwrap.wrap(
+            text, _WIDTH, initial_indent=first, subsequent_indent=" " * indent,
+            break_long_words=False, break_on_hyphens=False,
+        ) or [first]  # fmt: skip
     return lines
 
 
@@ -265,8 +243,7 @@ def _band_list(names: Sequence[str]) -> str:
 def _crs(crs: dict[str, Any] | None) -> str:
     if crs is None:
         return "none"
-    code = f" (EPSG:{crs['epsg']})" if crs["epsg"] else ""
-    return f"{crs['name']}{code}"
+    return f"{crs['name']} (EPSG:{crs['epsg']})" if crs["epsg"] else crs["name"]
 
 
 def _extent(extent: dict[str, float] | None) -> str:

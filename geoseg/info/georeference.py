@@ -9,8 +9,6 @@ from pyproj import CRS
 from geoseg.errors import redact
 from geoseg.raster import Scene
 
-_EDGES = ("left", "bottom", "right", "top")
-
 
 def georeference(scene: Scene) -> dict[str, Any]:
     """Return path, size, CRS and extent of a scene.
@@ -29,7 +27,7 @@ def georeference(scene: Scene) -> dict[str, Any]:
         "dtype": scene.dtype,
         "nodata": to_json_number(scene.nodata),
         "step": [math.hypot(x.a, x.d), math.hypot(x.b, x.e)],
-        "pixel_size": _finite(scene.pixel_size),
+        "pixel_size": scene.pixel_size,
         "crs": crs_of(scene.crs),
         "extent": _extent(scene),
     }
@@ -46,7 +44,7 @@ def crs_of(wkt: str | None) -> dict[str, Any] | None:
 
 def extent_of(bounds: Sequence[float]) -> dict[str, float]:
     """Return bounds (left, bottom, right, top) by name."""
-    return dict(zip(_EDGES, bounds, strict=True))
+    return dict(zip(("left", "bottom", "right", "top"), bounds, strict=True))
 
 
 def to_json_number(value: float | None) -> float | int | str | None:
@@ -54,10 +52,6 @@ def to_json_number(value: float | None) -> float | int | str | None:
     if value is None or not math.isfinite(value):
         return None if value is None else str(value)
     return int(value) if float(value).is_integer() else value
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
 
 
 def _extent(scene: Scene) -> dict[str, float] | None:

@@ -1,6 +1,8 @@
 """Print the layer table as Keras' ``model.summary()`` does."""
 
+import textwrap
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 _HEADER = ("Layer (type)", "Output Shape", "Param #", "Connected to")
@@ -10,9 +12,8 @@ _RIGHT_ALIGNED = 2
 """Number of the column that is right-aligned."""
 _WIDTH = 80
 """Width of the table (characters). Longer names make it wider."""
-
-TableCell = list[list[str]]
-"""Paragraphs of words. Lines are wrapped between words."""
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+"""Space at which a line is not wrapped. It is printed as a space."""
 
 
 def layer_lines(layers: Sequence[dict[str, Any]], trainable: int) -> list[str]:
@@ -24,16 +25,11 @@ def layer_lines(layers: Sequence[dict[str, Any]], trainable: int) -> list[str]:
     """
     rows = [_cells(layer) for layer in layers]
     widths = _widths(rows)
-    head = [
-        f" {text:{'>' if i == _RIGHT_ALIGNED else '<'}{widths[i]}} "
-        for i, text in enumerate(_HEADER)
-    ]
-    lines = ['Model: "functional"', _rule("┏━┳┓", widths), f"┃{'┃'.join(head)}┃"]
-    lines.append(_rule("┡━╇┩", widths))
+    lines = ['Model: "functional"', _rule("┏━┳┓", widths), _line("┃", _HEADER, widths)]
     for number, row in enumerate(rows):
-        if number:
-            lines.append(_rule("├─┼┤", widths))
-        lines += _row(row, widths)
+        lines.append(_rule("├─┼┤" if number else "┡━╇┩", widths))
+        columns = [_wrap(cell, width) for cell, width in zip(row, widths, strict=True)]
+        lines += [_line("│", texts, widths) for texts in zip_longest(*columns, fillvalue="")]
     lines.append(_rule("└─┴┘", widths))
     total = sum(layer["parameters"] for layer in layers)
     counts = (("Total", total), ("Trainable", trainable), ("Non-trainable", total - trainable))
@@ -52,54 +48,42 @@ def format_bytes(size: int) -> str:
     return f"{value:.2f} {units[0]}"
 
 
-def _cells(layer: dict[str, Any]) -> list[TableCell]:
+def _cells(layer: dict[str, Any]) -> list[list[str]]:
+    """Return the paragraphs of each cell of a row."""
     *leading, last = ("None", *map(str, layer["shape"]))
-    inputs = [f"{name}[0][0]" for name in layer["inputs"]] or ["-"]
+    inputs = ",\n".join(f"{name}[0][0]" for name in layer["inputs"]) or "-"
     return [
-        [[layer["name"], f"({layer['kind']})"]],
-        [[f"({', '.join(leading)},", f"{last})"]],
-        [[f"{layer['parameters']:,}"]],
-        [[f"{text}{',' if text != inputs[-1] else ''}"] for text in inputs],
+        [f"{layer['name']} ({layer['kind']})"],
+        [f"({f',{_NO_BREAK}'.join(leading)}, {last})"],
+        [f"{layer['parameters']:,}"],
+        inputs.split("\n"),
     ]
 
 
-def _widths(rows: list[list[TableCell]]) -> list[int]:
+def _widths(rows: list[list[list[str]]]) -> list[int]:
     """Return the width of each column: its longest word; the first one fills the table."""
-    words = [[w for row in rows for line in row[i] for w in line] for i in range(len(_HEADER))]
+    words = [
+        " ".join(text for cell in column for text in cell) for column in zip(*rows, strict=True)
+    ]
     widths = [
-        max(minimum, *(len(word) for word in [title, *column]))
-        for minimum, title, column in zip(_MIN_WIDTHS, _HEADER, words, strict=True)
+        max(minimum, len(title), *map(len, text.split(" ")))
+        for minimum, title, text in zip(_MIN_WIDTHS, _HEADER, words, strict=True)
     ]
     frame = 3 * len(_HEADER) + 1
     return [widths[0] + max(0, _WIDTH - frame - sum(widths)), *widths[1:]]
 
 
-def _row(cells: list[TableCell], widths: list[int]) -> list[str]:
-    columns = [_wrap(cell, width) for cell, width in zip(cells, widths, strict=True)]
-    height = max(map(len, columns))
-    padded = [column + [""] * (height - len(column)) for column in columns]
-    return [
-        f"│{'│'.join(_pad(i, text, widths[i]) for i, text in enumerate(line))}│"
-        for line in zip(*padded, strict=True)
+def _wrap(cell: list[str], width: int) -> list[str]:
+    wrapper = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
+    return [line for paragraph in cell for line in wrapper.wrap(paragraph)]
+
+
+def _line(edge: str, texts: Sequence[str], widths: list[int]) -> str:
+    columns = enumerate(zip(texts, widths, strict=True))
+    padded = [
+        f"{text:{'>' if i == _RIGHT_ALIGNED else '<'}{width}}" for i, (text, width) in columns
     ]
-
-
-def _pad(column: int, text: str, width: int) -> str:
-    return f" {text:>{width}} " if column == _RIGHT_ALIGNED else f" {text:<{width}} "
-
-
-def _wrap(cell: TableCell, width: int) -> list[str]:
-    lines = []
-    for paragraph in cell:
-        line = paragraph[0]
-        for word in paragraph[1:]:
-            if len(line) + 1 + len(word) <= width:
-                line += f" {word}"
-            else:
-                lines.append(line)
-                line = word
-        lines.append(line)
-    return lines
+    return f"{edge} {f' {edge} '.join(padded)} {edge}".replace(_NO_BREAK, " ")
 
 
 def _rule(ends: str, widths: list[int]) -> str:

@@ -30,6 +30,10 @@ def describe_parts(folder: str | Path) -> dict[str, Any]:
     manifest, parts = read_manifest(folder) or {}, finished_parts(folder)
     try:
         scene = manifest["scene"]
+        options = {k: v for k, v in manifest.items() if k not in _NOT_OPTIONS}
+        if "outputs" in options:
+            written = zip(_OUTPUTS, options["outputs"], strict=True)
+            options["outputs"] = ["labels", *(name for name, wanted in written if wanted)]
         return {
             "path": str(folder),
             "run": manifest["run"],
@@ -44,7 +48,7 @@ def describe_parts(folder: str | Path) -> dict[str, Any]:
                 "bands": scene["bands"],
                 "crs": crs_of(scene["crs"]),
             },
-            "options": {k: _option(k, v) for k, v in manifest.items() if k not in _NOT_OPTIONS},
+            "options": options,
         }
     except (ValueError, KeyError, TypeError, CRSError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
@@ -52,11 +56,3 @@ def describe_parts(folder: str | Path) -> dict[str, Any]:
             f"{folder / MANIFEST} is damaged ({reason}), start again with resume=False "
             "(--no-resume)"
         ) from None
-
-
-def _option(name: str, value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return the value of an option; for the outputs, the list of their names."""
-    if name == "outputs":
-        requested = (out for out, wanted in zip(_OUTPUTS, value, strict=True) if wanted)
-        return ["labels", *requested]
-    return value

@@ -31,12 +31,10 @@ _GREYS = 256
 
 
 def plot_labels(scene: Scene, palette: Mapping[int, str], names: Mapping[int, str]) -> Figure:
-    """Draw a class map in its colours, with a legend. Nodata pixels are white.
+    """Draw a class map of one uint8 band, with a legend. Nodata pixels are white.
 
-    Args:
-        scene: a class map of one uint8 band.
-        palette: colour of each value; empty for greys.
-        names: names of values. The legend shows these and the values that occur.
+    Values without a colour in the palette are grey. The legend shows the values that have a name or
+    occur.
 
     Raises:
         SceneError: if it cannot be read.
@@ -44,7 +42,7 @@ def plot_labels(scene: Scene, palette: Mapping[int, str], names: Mapping[int, st
     pixels, valid = read_overview(scene, _MAX_SIDE)
     greys = {value: f"#{value:02x}{value:02x}{value:02x}" for value in range(_GREYS)}
     colors = {**greys, **palette}
-    table = np.array([_rgb(colors[value]) for value in range(_GREYS)], np.uint8)
+    table = np.array([list(bytes.fromhex(colors[v][1:7])) for v in range(_GREYS)], np.uint8)
     present = {int(v) for v in np.unique(pixels[0][valid])}
     classes = [(names.get(v, str(v)), colors[v]) for v in sorted(present | set(names))]
     return _compose(to_rgba(table[pixels[0]], valid), scene, classes)
@@ -58,13 +56,9 @@ def plot_scene(scene: Scene) -> Figure:
     Raises:
         SceneError: if it cannot be read.
     """
-    chosen = scene.with_bands(_colour_bands(scene))
-    pixels, valid = read_overview(chosen, _MAX_SIDE)
+    rgb = scene.with_bands(tuple(scene.bands[index - 1] for index in rgb_bands(scene.band_names)))
+    pixels, valid = read_overview(rgb, _MAX_SIDE)
     return _compose(to_rgba(percentile_stretch(pixels, valid), valid), scene, [])
-
-
-def _colour_bands(scene: Scene) -> tuple[int, ...]:
-    return tuple(scene.bands[place - 1] for place in rgb_bands(scene.band_names))
 
 
 def _compose(picture: NDArray[np.uint8], scene: Scene, classes: Classes) -> Figure:
@@ -88,7 +82,3 @@ def _scene_facts(scene: Scene) -> str:
     crs = crs_of(scene.crs)
     ground = "" if scene.pixel_size is None else f" of about {scene.pixel_size:.3g} m"
     return f"{scene.height:,} x {scene.width:,} px{ground}{', ' + crs['name'] if crs else ''}"
-
-
-def _rgb(color: str) -> tuple[int, int, int]:
-    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)

@@ -4,20 +4,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from geoseg.drawing import MARGIN, new_canvas
 from geoseg.model import Layer, UNetSpec, layer_table
 
-_DPI = 100
 _WIDTH = 1600
 """Width of the picture (px)."""
 _BOX = (320, 46)
 """Width and height of the box of a layer (px)."""
 _PITCH = 64
 """Distance between the tops of two rows of boxes (px)."""
-_MARGIN = 24
 _TITLE = 84
 """Height of the title (px)."""
 _INDENT = 60
@@ -41,6 +39,7 @@ _COLORS = {
 _TIMES = " \N{MULTIPLICATION SIGN} "
 _LINE = "#55606b"
 _SKIP = "#c07a00"
+_CENTRED: dict[str, Any] = {"ha": "center", "va": "center"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +69,18 @@ class LayerBox:
 
 
 def draw_unet(spec: UNetSpec, title: str) -> Figure:
-    """Draw the layers of a network, 1600 px wide; the height grows with the depth.
-
-    Args:
-        spec: the network.
-        title: name of the network, for the title of the picture.
-    """
+    """Draw the layers of a network, 1600 px wide; the height grows with the depth."""
     boxes = layout_boxes(spec)
-    height = max(box.bottom for box in boxes.values()) + _MARGIN
-    figure = Figure(figsize=(_WIDTH / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
-    FigureCanvasAgg(figure)
+    height = round(max(box.bottom for box in boxes.values())) + MARGIN
+    figure = new_canvas(_WIDTH, height)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, _WIDTH), ylim=(height, 0))
     axes.axis("off")
     parameters = sum(box.layer.parameters for box in boxes.values())
-    _draw_title(axes, f"U-Net {title}", f"{parameters:,} parameters in {len(boxes)} layers")
+    subtitle = f"{parameters:,} parameters in {len(boxes)} layers"
+    style: dict[str, Any] = {**_CENTRED, "parse_math": False}
+    axes.text(_WIDTH / 2, 30, f"U-Net {title}", fontsize=15, fontweight="bold", **style)
+    axes.text(_WIDTH / 2, 58, subtitle, fontsize=11, color=_LINE, **style)
     _draw_key(axes, [box.layer.kind for box in boxes.values()])
     for box in boxes.values():
         for source in box.layer.inputs:
@@ -100,45 +96,29 @@ def layout_boxes(spec: UNetSpec) -> dict[str, LayerBox]:
     The last convolution of a level and the concatenation that reads it are in one row.
     """
     depth = spec.depth
-    innermost = (_WIDTH - _BOTTLENECK) / 2 - _MARGIN - _SHIFT
+    innermost = (_WIDTH - _BOTTLENECK) / 2 - MARGIN - _SHIFT
     indent = min(_INDENT, innermost / max(depth - 1, 1))
+    layers = iter(layer_table(spec))
     boxes: dict[str, LayerBox] = {}
 
-    def put(layer: Layer, level: int, row: int, *, up: bool) -> None:
-        left = _MARGIN + indent * level
-        if up:
-            left = _WIDTH - left - _BOX[0]
-        boxes[layer.name] = LayerBox(layer, left, _TITLE + (row + level * _LEVEL_ROWS) * _PITCH)
+    def put(left: float, level: int, row: int) -> None:
+        layer, top = next(layers), _TITLE + (row + level * _LEVEL_ROWS) * _PITCH
+        boxes[layer.name] = LayerBox(layer, left, top)
 
-    layers = iter(layer_table(spec))
     for row in range(2):
-        put(next(layers), 0, row, up=False)
+        put(MARGIN, 0, row)
     for level in range(depth):
         for row in range(2, 6):
-            put(next(layers), level, row, up=False)
-    for box in _bottleneck_boxes([next(layers) for _ in range(3)], depth, indent):
-        boxes[box.layer.name] = box
+            put(MARGIN + indent * level, level, row)
+    first = MARGIN + indent * (depth - 1) + _SHIFT
+    step = (_WIDTH - first - _BOX[0] - first) / 2
+    for number in range(3):  # the bottleneck
+        put(first + step * number, depth, 1)
     for level in reversed(range(depth)):
         for row in reversed(range(1, 6)):
-            put(next(layers), level, row, up=True)
-    put(next(layers), 0, 0, up=True)
+            put(_WIDTH - (MARGIN + indent * level) - _BOX[0], level, row)
+    put(_WIDTH - MARGIN - _BOX[0], 0, 0)
     return boxes
-
-
-def _bottleneck_boxes(layers: list[Layer], depth: int, indent: float) -> list[LayerBox]:
-    """Return the boxes of the bottleneck, side by side below the last level."""
-    first = _MARGIN + indent * (depth - 1) + _SHIFT
-    last = _WIDTH - first - _BOX[0]
-    top = _TITLE + (1 + depth * _LEVEL_ROWS) * _PITCH
-    step = (last - first) / (len(layers) - 1)
-    return [LayerBox(layer, first + step * i, top) for i, layer in enumerate(layers)]
-
-
-def _draw_title(axes: Axes, title: str, subtitle: str) -> None:
-    middle = _WIDTH / 2
-    style: dict[str, Any] = {"ha": "center", "va": "center", "parse_math": False}
-    axes.text(middle, 30, title, fontsize=15, fontweight="bold", **style)
-    axes.text(middle, 58, subtitle, fontsize=11, color=_LINE, **style)
 
 
 def _draw_key(axes: Axes, kinds: list[str]) -> None:
@@ -155,9 +135,8 @@ def _draw_box(axes: Axes, box: LayerBox) -> None:
     shape = _TIMES.join(map(str, layer.shape))
     count = f",  {layer.parameters:,} parameters" if layer.parameters else ""
     middle = box.left + _BOX[0] / 2
-    style: dict[str, Any] = {"ha": "center", "va": "center"}
-    axes.text(middle, box.top + 15, layer.name, fontsize=10, fontweight="bold", **style)
-    axes.text(middle, box.top + 32, f"{shape}{count}", fontsize=9.5, **style)
+    axes.text(middle, box.top + 15, layer.name, fontsize=10, fontweight="bold", **_CENTRED)
+    axes.text(middle, box.top + 32, f"{shape}{count}", fontsize=9.5, **_CENTRED)
 
 
 def _draw_rectangle(
@@ -172,22 +151,18 @@ def _draw_rectangle(
 
 def _connect(axes: Axes, source: LayerBox, target: LayerBox) -> None:
     """Draw an arrow: horizontal within a row, else vertical."""
+    color = _LINE
     if source.top == target.top:
-        skip = target.layer.kind == "Concatenate"
-        if skip:
+        start, end = (source.right, source.middle), (target.left, target.middle)
+        if target.layer.kind == "Concatenate":
+            color = _SKIP
             shape = _TIMES.join(map(str, source.layer.shape))
             middle = (source.right + target.left) / 2
-            axes.text(middle, source.middle - 10, shape, fontsize=9, color=_SKIP, ha="center")
-        color = _SKIP if skip else _LINE
-        _arrow(axes, (source.right, source.middle), (target.left, target.middle), color)
-        return
-    x = (max(source.left, target.left) + min(source.right, target.right)) / 2
-    if source.top < target.top:
-        _arrow(axes, (x, source.bottom), (x, target.top), _LINE)
+            axes.text(middle, source.middle - 10, shape, fontsize=9, color=color, ha="center")
     else:
-        _arrow(axes, (x, source.top), (x, target.bottom), _LINE)
-
-
-def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], color: str) -> None:
+        x = (max(source.left, target.left) + min(source.right, target.right)) / 2
+        start, end = (x, source.bottom), (x, target.top)
+        if source.top > target.top:
+            start, end = (x, source.top), (x, target.bottom)
     style = {"arrowstyle": "-|>", "color": color, "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", xy=end, xytext=start, arrowprops=style)

@@ -10,11 +10,10 @@ from geoseg.info.class_counts import count_labels, count_tiles
 from geoseg.info.detect import Kind, find_kind
 from geoseg.info.georeference import crs_of, extent_of, georeference
 from geoseg.info.parts import describe_parts
-from geoseg.info.training import plain_record
 from geoseg.info.vectors import describe_vectors
 from geoseg.labels import open_class_raster
 from geoseg.models import DEFAULT, find_model
-from geoseg.raster import open_scene, read_metadata
+from geoseg.raster import RasterMetadata, open_scene, read_metadata
 from geoseg.tiles import TileSettings, open_tiles
 
 
@@ -39,8 +38,7 @@ def describe(path: str | Path) -> Report:
     masks. Of a scene only the metadata is read, and of a tile set that `tile` wrote only the index.
 
     Args:
-        path: a model file or "default", a tile set, the folder of a run's parts, a class map, a
-            scene or a vector file.
+        path: of the file or folder; "default" is the bundled model.
 
     Raises:
         GeosegError: of the type that fits, if the path is missing, unknown or damaged.
@@ -71,7 +69,7 @@ def _describe_model(path: str | Path) -> dict[str, Any]:
         "unet": _with_lists(model.spec.to_dict()),
         **model.legend.to_dict(),
         "temperature": model.temperature,
-        "training": plain_record(model.training),
+        "training": dict(model.training),
         "parameters": sum(layer.parameters for layer in layers),
         "trainable": model.parameters,
         "layers": [_with_lists(asdict(layer)) for layer in layers],
@@ -99,7 +97,7 @@ def _describe_labels(path: str | Path) -> dict[str, Any]:
     tags = {k: v for k, v in sorted(metadata.tags.items()) if k.startswith("GEOSEG_")}
     return {
         **georeference(raster.scene),
-        **_storage(path),
+        **_storage(metadata),
         "tags": tags,
         **count_labels(raster.scene, raster.palette, raster.names),
     }
@@ -112,7 +110,7 @@ def _describe_scene(path: str | Path) -> dict[str, Any]:
     grid = WindowGrid(scene.height, scene.width, size, size - overlap)
     return {
         **georeference(scene),
-        **_storage(path),
+        **_storage(metadata),
         "bands": [
             {"band": band, "name": name, "dtype": metadata.dtypes[band - 1]}
             for band, name in zip(scene.bands, scene.band_names, strict=True)
@@ -124,8 +122,7 @@ def _describe_scene(path: str | Path) -> dict[str, Any]:
     }
 
 
-def _storage(path: str | Path) -> dict[str, Any]:
-    metadata = read_metadata(path)
+def _storage(metadata: RasterMetadata) -> dict[str, Any]:
     return {
         "format": metadata.driver,
         "compression": metadata.compression,

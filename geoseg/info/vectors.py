@@ -58,24 +58,20 @@ def _describe_layer(path: str | Path, name: str) -> dict[str, Any]:
         "crs": crs_of(frame.crs and frame.crs.to_wkt()),
         "extent": extent_of(bounds) if np.isfinite(bounds).all() else None,
         "fields": [
-            _describe_field(str(column), frame[column].tolist(), frame[column].isna().tolist())
+            _describe_field(str(column), frame[column].dropna().tolist(), len(frame))
             for column in frame.columns
             if column != frame.geometry.name
         ],
     }
 
 
-def _describe_field(name: str, cells: Sequence[Any], missing: Sequence[bool]) -> dict[str, Any]:
-    filled = [
-        cell
-        for cell, is_missing in zip(cells, missing, strict=True)
-        if not is_missing and (not isinstance(cell, str) or cell.strip())
-    ]
+def _describe_field(name: str, cells: Sequence[Any], features: int) -> dict[str, Any]:
+    filled = [cell for cell in cells if not isinstance(cell, str) or cell.strip()]
     counts = Counter(map(_plain_value, filled))
     return {
         "name": name,
         "type": " or ".join(sorted(set(map(_type_of, filled)))) or None,
-        "empty": len(cells) - len(filled),
+        "empty": features - len(filled),
         "different": len(counts),
         "values": [
             {"value": value, "features": number}

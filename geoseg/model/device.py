@@ -13,7 +13,6 @@ import torch
 
 from geoseg.errors import GeosegError
 
-DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 """CPU flags of native bf16 arithmetic: two of x86, the last of ARM."""
@@ -31,7 +30,7 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise GeosegError(f"unknown device {name!r}, use one of {', '.join(DEVICES)}") from None
+        raise GeosegError(f"unknown device {name!r}, use one of auto, cpu, cuda") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise GeosegError(
             f"there is no device {name} ({torch.cuda.device_count()} CUDA devices are visible), "
@@ -60,12 +59,9 @@ def choose_precision(name: str, device: torch.device) -> str:
 
 
 def slow_precision(precision: str, device: str, flags: Collection[str] | None = None) -> str | None:
-    """Return a warning if a precision is slow on a device; None if it is not, or if unknown.
+    """Return a warning if a precision is slow on a type of device; None if not, or if unknown.
 
-    Args:
-        precision: "fp32", "bf16" or "fp16".
-        device: type of the device, "cpu" or "cuda".
-        flags: features of the CPU, as `cpu_flags` returns them; None to detect them.
+    ``flags`` are features of the CPU, as `cpu_flags` returns them; None to detect them.
     """
     if precision != "bf16" or device != "cpu":
         return None
@@ -101,7 +97,7 @@ def torch_dtype(precision: str) -> torch.dtype:
 
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """Let torch compute with one thread in the calling thread, and in threads that begin meanwhile.
+    """Let torch compute with one thread, in the calling thread and in threads that start inside.
 
     Sums in several threads have other last bits. The number of threads is restored at the end.
     """
@@ -117,11 +113,9 @@ def one_torch_thread() -> Iterator[None]:
 def tune_malloc() -> bool:
     """Make glibc keep freed memory for the next allocation; True if that worked.
 
-    It changes the whole process for good, so only commands and worker processes call it.
-
-    By default it gives every large activation back to the kernel after each layer, and half of
-    the CPU time goes into page faults. One arena, because the heaps of other arenas are unmapped
-    when they run empty whatever the thresholds.
+    It changes the whole process for good, so only commands and worker processes call it. By
+    default glibc returns large activations to the kernel after each layer, and half of the CPU time
+    goes into page faults. One arena, because the heaps of others are unmapped when they are empty.
     """
     if sys.platform != "linux":
         return False

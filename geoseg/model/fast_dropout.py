@@ -8,8 +8,8 @@ from torch import Tensor, nn
 class FastDropout(nn.Module):
     """Zero a share of the activations in training and scale up the rest, as `nn.Dropout` does.
 
-    On a CPU `nn.Dropout` draws one Bernoulli number an activation, which takes a quarter of a
-    training step of the reference U-Net. This module draws 16 random bits an activation, which
+    On a CPU `nn.Dropout` draws one Bernoulli number per activation, which takes a quarter of a
+    training step of the reference U-Net. This module draws 16 random bits per activation, which
     takes a sixth of that time. The share of zeros is exact to 1e-5.
     """
 

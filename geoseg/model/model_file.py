@@ -29,7 +29,7 @@ FORMAT = 1
 """Version of the metadata."""
 CHECKSUM = "weights_sha256"
 """Metadata key of the checksum of the weights. Older files have no checksum."""
-_WEIGHT_DTYPES = (
+_SCENE_DTYPES = (
     "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64",
 )  # fmt: skip
 _POSITIVE = NumberRange(0, above=True)
@@ -78,9 +78,9 @@ class Model:
         if sizes is None and self.pixel_size is not None:
             sizes = self.pixel_size, self.pixel_size
         object.__setattr__(self, "pixel_size_range", sizes)
-        if self.dtype not in _WEIGHT_DTYPES:
+        if self.dtype not in _SCENE_DTYPES:
             raise ModelError(
-                f"dtype {shortened(self.dtype)} is unknown, use one of {', '.join(_WEIGHT_DTYPES)}"
+                f"dtype {shortened(self.dtype)} is unknown, use one of {', '.join(_SCENE_DTYPES)}"
             )
         check_list("band_names", self.band_names)
         for name in self.band_names:
@@ -215,10 +215,8 @@ def _read_header(path: Path, data: bytes) -> tuple[dict[str, Any], dict[str, tup
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get("geoseg")
-            shapes = {
-                name: tuple(file.get_slice(name).get_shape())
-                for name in file.keys()  # noqa: SIM118
-            }
+            names = file.keys()
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(
             f"{path} is not a model, or is truncated ({error}), "

@@ -1,5 +1,6 @@
 """The scores of windows: the network on a device, in batches of one size."""
 
+import copy
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from geoseg.model.dihedral import SYMMETRIES, apply_symmetry, invert_symmetry
 from geoseg.model.model_file import Model
 
 CPU_BATCH = 8
-"""Windows a batch: 8 were the fastest on the CPUs measured, larger batches leave the caches."""
+"""Windows per batch. 8 was the fastest on the CPUs measured; more do not fit into the caches."""
 GPU_BATCH = 256
 
 
@@ -41,7 +42,7 @@ class Predictor:
             model: it is copied, not changed.
             device: "auto", "cpu", "cuda" or "cuda:N".
             precision: "auto", "fp32", "bf16" or "fp16", of weights and activations.
-            batch_size: windows a forward pass; None for 8 on a CPU and 256 on a GPU.
+            batch_size: windows per forward pass; None for 8 on a CPU and 256 on a GPU.
             tta: average the scores over the eight symmetries of the square.
 
         Raises:
@@ -52,8 +53,8 @@ class Predictor:
         self.batch_size = batch_size or (CPU_BATCH if self.device.type == "cpu" else GPU_BATCH)
         self.spec = model.spec
         self.temperature = model.temperature
-        self._symmetries = range(SYMMETRIES) if tta else range(1)
-        network = _copy_network(model).to(self.device, torch_dtype(self.precision))
+        self._symmetries = SYMMETRIES if tta else 1
+        network = copy.deepcopy(model.network).eval().to(self.device, torch_dtype(self.precision))
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def zeros(self, shape: tuple[int, ...]) -> Tensor:
@@ -80,7 +81,7 @@ class Predictor:
 
         Args:
             pixels: (bands, height, width) in scene values, filled by `UNetSpec.fill_invalid`.
-            windows: rows and columns in ``pixels``, each of ``spec.window`` px a side.
+            windows: rows and columns in ``pixels``, ``spec.window`` px high and wide.
             tick: called with the number of windows done after each batch.
 
         Yields:
@@ -122,19 +123,13 @@ class Predictor:
         """Map (n, bands, s, s) scene values to (n, classes, s, s) float32 probabilities."""
         x = batch.float()
         total: Tensor | None = None
-        for symmetry in self._symmetries:
+        for symmetry in range(self._symmetries):
             view = apply_symmetry(x, symmetry).contiguous(memory_format=torch.channels_last)
             scores = torch.softmax(self._network(view).float(), dim=1)
             scores = invert_symmetry(scores, symmetry)
             total = scores if total is None else total + scores
         assert total is not None  # noqa: S101 - there is always the identity
-        return (total / len(self._symmetries)).contiguous() if len(self._symmetries) > 1 else total
-
-
-def _copy_network(model: Model) -> torch.nn.Module:
-    network = type(model.network)(model.spec)
-    network.load_state_dict(model.network.state_dict())
-    return network.eval()
+        return (total / self._symmetries).contiguous() if self._symmetries > 1 else total
 
 
 def best_class(scores: Tensor) -> tuple[Tensor, Tensor]:
@@ -163,8 +158,8 @@ def cached_predictor(
 ) -> Predictor:
     """Return the predictor of a model file, cached for the life of the process.
 
-    ``digest`` is the `Model.hash` that the file must have. It is part of the cache's key, so a file
-    that was replaced is read again. For the other arguments see `Predictor`.
+    ``digest`` is the `Model.hash` that the file must have, so a replaced file is read again. For
+    the other arguments see `Predictor`.
 
     Raises:
         ModelError: if the file has another hash.

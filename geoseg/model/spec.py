@@ -45,9 +45,9 @@ class UNetSpec:
     window: int = 128
     """Side of an input window (px), 1 to 4096, a multiple of 2**depth."""
     low: tuple[float, ...] = (0.0,)
-    """Scene value that the network reads as 0: one for all bands, or one a band."""
+    """Scene value that the network reads as 0: one for all bands, or one per band."""
     high: tuple[float, ...] = (255.0,)
-    """Scene value that the network reads as 1: one for all bands, or one a band."""
+    """Scene value that the network reads as 1: one for all bands, or one per band."""
 
     def __post_init__(self) -> None:
         for name, allowed in {**SIZE_RANGES, "dropout": DROPOUT_RANGE}.items():
@@ -74,12 +74,12 @@ class UNetSpec:
 
     @property
     def band_low(self) -> tuple[float, ...]:
-        """`low` with one value a band."""
+        """`low` with one value per band."""
         return self.low if len(self.low) == self.bands else self.low * self.bands
 
     @property
     def band_high(self) -> tuple[float, ...]:
-        """`high` with one value a band."""
+        """`high` with one value per band."""
         return self.high if len(self.high) == self.bands else self.high * self.bands
 
     def fill_invalid(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> None:
@@ -95,9 +95,8 @@ class UNetSpec:
         for band, low in zip(pixels, self.band_low, strict=True):
             if np.issubdtype(pixels.dtype, np.integer):
                 limits = np.iinfo(pixels.dtype)
-                band[invalid] = min(max(round(low), int(limits.min)), int(limits.max))
-            else:
-                band[invalid] = low
+                low = min(max(round(low), int(limits.min)), int(limits.max))
+            band[invalid] = low
 
     def normalise(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Scale scene values (bands, height, width) from `low`..`high` to 0..1, as the network."""

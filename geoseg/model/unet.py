@@ -49,11 +49,9 @@ class UNet(nn.Module):
         # Plain floats: arithmetic on the "meta" device would import torch's compiler (1 s).
         pairs = zip(spec.band_low, spec.band_high, strict=True)
         scale = [1 / (high - low) for low, high in pairs]
-        low = torch.tensor(spec.band_low, dtype=torch.float32)
-        self.register_buffer("low", low.view(1, -1, 1, 1), persistent=False)
-        self.register_buffer(
-            "scale", torch.tensor(scale, dtype=torch.float32).view(1, -1, 1, 1), persistent=False
-        )
+        for name, values in (("low", spec.band_low), ("scale", scale)):
+            buffer = torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1)
+            self.register_buffer(name, buffer, persistent=False)
         self.encoder = nn.ModuleList(
             DoubleConv(channels, f, spec.dropout)
             for channels, f in zip([spec.bands, *filters], filters, strict=False)

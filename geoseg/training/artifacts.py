@@ -52,7 +52,7 @@ class ArtifactWriter:
             out.with_name(f"{out.stem}.{name}")
             for name in ("history.csv", "history.png", "samples")
         )
-        self._title = self._table.name.split(".")[0]
+        self._title = out.name.split(".")[0]
         self._context, self._monitor = context, monitor
         self._board = _open_tensorboard(monitor.tensorboard)
 
@@ -87,20 +87,18 @@ class ArtifactWriter:
 
 @torch.inference_mode()
 def _predict_examples(context: TrainingContext) -> list[PredictionExample]:
-    """Predict some validation tiles, spread evenly; training tiles if there is no validation."""
+    """Predict validation tiles, spread evenly; training tiles if there is no validation."""
     network = context.network
     loader = context.val if len(context.val) else context.train
-    chosen = np.unique(np.linspace(0, len(loader) - 1, _N_EXAMPLES).round().astype(np.int64))
+    indices = np.unique(np.linspace(0, len(loader) - 1, _N_EXAMPLES).round().astype(np.int64))
     network.unet.eval()
     examples = []
-    for images, labels in loader.load(loader.split(chosen)):
+    for images, labels in loader.load(loader.split(indices)):
         predicted = network.logits(network.unet, images).argmax(1)
-        arrays = zip(*(t.cpu().numpy() for t in (images, labels, predicted)), strict=True)
+        tensors = images, labels.to(torch.uint8), predicted.to(torch.uint8)
+        arrays = zip(*(tensor.cpu().numpy() for tensor in tensors), strict=True)
         examples += [
-            PredictionExample(
-                network.spec.normalise(image), label.astype(np.uint8), classes.astype(np.uint8)
-            )
-            for image, label, classes in arrays
+            PredictionExample(network.spec.normalise(x), *classes) for x, *classes in arrays
         ]
     return examples
 

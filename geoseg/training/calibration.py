@@ -49,15 +49,10 @@ class Calibration:
 def calibrate(logits: Tensor, labels: Tensor, *, verbose: bool = True) -> Calibration | None:
     """Fit a temperature that lowers the expected calibration error; None without any pixel.
 
-    The fit maximises the likelihood of the labels. With few or unusual pixels that may raise the
-    expected calibration error; then the temperature is 1, which does not change the scores. A
-    temperature at an end of the range (0.05 to 20) means that the likelihood has no maximum
-    within: nearly all pixels are right, or no more than by chance. Both cases are logged.
-
-    Args:
-        logits: (n, classes) float, see `collect_logits`.
-        labels: (n,) int64 class indices.
-        verbose: log these cases.
+    The fit maximises the likelihood of the labels. If that raises the expected calibration error,
+    the temperature is 1, which does not change the scores. If the likelihood has no maximum within
+    the range (0.05 to 20), nearly all pixels are right, or no more than by chance. ``verbose`` logs
+    both cases. For the arguments see `collect_logits`.
     """
     if not len(labels):
         return None
@@ -83,9 +78,7 @@ def calibrate(logits: Tensor, labels: Tensor, *, verbose: bool = True) -> Calibr
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """Return the temperature with the highest likelihood of the labels, between 0.05 and 20.
 
-    Args:
-        logits: (n, classes) float.
-        labels: (n,) int64 class indices.
+    ``logits`` are (n, classes) float, ``labels`` (n,) int64 class indices.
     """
     logits = logits.double()
     logit_of_label = logits.gather(1, labels[:, None])[:, 0]

@@ -13,7 +13,7 @@ from geoseg.files import atomic_file
 from geoseg.training.context import TrainingContext
 
 History = list[dict[str, float]]
-"""One row an epoch."""
+"""One row per epoch."""
 START_AGAIN = "start again (resume=False, --no-resume)"
 """Advice for error messages."""
 

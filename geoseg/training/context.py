@@ -43,12 +43,7 @@ class TrainableNetwork:
     def logits(self, network: torch.nn.Module, images: Tensor) -> Tensor:
         """Run `unet` or `data_parallel` on images in the precision of the run.
 
-        Args:
-            network: one of the two.
-            images: (n, bands, s, s) float32 in scene values.
-
-        Returns:
-            (n, classes, s, s) float32.
+        It maps (n, bands, s, s) float32 in scene values to (n, classes, s, s) float32.
         """
         dtype = torch_dtype(self.precision)
         with torch.autocast(self.device.type, dtype, dtype != torch.float32):
@@ -57,12 +52,12 @@ class TrainableNetwork:
 
     def state(self) -> dict[str, Any]:
         """Return the state of the U-Net, the optimizer and the scaler, for a checkpoint."""
-        return {name: part.state_dict() for name, part in self._stateful().items()}
+        return {name: owner.state_dict() for name, owner in self._stateful().items()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` returned."""
-        for name, part in self._stateful().items():
-            part.load_state_dict(state[name])
+        for name, owner in self._stateful().items():
+            owner.load_state_dict(state[name])
 
     def _stateful(self) -> dict[str, Any]:
         return {"network": self.unet, "optimizer": self.optimizer, "scaler": self.scaler}

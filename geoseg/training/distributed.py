@@ -84,8 +84,7 @@ class ProcessGroup:
 def process_group(device: str) -> Iterator[ProcessGroup]:
     """Join the process group of torchrun, if torchrun started this process.
 
-    Args:
-        device: as in `train`; selects the backend (NCCL for GPUs, else Gloo).
+    ``device`` is that of `train`; it selects the backend (NCCL for GPUs, else Gloo).
     """
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     if world_size == 1:

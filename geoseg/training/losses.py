@@ -1,5 +1,7 @@
 """Loss functions."""
 
+from functools import partial
+
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - the customary name
@@ -31,20 +33,14 @@ def compute_loss(
             processes add up to that of the batch; for "dice", Dice is computed in each process and
             averaged, weighted by labelled pixels.
     """
-    if kind == "dice":
-        entropy = _cross_entropy_sum(logits, labels) / labelled
-        share = (labels != IGNORE_INDEX).sum() / labelled
-        return entropy + share * _one_minus_dice(logits, labels)
+    cross_entropy = partial(F.cross_entropy, logits, labels, ignore_index=IGNORE_INDEX)
     if kind == "focal":
-        entropy = F.cross_entropy(logits, labels, ignore_index=IGNORE_INDEX, reduction="none")
+        entropy = cross_entropy(reduction="none")
         return ((1 - torch.exp(-entropy)) ** FOCAL_GAMMA * entropy).sum() / labelled
-    return _cross_entropy_sum(logits, labels, weights if kind == "weighted" else None) / labelled
-
-
-def _cross_entropy_sum(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
-    return F.cross_entropy(
-        logits, labels, weight=weights, ignore_index=IGNORE_INDEX, reduction="sum"
-    )
+    loss = cross_entropy(weight=weights if kind == "weighted" else None, reduction="sum") / labelled
+    if kind == "dice":
+        loss = loss + (labels != IGNORE_INDEX).sum() / labelled * _one_minus_dice(logits, labels)
+    return loss
 
 
 def _one_minus_dice(logits: Tensor, labels: Tensor) -> Tensor:
@@ -58,12 +54,9 @@ def _one_minus_dice(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def class_weights(counts: NDArray[np.int64]) -> Tensor:
-    """Return weights inverse to the class frequencies, (classes,) float32.
+    """Return weights inverse to the labelled pixels of the classes, (classes,) float32.
 
     The mean weight over the pixels is 1. A class without pixels has the weight 0.
-
-    Args:
-        counts: (classes,) labelled pixels.
     """
     present = counts > 0
     weights = np.where(present, counts.sum() / (max(present.sum(), 1) * np.maximum(counts, 1)), 0)

@@ -32,8 +32,8 @@ class TrainingPlan:
     pixel_sizes: PixelSizes | None
     """Smallest and largest ground size of the pixels (m)."""
     identity: Mapping[str, Any]
-    """All that determines the weights of each epoch, as plain data. It contains the content of the
-    tiles, not their paths."""
+    """All that determines the weights of an epoch, as plain data: of the tiles the digest, not the
+    paths."""
 
     @property
     def run(self) -> str:
@@ -43,36 +43,31 @@ class TrainingPlan:
     def differences(self, identity: Mapping[str, Any]) -> list[str]:
         """List the differences to the identity of a checkpoint; empty if they are the same."""
         new, old = self.identity["settings"], identity["settings"]
-        words = [
+        changed = [name for name in self.identity if self.identity[name] != identity.get(name)]
+        return [
             f"{name.replace('_', ' ')} was {old.get(name)} and is {new.get(name)}"
             for name in sorted(new.keys() | old.keys())
             if new.get(name) != old.get(name)
-        ]
-        names = [name for name in self.identity if name != "settings"]
-        changed = [name for name in names if self.identity[name] != identity.get(name)]
-        return words + [f"other {name}" for name in changed]
+        ] + [f"other {name}" for name in changed if name != "settings"]
 
 
 def make_plan(
-    tiles: TileSet,
-    settings: TrainSettings,
-    start: Model | None = None,
-    pixel_sizes: PixelSizes | None = None,
+    tiles: TileSet, settings: TrainSettings, start: Model | None, pixel_sizes: PixelSizes | None
 ) -> TrainingPlan:
     """Split the tiles, and check that a run can train on them.
 
-    Args:
-        tiles: labelled tiles.
-        settings: of the run.
-        start: model whose weights to start from.
-        pixel_sizes: smallest and largest ground size of the pixels (m); None for that of the tiles.
+    ``pixel_sizes`` is the smallest and largest ground size of the pixels (m); None for that of the
+    tiles.
 
     Raises:
         TileError: if there are no training tiles, or fewer than two classes are labelled in them.
         ModelError: if the start model does not fit the tiles or the settings.
         LabelError: if a class to ignore is not in the legend.
     """
-    tiles = _split(tiles, settings).ignoring(settings.ignore)
+    if settings.val is not None or not any(tiles.splits):
+        share = DEFAULT_VAL if settings.val is None else settings.val
+        tiles = tiles.resplit("random", share, settings.seed)
+    tiles = tiles.ignoring(settings.ignore)
     train, val = tiles.dataset("train"), tiles.dataset("val")
     _check_labels(tiles, train, val)
     if start is not None:
@@ -89,13 +84,6 @@ def make_plan(
         "start model": start.hash if start else None,
     }
     return TrainingPlan(tiles, train, val, settings, start, pixel_size_range(pixel_sizes), identity)
-
-
-def _split(tiles: TileSet, settings: TrainSettings) -> TileSet:
-    if settings.val is not None or not any(tiles.splits):
-        share = DEFAULT_VAL if settings.val is None else settings.val
-        return tiles.resplit("random", share, settings.seed)
-    return tiles
 
 
 def _check_labels(tiles: TileSet, train: TileDataset, val: TileDataset) -> None:
@@ -134,11 +122,11 @@ def _resolve_size(settings: TrainSettings, start: Model | None) -> TrainSettings
     """Return the settings with numbers for width and depth."""
     spec = UNetSpec() if start is None else start.spec
     for name in ("width", "depth"):
-        wanted, actual = getattr(settings, name), getattr(spec, name)
-        if start is not None and wanted not in (None, actual):
+        size, start_size = getattr(settings, name), getattr(spec, name)
+        if start is not None and size not in (None, start_size):
             raise ModelError(
-                f"{name} is {wanted}, but the network of the start model {start.path} has {name} "
-                f"{actual}, leave {name} out or train without a start model"
+                f"{name} is {size}, but the network of the start model {start.path} has {name} "
+                f"{start_size}, leave {name} out or train without a start model"
             )
     width, depth = settings.width or spec.width, settings.depth or spec.depth
     return replace(settings, width=width, depth=depth)

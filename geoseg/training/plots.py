@@ -34,13 +34,10 @@ class PredictionExample:
 def plot_history(
     path: Path, history: Sequence[dict[str, float]], legend: Legend, best_epoch: int
 ) -> None:
-    """Draw loss, accuracy and the IoU of each class over the epochs.
+    """Draw loss, accuracy and the IoU of each class over the epochs into a PNG.
 
-    Args:
-        path: of the PNG.
-        history: one row an epoch, as in ``history.csv``.
-        legend: names and colours of the classes.
-        best_epoch: number of the epoch to mark, from 1; 0 for none.
+    ``history`` has one row per epoch, as in ``history.csv``. ``best_epoch`` is marked; it counts
+    from 1, 0 for none.
     """
     figure = _new_figure(14, 4.4)
     loss, accuracy, iou = figure.subplots(1, 3)
@@ -54,7 +51,11 @@ def plot_history(
         _plot_column(iou, history, name, land_cover.name, land_cover.color)
     titles = ("Loss", "Accuracy and mean IoU", "Validation IoU of each class")
     for axes, title in zip((loss, accuracy, iou), titles, strict=True):
-        _style_axes(axes, title)
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("epoch")
+        axes.grid(alpha=0.3)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.spines[["top", "right"]].set_visible(False)
         if best_epoch:
             axes.axvline(best_epoch, color=_MARK, lw=1, ls=":")
         if axes.lines:
@@ -76,14 +77,9 @@ def plot_history(
 
 
 def _plot_column(
-    axes: Axes,
-    history: Sequence[dict[str, float]],
-    key: str,
-    label: str,
-    color: str,
-    style: str = "-",
-    width: float = 1.8,
-) -> None:
+    axes: Axes, history: Sequence[dict[str, float]], key: str, label: str, color: str,
+    style: str = "-", width: float = 1.8,
+) -> None:  # fmt: skip
     """Draw one column of the history, if it has this column."""
     points = [(row["epoch"], row[key]) for row in history if key in row]
     if points:
@@ -94,28 +90,18 @@ def _plot_column(
 def plot_examples(
     path: Path, examples: Sequence[PredictionExample], legend: Legend, title: str
 ) -> None:
-    """Draw tiles in columns: image, labels and prediction.
-
-    Args:
-        path: of the PNG.
-        examples: at least one.
-        legend: names and colours of the classes.
-        title: of the picture.
-    """
+    """Draw one tile or more in columns: image, labels and prediction, into a PNG."""
     colors = np.full((256, 3), 255, np.uint8)
     for index, land_cover in enumerate(legend.classes):
-        colors[index] = [int(land_cover.color[i : i + 2], 16) for i in (1, 3, 5)]
+        colors[index] = list(bytes.fromhex(land_cover.color[1:]))
     figure = _new_figure(1.62 * len(examples) + 0.9, 6.1)
     grid = figure.subplots(3, len(examples), squeeze=False)
     for column, example in zip(grid.T, examples, strict=True):
         labelled = example.labels != IGNORE_INDEX
         correct = (example.labels == example.predicted)[labelled]
         caption = f"{correct.mean():.0%} right" if labelled.any() else "no labels"
-        for axes, pixels in zip(
-            column,
-            (_to_rgb(example.image), colors[example.labels], colors[example.predicted]),
-            strict=True,
-        ):
+        pictures = _to_rgb(example.image), colors[example.labels], colors[example.predicted]
+        for axes, pixels in zip(column, pictures, strict=True):
             axes.imshow(pixels, interpolation="nearest")
             axes.set(xticks=[], yticks=[])
         column[2].set_xlabel(caption, fontsize=9)
@@ -135,14 +121,6 @@ def _new_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     return figure
-
-
-def _style_axes(axes: Axes, title: str) -> None:
-    axes.set_title(title, fontsize=10)
-    axes.set_xlabel("epoch")
-    axes.grid(alpha=0.3)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _to_rgb(image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """Where a training run starts: at epoch 1, at a checkpoint, or not at all if it is complete."""
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ class StartPoint:
     checkpoint: Checkpoint | None = None
     """The checkpoint to resume from; None to start at epoch 1."""
     complete: bool = False
-    """True if the model is complete, so that there is nothing to train."""
+    """True if the model is complete, so that the run ends at once."""
 
 
 def checkpoint_path(out: Path) -> Path:
@@ -32,18 +33,17 @@ def checkpoint_path(out: Path) -> Path:
 def find_start(out: Path, plan: TrainingPlan, *, resume: bool, overwrite: bool) -> StartPoint:
     """Decide where a run starts, from the model and the checkpoint on disk.
 
-    Args:
-        out: model file to write.
-        plan: of the run.
-        resume: resume from the checkpoint; otherwise start at epoch 1.
-        overwrite: replace an existing model. A complete run starts again.
+    Without ``resume`` it starts at epoch 1. With ``overwrite`` an existing model is replaced, and a
+    complete run starts again.
 
     Raises:
         OutputError: if the model exists, is of another run, and is not to be replaced.
         RunError: if the checkpoint is damaged, is of another run, or has more epochs than the plan.
     """
     path = checkpoint_path(out)
-    model = _read_model(out)
+    model = None
+    with suppress(ModelError):  # a file that is no model is not of this run
+        model = Model.load(out) if out.exists() else None
     if not resume or not path.exists():
         if resume and not overwrite and model is not None and _is_complete(model, plan):
             _log_complete(out, plan, model.training["epochs"])
@@ -80,14 +80,6 @@ def find_start(out: Path, plan: TrainingPlan, *, resume: bool, overwrite: bool) 
     return StartPoint(checkpoint)
 
 
-def _read_model(out: Path) -> Model | None:
-    """Return the model at the output path; None if no file or no model is there."""
-    try:
-        return Model.load(out) if out.exists() else None
-    except ModelError:
-        return None
-
-
 def _run_and_epochs(model: Model) -> tuple[str | None, int | None]:
     """Return the run that wrote a model, and its number of epochs."""
     return model.training.get("run"), model.training.get("epochs")
@@ -115,13 +107,12 @@ def _check_end(out: Path, plan: TrainingPlan, checkpoint: Checkpoint, advice: st
     end = last_epoch(settings, checkpoint.state.losses)
     if end >= done:
         return
-    if settings.epochs < done:
-        reason = f"more than the {settings.epochs} requested, give at least {done} epochs"
-    else:
-        reason = (
-            f"but a patience of {settings.patience} would have stopped it after epoch {end}, "
-            "give more patience"
-        )
+    reason = (
+        f"more than the {settings.epochs} requested, give at least {done} epochs"
+        if settings.epochs < done
+        else f"but a patience of {settings.patience} would have stopped it after epoch {end}, "
+        "give more patience"
+    )
     raise RunError(f"{out} has {count_of(done, 'epoch')} already, {reason}, or {advice}")
 
 
@@ -136,13 +127,11 @@ def _log_complete(out: Path, plan: TrainingPlan, epochs: int) -> None:
 
 
 def _log_discarded(path: Path) -> None:
-    if not path.exists():
-        return
-    try:
-        epochs = count_of(load_checkpoint(path).state.epoch, "epoch")
-        log.info("training starts again at epoch 1 and discards %s of %s", epochs, path)
-    except RunError:
-        log.info("training starts again at epoch 1 and discards %s", path)
+    if path.exists():
+        epochs = ""
+        with suppress(RunError):
+            epochs = f"{count_of(load_checkpoint(path).state.epoch, 'epoch')} of "
+        log.info("training starts again at epoch 1 and discards %s%s", epochs, path)
 
 
 def _log_resumed(path: Path, plan: TrainingPlan, checkpoint: Checkpoint) -> None:

@@ -1,9 +1,9 @@
 """Train a U-Net on tiles and write it as a model file."""
 
 import logging
+import math
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from geoseg.training.augment import augment
 from geoseg.training.calibration import calibrate, collect_logits
 from geoseg.training.checkpoint import TrainState, save_checkpoint
 from geoseg.training.context import TrainingContext, make_context
-from geoseg.training.distributed import ProcessGroup, process_group
+from geoseg.training.distributed import process_group
 from geoseg.training.epoch_metrics import EpochMetrics, EpochResult
 from geoseg.training.losses import compute_loss
 from geoseg.training.plan import make_plan
@@ -54,11 +54,10 @@ def train(  # noqa: PLR0913 - one call for the whole job, all but two by name
     The best epoch has the lowest validation loss, or the lowest training loss if there are no
     validation tiles.
 
-    Beside the model appear ``<stem>.history.csv`` and ``.png``, pictures of predictions in
-    ``<stem>.samples/``, and after each epoch a checkpoint (``<name>.checkpoint``). A stopped run
-    resumes from the checkpoint when the same call is made again; on a CPU the weights are the same,
-    bit for bit. A finished run with more ``epochs`` is trained further from the checkpoint, which
-    is needed for nothing else. A finished run with the same epochs returns the model.
+    The run also writes ``<stem>.history.csv`` and ``.png``, pictures of predictions in
+    ``<stem>.samples/``, and after each epoch a checkpoint (``<name>.checkpoint``). The same call
+    resumes a stopped run from the checkpoint; on a CPU the weights are the same, bit for bit. With
+    more ``epochs`` it trains a finished run further, else it returns the finished model.
 
     Under torchrun every process trains on its share of each batch, and the first process writes.
 
@@ -66,14 +65,12 @@ def train(  # noqa: PLR0913 - one call for the whole job, all but two by name
         tiles: a tile set that `tile` wrote, a folder with images/ and masks/, or a `TileSet`.
         out: model file to write, .safetensors.
         settings: all that determines the run except the tiles and the start model.
-        start: model, or its file, whose weights and input scaling the run starts from; None for
-            random weights. Width and depth are those of the model. The last layer is kept if the
-            classes are the same.
-        pixel_size_range: smallest and largest ground size of the pixels (m), for tiles without one
-            pixel size; None for that of the tiles.
+        start: model, or its file, whose weights, input scaling, width and depth the run starts
+            from; None for random weights. The last layer is kept if the classes are the same.
+        pixel_size_range: smallest and largest ground size of the pixels (m); None for that of the
+            tiles.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        resume: resume from the checkpoint of the same tiles and settings, if there is one. False
-            starts again, and discards the epochs of the checkpoint.
+        resume: resume from a checkpoint of the same tiles and settings. False discards it.
         overwrite: replace an existing model. A finished run starts again, a stopped run of the same
             tiles and settings resumes.
         progress: called after each step, see `geoseg.execute.Progress`.
@@ -87,10 +84,9 @@ def train(  # noqa: PLR0913 - one call for the whole job, all but two by name
         ModelError: if the start model does not fit the tiles or the settings.
         TrainError: if the loss is not finite; the best weights so far are written.
         OutputError: if the model exists or cannot be written.
-        RunError: if the checkpoint is of other tiles or settings, or has more epochs than
-            requested.
-        InterruptedRun: if the run was stopped by SIGINT, SIGTERM or SIGUSR1, or if another process
-            trains the same model; the same call resumes the run.
+        RunError: if the checkpoint is of other tiles or settings, or has too many epochs.
+        InterruptedRun: if SIGINT, SIGTERM or SIGUSR1 stopped the run, or another process trains the
+            same model; the same call resumes the run.
     """
     out = Path(out)
     check_type("settings", settings, TrainSettings)
@@ -99,7 +95,9 @@ def train(  # noqa: PLR0913 - one call for the whole job, all but two by name
     tiles = tiles if isinstance(tiles, TileSet) else open_tiles(tiles)
     start = start if isinstance(start, Model | None) else Model.load(start)
     plan = make_plan(tiles, settings, start, pixel_size_range)
-    with process_group(device) as processes, _lock(out, processes), stop_on_signal() as stop:
+    with process_group(device) as processes, ExitStack() as stack, stop_on_signal() as stop:
+        lock = output_lock(out.with_name(f".{out.name}.lock"), out, "training")
+        processes.call_on_main(partial(stack.enter_context, lock))  # if taken, all processes fail
         find = partial(find_start, out, plan, resume=resume, overwrite=overwrite)
         start_point = processes.call_on_main(find)
         if start_point.complete:
@@ -113,20 +111,16 @@ def train(  # noqa: PLR0913 - one call for the whole job, all but two by name
 
 
 def _train(
-    context: TrainingContext,
-    state: TrainState,
-    out: Path,
-    progress: Progress | None,
-    monitor: Monitor,
-    stop: StopFlag,
-) -> Model:
+    context: TrainingContext, state: TrainState, out: Path, progress: Progress | None,
+    monitor: Monitor, stop: StopFlag,
+) -> Model:  # fmt: skip
     """Train up to the last epoch; write a checkpoint and the history after each epoch."""
     settings, is_main = context.plan.settings, context.processes.is_main
     warning = slow_precision(context.network.precision, context.network.device.type)
     if warning and is_main:
         log.warning(warning)
     writer = ArtifactWriter(out, context, monitor) if is_main else None
-    steps_per_epoch = len(context.train.split(np.arange(len(context.train))))
+    steps_per_epoch = -(-len(context.train) // settings.batch_size)
     remaining_steps = (settings.epochs - state.epoch) * steps_per_epoch
     steps = ProgressCounter(progress if is_main else None, "steps", remaining_steps)
     while state.epoch < last_epoch(settings, state.losses):
@@ -146,15 +140,6 @@ def _train(
     return Model.load(out) if is_main else model
 
 
-@contextmanager
-def _lock(out: Path, processes: ProcessGroup) -> Iterator[None]:
-    """Hold the lock of the output in the main process; all processes fail if it is taken."""
-    with ExitStack() as stack:
-        lock = output_lock(out.with_name(f".{out.name}.lock"), out, "training")
-        processes.call_on_main(partial(stack.enter_context, lock))
-        yield
-
-
 def _record_epoch(
     context: TrainingContext, state: TrainState, row: dict[str, float], result: EpochResult
 ) -> None:
@@ -171,11 +156,9 @@ def _record_epoch(
 def _run_epoch(
     context: TrainingContext, state: TrainState, stop: StopFlag, steps: ProgressCounter
 ) -> tuple[dict[str, float], EpochResult]:
-    """Train on all tiles and validate.
+    """Train on all tiles and validate; return the row of the history and the result.
 
-    Returns:
-        The row of the history, and the validation result (the training result without validation
-        tiles).
+    The result is that of the training tiles if there are no validation tiles.
     """
     start = time.perf_counter()
     result, rate = _train_epoch(context, state, stop, steps)
@@ -183,7 +166,7 @@ def _run_epoch(
     row |= {"loss": result.loss, "accuracy": result.confusion.accuracy}
     if len(context.val):
         result = _validate(context)
-        if not np.isfinite(result.loss):
+        if not math.isfinite(result.loss):
             raise TrainError(f"the validation loss became {result.loss} in epoch {state.epoch + 1}")
         row |= {"val_loss": result.loss, "val_accuracy": result.confusion.accuracy}
         row |= {"val_mean_iou": result.confusion.mean_iou}
@@ -197,10 +180,9 @@ def _run_epoch(
 def _train_epoch(
     context: TrainingContext, state: TrainState, stop: StopFlag, steps: ProgressCounter
 ) -> tuple[EpochResult, float]:
-    """Train on all tiles once. Random numbers depend only on the seed, the epoch and the process.
+    """Train on all tiles once; return the result over the batches and the last learning rate.
 
-    Returns:
-        The result over the batches, with dropout and changing weights; and the last learning rate.
+    Random numbers depend only on the seed, the epoch and the process.
     """
     settings, processes, network = context.plan.settings, context.processes, context.network
     optimizer, scaler = network.optimizer, network.scaler
@@ -263,14 +245,11 @@ def _validate(context: TrainingContext) -> EpochResult:
 
 def _check_finite(losses: list[Tensor], epoch: int, step: int, steps_per_epoch: int) -> None:
     """Check the losses of the steps up to ``step``, which counts from 1."""
-    values = torch.stack(losses).cpu()
-    bad = (~torch.isfinite(values)).nonzero()
-    if len(bad):
-        index = int(bad[0])
-        raise TrainError(
-            f"the loss became {float(values[index])} in epoch {epoch} at step "
-            f"{step - len(losses) + index + 1} of {steps_per_epoch}"
-        )
+    for number, loss in enumerate(torch.stack(losses).tolist(), step - len(losses) + 1):
+        if not math.isfinite(loss):
+            raise TrainError(
+                f"the loss became {loss} in epoch {epoch} at step {number} of {steps_per_epoch}"
+            )
 
 
 def _save_best_after_failure(out: Path, context: TrainingContext, state: TrainState) -> str:
@@ -288,9 +267,10 @@ def _best_model(context: TrainingContext, state: TrainState) -> Model:
     """Return the model of the best epoch, with its validation scores and its temperature."""
     plan, unet = context.plan, context.network.unet
     unet.load_state_dict(state.best)
-    confusion = calibration = None
+    validation = calibration = None
     if len(context.val):
         confusion = Confusion(np.array(state.best_counts, np.int64))
+        validation = confusion.to_dict(plan.tiles.legend.names)
         calibration = calibrate(*collect_logits(context), verbose=context.processes.is_main)
     return Model(
         network=unet,
@@ -306,7 +286,7 @@ def _best_model(context: TrainingContext, state: TrainState) -> Model:
             "tiles": {"train": len(context.train), "val": len(context.val)},
             "best_epoch": state.best_epoch,
             "epochs": state.epoch,
-            "validation": confusion.to_dict(plan.tiles.legend.names) if confusion else None,
+            "validation": validation,
             "calibration": calibration.to_dict() if calibration else None,
         },
         temperature=calibration.temperature if calibration else 1.0,

@@ -13,15 +13,13 @@ PLATEAU_FACTOR = 0.5
 def learning_rate(
     settings: TrainSettings, step: int, steps_per_epoch: int, losses: Sequence[float]
 ) -> float:
-    """Return the learning rate of a step.
-
-    It depends on the arguments alone, so a resumed run has the same rates.
+    """Return the learning rate of a step. A resumed run has the same rates.
 
     Args:
         settings: learning rate, schedule, warm-up and epochs.
         step: number of the step, from 0, over all epochs.
         steps_per_epoch: steps in an epoch.
-        losses: of the finished epochs: validation losses if there are any, else training losses.
+        losses: `TrainState.losses`.
     """
     warmup_steps = round(settings.warmup * steps_per_epoch)
     if step < warmup_steps:
@@ -35,11 +33,9 @@ def learning_rate(
 
 
 def last_epoch(settings: TrainSettings, losses: Sequence[float]) -> int:
-    """Return the number of the epoch that ends a run, from 1, as known from the losses so far.
+    """Return the number of the epoch, from 1, after which a run with these losses ends.
 
-    Args:
-        settings: epochs and patience.
-        losses: of the finished epochs, as in `learning_rate`.
+    The losses are `TrainState.losses`.
     """
     best, best_epoch = math.inf, 0
     for epoch, loss in enumerate(losses[: settings.epochs], 1):

@@ -25,7 +25,7 @@ def score(
     device: str = "auto",
     precision: str = "auto",
 ) -> Confusion:
-    """Classify the tiles of a split, each for itself, and compare the result with their labels.
+    """Classify the tiles of a split one by one, and compare the result with their labels.
 
     Args:
         model: a model with the classes, bands and window size of the tiles, or its file.
@@ -65,7 +65,7 @@ def score(
 def _score_batch(
     predictor: Predictor, dataset: TileDataset, indices: NDArray[np.int64]
 ) -> Confusion:
-    """Return the confusion matrix of some tiles, classified as one column of windows."""
+    """Return the confusion matrix of a batch of tiles, classified as one column of windows."""
     images, valid, labels = dataset.read(indices)
     size = labels.shape[-1]
     column = images.transpose(1, 0, 2, 3).reshape(images.shape[1], -1, size)
