@@ -10,14 +10,14 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 MARGIN = 24
-"""Distance of elements from the edge and from each other (px)."""
+"""Distance between elements, and from the edge (px)."""
 _DPI = 100
 _LINE = 30
 """Height of a line of the legend (px)."""
 _SWATCH = (16, 24)
 """Height and width of a colour in the legend (px)."""
 _ENTRY_LENGTH = 40
-"""Characters of a class name in the legend, at most."""
+"""Maximum number of characters of a class name in the legend."""
 _FRAME = "#888888"
 
 Classes = Sequence[tuple[str, str]]
@@ -44,19 +44,13 @@ def add_axes(figure: Figure, left: float, top: float, size: tuple[float, float])
 def add_image(
     figure: Figure, image: NDArray[np.uint8], left: float, top: float, size: tuple[int, int]
 ) -> None:
-    """Add an image in a thin frame.
+    """Add an image in a thin frame, at (left, top) and of ``size`` (height, width), in px.
 
-    Args:
-        figure: the canvas.
-        image: (height, width, 4) red, green, blue and opacity, 0 to 255.
-        left: distance from the left of the canvas (px).
-        top: distance from its top (px).
-        size: height and width on the canvas (px).
+    The image is (height, width, 4): red, green, blue and opacity, 0 to 255.
     """
     axes = add_axes(figure, left, top, size)
     axes.imshow(image, interpolation="nearest", aspect="auto")
-    frame = Rectangle((0, 0), 1, 1, transform=axes.transAxes, fill=False, edgecolor=_FRAME)
-    axes.add_patch(frame)
+    axes.add_patch(Rectangle((0, 0), 1, 1, transform=axes.transAxes, fill=False, edgecolor=_FRAME))
 
 
 def add_swatch(

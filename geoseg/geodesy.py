@@ -9,9 +9,8 @@ the pixels of a north-up scene in degrees are exact. Ellipsoidal lengths are geo
 a row counts the width of one pixel for each of its pixels, so that lengths add up over its parts.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -36,18 +35,14 @@ class Ellipsoid:
 
 
 def apply_affine(transform: Affine, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Apply an affine transform to coordinates.
+    """Apply an affine transform to coordinates: ``a*x + b*y + c`` and ``d*x + e*y + f``.
 
-    The order of operations is fixed, ``a*x + b*y + c`` and ``d*x + e*y + f``, so that the same
-    point has the same bits everywhere.
+    The order of operations is fixed, so that the same point has the same bits everywhere.
 
     Args:
         transform: pixels to coordinates of a CRS, or the inverse.
         x: columns, or x coordinates: any shape.
         y: rows, or y coordinates: the same shape.
-
-    Returns:
-        Two arrays of this shape: x and y, or columns and rows.
     """
     return (
         transform.a * x + transform.b * y + transform.c,
@@ -71,10 +66,7 @@ def polygon_areas(polygons: Polygons, transform: Affine, crs: str | None) -> Flo
     scale = planar_unit_or_ellipsoid(crs)
     if isinstance(scale, float):
         return np.asarray(shapely.area(polygons) * abs(transform.determinant) * scale**2)
-
-    def to_equal_area(pixels: Floats) -> Floats:
-        return transform_separable(scale.equal_area, transform, pixels)
-
+    to_equal_area = partial(transform_separable, scale.equal_area, transform)
     return np.asarray(shapely.area(shapely.transform(polygons, to_equal_area)))
 
 
@@ -95,10 +87,7 @@ def pixel_areas(transform: Affine, crs: str | None, rows: npt.NDArray[np.integer
 def polygon_perimeters(polygons: Polygons, transform: Affine, crs: str | None) -> Floats:
     """Return the lengths of all rings of polygons, holes included.
 
-    Args:
-        polygons: (n,) shapely polygons, vertices (col, row) (px).
-        transform: pixels to coordinates of the CRS.
-        crs: the CRS as WKT, or None where it is unknown.
+    Takes the arguments of `polygon_areas`.
 
     Returns:
         (n,) m, NaN where the CRS is unknown.
@@ -123,10 +112,7 @@ def polygon_perimeters(polygons: Polygons, transform: Affine, crs: str | None) -
 def ellipsoidal_areas(polygons: Polygons, transform: Affine, crs: str | None) -> Floats:
     """Return the areas of polygons on the ellipsoid, in any CRS.
 
-    Args:
-        polygons: (n,) shapely polygons, vertices (col, row) (px).
-        transform: pixels to coordinates of the CRS.
-        crs: the CRS as WKT, or None where it is unknown.
+    Takes the arguments of `polygon_areas`.
 
     Returns:
         (n,) m², NaN where the CRS is unknown or has no ellipsoid.
@@ -192,8 +178,7 @@ def _transformer(source: CRS, target: str) -> Transformer:
 def transform_separable(transformer: Transformer, transform: Affine, pixels: Floats) -> Floats:
     """Transform pixel coordinates by a projection that keeps meridians and parallels straight.
 
-    On a north-up grid x then depends only on the column and y on the row, so that only distinct
-    columns and rows are transformed.
+    On a north-up grid, only distinct columns and rows are transformed.
 
     Args:
         transformer: from the CRS.
@@ -239,29 +224,18 @@ def geodesic_lengths(of_crs: Ellipsoid, transform: Affine, start: Floats, end: F
     north_up = not (transform.b or transform.d)
     in_row = north_up & (start[:, 1] == end[:, 1])
     in_col = north_up & (start[:, 0] == end[:, 0]) & ~in_row
-    length[in_row] = _lengths_along_rows(distance, start[in_row], end[in_row])
-    length[in_col] = _lengths_along_columns(distance, start[in_col], end[in_col])
-    slanted = ~(in_row | in_col)
-    length[slanted] = distance(start[slanted], end[slanted])
-    return length
-
-
-def _lengths_along_rows(
-    distance: Callable[[Floats, Floats], Floats], start: Floats, end: Floats
-) -> Floats:
-    """Return pixels times the width of one pixel of the row."""
-    rows, row_index = np.unique(start[:, 1], return_inverse=True)
+    # Along a row: pixels times the width of one pixel of the row.
+    rows, row_index = np.unique(start[in_row, 1], return_inverse=True)
     first = np.column_stack([np.zeros(rows.size), rows])
     width = distance(first, first + np.array([1.0, 0.0]))
-    return np.asarray(np.abs(end[:, 0] - start[:, 0]) * width[row_index])
-
-
-def _lengths_along_columns(
-    distance: Callable[[Floats, Floats], Floats], start: Floats, end: Floats
-) -> Floats:
-    """Return differences of the distance along one meridian."""
-    rows, row_index = np.unique(np.stack([start[:, 1], end[:, 1]]), return_inverse=True)
+    length[in_row] = np.abs(end[in_row, 0] - start[in_row, 0]) * width[row_index]
+    # Along a column: differences of the distance along one meridian.
+    ends = np.stack([start[in_col, 1], end[in_col, 1]])
+    rows, row_index = np.unique(ends, return_inverse=True)
     points = np.column_stack([np.zeros(rows.size), rows])
     cumulative = np.concatenate([[0.0], np.cumsum(distance(points[:-1], points[1:]))])
     start_index, end_index = row_index.reshape(2, -1)
-    return np.asarray(np.abs(cumulative[end_index] - cumulative[start_index]))
+    length[in_col] = np.abs(cumulative[end_index] - cumulative[start_index])
+    slanted = ~(in_row | in_col)
+    length[slanted] = distance(start[slanted], end[slanted])
+    return length

@@ -133,7 +133,7 @@ class Legend:
         raise LabelError(f"{name!r} is not in the legend ({', '.join(self.names)}), add it there")
 
     def subset(self, values: Collection[int]) -> "Legend":
-        """Return the classes with these values; all classes if there is none of these."""
+        """Return the classes with these values, or all classes if none has."""
         classes = tuple(c for c in self.classes if c.value in values)
         return Legend(classes or self.classes, self.nodata)
 
@@ -145,8 +145,8 @@ class Legend:
     def from_dict(cls, data: Mapping[str, Any]) -> "Legend":
         """Invert `to_dict`.
 
-        Models and tile sets of early versions have the colours of the Dubai masks; they get the
-        map colours of the same classes.
+        Models and tile sets of early versions have the colours of the Dubai masks, and get the map
+        colours.
         """
         legend = cls(
             tuple(LandCoverClass(c["value"], c["name"], c["color"]) for c in data["classes"])
@@ -156,12 +156,7 @@ class Legend:
     @classmethod
     def from_names(cls, names: list[str]) -> "Legend":
         """Return classes 0, 1, ... with these names and the colours of `map_colors`."""
-        colors = map_colors(names)
-        return cls(
-            tuple(
-                LandCoverClass(i, *pair) for i, pair in enumerate(zip(names, colors, strict=True))
-            )
-        )
+        return cls(tuple(map(LandCoverClass, range(len(names)), names, map_colors(names))))
 
     def to_csv(self) -> str:
         """Return the legend as CSV text: value,name,color."""
@@ -217,11 +212,7 @@ def read_legend(path: str | Path, *, nodata: int | None = NODATA) -> Legend:
 
 
 def as_legend(legend: Legend | str | Path | None, *, nodata: int | None = NODATA) -> Legend | None:
-    """Return a legend as it is, or read the file of one; None stays None.
-
-    Args:
-        legend: a legend, or the path of a file.
-        nodata: value that means no data in a file, None for none.
+    """Return a legend as it is, or `read_legend` of a path; None stays None.
 
     Raises:
         LabelError: if the file cannot be read as a legend.
@@ -254,9 +245,4 @@ def _read_color_map(text: str) -> list[LandCoverClass]:
     return classes
 
 
-_READERS = {
-    ".csv": _read_csv,
-    ".qml": _read_qml,
-    ".txt": _read_color_map,
-    ".clr": _read_color_map,
-}
+_READERS = {".csv": _read_csv, ".qml": _read_qml, ".txt": _read_color_map, ".clr": _read_color_map}

@@ -2,76 +2,47 @@
 
 The hues are those of common land-cover maps (ESA WorldCover 2021, NLCD): blue for water, teal for
 wetland, dark green for trees, light green for grass, yellow for crops, red for built-up land,
-beige for bare land and nearly white for snow. The exact shades were found by a search that
-maximises the smallest colour difference, also as people with protanopia, deuteranopia and
-tritanopia see them (simulated after Machado et al. 2009): the first colours of all groups differ
-by a CIEDE2000 of at least 9.
+beige for bare land and nearly white for snow. A search for the shades maximised the smallest colour
+difference, also for people with protanopia, deuteranopia and tritanopia (simulated after Machado et
+al. 2009): the first colours of all groups differ by a CIEDE2000 of at least 9.
 """
 
 import colorsys
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain, count
-
-
-@dataclass(frozen=True, slots=True)
-class _ColorGroup:
-    """Names whose classes get the same hue."""
-
-    words: frozenset[str]
-    """Lower case, singular."""
-    colors: tuple[str, ...]
-    """#rrggbb; the second and third are for further classes of the same group."""
-
 
 _BARE_COLORS = "#d6b976", "#f3e6c4", "#a58a55"
 _REST_COLORS = "#b8b8b8", "#d9d9d9"
 
 
-def _group(words: str, *colors: str) -> _ColorGroup:
-    return _ColorGroup(frozenset(words.split()), colors)
-
-
-_GROUPS = (
-    _group("wetland marsh swamp bog fen mangrove peat peatland mire", "#007c89", "#4fd0d0"),
-    _group(
-        "water waterbody lake river sea ocean pond reservoir lagoon canal stream",
+_GROUPS = {
+    "wetland marsh swamp bog fen mangrove peat peatland mire": ("#007c89", "#4fd0d0"),
+    "water waterbody lake river sea ocean pond reservoir lagoon canal stream": (
         "#0a50cd", "#5aaaf5", "#06246e",
     ),
-    _group("snow ice glacier firn", "#f2fbff", "#cfe4f2"),
-    _group(
-        "road street highway path pavement paved asphalt rail railway runway parking",
+    "snow ice glacier firn": ("#f2fbff", "#cfe4f2"),
+    "road street highway path pavement paved asphalt rail railway runway parking": (
         "#636363", "#3a3a3a", "#8e8e8e",
     ),
-    _group(
-        "building built builtup house roof urban city town settlement developed residential "
-        "industrial commercial impervious artificial",
-        "#c30006", "#f0736a", "#780000",
-    ),
-    _group("bare barren sparse", *_BARE_COLORS),
-    _group(
-        "grass grassland meadow pasture lawn turf savanna savannah steppe rangeland herbaceous",
+    "building built builtup house roof urban city town settlement developed residential "
+    "industrial commercial impervious artificial": ("#c30006", "#f0736a", "#780000"),
+    "bare barren sparse": _BARE_COLORS,
+    "grass grassland meadow pasture lawn turf savanna savannah steppe rangeland herbaceous": (
         "#cff7ac", "#9fe05a",
     ),
-    _group(
-        "crop cropland farm farmland agriculture agricultural arable cultivated field plantation "
-        "orchard vineyard",
-        "#e6ee00", "#a8a800",
-    ),
-    _group("shrub shrubland scrub scrubland bush bushland heath heathland", "#bf6c0a", "#7d4a12"),
-    _group(
-        "tree forest wood woodland jungle deciduous evergreen coniferous conifer broadleaf",
+    "crop cropland farm farmland agriculture agricultural arable cultivated field plantation "
+    "orchard vineyard": ("#e6ee00", "#a8a800"),
+    "shrub shrubland scrub scrubland bush bushland heath heathland": ("#bf6c0a", "#7d4a12"),
+    "tree forest wood woodland jungle deciduous evergreen coniferous conifer broadleaf": (
         "#156b39", "#0a3d20", "#7c8a1c",
     ),
-    _group("vegetation vegetated plant green greenery", "#429e59", "#86d08e"),
-    _group("land soil sand rock beach dune desert ground earth gravel dirt", *_BARE_COLORS),
-    _group(
-        "unlabelled unlabeled unclassified unknown undefined background other clutter",
-        *_REST_COLORS,
-    ),
-)  # fmt: skip
-"""In order: a name belongs to the first group with one of its words, as in "woody wetland"."""
+    "vegetation vegetated plant green greenery": ("#429e59", "#86d08e"),
+    "land soil sand rock beach dune desert ground earth gravel dirt": _BARE_COLORS,
+    "unlabelled unlabeled unclassified unknown undefined background other clutter": _REST_COLORS,
+}  # fmt: skip
+"""Words of each group (lower case, singular) and its colours (#rrggbb), the second and third for
+further classes. A name belongs to the first group with one of its words, as in "woody wetland"."""
 
 _NEGATIONS = frozenset({"no", "non", "not", "without"})
 """Words of names such as "not building", which mean the rest of the map."""
@@ -83,8 +54,8 @@ _QUALITATIVE = (
 """ColorBrewer Set1 and Set2, where no name belongs to a group."""
 
 _UNGROUPED = ("#c073ff", "#590046", "#f249b7", "#e2bfff", "#ff8c19", "#4500a6", "#59341b")
-"""Mostly purple and pink, which no group has; for names of no group beside grouped names. From the
-same search."""
+"""Mostly purple and pink, which no group has, from the same search: for names of no group, if other
+names have one."""
 
 _GOLDEN_ANGLE = 137.508
 """Degrees; hues at multiples of it are far apart."""
@@ -101,12 +72,11 @@ def map_colors(names: Sequence[str]) -> list[str]:
         free = (c for c in _group_colors(name) if c not in colors.values())
         if color := next(free, None):
             colors[number] = color
-    spare = _spare_colors(_UNGROUPED if colors else ())
+    spare = chain(_UNGROUPED if colors else (), _QUALITATIVE, _hues())
+    unused = (color for color in spare if color not in colors.values())
     for number in range(len(names)):
-        while number not in colors:
-            color = next(spare)
-            if color not in colors.values():
-                colors[number] = color
+        if number not in colors:
+            colors[number] = next(unused)
     return [colors[number] for number in range(len(names))]
 
 
@@ -114,22 +84,12 @@ def _group_colors(name: str) -> tuple[str, ...]:
     words = set(re.findall(r"[^\W\d_]+", name.casefold()))
     if words & _NEGATIONS:
         return _REST_COLORS
-    words |= {word.removesuffix("s") for word in words} | {
-        word.removesuffix("es") for word in words
-    }
-    return next((group.colors for group in _GROUPS if words & group.words), ())
-
-
-def _spare_colors(first: Sequence[str]) -> Iterator[str]:
-    """Yield colours that all differ: ``first``, qualitative colours, then evenly spaced hues."""
-    used = set()
-    for color in chain(first, _QUALITATIVE, _hues()):
-        if color not in used:
-            used.add(color)
-            yield color
+    words |= {word.removesuffix(end) for word in words for end in ("s", "es")}
+    return next((colors for group, colors in _GROUPS.items() if words & {*group.split()}), ())
 
 
 def _hues() -> Iterator[str]:
+    """Yield colours of evenly spaced hues without end."""
     for number in count(1):
         hue = number * _GOLDEN_ANGLE % 360 / 360
         rgb = colorsys.hsv_to_rgb(hue, (0.85, 0.5)[number % 2], (0.9, 0.6, 0.75)[number % 3])

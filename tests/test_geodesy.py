@@ -15,6 +15,7 @@ from geoseg.geodesy import (
     polygon_perimeters,
 )
 from geoseg.polygons import PolygonArrays
+from geoseg.polygons.arrays import concat_fields
 from geoseg.polygons.pixel_measures import GridMeasures
 from tests.support.class_maps import polygons_of
 
@@ -63,9 +64,9 @@ def test_cells_in_mercator_projections_have_their_true_area(lat, expected, code)
 def test_areas_of_parts_add_up_to_the_zone():
     # 10 by 10 degrees at 50 to 60 north: geodesic edges would give 0.997 of it.
     transform = Affine(1, 0, 175, 0, -1, 60)
-    cells = boxes(*((c, r, c + 1, r + 1) for r in range(10) for c in range(10)))
+    pixels = boxes(*((c, r, c + 1, r + 1) for r in range(10) for c in range(10)))
     total = polygon_areas(boxes((0, 0, 10, 10)), transform, wkt(4326))[0]
-    assert polygon_areas(cells, transform, wkt(4326)).sum() == pytest.approx(total, rel=1e-12)
+    assert polygon_areas(pixels, transform, wkt(4326)).sum() == pytest.approx(total, rel=1e-12)
     e, b = np.sqrt(0.0066943799901413165), 6356752.314245179
     sine = np.sin(np.radians([50, 60]))
     q = sine / (1 - e**2 * sine**2) + np.arctanh(e * sine) / e
@@ -85,9 +86,9 @@ def test_a_rotated_scene_measures_like_a_north_up_one(code):
     origin = (15, 45) if code == 4326 else (500_000, 5_000_000)
     north_up = Affine(size, 0, origin[0], 0, -size, origin[1])
     quarter = Affine(0, -size, origin[0], -size, 0, origin[1])
-    cell, turned = boxes((3, 5, 9, 6)), boxes((5, -9, 6, -3))
+    box, turned = boxes((3, 5, 9, 6)), boxes((5, -9, 6, -3))
     for measure in (polygon_areas, polygon_perimeters):
-        expected = measure(cell, north_up, wkt(code))
+        expected = measure(box, north_up, wkt(code))
         assert measure(turned, quarter, wkt(code)) == pytest.approx(expected, rel=1e-6)
 
 
@@ -114,8 +115,8 @@ def test_projections_other_than_mercator_are_planar(code):
 def test_a_bound_crs_is_the_one_inside():
     bound = CRS.from_proj4("+proj=utm +zone=33 +ellps=intl +towgs84=1,2,3 +type=crs")
     assert bound.is_bound
-    cell = boxes((0, 0, 1, 1))
-    assert polygon_areas(cell, Affine(10, 0, 5e5, 0, -10, 5e6), bound.to_wkt()) == [100]
+    pixel = boxes((0, 0, 1, 1))
+    assert polygon_areas(pixel, Affine(10, 0, 5e5, 0, -10, 5e6), bound.to_wkt()) == [100]
 
 
 def test_perimeters_in_degrees_are_geodesic_and_add_up():
@@ -150,17 +151,17 @@ def test_perimeters_include_holes_and_keep_polygons_apart():
 
 
 def test_without_a_crs_nothing_is_measured():
-    cells = boxes((0, 0, 1, 1), (1, 0, 2, 1))
+    pixels = boxes((0, 0, 1, 1), (1, 0, 2, 1))
     for measure in (polygon_areas, polygon_perimeters):
-        assert np.isnan(measure(cells, Affine.identity(), None)).tolist() == [True, True]
-        assert measure(cells[:0], Affine.identity(), wkt(4326)).shape == (0,)
-        assert measure(cells[:0], Affine.identity(), wkt(3857)).shape == (0,)
-        assert measure(cells[:0], Affine.identity(), wkt(32633)).shape == (0,)
+        assert np.isnan(measure(pixels, Affine.identity(), None)).tolist() == [True, True]
+        assert measure(pixels[:0], Affine.identity(), wkt(4326)).shape == (0,)
+        assert measure(pixels[:0], Affine.identity(), wkt(3857)).shape == (0,)
+        assert measure(pixels[:0], Affine.identity(), wkt(32633)).shape == (0,)
 
 
 def squares(*bounds) -> PolygonArrays:
     """Rectangles of pixels, (col, row, col_end, row_end) each."""
-    return PolygonArrays.concatenate(
+    return concat_fields(
         [replace(polygons_of(np.zeros((e - b, c - a), np.uint8)), coords=np.array(
             [[a, b], [a, e], [c, e], [c, b]], np.int32)) for a, b, c, e in bounds]
     )  # fmt: skip
@@ -178,9 +179,9 @@ GROUND = [
 
 @pytest.mark.parametrize(("code", "transform"), GROUND)
 def test_outlines_along_pixels_measure_like_any_others(code, transform):
-    found = squares((0, 0, 1, 1), (5, 7, 900, 31), (0, 0, 3000, 4000), (2999, 3999, 3000, 4000))
-    area, perimeter, true_area = GridMeasures.of(transform, wkt(code), 4000, 3000).measure(found)
-    shapes = found.to_shapely()
+    actual = squares((0, 0, 1, 1), (5, 7, 900, 31), (0, 0, 3000, 4000), (2999, 3999, 3000, 4000))
+    area, perimeter, true_area = GridMeasures.of(transform, wkt(code), 4000, 3000).measure(actual)
+    shapes = actual.to_shapely()
     assert area == pytest.approx(polygon_areas(shapes, transform, wkt(code)), rel=1e-9)
     assert perimeter == pytest.approx(polygon_perimeters(shapes, transform, wkt(code)), rel=1e-9)
     dense = shapely.segmentize(shapes, 10)
@@ -205,9 +206,9 @@ def test_the_same_ground_has_the_same_true_area_in_three_crs():
     west, south, east, north = 55.0, 24.9, 55.4, 25.2
     field = shapely.segmentize(shapely.box(west, south, east, north), 0.001)
     size = 0.0001
-    cells = polygons_of(np.zeros((3000, 4000), np.uint8))
+    polygons = polygons_of(np.zeros((3000, 4000), np.uint8))
     degrees = GridMeasures.of(Affine(size, 0, west, 0, -size, north), wkt(4326), 3000, 4000)
-    expected = degrees.measure(cells)[2][0]
+    expected = degrees.measure(polygons)[2][0]
     assert expected == pytest.approx(
         ellipsoidal_areas(boxes((0, 0, 1, 1)), Affine(0.4, 0, west, 0, -0.3, north), wkt(4326))[0]
     )
@@ -225,10 +226,10 @@ def test_the_same_ground_has_the_same_true_area_in_three_crs():
 def test_a_map_of_the_world_may_be_rounded_to_just_beyond_the_pole():
     labels = np.zeros((48, 60), np.uint8)
     labels[:, 30:] = 1
-    found = polygons_of(labels)
+    actual = polygons_of(labels)
     sizes = []
     for north in (90.0, 90.000000000001):
         ground = GridMeasures.of(Affine(6, 0, -180, 0, -3.75, north), wkt(4326), 48, 60)
         assert ground is not None
-        sizes.append(np.stack(ground.measure(found)))
+        sizes.append(np.stack(ground.measure(actual)))
     assert np.allclose(*sizes, rtol=1e-9)

@@ -31,81 +31,52 @@ from geoseg.cli import options
     "settings",
     click.option("--size", default=128, show_default=True, help="Side of a tile (px), at least 1."),
     click.option(
-        "--stride",
-        type=int,
-        metavar="PX",
-        help="Distance between the left (or upper) edges of neighbouring tiles (px), at least 1."
-        " Tiles overlap if it is smaller than --size.  [default: --size]",
-    ),
+        "--stride", type=int, metavar="PX",
+        help="Distance between the left (or upper) edges of neighbouring tiles (px), at least 1. "
+        "Tiles overlap if it is smaller than --size.  [default: --size]"),
     click.option(
-        "--class-field",
-        metavar="NAME",
+        "--class-field", metavar="NAME",
         help="Field of vector labels that holds the class: names, or whole numbers from 0 to "
-        "254. `geoseg info FILE` lists the fields.  [default: none; vector labels need it]",
-    ),
+        "254. `geoseg info FILE` lists the fields.  [default: none; vector labels need it]"),
     click.option(
-        "--layer",
-        metavar="NAME",
+        "--layer", metavar="NAME",
         help="Layer of vector labels, if the file has several.  [default: the first with "
-        "geometries]",
-    ),
+        "geometries]"),
     click.option(
-        "--ignore",
-        multiple=True,
-        metavar="CLASS...",
-        help="Classes that mean 'not labelled': names, values, or colours of a mask ('#rrggbb')."
-        " Without --legend, colour masks have the built-in Dubai legend, and black is "
-        "ignored.  [default: none]",
-    ),
+        "--ignore", multiple=True, metavar="CLASS...",
+        help="Classes that mean 'not labelled': names, values, or colours of a mask ('#rrggbb'). "
+        "Without --legend, colour masks have the built-in Dubai legend, and black is "
+        "ignored.  [default: none]"),
     click.option(
-        "--split",
-        type=click.Choice(["block", "scene", "random"]),
-        default="block",
+        "--split", type=click.Choice(["block", "scene", "random"]), default="block",
         show_default=True,
         help="How to choose validation tiles. block: random blocks of 4 x 4 tiles. scene: whole "
         "scenes (or folders). random: single tiles; scores are then too good, because "
-        "neighbouring tiles look alike. With block and scene, tiles within one tile side of"
-        " a validation tile are not used for training (their split is 'gap').",
-    ),
+        "neighbouring tiles look alike. With block and scene, tiles within one tile side of "
+        "a validation tile are not used for training (their split is 'gap')."),
     click.option(
-        "--val",
-        default=0.25,
-        show_default=True,
-        help="Share of the tiles for validation, at least 0 and below 1.",
-    ),
+        "--val", default=0.25, show_default=True,
+        help="Share of the tiles for validation, at least 0 and below 1."),
     click.option(
-        "--min-valid",
-        default=0.5,
-        show_default=True,
+        "--min-valid", default=0.5, show_default=True,
         help="Smallest share of valid and labelled pixels in a tile, 0 to 1. Tiles without any "
-        "labelled pixel are always left out.",
-    ),
+        "labelled pixel are always left out."),
     click.option(
-        "--balance",
-        type=int,
-        metavar="N",
+        "--balance", type=int, metavar="N",
         help="Largest number of training tiles, at least 1. They are chosen one by one so that "
         "all classes get similar numbers of pixels. Validation tiles are all kept.  "
-        "[default: keep all]",
-    ),
+        "[default: keep all]"),
     click.option(
-        "--store",
-        type=click.Choice(["files", "shards"]),
-        default="files",
-        show_default=True,
+        "--store", type=click.Choice(["files", "shards"]), default="files", show_default=True,
         help="files: two GeoTIFFs for each tile, which other programs can read. shards: .npy "
-        "files of about 1,000 tiles, which `geoseg train` reads about 50 times as fast.",
-    ),
+        "files of about 1,000 tiles, which `geoseg train` reads about 50 times as fast."),
     click.option(
-        "--preview/--no-preview",
-        default=True,
-        show_default=True,
-        help="Draw preview.png: example tiles, and a map of the split.",
-    ),
+        "--preview/--no-preview", default=True, show_default=True,
+        help="Draw preview.png: example tiles, and a map of the split."),
     options.bands,
     options.nodata,
     options.seed,
-)
+)  # fmt: skip
 @click.option(
     "--workers", type=click.IntRange(1), metavar="N",
     help="Number of threads, at least 1.  [default: the number of cores]",

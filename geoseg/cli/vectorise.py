@@ -10,30 +10,24 @@ from geoseg.cli import options
 @click.command("vectorise", epilog=options.examples("geoseg vectorise lulc.tif --out lulc.gpkg"))
 @click.argument("labels")
 @click.option(
-    "--out",
-    required=True,
-    metavar="FILE",
+    "--out", required=True, metavar="FILE",
     help="File to write: .gpkg, .parquet, .fgb, .geojson or .pmtiles.",
-)
+)  # fmt: skip
 @click.option(
-    "--legend",
-    metavar="FILE",
+    "--legend", metavar="FILE",
     help="Class names and colours: CSV (value,name,color) or QGIS palette (.qml, .txt, .clr).  "
     "[default: those of LABELS]",
-)
+)  # fmt: skip
 @click.option(
-    "--confidence",
-    metavar="FILE",
+    "--confidence", metavar="FILE",
     help="Confidence raster of LABELS, written by `geoseg classify`.  [default: no confidence]",
-)
+)  # fmt: skip
 @options.group("settings", options.nodata)
 @options.group("cleaning", options.min_area, options.simplify, options.smooth)
 @click.option(
-    "--workers",
-    type=click.IntRange(1),
-    metavar="N",
+    "--workers", type=click.IntRange(1), metavar="N",
     help="Number of threads, at least 1.  [default: the number of cores]",
-)
+)  # fmt: skip
 @options.overwrite
 @options.verbosity
 def command(

@@ -3,12 +3,14 @@
 from geoseg.files.atomic import (
     atomic_file,
     atomic_folder,
+    check_file_name,
+    check_folder,
+    check_not_there,
     remove_temporaries,
     replace_durably,
     temporary_path,
     translate_write_errors,
 )
-from geoseg.files.checks import check_file_name, check_folder, check_not_there
 from geoseg.files.lock import output_lock
 
 __all__ = [

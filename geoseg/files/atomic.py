@@ -1,4 +1,4 @@
-"""Files and folders that appear at their name when they are complete.
+"""Files and folders that appear at their name when they are complete, and checks of their names.
 
 A file is written under a temporary name in the same folder, and renamed. A killed process leaves
 the old file, and perhaps a hidden temporary one.
@@ -84,19 +84,12 @@ def atomic_folder(out: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def restore_folder(out: Path) -> None:
-    """Put the old folder back if a process was killed between the two renames."""
-    _, old = _new_and_old(out)
-    if old.exists() and not out.exists():
-        old.replace(out)
-
-
 def remove_temporaries(folder: Path, *, min_age: float = 0.0) -> None:
     """Delete the temporary files and folders of killed processes.
 
     Args:
-        folder: the folder to look in.
-        min_age: leave younger ones (s): another process may still write them.
+        folder: where they are.
+        min_age: minimum time since the last write (s); younger ones may still be in use.
     """
     for path in folder.iterdir():
         if _TEMPORARY.match(path.name) and time.time() - _last_written(path) >= min_age:
@@ -119,6 +112,57 @@ def translate_write_errors(
             f"cannot write {path.name} in {path.parent} ({root_message(error)}), "
             "check the free space and permissions, then run the same command again"
         ) from None
+
+
+def check_file_name(path: Path, *suffixes: str) -> None:
+    """Refuse a name at which no file can be written.
+
+    Args:
+        path: the output file.
+        suffixes: endings that the name may have; none for any.
+
+    Raises:
+        OutputError: if the name has another ending or is a folder, or its folder does not exist.
+    """
+    if suffixes and path.suffix.lower() not in suffixes:
+        *first, last = suffixes
+        wanted = f"{', '.join(first)} or {last}" if first else last
+        raise OutputError(f"the name of output {path} must end in {wanted}, rename it")
+    if not path.parent.is_dir():
+        raise OutputError(f"folder {path.parent} does not exist, create it first")
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder, give a file name")
+
+
+def check_not_there(path: Path, *, overwrite: bool) -> None:
+    """Refuse to replace an output, unless ``overwrite`` is set.
+
+    Raises:
+        OutputError: if the output exists and is not to be replaced.
+    """
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists, use another output name, or overwrite (-f)")
+
+
+def check_folder(out: Path, marker: str, kind: str, *, overwrite: bool) -> None:
+    """Refuse an output folder that exists, unless it is one of its kind to be replaced.
+
+    Args:
+        out: the output folder.
+        marker: a file that every folder of this kind has.
+        kind: name of the kind, for the message.
+        overwrite: replace an existing folder of this kind.
+
+    Raises:
+        OutputError: if the folder exists and is not to be replaced, or is of another kind.
+    """
+    _, old = _new_and_old(out)
+    if old.exists() and not out.exists():  # `atomic_folder` was killed between its two renames
+        old.replace(out)
+    check_not_there(out, overwrite=overwrite)
+    if not out.exists() or (out / marker).is_file() or (out.is_dir() and not any(out.iterdir())):
+        return
+    raise OutputError(f"{out} is not {kind}, so it cannot be overwritten, use another output name")
 
 
 def _new_and_old(out: Path) -> tuple[Path, Path]:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from geoseg.errors import InterruptedRun, OutputError
+from geoseg.errors import InterruptedRun
+from geoseg.files.atomic import translate_write_errors
 
 if sys.platform != "win32":
     import fcntl
@@ -18,13 +19,13 @@ if sys.platform != "win32":
 def output_lock(
     file: Path, output: Path, label: str, *, exclusive: bool = True, keep: bool = False
 ) -> Iterator[None]:
-    """Hold the lock of an output; the operating system releases it when the process dies.
+    """Lock an output; the operating system releases the lock when the process dies.
 
     The lock is the kernel's (flock), which NFS carries to other machines. On a file system without
     locks every process gets it.
 
     Args:
-        file: the lock file. It is created, and gets one line for each process that held the lock.
+        file: the lock file. It is created, and gets one line for each process that had the lock.
         output: what the lock protects, for messages.
         label: what this process does, for the lock file and the messages of other processes.
         exclusive: no other process may hold the lock; otherwise other shared holders may.
@@ -35,14 +36,9 @@ def output_lock(
         OutputError: if the lock file cannot be written.
     """
     while True:
-        try:
+        with translate_write_errors(file):
             file.parent.mkdir(exist_ok=True)
             stream = file.open("a+")
-        except OSError as error:
-            raise OutputError(
-                f"cannot write {file.name} in {file.parent} ({error.strerror}), "
-                "check the free space and permissions"
-            ) from None
         with stream:
             if not _acquire(stream.fileno(), exclusive=exclusive):
                 stream.seek(0)

@@ -27,7 +27,7 @@ OnMissing = Literal["number", "error"]
 class ClassRaster:
     """A raster whose pixels are class values, or the colours of a mask.
 
-    `read` gives the values as they are stored; `LabelOpener` and `open_map` give labels in the
+    `read` returns the values as they are stored; `LabelOpener` and `open_map` return labels in the
     values of a legend, 255 where not labelled.
     """
 
@@ -37,9 +37,9 @@ class ClassRaster:
     palette: Mapping[int, str]
     """Value to #rrggbb, as the raster stores it; empty where it has no colour table."""
     names: Mapping[int, str]
-    """Value to class name, as the file beside the raster has it; empty where there are none."""
+    """Value to class name, as the sidecar file of the raster has it; empty where it has none."""
     own_legend: Legend | None
-    """The classes, None where each value is one."""
+    """The classes; None where each value is a class."""
 
     @property
     def legend(self) -> Legend:
@@ -47,12 +47,12 @@ class ClassRaster:
         return self.own_legend or self._every_value()
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Class values (height, width) of a window, with ``nodata`` where there is no data.
+        """Class values (height, width) of a window, ``nodata`` for pixels without data.
 
         Raises:
             SceneError: if they cannot be read.
-            LabelError: if a value is not a whole number from 0 to 255, or is ``nodata`` where
-                there is data.
+            LabelError: if a value is not a whole number from 0 to 255, or a pixel with data has
+                the value ``nodata``.
         """
         pixels, valid = read_window(self.scene, window)
         values = pixels[0]
@@ -76,22 +76,20 @@ class ClassRaster:
         return np.where(valid, labels, np.uint8(self.nodata))
 
     def _every_value(self) -> Legend:
-        """Every value a class, with the names and colours that are stored."""
+        """A legend in which every value is a class, with the stored names and colours."""
         values = [value for value in range(_LARGEST + 1) if value != self.nodata]
-        spare = Legend.from_names([str(value) for value in range(_LARGEST)])
+        numbered = Legend.from_names([str(value) for value in range(_LARGEST)])
         names = [self.names.get(value, f"class {value}") for value in values]
         folded = [name.casefold() for name in names]
-        return Legend(
-            tuple(
-                LandCoverClass(
-                    value,
-                    name if folded.count(name.casefold()) == 1 else f"{name} ({value})",
-                    self.palette.get(value, spare.classes[value % len(spare)].color),
-                )
-                for value, name in zip(values, names, strict=True)
-            ),
-            self.nodata,
-        )
+        classes = [
+            LandCoverClass(
+                value,
+                name if folded.count(name.casefold()) == 1 else f"{name} ({value})",
+                self.palette.get(value, numbered.classes[value % len(numbered)].color),
+            )
+            for value, name in zip(values, names, strict=True)
+        ]
+        return Legend(tuple(classes), self.nodata)
 
 
 def open_class_raster(
@@ -129,15 +127,10 @@ def open_class_raster(
 def describe_class_raster(
     scene: Scene, legend: Legend | str | Path | None, on_missing: OnMissing
 ) -> ClassRaster:
-    """Read what a raster stores of its classes, see `open_class_raster`.
-
-    Args:
-        scene: the raster, which may be warped onto another grid.
-        legend: the classes, or a file of them; None for those that the raster stores.
-        on_missing: what to do where the raster stores none.
+    """Describe the classes of an open raster, which may be warped; see `open_class_raster`.
 
     Raises:
-        LabelError: if there is no class where ``on_missing`` is "error", or the legend cannot be
+        LabelError: if it has no class where ``on_missing`` is "error", or the legend cannot be
             read.
     """
     palette, names = read_palette(scene.path), read_categories(scene.path)
@@ -189,13 +182,12 @@ def _stored_legend(scene: Scene, palette: Mapping[int, str], names: Mapping[int,
     if len(scene.bands) >= 3 or {c.color for c in DUBAI_MASKS.classes} & set(palette.values()):
         return DUBAI
     if palette:
-        return Legend(
-            tuple(
-                LandCoverClass(value, names.get(value, str(value)), color)
-                for value, color in palette.items()
-                if value < NODATA and value != scene.nodata and (color != BLACK or value in names)
-            )
+        colored = (
+            LandCoverClass(value, names.get(value, str(value)), color)
+            for value, color in palette.items()
+            if value < NODATA and value != scene.nodata and (color != BLACK or value in names)
         )
+        return Legend(tuple(colored))
     named = {value: name for value, name in names.items() if value != NODATA}
     if not named:
         raise LabelError(

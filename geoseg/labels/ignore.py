@@ -28,7 +28,7 @@ class IgnoreSpec:
 
         Raises:
             LabelError: if a text begins with # and is not of the form #rrggbb.
-            GeosegError: if one text is given in place of a list.
+            GeosegError: if ``texts`` is one text in place of a list.
         """
         check_list("ignore", texts)
         spec = cls(tuple(text.strip().casefold() for text in texts))
@@ -46,14 +46,13 @@ class IgnoreSpec:
 
         Args:
             legend: the classes, in the colours of the raster.
-            colors: whether codes are colours (red * 65536 + green * 256 + blue) or class values.
+            colors: whether codes are colours (see `to_code`) or class values.
         """
         ignored, pattern = self.values_in(legend), _COLOR if colors else _VALUE
-        codes = {
-            _code(c.color) if colors else c.value for c in legend.classes if c.value in ignored
-        }
-        unmatched = (text for text in self.texts if not _matches(text, legend))
-        return frozenset(codes | {_code(text) for text in unmatched if pattern.fullmatch(text)})
+        classes = [c for c in legend.classes if c.value in ignored]
+        codes = {to_code(c.color) if colors else c.value for c in classes}
+        texts = [text for text in self.unmatched_in(legend) if pattern.fullmatch(text)]
+        return frozenset(codes.union(map(to_code, texts)))
 
     def unmatched_in(self, *legends: Legend) -> list[str]:
         """The texts that mean no class of any of these legends."""
@@ -61,8 +60,8 @@ class IgnoreSpec:
 
     def unknown_names(self, *legends: Legend) -> list[str]:
         """The texts that mean no class of these legends, and are neither a value nor a colour."""
-        codes = re.compile(f"{_VALUE.pattern}|{_COLOR.pattern}")
-        return [text for text in self.unmatched_in(*legends) if not codes.fullmatch(text)]
+        texts = self.unmatched_in(*legends)
+        return [text for text in texts if not (_VALUE.fullmatch(text) or _COLOR.fullmatch(text))]
 
 
 def _matches(text: str, legend: Legend) -> set[int]:
@@ -73,6 +72,6 @@ def _matches(text: str, legend: Legend) -> set[int]:
     return {int(text)} & set(legend.values)
 
 
-def _code(text: str) -> int:
-    """#rrggbb, or a decimal number, as one number."""
+def to_code(text: str) -> int:
+    """Convert a decimal number, or #rrggbb to red * 65536 + green * 256 + blue."""
     return int(text[1:], 16) if text.startswith("#") else int(text)

@@ -14,7 +14,7 @@ from geoseg.errors import LabelError
 from geoseg.grid import Window
 from geoseg.labels.class_raster import describe_class_raster
 from geoseg.labels.ignore import IgnoreSpec
-from geoseg.labels.raster_labels import RasterLabels, read_by_codes
+from geoseg.labels.raster_labels import read_by_codes
 from geoseg.labels.vector_labels import VectorLabelFile
 from geoseg.legend import Legend
 from geoseg.raster import Scene, open_scene, warped_to
@@ -40,7 +40,7 @@ class LabelSource(Protocol):
         """Class values (height, width), 255 where a pixel is not labelled.
 
         Raises:
-            LabelError: if there is a class that the legend does not name.
+            LabelError: if a pixel has a class that the legend does not name.
             SceneError: if a raster cannot be read.
         """
 
@@ -64,9 +64,9 @@ class LabelOpener:
         """Open the labels of a scene from a file of any supported kind.
 
         Args:
-            path: class raster, colour mask or vector file. A raster of another grid is warped
+            path: class raster, colour mask or vector file. A raster on another grid is warped
                 onto the scene's, nearest pixel.
-            scene: the scene whose grid the labels are wanted on.
+            scene: the scene on whose grid the labels are read.
 
         Raises:
             LabelError: if labels and scene, or labels and legend, do not fit, or a name to ignore
@@ -82,7 +82,8 @@ class LabelOpener:
                     )
                 return self._vectors[path].on_grid_of(scene)
         spec = IgnoreSpec.parse(self.ignore)
-        labels = open_raster_labels(path, scene, self.legend, spec)
+        raster = describe_class_raster(on_grid(open_scene(path), scene), self.legend, "error")
+        labels = read_by_codes(raster, spec)
         for name in spec.unknown_names(labels.legend):
             raise LabelError(
                 f"{name!r} is to be ignored, but is no class of labels {path} "
@@ -91,27 +92,12 @@ class LabelOpener:
         return labels
 
 
-def open_raster_labels(
-    path: str, scene: Scene, legend: Legend | None, ignore: IgnoreSpec
-) -> RasterLabels:
-    """Open a class raster or a colour mask on the grid of a scene.
-
-    Args:
-        path: of the raster.
-        scene: the scene whose grid the labels are wanted on.
-        legend: the classes; None for those that the raster stores, or the Dubai legend for colours.
-        ignore: what means "not labelled"; it may hold names that are no class of this raster.
+def on_grid(raster: Scene, scene: Scene) -> Scene:
+    """Return a raster on the grid of a scene, warped (nearest pixel) if it has another grid.
 
     Raises:
-        LabelError: if raster and scene do not fit, or the raster has no classes.
-        SceneError: if the raster cannot be opened.
+        LabelError: if the sizes differ and only one of them, or none, has a CRS.
     """
-    raster = describe_class_raster(_on_grid(open_scene(path), scene), legend, "error")
-    return read_by_codes(raster, ignore)
-
-
-def _on_grid(raster: Scene, scene: Scene) -> Scene:
-    """The raster, warped where it has another grid than the scene."""
     same_size = (raster.height, raster.width) == (scene.height, scene.width)
     if not scene.crs or not raster.crs:
         if not same_size:

@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from geoseg.errors import LabelError
 from geoseg.grid import Window, chunks
 from geoseg.labels.class_raster import BLACK, ClassRaster
-from geoseg.labels.ignore import IgnoreSpec
+from geoseg.labels.ignore import IgnoreSpec, to_code
 from geoseg.legend import DUBAI, DUBAI_MASKS, NODATA, Legend
 from geoseg.raster import Scene, read_window
 
 _WINDOW_SIZE = 1024
 """Side of the windows in which unknown codes are counted (px)."""
-_BYTES = 256
 _MAX_LISTED = 3
 """Unknown codes that a message lists; a mask may hold thousands."""
 _MAX_DRAWN_COLORS = 50
@@ -30,7 +29,7 @@ class RasterLabels:
     raster: Scene
     legend: Legend
     colors: bool
-    """Whether codes are colours, red * 65536 + green * 256 + blue; else they are class values."""
+    """Whether codes are colours (see `to_code`); otherwise they are class values."""
     palette: tuple[tuple[int, int], ...] = ()
     """Pixel value and colour code, where a single band has colours."""
     ignored: frozenset[int] = frozenset()
@@ -43,7 +42,7 @@ class RasterLabels:
         return self
 
     def read(self, window: Window) -> NDArray[np.uint8]:
-        """Class values (height, width), 255 where there is no data or the code is ignored.
+        """Class values (height, width), 255 for pixels without data and ignored codes.
 
         Raises:
             LabelError: if a valid pixel has a code that the legend does not name.
@@ -53,21 +52,19 @@ class RasterLabels:
         if self.raster.dtype == "uint8" and len(self.raster.bands) == 1 and unused:
             return self._read_bytes(window, max(unused))
         codes, valid = self._codes(window)
-        values, is_known = self._class_values(codes)
-        if not is_known[valid].all():
+        values, is_named = self._class_values(codes)
+        if not is_named[valid].all():
             raise LabelError(self._unknown_codes_message())
         return np.where(valid, values, np.uint8(NODATA))
 
     def _read_bytes(self, window: Window, unknown: int) -> NDArray[np.uint8]:
         """Read by a table of all 256 pixel values, which is several times as fast.
 
-        Args:
-            window: what to read.
-            unknown: a value that no class has, for codes that the legend does not name.
+        The table has ``unknown``, a value of no class, for codes that the legend does not name.
         """
         pixels, valid = read_window(self.raster, window)
-        values, is_known = self._class_values(self._decode(np.arange(_BYTES, dtype=np.uint8)))
-        table = np.where(is_known, values, np.uint8(unknown))
+        values, is_named = self._class_values(self._decode(np.arange(NODATA + 1, dtype=np.uint8)))
+        table = np.where(is_named, values, np.uint8(unknown))
         labels: NDArray[np.uint8] = table[pixels[0]]
         np.copyto(labels, np.uint8(NODATA), where=~valid)
         if (labels == unknown).any():
@@ -92,16 +89,15 @@ class RasterLabels:
         return codes
 
     def _class_values(self, codes: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Class value of each code, 255 where it is ignored, and whether the code is known."""
+        """Class value of each code, 255 where it is ignored, and whether the legend names it."""
         classes = (self.mask_legend or self.legend).classes
-        value_of = {_code(c.color) if self.colors else c.value: c.value for c in classes}
+        value_of = {to_code(c.color) if self.colors else c.value: c.value for c in classes}
         value_of |= dict.fromkeys(self.ignored, NODATA)
         if not self.colors:
             value_of[NODATA] = NODATA
-        known = np.array(sorted(value_of), np.int64)
-        indices = np.minimum(np.searchsorted(known, codes), len(known) - 1)
-        values = np.array([value_of[code] for code in known.tolist()], np.uint8)
-        return values[indices], known[indices] == codes
+        named, values = np.transpose(sorted(value_of.items()))
+        indices = np.minimum(np.searchsorted(named, codes), len(named) - 1)
+        return values.astype(np.uint8)[indices], named[indices] == codes
 
     def _unknown_codes_message(self) -> str:
         """Say which codes of the whole raster are unknown, and what to do."""
@@ -137,31 +133,18 @@ def read_by_codes(raster: ClassRaster, ignore: IgnoreSpec) -> RasterLabels:
     """Read the pixels of a class raster as codes of the classes of its legend.
 
     Three bands or more are colours. One band is class values, or colours if its palette has a
-    colour of the legend.
-
-    The Dubai legend in map colours stands for the colours of the Dubai masks, in which black is
-    not labelled.
-
-    Args:
-        raster: on the grid that is wanted.
-        ignore: what means "not labelled".
+    colour of the legend. The Dubai legend in map colours stands for the colours of the Dubai
+    masks, in which black is not labelled.
     """
-    legend = raster.legend
+    scene, legend, single_band = raster.scene, raster.legend, len(raster.scene.bands) < 3
     masks = DUBAI_MASKS if legend == DUBAI else legend
-    palette = raster.palette if len(raster.scene.bands) < 3 else {}
-    by_palette = bool({c.color for c in masks.classes} & set(palette.values()))
-    if len(raster.scene.bands) < 3 and not by_palette:
-        ignored = ignore.codes(legend, colors=False)
-        return RasterLabels(raster.scene, legend, colors=False, ignored=ignored)
+    palette = raster.palette if single_band else {}
+    if single_band and not {c.color for c in masks.classes} & set(palette.values()):
+        return RasterLabels(scene, legend, colors=False, ignored=ignore.codes(legend, colors=False))
     ignored = ignore.codes(masks, colors=True)
     if masks == DUBAI_MASKS:
-        ignored |= {_code(BLACK)}
-    coded = tuple((value, _code(color)) for value, color in palette.items())
+        ignored |= {to_code(BLACK)}
+    coded = tuple((value, to_code(color)) for value, color in palette.items())
     return RasterLabels(
-        raster.scene, legend, colors=True, palette=coded, ignored=ignored, mask_legend=masks
+        scene, legend, colors=True, palette=coded, ignored=ignored, mask_legend=masks
     )
-
-
-def _code(color: str) -> int:
-    """#rrggbb as one number."""
-    return int(color[1:], 16)

@@ -1,15 +1,15 @@
 """A map and its reference, read in the class values of one legend."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import LabelError
 from geoseg.grid import Window
-from geoseg.labels.class_raster import open_class_raster
+from geoseg.labels.class_raster import describe_class_raster, open_class_raster
 from geoseg.labels.ignore import IgnoreSpec
-from geoseg.labels.open import LabelSource, open_raster_labels
+from geoseg.labels.open import LabelSource, on_grid
 from geoseg.labels.raster_labels import RasterLabels, read_by_codes
 from geoseg.legend import NODATA, LandCoverClass, Legend
 from geoseg.raster import Scene
@@ -26,7 +26,7 @@ class RecodedLabels:
 
     def clipped_to(self, window: Window) -> "RecodedLabels":
         """Return the same labels, with no more than what reading inside this window needs."""
-        return RecodedLabels(self.labels.clipped_to(window), self.legend, self.table)
+        return replace(self, labels=self.labels.clipped_to(window))
 
     def read(self, window: Window) -> NDArray[np.uint8]:
         """Class values (height, width), 255 where a pixel is not labelled."""
@@ -37,7 +37,7 @@ class RecodedLabels:
 def open_map(
     path: str, legend: Legend | None, ignore: tuple[str, ...]
 ) -> tuple[Scene, LabelSource]:
-    """Open a label map, with its own classes where no legend is given.
+    """Open a label map, with its own classes if ``legend`` is None.
 
     Args:
         path: of a class raster or a colour mask.
@@ -73,7 +73,8 @@ def open_reference(
     spec, raster = IgnoreSpec.parse(ignore), open_class_raster(path, color_masks=True)
     # A palette without names would make classes that are called by their values.
     own = own if own is not None or raster.names else legend
-    labels = open_raster_labels(path, scene, own, spec)
+    raster = describe_class_raster(on_grid(raster.scene, scene), own, "error")
+    labels = read_by_codes(raster, spec)
     for name in spec.unknown_names(legend, labels.legend):
         raise LabelError(
             f"{name!r} is to be ignored, but is no class of the map ({', '.join(legend.names)})"
@@ -83,7 +84,7 @@ def open_reference(
 
 
 def recode_table(labels: LabelSource) -> NDArray[np.uint8]:
-    """(256,) the value in the common legend of each value in a file."""
+    """Return the value in the common legend (256,) of each value of the labels."""
     if isinstance(labels, RecodedLabels):
         return labels.table
     return np.arange(NODATA + 1, dtype=np.uint8)
@@ -96,7 +97,7 @@ def recode_labels(
 
     Args:
         labels: in the values of their own legend.
-        legend: whose values are wanted.
+        legend: the legend of the result.
         path: of the labels, for messages.
         ignore: names, values or colours of classes of either legend that mean "not labelled".
 

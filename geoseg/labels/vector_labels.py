@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import rasterio.features
+import shapely
 from numpy.typing import NDArray
 
 from geoseg.errors import LabelError, count_of
 from geoseg.grid import Window
-from geoseg.labels.covered_polygons import covered_polygons
 from geoseg.labels.ignore import IgnoreSpec
 from geoseg.legend import NODATA, Legend
 from geoseg.raster import Scene
@@ -23,6 +23,10 @@ log = logging.getLogger(__name__)
 
 _MAX_LISTED = 20
 """Classes or fields that a message lists."""
+_BATCH = 64
+"""Polygons of one query of the spatial index."""
+_MAX_PAIRS = 20_000_000
+"""Maximum number of pairs of polygons with overlapping bounds to compare: about ten seconds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +68,7 @@ class VectorLabels:
 
 
 class VectorLabelFile:
-    """A vector file that may serve many scenes: read once, and moved once to each of their CRS.
+    """A vector file for many scenes: read once, and reprojected once into each of their CRS.
 
     Where features overlap, the later one in the file wins. A warning counts the polygons that a
     later polygon of another class covers completely.
@@ -74,14 +78,14 @@ class VectorLabelFile:
         class_field: field of class names or values.
         legend: the classes; None for those that occur.
         ignore: names, values or colours of classes that mean "not labelled". A text is compared
-            with the classes as the field has them, then with the legend if one is given. A text
-            that occurs in neither is no error.
+            with the classes as the field has them, then with ``legend``. A text that occurs in
+            neither is no error.
         layer: name of the layer; None for the first one with geometries.
 
     Raises:
         VectorError: if the file or the layer cannot be read.
-        LabelError: if there is no such field, it holds neither names nor whole numbers, no feature
-            has a class, or one has a class that the legend lacks.
+        LabelError: if the field does not exist or holds neither names nor whole numbers, no
+            feature has a class, or the legend lacks a class.
     """
 
     def __init__(
@@ -111,7 +115,7 @@ class VectorLabelFile:
         _warn_of_covered(path, self._frame.geometry.to_numpy(), self._values, self._legend)
 
     def column(self, name: str) -> list[Any] | None:
-        """Return a field of the features that have a class; None if there is no such field."""
+        """Return a field of the features that have a class; None if the field does not exist."""
         return self._frame[name].tolist() if name in self._frame else None
 
     def on_grid_of(self, scene: Scene) -> VectorLabels:
@@ -181,7 +185,7 @@ def _warn_of_covered(
     path: str, geometries: NDArray[Any], values: NDArray[np.uint8], legend: Legend
 ) -> None:
     """Warn of polygons that later polygons of another class cover completely."""
-    covered, complete = covered_polygons(geometries, values)
+    covered, complete = _covered_polygons(geometries, values)
     if not covered.any():
         return
     numbers = np.bincount(values[covered], minlength=NODATA + 1)
@@ -195,6 +199,37 @@ def _warn_of_covered(
         "later one in the file wins, so move background polygons to the start of the file",
         path, "" if complete else "at least ", ", ".join(counts),
     )  # fmt: skip
+
+
+def _covered_polygons(
+    geometries: NDArray[Any], values: NDArray[np.uint8]
+) -> tuple[NDArray[np.bool_], bool]:
+    """Find the polygons that a later polygon of another class covers completely.
+
+    Unlabelled polygons, lines and points do not count. Returns which geometries (n,) are covered,
+    and whether all pairs were compared.
+    """
+    covered = np.zeros(len(geometries), bool)
+    indices = np.flatnonzero((shapely.get_dimensions(geometries) == 2) & (values != NODATA))
+    if len(np.unique(values[indices])) < 2:
+        return covered, True
+    polygons, classes = geometries[indices], values[indices]
+    bounds, tree, pairs = shapely.bounds(polygons), shapely.STRtree(polygons), 0
+    for first in range(0, len(polygons), _BATCH):
+        below, above = tree.query(polygons[first : first + _BATCH])
+        pairs += len(below)
+        below += first
+        candidates = (above > below) & (classes[above] != classes[below])
+        candidates &= (bounds[above, :2] <= bounds[below, :2]).all(axis=1)
+        candidates &= (bounds[above, 2:] >= bounds[below, 2:]).all(axis=1)
+        below, above = below[candidates], above[candidates]
+        valid = shapely.is_valid(polygons[below]) & shapely.is_valid(polygons[above])
+        below, above = below[valid], above[valid]
+        shapely.prepare(polygons[above])
+        covered[indices[below[shapely.covers(polygons[above], polygons[below])]]] = True
+        if pairs > _MAX_PAIRS:
+            return covered, False
+    return covered, True
 
 
 def _text(label: Any) -> str:  # noqa: ANN401 - a cell of any type
@@ -223,27 +258,20 @@ def _legend_of(path: str, class_field: str, classes: list[Any]) -> Legend:
 
 
 def _class_values(path: str, legend: Legend, classes: list[Any]) -> dict[Any, int]:
-    """Value of each class by name or value."""
-    values = {label: _class_value(legend, label) for label in classes}
-    unknown = [label for label, value in values.items() if value is None]
+    """Value in the legend of each class of the field, a name or a value."""
+    value_of: dict[Any, int] = {value: value for value in legend.values}
+    value_of |= {c.name.casefold(): c.value for c in legend.classes}
+    keys = {c: c.strip().casefold() if isinstance(c, str) else c for c in classes}
+    unknown = [c for c, key in keys.items() if key not in value_of]
     if not unknown:
-        return {label: value for label, value in values.items() if value is not None}
+        return {c: value_of[key] for c, key in keys.items()}
     several = len(unknown) > 1
     raise LabelError(
         f"class{'es' * several} {_value_list(unknown)} of labels {path} "
         f"(which have {_value_list(classes)}) {'are' if several else 'is'} not in the legend "
-        f"({', '.join(legend.names)}), add what is missing there, or give --ignore if it means "
-        "not labelled"
+        f"({', '.join(legend.names)}), add what is missing to the legend, or give --ignore if it "
+        "means not labelled"
     )
-
-
-def _class_value(legend: Legend, label: Any) -> int | None:  # noqa: ANN401 - a cell of any type
-    if isinstance(label, str):
-        try:
-            return legend.value_of(label)
-        except LabelError:
-            return None
-    return int(label) if label in legend.values else None
 
 
 def _value_list(labels: Sequence[Any], write: Callable[[Any], str] = repr) -> str:

@@ -1,7 +1,8 @@
 """Many polygons with whole-pixel vertices as flat arrays, and the array types of this room."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,9 @@ from affine import Affine
 
 from geoseg.polygons.jit import njit_cached
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 Ints = npt.NDArray[np.int64]
 Index = npt.NDArray[np.int32]
 """Numbers of runs, components, nodes or lines of one chunk."""
@@ -17,6 +21,8 @@ Bytes = npt.NDArray[np.uint8]
 Flags = npt.NDArray[np.bool_]
 Coords = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
+Arrays = TypeVar("Arrays", bound="DataclassInstance")
+"""A dataclass whose fields are arrays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,33 +71,6 @@ class PolygonArrays:
             self.polygon_offsets[begin : end + 1] - rings.start,
         )
 
-    @classmethod
-    def concatenate(cls, batches: "Sequence[PolygonArrays]") -> "PolygonArrays":
-        """Return the polygons of all ``batches`` (at least one), in order."""
-        if len(batches) == 1:
-            return batches[0]
-        return cls(
-            np.concatenate([p.values for p in batches]),
-            np.concatenate([p.pixels for p in batches]),
-            np.concatenate([p.confidence_sum for p in batches]),
-            np.concatenate([p.confidence_min for p in batches]),
-            np.concatenate([p.coords for p in batches]),
-            np.concatenate([p.fixed for p in batches]),
-            offsets_of(np.concatenate([np.diff(p.ring_offsets) for p in batches])),
-            offsets_of(np.concatenate([np.diff(p.polygon_offsets) for p in batches])),
-        )
-
-    @classmethod
-    def empty(cls) -> "PolygonArrays":
-        """Return zero polygons."""
-        no_bytes, no_ints, zero = (
-            np.zeros(0, np.uint8),
-            np.zeros(0, np.int64),
-            np.zeros(1, np.int64),
-        )
-        no_coords = np.zeros((0, 2), np.int32)
-        return cls(no_bytes, no_ints, no_ints, no_bytes, no_coords, no_bytes, zero, zero)
-
     def to_shapely(self, transform: Affine | None = None) -> npt.NDArray[np.object_]:
         """Return shapely polygons (n,), in pixels or in the coordinates of a transform."""
         xy, ring_offsets = close_rings(self.coords, self.ring_offsets, transform)
@@ -102,12 +81,34 @@ class PolygonArrays:
         )
 
 
-def offsets_of(counts: Ints) -> Ints:
+def offsets_of(counts: Ints | Index) -> Ints:
     """Return offsets (n + 1,) of consecutive groups with ``counts`` (n,) members."""
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
 
 
-def concat_ranges(first: Ints, counts: Ints) -> Ints:
+def concat_fields(batches: Sequence[Arrays]) -> Arrays:
+    """Return the arrays of all ``batches`` (at least one), in order.
+
+    Fields named ``...offsets`` count on from batch to batch.
+    """
+
+    def concat(name: str) -> npt.NDArray[np.generic]:
+        arrays = [getattr(batch, name) for batch in batches]
+        if name.endswith("offsets"):
+            return offsets_of(np.concatenate([np.diff(offsets) for offsets in arrays]))
+        return np.concatenate(arrays)
+
+    if len(batches) == 1:
+        return batches[0]
+    return type(batches[0])(*(concat(f.name) for f in fields(batches[0])))
+
+
+def select_fields(arrays: Arrays, index: npt.NDArray[np.generic] | slice) -> Arrays:
+    """Return ``array[index]`` for the arrays of all fields."""
+    return type(arrays)(*(getattr(arrays, f.name)[index] for f in fields(arrays)))
+
+
+def concat_ranges(first: Ints | Index, counts: Ints | Index) -> Ints:
     """Return ``counts[0]`` numbers from ``first[0]`` on, ``counts[1]`` from ``first[1]``, ..."""
     offsets = offsets_of(counts)
     return np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], counts)

@@ -78,10 +78,9 @@ class GridMeasures:
             return None
         start = np.column_stack([np.zeros(lines.size), lines])
         end = np.column_stack([np.ones(lines.size), lines])
-        equal_area = transform_separable(
-            unit_or_ellipsoid.equal_area, transform, np.concatenate([start, end])
-        )
-        (x_start, y), (x_end, _) = equal_area[: lines.size].T, equal_area[lines.size :].T
+        to_equal_area = unit_or_ellipsoid.equal_area
+        x_start, y = transform_separable(to_equal_area, transform, start).T
+        x_end, _ = transform_separable(to_equal_area, transform, end).T
         sides = geodesic_lengths(unit_or_ellipsoid, transform, start, end)
         heights = geodesic_lengths(unit_or_ellipsoid, transform, start[:-1], start[1:])
         cumulative_height = np.concatenate([[0.0], np.cumsum(heights)])

@@ -67,9 +67,7 @@ def form_qml(legend: Legend, fields: Sequence[str]) -> str:
 
 
 def add_layer_style(path: str | Path, layer: str, qml: str, description: str) -> None:
-    """Add a style to a GeoPackage without styles, as the default of a layer.
-
-    QGIS looks for it in the table ``layer_styles``.
+    """Add a style to a GeoPackage without styles, as the default of a layer for QGIS.
 
     Args:
         path: of the GeoPackage.

@@ -25,7 +25,7 @@ def pairs_within(
         distance: in sides of the validation tile; 0 finds tiles that overlap.
 
     Yields:
-        Indices (k,) of training tiles, and (k,) of the validation tile close to each.
+        Indices (k,) of training tiles, and (k,) of the validation tiles close to them.
     """
     order = np.argsort(systems, kind="stable")
     for indices in np.split(order, np.flatnonzero(np.diff(systems[order])) + 1):
@@ -52,28 +52,25 @@ def touching_validation(
 def split_block_ids(
     corners: NDArray[np.float64], systems: NDArray[Any], tiles: int
 ) -> NDArray[np.int64]:
-    """The block of the ground, ``tiles`` x ``tiles`` tiles large, in which each tile's centre lies.
+    """Number (n,) of the square block of ``tiles`` x ``tiles`` tiles in which a tile's centre lies.
+
+    A tile's side is the median side. Tiles of different coordinate systems share no block.
 
     Args:
         corners: (n, 4, 2) as for `pairs_within`.
-        systems: (n,) coordinate system of each tile; tiles of different systems share no block.
-        tiles: side of a block, in median sides of a tile.
-
-    Returns:
-        (n,) a number for each block.
+        systems: (n,) coordinate system of each tile.
+        tiles: side of a block (tile sides).
     """
     steps = tiles * np.median(np.ptp(corners, axis=1), axis=0)
     names, system = np.unique(systems, return_inverse=True)
     origins = np.full((len(names), 2), np.inf)
     np.minimum.at(origins, system, corners.min(axis=1))
     blocks = np.floor((corners.mean(axis=1) - origins[system]) / steps).astype(np.int64)
-    ids: NDArray[np.int64]
-    _, ids = np.unique(np.column_stack([system, blocks]), axis=0, return_inverse=True)
-    return ids.ravel()
+    ids = np.unique(np.column_stack([system, blocks]), axis=0, return_inverse=True)[1]
+    return np.asarray(ids.ravel(), np.int64)
 
 
 def _scaled_tiles(corners: NDArray[np.float64], factor: float) -> NDArray[Any]:
     """Polygons (n,) of this many times the size of the tiles, around the same centres."""
     centres = corners.mean(axis=1, keepdims=True)
-    polygons: NDArray[Any] = shapely.polygons(centres + factor * (corners - centres))
-    return polygons
+    return np.asarray(shapely.polygons(centres + factor * (corners - centres)))

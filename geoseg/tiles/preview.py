@@ -56,7 +56,7 @@ def draw_tiles(tiles: TileSet, title: str | None = None) -> Figure:
     no maps, because it has no index of footprints.
 
     Args:
-        tiles: what to draw.
+        tiles: set of tiles to draw.
         title: heading of the picture; None for the name of the folder.
 
     Raises:
@@ -108,22 +108,18 @@ def _draw_examples(figure: Figure, top: float, tiles: TileSet, split: str) -> No
     bands = [band - 1 for band in rgb_bands(tiles.band_names)]
     colors = _stretch_together(images[:, bands], valid)
     upper, size = top + _HEADING_HEIGHT - 6, (_TILE, _TILE)
-    for place, index in enumerate(chosen):
-        left = MARGIN + place * _STEP
-        add_image(figure, to_rgba(colors[place], valid[place]), left, upper, size)
-        mask = to_rgba(table[labels[place]], labels[place] != IGNORE_INDEX)
+    for position, index in enumerate(chosen):
+        left = MARGIN + position * _STEP
+        add_image(figure, to_rgba(colors[position], valid[position]), left, upper, size)
+        mask = to_rgba(table[labels[position]], labels[position] != IGNORE_INDEX)
         add_image(figure, mask, left, upper + _STEP, size)
-        name = dataset.names[index]
-        lines = _caption_lines(name) if tiles.written_by_tile else (name,)
+        lines = [dataset.names[index]]
+        if tiles.written_by_tile:  # `select_tiles` made the name
+            stem, row, col = lines[0].rsplit("_", 2)
+            lines = [stem, f"row {int(row)}, col {int(col)}"]
         for line, text in enumerate(lines):
             y = upper + 2 * _STEP + 5 + 11 * line
             add_text(figure, left, y, shorten_start(text, 22), size=7)
-
-
-def _caption_lines(name: str) -> tuple[str, str]:
-    """Scene and place of a tile, from the name that `tile` gave it."""
-    stem, row, col = name.rsplit("_", 2)
-    return stem, f"row {int(row)}, col {int(col)}"
 
 
 def _stretch_together(images: NDArray[np.generic], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -168,10 +164,9 @@ def percent(share: float) -> str:
 def _draw_maps(figure: Figure, top: float, tiles: TileSet) -> None:
     """Draw the split of each tile on the left, and its largest class on the right."""
     corners, paths = read_footprints(Path(tiles.folder) / INDEX)
-    stems = [Path(path).stem for path in paths]
     titles = [
-        stem if stem == group else f"{group}/{stem}"
-        for group, stem in zip(tiles.scenes, stems, strict=True)
+        group if Path(path).stem == group else f"{group}/{Path(path).stem}"
+        for group, path in zip(tiles.scenes, paths, strict=True)
     ]
     width = (_WIDTH - 3 * MARGIN) // 2
     left = MARGIN

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import shapely
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from geoseg.drawing import add_axes, add_text, shorten_start
 _MIN_COVER = 0.02
 """Scenes get maps of their own if tiles cover less than this share of their bounding box."""
 _MAX_PANELS = 24
-"""Number of scenes that get maps of their own, at most."""
+"""Maximum number of scenes that get maps of their own."""
 _GAP = 8
 """Distance between maps (px)."""
 _CAPTION = 16
@@ -39,7 +40,7 @@ def draw_map(
         corners: (n, 4, 2) x and y of each tile's corners.
         colors: #rrggbb of each tile.
         scenes: title of the scene of each tile.
-        crs: of the corners; None where each scene has its own coordinates.
+        crs: CRS of the corners; None where each scene has its own coordinates.
     """
     names = sorted(set(scenes))
     if len(names) == 1 or (crs is not None and _cover(corners) > _MIN_COVER):
@@ -51,11 +52,10 @@ def draw_map(
     cols = _panel_columns(panels, width, height)
     panel_width = (width - (cols - 1) * _GAP) // cols
     panel_height = height // -(-panels // cols)
-    panel_of_tile = np.array([shown.index(s) if s in shown else -1 for s in scenes])
     for number, name in enumerate(shown):
         row, col = divmod(number, cols)
         x, y = left + col * (panel_width + _GAP), top + row * panel_height
-        tiles = np.flatnonzero(panel_of_tile == number).tolist()
+        tiles = [i for i, scene in enumerate(scenes) if scene == name]
         panel = (x, y + _CAPTION, panel_width, panel_height - _CAPTION - _GAP)
         _draw_panel(figure, panel, corners[tiles], [colors[i] for i in tiles], crs)
         add_text(figure, x, y + _CAPTION // 2, shorten_start(name, panel_width // 6), size=7)
@@ -66,10 +66,8 @@ def draw_map(
 
 def _cover(corners: NDArray[np.float64]) -> float:
     """Share of the bounding box of all tiles that tiles cover; overlaps count twice."""
-    sides = np.diff(corners[:, :3], axis=1)
-    tiles = np.abs(sides[:, 0, 0] * sides[:, 1, 1] - sides[:, 0, 1] * sides[:, 1, 0]).sum()
-    width, height = np.ptp(corners.reshape(-1, 2), axis=0)
-    return float(tiles / (width * height))
+    tiles = shapely.polygons(corners)
+    return float(shapely.area(tiles).sum() / shapely.box(*shapely.total_bounds(tiles)).area)
 
 
 def _panel_columns(panels: int, width: int, height: int) -> int:
@@ -101,8 +99,7 @@ def _draw_panel(
         antialiaseds=edge > 0,
     )  # fmt: skip
     axes.add_collection(footprints)
-    axes.set_xlim(low[0], high[0])
-    axes.set_ylim(low[1], high[1])
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     if system is not None and system.is_projected and system.axis_info[0].unit_name == "metre":
         _draw_scale_bar(figure, left, top + size[0] + 12, scale, size[1])
 
@@ -113,10 +110,7 @@ def _draw_scale_bar(figure: Figure, left: float, top: float, scale: float, width
     power = 10.0 ** math.floor(math.log10(max_length))
     length = max(n * power for n in (1, 2, 5) if n * power <= max_length)
     axes = add_axes(figure, left, top - 2, (4, length * scale))
-    axes.set_facecolor("#333333")
-    axes.patch.set_visible(True)
+    axes.set(facecolor="#333333", xticks=[], yticks=[])
     axes.axis("on")
-    axes.set_xticks([])
-    axes.set_yticks([])
     text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
     add_text(figure, left + length * scale + 6, top, text, size=8)

@@ -96,7 +96,6 @@ def _write_tiles(
     executor: Executor,
     progress: Progress | None,
 ) -> TileSet:
-    """Count the pixels of the tiles of all scenes, select tiles, and write them."""
     legend = sources[0].labels.legend
     check_several_classes(legend.names, sources)
     batches = [
@@ -118,7 +117,11 @@ def _write_tiles(
         _write_metadata(folder, index, sources, settings)
         tiles = open_tiles(folder)
         if settings.preview:
-            _draw_preview(tiles, out.name)
+            from geoseg.tiles.preview import draw_tiles  # imports matplotlib, which is slow
+
+            figure = draw_tiles(tiles, out.name)
+            with translate_write_errors(folder):
+                figure.savefig(folder / PREVIEW)
     return tiles.moved_to(out)
 
 
@@ -142,7 +145,6 @@ def _write_metadata(
     sources: Sequence[Source],
     settings: TileSettings,
 ) -> None:
-    """Write the index, and the metadata of the set."""
     scene, legend = sources[0].scene, sources[0].labels.legend
     metadata = {
         "size": settings.size,
@@ -161,11 +163,3 @@ def _write_metadata(
     with translate_write_errors(folder):
         index.to_parquet(folder / INDEX, index=False)
         (folder / METADATA).write_text(json.dumps(metadata, indent=2) + "\n")
-
-
-def _draw_preview(tiles: TileSet, title: str) -> None:
-    from geoseg.tiles.preview import draw_tiles  # imports matplotlib, which is slow
-
-    figure = draw_tiles(tiles, title)
-    with translate_write_errors(Path(tiles.folder)):
-        figure.savefig(Path(tiles.folder) / PREVIEW)

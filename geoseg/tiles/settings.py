@@ -1,14 +1,14 @@
 """Settings of `tile`."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from geoseg.errors import TileError, check_list
 from geoseg.labels import IgnoreSpec
 from geoseg.tiles.split import SPLITS, Split
 
 Storage = Literal["files", "shards"]
-STORAGES: tuple[Storage, ...] = ("files", "shards")
+STORAGES: tuple[Storage, ...] = get_args(Storage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class TileSettings:
     """How pixels are stored: "files" (pairs of GeoTIFFs) or "shards" (.npy files, which training
     reads about 50 times as fast)."""
     bands: tuple[int, ...] | None = None
-    """Bands of the scenes, from 1, in the order wanted; None for all but alpha."""
+    """Bands of the scenes, from 1, in this order; None for all but alpha."""
     nodata: float | None = None
     """Value of pixels without data; None for the scenes' own."""
 

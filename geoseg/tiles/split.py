@@ -1,6 +1,6 @@
 """The split of tiles into training and validation."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import shapely
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import geopandas
 
 Split = Literal["block", "scene", "random"]
-SPLITS: tuple[Split, ...] = ("block", "scene", "random")
+SPLITS: tuple[Split, ...] = get_args(Split)
 BLOCK_TILES = 4
 """Side of a block of the split (tile sides)."""
 MIN_GAP_TILES = 1
@@ -29,7 +29,7 @@ def assign_splits(
     val: float,
     seed: int,
 ) -> NDArray[np.str_]:
-    """Split tiles: "train", "val" or "gap" for each.
+    """Split tiles: return "train", "val" or "gap" for each tile (n,).
 
     Law: unless the split is "random", any training tile lies at least one tile side from any
     validation tile, of the same or of another scene; `check_split` proves it.
@@ -87,7 +87,7 @@ def draw_validation(units: NDArray[Any], noun: str, *, val: float, seed: int) ->
     if not len(drawn) and len(names) > 1:
         drawn = order[:1]
     splits[np.isin(units, names[drawn])] = "val"
-    if len(set(splits.tolist())) < 2:
+    if len(np.unique(splits)) < 2:
         raise TileError(
             f"{len(units)} tiles in {len(names)} {noun}s cannot be split with a share of "
             f"{val} for validation, use --split random, another --val, or more scenes"
@@ -103,8 +103,7 @@ def check_split(index: "geopandas.GeoDataFrame") -> None:
             and scene. Footprints without a CRS are compared within each scene.
 
     Raises:
-        TileError: if a training tile lies less than a tile side from a validation tile; it
-            says how many pairs do, and names one.
+        TileError: if a training tile lies less than a tile side from a validation tile.
     """
     corners = shapely.get_coordinates(index.geometry.to_numpy()).reshape(-1, 5, 2)[:, :4]
     scenes = np.unique(index["scene"].to_numpy(str), return_inverse=True)[1]

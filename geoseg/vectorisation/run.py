@@ -149,7 +149,7 @@ def vectorise(
 
 @contextmanager
 def _temporary_folder(out: Path) -> Iterator[Path]:
-    """Lock the output, and yield a new folder beside it; delete that of a killed run first.
+    """Lock the output, and yield a new folder next to it; delete that of a killed run first.
 
     Raises:
         InterruptedRun: if another run writes the same output.

@@ -18,7 +18,6 @@ log = logging.getLogger(__name__)
 
 _SUFFIXES = frozenset({".gpkg", ".geojson", ".json", ".shp", ".fgb", ".parquet", ".gml", ".kml"})
 """Suffixes of vector files, in lower case."""
-
 _UNSUPPORTED = re.compile(r"Unknown WKB type 1[567]\b|Geometry type is not supported")
 """Messages of GEOS and pyogrio about polyhedral surfaces (15), TINs (16) and triangles (17)."""
 _NO_CRS = re.compile("undefined .*SRS", re.IGNORECASE)
@@ -38,8 +37,8 @@ def read_vector(path: str | Path, layer: str | None = None) -> "geopandas.GeoDat
 
     Args:
         path: anything that GDAL opens as vectors, or GeoParquet.
-        layer: name of the layer; None for the first one with geometries. A warning names the
-            layers if there are several.
+        layer: name of the layer; None for the first layer with geometries. A warning names the
+            layers if the file has several.
 
     Returns:
         The features in the order of the file. The CRS is None where the file has none, also where

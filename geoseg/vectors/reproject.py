@@ -1,13 +1,14 @@
 """Reproject the geometries of a vector file into the CRS of scenes.
 
-To transform the vertices alone is right for geometries near a scene. It is wrong for geometries
-that reach far beyond it: a projection such as UTM cannot show the other side of the earth, and in
-it the edges of a rectangle around the world are not straight. Such geometries are first clipped to
-the surroundings of the scene in their own CRS, and their long edges get more vertices.
+Geometries near a scene are reprojected by their vertices. Geometries that reach far beyond it are
+first clipped to the surroundings of the scene in their own CRS, and their long edges get more
+vertices: a projection such as UTM cannot show the other side of the earth, and in it the edges of
+a rectangle around the world are not straight.
 """
 
 import logging
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,11 +68,8 @@ class Reprojector:
             return self._geometries, self._bounds
         if self._crs.is_exact_same(CRS(scene.crs)):
             return self._geometries, self._bounds
-        to_scene = self._transformer(scene)
+        to_scene, surroundings = self._surroundings(scene, self._crs)
         geometries, bounds = self._transform_vertices(scene.crs, to_scene)
-        surroundings = Surroundings.of(scene, self._crs, to_scene)
-        if surroundings is None:
-            raise self._unrelated(scene)
         to_clip = self._needs_clipping(scene, surroundings, bounds)
         if not to_clip.any():
             return geometries, bounds
@@ -100,9 +98,7 @@ class Reprojector:
         scene_bounds = shapely.bounds(_outline(scene))
         name = "both without a CRS"
         if scene.crs is not None and self._crs is not None:
-            surroundings = Surroundings.of(scene, self._crs, self._transformer(scene))
-            if surroundings is None:
-                raise self._unrelated(scene)
+            surroundings = self._surroundings(scene, self._crs)[1]
             scene_bounds, name = shapely.bounds(surroundings.extent()), self._crs.name
         low, high = self._bounds[:, :2], self._bounds[:, 2:]
         own_bounds = [*np.nanmin(low, axis=0), *np.nanmax(high, axis=0)]
@@ -127,16 +123,15 @@ class Reprojector:
             self._path, scene.path,
         )  # fmt: skip
 
-    def _transformer(self, scene: Scene) -> Transformer:
-        try:
-            return Transformer.from_crs(self._crs, scene.crs, always_xy=True)
-        except ProjError:
-            raise self._unrelated(scene) from None
-
-    def _unrelated(self, scene: Scene) -> VectorError:
-        assert self._crs is not None  # noqa: S101 - else there would be nothing to relate
-        return VectorError(
-            f"{self._path} in the CRS {self._crs.name!r} cannot be moved into the CRS "
+    def _surroundings(self, scene: Scene, crs: CRS) -> tuple[Transformer, Surroundings]:
+        """The transformer from the CRS of the file to the scene's, and the scene's surroundings."""
+        with suppress(ProjError):
+            to_scene = Transformer.from_crs(crs, scene.crs, always_xy=True)
+            surroundings = Surroundings.of(scene, crs, to_scene)
+            if surroundings is not None:
+                return to_scene, surroundings
+        raise VectorError(
+            f"{self._path} in the CRS {crs.name!r} cannot be moved into the CRS "
             f"{CRS(scene.crs).name!r} of scene {scene.path}, check that both are the right ones"
         )
 
@@ -156,10 +151,7 @@ class Reprojector:
     ) -> NDArray[np.bool_]:
         """(n,) which geometries may touch the scene and must be clipped before the transform.
 
-        Args:
-            scene: the scene.
-            surroundings: of the scene in the CRS of the file.
-            bounds: (n, 4) of the geometries in the CRS of the scene, without clipping.
+        The bounds (n, 4) are those of the unclipped geometries in the CRS of the scene.
         """
         size = (self._bounds[:, 2:] - self._bounds[:, :2]).max(axis=1)
         far = size > surroundings.radius * _MAX_EXTENT

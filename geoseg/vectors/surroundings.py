@@ -19,7 +19,7 @@ _NEAR = math.radians(5)
 _MAX_DEVIATION = 0.1
 """Largest distance between a straight edge and its true course after densifying (px)."""
 _GRID_POINTS = 33
-"""Points on each side of the grid by which the extent of a scene is found."""
+"""Points on each side of the grid that samples the extent of a scene."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Surroundings:
 
         Args:
             scene: with a CRS.
-            crs: the CRS wanted.
+            crs: CRS of the extent.
             to_scene: from this CRS to that of the scene.
         """
         across, down = (np.linspace(0, side, _GRID_POINTS) for side in (scene.width, scene.height))
@@ -102,27 +102,21 @@ class Surroundings:
     def contains(self, bounds: NDArray[np.float64]) -> NDArray[np.bool_]:
         """(n,) which bounds (n, 4) lie within five degrees of the scene."""
         left, bottom, right, top = bounds.T
-        contained: NDArray[np.bool_] = np.any(
-            [
-                (left >= a + shift) & (bottom >= b) & (right <= c + shift) & (top <= d)
-                for a, b, c, d in _part_bounds(self.extent(1.0, _NEAR * self.radius))
-                for shift in self._shifts
-            ],
-            axis=0,
-        )
-        return contained
+        contained = [
+            (left >= a + shift) & (bottom >= b) & (right <= c + shift) & (top <= d)
+            for a, b, c, d in _part_bounds(self.extent(1.0, _NEAR * self.radius))
+            for shift in self._shifts
+        ]
+        return np.asarray(np.any(contained, axis=0))
 
     def touches(self, bounds: NDArray[np.float64], margin: float) -> NDArray[np.bool_]:
         """(n,) which bounds (n, 4) touch the `extent` with this margin."""
-        touching: NDArray[np.bool_] = np.any(
-            [
-                overlap(bounds + np.array([shift, 0, shift, 0]), rectangle)
-                for rectangle in _part_bounds(self.extent(margin))
-                for shift in self._shifts
-            ],
-            axis=0,
-        )
-        return touching
+        touching = [
+            overlap(bounds + np.array([shift, 0, shift, 0]), rectangle)
+            for rectangle in _part_bounds(self.extent(margin))
+            for shift in self._shifts
+        ]
+        return np.asarray(np.any(touching, axis=0))
 
     @property
     def _shifts(self) -> tuple[float, ...]:

@@ -11,12 +11,11 @@ from pyproj import CRS, Transformer
 from geoseg.errors import RunError
 from geoseg.polygons import (
     Cleaning,
-    PolygonArrays,
     SieveThreshold,
     polygonise_windows,
     sieve,
 )
-from geoseg.polygons.arrays import close_rings
+from geoseg.polygons.arrays import close_rings, concat_fields
 from geoseg.polygons.clean.smooth import smooth
 from tests.support.class_maps import polygons_of
 from tests.support.strategies import every, grid_of, label_maps
@@ -111,9 +110,9 @@ def test_after_the_sieve_only_islands_are_small(scene, least):
     assert set(np.unique(after)) <= set(np.unique(labels))
     land = polygons_of(np.where(labels == 255, 255, 0).astype(np.uint8))
     for island, pixels in zip(land.to_shapely(), land.pixels, strict=True):
-        found = polygons_of(after)
-        inside = shapely.contains(island, shapely.point_on_surface(found.to_shapely()))
-        assert found.pixels[inside].min() >= min(least, pixels)
+        actual = polygons_of(after)
+        inside = shapely.contains(island, shapely.point_on_surface(actual.to_shapely()))
+        assert actual.pixels[inside].min() >= min(least, pixels)
 
 
 def test_an_area_takes_the_class_along_most_of_its_border():
@@ -145,9 +144,9 @@ def test_the_limit_is_in_square_metres(area, stays):
     labels = np.zeros((9, 9), np.uint8)
     labels[3:5, 3:5] = 1
     limit = Cleaning(min_area=area).sieve_threshold(TEN_METRES, UTM, 9)
-    cells = grid_of([0, 9], [0, 9])
-    clean = sieve(lambda cell: labels[cell.slices], cells, limit, 255)
-    assert (clean(cells[0], labels)[3, 3] == 1) == stays
+    windows = grid_of([0, 9], [0, 9])
+    clean = sieve(lambda window: labels[window.slices], windows, limit, 255)
+    assert (clean(windows[0], labels)[3, 3] == 1) == stays
 
 
 def test_in_degrees_the_limit_follows_the_rows():
@@ -187,22 +186,22 @@ def blobs(size, seed=0, classes=4):
     return labels
 
 
-def cleaned(labels, tolerance, rounds, cell, monkeypatch):
-    """Polygons of labels, vectorised in windows of ``cell`` pixels."""
-    grid = grid_of(every(cell, labels.shape[0]), every(cell, labels.shape[1]))
+def cleaned(labels, tolerance, rounds, side, monkeypatch):
+    """Polygons of labels, vectorised in windows of ``side`` pixels."""
+    grid = grid_of(every(side, labels.shape[0]), every(side, labels.shape[1]))
     monkeypatch.setattr("geoseg.polygons.polygonise.vector_windows", lambda *_: grid)
     height, width = labels.shape
-    found = PolygonArrays.concatenate(
+    actual = concat_fields(
         list(
             polygonise_windows(
                 lambda c: (labels[c.slices], None), height, width, tolerance=tolerance
             )
         )
     )
-    xy, rings = smooth(found.coords.astype(float), found.fixed, found.ring_offsets, rounds)
+    xy, rings = smooth(actual.coords.astype(float), actual.fixed, actual.ring_offsets, rounds)
     xy, rings = close_rings(xy, rings)
-    shape = (rings, found.polygon_offsets)
-    return found, shapely.from_ragged_array(shapely.GeometryType.POLYGON, xy, shape)
+    shape = (rings, actual.polygon_offsets)
+    return actual, shapely.from_ragged_array(shapely.GeometryType.POLYGON, xy, shape)
 
 
 def slivers(shapes):
@@ -213,21 +212,21 @@ def slivers(shapes):
 
 @pytest.mark.parametrize("rounds", [0, 1, 3])
 @pytest.mark.parametrize("tolerance", [0, 1, 2.5, 8])
-@pytest.mark.parametrize("cell", [60, 200])
-def test_cleaned_polygons_are_a_coverage(tolerance, rounds, cell, monkeypatch):
+@pytest.mark.parametrize("side", [60, 200])
+def test_cleaned_polygons_are_a_coverage(tolerance, rounds, side, monkeypatch):
     labels = blobs(200)
-    found, shapes = cleaned(labels, tolerance, rounds, cell, monkeypatch)
-    _, plain = cleaned(labels, 0, 0, cell, monkeypatch)
+    actual, shapes = cleaned(labels, tolerance, rounds, side, monkeypatch)
+    _, plain = cleaned(labels, 0, 0, side, monkeypatch)
     assert len(shapes) == len(plain)
     assert shapely.is_valid(shapes).all()
     assert shapely.coverage_is_valid(shapes)
     assert abs(slivers(shapes)) < 1e-6
     everything = shapely.union_all(shapes)
     # Only the rim moves, and no hole opens that was none.
-    assert everything.area == pytest.approx(found.pixels.sum(), rel=0.01)
+    assert everything.area == pytest.approx(actual.pixels.sum(), rel=0.01)
     holes = sum(len(p.interiors) for p in shapely.get_parts(everything))
     assert holes == sum(len(p.interiors) for p in shapely.get_parts(shapely.union_all(plain)))
-    assert sorted(found.pixels) == sorted(
+    assert sorted(actual.pixels) == sorted(
         np.unique(components_of(labels)[labels < 255], return_counts=True)[1]
     )
 
@@ -260,8 +259,8 @@ def test_a_corner_is_cut_a_quarter_pixel_from_it():
 
 def test_a_corner_where_three_meet_stays():
     labels = np.array([[1, 1, 1, 1], [2, 2, 3, 3]], np.uint8)
-    found = polygons_of(labels)
-    xy, _ = smooth(found.coords.astype(float), found.fixed, found.ring_offsets, 3)
+    actual = polygons_of(labels)
+    xy, _ = smooth(actual.coords.astype(float), actual.fixed, actual.ring_offsets, 3)
     assert (xy == [2, 1]).all(axis=1).sum() == 3
 
 

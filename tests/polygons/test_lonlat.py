@@ -69,20 +69,20 @@ def assert_coverage(polygons: geopandas.GeoDataFrame) -> None:
 @pytest.mark.parametrize("pixel", [0.0005, 0.005, 0.01, 0.02, 0.3])
 def test_geojson_of_small_pixels_is_the_map(tmp_path, pixel):
     labels, transform = class_labels(), grid(400_000, 5_000_000, pixel)
-    found = vectorised(tmp_path, labels, "EPSG:32633", transform)
-    assert_coverage(found)
-    placed = found.to_crs("EPSG:32633")
+    actual = vectorised(tmp_path, labels, "EPSG:32633", transform)
+    assert_coverage(actual)
+    placed = actual.to_crs("EPSG:32633")
     shapes = zip(placed.geometry, placed["class_id"], strict=True)
     again = rasterize(shapes, SHAPE, fill=255, transform=transform, dtype="uint8")
     assert (again == labels).all()
-    assert np.allclose(placed.area, found["area_m2"], rtol=0.005)
+    assert np.allclose(placed.area, actual["area_m2"], rtol=0.005)
 
 
 def test_geojson_keeps_seven_decimals_for_large_pixels():
     crs = CRS.from_epsg(32633).to_wkt()
     for pixel, decimals in ((500, 7), (10, 7), (0.3, 9), (0.02, 10), (0.005, 11)):
-        found = LonLat.of(Path("x.geojson"), grid(400_000, 5_000_000, pixel), crs, SHAPE)
-        assert found.decimals == decimals
+        actual = LonLat.of(Path("x.geojson"), grid(400_000, 5_000_000, pixel), crs, SHAPE)
+        assert actual.decimals == decimals
 
 
 REPRESENTED = {
@@ -108,9 +108,9 @@ REPRESENTED = {
 def test_geojson_is_a_valid_coverage_and_the_map(tmp_path, name):
     crs, transform = REPRESENTED[name]
     labels = class_labels()
-    found = vectorised(tmp_path, labels, crs, transform)
-    assert_coverage(found)
-    assert (burnt(found, crs, transform) == labels).all()
+    actual = vectorised(tmp_path, labels, crs, transform)
+    assert_coverage(actual)
+    assert (burnt(actual, crs, transform) == labels).all()
 
 
 REFUSED = {
@@ -164,17 +164,17 @@ def test_a_hole_beside_a_long_side_stays_inside(tmp_path):
     labels = np.zeros((500, 3000), np.uint8)
     labels[-2, 1500] = labels[1, 1500] = 1
     transform = grid(-1_000_000, 7_000_000, 700)
-    found = vectorised(tmp_path, labels, "EPSG:32633", transform)
-    assert len(found) == 3
-    assert_coverage(found)
+    actual = vectorised(tmp_path, labels, "EPSG:32633", transform)
+    assert len(actual) == 3
+    assert_coverage(actual)
 
 
 @pytest.mark.parametrize("crs", ["EPSG:32633", "EPSG:32660"])
 def test_clean_polygons_stay_a_coverage(tmp_path, crs):
     for pixel in (0.02, 2000):
         transform = grid(830_000, 1e6, pixel)
-        found = vectorised(tmp_path, class_labels(7), crs, transform, simplify=2, smooth=3)
-        assert_coverage(found)
+        actual = vectorised(tmp_path, class_labels(7), crs, transform, simplify=2, smooth=3)
+        assert_coverage(actual)
         (tmp_path / "x.geojson").unlink()
 
 

@@ -16,8 +16,9 @@ from rasterio.features import rasterize, shapes
 from shapely.geometry import shape
 
 from geoseg.grid import Window
-from geoseg.polygons import ChunkOutlines, PolygonArrays, stitch_chunks, trace_chunk
-from tests.support.class_maps import polygons_of
+from geoseg.polygons import ChunkOutlines, stitch_chunks, trace_chunk
+from geoseg.polygons.arrays import concat_fields
+from tests.support.class_maps import NO_POLYGONS, polygons_of
 from tests.support.strategies import every, grid_of, label_maps
 
 
@@ -41,9 +42,7 @@ def stitched(labels, rows=None, cols=None) -> MapPolygons:
     confidence = confidence_of(labels)
     windows = grid_of(rows or [0, height], cols or [0, width])
     chunks = (trace_window(labels, w, confidence) for w in windows)
-    arrays = PolygonArrays.concatenate(
-        [PolygonArrays.empty(), *stitch_chunks(chunks, height, width)]
-    )
+    arrays = concat_fields([NO_POLYGONS, *stitch_chunks(chunks, height, width)])
     return MapPolygons(*(getattr(arrays, n) for n in MapPolygons._fields[:-1]), arrays.to_shapely())
 
 
@@ -60,9 +59,9 @@ def as_set(coverage):
 
 def by_gdal(labels):
     """GDAL's polygons: no vertex on straight sides."""
-    found = list(shapes(labels, mask=labels != 255, connectivity=4))
-    polygons = shapely.normalize([shape(geometry) for geometry, _ in found])
-    return Counter(zip([int(v) for _, v in found], shapely.to_wkb(polygons), strict=True))
+    actual = list(shapes(labels, mask=labels != 255, connectivity=4))
+    polygons = shapely.normalize([shape(geometry) for geometry, _ in actual])
+    return Counter(zip([int(v) for _, v in actual], shapely.to_wkb(polygons), strict=True))
 
 
 def without_junctions(coverage):
@@ -303,13 +302,13 @@ def test_memory_does_not_grow_with_the_scene():
 
 def test_shells_begin_at_their_first_pixel_and_turn_as_the_format_wants():
     labels = np.random.default_rng(5).choice(np.array([0, 1, 2, 255], np.uint8), (20, 30))
-    found = polygons_of(labels)
-    north_up = found.to_shapely(Affine(2, 0, 10, 0, -2, 50))
-    south_up = found.to_shapely(Affine(2, 0, 10, 0, 2, 50))
+    actual = polygons_of(labels)
+    north_up = actual.to_shapely(Affine(2, 0, 10, 0, -2, 50))
+    south_up = actual.to_shapely(Affine(2, 0, 10, 0, 2, 50))
     for placed in (north_up, south_up):
         assert all(p.exterior.is_ccw and not any(h.is_ccw for h in p.interiors) for p in placed)
-    first = found.coords[found.ring_offsets[found.polygon_offsets[:-1]]]
-    assert (labels[first[:, 1], first[:, 0]] == found.values).all()
+    first = actual.coords[actual.ring_offsets[actual.polygon_offsets[:-1]]]
+    assert (labels[first[:, 1], first[:, 0]] == actual.values).all()
     assert (np.diff(first[:, 1].astype(np.int64) * 30 + first[:, 0]) > 0).all()
 
 
@@ -321,9 +320,9 @@ def test_without_a_nodata_value_every_label_has_polygons(scene):
     chunks = [
         trace_chunk(labels[w.slices], w, labels.shape, nodata=None) for w in grid_of(rows, cols)
     ]
-    found = PolygonArrays.concatenate(list(stitch_chunks(chunks, height, width)))
-    assert found.pixels.sum() == labels.size
-    burnt = rasterize(zip(found.to_shapely(), found.values.tolist(), strict=True), labels.shape)
+    actual = concat_fields(list(stitch_chunks(chunks, height, width)))
+    assert actual.pixels.sum() == labels.size
+    burnt = rasterize(zip(actual.to_shapely(), actual.values.tolist(), strict=True), labels.shape)
     assert (burnt == labels).all()
 
 
@@ -331,9 +330,9 @@ def test_one_polygon_with_a_hundred_thousand_holes():
     labels = np.zeros((650, 650), np.uint8)
     labels[1:-1:2, 1:-1:2] = 1
     start = time.process_time()
-    found = stitched(labels, every(100, 650), every(100, 650))
+    actual = stitched(labels, every(100, 650), every(100, 650))
     assert time.process_time() - start < 20
-    land = found.polygons[found.values == 0]
+    land = actual.polygons[actual.values == 0]
     assert len(land) == 1
-    assert len(land[0].interiors) == (found.values == 1).sum() == 324**2
+    assert len(land[0].interiors) == (actual.values == 1).sum() == 324**2
     assert land[0].is_valid

@@ -69,24 +69,26 @@ def test_features_are_what_the_polygons_were(tmp_path, extension):
     path = tmp_path / f"lulc.{extension}"
     labels = labels_of()
     count = write(path, batches_of(labels))
-    found = read(path)
-    assert list(found.drop(columns="geometry").columns) == FIELDS
-    assert len(found) == count > 10
-    assert found["class_id"].dtype == np.int32
-    assert (found["area_m2"] == found["pixels"] * 0.25).all()
-    assert found["pixels"].sum() == (labels != 255).sum()
-    assert (found["mean_confidence"] == 128 / 255).all()
-    assert (found["min_confidence"] == 128 / 255).all()
-    assert [DUBAI.value_of(name) for name in found["class_name"]] == found["class_id"].tolist()
-    assert found.geometry.exterior.is_ccw.all()
-    assert found.geometry.is_valid.all()
-    placed = found if extension != "geojson" else found.to_crs(32633)
-    assert np.allclose(placed.area, found["area_m2"], rtol=1e-2 if extension == "geojson" else 1e-9)
-    assert np.allclose(placed.length, found["perimeter_m"], rtol=1e-2)
+    actual = read(path)
+    assert list(actual.drop(columns="geometry").columns) == FIELDS
+    assert len(actual) == count > 10
+    assert actual["class_id"].dtype == np.int32
+    assert (actual["area_m2"] == actual["pixels"] * 0.25).all()
+    assert actual["pixels"].sum() == (labels != 255).sum()
+    assert (actual["mean_confidence"] == 128 / 255).all()
+    assert (actual["min_confidence"] == 128 / 255).all()
+    assert [DUBAI.value_of(name) for name in actual["class_name"]] == actual["class_id"].tolist()
+    assert actual.geometry.exterior.is_ccw.all()
+    assert actual.geometry.is_valid.all()
+    placed = actual if extension != "geojson" else actual.to_crs(32633)
+    assert np.allclose(
+        placed.area, actual["area_m2"], rtol=1e-2 if extension == "geojson" else 1e-9
+    )
+    assert np.allclose(placed.length, actual["perimeter_m"], rtol=1e-2)
     assert placed.total_bounds == pytest.approx([400_000, 4_999_988, 400_012, 5_000_000], abs=0.02)
     if extension != "geojson":
-        assert shapely.coverage_is_valid(found.geometry.to_numpy())
-        assert found.crs == CRS.from_wkt(UTM)
+        assert shapely.coverage_is_valid(actual.geometry.to_numpy())
+        assert actual.crs == CRS.from_wkt(UTM)
 
 
 @pytest.mark.parametrize("extension", EXTENSIONS)
@@ -103,11 +105,11 @@ def test_the_same_polygons_are_the_same_bytes(tmp_path, extension):
 def test_a_scene_without_polygons_is_a_layer_without_features(tmp_path, extension):
     path = tmp_path / f"lulc.{extension}"
     assert write(path, batches_of(np.full((6, 6), 255, np.uint8))) == 0
-    found = read(path)
-    assert len(found) == 0
+    actual = read(path)
+    assert len(actual) == 0
     if extension != "geojson":
-        assert list(found.drop(columns="geometry").columns) == FIELDS
-        assert found.crs == CRS.from_wkt(UTM)
+        assert list(actual.drop(columns="geometry").columns) == FIELDS
+        assert actual.crs == CRS.from_wkt(UTM)
     assert write(path, iter([])) == 0
 
 
@@ -117,10 +119,10 @@ def test_without_crs_or_confidence_the_fields_are_null(tmp_path, extension):
     write(
         path, batches_of(labels_of()), crs=None, has_confidence=False, transform=Affine.identity()
     )
-    found = read(path)
-    assert found.crs is None
-    assert found[["area_m2", "true_area_m2", "perimeter_m", "mean_confidence"]].isna().all().all()
-    assert (found.area == found["pixels"]).all()
+    actual = read(path)
+    assert actual.crs is None
+    assert actual[["area_m2", "true_area_m2", "perimeter_m", "mean_confidence"]].isna().all().all()
+    assert (actual.area == actual["pixels"]).all()
 
 
 def test_geojson_needs_a_crs(tmp_path):
@@ -262,17 +264,17 @@ def test_many_small_and_one_large_batch_are_regrouped(tmp_path, monkeypatch):
 def test_any_transform_places_each_vertex_and_keeps_shells_counter_clockwise(tmp_path, transform):
     path = tmp_path / "lulc.parquet"
     write(path, batches_of(labels_of()), transform=transform)
-    found = read(path)
+    actual = read(path)
     t = transform
     polygons = np.concatenate([b.to_shapely() for b in batches_of(labels_of())])
-    for polygon, placed in zip(polygons, found.geometry, strict=True):
+    for polygon, placed in zip(polygons, actual.geometry, strict=True):
         expected = {
             (t.a * x + t.b * y + t.c, t.d * x + t.e * y + t.f) for x, y in polygon.exterior.coords
         }
         assert set(placed.exterior.coords) == expected
-    assert found.geometry.exterior.is_ccw.all()
-    assert np.allclose(found.area, found["area_m2"])
-    assert np.allclose(found.length, found["perimeter_m"])
+    assert actual.geometry.exterior.is_ccw.all()
+    assert np.allclose(actual.area, actual["area_m2"])
+    assert np.allclose(actual.length, actual["perimeter_m"])
 
 
 def test_unknown_measures_are_null_not_nan(tmp_path):

@@ -3,8 +3,13 @@
 import numpy as np
 
 from geoseg.polygons import PolygonArrays, polygonise_windows
+from geoseg.polygons.arrays import concat_fields
 
 SHAPE = (48, 60)
+NO_POLYGONS = PolygonArrays(
+    *(np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint8)),
+    *(np.zeros((0, 2), np.int32), np.zeros(0, np.uint8), np.zeros(1, int), np.zeros(1, int)),
+)
 
 
 def class_labels(block: int = 4) -> np.ndarray:
@@ -21,4 +26,4 @@ def class_labels(block: int = 4) -> np.ndarray:
 def polygons_of(labels: np.ndarray) -> PolygonArrays:
     """Return the polygons of labels (height, width) uint8; 255 is nodata."""
     batches = polygonise_windows(lambda window: (labels[window.slices], None), *labels.shape)
-    return PolygonArrays.concatenate([PolygonArrays.empty(), *batches])
+    return concat_fields([NO_POLYGONS, *batches])

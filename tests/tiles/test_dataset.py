@@ -141,7 +141,7 @@ def test_ignored_classes_are_read_as_not_labelled(tiles, names, ignored):
 
 def test_a_class_that_is_not_there_cannot_be_ignored(tiles):
     with pytest.raises(
-        LabelError, match=r"'lava' is no class of .*, ignore some of: water, 10, rock"
+        LabelError, match=r"'lava' is no class of .* \(water, 10, rock\), correct it"
     ):
         tiles.ignoring(["rock", "lava"])
 

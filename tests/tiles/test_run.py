@@ -290,7 +290,7 @@ def test_an_image_without_a_mask(tmp_path):
 
 def test_a_folder_without_masks(tmp_path):
     (tmp_path / "masks" / "images").mkdir(parents=True)
-    refused(TileError, "holds no images/ folder with masks/", tmp_path, tmp_path / "masks", [])
+    refused(TileError, "has no folder with images/ and masks/", tmp_path, tmp_path / "masks", [])
 
 
 def test_an_empty_folder_of_scenes(tmp_path):

@@ -53,19 +53,19 @@ def read(path):
 def test_the_polygons_are_the_map(labels, tmp_path, extension):
     out = tmp_path / f"lulc.{extension}"
     count = geoseg.vectorise(labels, out).polygons
-    found = read(out)
-    assert len(found) == count
+    actual = read(out)
+    assert len(actual) == count
     burnt = rasterize(
-        zip(found.geometry, found["class_id"], strict=True), (80, 80), fill=255,
+        zip(actual.geometry, actual["class_id"], strict=True), (80, 80), fill=255,
         transform=TRANSFORM, dtype="uint8",
     )  # fmt: skip
     assert (burnt == class_labels()).all()
-    assert shapely.coverage_is_valid(found.geometry.to_numpy())
-    assert (found["area_m2"] == found["pixels"] * 100).all()
-    assert np.allclose(found["true_area_m2"], found["area_m2"], rtol=1e-3)
-    assert (found["true_area_m2"] != found["area_m2"]).all()
-    assert found["mean_confidence"].isna().all()
-    assert found.crs.to_epsg() == 32640
+    assert shapely.coverage_is_valid(actual.geometry.to_numpy())
+    assert (actual["area_m2"] == actual["pixels"] * 100).all()
+    assert np.allclose(actual["true_area_m2"], actual["area_m2"], rtol=1e-3)
+    assert (actual["true_area_m2"] != actual["area_m2"]).all()
+    assert actual["mean_confidence"].isna().all()
+    assert actual.crs.to_epsg() == 32640
     assert sorted(p.name for p in tmp_path.iterdir()) == ["labels.tif", out.name]
 
 
@@ -127,9 +127,9 @@ def test_wider_integers_are_classes_while_they_are_bytes(tmp_path, dtype):
     nodata = int(values[0, 0])
     wide = write_raster(tmp_path / "wide.tif", values[None], nodata=nodata)
     geoseg.vectorise(wide, tmp_path / "out.gpkg")
-    found = read(tmp_path / "out.gpkg")
-    assert set(found["class_id"]) == {0, 11, 95}
-    assert found["pixels"].sum() == 72 * 80
+    actual = read(tmp_path / "out.gpkg")
+    assert set(actual["class_id"]) == {0, 11, 95}
+    assert actual["pixels"].sum() == 72 * 80
 
 
 def test_the_least_area_joins_small_ones_and_leaves_the_raster(labels, tmp_path):
@@ -148,11 +148,11 @@ def test_the_least_area_joins_small_ones_and_leaves_the_raster(labels, tmp_path)
 
 def test_simplified_and_smooth_areas_are_those_drawn(labels, tmp_path):
     geoseg.vectorise(labels, tmp_path / "x.gpkg", settings=cleaned(simplify=3, smooth=2))
-    found = read(tmp_path / "x.gpkg")
-    assert np.allclose(found["area_m2"], found.area)
-    assert np.allclose(found["perimeter_m"], found.length)
-    assert (found["area_m2"] != found["pixels"] * 100).any()
-    assert shapely.coverage_is_valid(found.geometry.to_numpy())
+    actual = read(tmp_path / "x.gpkg")
+    assert np.allclose(actual["area_m2"], actual.area)
+    assert np.allclose(actual["perimeter_m"], actual.length)
+    assert (actual["area_m2"] != actual["pixels"] * 100).any()
+    assert shapely.coverage_is_valid(actual.geometry.to_numpy())
 
 
 def test_confidence_of_the_same_grid(labels, tmp_path):
@@ -160,9 +160,9 @@ def test_confidence_of_the_same_grid(labels, tmp_path):
     scores[0, :4, :4] = 102
     write_raster(tmp_path / "conf.tif", scores, nodata=0)
     geoseg.vectorise(labels, tmp_path / "x.gpkg", confidence=tmp_path / "conf.tif")
-    found = read(tmp_path / "x.gpkg")
-    assert set(found["min_confidence"]) <= {0.2, 0.4}
-    assert found["mean_confidence"].between(0.2, 0.4).all()
+    actual = read(tmp_path / "x.gpkg")
+    assert set(actual["min_confidence"]) <= {0.2, 0.4}
+    assert actual["mean_confidence"].between(0.2, 0.4).all()
     write_raster(tmp_path / "other.tif", scores[:, :40])
     with pytest.raises(SceneError, match="not on the grid"):
         geoseg.vectorise(labels, tmp_path / "y.gpkg", confidence=tmp_path / "other.tif")
@@ -304,15 +304,16 @@ def test_senseless_options_are_refused():
 
 SCRIPT = """
 import numpy as np
-from geoseg.polygons import PolygonArrays, SieveThreshold, sieve, stitch_chunks, trace_chunk
+from geoseg.polygons import SieveThreshold, sieve, stitch_chunks, trace_chunk
+from geoseg.polygons.arrays import concat_fields
 from geoseg.grid import Window
 labels = np.random.default_rng(0).choice(np.array([0, 1, 2, 255], np.uint8), (60, 50))
 windows = [Window(r, c, 20, 25) for r in (0, 20, 40) for c in (0, 25)]
 clean = sieve(lambda w: labels[w.slices], windows, SieveThreshold(np.ones(60, np.int64), 4), 255)
 chunks = ((w, labels[w.slices]) for w in windows)
 cut = [trace_chunk(clean(w, x), w, (60, 50), confidence=x) for w, x in chunks]
-found = PolygonArrays.concatenate(list(stitch_chunks(cut, 60, 50)))
-print([getattr(found, name).tolist() for name in found.__slots__])
+actual = concat_fields(list(stitch_chunks(cut, 60, 50)))
+print([getattr(actual, name).tolist() for name in actual.__slots__])
 """
 
 

@@ -6,9 +6,9 @@ from heapq import heapify, heappop, heappush
 
 import numpy as np
 
-from geoseg.polygons.arrays import Bytes, Flags, Index, Ints
+from geoseg.polygons.arrays import Bytes, Flags, Ints
 from geoseg.polygons.jit import njit_cached
-from geoseg.polygons.trace.components import Components, RunLengths
+from geoseg.polygons.trace.components import Components, RunLengths, facing_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,22 +22,9 @@ class SharedBorders:
     length: Ints
     """(n,) length of the border (pixel sides)."""
 
-    def select(self, keep: Flags) -> "SharedBorders":
-        """Return the borders in ``keep`` (n,)."""
-        return SharedBorders(self.a[keep], self.b[keep], self.length[keep])
-
     def renumbered(self, new_number: Callable[[Ints], Ints]) -> "SharedBorders":
         """Return the same borders with new numbers of the components."""
         return SharedBorders(new_number(self.a), new_number(self.b), self.length)
-
-    @classmethod
-    def concatenate(cls, batches: list["SharedBorders"]) -> "SharedBorders":
-        """Return the borders of all ``batches`` (at least one), in order."""
-        return cls(
-            np.concatenate([s.a for s in batches]),
-            np.concatenate([s.b for s in batches]),
-            np.concatenate([s.length for s in batches]),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +37,6 @@ class ComponentSizes:
     """(n,) weight of each component: the sum over its pixels."""
     first_pixel: Ints
     """(n,) number of its first pixel in raster order; of equal weights the lower one is first."""
-
-    def select(self, indices: Ints) -> "ComponentSizes":
-        """Return the components at ``indices`` (k,)."""
-        return ComponentSizes(
-            self.values[indices], self.weights[indices], self.first_pixel[indices]
-        )
 
     def absorb_small(self, borders: SharedBorders, min_weight: int) -> Bytes:
         """Return the labels (n,) after each component below ``min_weight`` is absorbed.
@@ -77,51 +58,21 @@ class ComponentSizes:
 
 def find_borders(runs: RunLengths, components: Components, small: Flags) -> SharedBorders:
     """Measure the borders between pairs of components of which one is ``small`` (n,)."""
-    capacity = 4 * runs.start.size + 1
-    a, b, length = (np.empty(capacity, np.int64) for _ in range(3))
-    count = _shared_sides(
-        runs.row_offsets, runs.start, runs.end, components.component_of_run, small, a, b, length
-    )
-    a, b, length = a[:count], b[:count], length[:count]
+    above, below, length = facing_runs(runs, same_label=False)
+    # Neighbours in a row share one side.
+    next_pixel = runs.first_pixel + (runs.end - runs.start)
+    west = np.flatnonzero((next_pixel[:-1] == runs.first_pixel[1:]) & (runs.start[1:] > 0))
+    component = components.component_of_run.astype(np.int64)
+    a = component[np.concatenate([above, west])]
+    b = component[np.concatenate([below, west + 1])]
+    length = np.concatenate([length, np.ones(west.size, np.int64)])
+    keep = small[a] | small[b]
+    a, b, length = a[keep], b[keep], length[keep]
     stride = max(len(components), 1)
     keys, pair = np.unique(np.minimum(a, b) * stride + np.maximum(a, b), return_inverse=True)
     total = np.zeros(keys.size, np.int64)
     np.add.at(total, pair, length)
     return SharedBorders(keys // stride, keys % stride, total)
-
-
-@njit_cached
-def _shared_sides(
-    row_offsets: Ints, start: Index, end: Index, component_of_run: Index, small: Flags,
-    a: Ints, b: Ints, length: Ints,
-) -> int:  # fmt: skip
-    """Fill in the sides that neighbouring runs share; return their number."""
-    count = 0
-    for row in range(row_offsets.size - 1):
-        for i in range(row_offsets[row], row_offsets[row + 1] - 1):
-            west, east = component_of_run[i], component_of_run[i + 1]
-            if end[i] == start[i + 1] and (small[west] or small[east]):
-                a[count] = west
-                b[count] = east
-                length[count] = 1
-                count += 1
-        if row == 0:
-            continue
-        i, i_end = row_offsets[row - 1], row_offsets[row]
-        j, j_end = row_offsets[row], row_offsets[row + 1]
-        while i < i_end and j < j_end:
-            shared = min(end[i], end[j]) - max(start[i], start[j])
-            north, south = component_of_run[i], component_of_run[j]
-            if shared > 0 and north != south and (small[north] or small[south]):
-                a[count] = north
-                b[count] = south
-                length[count] = shared
-                count += 1
-            if end[i] < end[j]:
-                i += 1
-            else:
-                j += 1
-    return count
 
 
 @njit_cached

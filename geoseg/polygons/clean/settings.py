@@ -43,7 +43,7 @@ class Cleaning:
     def sieve_threshold(
         self, transform: Affine, crs: str | None, height: int
     ) -> SieveThreshold | None:
-        """Return the smallest area in pixels of a map of ``height`` rows; None for no limit.
+        """Return which components of a map of ``height`` rows are small; None for no limit.
 
         Raises:
             RunError: if the map has no CRS, so that its areas in m² are unknown.
@@ -56,4 +56,8 @@ class Cleaning:
                 "or set no smallest area (min_area, --min-area)"
             )
         area_by_row = pixel_areas(transform, crs, np.arange(height))
-        return SieveThreshold.from_areas(area_by_row, self.min_area)
+        largest = area_by_row.max()
+        # Weights are whole numbers, so that their sum does not depend on the order.
+        scale = 1 if (area_by_row == largest).all() else 2**20
+        weights = np.round(area_by_row / largest * scale).astype(np.int64)
+        return SieveThreshold(weights, max(1, int(np.ceil(self.min_area / largest * scale))))

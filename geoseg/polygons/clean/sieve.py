@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from geoseg.grid import Window
-from geoseg.polygons.arrays import Bytes, Flags, Floats, Ints, concat_ranges
+from geoseg.polygons.arrays import Bytes, Flags, Ints, concat_fields, concat_ranges, select_fields
 from geoseg.polygons.clean.absorb import ComponentSizes, SharedBorders, find_borders
 from geoseg.polygons.trace.components import (
     Components,
@@ -20,6 +20,7 @@ from geoseg.polygons.trace.components import (
     component_sums,
     encode_runs,
     label_components,
+    seam_sides,
     union_pairs,
 )
 
@@ -44,23 +45,6 @@ class SieveThreshold:
     def __post_init__(self) -> None:
         if self.min_weight < 1 or (self.weights.size and self.weights.min() < 0):
             raise ValueError(f"the threshold {self.min_weight} is not positive")
-
-    @classmethod
-    def from_areas(cls, area_by_row: Floats, min_area: float) -> "SieveThreshold":
-        """Return the threshold for areas below ``min_area``.
-
-        Weights are whole numbers, so that their sum does not depend on the order.
-
-        Args:
-            area_by_row: (height,) area of a pixel in each row (m²).
-            min_area: smallest area that stays (m²).
-        """
-        largest = area_by_row.max()
-        if (area_by_row == largest).all():
-            min_pixels = max(1, int(np.ceil(min_area / largest)))
-            return cls(np.ones(area_by_row.size, np.int64), min_pixels)
-        weights = np.round(area_by_row / largest * 2**20).astype(np.int64)
-        return cls(weights, max(1, int(np.ceil(min_area / largest * 2**20))))
 
 
 def sieve(
@@ -90,14 +74,14 @@ def sieve(
 
     values: dict[Window, Bytes] = {}
     unresolved = _Unresolved(windows[-1].col_end)
-    for window, part in zip(windows, map_fn(settle_window, windows), strict=True):
-        values[window] = part.values
-        unresolved.add(window, part)
-    for window, components, new_values in unresolved.settle(threshold.min_weight):
-        values[window][components] = new_values
+    for window, components in zip(windows, map_fn(settle_window, windows), strict=True):
+        values[window] = components.values
+        unresolved.add(window, components)
+    for window, indices, new_values in unresolved.settle(threshold.min_weight):
+        values[window][indices] = new_values
 
     def clean(window: Window, labels: Bytes) -> Bytes:
-        runs = encode_runs(np.ascontiguousarray(labels), nodata)
+        runs = encode_runs(labels, nodata)
         new_values = values[window][label_components(runs).component_of_run]
         changed = np.flatnonzero(new_values != runs.values)
         length = (runs.end - runs.start)[changed]
@@ -125,14 +109,8 @@ class _WindowComponents:
     """Of the n unresolved components."""
     borders: SharedBorders
     """Of these, by key."""
-    top: Ints
-    """(width,) key of the component at each pixel of the first row, -1 for none."""
-    bottom: Ints
-    """(width,) key of the component at each pixel of the last row, -1 for none."""
-    left: Ints
-    """(height,) key of the component at each pixel of the first column, -1 for none."""
-    right: Ints
-    """(height,) key of the component at each pixel of the last column, -1 for none."""
+    sides: list[Ints]
+    """`Components.sides` by key, -1 for none."""
 
     @classmethod
     def settle(
@@ -144,13 +122,9 @@ class _WindowComponents:
         nodata: int | None,
     ) -> "_WindowComponents":
         """Settle the components of a window (height, width); ``last`` is the map's last window."""
-        runs = encode_runs(np.ascontiguousarray(labels), nodata)
+        runs = encode_runs(labels, nodata)
         components = label_components(runs)
-        seams = (
-            window.row > 0, window.row_end < last.row_end,
-            window.col > 0, window.col_end < last.col_end,
-        )  # fmt: skip
-        touches_seam = components.touching_seams(seams)
+        touches_seam = components.touching_seams(seam_sides(window, (last.row_end, last.col_end)))
         row_weights = threshold.weights[window.row : window.row_end]
         weights = component_sums(runs, components, row_weights)
         sizes = ComponentSizes(components.values, weights, _first_pixels(runs, components, window))
@@ -158,19 +132,18 @@ class _WindowComponents:
         borders = find_borders(runs, components, small)
         waiting = _reached_through_small(borders, small, small & touches_seam)
         is_local = ~(waiting[borders.a] | waiting[borders.b])
-        values = sizes.absorb_small(borders.select(is_local), threshold.min_weight)
+        values = sizes.absorb_small(select_fields(borders, is_local), threshold.min_weight)
         values[waiting] = components.values[waiting]
         unresolved = np.flatnonzero(waiting | touches_seam)
         key = components.values.astype(np.int64)
         key[unresolved] = _LABELS + np.arange(unresolved.size)
         key_or_none = np.append(key, -1)
-        sides = (components.top, components.bottom, components.left, components.right)
         return cls(
             values,
             unresolved,
-            sizes.select(unresolved),
-            borders.select(~is_local).renumbered(lambda component: key[component]),
-            *(key_or_none[side] for side in sides),
+            select_fields(sizes, unresolved),
+            select_fields(borders, ~is_local).renumbered(lambda component: key[component]),
+            [key_or_none[side] for side in components.sides],
         )
 
 
@@ -179,9 +152,8 @@ class _Unresolved:
 
     def __init__(self, width: int) -> None:
         large = np.full(_LABELS, np.iinfo(np.int64).max)
-        self._sizes = [
-            ComponentSizes(np.arange(_LABELS, dtype=np.uint8), large, np.arange(_LABELS))
-        ]
+        of_label = ComponentSizes(np.arange(_LABELS, dtype=np.uint8), large, np.arange(_LABELS))
+        self._sizes = [of_label]
         self._count = _LABELS
         self._borders: list[SharedBorders] = []
         self._windows: list[tuple[Window, Ints, int]] = []
@@ -189,47 +161,48 @@ class _Unresolved:
         self._right_before = np.zeros(0, np.int64)
         self._facing: list[tuple[Ints, Ints]] = []
 
-    def add(self, window: Window, part: _WindowComponents) -> None:
+    def add(self, window: Window, components: _WindowComponents) -> None:
         """Add the next window, row-major."""
         first = self._count
 
         def numbered(key: Ints) -> Ints:
             return np.where(key < _LABELS, key, key - _LABELS + first)
 
-        self._sizes.append(part.sizes)
-        self._borders.append(part.borders.renumbered(numbered))
+        self._sizes.append(components.sizes)
+        self._borders.append(components.borders.renumbered(numbered))
+        top, bottom, left, right = map(numbered, components.sides)
         cols = slice(window.col, window.col_end)
         if window.row:
-            self._facing.append((self._bottom_above[cols].copy(), numbered(part.top)))
+            self._facing.append((self._bottom_above[cols].copy(), top))
         if window.col:
-            self._facing.append((self._right_before, numbered(part.left)))
-        self._bottom_above[cols] = numbered(part.bottom)
-        self._right_before = numbered(part.right)
-        self._windows.append((window, part.unresolved, first))
-        self._count += part.unresolved.size
+            self._facing.append((self._right_before, left))
+        self._bottom_above[cols] = bottom
+        self._right_before = right
+        self._windows.append((window, components.unresolved, first))
+        self._count += components.unresolved.size
 
     def settle(self, min_weight: int) -> Iterator[tuple[Window, Ints, Bytes]]:
         """Yield windows with their unresolved components and the new labels of these."""
-        values = np.concatenate([s.values for s in self._sizes])
+        sizes = concat_fields(self._sizes)
+        values = sizes.values
         root = np.arange(values.size)
         for a, b in self._facing:
-            is_one = (a >= 0) & (b >= 0) & (values[a] == values[b])
-            union_pairs(a[is_one], b[is_one], root)
+            equal = (a >= 0) & (b >= 0) & (values[a] == values[b])
+            union_pairs(a[equal], b[equal], root)
         weights = np.zeros(values.size, np.int64)
         # Clipped, so that the sum does not overflow.
-        clipped = np.minimum(np.concatenate([s.weights for s in self._sizes]), min_weight)
-        np.add.at(weights, root, clipped)
-        first_pixel = np.concatenate([s.first_pixel for s in self._sizes])
-        np.minimum.at(first_pixel, root, first_pixel.copy())
+        np.add.at(weights, root, np.minimum(sizes.weights, min_weight))
+        first_pixel = sizes.first_pixel.copy()
+        np.minimum.at(first_pixel, root, sizes.first_pixel)
         for a, b in self._facing:
             is_border = (a >= 0) & (b >= 0) & (values[a] != values[b])
             length = np.ones(np.count_nonzero(is_border), np.int64)
             self._borders.append(SharedBorders(a[is_border], b[is_border], length))
-        borders = SharedBorders.concatenate(self._borders).renumbered(lambda n: root[n])
+        borders = concat_fields(self._borders).renumbered(lambda n: root[n])
         # Only the first component of each united group is settled, for all of the group.
         weights[root != np.arange(root.size)] = min_weight
-        sizes = ComponentSizes(values, weights, first_pixel)
-        new_values = sizes.absorb_small(borders, min_weight)[root]
+        united = ComponentSizes(values, weights, first_pixel)
+        new_values = united.absorb_small(borders, min_weight)[root]
         for window, components, first in self._windows:
             yield window, components, new_values[first : first + components.size]
 

@@ -1,10 +1,12 @@
 """Remove vertices chunk by chunk, so that polygons stay a coverage."""
 
+from dataclasses import replace
+
 import numpy as np
 import shapely
 
 from geoseg.grid import Window
-from geoseg.polygons.arrays import Bytes, Floats, Ints
+from geoseg.polygons.arrays import Bytes, Floats, Ints, offsets_of
 from geoseg.polygons.clean.smooth import MAX_SHIFT
 from geoseg.polygons.jit import njit_cached
 from geoseg.polygons.trace.chunk import ChunkOutlines, trace_chunk
@@ -36,7 +38,13 @@ def simplify(outlines: ChunkOutlines, labels: Bytes, tolerance: float) -> ChunkO
     _mark_near_sides(xy, ring_offsets, MAX_SHIFT, near_side)
     row = outlines.coords[:, 1] - outlines.window.row
     col = outlines.coords[:, 0] - outlines.window.col
-    return outlines.with_vertices(keep[row, col], outlines.fixed | near_side[row, col])
+    stays = keep[row, col]
+    return replace(
+        outlines,
+        coords=outlines.coords[stays],
+        fixed=(outlines.fixed | near_side[row, col])[stays],
+        vertex_offsets=offsets_of(stays.astype(np.int64))[outlines.vertex_offsets],
+    )
 
 
 @njit_cached

@@ -36,17 +36,15 @@ def smooth(vertices: Floats, fixed: Bytes, ring_offsets: Ints, rounds: int) -> t
         cut = np.empty((int(new_offsets[-1]), 2))
         cut_fixed = np.zeros(cut.shape[0], np.uint8)
         longest = _FIRST_CUT / 2**round_
-        _cut_corners(
-            vertices, fixed, ring_offsets, new_offsets, _CUT_SHARE, longest, cut, cut_fixed
-        )
+        _cut_corners(vertices, fixed, ring_offsets, new_offsets, longest, cut, cut_fixed)
         vertices, fixed, ring_offsets = cut, cut_fixed, new_offsets[ring_offsets]
     return vertices, ring_offsets
 
 
 @njit_cached
 def _cut_corners(
-    vertices: Floats, fixed: Bytes, ring_offsets: Ints, new_offsets: Ints, share: float,
-    longest: float, cut: Floats, cut_fixed: Bytes,
+    vertices: Floats, fixed: Bytes, ring_offsets: Ints, new_offsets: Ints, longest: float,
+    cut: Floats, cut_fixed: Bytes,
 ) -> None:  # fmt: skip
     for ring in range(ring_offsets.size - 1):
         begin = ring_offsets[ring]
@@ -65,6 +63,6 @@ def _cut_corners(
                 neighbour = begin + (k + count - 1 + 2 * side) % count
                 dx = vertices[neighbour, 0] - x
                 dy = vertices[neighbour, 1] - y
-                fraction = min(share, longest / np.sqrt(dx * dx + dy * dy))
+                fraction = min(_CUT_SHARE, longest / np.sqrt(dx * dx + dy * dy))
                 cut[out + side, 0] = x + dx * fraction
                 cut[out + side, 1] = y + dy * fraction

@@ -1,11 +1,10 @@
 """Join lines to the rings of polygons."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from geoseg.polygons.arrays import Bytes, Coords, Ints, PolygonArrays, offsets_of
+from geoseg.polygons.arrays import Bytes, Coords, Ints, PolygonArrays, concat_ranges, offsets_of
 from geoseg.polygons.jit import njit_cached
 from geoseg.polygons.trace.chunk import ChunkOutlines
 
@@ -30,15 +29,11 @@ class OpenLines:
         """Return the lines at ``indices`` (k,), ascending and without repeats."""
         if indices.size == len(self):
             return self
-        offsets = offsets_of(np.diff(self.offsets)[indices])
-        coords = np.empty((int(offsets[-1]), 2), np.int32)
-        fixed = np.empty(coords.shape[0], np.uint8)
-        _copy_lines(indices, self.offsets, self.coords, self.fixed, offsets, coords, fixed)
-        return OpenLines(self.component[indices], coords, fixed, offsets)
-
-    def renumbered(self, new_number: Ints) -> "OpenLines":
-        """Return the same lines with new numbers of their components."""
-        return replace(self, component=new_number[self.component])
+        counts = np.diff(self.offsets)[indices]
+        vertices = concat_ranges(self.offsets[indices], counts)
+        return OpenLines(
+            self.component[indices], self.coords[vertices], self.fixed[vertices], offsets_of(counts)
+        )
 
     @classmethod
     def from_chunk(cls, outlines: ChunkOutlines, first_component: int) -> "OpenLines":
@@ -51,19 +46,6 @@ class OpenLines:
             outlines.coords[vertex:],
             outlines.fixed[vertex:],
             outlines.vertex_offsets[line:] - vertex,
-        )
-
-    @classmethod
-    def concatenate(cls, batches: "Sequence[OpenLines]") -> "OpenLines":
-        """Return the lines of all ``batches``, in order."""
-        if not batches:
-            none = np.zeros(0, np.int64)
-            return cls(none, np.zeros((0, 2), np.int32), none.astype(np.uint8), offsets_of(none))
-        return cls(
-            np.concatenate([lines.component for lines in batches]),
-            np.concatenate([lines.coords for lines in batches]),
-            np.concatenate([lines.fixed for lines in batches]),
-            offsets_of(np.concatenate([np.diff(lines.offsets) for lines in batches])),
         )
 
 
@@ -94,32 +76,11 @@ class ComponentStats:
     @classmethod
     def from_chunk(cls, outlines: ChunkOutlines) -> "ComponentStats":
         """Return the open components of a chunk."""
-        open_ = slice(outlines.n_closed, None)
+        n = outlines.n_closed
         return cls(
-            outlines.values[open_],
-            outlines.pixels[open_],
-            outlines.confidence_sum[open_],
-            outlines.confidence_min[open_],
-        )
-
-    @classmethod
-    def concatenate(cls, batches: list["ComponentStats"]) -> "ComponentStats":
-        """Return the components of all ``batches``, in order."""
-        return cls(
-            np.concatenate([c.values for c in batches]),
-            np.concatenate([c.pixels for c in batches]),
-            np.concatenate([c.confidence_sum for c in batches]),
-            np.concatenate([c.confidence_min for c in batches]),
-        )
-
-    def select(self, indices: Ints) -> "ComponentStats":
-        """Return the components at ``indices`` (k,)."""
-        return ComponentStats(
-            self.values[indices],
-            self.pixels[indices],
-            self.confidence_sum[indices],
-            self.confidence_min[indices],
-        )
+            outlines.values[n:], outlines.pixels[n:],
+            outlines.confidence_sum[n:], outlines.confidence_min[n:],
+        )  # fmt: skip
 
 
 def assemble_rings(
@@ -141,14 +102,13 @@ def assemble_rings(
     )
     if (next_line < 0).any():
         raise mismatch
-    line_order = np.empty(len(lines), np.int64)
+    line_order, counts, first_key, first_vertex = np.empty((4, len(lines)), np.int64)
     first_line = np.empty(len(lines) + 1, np.int64)
-    n_rings = _find_cycles(next_line, line_order, first_line)
-    first_line = first_line[: n_rings + 1]
-    counts, first_key, first_vertex = (np.empty(n_rings, np.int64) for _ in range(3))
-    _find_ring_starts(
-        line_order, first_line, lines.offsets, lines.coords, counts, first_key, first_vertex
-    )
+    n_rings = _find_rings(
+        next_line, lines.offsets, lines.coords,
+        line_order, first_line, counts, first_key, first_vertex,
+    )  # fmt: skip
+    first_line, counts, first_key = first_line[: n_rings + 1], counts[:n_rings], first_key[:n_rings]
     component = lines.component[line_order[first_line[:-1]]]
     # Of the rings of a polygon, the shell has the first vertex in raster order.
     ring_order = np.lexsort((first_key, component))
@@ -177,48 +137,41 @@ def assemble_rings(
 
 
 @njit_cached
-def _find_cycles(next_line: Ints, line_order: Ints, first_line: Ints) -> int:
-    """Write lines ring by ring, and where each ring starts; return the number of rings."""
+def _find_rings(
+    next_line: Ints, offsets: Ints, coords: Coords,
+    line_order: Ints, first_line: Ints, counts: Ints, first_key: Ints, first_vertex: Ints,
+) -> int:  # fmt: skip
+    """Write lines ring by ring into ``line_order``; return the number of rings.
+
+    Fill in where each ring starts in it, the vertex count of each ring, and its first vertex in
+    raster order: row and column as one number, and its place in the ring.
+    """
     done = np.zeros(next_line.size, np.bool_)
     n_rings = 0
-    count = 0
+    n_lines = 0
     for start in range(next_line.size):
         if done[start]:
             continue
-        first_line[n_rings] = count
-        n_rings += 1
+        first_line[n_rings] = n_lines
+        count = 0
+        minimum = np.int64(9223372036854775807)
         line = start
         while not done[line]:
             done[line] = True
-            line_order[count] = line
-            count += 1
-            line = next_line[line]
-    first_line[n_rings] = count
-    return n_rings
-
-
-@njit_cached
-def _find_ring_starts(
-    line_order: Ints, first_line: Ints, offsets: Ints, coords: Coords,
-    counts: Ints, first_key: Ints, first_vertex: Ints,
-) -> None:  # fmt: skip
-    """Find the vertex count of each ring, and its first vertex in raster order.
-
-    ``first_key`` is the row and column of that vertex as one number, ``first_vertex`` its place
-    in the ring.
-    """
-    for ring in range(counts.size):
-        count = 0
-        minimum = np.int64(9223372036854775807)
-        for line in line_order[first_line[ring] : first_line[ring + 1]]:
+            line_order[n_lines] = line
+            n_lines += 1
             for vertex in range(offsets[line], offsets[line + 1]):
                 key = (np.int64(coords[vertex, 1]) << 32) | np.int64(coords[vertex, 0])
                 if key < minimum:
                     minimum = key
-                    first_vertex[ring] = count
+                    first_vertex[n_rings] = count
                 count += 1
-        counts[ring] = count
-        first_key[ring] = minimum
+            line = next_line[line]
+        counts[n_rings] = count
+        first_key[n_rings] = minimum
+        n_rings += 1
+    first_line[n_rings] = n_lines
+    return n_rings
 
 
 @njit_cached
@@ -248,17 +201,3 @@ def _write_rings(  # noqa: PLR0913 - arrays to read and to fill
             area -= np.int64(ring_coords[previous, 0]) * np.int64(ring_coords[current, 1])
             previous = current
         doubled_area[component[ring]] += area
-
-
-@njit_cached
-def _copy_lines(
-    indices: Ints, offsets: Ints, coords: Coords, fixed: Bytes,
-    new_offsets: Ints, new_coords: Coords, new_fixed: Bytes,
-) -> None:  # fmt: skip
-    for n in range(indices.size):
-        place = new_offsets[n]
-        for vertex in range(offsets[indices[n]], offsets[indices[n] + 1]):
-            new_coords[place, 0] = coords[vertex, 0]
-            new_coords[place, 1] = coords[vertex, 1]
-            new_fixed[place] = fixed[vertex]
-            place += 1

@@ -17,32 +17,19 @@ NORTH, WEST, SOUTH, EAST = range(4)
 
 @dataclass(frozen=True, slots=True)
 class SeamVertices:
-    """Vertices on seams, the components around them, and the open ends of the chunks there.
-
-    A component of -1 is nodata, or lies outside of the map.
-    """
+    """Vertices on seams, the components around them, and the open ends of the chunks at them."""
 
     x: Ints
     """(n,) column (px)."""
     y: Ints
     """(n,) row (px)."""
     around: Ints
-    """(n, 4) component at the upper left, upper right, lower left and lower right."""
+    """(n, 4) component at the upper left, upper right, lower left and lower right; -1 for nodata
+    and outside of the map."""
     ending: Ints
     """(n, 4) line that ends here, coming from the north, west, south, east; -1 for none."""
     starting: Ints
     """(n, 4) line that starts here, going north, west, south, east; -1 for none."""
-
-    @classmethod
-    def concatenate(cls, batches: "list[SeamVertices]") -> "SeamVertices":
-        """Return the vertices of all ``batches`` (at least one), in order."""
-        return cls(
-            np.concatenate([v.x for v in batches]),
-            np.concatenate([v.y for v in batches]),
-            np.concatenate([v.around for v in batches]),
-            np.concatenate([v.ending for v in batches]),
-            np.concatenate([v.starting for v in batches]),
-        )
 
     @classmethod
     def empty(cls) -> "SeamVertices":

@@ -9,8 +9,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from geoseg.polygons.arrays import Bytes, Flags, Ints, PolygonArrays, offsets_of
-from geoseg.polygons.stitch.frontier import OpenState, RowFrontier, SeamChain, renumber
+from geoseg.polygons.arrays import (
+    Bytes,
+    Flags,
+    Ints,
+    PolygonArrays,
+    concat_fields,
+    offsets_of,
+    select_fields,
+)
+from geoseg.polygons.stitch.frontier import OpenState, RowFrontier, renumber
 from geoseg.polygons.stitch.rings import OpenLines, assemble_rings
 from geoseg.polygons.stitch.seams import (
     EAST,
@@ -76,48 +84,44 @@ def _close_row(
     """Return the polygons that a row of chunks completes, and what stays open below it."""
     frontier = RowFrontier(row, carried, map_shape[1])
     root = frontier.unite_components()
-    vertices, chains, last_vertices = frontier.seam_vertices(root, map_shape[0])
+    vertices, seams, last_vertices = frontier.seam_vertices(root, map_shape[0])
     next_line = np.concatenate([carried.next_line, frontier.next_line])
     links = route_across_seam(vertices, next_line.size, keep_straight=keep_seams)
     link_lines = OpenLines(links.component, links.coords, links.fixed, offsets_of(links.counts))
     next_line = np.append(next_line, np.full(links.component.size, NONE))
-    _link_lines(vertices, links, chains, next_line)
-    ambiguous = [
-        carried.ambiguous,
-        frontier.ambiguous,
-        *_ambiguous_links(vertices, links, frontier.components.values),
-    ]
-    ending, starting = frontier.row_open_ends(BOTTOM)
+    _link_lines(vertices, links, seams, next_line)
+    ambiguous_links = _ambiguous_links(vertices, links, frontier.components.values)
+    ends = frontier.row_open_ends(BOTTOM)
     for col, vertex in last_vertices:
-        ending[col], starting[col] = links.leaving[vertex, SOUTH], links.arriving[vertex, SOUTH]
+        ends[:, col] = links.leaving[vertex, SOUTH], links.arriving[vertex, SOUTH]
     state = OpenState(
         frontier.components,
         [*carried.batches, frontier.lines, link_lines],
         next_line,
-        np.concatenate(ambiguous),
+        np.concatenate([carried.ambiguous, frontier.ambiguous, *ambiguous_links]),
         renumber(root, frontier.row_side(BOTTOM)),
-        ending,
-        starting,
+        ends,
     )
     is_last = row[0].window.row_end == map_shape[0]
     return _split_state(state, root, is_last=is_last, exact=not keep_seams)
 
 
 def _link_lines(
-    vertices: SeamVertices, links: SeamLinks, chains: list[SeamChain], next_line: Ints
+    vertices: SeamVertices, links: SeamLinks, seams: list[tuple[Ints, int]], next_line: Ints
 ) -> None:
     """Set the next line of lines that end on seams, and of the links there."""
     for direction in range(4):
         ending, starting = vertices.ending[:, direction], vertices.starting[:, direction]
         next_line[ending[ending >= 0]] = links.arriving[ending >= 0, direction]
         next_line[links.leaving[starting >= 0, direction]] = starting[starting >= 0]
-    for chain in chains:
-        for origin, target, direction, opposite in (
-            (chain.near, chain.far, chain.direction, chain.opposite),
-            (chain.far, chain.near, chain.opposite, chain.direction),
+    for along, direction in seams:
+        opposite = (direction + 2) % 4
+        for origin, target, towards, back in (
+            (along[:-1], along[1:], direction, opposite),
+            (along[1:], along[:-1], opposite, direction),
         ):
-            line = links.leaving[origin, direction]
-            next_line[line[line >= 0]] = links.arriving[target, opposite][line >= 0]
+            line = links.leaving[origin, towards]
+            next_line[line[line >= 0]] = links.arriving[target, back][line >= 0]
 
 
 def _ambiguous_links(vertices: SeamVertices, links: SeamLinks, values: Bytes) -> Iterator[Ints]:
@@ -147,21 +151,20 @@ def _split_state(
     next_line = _resolve_ambiguous(state, root, component, line_stays)
     completed = np.flatnonzero(~stays)
     polygons = assemble_rings(
-        OpenLines.concatenate(_select_lines(state.batches, ~line_stays, group)),
+        concat_fields(_select_lines(state.batches, ~line_stays, group)),
         renumber(line_number, next_line[~line_stays]),
-        state.components.select(completed).merge(group[completed]),
+        select_fields(state.components, completed).merge(group[completed]),
         exact=exact,
     )
     waiting = state.ambiguous[line_stays[state.ambiguous].all(axis=1)]
     return polygons, replace(
         state,
-        components=state.components.select(np.flatnonzero(stays)).merge(group[stays]),
-        batches=_select_lines(state.batches, line_stays, group),
+        components=select_fields(state.components, stays).merge(group[stays]),
+        batches=[b for b in _select_lines(state.batches, line_stays, group) if len(b)],
         next_line=renumber(line_number, next_line[line_stays]),
         ambiguous=line_number[waiting],
         bottom=renumber(group, state.bottom),
-        ending=renumber(line_number, state.ending),
-        starting=renumber(line_number, state.starting),
+        ends=renumber(line_number, state.ends),
     )
 
 
@@ -182,6 +185,6 @@ def _select_lines(batches: list[OpenLines], keep: Flags, new_component: Ints) ->
     for batch in batches:
         indices = np.flatnonzero(keep[first : first + len(batch)])
         first += len(batch)
-        if indices.size:
-            selected.append(batch.select(indices).renumbered(new_component))
+        lines = batch.select(indices)
+        selected.append(replace(lines, component=new_component[lines.component]))
     return selected

@@ -1,30 +1,21 @@
 """Trace one chunk of labels: its components, and their outlines as far as the chunk reaches."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 
 from geoseg.grid import Window
 from geoseg.legend import NODATA
-from geoseg.polygons.arrays import (
-    Bytes,
-    Coords,
-    Flags,
-    Index,
-    Ints,
-    PolygonArrays,
-    offsets_of,
-)
+from geoseg.polygons.arrays import Bytes, Coords, Index, Ints, PolygonArrays
 from geoseg.polygons.jit import njit_cached
 from geoseg.polygons.trace.components import (
-    Components,
-    Sides,
     component_sums,
     confidence_stats,
     encode_runs,
     label_components,
+    seam_sides,
 )
 from geoseg.polygons.trace.corners import NONE, CornerGraph, link_corners
 
@@ -35,7 +26,7 @@ _STORED_NAMES = {
     "start_code": "begins",
     "ambiguous": "doubtful",
 }
-"""Names in part files of the fields that are called otherwise here."""
+"""Names in part files, where they differ from the fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +110,6 @@ class ChunkOutlines:
             self.line_offsets[: self.n_closed + 1],
         )
 
-    def with_vertices(self, keep: Flags, fixed: Bytes) -> "ChunkOutlines":
-        """Return the outlines with only the vertices in ``keep`` (m,), and a new ``fixed`` (m,)."""
-        return replace(
-            self,
-            coords=self.coords[keep],
-            fixed=fixed[keep],
-            vertex_offsets=offsets_of(keep.astype(np.int64))[self.vertex_offsets],
-        )
-
     def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """Return all but the window, under the names in part files."""
         return {
@@ -173,50 +155,34 @@ def trace_chunk(
     for name, array in (("labels", labels), ("confidence", confidence)):
         if array is not None and (array.shape != size or array.dtype != np.uint8):
             raise ValueError(f"{name} {array.dtype} {array.shape} instead of uint8 {size}")
-    seams = (
-        window.row > 0, window.row_end < map_shape[0],
-        window.col > 0, window.col_end < map_shape[1],
-    )  # fmt: skip
-    runs = encode_runs(np.ascontiguousarray(labels), nodata)
+    seams = seam_sides(window, map_shape)
+    runs = encode_runs(labels, nodata)
     components = label_components(runs)
-    corners = link_corners(runs, components, seams)
-    number, n_closed = _number_closed_first(components, seams)
-    coords, fixed, vertex_offsets, line_offsets, next_line, start_code, ambiguous = _trace_lines(
-        corners, number, window
-    )
+    # Number the closed components first.
+    is_open = components.touching_seams(seams)
+    n_closed = int(np.count_nonzero(~is_open))
+    number = np.where(is_open, n_closed + np.cumsum(is_open), np.cumsum(~is_open)) - 1
+    number = number.astype(np.int32)
     order = np.argsort(number)
     total = np.zeros(len(components), np.int64)
     minimum = np.zeros(len(components), np.uint8)
     if confidence is not None:
         total, minimum = confidence_stats(runs, components, confidence)
     number_or_none = np.append(number, np.int32(NONE))
+    top, bottom, left, right = (number_or_none[side] for side in components.sides)
     return ChunkOutlines(
-        window=window,
-        n_closed=n_closed,
-        values=components.values[order],
-        pixels=component_sums(runs, components)[order],
-        confidence_sum=total[order],
-        confidence_min=minimum[order],
-        coords=coords,
-        fixed=fixed,
-        vertex_offsets=vertex_offsets,
-        line_offsets=line_offsets,
-        next_line=next_line,
-        start_code=start_code,
-        ambiguous=ambiguous,
-        top=number_or_none[components.top],
-        bottom=number_or_none[components.bottom],
-        left=number_or_none[components.left],
-        right=number_or_none[components.right],
+        window,
+        n_closed,
+        components.values[order],
+        component_sums(runs, components)[order],
+        total[order],
+        minimum[order],
+        *_trace_lines(link_corners(runs, components, seams), number, window),
+        top,
+        bottom,
+        left,
+        right,
     )
-
-
-def _number_closed_first(components: Components, seams: Sides) -> tuple[Index, int]:
-    """Return a new number for each component, closed ones first; and how many are closed."""
-    open_ = components.touching_seams(seams)
-    n_closed = int(np.count_nonzero(~open_))
-    number = np.where(open_, n_closed + np.cumsum(open_), np.cumsum(~open_)) - 1
-    return number.astype(np.int32), n_closed
 
 
 def _trace_lines(
@@ -225,8 +191,7 @@ def _trace_lines(
     """Write the linked corners as lines, component by component.
 
     Returns:
-        coords, fixed, vertex_offsets, line_offsets, next_line, start_code and ambiguous of
-        `ChunkOutlines`.
+        The fields of `ChunkOutlines` from ``coords`` to ``ambiguous``.
     """
     n_vertices = corners.next_node.size - corners.entries.shape[0]
     capacity = n_vertices // 4 + corners.entries.shape[0] + corners.ambiguous.size + 1

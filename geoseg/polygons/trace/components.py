@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geoseg.polygons.arrays import Bytes, Flags, Index, Ints
+from geoseg.grid import Window
+from geoseg.polygons.arrays import Bytes, Flags, Index, Ints, concat_ranges
 from geoseg.polygons.jit import njit_cached
 
 Sides = tuple[bool, bool, bool, bool]
@@ -42,14 +43,9 @@ class Components:
     """(runs,) component of each run."""
     values: Bytes
     """(n,) label of each component."""
-    top: Index
-    """(width,) component at each pixel of the first row, -1 for nodata."""
-    bottom: Index
-    """(width,) component at each pixel of the last row, -1 for nodata."""
-    left: Index
-    """(height,) component at each pixel of the first column, -1 for nodata."""
-    right: Index
-    """(height,) component at each pixel of the last column, -1 for nodata."""
+    sides: tuple[Index, Index, Index, Index]
+    """Component at the pixels of the first row (width,), the last row (width,), the first column
+    (height,) and the last column (height,), -1 for nodata."""
 
     def __len__(self) -> int:
         return int(self.values.size)
@@ -57,13 +53,17 @@ class Components:
     def touching_seams(self, seams: Sides) -> Flags:
         """Return which components (n,) touch a side of the chunk that is a seam."""
         touches = np.zeros(len(self) + 1, np.bool_)
-        for side, is_seam in zip(
-            (self.top, self.bottom, self.left, self.right), seams, strict=True
-        ):
+        for side, is_seam in zip(self.sides, seams, strict=True):
             if is_seam:
                 touches[side] = True
         # The last flag stands for nodata, whose index is -1.
         return touches[:-1]
+
+
+def seam_sides(window: Window, map_shape: tuple[int, int]) -> Sides:
+    """Return which sides of a window are seams; the edge of the map (height, width) is none."""
+    height, width = map_shape
+    return window.row > 0, window.row_end < height, window.col > 0, window.col_end < width
 
 
 def encode_runs(labels: Bytes, nodata: int | None) -> RunLengths:
@@ -93,28 +93,32 @@ def encode_runs(labels: Bytes, nodata: int | None) -> RunLengths:
 
 def label_components(runs: RunLengths) -> Components:
     """Connect runs to components."""
-    component_of_run = np.empty(runs.start.size, np.int32)
-    parent = np.empty(runs.start.size, np.int32)
-    count = _connect_runs(
-        runs.row_offsets, runs.start, runs.end, runs.values, parent, component_of_run
-    )
-    values = np.empty(count, np.uint8)
-    values[component_of_run] = runs.values
+    count = runs.start.size
+    a, b, _ = facing_runs(runs, same_label=True)
+    root = np.arange(count, dtype=np.int32)
+    union_pairs(a, b, root)
+    is_first = root == np.arange(count)
+    component_of_run = (np.cumsum(is_first, dtype=np.int32) - 1)[root]
     height, width = runs.shape
-    left = np.full(height, -1, np.int32)
-    right = np.full(height, -1, np.int32)
+    left, right = np.full((2, height), -1, np.int32)
     at_left = np.flatnonzero(runs.start == 0)
     left[runs.first_pixel[at_left] // width] = component_of_run[at_left]
     at_right = np.flatnonzero(runs.end == width)
     right[runs.first_pixel[at_right] // width] = component_of_run[at_right]
-    return Components(
-        component_of_run,
-        values,
-        _components_in_row(runs, component_of_run, 0),
-        _components_in_row(runs, component_of_run, height - 1),
-        left,
-        right,
+    top, bottom = (_components_in_row(runs, component_of_run, row) for row in (0, height - 1))
+    return Components(component_of_run, runs.values[is_first], (top, bottom, left, right))
+
+
+def facing_runs(runs: RunLengths, *, same_label: bool) -> tuple[Index, Index, Index]:
+    """Return runs (n,), runs of the next row (n,), and the number of pixel sides they share.
+
+    The labels of a pair are the same, or they differ.
+    """
+    a, b, shared = np.empty((3, 2 * runs.start.size), np.int32)
+    count = _facing_runs(
+        runs.row_offsets, runs.start, runs.end, runs.values, same_label, a, b, shared
     )
+    return a[:count], b[:count], shared[:count]
 
 
 def component_sums(runs: RunLengths, components: Components, weights: Ints | None = None) -> Ints:
@@ -123,7 +127,7 @@ def component_sums(runs: RunLengths, components: Components, weights: Ints | Non
     if weights is not None:
         length *= weights[runs.first_pixel // runs.shape[1]]
     total = np.zeros(len(components), np.int64)
-    _sum_by_component(components.component_of_run, length, total)
+    np.add.at(total, components.component_of_run, length)
     return total
 
 
@@ -136,97 +140,57 @@ def confidence_stats(
     if not runs.start.size:
         return total, minimum
     # reduceat between start and end of each run; every second result is of the gap after it.
-    bounds = np.empty(2 * runs.first_pixel.size, np.int64)
-    bounds[::2] = runs.first_pixel
-    bounds[1::2] = runs.first_pixel + (runs.end - runs.start)
+    bounds = np.column_stack([runs.first_pixel, runs.first_pixel + runs.end - runs.start]).ravel()
     if bounds[-1] == confidence.size:
         bounds = bounds[:-1]
     flat = confidence.ravel()
-    run_sums = np.add.reduceat(flat, bounds, dtype=np.uint32)[::2].astype(np.int64)
+    run_sums = np.add.reduceat(flat, bounds, dtype=np.int64)[::2]
     run_minima = np.minimum.reduceat(flat, bounds)[::2]
-    _sum_by_component(components.component_of_run, run_sums, total)
-    _min_by_component(components.component_of_run, run_minima, minimum)
+    np.add.at(total, components.component_of_run, run_sums)
+    np.minimum.at(minimum, components.component_of_run, run_minima)
     return total, minimum
 
 
 def _components_in_row(runs: RunLengths, component_of_run: Index, row: int) -> Index:
     in_row = slice(int(runs.row_offsets[row]), int(runs.row_offsets[row + 1]))
+    length = runs.end[in_row] - runs.start[in_row]
     side = np.full(runs.shape[1], -1, np.int32)
-    for start, end, component in zip(
-        runs.start[in_row].tolist(), runs.end[in_row].tolist(), component_of_run[in_row].tolist(),
-        strict=True,
-    ):  # fmt: skip
-        side[start:end] = component
+    side[concat_ranges(runs.start[in_row], length)] = np.repeat(component_of_run[in_row], length)
     return side
 
 
 @njit_cached
-def _connect_runs(  # noqa: C901, PLR0912 - two union-finds, written out
-    row_offsets: Ints, start: Index, end: Index, values: Bytes, parent: Index,
-    component_of_run: Index,
+def _facing_runs(
+    row_offsets: Ints, start: Index, end: Index, values: Bytes, same_label: bool,
+    a: Index, b: Index, shared: Index,
 ) -> int:  # fmt: skip
-    """Fill ``component_of_run``; return the number of components.
-
-    A union-find over runs of neighbouring rows. The root of a component is its first run.
-    """
-    for i in range(parent.size):
-        parent[i] = i
+    """Fill in ``a``, ``b`` and ``shared``; return the number of pairs."""
+    count = 0
     for row in range(1, row_offsets.size - 1):
         i, i_end = row_offsets[row - 1], row_offsets[row]
         j, j_end = row_offsets[row], row_offsets[row + 1]
         while i < i_end and j < j_end:
-            if start[i] < end[j] and start[j] < end[i] and values[i] == values[j]:
-                x = i
-                while parent[x] != x:
-                    parent[x] = parent[parent[x]]
-                    x = parent[x]
-                y = j
-                while parent[y] != y:
-                    parent[y] = parent[parent[y]]
-                    y = parent[y]
-                if x < y:
-                    parent[y] = x
-                elif y < x:
-                    parent[x] = y
+            sides = min(end[i], end[j]) - max(start[i], start[j])
+            if sides > 0 and (values[i] == values[j]) == same_label:
+                a[count] = i
+                b[count] = j
+                shared[count] = sides
+                count += 1
             if end[i] < end[j]:
                 i += 1
-            elif end[j] < end[i]:
-                j += 1
             else:
-                i += 1
                 j += 1
-    count = 0
-    for i in range(parent.size):
-        if parent[i] == i:
-            component_of_run[i] = count
-            count += 1
-        else:
-            component_of_run[i] = component_of_run[parent[i]]
     return count
 
 
 @njit_cached
-def _sum_by_component(component_of_run: Index, of_run: Ints, total: Ints) -> None:
-    for i in range(component_of_run.size):
-        total[component_of_run[i]] += of_run[i]
-
-
-@njit_cached
-def _min_by_component(component_of_run: Index, of_run: Bytes, minimum: Bytes) -> None:
-    for i in range(component_of_run.size):
-        if of_run[i] < minimum[component_of_run[i]]:
-            minimum[component_of_run[i]] = of_run[i]
-
-
-@njit_cached
-def union_pairs(a: Ints, b: Ints, root: Ints) -> None:
-    """Unite ``a[k]`` with ``b[k]`` for each k, in place.
+def union_pairs(a: Ints | Index, b: Ints | Index, root: Ints | Index) -> None:
+    """Unite member ``a[k]`` with ``b[k]`` for each k (union-find).
 
     Args:
         a: (k,) members.
         b: (k,) members.
-        root: (n,) a member of the group of each member before, itself at the start; the first
-            member of its group afterwards.
+        root: (n,) numbers 0 to n - 1; afterwards the first member of the group of each.
     """
     for k in range(a.size):
         x = a[k]

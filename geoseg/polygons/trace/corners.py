@@ -3,8 +3,8 @@
 Each pixel side between two components is run along twice: once by each component, with itself on
 the left hand. At a vertex the *turning rule* decides where an outline goes on: right if that keeps
 its component on the left, else straight on, else left. So an outline keeps the same outside pixels
-on its right, and where a component meets itself at a point, its outline touches itself there and
-does not cross. Shells run counter-clockwise on a north-up map, holes clockwise.
+on its right, and where a component meets itself at a point, its outline touches itself and does not
+cross. Shells run counter-clockwise on a north-up map, holes clockwise.
 
 A *seam* is a side of the chunk beyond which the map goes on. Where an outline crosses a seam it
 has an *open end*, named by a *seam code*: ``side * stride + position``, with the side (`TOP`,
@@ -34,10 +34,7 @@ NONE = -1
 
 @dataclass(frozen=True, slots=True)
 class CornerGraph:
-    """The vertices of outlines as linked nodes, in raster order.
-
-    Each outline through a vertex has a node of its own there.
-    """
+    """The vertices of outlines as linked nodes, in raster order; one node for each outline."""
 
     x: Index
     """(n,) column (px of the chunk)."""
@@ -56,13 +53,7 @@ class CornerGraph:
 
 
 def link_corners(runs: RunLengths, components: Components, seams: Sides) -> CornerGraph:
-    """Find and link the corners of the components of a chunk.
-
-    Args:
-        runs: of the chunk.
-        components: of these runs.
-        seams: which sides of the chunk are seams.
-    """
+    """Find and link the corners of the ``components`` that the ``runs`` of a chunk make up."""
     height, width = runs.shape
     # With the numbers of the sweep, where components count from 1 and 0 is nodata.
     touches_seam = np.concatenate([[False], components.touching_seams(seams)])
@@ -75,7 +66,7 @@ def link_corners(runs: RunLengths, components: Components, seams: Sides) -> Corn
         n_nodes, n_entries, n_pairs = _sweep_rows(
             runs.row_offsets, runs.start, runs.end, components.component_of_run,
             components.values, touches_seam,
-            components.top, components.bottom, components.left, components.right, np.array(seams),
+            *components.sides, np.array(seams),
             x, y, next_node, component, junction, entries, ambiguous,
         )  # fmt: skip
         if n_nodes >= 0:

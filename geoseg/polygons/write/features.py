@@ -12,7 +12,7 @@ from affine import Affine
 from geoseg.errors import LabelError
 from geoseg.geodesy import ellipsoidal_areas, polygon_areas, polygon_perimeters
 from geoseg.legend import Legend
-from geoseg.polygons.arrays import Floats, Ints, PolygonArrays, close_rings
+from geoseg.polygons.arrays import Floats, Ints, PolygonArrays, close_rings, concat_fields
 from geoseg.polygons.clean.smooth import smooth
 from geoseg.polygons.pixel_measures import GridMeasures
 from geoseg.polygons.write.lonlat import LonLat
@@ -124,7 +124,8 @@ class FeatureBuilder:
             pa.array(polygons.confidence_min / 255, mask=no_confidence),
             pa.array(true_area, pa.float64(), from_pandas=True),
         ]
-        boxes = _boxes(xy, offsets, polygons.polygon_offsets)
+        first = offsets[polygons.polygon_offsets[:-1]]
+        boxes = np.column_stack([np.minimum.reduceat(xy, first), np.maximum.reduceat(xy, first)])
         return FeatureBatch(pa.record_batch(columns, schema=SCHEMA), boxes)
 
     def _class_names(self, polygons: PolygonArrays) -> pa.Array:
@@ -165,10 +166,10 @@ def rebatch(batches: Iterable[PolygonArrays]) -> Iterator[PolygonArrays]:
             polygons += len(piece)
             vertices += piece.coords.shape[0]
             if polygons >= _BATCH_POLYGONS or vertices >= _BATCH_VERTICES:
-                yield PolygonArrays.concatenate(waiting)
+                yield concat_fields(waiting)
                 waiting, polygons, vertices = [], 0, 0
     if waiting:
-        yield PolygonArrays.concatenate(waiting)
+        yield concat_fields(waiting)
 
 
 def _split_large(batch: PolygonArrays) -> Iterator[PolygonArrays]:
@@ -179,10 +180,3 @@ def _split_large(batch: PolygonArrays) -> Iterator[PolygonArrays]:
     bounds = 1 + np.flatnonzero(np.diff(vertices // _BATCH_VERTICES))
     for first, end in zip([0, *bounds], [*bounds, len(batch)], strict=True):
         yield batch.slice(int(first), int(end))
-
-
-def _boxes(xy: Floats, ring_offsets: Ints, polygon_offsets: Ints) -> Floats:
-    """Return west, south, east and north bound (n, 4) of polygons of closed rings."""
-    first = ring_offsets[polygon_offsets[:-1]]
-    low, high = np.minimum.reduceat(xy, first), np.maximum.reduceat(xy, first)
-    return np.column_stack([low, high])

@@ -1,9 +1,8 @@
 """Convert polygons to longitude and latitude (EPSG:4326), for GeoJSON and PMTiles.
 
-The conversion must keep the polygons a valid coverage. So the map is examined first: its projection
-must be continuous and far from the poles; coordinates get so many decimals that rounding causes no
-crossing; long sides get extra vertices where they would bend; polygons across 180 degrees are cut.
-A map for which this is impossible is refused.
+The polygons must stay a valid coverage. So the projection of the map must be continuous and far
+from the poles, or the map is refused. Coordinates get so many decimals that rounding causes no
+crossing, long sides that would bend get extra vertices, and polygons across 180 degrees are cut.
 """
 
 from dataclasses import dataclass
@@ -158,10 +157,7 @@ class LonLat:
     def to_wkb(self, degrees: Floats, ring_offsets: Ints, polygon_offsets: Ints) -> pa.Array:
         """Return WKB of projected polygons; those across 180 degrees are cut there.
 
-        Args:
-            degrees: (m, 2) of `project`, closed rings.
-            ring_offsets: (rings + 1,) first vertex of each ring.
-            polygon_offsets: (n + 1,) first ring of each polygon.
+        Takes the arguments of `geoseg.polygons.write.wkb.to_wkb`, with ``degrees`` of `project`.
 
         Returns:
             (n,) WKB of Polygons, MultiPolygons where cut.
@@ -188,11 +184,7 @@ class LonLat:
 
 
 def refuse(path: Path, reason: str) -> NoReturn:
-    """Refuse a format in longitude and latitude for a map.
-
-    Raises:
-        OutputError: always.
-    """
+    """Raise an OutputError: longitude and latitude cannot represent the map of ``path``."""
     raise OutputError(
         f"{path} needs longitude and latitude, which cannot represent the map: {reason}, "
         "write .gpkg or .parquet instead"
@@ -253,14 +245,14 @@ def _scale_and_bend(degrees: Floats) -> tuple[float, float]:
 
 
 def _cut_at_antimeridian(shapes: shapely.Geometry, grid: float) -> list[shapely.Geometry]:
-    """Cut polygons (n,) at odd multiples of 180 degrees, and move the parts into -180..180."""
-    parts: list[list[shapely.Geometry]] = [[] for _ in shapes]
+    """Cut polygons (n,) at odd multiples of 180 degrees, and move the pieces into -180..180."""
+    pieces: list[list[shapely.Geometry]] = [[] for _ in shapes]
     for shift in (-360, 0, 360):
         box = shapely.box(shift - 180, -90, shift + 180, 90)
         inside = shapely.intersection(shapes, box, grid_size=grid)
-        pieces, index = shapely.get_parts(inside, return_index=True)
-        area = shapely.get_dimensions(pieces) == 2
-        moved = shapely.transform(pieces[area], lambda xy, shift=shift: xy - [shift, 0])
-        for number, piece in zip(index[area], moved, strict=True):
-            parts[number].append(piece)
-    return [p[0] if len(p) == 1 else shapely.multipolygons(p) for p in parts]
+        cut, index = shapely.get_parts(inside, return_index=True)
+        is_polygon = shapely.get_dimensions(cut) == 2
+        moved = shapely.transform(cut[is_polygon], lambda xy, shift=shift: xy - [shift, 0])
+        for number, piece in zip(index[is_polygon], moved, strict=True):
+            pieces[number].append(piece)
+    return [p[0] if len(p) == 1 else shapely.multipolygons(p) for p in pieces]

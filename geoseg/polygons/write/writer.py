@@ -62,20 +62,25 @@ def check_extension(path: str | Path) -> str:
 
 def check_format_fits(
     path: str | Path, transform: Affine, crs: str | None, size: tuple[int, int]
-) -> None:
-    """Refuse formats in longitude and latitude for a map that these cannot represent.
+) -> LonLat | None:
+    """Refuse a format in longitude and latitude for a map that these cannot represent.
 
-    Args:
-        path: of the polygon file.
-        transform: pixels of the map to coordinates of ``crs``.
-        crs: WKT of the map's CRS, or None.
-        size: height and width of the map (px).
+    Takes the arguments of `LonLat.of`.
+
+    Returns:
+        The conversion to longitude and latitude; None for a format in the CRS of the map.
 
     Raises:
         OutputError: if the format cannot represent the map, the extension is unknown, or its
             writer is not installed.
     """
-    _lonlat(Path(path), check_extension(path), transform, crs, size)
+    driver = check_extension(path)
+    if driver not in _LONLAT_DRIVERS:
+        return None
+    lonlat = LonLat.of(Path(path), transform, crs, size)
+    if driver == "PMTiles":
+        zoom_range(lonlat)
+    return lonlat
 
 
 def write_polygons(
@@ -119,7 +124,7 @@ def write_polygons(
     final = Path(final or path)
     driver = check_extension(path)
     layer = _layer_name(final, driver)
-    lonlat = _lonlat(final, driver, builder.transform, builder.crs, builder.size)
+    lonlat = check_format_fits(final, builder.transform, builder.crs, builder.size)
     crs = builder.crs if lonlat is None else CRS_NAME
     make = partial(builder.features, measures=builder.grid_measures(), lonlat=lonlat)
     source = _FeatureSource(map_fn(make, rebatch(batches)), check_stop)
@@ -167,17 +172,6 @@ def _write_tiles(
     finally:
         flat.unlink(missing_ok=True)
     return count
-
-
-def _lonlat(
-    path: Path, driver: str, transform: Affine, crs: str | None, size: tuple[int, int]
-) -> LonLat | None:
-    if driver not in _LONLAT_DRIVERS:
-        return None
-    lonlat = LonLat.of(path, transform, crs, size)
-    if driver == "PMTiles":
-        zoom_range(lonlat)
-    return lonlat
 
 
 def _layer_name(path: Path, driver: str) -> str:

@@ -32,8 +32,8 @@ def find_pairs(scenes: list[str], labels: list[str]) -> list[ScenePair]:
     """Match scenes with labels.
 
     Scenes and labels are rasters or folders of rasters. They are matched by their order, and the
-    files of two folders by their stem. One vector file serves all scenes. Without labels, each
-    folder is searched for images/ with masks/ beside it.
+    files of two folders by their stem. One vector file serves all scenes. Without labels, scenes
+    are folders with images/ and masks/ in or below them.
 
     Raises:
         TileError: if something is missing or does not match.
@@ -62,11 +62,10 @@ def find_pairs(scenes: list[str], labels: list[str]) -> list[ScenePair]:
 def _image_mask_folders(root: Path) -> list[ScenePair]:
     if not root.is_dir():
         raise TileError(f"{root} has no labels, give them with --labels")
-    folders = [root] if (root / "images").is_dir() else []
-    folders += sorted(p.parent for p in root.glob("**/images") if p.parent != root)
-    folders = [folder for folder in folders if (folder / "masks").is_dir()]
+    images = (path for path in root.glob("**/images") if path.is_dir())
+    folders = sorted(path.parent for path in images if (path.parent / "masks").is_dir())
     if not folders:
-        raise TileError(f"{root} holds no images/ folder with masks/ beside it, give --labels")
+        raise TileError(f"{root} has no folder with images/ and masks/ in it, give --labels")
     return [pair for folder in folders for pair in _match(folder / "images", folder / "masks")]
 
 

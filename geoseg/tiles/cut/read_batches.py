@@ -1,7 +1,7 @@
-"""Tiles of a scene that are read together, and what they hold."""
+"""Tiles of a scene that are read together, and their pixel counts."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ class ReadBatch:
         return len(self.windows)
 
     def read_tiles(self) -> Iterator[tuple[Window, Pixels]]:
-        """Read the window of all tiles; yield the window and the pixels of each.
+        """Read all tiles at once; yield the window and the pixels of each tile.
 
         Raises:
             SceneError: if the scene cannot be read.
@@ -49,7 +49,7 @@ class ReadBatch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TileCounts:
-    """What each of n tiles holds."""
+    """Places and pixel counts of n tiles."""
 
     scene_index: NDArray[np.int64]
     """(n,) number of the scene, from 0."""
@@ -69,20 +69,17 @@ class TileCounts:
     def concat(cls, counts: Sequence["TileCounts"], classes: int) -> "TileCounts":
         """Join counts of tiles with this many classes; there may be none."""
         none = np.zeros(0, np.int64)
-        parts = [cls(none, none, none, none, np.zeros((0, classes), np.int64)), *counts]
+        empty = cls(none, none, none, none, np.zeros((0, classes), np.int64))
+        names = [field.name for field in fields(cls)]
         return cls(
-            np.concatenate([part.scene_index for part in parts]),
-            np.concatenate([part.row for part in parts]),
-            np.concatenate([part.col for part in parts]),
-            np.concatenate([part.valid for part in parts]),
-            np.concatenate([part.pixels for part in parts]),
+            *(np.concatenate([getattr(c, name) for c in (empty, *counts)]) for name in names)
         )
 
 
 def read_batches(
     scene: Scene, labels: LabelSource, scene_index: int, size: int, stride: int
 ) -> Iterator[ReadBatch]:
-    """Divide all tiles of a scene into batches; remainders at the right and lower edge are left.
+    """Divide all tiles of a scene into batches; remainders at the right and lower edge are not cut.
 
     Batches are as wide as memory allows, because many files are stored row by row.
 

@@ -1,4 +1,4 @@
-"""The tiles that are kept, and the split of each."""
+"""Select the tiles of a set, and split them."""
 
 import logging
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
+from affine import Affine
 from numpy.typing import NDArray
 
 from geoseg.errors import TileError
@@ -16,13 +17,7 @@ from geoseg.tiles.cut.sources import Source
 from geoseg.tiles.leakage import touching_validation
 from geoseg.tiles.settings import TileSettings
 from geoseg.tiles.split import assign_splits, check_split
-from geoseg.tiles.store.index import (
-    common_crs,
-    crs_code,
-    pixel_columns,
-    tile_corners,
-    tile_transform,
-)
+from geoseg.tiles.store.index import common_crs, crs_code, pixel_columns, tile_corners
 
 if TYPE_CHECKING:
     import geopandas
@@ -35,15 +30,9 @@ def select_tiles(
 ) -> "geopandas.GeoDataFrame":
     """Drop tiles with too few labelled pixels, split the others, and balance the training tiles.
 
-    Args:
-        counts: of all tiles that could be cut.
-        sources: what they are cut from.
-        legend: the classes.
-        settings: which tiles to keep, and how to split them.
-
     Returns:
-        The index of the set, but for checksums: scene by scene, and row by row in each; its row
-        labels are the indices of the tiles in ``counts``.
+        The index of the set without checksums, ordered by scene, row and column; its row labels
+        are the indices of the tiles in ``counts``.
 
     Raises:
         TileError: if no tile is left, all are of one class, or they cannot be split.
@@ -57,20 +46,17 @@ def select_tiles(
     check_several_classes(present, sources)
     scenes = [source.scene for source in sources]
     crs = common_crs(scenes)
-    corners = np.concatenate(
-        [
-            tile_corners(
-                scenes[n], row[scene_index == n], col[scene_index == n], settings.size, crs
-            )
-            for n in np.unique(scene_index)
-        ]
-    )
+    of_scenes = [
+        tile_corners(scenes[n], row[scene_index == n], col[scene_index == n], settings.size, crs)
+        for n in np.unique(scene_index)
+    ]
+    corners = np.concatenate(of_scenes)
     systems = scene_index if crs is None else np.zeros_like(scene_index)
     groups = np.array([source.group for source in sources])[scene_index]
     splits = assign_splits(
         corners, systems, groups, how=settings.split, val=settings.val, seed=settings.seed
     )
-    codes = {scene_crs: crs_code(scene_crs) for scene_crs in {scene.crs for scene in scenes}}
+    codes = {crs: crs_code(crs) for crs in {scene.crs for scene in scenes}}
     tiles = list(zip(scene_index.tolist(), row.tolist(), col.tolist(), strict=True))
     index = geopandas.GeoDataFrame(
         {
@@ -84,13 +70,19 @@ def select_tiles(
             "labelled": np.round(pixels.sum(axis=1) / settings.size**2, 6),
             **dict(zip(pixel_columns(legend), pixels.T, strict=True)),
             "crs": [codes[scenes[n].crs] for n, _, _ in tiles],
-            "transform": [tile_transform(scenes[n], r, c) for n, r, c in tiles],
+            "transform": [
+                list(scenes[n].affine @ Affine.translation(c, r))[:6] for n, r, c in tiles
+            ],
         },
         geometry=shapely.polygons(corners), crs=crs, index=kept,
     )  # fmt: skip
     if settings.split == "random":
-        touching = touching_validation(corners, splits, systems)
-        _warn_about_neighbours(len(touching), int((splits == "val").sum()))
+        touching, val = len(touching_validation(corners, splits, systems)), (splits == "val").sum()
+        log.warning(
+            "%s, so validation scores are too good; --split block keeps them apart",
+            f"{touching:,} of {val:,} validation tiles touch a training tile" if touching
+            else "tiles drawn at random may be neighbours",
+        )  # fmt: skip
     else:
         check_split(index)
     return _balanced(index, pixels, legend, settings)
@@ -99,12 +91,8 @@ def select_tiles(
 def check_several_classes(names: Sequence[str], sources: Sequence[Source]) -> None:
     """Refuse labels of a single class: any model is right about them, and maps that class only.
 
-    Args:
-        names: of the classes.
-        sources: what the tiles are cut from.
-
     Raises:
-        TileError: if there is one class.
+        TileError: if there is one class name.
     """
     if len(names) == 1:
         others = " and of other scenes" if len(sources) > 1 else ""
@@ -147,21 +135,6 @@ def _enough_labels(
     return kept[np.lexsort((counts.col[kept], counts.row[kept], counts.scene_index[kept]))]
 
 
-def _warn_about_neighbours(touching: int, validation: int) -> None:
-    """Warn that scores of a random split are too good.
-
-    Args:
-        touching: number of validation tiles that touch a training tile.
-        validation: number of validation tiles.
-    """
-    reason = (
-        f"{touching:,} of {validation:,} validation tiles touch a training tile"
-        if touching
-        else "tiles drawn at random may be neighbours"
-    )
-    log.warning("%s, so validation scores are too good; --split block keeps them apart", reason)
-
-
 def _balanced(
     index: "geopandas.GeoDataFrame",
     pixels: NDArray[np.int64],
@@ -173,19 +146,14 @@ def _balanced(
     kept = np.arange(len(train))
     if settings.balance is not None and settings.balance < len(train):
         kept = balance_classes(pixels[train], settings.balance, settings.seed)
-        before, after = _class_shares(pixels[train]), _class_shares(pixels[train[kept]])
-        changes = zip(legend.names, before, after, strict=True)
+        before, after = pixels[train].sum(axis=0), pixels[train[kept]].sum(axis=0)
+        shares = zip(legend.names, before / before.sum(), after / after.sum(), strict=True)
         log.info(
             "%s of %s training tiles kept: %s", f"{len(kept):,}", f"{len(train):,}",
-            ", ".join(f"{name} {old:.1%} to {new:.1%}" for name, old, new in changes),
+            ", ".join(f"{name} {old:.1%} to {new:.1%}" for name, old, new in shares),
         )  # fmt: skip
     of_class = pixels[train[kept]].sum(axis=0)
     missing = [name for name, n in zip(legend.names, of_class, strict=True) if not n]
     if missing:
         log.warning("no training tile has a pixel of %s", ", ".join(missing))
     return index.drop(index.index[np.delete(train, kept)])
-
-
-def _class_shares(pixels: NDArray[np.int64]) -> NDArray[np.float64]:
-    shares: NDArray[np.float64] = pixels.sum(axis=0) / pixels.sum()
-    return shares

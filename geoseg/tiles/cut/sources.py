@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from geoseg.errors import TileError, count_of, redact
 from geoseg.execute import Executor, Progress, ProgressCounter
@@ -40,8 +39,8 @@ def open_sources(
     Args:
         pairs: at least one.
         legend: the classes; None to take them from the labels.
-        settings: bands, nodata and how to read labels.
-        executor: its threads open scenes at the same time.
+        settings: bands and nodata of the scenes, and how to read the labels.
+        executor: opens scenes in its threads.
         progress: called as scenes are opened.
 
     Raises:
@@ -51,9 +50,14 @@ def open_sources(
     """
     opener = LabelOpener(legend, settings.class_field, settings.ignore, settings.layer)
     scenes_opened = ProgressCounter(progress, "scenes opened", len(pairs))
-    opened = executor.map_threads(
-        partial(_open_pair, opener, settings), pairs, lambda _: scenes_opened.add()
-    )
+
+    def open_pair(pair: ScenePair) -> tuple[Scene, LabelSource]:
+        scene = open_scene(pair.scene, bands=settings.bands, nodata=settings.nodata)
+        for warning in pixel_warnings(scene, probe_pixels(scene)):
+            log.warning(warning)
+        return scene, opener.open(pair.labels, scene)
+
+    opened = executor.map_threads(open_pair, pairs, lambda _: scenes_opened.add())
     first_scene, first_labels = opened[0]
     for pair, (scene, labels) in zip(pairs, opened, strict=True):
         if (len(scene.bands), scene.dtype) != (len(first_scene.bands), first_scene.dtype):
@@ -64,7 +68,10 @@ def open_sources(
             )
         if labels.legend != first_labels.legend:
             raise TileError(f"labels {pair.labels} have other classes, give all of them: --legend")
-    _log_unread_alphas([scene for scene, _ in opened])
+    unread = [redact(scene.path) for scene, _ in opened if scene.unread_alphas]
+    if unread:
+        more = f" and of {count_of(len(unread) - 1, 'other scene')}" if len(unread) > 1 else ""
+        log.info("the transparency (alpha) band of %s%s is not read as data", unread[0], more)
     names = [pair.name for pair in pairs]
     if len(set(names)) < len(names):
         names = [f"{number:04d}_{name}" for number, name in enumerate(names)]
@@ -72,20 +79,3 @@ def open_sources(
         Source(name, pair.group, scene, labels)
         for name, pair, (scene, labels) in zip(names, pairs, opened, strict=True)
     ]
-
-
-def _open_pair(
-    opener: LabelOpener, settings: TileSettings, pair: ScenePair
-) -> tuple[Scene, LabelSource]:
-    scene = open_scene(pair.scene, bands=settings.bands, nodata=settings.nodata)
-    for warning in pixel_warnings(scene, probe_pixels(scene)):
-        log.warning(warning)
-    return scene, opener.open(pair.labels, scene)
-
-
-def _log_unread_alphas(scenes: Sequence[Scene]) -> None:
-    """Log in one line for all scenes that alpha bands are not read as data."""
-    paths = [redact(scene.path) for scene in scenes if scene.unread_alphas]
-    if paths:
-        more = f" and of {count_of(len(paths) - 1, 'other scene')}" if len(paths) > 1 else ""
-        log.info("the transparency (alpha) band of %s%s is not read as data", paths[0], more)

@@ -1,9 +1,9 @@
-"""Tiles from scenes to disk, a batch at a time."""
+"""Cut tiles from scenes and write them, a batch at a time."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import accumulate, groupby, pairwise
 from pathlib import Path
 
 from geoseg.grid import Window, bounds
@@ -25,44 +25,30 @@ class WriteBatch:
     names: tuple[str, ...]
     batches: tuple[ReadBatch, ...]
     """The tiles, in the order of ``names``."""
-    shards: ShardStore | None = None
+    shards: ShardStore | None
     """Store of the shard to write; None for files."""
-    shard: int = 0
-    """Number of the shard."""
-
-    def __len__(self) -> int:
-        return len(self.names)
+    shard: int
+    """Number of the shard, from 0; not used for files."""
 
 
 def write_batches(
-    folder: Path,
-    names: Sequence[str],
-    places: Sequence[TilePlace],
-    shards: ShardStore | None,
+    folder: Path, names: Sequence[str], places: Sequence[TilePlace], shards: ShardStore | None
 ) -> Iterator[WriteBatch]:
-    """Divide tiles among workers.
+    """Divide the tiles of a set, in its order, into a write batch for each shard.
 
-    Args:
-        folder: of the set.
-        names: of all tiles, in the order of the set.
-        places: where each tile is read.
-        shards: for one write batch a shard; None for one a read batch.
+    Without shards, a write batch has the tiles of one read batch.
     """
-    ends = [0]
-    for _, group in groupby(places, key=_read_batch_id):
-        ends.append(ends[-1] + len(list(group)))
-    if shards is not None:
+    if shards is None:
+        ends = list(accumulate(map(len, _by_read_batch(places)), initial=0))
+    else:
         ends = [*range(0, len(names), shards.tiles_per_shard), len(names)]
-    for number, first in enumerate(ends[:-1]):
-        tiles = slice(first, ends[number + 1])
-        batches = tuple(
-            _with_windows(list(group)) for _, group in groupby(places[tiles], _read_batch_id)
-        )
-        yield WriteBatch(str(folder), tuple(names[tiles]), batches, shards, number)
+    for number, (first, end) in enumerate(pairwise(ends)):
+        batches = tuple(map(_with_windows, _by_read_batch(places[first:end])))
+        yield WriteBatch(str(folder), tuple(names[first:end]), batches, shards, number)
 
 
-def _read_batch_id(place: TilePlace) -> int:
-    return id(place[0])
+def _by_read_batch(places: Sequence[TilePlace]) -> list[list[TilePlace]]:
+    return [list(group) for _, group in groupby(places, lambda place: id(place[0]))]
 
 
 def _with_windows(places: list[TilePlace]) -> ReadBatch:

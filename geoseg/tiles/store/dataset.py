@@ -17,11 +17,11 @@ from geoseg.tiles.store.npy_shards import ShardStore
 IGNORE_INDEX = 255
 """Class index of pixels that are not labelled.
 
-A class index is the place of a class in the legend, 0, 1, ..., as a network has it in its output; a
-class value is what labels on disk hold, where ``NODATA`` means "not labelled".
+A class index is the position of a class in the legend and in the output of a network, 0, 1, ...; a
+class value is what labels on disk contain, where ``NODATA`` means "not labelled".
 """
 _TILES_PER_READ = 128
-"""Tiles read together where all of them must be counted."""
+"""Tiles that are read together to count all pixels."""
 
 
 class TileDataset:
@@ -48,7 +48,7 @@ class TileDataset:
             sums: of the n tiles; None to compute them when they are needed.
         """
         self._store, self._indices, self._legend = store, indices, legend
-        self._ignored, self._known_sums = sorted(ignored), sums
+        self._ignored, self._stored_sums = sorted(ignored), sums
         self.names = tuple(names)
         """Name of each tile, for messages."""
 
@@ -90,7 +90,7 @@ class TileDataset:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what the tiles contain, in this order, wherever they lie.
+        """SHA-256 of the contents of the tiles, in this order; the folder does not count.
 
         Raises:
             GeosegError: as `read` does, where the set has no index and all tiles are read.
@@ -109,9 +109,9 @@ class TileDataset:
 
     @cached_property
     def _sums(self) -> TileSums:
-        """The known sums, or those of all pixels."""
-        if self._known_sums is not None:
-            return self._known_sums
+        """The stored sums, or those of the pixels where the set has no index."""
+        if self._stored_sums is not None:
+            return self._stored_sums
         checksums: list[str] = []
         counts = np.zeros((len(self), len(self._legend)), np.int64)
         for first in range(0, len(self), _TILES_PER_READ):

@@ -1,4 +1,4 @@
-"""The index of a set: where each tile lies and what it holds, without reading pixels."""
+"""The index of a set: footprint, checksum and pixel counts of each tile, without its pixels."""
 
 import hashlib
 import re
@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
 from geoseg.errors import TileError
-from geoseg.legend import Legend
+from geoseg.geodesy import apply_affine
+from geoseg.legend import NODATA, Legend
 from geoseg.raster import Scene
 
 INDEX = "tiles.parquet"
-COMMON_CRS = "EPSG:4326"
-"""CRS of the footprints if scenes have different ones."""
-_VALUES = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,10 +28,6 @@ class TileSums:
     """(n,) of the pixels, see `checksum`."""
     counts: NDArray[np.int64]
     """(n, classes) valid pixels of each class."""
-
-    def of(self, indices: NDArray[np.int64]) -> "TileSums":
-        """The sums of these tiles, in this order."""
-        return TileSums(tuple(self.checksums[i] for i in indices), self.counts[indices])
 
 
 def checksum(pixels: NDArray[Any], valid: NDArray[np.bool_], labels: NDArray[np.uint8]) -> str:
@@ -52,15 +46,14 @@ def checksum(pixels: NDArray[Any], valid: NDArray[np.bool_], labels: NDArray[np.
 
 def class_pixels(labels: NDArray[np.uint8], legend: Legend) -> NDArray[np.int64]:
     """Count the pixels of each class of the legend (classes,) in labels of any shape."""
-    counts: NDArray[np.int64] = np.bincount(labels.ravel(), minlength=_VALUES)
+    counts: NDArray[np.int64] = np.bincount(labels.ravel(), minlength=NODATA + 1)
     return counts[list(legend.values)]
 
 
 def pixel_columns(legend: Legend) -> list[str]:
-    """Names of the columns of the index that hold the pixel counts of each class.
+    """Names of the columns of the index with the pixel counts of a class, such as "pixels_water".
 
-    A column is called by the class name ("pixels_water"), and by name and value where two names
-    give the same column.
+    Where two class names give the same column, the value is appended.
     """
     words = [re.sub(r"\W+", "_", name.casefold()).strip("_") for name in legend.names]
     return [
@@ -73,7 +66,7 @@ def common_crs(scenes: Sequence[Scene]) -> str | None:
     """The CRS of an index of tiles of these scenes: theirs, EPSG:4326 if they differ, or None.
 
     Raises:
-        TileError: if some scenes have a CRS and others have none.
+        TileError: if only a part of the scenes has a CRS.
     """
     paths = {scene.crs is not None: scene.path for scene in scenes}
     if len(paths) == 2:
@@ -82,7 +75,7 @@ def common_crs(scenes: Sequence[Scene]) -> str | None:
             "gdal_edit -a_srs, or tile them apart"
         )
     codes = {scene.crs for scene in scenes}
-    return codes.pop() if len(codes) == 1 else COMMON_CRS
+    return codes.pop() if len(codes) == 1 else "EPSG:4326"
 
 
 def tile_corners(
@@ -92,29 +85,22 @@ def tile_corners(
 
     Args:
         scene: what the tiles are cut from.
-        rows: (n,) first row of each (px).
-        cols: (n,) first column of each (px).
+        rows: (n,) first row of each tile (px).
+        cols: (n,) first column of each tile (px).
         size: side of a tile (px).
-        crs: CRS wanted.
+        crs: CRS of the result.
 
     Returns:
         (n, 4, 2) x and y of upper left, upper right, lower right and lower left corner. For a
         scene without CRS: in its own coordinates, or in pixels with y upwards if it has none.
     """
-    col = cols[:, None] + size * np.array([0, 1, 1, 0])
-    row = rows[:, None] + size * np.array([0, 0, 1, 1])
-    a, b, c, d, e, f = scene.transform
-    if scene.crs is None and scene.affine.is_identity:
-        e = -1.0
-    x, y = a * col + b * row + c, d * col + e * row + f
+    col = cols[:, None] + size * np.array([0.0, 1.0, 1.0, 0.0])
+    row = rows[:, None] + size * np.array([0.0, 0.0, 1.0, 1.0])
+    in_pixels = scene.crs is None and scene.affine.is_identity
+    x, y = apply_affine(scene.affine.scale(1, -1) if in_pixels else scene.affine, col, row)
     if crs is not None and crs != scene.crs:
         x, y = Transformer.from_crs(scene.crs, crs, always_xy=True).transform(x, y)
     return np.stack([x, y], axis=-1)
-
-
-def tile_transform(scene: Scene, row: int, col: int) -> list[float]:
-    """Affine coefficients a..f of a tile, pixel (col, row) to CRS units."""
-    return list(scene.affine @ scene.affine.translation(col, row))[:6]
 
 
 def crs_code(crs: str | None) -> str | None:
@@ -128,12 +114,11 @@ def read_columns(path: Path, columns: list[str]) -> dict[str, list[Any]]:
     from pyarrow import parquet
 
     with parquet.ParquetFile(path) as file:  # read_table would load pandas
-        values: dict[str, list[Any]] = file.read(columns=columns).to_pydict()
-    return values
+        return dict(file.read(columns=columns).to_pydict())
 
 
 def read_footprints(path: Path) -> tuple[NDArray[np.float64], list[str]]:
-    """Read where the tiles of an index lie.
+    """Read the footprints of the tiles of an index.
 
     Returns:
         Corners (n, 4, 2) as `tile_corners` has them, and the path of each tile's scene.

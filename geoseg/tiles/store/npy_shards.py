@@ -1,4 +1,4 @@
-"""Tiles as records of a few large files, which are read without opening a file for each tile.
+"""Tiles as records of a few large files, so that reading does not open a file for each tile.
 
 A shard is an uncompressed .npy of records, one a tile: ``image`` (bands, s, s), ``valid`` (packed
 bits, 1 where a pixel has data) and ``label`` (s, s) class values, 255 where not labelled. Row i of
@@ -23,7 +23,7 @@ from geoseg.tiles.store.geotiff_pairs import Pixels
 SHARDS = "shards"
 """Name of the folder of shards in a set."""
 _MAX_SHARD_BYTES = 64 << 20
-"""A set has few shards of this size, and each of them can still be copied quickly."""
+"""A set has few shards of this size, and a shard can still be copied quickly."""
 _HEADER_SIZES = range(64, 4097, 64)
 """Lengths (bytes) that the header of an .npy may have: the format aligns the records."""
 
@@ -61,7 +61,7 @@ class ShardStore:
         return Path(self.folder) / f"{shard:05d}.npy"
 
     def read(self, indices: NDArray[np.int64]) -> Pixels:
-        """Read the tiles with these indices: images, valid, and class values.
+        """Read the tiles with these indices.
 
         Raises:
             TileError: if a shard is missing or damaged.
@@ -83,16 +83,9 @@ class ShardStore:
         records: NDArray[Any],
         targets: NDArray[np.int64],
     ) -> None:
-        """Read records of a shard into an array.
-
-        Args:
-            shard: its number.
-            offsets: (k,) places of the records in the shard.
-            records: (n,) to fill.
-            targets: (k,) places of the records in it.
-        """
+        """Read the records at ``offsets`` (k,) into ``records`` (n,) at ``targets`` (k,)."""
         size = self.record.itemsize
-        total = self._shard_tiles(shard) * size
+        total = self.shard_tiles(shard) * size
         try:
             with self.path(shard).open("rb", buffering=0) as file:
                 header = os.fstat(file.fileno()).st_size - total
@@ -108,14 +101,9 @@ class ShardStore:
                 "tile the scenes again"
             ) from None
 
-    def _shard_tiles(self, shard: int) -> int:
-        """Number of tiles of a shard."""
+    def shard_tiles(self, shard: int) -> int:
+        """Number of tiles of the shard with this number, from 0."""
         return min(self.tiles_per_shard, self.tiles - shard * self.tiles_per_shard)
-
-    def header(self, shard: int) -> dict[str, Any]:
-        """The header of a shard, as the .npy format has it."""
-        descr = dtype_to_descr(self.record)
-        return {"descr": descr, "fortran_order": False, "shape": (self._shard_tiles(shard),)}
 
 
 @contextmanager
@@ -123,11 +111,12 @@ def write_shard(shards: ShardStore, shard: int) -> Iterator[Callable[[Pixels], N
     """Yield a function that appends a tile to a shard.
 
     Raises:
-        OutputError: if they cannot be written.
+        OutputError: if the shard cannot be written.
     """
     record, path = shards.record, shards.path(shard)
     with translate_write_errors(path), path.open("wb") as file:
-        write_array_header_1_0(file, shards.header(shard))
+        shape, descr = (shards.shard_tiles(shard),), dtype_to_descr(record)
+        write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
 
         def append(pixels: Pixels) -> None:
             image, valid, labels = pixels

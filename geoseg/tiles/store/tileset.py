@@ -1,4 +1,4 @@
-"""A set of training tiles on disk: what `tile` wrote, or a folder of images and masks."""
+"""A set of training tiles on disk: an output of `tile`, or a folder of images and masks."""
 
 import json
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ METADATA = "tiles.json"
 
 @dataclass(frozen=True, slots=True)
 class TileSet:
-    """Where n tiles are and what they hold; their pixels are read by `dataset`."""
+    """The index of n tiles; `dataset` reads their pixels."""
 
     folder: str
     names: tuple[str, ...]
@@ -89,8 +89,8 @@ class TileSet:
         spec = IgnoreSpec.parse(classes)
         for text in spec.unmatched_in(self.legend):
             raise LabelError(
-                f"{text!r} is no class of {self.folder}, ignore some of: "
-                f"{', '.join(self.legend.names)}"
+                f"{text!r} is no class of {self.folder} ({', '.join(self.legend.names)}), "
+                "correct it (--ignore)"
             )
         return replace(self, ignored=tuple(sorted({*self.ignored, *spec.values_in(self.legend)})))
 
@@ -100,12 +100,11 @@ class TileSet:
 
     def subset(self, indices: Sequence[int]) -> TileDataset:
         """Return the tiles with these indices, from 0."""
-        numbers = np.array(indices, np.int64)
-        sums = None
+        rows, sums = np.array(indices, np.int64), None
         if self.checksums is not None and self.counts is not None:
-            sums = TileSums(self.checksums, self.counts).of(numbers)
-        names = [self.names[number] for number in numbers]
-        return TileDataset(self.store, numbers, names, self.legend, ignored=self.ignored, sums=sums)
+            sums = TileSums(tuple(self.checksums[i] for i in indices), self.counts[rows])
+        names = [self.names[i] for i in indices]
+        return TileDataset(self.store, rows, names, self.legend, ignored=self.ignored, sums=sums)
 
     def load(self, split: str) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8]]:
         """Read all tiles of a split into memory, as `TileDataset.read` does.
@@ -146,15 +145,24 @@ def open_tiles(folder: str | Path, legend: Legend | str | Path | None = None) ->
             from the first mask. For a set that `tile` wrote: other names and colours of its values.
 
     Raises:
-        TileError: if there are none, or they are damaged.
+        TileError: if the folder has no tiles, or they are damaged.
         LabelError: if the legend cannot be read, or a set that `tile` wrote has other values.
     """
     folder, classes = Path(folder), as_legend(legend)
-    if (folder / METADATA).is_file():
-        return _with_legend(_open_tile_output(folder), classes)
     if not folder.is_dir():
         raise TileError(f"{folder} does not exist, give a folder that `geoseg tile` wrote")
-    return _open_images_and_masks(folder, classes)
+    if not (folder / METADATA).is_file():
+        return _open_images_and_masks(folder, classes)
+    tiles = _open_tile_output(folder)
+    if classes is None:
+        return tiles
+    if classes.values != tiles.legend.values:
+        wanted, own = (", ".join(map(str, of.values)) for of in (classes, tiles.legend))
+        raise LabelError(
+            f"the legend has the values {wanted}, but tile set {folder} was cut with {own}, tile "
+            "the scenes again with it"
+        )
+    return replace(tiles, legend=classes)
 
 
 def _open_images_and_masks(folder: Path, legend: Legend | None) -> TileSet:
@@ -188,21 +196,6 @@ def _legend_of_mask(mask: str) -> Legend:
         return LabelOpener().open(mask, open_scene(mask)).legend
     except LabelError:
         return DUBAI
-
-
-def _with_legend(tiles: TileSet, legend: Legend | None) -> TileSet:
-    if legend is None:
-        return tiles
-    if legend.values != tiles.legend.values:
-        raise LabelError(
-            f"the legend has the values {_value_list(legend)}, but tile set {tiles.folder} was cut "
-            f"with {_value_list(tiles.legend)}, tile the scenes again with it"
-        )
-    return replace(tiles, legend=legend)
-
-
-def _value_list(legend: Legend) -> str:
-    return ", ".join(map(str, legend.values))
 
 
 def _open_tile_output(folder: Path) -> TileSet:
