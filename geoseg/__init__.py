@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     from geoseg.evaluation import evaluate as evaluate
     from geoseg.evaluation import evaluate_matrix as evaluate_matrix
     from geoseg.evaluation import sample as sample
+    from geoseg.info import InfoReport as InfoReport
     from geoseg.info import describe as describe
     from geoseg.legend import LandCoverClass as LandCoverClass
     from geoseg.legend import Legend as Legend
     from geoseg.legend import read_legend as read_legend
+    from geoseg.metrics import Confusion as Confusion
     from geoseg.model import Model as Model
     from geoseg.tiles import TileSet as TileSet
     from geoseg.tiles import TileSettings as TileSettings
@@ -66,8 +68,9 @@ _ROOMS = {
         "evaluate_matrix",
         "sample",
     ),
-    "info": ("describe",),
+    "info": ("InfoReport", "describe"),
     "legend": ("LandCoverClass", "Legend", "read_legend"),
+    "metrics": ("Confusion",),
     "model": ("Model",),
     "tiles": ("TileSet", "TileSettings", "open_tiles", "tile"),
     "training": ("Monitor", "TrainSettings", "score", "train"),

@@ -3,6 +3,6 @@
 from geoseg.info.detect import Kind, find_kind
 from geoseg.info.format_text import as_json, as_text
 from geoseg.info.plot import plot
-from geoseg.info.run import Report, describe
+from geoseg.info.run import InfoReport, describe
 
-__all__ = ["Kind", "Report", "as_json", "as_text", "describe", "find_kind", "plot"]
+__all__ = ["InfoReport", "Kind", "as_json", "as_text", "describe", "find_kind", "plot"]

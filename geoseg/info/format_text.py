@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from geoseg.info.keras_summary import format_bytes, layer_lines
-from geoseg.info.run import Report
+from geoseg.info.run import InfoReport
 from geoseg.info.training import Facts, percent, score_rows, training_facts
 from geoseg.info.vectors import format_values
 
@@ -21,13 +21,13 @@ _SPLITS = {
 }
 
 
-def as_json(report: Report) -> str:
+def as_json(report: InfoReport) -> str:
     """Format a report as a JSON object."""
     text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
     return _escape_surrogates(text)
 
 
-def as_text(report: Report) -> str:
+def as_text(report: InfoReport) -> str:
     """Format a report as text, at most 80 characters wide unless a name is longer."""
     formatters = {
         "model": _model, "tiles": _tiles, "parts": _parts, "labels": _labels, "scene": _scene,

@@ -18,7 +18,7 @@ from geoseg.tiles import TileSettings, open_tiles
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class InfoReport:
     """The description of a path."""
 
     kind: Kind
@@ -31,7 +31,7 @@ class Report:
         return {"kind": self.kind, **self.data}
 
 
-def describe(path: str | Path) -> Report:
+def describe(path: str | Path) -> InfoReport:
     """Describe a model, tile set, run folder, class map, scene or vector file.
 
     All pixels of a class map are read, chunk by chunk, and all masks of a folder of images and
@@ -48,7 +48,7 @@ def describe(path: str | Path) -> Report:
         "model": _describe_model, "tiles": _describe_tiles, "parts": describe_parts,
         "labels": _describe_labels, "scene": _describe_scene, "vectors": describe_vectors,
     }  # fmt: skip
-    return Report(kind, describers[kind](path))
+    return InfoReport(kind, describers[kind](path))
 
 
 def _describe_model(path: str | Path) -> dict[str, Any]:
