@@ -14,7 +14,7 @@ demo: $(VENV)/.installed
 	$(BIN)/geoseg info $(OUT)/lulc.tif --plot $(OUT)/lulc.png
 
 test: $(VENV)/.installed-dev lint
-	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check
