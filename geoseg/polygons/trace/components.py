@@ -144,7 +144,8 @@ def confidence_stats(
     if bounds[-1] == confidence.size:
         bounds = bounds[:-1]
     flat = confidence.ravel()
-    run_sums = np.add.reduceat(flat, bounds, dtype=np.int64)[::2]
+    # A run has fewer than 2^24 pixels; 32 bits are added faster than 64.
+    run_sums = np.add.reduceat(flat, bounds, dtype=np.uint32)[::2].astype(np.int64)
     run_minima = np.minimum.reduceat(flat, bounds)[::2]
     np.add.at(total, components.component_of_run, run_sums)
     np.minimum.at(minimum, components.component_of_run, run_minima)
