@@ -76,7 +76,7 @@ _ROOMS = {
     "training": ("Monitor", "TrainSettings", "score", "train"),
     "vectorisation": ("Cleaning", "VectoriseReport", "VectoriseSettings", "vectorise"),
 }
-"""The room of each public name; the imports above say the same to type checkers."""
+"""The public names of each room; type checkers read the imports above instead."""
 
 __all__ = ["__version__", *chain.from_iterable(_ROOMS.values())]
 

@@ -46,7 +46,7 @@ class VectorError(GeosegError):
 
 
 class ModelError(GeosegError):
-    """A model file cannot be loaded, or a model or spec has an impossible value."""
+    """A model file cannot be loaded, or a value of a model or of its spec is out of range."""
 
 
 class TileError(GeosegError):

@@ -27,9 +27,9 @@ class Ellipsoid:
     """The ellipsoid of a CRS, and transformers to it; longitudes are not wrapped."""
 
     equal_area: Transformer
-    """CRS to a cylindrical equal-area projection (m)."""
+    """Transforms CRS coordinates to a cylindrical equal-area projection (m)."""
     lonlat: Transformer
-    """CRS to longitude and latitude (degrees)."""
+    """Transforms CRS coordinates to longitude and latitude (degrees)."""
     geod: Geod
     """Geodesic calculations on the ellipsoid."""
 

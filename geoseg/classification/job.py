@@ -26,9 +26,9 @@ class Job:
     legend: Legend
     settings: ClassifySettings
     precision: str
-    """Resolved precision, never "auto"."""
+    """Precision of the network: "fp32", "bf16" or "fp16"; "auto" is already replaced."""
     device: str
-    """Resolved device, never "auto"."""
+    """Device that computes the run: "cpu", "cuda" or "cuda:N"; "auto" is already replaced."""
     batch_size: int
     """Windows per forward pass."""
     parts: str

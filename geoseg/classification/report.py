@@ -42,7 +42,7 @@ class ClassifyReport:
     outputs: tuple[str, ...]
     """Names of the files."""
     seconds: dict[str, float]
-    """Time of the steps (s)."""
+    """Wall-clock time of each step (s)."""
     classes: tuple[ClassStatistics, ...] = ()
     nodata_pixels: int = 0
 

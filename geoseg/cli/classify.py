@@ -53,8 +53,8 @@ if TYPE_CHECKING:
     click.option(
         "--blend", type=click.Choice(["hann", "linear", "crop", "none"]), default="hann",
         show_default=True,
-        help="How the weights of a window fall over the overlap. hann: as a raised cosine. "
-        "linear: as a line. crop: to nearly zero at half of the overlap. none: they do not fall.",
+        help="How the weights of a window decrease over the overlap. hann: as a raised cosine. "
+        "linear: as a line. crop: to nearly zero at half of the overlap. none: no decrease.",
     ),
     click.option(
         "--tta", is_flag=True,

@@ -36,7 +36,7 @@ from geoseg.cli import options
         "Tiles overlap if it is smaller than --size.  [default: --size]"),
     click.option(
         "--class-field", metavar="NAME",
-        help="Field of vector labels that holds the class: names, or whole numbers from 0 to "
+        help="Field of vector labels that holds class names, or class values from 0 to "
         "254. `geoseg info FILE` lists the fields.  [default: none; vector labels need it]"),
     click.option(
         "--layer", metavar="NAME",

@@ -24,7 +24,7 @@ HECTARE_M2 = 1e4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Assessment:
-    """A label map, the path of its reference, and how to compare them."""
+    """A class map, the path of its reference, and how to compare them."""
 
     path: str
     """Path of the map."""

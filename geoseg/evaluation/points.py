@@ -70,7 +70,7 @@ def is_point_layer(file: VectorLabelFile, path: str, scene: Scene) -> bool:
 
 
 def locate_points(file: VectorLabelFile, scene: Scene) -> Points:
-    """Locate the points of a file on the pixels of a raster; a multi-point gives several points."""
+    """Find the pixel of each point of a file; a multi-point has several points."""
     labels = file.on_grid_of(scene)
     points, feature = shapely.get_parts(labels.geometries, return_index=True)
     cols, rows = apply_affine(~scene.affine, shapely.get_x(points), shapely.get_y(points))

@@ -39,13 +39,13 @@ def evaluate(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> EvaluationReport:
-    """Compare a label map with a reference and write a report.
+    """Compare a class map with a reference and write a report.
 
     A raster or polygons are compared with the map pixel by pixel. Points are a stratified random
     sample: accuracy and areas of the whole map are estimated from them, with 95 % intervals.
 
     Args:
-        labels: label map.
+        labels: class map.
         reference: raster on any grid (resampled to the grid of the map, nearest pixel), or polygons
             or points in any CRS.
         out: folder to write; it appears when it is complete.

@@ -19,7 +19,7 @@ log = logging.getLogger("geoseg")
 _MAX_IN_FLIGHT = 2
 """Tasks per thread that the cluster gets at once: one running, one waiting."""
 _MAX_TRIES = 3
-"""Tries of an item that fails with a retryable error."""
+"""Number of times that an item is tried if its error is retryable."""
 _REFRESH_INTERVAL = 1.0
 """Seconds between two checks of the workers and of the stop flag."""
 _FETCH_TIMEOUT = 10.0

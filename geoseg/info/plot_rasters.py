@@ -22,9 +22,9 @@ from geoseg.info.georeference import crs_of
 from geoseg.raster import Scene, percentile_stretch, read_overview, rgb_bands
 
 _MAX_SIDE = 1500
-"""Largest side of the overview that is read and drawn (px)."""
+"""Longest side of a drawn raster (px). A larger raster is read at reduced resolution."""
 _MIN_SIDE = 480
-"""Smallest length of the longer side (px). Smaller rasters are magnified."""
+"""Shortest length of the longer side of a drawn raster (px). A smaller raster is magnified."""
 _TITLE = 56
 """Height of the title (px)."""
 _GREYS = 256

@@ -34,7 +34,7 @@ class IgnoreSpec:
         spec = cls(tuple(text.strip().casefold() for text in texts))
         for text in spec.texts:
             if text.startswith("#") and not _COLOR.fullmatch(text):
-                raise LabelError(f"colour {text!r} to ignore is not of the form #rrggbb")
+                raise LabelError(f"colour {text!r} to ignore must have the form #rrggbb")
         return spec
 
     def values_in(self, legend: Legend) -> frozenset[int]:

@@ -37,7 +37,7 @@ class RecodedLabels:
 def open_map(
     path: str, legend: Legend | None, ignore: tuple[str, ...]
 ) -> tuple[Scene, LabelSource]:
-    """Open a label map, with its own classes if ``legend`` is None.
+    """Open a class map, with its own classes if ``legend`` is None.
 
     Args:
         path: of a class raster or a colour mask.

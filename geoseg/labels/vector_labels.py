@@ -233,7 +233,7 @@ def _covered_polygons(
 
 
 def _text(label: Any) -> str:  # noqa: ANN401 - a cell of any type
-    """A class of a feature as `IgnoreSpec` names it."""
+    """Return the class of a feature as a text in the form of `IgnoreSpec.texts`."""
     whole = isinstance(label, Real) and float(label).is_integer()
     return str(int(label) if whole else label).strip().casefold()
 

@@ -16,7 +16,7 @@ from geoseg.model.dihedral import SYMMETRIES, apply_symmetry, invert_symmetry
 from geoseg.model.model_file import Model
 
 CPU_BATCH = 8
-"""Windows per batch. 8 was the fastest on the CPUs measured; more do not fit into the caches."""
+"""Windows per batch. 8 was the fastest on the measured CPUs; more do not fit into their caches."""
 GPU_BATCH = 256
 
 

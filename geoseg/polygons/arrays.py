@@ -27,7 +27,7 @@ Arrays = TypeVar("Arrays", bound="DataclassInstance")
 
 @dataclass(frozen=True, slots=True)
 class PolygonArrays:
-    """Polygons, with the statistics of their pixels.
+    """Polygons as ragged arrays, with statistics of the pixels of each polygon.
 
     Law: the polygons of a map cover exactly its valid pixels, without gaps or overlaps, with a
     vertex wherever three of them meet, and the set does not depend on the chunks. Shells have a

@@ -14,7 +14,7 @@ VECTOR_WINDOW = 2048
 """Side of a window (px). Fixed, because simplified outlines keep a vertex where they cross it."""
 
 ReadLabels = Callable[[Window], tuple[Bytes, Bytes | None]]
-"""Reads labels and confidence, (height, width) uint8 each, of a window of the map."""
+"""Takes a window of the map; returns its labels and its confidence, each (height, width) uint8."""
 MapFunction = Callable[..., Iterable[Any]]
 """Maps a function over an iterable in order, like ``map``; may work ahead."""
 

@@ -36,7 +36,7 @@ def http_options() -> dict[str, str]:
 
 
 def rasterio_private(module: str, name: str) -> Any | None:  # noqa: ANN401 - of any type
-    """Return an attribute of a private module of rasterio; None if this version has none."""
+    """Return an attribute of a private module of rasterio; None if it does not exist."""
     try:
         return getattr(import_module(f"rasterio.{module}"), name)
     except (ImportError, AttributeError):

@@ -58,9 +58,9 @@ class TileSettings:
         if self.size < 1 or (self.stride is not None and self.stride < 1):
             raise TileError(f"size {self.size} and stride {self.stride} must be at least 1 px")
         if not 0 <= self.min_valid <= 1:
-            raise TileError(f"the minimum valid share {self.min_valid} is not in [0, 1]")
+            raise TileError(f"min_valid {self.min_valid} must be from 0 to 1")
         if not 0 <= self.val < 1:
-            raise TileError(f"validation share {self.val} is not in [0, 1)")
+            raise TileError(f"val {self.val} must be at least 0 and less than 1")
         if self.split not in SPLITS:
             raise TileError(f"unknown split {self.split!r}, use one of {', '.join(SPLITS)}")
         if self.balance is not None and self.balance < 1:

@@ -27,7 +27,7 @@ class TrainableNetwork:
 
     unet: UNet
     data_parallel: torch.nn.Module
-    """The U-Net, or a wrapper of it that averages the gradients over the processes."""
+    """The U-Net; with several processes, wrapped so that they average their gradients."""
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     """Loss scaling, which only fp16 needs."""

@@ -114,7 +114,7 @@ def _train(
     context: TrainingContext, state: TrainState, out: Path, progress: Progress | None,
     monitor: Monitor, stop: StopFlag,
 ) -> Model:  # fmt: skip
-    """Train up to the last epoch; write a checkpoint and the history after each epoch."""
+    """Train until the last epoch. After each epoch, write the checkpoint and the history."""
     settings, is_main = context.plan.settings, context.processes.is_main
     warning = slow_precision(context.network.precision, context.network.device.type)
     if warning and is_main:

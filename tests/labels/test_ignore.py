@@ -49,9 +49,9 @@ def test_values_and_colours_need_no_class_but_names_do():
 
 @pytest.mark.parametrize("text", ["#12345", "#12345g", "#1234567", "#"])
 def test_a_malformed_colour_is_refused(text):
-    with pytest.raises(LabelError, match="to ignore is not of the form #rrggbb"):
+    with pytest.raises(LabelError, match="to ignore must have the form #rrggbb"):
         IgnoreSpec.parse([text])
-    with pytest.raises(LabelError, match="to ignore is not of the form #rrggbb"):
+    with pytest.raises(LabelError, match="to ignore must have the form #rrggbb"):
         TileSettings(ignore=(text,))
 
 

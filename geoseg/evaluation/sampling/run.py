@@ -55,13 +55,13 @@ def sample(
     settings: SampleSettings = SampleSettings(),
     overwrite: bool = False,
 ) -> SampleReport:
-    """Draw pixels of a label map at random within each class, to collect a reference.
+    """Draw pixels of a class map at random within each class, to collect a reference.
 
     The points come in random order, with an empty field ``reference`` to fill in. QGIS opens them
     with a form that lists the classes and hides the class of the map.
 
     Args:
-        labels: label map with a CRS.
+        labels: class map with a CRS.
         out: GeoPackage to write, in the CRS of the map.
         settings: how many points to draw, and from which classes.
         overwrite: replace an existing file.

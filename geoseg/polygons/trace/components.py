@@ -37,7 +37,7 @@ class RunLengths:
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """The connected components of labels, in the raster order of their first pixels."""
+    """4-connected components of the labels, in row-major order of their first pixels."""
 
     component_of_run: Index
     """(runs,) component of each run."""

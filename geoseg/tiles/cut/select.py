@@ -141,7 +141,7 @@ def _balanced(
     legend: Legend,
     settings: TileSettings,
 ) -> "geopandas.GeoDataFrame":
-    """The index with at most ``settings.balance`` training tiles."""
+    """Return the index with at most ``settings.balance`` training tiles."""
     train = np.flatnonzero(index["split"] == "train")
     kept = np.arange(len(train))
     if settings.balance is not None and settings.balance < len(train):

@@ -73,7 +73,10 @@ class TileSet:
             TileError: if they cannot be split that way.
         """
         if how == "block":
-            raise TileError("blocks are cut by `geoseg tile --split block`, tile the scenes again")
+            raise TileError(
+                "tiles that are already cut cannot be split by block, cut the scenes again with "
+                "`geoseg tile --split block`"
+            )
         units = np.arange(len(self)) if how == "random" else np.array(self.scenes)
         return replace(self, splits=tuple(draw_validation(units, how, val=val, seed=seed).tolist()))
 
