@@ -684,3 +684,19 @@ def test_a_damaged_sidecar_is_named(tmp_path):
     (tmp_path / "m.tif.aux.xml").write_text("<PAMDataset>")
     with pytest.raises(LabelError, match=r"m\.tif\.aux\.xml"):
         read_categories(tmp_path / "m.tif")
+
+
+def test_a_map_that_does_not_read_back_as_written_is_refused(tmp_path, monkeypatch):
+    true_copy = rasterio.shutil.copy
+
+    def copy_badly(source, path, **_):
+        true_copy(source, path, driver="GTiff")
+        with rasterio.open(path, "r+") as file:
+            file.write(np.zeros((1, 1, 1), np.uint8), window=((70, 71), (80, 81)))
+
+    monkeypatch.setattr(rasterio.shutil, "copy", copy_badly)
+    profile = RasterProfile(90, 100, 1, (1, 0, 0, 0, -1, 0), None)
+    pixels = np.full((1, 90, 100), 7, np.uint8)
+    with pytest.raises(OutputError, match=r"cannot write m\.tif .*did not read back as written"):
+        write_cog(tmp_path / "m.tif", profile, [(Window(0, 0, 90, 100), pixels)])
+    assert list(tmp_path.iterdir()) == []
