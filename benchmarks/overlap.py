@@ -41,7 +41,7 @@ from geoseg.errors import GeosegError
 from geoseg.grid import Window, WindowGrid, bounds
 from geoseg.labels import LabelOpener
 from geoseg.metrics import Confusion
-from geoseg.model import Model, Predictor, UNet, best_class
+from geoseg.model import Model, Predictor, best_class, make_network
 from geoseg.raster import Scene, open_scene, pad_reflect, read_window
 from geoseg.tiles import IGNORE_INDEX
 from geoseg.tiles.cut.pairing import ScenePair, find_pairs
@@ -160,7 +160,7 @@ def read_reference(
 
 def predictor_of(model: Model, size: int) -> Predictor:
     """The model with windows of another size, in batches of about as many pixels."""
-    network = UNet(replace(model.spec, window=size))
+    network = make_network(replace(model.spec, window=size))
     network.load_state_dict(model.network.state_dict())
     batch = max(1, 8 * 128**2 // size**2)
     return Predictor(

@@ -86,7 +86,7 @@ def _compute_part(job: Job, chunk: Window, count: WindowCounter) -> Part:
         predictor = cached_predictor(
             job.model, job.model_hash, job.device, job.precision, job.batch_size, job.settings.tta
         )
-        predictor.spec.fill_invalid(pixels, valid)
+        predictor.spec.scaling.fill_invalid(pixels, valid)
         padded = pad_reflect(pixels, halo)
         scores = predictor.scores(padded, [w.relative_to(halo) for w in useful], count)
         by_window = zip(useful, scores, strict=True)

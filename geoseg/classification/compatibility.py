@@ -107,7 +107,7 @@ def check_value_range(scene: Scene, model: Model, sample: NDArray[np.float64]) -
     """
     if scene.dtype == model.dtype or not sample.size:
         return
-    low, high = np.array(model.spec.band_low), np.array(model.spec.band_high)
+    low, high = np.array(model.spec.scaling.low), np.array(model.spec.scaling.high)
     reach = ((np.percentile(sample, 98, axis=1) - low) / (high - low)).max()
     if not 0.02 <= reach <= 3:
         raise SceneError(

@@ -11,11 +11,11 @@ from geoseg.model.device import (
 )
 from geoseg.model.dihedral import SYMMETRIES, apply_symmetry, invert_symmetry
 from geoseg.model.model_file import Model, PixelSizes, pixel_size_range
+from geoseg.model.networks import Network, make_network, network_weights
+from geoseg.model.networks.lab_layers import Layer, layer_table
 from geoseg.model.predictor import CPU_BATCH, GPU_BATCH, Predictor, best_class, cached_predictor
 from geoseg.model.ranges import NumberRange
 from geoseg.model.spec import DROPOUT_RANGE, SIZE_RANGES, UNetSpec
-from geoseg.model.summary import Layer, layer_table
-from geoseg.model.unet import UNet
 from geoseg.models import DEFAULT, find_model
 
 __all__ = [
@@ -28,10 +28,10 @@ __all__ = [
     "SYMMETRIES",
     "Layer",
     "Model",
+    "Network",
     "NumberRange",
     "PixelSizes",
     "Predictor",
-    "UNet",
     "UNetSpec",
     "apply_symmetry",
     "best_class",
@@ -41,6 +41,8 @@ __all__ = [
     "find_model",
     "invert_symmetry",
     "layer_table",
+    "make_network",
+    "network_weights",
     "one_torch_thread",
     "pixel_size_range",
     "slow_precision",

@@ -19,10 +19,10 @@ from torch import Tensor
 from geoseg.errors import GeosegError, ModelError, check_list, check_type
 from geoseg.files import atomic_file
 from geoseg.legend import Legend
+from geoseg.model.networks import Network, make_network, network_weights, weight_shapes
 from geoseg.model.ranges import NumberRange
 from geoseg.model.record import check_record
 from geoseg.model.spec import UNetSpec
-from geoseg.model.unet import UNet, weight_shapes
 from geoseg.models import DEFAULT, find_model
 
 FORMAT = 1
@@ -47,7 +47,7 @@ class Model:
             have the classes of the legend and the bands of ``band_names``.
     """
 
-    network: UNet
+    network: Network
     legend: Legend
     """The classes: output channel i is ``legend.classes[i]``."""
     band_names: tuple[str, ...]
@@ -129,7 +129,7 @@ class Model:
         dtype = torch.float16 if half else torch.float32
         weights = {
             name: value.detach().to("cpu", dtype).contiguous()
-            for name, value in self.network.state_dict().items()
+            for name, value in network_weights(self.network).items()
         }
         metadata[CHECKSUM] = _checksum(weights)
         data = save(weights, {"geoseg": json.dumps(metadata, sort_keys=True)})
@@ -159,7 +159,7 @@ class Model:
             spec = UNetSpec.from_dict(metadata["unet"])
             _check_shapes(spec, shapes)
             weights = _read_weights(path, shapes, metadata)
-            network = UNet(spec)
+            network = make_network(spec)
             network.load_state_dict(weights)
             return cls(
                 network=network.eval(),

@@ -14,6 +14,7 @@ from geoseg.errors import ModelError
 from geoseg.model.device import choose_device, choose_precision, torch_dtype
 from geoseg.model.dihedral import SYMMETRIES, apply_symmetry, invert_symmetry
 from geoseg.model.model_file import Model
+from geoseg.model.networks.conv_norm import fold_batch_norm
 
 CPU_BATCH = 8
 """Windows per batch. 8 was the fastest on the measured CPUs; more do not fit into their caches."""
@@ -54,7 +55,8 @@ class Predictor:
         self.spec = model.spec
         self.temperature = model.temperature
         self._symmetries = SYMMETRIES if tta else 1
-        network = copy.deepcopy(model.network).eval().to(self.device, torch_dtype(self.precision))
+        network = fold_batch_norm(copy.deepcopy(model.network).eval())
+        network = network.to(self.device, torch_dtype(self.precision))
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def zeros(self, shape: tuple[int, ...]) -> Tensor:
@@ -80,7 +82,7 @@ class Predictor:
         """Yield the class probabilities of each window, in order.
 
         Args:
-            pixels: (bands, height, width) in scene values, filled by `UNetSpec.fill_invalid`.
+            pixels: (bands, height, width) in scene values, filled by `Scaling.fill_invalid`.
             windows: rows and columns in ``pixels``, ``spec.window`` px high and wide.
             tick: called with the number of windows done after each batch.
 

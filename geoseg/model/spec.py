@@ -1,14 +1,21 @@
 """The shape and input scaling of a U-Net, as a value."""
 
+import re
 from dataclasses import asdict, dataclass
 from reprlib import repr as shortened
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from geoseg.errors import ModelError
-from geoseg.model.ranges import LARGEST, NumberRange
+from geoseg.model.ranges import NumberRange
+from geoseg.model.scaling import Scaling, check_values
+
+LAB = "lab"
+"""The encoder of the reference Keras U-Net."""
+EFFICIENTNET_LITE0 = "efficientnet-lite0"
+SMP = "smp:"
+"""Start of the name of an encoder of segmentation_models_pytorch."""
+ENCODER_DEPTH = 5
+"""Levels of all encoders except that of the reference network."""
 
 SIZE_RANGES = {
     "bands": NumberRange(1, 65_535, whole=True),
@@ -28,8 +35,8 @@ class UNetSpec:
     The defaults are those of the reference Keras U-Net, which has 1,941,190 parameters.
 
     Raises:
-        ModelError: if a value is not a number or is out of range, or if the window is not a
-            multiple of 2**depth.
+        ModelError: if a value is not a number or is out of range, if the encoder is unknown, or if
+            the window is not a multiple of 2**depth.
     """
 
     bands: int = 3
@@ -37,9 +44,10 @@ class UNetSpec:
     classes: int = 6
     """Output classes, 1 to 256."""
     width: int = 16
-    """Filters of the first level, 1 to 4096. Each level below has twice as many."""
+    """Filters of the first level, 1 to 4096. With the encoder "lab", each level below has twice as
+    many; with others, the levels of the decoder have 1, 2, 3, 4 and 8 times as many."""
     depth: int = 4
-    """Levels of the encoder without the bottleneck, 1 to 12."""
+    """Levels of the encoder without the bottleneck, 1 to 12; 5 for all encoders but "lab"."""
     dropout: float = 0.1
     """Share of activations set to 0 in training, at least 0 and below 1."""
     window: int = 128
@@ -48,62 +56,39 @@ class UNetSpec:
     """Scene value that the network reads as 0: one for all bands, or one per band."""
     high: tuple[float, ...] = (255.0,)
     """Scene value that the network reads as 1: one for all bands, or one per band."""
+    encoder: str = LAB
+    """"lab": that of the reference Keras U-Net. "efficientnet-lite0". "smp:NAME": an encoder of
+    segmentation_models_pytorch."""
 
     def __post_init__(self) -> None:
         for name, allowed in {**SIZE_RANGES, "dropout": DROPOUT_RANGE}.items():
             object.__setattr__(self, name, allowed.check(name, getattr(self, name)))
-        if self.window % 2**self.depth:
+        check_encoder(self.encoder)
+        if self.encoder != LAB and self.depth != ENCODER_DEPTH:
             raise ModelError(
-                f"window size {self.window} is not a multiple of {2**self.depth}, "
-                f"as {self.depth} levels of 2x2 pooling need"
+                f"depth is {self.depth}, but encoder {self.encoder} has {ENCODER_DEPTH} levels, "
+                "leave depth out"
+            )
+        if self.window % self.multiple:
+            raise ModelError(
+                f"window size {self.window} is not a multiple of {self.multiple}, "
+                f"as {self.depth} levels of halving need"
             )
         for name in ("low", "high"):
-            values = getattr(self, name)
-            if not isinstance(values, list | tuple):
-                raise ModelError(f"{name} is {shortened(values)}, give a list of numbers")
-            if len(values) not in (1, self.bands):
-                raise ModelError(f"{name} has {len(values)} values, not {self.bands}")
-            values = tuple(NumberRange().check(name, value) for value in values)
+            values = check_values(name, getattr(self, name), self.bands)
             object.__setattr__(self, name, values)
-        for low, high in zip(self.band_low, self.band_high, strict=True):
-            if not 1 / LARGEST <= high - low <= LARGEST:
-                raise ModelError(
-                    f"scaling from {low:g} to {high:g} is empty, give a high value above the low "
-                    "value"
-                )
+        _ = self.scaling  # checks the order of low and high
 
     @property
-    def band_low(self) -> tuple[float, ...]:
-        """`low` with one value per band."""
-        return self.low if len(self.low) == self.bands else self.low * self.bands
+    def multiple(self) -> int:
+        """Number that the side of a window is a multiple of (px)."""
+        return 2**self.depth
 
     @property
-    def band_high(self) -> tuple[float, ...]:
-        """`high` with one value per band."""
-        return self.high if len(self.high) == self.bands else self.high * self.bands
-
-    def fill_invalid(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> None:
-        """Overwrite invalid pixels in place with `low`, which the network reads as about 0.
-
-        Args:
-            pixels: (bands, height, width), any numeric dtype, in scene values.
-            valid: (height, width), True where a pixel has data.
-        """
-        invalid = ~valid
-        if not invalid.any():
-            return
-        for band, low in zip(pixels, self.band_low, strict=True):
-            if np.issubdtype(pixels.dtype, np.integer):
-                limits = np.iinfo(pixels.dtype)
-                low = min(max(round(low), int(limits.min)), int(limits.max))
-            band[invalid] = low
-
-    def normalise(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
-        """Scale scene values (bands, height, width) from `low`..`high` to 0..1, as the network."""
-        low, high = (
-            np.array(v, np.float64)[:, None, None] for v in (self.band_low, self.band_high)
-        )
-        return ((pixels - low) / (high - low)).astype(np.float32)
+    def scaling(self) -> Scaling:
+        """`low` and `high` with one value per band."""
+        low, high = (v if len(v) == self.bands else v * self.bands for v in (self.low, self.high))
+        return Scaling(low, high)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, for JSON."""
@@ -113,3 +98,17 @@ class UNetSpec:
     def from_dict(cls, data: dict[str, Any]) -> "UNetSpec":
         """Return the spec that `to_dict` wrote."""
         return cls(**data)
+
+
+def check_encoder(name: object) -> None:
+    """Refuse a name that is not of an encoder.
+
+    Raises:
+        ModelError: if it is not.
+    """
+    if not isinstance(name, str) or not re.fullmatch(
+        f"{LAB}|{EFFICIENTNET_LITE0}|{SMP}[A-Za-z0-9_.-]+", name
+    ):
+        raise ModelError(
+            f"unknown encoder {shortened(name)}, use {LAB}, {EFFICIENTNET_LITE0} or {SMP}NAME"
+        )

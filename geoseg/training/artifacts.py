@@ -98,7 +98,7 @@ def _predict_examples(context: TrainingContext) -> list[PredictionExample]:
         tensors = images, labels.to(torch.uint8), predicted.to(torch.uint8)
         arrays = zip(*(tensor.cpu().numpy() for tensor in tensors), strict=True)
         examples += [
-            PredictionExample(network.spec.normalise(x), *classes) for x, *classes in arrays
+            PredictionExample(network.spec.scaling.apply(x), *classes) for x, *classes in arrays
         ]
     return examples
 

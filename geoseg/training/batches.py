@@ -56,7 +56,7 @@ class BatchLoader:
     def _load(self, indices: NDArray[np.int64]) -> Batch:
         images, valid, labels = self._tiles.read(indices)
         for image, mask in zip(images, valid, strict=True):
-            self._spec.fill_invalid(image, mask)
+            self._spec.scaling.fill_invalid(image, mask)
         if images.dtype in (np.uint16, np.uint32):  # torch lacks most operations on these
             images = images.astype(np.float32)
         return self._to_device(torch.from_numpy(images)), self._to_device(torch.from_numpy(labels))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from geoseg.legend import Legend
-from geoseg.model import Model, UNet, UNetSpec, choose_precision, torch_dtype
+from geoseg.model import Model, Network, UNetSpec, choose_precision, make_network, torch_dtype
 from geoseg.tiles import TileDataset
 from geoseg.training.batches import BatchLoader
 from geoseg.training.distributed import ProcessGroup
@@ -25,7 +25,7 @@ _TILES_FOR_RANGE = 500
 class TrainableNetwork:
     """A U-Net with its optimizer."""
 
-    unet: UNet
+    unet: Network
     data_parallel: torch.nn.Module
     """The U-Net; with several processes, wrapped so that they average their gradients."""
     optimizer: torch.optim.Optimizer
@@ -93,11 +93,11 @@ def make_context(
         BatchLoader(tiles, spec, device, settings.batch_size) for tiles in (plan.train, plan.val)
     )
     torch.manual_seed(settings.seed)
-    unet = UNet(spec)
+    unet = make_network(spec)
     if plan.start is not None:
         _copy_weights(plan.start, unet, plan.tiles.legend)
     unet.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    low, high = torch.tensor(spec.band_low), torch.tensor(spec.band_high)
+    low, high = torch.tensor(spec.scaling.low), torch.tensor(spec.scaling.high)
     return TrainingContext(
         plan, processes, train, val,
         class_weights=class_weights(plan.train.counts).to(device),
@@ -122,7 +122,7 @@ def _make_spec(plan: TrainingPlan) -> UNetSpec:
     )  # fmt: skip
 
 
-def _copy_weights(start: Model, unet: UNet, legend: Legend) -> None:
+def _copy_weights(start: Model, unet: Network, legend: Legend) -> None:
     """Copy the weights of a model; the last layer stays random if the classes differ."""
     weights, same_classes = start.network.state_dict(), start.legend.same_classes(legend)
     if not same_classes:
@@ -145,7 +145,7 @@ def _input_scaling(tiles: TileDataset, dtype: str) -> tuple[tuple[float, ...], t
     return tuple(low.tolist()), tuple(high.tolist())
 
 
-def _make_optimizer(settings: TrainSettings, unet: UNet) -> torch.optim.Optimizer:
+def _make_optimizer(settings: TrainSettings, unet: Network) -> torch.optim.Optimizer:
     parameters, lr = unet.parameters(), settings.lr
     if settings.optimizer == "rmsprop":
         # Decay and epsilon are the defaults of Keras, which adds epsilon inside the root.

@@ -13,7 +13,7 @@ from torch import Tensor, distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from geoseg.errors import GeosegError
-from geoseg.model import UNet, choose_device
+from geoseg.model import Network, choose_device
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ class ProcessGroup:
         own = batch[self.rank :: self.world_size]
         return own if len(own) else batch[:1]
 
-    def wrap_network(self, network: UNet) -> torch.nn.Module:
+    def wrap_network(self, network: Network) -> torch.nn.Module:
         """Return a network whose gradients are averaged over the processes."""
         return network if self.world_size == 1 else DistributedDataParallel(network)
 

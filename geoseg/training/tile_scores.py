@@ -69,7 +69,7 @@ def _score_batch(
     images, valid, labels = dataset.read(indices)
     size = labels.shape[-1]
     column = images.transpose(1, 0, 2, 3).reshape(images.shape[1], -1, size)
-    predictor.spec.fill_invalid(column, valid.reshape(-1, size))
+    predictor.spec.scaling.fill_invalid(column, valid.reshape(-1, size))
     rows = range(0, size * len(indices), size)
     windows = [(slice(row, row + size), slice(0, size)) for row in rows]
     mapped = [best_class(scores)[0].cpu().numpy() for scores in predictor.scores(column, windows)]

@@ -12,7 +12,7 @@ from geoseg.classification.plan import ComputeConfig
 from geoseg.errors import ModelError
 from geoseg.info import as_json, as_text, describe
 from geoseg.legend import DUBAI, DUBAI_MASKS, Legend
-from geoseg.model import Model, UNet, UNetSpec, device, slow_precision
+from geoseg.model import Model, UNetSpec, device, make_network, slow_precision
 from geoseg.raster import open_scene
 from tests.support.commands import here, refused
 from tests.support.rasters import write_raster
@@ -24,7 +24,7 @@ from tests.support.training import tiles as tiles
 def small_model(classes=2, **about):
     spec = UNetSpec(bands=1, classes=classes, width=2, depth=1, window=16)
     legend = Legend.from_names(["field", "road", "water"][:classes])
-    return Model(UNet(spec), legend, ("gray",), **about)
+    return Model(make_network(spec), legend, ("gray",), **about)
 
 
 def scene_of(path, metres):

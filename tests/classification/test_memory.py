@@ -8,7 +8,7 @@ from geoseg.classification import ClassifySettings, Job
 from geoseg.classification.memory import chunk_bytes, run_bytes
 from geoseg.grid import WindowGrid
 from geoseg.legend import Legend
-from geoseg.model import Model, UNet, UNetSpec
+from geoseg.model import Model, UNetSpec, make_network
 from geoseg.raster import Scene
 
 GIGABYTE = 1e9
@@ -28,7 +28,7 @@ class Run:
 def model_of(run):
     spec = UNetSpec(bands=run.bands, classes=run.classes, width=2, depth=2, window=64)
     legend = Legend.from_names([f"class {n}" for n in range(run.classes)])
-    return Model(UNet(spec), legend, tuple(f"band {n}" for n in range(run.bands)))
+    return Model(make_network(spec), legend, tuple(f"band {n}" for n in range(run.bands)))
 
 
 def job_of(run, model):

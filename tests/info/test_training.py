@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from geoseg.errors import ModelError
 from geoseg.info import as_json, as_text, describe
-from geoseg.model import Model, UNet, UNetSpec
+from geoseg.model import Model, UNetSpec, make_network
 from geoseg.model.record import check_record
 from tests.support.commands import here, refused
 from tests.support.models import LEGEND, TRAINING, parse_facts, save_model
@@ -154,7 +154,7 @@ def test_calibration_names_what_is_before_and_what_after(tmp_path):
 
 
 def test_bands_without_a_name_have_a_number(tmp_path):
-    network = UNet(UNetSpec(bands=4, classes=3, width=4, depth=2, window=32))
+    network = make_network(UNetSpec(bands=4, classes=3, width=4, depth=2, window=32))
     Model(network, LEGEND, ("", "green", "", "nir")).save(tmp_path / "m.safetensors")
     facts = parse_facts(as_text(describe(tmp_path / "m.safetensors")))
     assert facts["Bands"] == "band 1, green, band 3, nir (uint8)"

@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from geoseg.errors import ModelError
 from geoseg.info import as_json, as_text, describe
 from geoseg.legend import Legend
-from geoseg.model import Model, Predictor, UNet, UNetSpec, find_model
-from geoseg.model.unet import weight_shapes
+from geoseg.model import Model, Predictor, UNetSpec, find_model, make_network
+from geoseg.model.networks import weight_shapes
 from tests.support.models import check_message, refused
 from tests.support.training import one_thread as one_thread
 
@@ -41,7 +41,7 @@ def path(tmp_path):
     torch.manual_seed(0)
     spec = UNetSpec(bands=2, classes=2, width=1, depth=1, window=16)
     model = Model(
-        UNet(spec), Legend.from_names(["water", "land"]), ("red", "nir"), pixel_size=10.0,
+        make_network(spec), Legend.from_names(["water", "land"]), ("red", "nir"), pixel_size=10.0,
         training=TRAINING, temperature=1.5, pixel_size_range=(5.0, 20.0),
     )  # fmt: skip
     model.save(tmp_path / "m.safetensors")
@@ -155,14 +155,14 @@ def test_weights_are_compared_with_the_spec_before_a_network_is_built(
     metadata["unet"][field] = value
     path = tmp_path / "m.safetensors"
     save_file(weights, path, {"geoseg": json.dumps(metadata)})
-    monkeypatch.setattr("geoseg.model.model_file.UNet", None)
+    monkeypatch.setattr("geoseg.model.model_file.make_network", None)
     monkeypatch.setattr("geoseg.model.model_file._read_weights", None)
     assert words in refused(path)
 
 
 def test_the_shapes_of_the_weights_are_those_of_a_network_and_take_no_memory():
     spec = UNetSpec(bands=4, classes=3, width=3, depth=2, window=16)
-    state = UNet(spec).state_dict()
+    state = make_network(spec).state_dict()
     assert weight_shapes(spec) == {name: tuple(value.shape) for name, value in state.items()}
     assert weight_shapes(UNetSpec(width=4096, depth=12, window=4096))["bottom_first.bias"] == (
         4096 * 2**12,

@@ -18,12 +18,12 @@ from geoseg.model import (
     SYMMETRIES,
     Model,
     Predictor,
-    UNet,
     UNetSpec,
     apply_symmetry,
     best_class,
     invert_symmetry,
     layer_table,
+    make_network,
 )
 from tests.support.models import refused, tiny_model
 
@@ -39,7 +39,7 @@ def scores_of(predictor: Predictor, windows: np.ndarray) -> np.ndarray:
 
 
 def test_the_default_network_has_as_many_parameters_as_the_reference_network():
-    network = UNet(UNetSpec())
+    network = make_network(UNetSpec())
     assert sum(p.numel() for p in network.parameters()) == REFERENCE_PARAMETERS
     assert sum(layer.parameters for layer in layer_table(UNetSpec())) == REFERENCE_PARAMETERS
 
@@ -47,13 +47,13 @@ def test_the_default_network_has_as_many_parameters_as_the_reference_network():
 @given(st.integers(1, 7), st.integers(2, 12), st.integers(1, 8), st.integers(1, 3))
 def test_the_layer_table_counts_what_the_network_has(bands, classes, width, depth):
     spec = UNetSpec(bands=bands, classes=classes, width=width, depth=depth, window=16)
-    counted = sum(p.numel() for p in UNet(spec).parameters())
+    counted = sum(p.numel() for p in make_network(spec).parameters())
     assert sum(layer.parameters for layer in layer_table(spec)) == counted
 
 
 def test_random_weights_have_the_distribution_of_keras():
     torch.manual_seed(0)
-    network = UNet(UNetSpec())
+    network = make_network(UNetSpec())
     kernel = network.bottom_second.weight.detach()
     he = (2 / (256 * 9)) ** 0.5
     assert abs(float(kernel.std()) / he - 1) < 0.01
@@ -62,7 +62,7 @@ def test_random_weights_have_the_distribution_of_keras():
 
 
 def keras_weights(path) -> dict[str, torch.Tensor]:
-    """The weights of the reference Keras U-Net, under the names of `UNet`."""
+    """The weights of the reference Keras U-Net, under the names of `LabUNet`."""
     h5py = pytest.importorskip("h5py")
     with zipfile.ZipFile(path) as archive:
         file = h5py.File(io.BytesIO(archive.read("model.weights.h5")))
@@ -87,7 +87,7 @@ def keras_weights(path) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def reference_model(shared) -> Model:
-    network = UNet(UNetSpec()).eval()
+    network = make_network(UNetSpec()).eval()
     network.load_state_dict(keras_weights(shared / "reference" / "lulc_segmentation.keras"))
     return Model(network, DUBAI, ("red", "green", "blue"))
 
@@ -161,7 +161,7 @@ def keras_probabilities(image, layers):
 
 def test_weights_of_keras_give_the_probabilities_of_keras(tmp_path):
     layers = random_keras_weights(tmp_path / "m.keras")
-    network = UNet(UNetSpec(window=32)).eval()
+    network = make_network(UNetSpec(window=32)).eval()
     network.load_state_dict(keras_weights(tmp_path / "m.keras"))
     model = Model(network, DUBAI, ("red", "green", "blue"))
     images = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
@@ -227,7 +227,7 @@ def test_a_saved_model_loads_with_all_its_fields(tmp_path):
     torch.manual_seed(0)
     spec = UNetSpec(bands=2, classes=3, width=2, depth=1, window=16, low=(0, 10), high=(100, 3000))
     saved = Model(
-        UNet(spec), Legend.from_names(["a", "b", "c"]), ("nir", "red"), dtype="uint16",
+        make_network(spec), Legend.from_names(["a", "b", "c"]), ("nir", "red"), dtype="uint16",
         pixel_size=10.0, training={"epochs": 3},
     )  # fmt: skip
     saved.save(tmp_path / "m.safetensors")
@@ -327,7 +327,7 @@ def test_fill_invalid_fills_with_low():
     spec = UNetSpec(bands=2, classes=2, low=(10.4, 20), high=(100, 100))
     pixels = np.full((2, 2, 2), 50, np.uint16)
     valid = np.array([[True, False], [True, True]])
-    spec.fill_invalid(pixels, valid)
+    spec.scaling.fill_invalid(pixels, valid)
     assert pixels[:, 0, 1].tolist() == [10, 20]
     assert (pixels[:, valid] == 50).all()
 

@@ -7,7 +7,7 @@ import torch
 
 from geoseg.errors import ModelError
 from geoseg.legend import LandCoverClass, Legend
-from geoseg.model import Model, UNet, UNetSpec
+from geoseg.model import Model, UNetSpec, make_network
 
 LEGEND = Legend(
     (
@@ -43,7 +43,7 @@ TRAINING = {
 def save_model(path, *, training=None, **spec):
     """Save a U-Net of random weights with these fields of its spec; return its path."""
     legend = LEGEND if spec.get("classes", 3) == 3 else Legend.from_names([*"abcdef"])
-    network = UNet(UNetSpec(**{"classes": 3, "width": 4, "depth": 2, "window": 32, **spec}))
+    network = make_network(UNetSpec(**{"classes": 3, "width": 4, "depth": 2, "window": 32, **spec}))
     bands = ("red", "green", "blue", "nir")[: network.spec.bands]
     Model(network, legend, bands, pixel_size=0.5, training=training or {}).save(path)
     return path
@@ -62,7 +62,7 @@ def parse_facts(text):
 def tiny_model(path: Path, *, bands: int = 3, classes: int = 4, seed: int = 1) -> Path:
     """Save a U-Net of two levels, windows of 32 px and random weights; return its path."""
     torch.manual_seed(seed)
-    network = UNet(UNetSpec(bands=bands, classes=classes, width=4, depth=2, window=32))
+    network = make_network(UNetSpec(bands=bands, classes=classes, width=4, depth=2, window=32))
     with torch.no_grad():  # weakens the checkerboard of untrained upsampling
         for up in network.up:
             up.weight.mul_(0.2)

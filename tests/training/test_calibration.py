@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from geoseg.errors import ModelError
 from geoseg.info import as_text, describe
-from geoseg.model import Model, UNet, UNetSpec
+from geoseg.model import Model, UNetSpec, make_network
 from geoseg.training.calibration import calibrate, fit_temperature
 from tests.support.training import LEGEND, run
 from tests.support.training import one_thread as one_thread
@@ -99,7 +99,7 @@ def test_the_temperature_without_validation_tiles_is_1(tiles, tmp_path):
 def test_the_temperature_of_an_older_file_without_one_is_1(tmp_path):
     path = tmp_path / "m.safetensors"
     spec = UNetSpec(bands=2, classes=3, width=2, depth=1, window=16)
-    Model(UNet(spec), LEGEND, ("a", "b"), temperature=1.7).save(path)
+    Model(make_network(spec), LEGEND, ("a", "b"), temperature=1.7).save(path)
     assert Model.load(path).temperature == 1.7
     with safe_open(path, framework="pt") as file:
         metadata = json.loads(file.metadata()["geoseg"])
@@ -113,4 +113,4 @@ def test_the_temperature_of_an_older_file_without_one_is_1(tmp_path):
 def test_a_temperature_out_of_range_is_refused(temperature):
     spec = UNetSpec(bands=2, classes=3, width=2, depth=1, window=16)
     with pytest.raises(ModelError, match=r"temperature is .*, give a number above 0"):
-        Model(UNet(spec), LEGEND, ("a", "b"), temperature=temperature)
+        Model(make_network(spec), LEGEND, ("a", "b"), temperature=temperature)

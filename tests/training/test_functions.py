@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from geoseg.cli.train import command
 from geoseg.metrics import Confusion
-from geoseg.model.fast_dropout import FastDropout
+from geoseg.model.networks.fast_dropout import FastDropout
 from geoseg.tiles import IGNORE_INDEX
 from geoseg.training import TrainSettings
 from geoseg.training.distributed import ProcessGroup

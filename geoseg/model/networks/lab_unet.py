@@ -9,7 +9,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from geoseg.model.fast_dropout import FastDropout
+from geoseg.model.networks.fast_dropout import FastDropout
+from geoseg.model.networks.rescale import Rescale
 from geoseg.model.spec import UNetSpec
 
 _TRUNCATED_STD = 0.8796256610342398
@@ -31,27 +32,18 @@ class DoubleConv(nn.Module):
         return torch.relu_(self.second(self.dropout(x)))
 
 
-class UNet(nn.Module):
-    """The network: windows in scene values to class logits.
+class LabUNet(nn.Module):
+    """The reference network: windows in scene values to class logits.
 
-    The scaling of scene values is part of the network, so pixels cannot be scaled wrongly. The
-    names of the parameters are those in model files.
+    The names of the parameters are those in model files.
     """
-
-    low: Tensor
-    scale: Tensor
 
     def __init__(self, spec: UNetSpec) -> None:
         super().__init__()
         self.spec = spec
         filters = [spec.width * 2**level for level in range(spec.depth)]
         bottleneck = spec.width * 2**spec.depth
-        # Plain floats: arithmetic on the "meta" device would import torch's compiler (1 s).
-        pairs = zip(spec.band_low, spec.band_high, strict=True)
-        scale = [1 / (high - low) for low, high in pairs]
-        for name, values in (("low", spec.band_low), ("scale", scale)):
-            buffer = torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1)
-            self.register_buffer(name, buffer, persistent=False)
+        self.rescale = Rescale(spec.scaling)
         self.encoder = nn.ModuleList(
             DoubleConv(channels, f, spec.dropout)
             for channels, f in zip([spec.bands, *filters], filters, strict=False)
@@ -65,14 +57,14 @@ class UNet(nn.Module):
         )
         self.decoder = nn.ModuleList(DoubleConv(2 * f, f, spec.dropout) for f in reversed(filters))
         self.head = nn.Conv2d(filters[0], spec.classes, 1)
-        self.apply(_initialise)
+        self.apply(initialise_as_keras)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, bands, h, w) in scene values to (n, classes, h, w) logits.
 
         Height and width are multiples of 2**depth. Logits have the dtype of the weights.
         """
-        x = ((x.float() - self.low) * self.scale).to(self.head.weight.dtype)
+        x = self.rescale(x).to(self.head.weight.dtype)
         skips = []
         for level in self.encoder:
             x = level(x)
@@ -85,14 +77,7 @@ class UNet(nn.Module):
         return self.head(x)  # type: ignore[no-any-return]
 
 
-def weight_shapes(spec: UNetSpec) -> dict[str, tuple[int, ...]]:
-    """Return the name and shape of each weight of a network, without allocating memory."""
-    with torch.device("meta"):
-        network = UNet(spec)
-    return {name: tuple(value.shape) for name, value in network.state_dict().items()}
-
-
-def _initialise(module: nn.Module) -> None:
+def initialise_as_keras(module: nn.Module) -> None:
     """Draw kernels as the reference U-Net does: He normal for 3x3, Glorot uniform for others."""
     if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         return

@@ -1,0 +1,38 @@
+"""The networks: U-Nets that map windows in scene values to class logits."""
+
+import torch
+from torch import Tensor
+
+from geoseg.model.networks.encoder_unet import EncoderUNet
+from geoseg.model.networks.lab_unet import LabUNet
+from geoseg.model.spec import LAB, UNetSpec
+
+Network = LabUNet | EncoderUNet
+_COUNTER = "num_batches_tracked"
+"""A buffer of batch normalisation that has no use here."""
+
+
+def make_network(spec: UNetSpec) -> Network:
+    """Return the network of a spec, with random weights.
+
+    Raises:
+        ModelError: if its encoder is not installed.
+    """
+    return LabUNet(spec) if spec.encoder == LAB else EncoderUNet(spec)
+
+
+def network_weights(network: Network) -> dict[str, Tensor]:
+    """Return the weights of a network by name, as in its model file."""
+    state = network.state_dict()
+    return {name: value for name, value in state.items() if not name.endswith(_COUNTER)}
+
+
+def weight_shapes(spec: UNetSpec) -> dict[str, tuple[int, ...]]:
+    """Return the name and shape of each weight of a network, without allocating memory.
+
+    Raises:
+        ModelError: if its encoder is not installed.
+    """
+    with torch.device("meta"):
+        network = make_network(spec)
+    return {name: tuple(value.shape) for name, value in network_weights(network).items()}

@@ -1,0 +1,50 @@
+"""Convolution with batch normalisation, and folding of the normalisation into the convolution."""
+
+import torch.nn.functional as F  # noqa: N812 - the customary name
+from torch import Tensor, nn
+from torch.nn.utils import fuse_conv_bn_eval
+
+
+class ConvNorm(nn.Module):
+    """A convolution without bias, and batch normalisation.
+
+    A convolution with stride pads below and on the right only, as TensorFlow does for even sizes
+    ("SAME"), because the ImageNet weights were trained so.
+    """
+
+    def __init__(
+        self, channels: int, filters: int, kernel: int = 3, *, stride: int = 1, groups: int = 1,
+        epsilon: float = 1e-5,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        before = (kernel - stride) // 2
+        after = kernel - stride - before
+        self._padding = (before, after, before, after) if before != after else None
+        self.conv = nn.Conv2d(
+            channels, filters, kernel, stride, 0 if self._padding else before, groups=groups,
+            bias=False,
+        )  # fmt: skip
+        self.norm: nn.Module = nn.BatchNorm2d(filters, epsilon)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, channels, h, w) to (n, filters, h / stride, w / stride)."""
+        if self._padding is not None:
+            x = F.pad(x, self._padding)
+        return self.norm(self.conv(x))  # type: ignore[no-any-return]
+
+    def fold(self) -> None:
+        """Put the normalisation into the weights of the convolution, for inference only."""
+        if isinstance(self.norm, nn.BatchNorm2d):
+            self.conv = fuse_conv_bn_eval(self.conv, self.norm)
+            self.norm = nn.Identity()
+
+
+def fold_batch_norm(network: nn.Module) -> nn.Module:
+    """Fold all batch normalisations of a network in evaluation mode, in place.
+
+    The outputs differ by rounding only. Returns the network.
+    """
+    for module in network.modules():
+        if isinstance(module, ConvNorm):
+            module.fold()
+    return network

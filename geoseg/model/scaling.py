@@ -1,0 +1,67 @@
+"""The scaling of scene values to the numbers that a network reads."""
+
+from dataclasses import dataclass
+from reprlib import repr as shortened
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import ModelError
+from geoseg.model.ranges import LARGEST, NumberRange
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """A linear scaling of each band: ``low`` becomes 0, and ``high`` becomes 1.
+
+    Raises:
+        ModelError: if a value is not a finite number, or if a high value is not above its low one.
+    """
+
+    low: tuple[float, ...]
+    """Scene value that becomes 0, for each band."""
+    high: tuple[float, ...]
+    """Scene value that becomes 1, for each band."""
+
+    def __post_init__(self) -> None:
+        for low, high in zip(self.low, self.high, strict=True):
+            if not 1 / LARGEST <= high - low <= LARGEST:
+                raise ModelError(
+                    f"scaling from {low:g} to {high:g} is empty, give a high value above the low "
+                    "value"
+                )
+
+    def fill_invalid(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> None:
+        """Overwrite invalid pixels in place with `low`, which the network reads as about 0.
+
+        Args:
+            pixels: (bands, height, width), any numeric dtype, in scene values.
+            valid: (height, width), True where a pixel has data.
+        """
+        invalid = ~valid
+        if not invalid.any():
+            return
+        for band, low in zip(pixels, self.low, strict=True):
+            if np.issubdtype(pixels.dtype, np.integer):
+                limits = np.iinfo(pixels.dtype)
+                low = min(max(round(low), int(limits.min)), int(limits.max))
+            band[invalid] = low
+
+    def apply(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Scale (bands, height, width) in scene values."""
+        low, high = (np.array(v, np.float64)[:, None, None] for v in (self.low, self.high))
+        return ((pixels - low) / (high - low)).astype(np.float32)
+
+
+def check_values(name: str, values: object, bands: int) -> tuple[float, ...]:
+    """Return the low or high values of a spec: one for all bands, or one for each.
+
+    Raises:
+        ModelError: if they are not a list of finite numbers, or not as many.
+    """
+    if not isinstance(values, list | tuple):
+        raise ModelError(f"{name} is {shortened(values)}, give a list of numbers")
+    if len(values) not in (1, bands):
+        raise ModelError(f"{name} has {len(values)} values, not {bands}")
+    return tuple(NumberRange().check(name, value) for value in values)
