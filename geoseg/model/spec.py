@@ -82,7 +82,7 @@ class UNetSpec:
     @property
     def multiple(self) -> int:
         """Number that the side of a window is a multiple of (px)."""
-        return 2**self.depth
+        return int(2**self.depth)
 
     @property
     def scaling(self) -> Scaling:
