@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from geoseg.tiles import TileSettings as TileSettings
     from geoseg.tiles import open_tiles as open_tiles
     from geoseg.tiles import tile as tile
+    from geoseg.training import RECIPES as RECIPES
     from geoseg.training import Monitor as Monitor
     from geoseg.training import TrainSettings as TrainSettings
     from geoseg.training import score as score
@@ -73,7 +74,7 @@ _ROOMS = {
     "metrics": ("Confusion",),
     "model": ("Model",),
     "tiles": ("TileSet", "TileSettings", "open_tiles", "tile"),
-    "training": ("Monitor", "TrainSettings", "score", "train"),
+    "training": ("RECIPES", "Monitor", "TrainSettings", "score", "train"),
     "vectorisation": ("Cleaning", "VectoriseReport", "VectoriseSettings", "vectorise"),
 }
 """The public names of each room; type checkers read the imports above instead."""

@@ -1,6 +1,7 @@
 """``geoseg train``."""
 
 import os
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -22,8 +23,8 @@ def _pixel_sizes(
 @click.command(
     "train",
     epilog=options.examples(
-        "geoseg train tiles --out model.safetensors --epochs 100 \\\n"
-        "--augment full --optimizer adam --schedule cosine",
+        "geoseg train tiles --out model.safetensors",
+        "geoseg train tiles --out model.safetensors --start default --epochs 10",
         "torchrun --nproc-per-node 4 -m geoseg train tiles --out model.safetensors",
     ),
 )
@@ -33,73 +34,116 @@ def _pixel_sizes(
     help="Model file to write, named .safetensors. The learning curves, example predictions and "
     "the checkpoint (FILE.checkpoint) are written beside it.",
 )  # fmt: skip
+@click.option(
+    "--recipe", type=click.Choice(["standard", "lab"]), default="standard", show_default=True,
+    help="Defaults of the options below. standard: a pretrained encoder and the habits of "
+    "practitioners. lab: the training of the reference Keras U-Net.",
+)  # fmt: skip
 @options.group(
     "settings",
     click.option(
-        "--epochs", default=25, show_default=True,
-        help="Passes over all training tiles, at least 1. A larger number trains a complete model "
-        "further, from its checkpoint."),
+        "--epochs", type=int,
+        help="Passes over as many pixels as the training tiles have, at least 1. A larger number "
+        "trains a complete model further, from its checkpoint.  [default: 40; recipe lab: 25]"),
     click.option(
-        "--batch-size", default=32, show_default=True,
-        help="Tiles in each training step, at least 1, over all processes."),
-    click.option("--lr", default=1e-3, show_default=True, help="Highest learning rate, above 0."),
+        "--batch-size", type=int,
+        help="Windows in each training step, at least 1, over all processes.  [default: 8; recipe "
+        "lab: 32]"),
     click.option(
-        "--optimizer", type=click.Choice(["rmsprop", "adam", "adamw", "sgd"]), default="rmsprop",
-        show_default=True,
-        help="Algorithm that updates the weights: RMSprop, Adam, AdamW, or SGD with momentum 0.9."),
+        "--window", type=int, metavar="PX",
+        help="Side of the windows that the network reads, in training and in `geoseg classify`, 1 "
+        "to 4096 px, a multiple of 32 (encoder lab: of 2 to the power of --depth). Windows larger "
+        "than a tile are cut from adjacent tiles, and are made smaller where there are too "
+        "few.  [default: 256; recipe lab: the side of a tile]"),
     click.option(
-        "--loss", type=click.Choice(["ce", "weighted", "focal", "dice"]), default="ce",
-        show_default=True,
+        "--sampling", type=click.Choice(["tiles", "classes"]),
+        help="Windows of an epoch. tiles: each tile once, in random order. classes: random "
+        "windows, in which rare classes are more frequent; at least 25 steps.  [default: classes; "
+        "recipe lab: tiles]"),
+    click.option(
+        "--augment", type=click.Choice(["none", "flips", "full"]),
+        help="Random changes of windows. flips: flips and quarter turns. full: flips, quarter "
+        "turns, scale, brightness, colour and blur.  [default: full; recipe lab: none]"),
+    click.option(
+        "--encoder", metavar="NAME",
+        help="Encoder of the U-Net. lab: that of the reference Keras U-Net. efficientnet-lite0. "
+        "smp:NAME: an encoder of segmentation_models_pytorch, which the extra smp "
+        "installs.  [default: efficientnet-lite0, or that of --start; recipe lab: lab]"),
+    click.option(
+        "--encoder-weights", metavar="FILE|imagenet|none",
+        help="Weights that the encoder starts from. imagenet: those that the extra pretrained "
+        "installs, for efficientnet-lite0. none: random ones. FILE: a state dict (.pth, "
+        ".safetensors).  [default: imagenet for efficientnet-lite0, else none]"),
+    click.option(
+        "--lr", type=float,
+        help="Highest learning rate, above 0.  [default: 0.001]"),
+    click.option(
+        "--encoder-lr", type=float, metavar="SHARE",
+        help="Learning rate of a pretrained encoder, relative to --lr, above 0 and at most "
+        "1.  [default: 0.3; recipe lab: 1]"),
+    click.option(
+        "--optimizer", type=click.Choice(["rmsprop", "adam", "adamw", "sgd"]),
+        help="Algorithm that updates the weights: RMSprop, Adam, AdamW, or SGD with momentum "
+        "0.9.  [default: adamw; recipe lab: rmsprop]"),
+    click.option(
+        "--loss", type=click.Choice(["ce", "weighted", "focal", "dice"]),
         help="Loss function. ce: cross-entropy. weighted: cross-entropy with classes weighted by "
         "their inverse frequency. focal: focal loss with gamma 2. dice: cross-entropy plus Dice "
-        "loss."),
+        "loss.  [default: dice; recipe lab: ce]"),
     click.option(
-        "--schedule", type=click.Choice(["constant", "cosine", "plateau"]), default="constant",
-        show_default=True,
+        "--schedule", type=click.Choice(["constant", "cosine", "plateau"]),
         help="Learning rate over the training. constant: always --lr. cosine: falls to 0 along a "
-        "half cosine. plateau: halved after 5 epochs without a lower validation loss."),
+        "half cosine. plateau: halved after 5 epochs without a lower validation loss.  [default: "
+        "cosine; recipe lab: constant]"),
     click.option(
-        "--warmup", default=0.0, show_default=True, metavar="EPOCHS",
+        "--warmup", type=float, metavar="EPOCHS",
         help="First epochs, in which the learning rate rises from 0 to --lr; at least 0 and less "
-        "than --epochs."),
+        "than --epochs.  [default: 0.5; recipe lab: 0]"),
     click.option(
         "--clip", type=float, metavar="NORM",
-        help="Largest norm of the gradient, above 0. Larger gradients are scaled down to it.  "
-        "[default: no limit]"),
+        help="Largest norm of the gradient, at least 0; 0 for no limit. Larger gradients are "
+        "scaled down to it.  [default: 5; recipe lab: 0]"),
     click.option(
-        "--augment", type=click.Choice(["none", "flips", "full"]), default="none",
-        show_default=True,
-        help="Random changes of training tiles. flips: flips and quarter turns. full: flips, "
-        "quarter turns, changes of brightness and colour, and zoom."),
+        "--average", type=float, metavar="DECAY",
+        help="Share of the average of the weights that remains in each step, at least 0 and below "
+        "1. The average is kept as the model; 0 keeps the weights "
+        "themselves.  [default: 0.998; recipe lab: 0]"),
     click.option(
-        "--dropout", default=0.1, show_default=True, metavar="SHARE",
-        help="Share of activations that are set to 0 in training, at least 0 and below 1."),
+        "--pseudo-labels", is_flag=True,
+        help="Train also on pixels that are not labelled, with the classes of which the averaged "
+        "network is sure. For tiles of which only a small part is labelled."),
+    click.option(
+        "--dropout", type=float, metavar="SHARE",
+        help="Share of activations that are set to 0 in training, at least 0 and below "
+        "1.  [default: 0.1]"),
     click.option(
         "--val", type=float, metavar="SHARE",
         help="Share of tiles to draw at random for validation, at least 0 and below 1.  "
         "[default: the split of the tile set, or 0.25 if it has none]"),
     click.option(
         "--ignore", multiple=True, metavar="CLASS",
-        help="Class, by name or value, whose pixels count as not labelled. Repeat the option for "
-        "several classes.  [default: none]"),
+        help="Class, by name or value, that the model does not get; its pixels count as not "
+        "labelled. Repeat the option for several classes.  [default: unlabelled, if the tiles have "
+        "it; recipe lab: none]"),
     click.option(
         "--width", type=int,
-        help="Filters of the first level of the U-Net, 1 to 4096. Each level below has twice as "
-        "many.  [default: 16, or the width of --start]"),
+        help="Filters of the first level of the U-Net, 1 to 4096. Levels below have more.  "
+        "[default: 16, or the width of --start]"),
     click.option(
         "--depth", type=int,
-        help="Levels of the U-Net above the bottleneck, 1 to 12. The side of a tile must be a "
-        "multiple of 2 to the power of this number.  [default: 4, or the depth of --start]"),
+        help="Levels of the U-Net above the bottleneck, 1 to 12, for encoder lab; others have "
+        "5.  [default: 4, or the depth of --start]"),
     click.option(
         "--patience", type=int, metavar="EPOCHS",
         help="Stop after this number of epochs without a lower validation loss, at least 1.  "
         "[default: never]"),
     click.option(
-        "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
-        show_default=True,
+        "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
         help="Floating-point precision of the network. auto: fp32 on a CPU; bf16 on a GPU, or fp16 "
-        "if it has no bf16. fp16 works on GPUs only."),
-    options.seed,
+        "if it has no bf16. fp16 works on GPUs only.  [default: auto]"),
+    click.option(
+        "--seed", type=int,
+        help="Random seed, a number from 0 to 4294967295.  [default: 0]"),
 )  # fmt: skip
 @click.option(
     "--legend", metavar="FILE",
@@ -140,6 +184,7 @@ def _pixel_sizes(
 def command(
     tiles: str,
     out: str,
+    recipe: str,
     settings: dict[str, Any],
     legend: str | None,
     start: str | None,
@@ -163,13 +208,14 @@ def command(
     setup_logging(quiet=quiet, verbose=verbose)
     tile_set = open_tiles(tiles, legend)  # before importing torch, so that a wrong path fails fast
     from geoseg.model import tune_malloc
-    from geoseg.training import Monitor, TrainSettings, train
+    from geoseg.training import RECIPES, Monitor, train
 
     tune_malloc()
+    given = {name: value for name, value in settings.items() if value not in (None, ())}
     progress = ProgressBar(quiet=quiet, seconds=60)
     report = None if quiet else lambda row: progress.say(_describe_epoch(row))
     model = train(
-        tile_set, out, settings=TrainSettings(**settings), start=start,
+        tile_set, out, settings=replace(RECIPES[recipe], **given), start=start,
         pixel_size_range=pixel_size_range, device=device, resume=resume, overwrite=overwrite,
         progress=progress, monitor=Monitor(**monitor, report=report),
     )  # fmt: skip

@@ -2,7 +2,26 @@
 
 from geoseg.training.artifacts import Monitor
 from geoseg.training.run import train
-from geoseg.training.settings import Augment, Loss, Optimizer, Schedule, TrainSettings
+from geoseg.training.settings import (
+    RECIPES,
+    Augment,
+    Loss,
+    Optimizer,
+    Sampling,
+    Schedule,
+    TrainSettings,
+)
 from geoseg.training.tile_scores import score
 
-__all__ = ["Augment", "Loss", "Monitor", "Optimizer", "Schedule", "TrainSettings", "score", "train"]
+__all__ = [
+    "RECIPES",
+    "Augment",
+    "Loss",
+    "Monitor",
+    "Optimizer",
+    "Sampling",
+    "Schedule",
+    "TrainSettings",
+    "score",
+    "train",
+]

@@ -91,11 +91,11 @@ def _predict_examples(context: TrainingContext) -> list[PredictionExample]:
     network = context.network
     loader = context.val if len(context.val) else context.train
     indices = np.unique(np.linspace(0, len(loader) - 1, _N_EXAMPLES).round().astype(np.int64))
-    network.unet.eval()
+    network.averaged.eval()
     examples = []
-    for images, labels in loader.load(loader.split(indices)):
-        predicted = network.logits(network.unet, images).argmax(1)
-        tensors = images, labels.to(torch.uint8), predicted.to(torch.uint8)
+    for batch in loader.load_tiles(indices, _N_EXAMPLES):
+        predicted = network.logits(network.averaged, batch.images).argmax(1)
+        tensors = batch.images, batch.labels.to(torch.uint8), predicted.to(torch.uint8)
         arrays = zip(*(tensor.cpu().numpy() for tensor in tensors), strict=True)
         examples += [
             PredictionExample(network.spec.scaling.apply(x), *classes) for x, *classes in arrays

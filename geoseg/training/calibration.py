@@ -102,13 +102,14 @@ def collect_logits(context: TrainingContext) -> tuple[Tensor, Tensor]:
     processes get the same temperature.
     """
     val, network = context.val, context.network
-    network.unet.eval()
-    stride = max(1, len(val) * network.spec.window**2 // _MAX_PIXELS)
+    network.averaged.eval()
+    stride = max(1, len(val) * val.layout.size**2 // _MAX_PIXELS)
     logits = [torch.zeros((0, network.spec.classes))]
     labels = [torch.zeros(0, dtype=torch.int64)]
-    for images, masks in val.load(val.split(np.arange(len(val)))):
-        outputs = network.logits(network.unet, images).movedim(1, -1).flatten(0, -2)
-        flat = masks.flatten()
+    batch_size = context.plan.settings.batch_size
+    for batch in val.load_tiles(np.arange(len(val)), batch_size):
+        outputs = network.logits(network.averaged, batch.images).movedim(1, -1).flatten(0, -2)
+        flat = batch.labels.flatten()
         indices = (flat != IGNORE_INDEX).nonzero()[::stride, 0]
         logits.append(outputs[indices].cpu())
         labels.append(flat[indices].cpu())

@@ -65,7 +65,7 @@ def save_checkpoint(path: Path, state: TrainState, context: TrainingContext) -> 
         "identity": dict(context.plan.identity),
         "epochs": context.plan.settings.epochs,
         "state": {name: getattr(state, name) for name in TrainState.__slots__},
-        **context.network.state(),
+        "tensors": context.network.state(),
     }
     buffer = io.BytesIO()  # torch's own file writer hides why a write failed
     torch.save(content, buffer)
@@ -87,7 +87,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         return Checkpoint(
             content["run"], content["identity"], content["epochs"], TrainState(**content["state"]),
-            {name: content[name] for name in ("network", "optimizer", "scaler")},
+            content["tensors"],
         )  # fmt: skip
     except (KeyError, TypeError, IndexError):
         raise RunError(

@@ -1,21 +1,31 @@
 """The data, the network and the optimizer of a training run."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812 - the customary name
 from torch import Tensor
 
 from geoseg.legend import Legend
-from geoseg.model import Model, Network, UNetSpec, choose_precision, make_network, torch_dtype
+from geoseg.model import (
+    LAB,
+    Model,
+    Network,
+    UNetSpec,
+    choose_precision,
+    load_encoder_weights,
+    make_network,
+    torch_dtype,
+)
 from geoseg.tiles import TileDataset
-from geoseg.training.batches import BatchLoader
+from geoseg.training.batches import BatchLoader, TileLayout
 from geoseg.training.distributed import ProcessGroup
 from geoseg.training.losses import class_weights
 from geoseg.training.plan import TrainingPlan
-from geoseg.training.settings import TrainSettings
 
 _TILES_FOR_RANGE = 500
 """About how many tiles the percentiles of the input scaling come from."""
@@ -28,6 +38,9 @@ class TrainableNetwork:
     unet: Network
     data_parallel: torch.nn.Module
     """The U-Net; with several processes, wrapped so that they average their gradients."""
+    averaged: Network
+    """The network to validate and to keep: the average of the weights over the steps, in evaluation
+    mode. The U-Net itself if there is no average."""
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     """Loss scaling, which only fp16 needs."""
@@ -41,14 +54,19 @@ class TrainableNetwork:
         return self.unet.spec
 
     def logits(self, network: torch.nn.Module, images: Tensor) -> Tensor:
-        """Run `unet` or `data_parallel` on images in the precision of the run.
+        """Run one of the networks on images in the precision of the run.
 
-        It maps (n, bands, s, s) float32 in scene values to (n, classes, s, s) float32.
+        It maps (n, bands, s, s) float32 in scene values to (n, classes, s, s) float32. Tiles whose
+        side does not suit the network are continued by their last pixels.
         """
+        size = images.shape[-1]
+        beyond = -size % self.spec.multiple
+        if beyond:
+            images = F.pad(images, (0, beyond, 0, beyond), mode="replicate")
         dtype = torch_dtype(self.precision)
         with torch.autocast(self.device.type, dtype, dtype != torch.float32):
             logits: Tensor = network(images)
-        return logits.float()
+        return logits[..., :size, :size].float()
 
     def state(self) -> dict[str, Any]:
         """Return the state of the U-Net, the optimizer and the scaler, for a checkpoint."""
@@ -60,7 +78,8 @@ class TrainableNetwork:
             owner.load_state_dict(state[name])
 
     def _stateful(self) -> dict[str, Any]:
-        return {"network": self.unet, "optimizer": self.optimizer, "scaler": self.scaler}
+        stateful = {"network": self.unet, "optimizer": self.optimizer, "scaler": self.scaler}
+        return stateful if self.averaged is self.unet else {**stateful, "average": self.averaged}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +93,7 @@ class TrainingContext:
     class_weights: Tensor
     """(classes,) float32, see `losses.class_weights`."""
     value_range: Tensor
-    """(bands,) float32: range of the scene values that the network reads as 0 to 1."""
+    """(2, bands) float32: scene values that the network reads as 0 and as 1."""
     network: TrainableNetwork
 
 
@@ -89,21 +108,25 @@ def make_context(
     """
     spec, settings = _make_spec(plan), plan.settings
     precision = choose_precision(settings.precision, device)
+    val_layout = TileLayout(plan.tiles.size, len(plan.val), plan.val.places)
     train, val = (
-        BatchLoader(tiles, spec, device, settings.batch_size) for tiles in (plan.train, plan.val)
+        BatchLoader(tiles, layout, spec.scaling, device)
+        for tiles, layout in ((plan.train, plan.layout), (plan.val, val_layout))
     )
     torch.manual_seed(settings.seed)
     unet = make_network(spec)
     if plan.start is not None:
         _copy_weights(plan.start, unet, plan.tiles.legend)
+    if plan.encoder_weights is not None:
+        load_encoder_weights(unet.encoder, plan.encoder_weights, plan.tiles.band_names)
     unet.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    low, high = torch.tensor(spec.scaling.low), torch.tensor(spec.scaling.high)
+    averaged = copy.deepcopy(unet).eval() if settings.average else unet
     return TrainingContext(
         plan, processes, train, val,
         class_weights=class_weights(plan.train.counts).to(device),
-        value_range=(high - low).to(device),
+        value_range=torch.tensor([spec.scaling.low, spec.scaling.high]).to(device),
         network=TrainableNetwork(
-            unet, processes.wrap_network(unet), _make_optimizer(settings, unet),
+            unet, processes.wrap_network(unet), averaged, _make_optimizer(plan, unet),
             torch.amp.GradScaler(device.type, enabled=precision == "fp16"), device, precision,
         ),
     )  # fmt: skip
@@ -111,14 +134,15 @@ def make_context(
 
 def _make_spec(plan: TrainingPlan) -> UNetSpec:
     tiles, settings, classes = plan.tiles, plan.settings, len(plan.tiles.legend)
+    assert settings.width and settings.depth and settings.window  # noqa: S101, PT018 - for mypy
     if plan.start is not None:
         spec = plan.start.spec
-        return replace(spec, classes=classes, dropout=settings.dropout, window=tiles.size)
-    assert settings.width is not None and settings.depth is not None  # noqa: S101, PT018
+        return replace(spec, classes=classes, dropout=settings.dropout, window=settings.window)
     low, high = _input_scaling(plan.train, tiles.dtype)
     return UNetSpec(
         bands=len(tiles.band_names), classes=classes, width=settings.width, depth=settings.depth,
-        dropout=settings.dropout, window=tiles.size, low=low, high=high,
+        dropout=settings.dropout, window=settings.window, low=low, high=high,
+        encoder=settings.encoder or LAB,
     )  # fmt: skip
 
 
@@ -126,7 +150,7 @@ def _copy_weights(start: Model, unet: Network, legend: Legend) -> None:
     """Copy the weights of a model; the last layer stays random if the classes differ."""
     weights, same_classes = start.network.state_dict(), start.legend.same_classes(legend)
     if not same_classes:
-        weights = {name: value for name, value in weights.items() if "head" not in name}
+        weights = {name: value for name, value in weights.items() if not name.startswith("head.")}
     unet.load_state_dict(weights, strict=same_classes)
 
 
@@ -145,8 +169,16 @@ def _input_scaling(tiles: TileDataset, dtype: str) -> tuple[tuple[float, ...], t
     return tuple(low.tolist()), tuple(high.tolist())
 
 
-def _make_optimizer(settings: TrainSettings, unet: Network) -> torch.optim.Optimizer:
-    parameters, lr = unet.parameters(), settings.lr
+def _make_optimizer(plan: TrainingPlan, unet: Network) -> torch.optim.Optimizer:
+    """Return the optimizer. "lr_factor" of its groups is their learning rate relative to `lr`."""
+    settings, lr = plan.settings, plan.settings.lr
+    pretrained = plan.start is not None or plan.encoder_weights is not None
+    factor = settings.encoder_lr if pretrained else 1.0
+    encoder = {id(parameter) for parameter in unet.encoder.parameters()}
+    groups: dict[float, list[torch.nn.Parameter]] = {}
+    for parameter in unet.parameters():
+        groups.setdefault(factor if id(parameter) in encoder else 1.0, []).append(parameter)
+    parameters = [{"params": params, "lr_factor": factor} for factor, params in groups.items()]
     if settings.optimizer == "rmsprop":
         # Decay and epsilon are the defaults of Keras, which adds epsilon inside the root.
         return torch.optim.RMSprop(parameters, lr=lr, alpha=0.9, eps=1e-7)

@@ -44,10 +44,10 @@ class ProcessGroup:
         own_gpu = self.world_size > 1 and device.type == "cuda" and ":" not in name
         return choose_device(f"cuda:{self.local_rank}") if own_gpu else device
 
-    def local_batch(self, batch: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the tiles of a batch for this process; the first tile if none remains for it."""
-        own = batch[self.rank :: self.world_size]
-        return own if len(own) else batch[:1]
+    def local_batch(self, size: int) -> NDArray[np.int64]:
+        """Return the places in a batch for this process; the first place if none remains for it."""
+        own = np.arange(self.rank, size, self.world_size)
+        return own if len(own) else np.zeros(1, np.int64)
 
     def wrap_network(self, network: Network) -> torch.nn.Module:
         """Return a network whose gradients are averaged over the processes."""
@@ -71,6 +71,12 @@ class ProcessGroup:
         if isinstance(result[0], GeosegError):
             raise result[0]
         return result[0]  # type: ignore[return-value]
+
+    def copy_from_main(self, network: Network) -> None:
+        """Give the statistics of batch normalisation of the main process to all processes."""
+        if self.world_size > 1:
+            for buffer in network.buffers():
+                distributed.broadcast(buffer, src=0)
 
     def all_reduce_sum(self, value: Tensor) -> Tensor:
         """Return the sum of a tensor over the processes."""

@@ -2,19 +2,35 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from geoseg.errors import ModelError, TileError
-from geoseg.model import Model, PixelSizes, UNetSpec, pixel_size_range
+from geoseg.model import (
+    EFFICIENTNET_LITE0,
+    ENCODER_DEPTH,
+    LAB,
+    Model,
+    PixelSizes,
+    UNetSpec,
+    find_imagenet_weights,
+    pixel_size_range,
+)
 from geoseg.tiles import TileDataset, TileSet
-from geoseg.training.settings import TrainSettings
+from geoseg.training.batches import TileLayout
+from geoseg.training.settings import IMAGENET, NO_WEIGHTS, TrainSettings
+
+log = logging.getLogger("geoseg")
 
 DEFAULT_VAL = 0.25
 """Share of validation tiles if neither the tile set nor the settings define it."""
 _END_SETTINGS = ("epochs", "patience")
 """Settings that decide only when a run ends, not the weights of its epochs."""
+_UNLABELLED = ("unlabelled", "unlabeled")
+"""Names of a class that means "not labelled"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +41,15 @@ class TrainingPlan:
     """With a split, and without the labels of ignored classes."""
     train: TileDataset
     val: TileDataset
+    layout: TileLayout
+    """Of the training tiles."""
     settings: TrainSettings
-    """With numbers for width and depth."""
+    """With values for encoder, width, depth, window and ignored classes."""
     start: Model | None
-    """Model whose weights the run starts from; None for random weights."""
+    """Model whose weights the run starts from."""
+    encoder_weights: Path | None
+    """File of the weights that the encoder starts from; None for those of the start model, or
+    random ones."""
     pixel_sizes: PixelSizes | None
     """Smallest and largest ground size of the pixels (m)."""
     identity: Mapping[str, Any]
@@ -67,23 +88,41 @@ def make_plan(
     if settings.val is not None or not any(tiles.splits):
         share = DEFAULT_VAL if settings.val is None else settings.val
         tiles = tiles.resplit("random", share, settings.seed)
-    tiles = tiles.ignoring(settings.ignore)
+    settings = replace(settings, ignore=_ignored(settings, tiles))
+    tiles = tiles.ignoring(settings.ignore or ())
     train, val = tiles.dataset("train"), tiles.dataset("val")
     _check_labels(tiles, train, val)
     if start is not None:
         _check_start(start, tiles)
-    settings = _resolve_size(settings, start)
+    settings = _resolve_network(settings, start)
+    layout = TileLayout(tiles.size, len(train), train.places)
+    settings = replace(settings, window=_resolve_window(settings, layout))
+    encoder_weights = _find_encoder_weights(settings, start)
     if pixel_sizes is None and tiles.pixel_size is not None:
         pixel_sizes = tiles.pixel_size, tiles.pixel_size
     identity = {
-        "settings": {k: v for k, v in settings.to_dict().items() if k not in _END_SETTINGS},
+        "settings": {
+            name: value for name, value in settings.to_dict().items()
+            if name not in (*_END_SETTINGS, "encoder_weights")
+        },
         "bands": list(tiles.band_names),
         "classes": [[c.value, c.name] for c in tiles.legend.classes],
         "training tiles": train.digest,
         "validation tiles": val.digest,
         "start model": start.hash if start else None,
-    }
-    return TrainingPlan(tiles, train, val, settings, start, pixel_size_range(pixel_sizes), identity)
+        "encoder weights": encoder_weights and _sha256(encoder_weights),
+    }  # fmt: skip
+    return TrainingPlan(
+        tiles, train, val, layout, settings, start, encoder_weights,
+        pixel_size_range(pixel_sizes), identity,
+    )  # fmt: skip
+
+
+def _ignored(settings: TrainSettings, tiles: TileSet) -> tuple[str, ...]:
+    """Return the classes to ignore."""
+    if settings.ignore is not None:
+        return settings.ignore
+    return tuple(name for name in tiles.legend.names if name.casefold() in _UNLABELLED)
 
 
 def _check_labels(tiles: TileSet, train: TileDataset, val: TileDataset) -> None:
@@ -118,15 +157,73 @@ def _check_start(start: Model, tiles: TileSet) -> None:
         )
 
 
-def _resolve_size(settings: TrainSettings, start: Model | None) -> TrainSettings:
-    """Return the settings with numbers for width and depth."""
-    spec = UNetSpec() if start is None else start.spec
-    for name in ("width", "depth"):
-        size, start_size = getattr(settings, name), getattr(spec, name)
-        if start is not None and size not in (None, start_size):
+def _resolve_network(settings: TrainSettings, start: Model | None) -> TrainSettings:
+    """Return the settings with an encoder, and numbers for width and depth."""
+    if start is not None:
+        for name in ("encoder", "width", "depth"):
+            value, start_value = getattr(settings, name), getattr(start.spec, name)
+            if value not in (None, start_value):
+                raise ModelError(
+                    f"{name} is {value}, but the network of the start model {start.path} has "
+                    f"{name} {start_value}, leave {name} out, take another recipe, or train "
+                    "without a start model"
+                )
+    encoder = settings.encoder or (start.spec.encoder if start else EFFICIENTNET_LITE0)
+    default = start.spec if start else UNetSpec()
+    depth = settings.depth or (default.depth if start or encoder == LAB else ENCODER_DEPTH)
+    return replace(settings, encoder=encoder, width=settings.width or default.width, depth=depth)
+
+
+def _resolve_window(settings: TrainSettings, layout: TileLayout) -> int:
+    """Return the side of a window (px): that of the settings, or less if the tiles are small."""
+    if settings.window is None:
+        return layout.size
+    assert settings.depth is not None  # noqa: S101 - for mypy
+    multiple = 2**settings.depth
+    window = layout.largest_window(multiple, settings.window)
+    if settings.window % multiple or not window:
+        raise ModelError(
+            f"windows of {settings.window} px do not fit tiles of {layout.size} px and an encoder "
+            f"that needs a multiple of {multiple} px, give another window or cut larger tiles"
+        )
+    if window < settings.window:
+        log.info(
+            "windows have %d px and not %d, because most areas of adjacent tiles are smaller",
+            window, settings.window,
+        )  # fmt: skip
+    return window
+
+
+def _find_encoder_weights(settings: TrainSettings, start: Model | None) -> Path | None:
+    """Return the file of weights that the encoder starts from."""
+    weights = settings.encoder_weights
+    if start is not None:
+        if weights is not None:
             raise ModelError(
-                f"{name} is {size}, but the network of the start model {start.path} has {name} "
-                f"{start_size}, leave {name} out or train without a start model"
+                f"encoder weights are given, but the start model {start.path} has its own, leave "
+                "one of them out"
             )
-    width, depth = settings.width or spec.width, settings.depth or spec.depth
-    return replace(settings, width=width, depth=depth)
+        return None
+    if weights is None:
+        weights = IMAGENET if settings.encoder == EFFICIENTNET_LITE0 else NO_WEIGHTS
+    if weights == NO_WEIGHTS:
+        return None
+    if settings.encoder == LAB:
+        raise ModelError("there are no weights for encoder lab, leave the encoder weights out")
+    if weights != IMAGENET:
+        return Path(weights)
+    if settings.encoder != EFFICIENTNET_LITE0:
+        raise ModelError(
+            f"geoseg has no ImageNet weights for encoder {settings.encoder}, give a file "
+            "(--encoder-weights)"
+        )
+    return find_imagenet_weights()
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelError(
+            f"encoder weights {path} cannot be read ({error.strerror}), check the path"
+        ) from None

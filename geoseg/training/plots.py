@@ -58,7 +58,7 @@ def plot_history(
         axes.spines[["top", "right"]].set_visible(False)
         if best_epoch:
             axes.axvline(best_epoch, color=_MARK, lw=1, ls=":")
-        if axes.lines:
+        if axes.get_legend_handles_labels()[0]:
             axes.legend(fontsize=8, frameon=False)
     for axes in (accuracy, iou):
         axes.set_ylim(0, 1)

@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from geoseg.metrics import Confusion
 from geoseg.model import Model, PixelSizes, slow_precision
 from geoseg.tiles import IGNORE_INDEX, TileSet, open_tiles
 from geoseg.training.artifacts import ArtifactWriter, Monitor
-from geoseg.training.augment import augment
+from geoseg.training.average import update_average
+from geoseg.training.batches import Batch, augment, draw_epoch, epoch_size
 from geoseg.training.calibration import calibrate, collect_logits
 from geoseg.training.checkpoint import TrainState, save_checkpoint
 from geoseg.training.context import TrainingContext, make_context
@@ -26,6 +28,7 @@ from geoseg.training.distributed import process_group
 from geoseg.training.epoch_metrics import EpochMetrics, EpochResult
 from geoseg.training.losses import compute_loss
 from geoseg.training.plan import make_plan
+from geoseg.training.pseudo_labels import WARMUP, make_pseudo_labels, pseudo_loss, unlabelled
 from geoseg.training.resume import checkpoint_path, find_start
 from geoseg.training.schedule import last_epoch, learning_rate
 from geoseg.training.settings import TrainSettings
@@ -120,8 +123,7 @@ def _train(
     if warning and is_main:
         log.warning(warning)
     writer = ArtifactWriter(out, context, monitor) if is_main else None
-    steps_per_epoch = -(-len(context.train) // settings.batch_size)
-    remaining_steps = (settings.epochs - state.epoch) * steps_per_epoch
+    remaining_steps = (settings.epochs - state.epoch) * _steps_per_epoch(context)
     steps = ProgressCounter(progress if is_main else None, "steps", remaining_steps)
     while state.epoch < last_epoch(settings, state.losses):
         try:
@@ -148,7 +150,7 @@ def _record_epoch(
     state.history.append(row)
     if state.losses[-1] < state.best_loss:
         state.best_loss, state.best_epoch = state.losses[-1], state.epoch
-        weights = context.network.unet.state_dict()
+        weights = context.network.averaged.state_dict()
         state.best = {name: value.cpu().clone() for name, value in weights.items()}
         state.best_counts = result.confusion.counts.tolist()
 
@@ -165,6 +167,7 @@ def _run_epoch(
     row = {"epoch": state.epoch + 1, "seconds": 0.0, "lr": rate}
     row |= {"loss": result.loss, "accuracy": result.confusion.accuracy}
     if len(context.val):
+        context.processes.copy_from_main(context.network.averaged)
         result = _validate(context)
         if not math.isfinite(result.loss):
             raise TrainError(f"the validation loss became {result.loss} in epoch {state.epoch + 1}")
@@ -177,69 +180,106 @@ def _run_epoch(
     return row, result
 
 
+def _steps_per_epoch(context: TrainingContext) -> int:
+    settings, layout = context.plan.settings, context.train.layout
+    windows = epoch_size(settings, len(context.train), layout.size, context.network.spec.window)
+    return -(-windows // settings.batch_size)
+
+
 def _train_epoch(
     context: TrainingContext, state: TrainState, stop: StopFlag, steps: ProgressCounter
 ) -> tuple[EpochResult, float]:
-    """Train on all tiles once; return the result over the batches and the last learning rate.
+    """Train on the windows of an epoch; return the result over them and the last learning rate.
 
     Random numbers depend only on the seed, the epoch and the process.
     """
     settings, processes, network = context.plan.settings, context.processes, context.network
-    optimizer, scaler = network.optimizer, network.scaler
-    seed = settings.seed * 100_003 + state.epoch
-    order = torch.randperm(len(context.train), generator=torch.Generator().manual_seed(seed))
-    process_seed = seed + processes.rank * 1_000_000_007
+    number, window = _steps_per_epoch(context), network.spec.window
+    tile_counts = context.plan.train.tile_counts
+    draws = draw_epoch(settings, context.train.layout, tile_counts, window, state.epoch)
+    sizes = [
+        min(settings.batch_size, len(draws) - step * settings.batch_size) for step in range(number)
+    ]
+    own = [
+        draws.take(step * settings.batch_size + processes.local_batch(size))
+        for step, size in enumerate(sizes)
+    ]
+    process_seed = settings.seed * 100_003 + state.epoch + processes.rank * 1_000_000_007
     rng = torch.Generator().manual_seed(process_seed)
     torch.manual_seed(process_seed)
     metrics, losses, rate = EpochMetrics(network.spec.classes, network.device), [], settings.lr
-    batches = context.train.split(order.numpy())
     network.unet.train()
-    loader = context.train.load([processes.local_batch(batch) for batch in batches])
-    for step, (images, labels) in enumerate(loader):
+    for step, batch in enumerate(context.train.load(own, window)):
         if stop.is_set():
             raise InterruptedRun(
                 "training was interrupted, finished epochs are kept, run the same command again "
                 "to resume it"
             )
-        total_step = state.epoch * len(batches) + step
-        rate = learning_rate(settings, total_step, len(batches), state.losses)
-        for parameters in optimizer.param_groups:
-            parameters["lr"] = rate
-        if len(batches[step]) <= processes.rank:  # no tile remains, but all processes must step
-            labels = torch.full_like(labels, IGNORE_INDEX)
-        images, labels = augment(settings.augment, images, labels, context.value_range, rng)
-        labelled = processes.all_reduce_sum((labels != IGNORE_INDEX).sum()).clamp(min=1)
-        logits = network.logits(network.data_parallel, images)
-        loss = compute_loss(settings.loss, logits, labels, context.class_weights, labelled)
-        optimizer.zero_grad(set_to_none=True)
-        # DDP averages the gradients over the processes, but their losses are to be summed.
-        scaler.scale(loss * processes.world_size).backward()
-        if settings.clip is not None:
-            scaler.unscale_(optimizer)
-            torch.nn.utils.clip_grad_norm_(network.unet.parameters(), settings.clip)
-        scaler.step(optimizer)
-        scaler.update()
-        metrics.add(loss.detach() * labelled, logits.detach(), labels)
-        losses.append(loss.detach())
-        if len(losses) == _CHECK_INTERVAL or step == len(batches) - 1:
-            _check_finite(losses, state.epoch + 1, step + 1, len(batches))
+        total_step = state.epoch * number + step
+        rate = learning_rate(settings, total_step, number, state.losses)
+        if sizes[step] <= processes.rank:  # no window remains, but all processes must step
+            batch = replace(batch, labels=torch.full_like(batch.labels, IGNORE_INDEX))
+        batch = augment(settings.augment, batch, context.value_range, rng)
+        losses.append(_train_step(context, batch, rate, total_step, metrics))
+        if len(losses) == _CHECK_INTERVAL or step == number - 1:
+            _check_finite(losses, state.epoch + 1, step + 1, number)
             losses.clear()
         steps.add()
     return metrics.result(processes), rate
+
+
+def _train_step(
+    context: TrainingContext, batch: Batch, rate: float, step: int, metrics: EpochMetrics
+) -> Tensor:
+    """Update the weights by one batch, and its average; return the loss of this process.
+
+    Args:
+        context: of the run.
+        batch: the windows of this process.
+        rate: learning rate.
+        step: number of finished steps, over all epochs.
+        metrics: gets the loss and the predictions.
+    """
+    settings, processes, network = context.plan.settings, context.processes, context.network
+    optimizer, scaler = network.optimizer, network.scaler
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["lr_factor"]
+    labelled = processes.all_reduce_sum((batch.labels != IGNORE_INDEX).sum()).clamp(min=1)
+    logits = network.logits(network.data_parallel, batch.images)
+    loss = compute_loss(settings.loss, logits, batch.labels, context.class_weights, labelled)
+    total = loss
+    if settings.pseudo_labels and step >= WARMUP * settings.epochs * _steps_per_epoch(context):
+        pixels = processes.all_reduce_sum(unlabelled(batch).sum())
+        with torch.no_grad():
+            teacher = network.logits(network.averaged, batch.images)
+        total = loss + pseudo_loss(logits, make_pseudo_labels(teacher, batch), pixels)
+    optimizer.zero_grad(set_to_none=True)
+    # DDP averages the gradients over the processes, but their losses are to be summed.
+    scaler.scale(total * processes.world_size).backward()
+    if settings.clip:
+        scaler.unscale_(optimizer)
+        torch.nn.utils.clip_grad_norm_(network.unet.parameters(), settings.clip)
+    scaler.step(optimizer)
+    scaler.update()
+    if settings.average:
+        update_average(network.averaged, network.unet, settings.average, step + 1)
+    metrics.add(loss.detach() * labelled, logits.detach(), batch.labels)
+    return total.detach()
 
 
 @torch.inference_mode()
 def _validate(context: TrainingContext) -> EpochResult:
     """Return loss and confusion matrix of the validation tiles, which the processes share."""
     val, network, processes = context.val, context.network, context.processes
-    network.unet.eval()
-    metrics, kind = EpochMetrics(network.spec.classes, network.device), context.plan.settings.loss
+    settings = context.plan.settings
+    network.averaged.eval()
+    metrics = EpochMetrics(network.spec.classes, network.device)
     own = np.arange(processes.rank, len(val), processes.world_size)
-    for images, labels in val.load(val.split(own)):
-        logits = network.logits(network.unet, images)
-        labelled = (labels != IGNORE_INDEX).sum().clamp(min=1)
-        loss = compute_loss(kind, logits, labels, context.class_weights, labelled)
-        metrics.add(loss * labelled, logits, labels)
+    for batch in val.load_tiles(own, settings.batch_size):
+        logits = network.logits(network.averaged, batch.images)
+        labelled = (batch.labels != IGNORE_INDEX).sum().clamp(min=1)
+        loss = compute_loss(settings.loss, logits, batch.labels, context.class_weights, labelled)
+        metrics.add(loss * labelled, logits, batch.labels)
     return metrics.result(processes)
 
 
@@ -265,15 +305,15 @@ def _save_best_after_failure(out: Path, context: TrainingContext, state: TrainSt
 
 def _best_model(context: TrainingContext, state: TrainState) -> Model:
     """Return the model of the best epoch, with its validation scores and its temperature."""
-    plan, unet = context.plan, context.network.unet
-    unet.load_state_dict(state.best)
+    plan, network = context.plan, context.network.averaged
+    network.load_state_dict(state.best)
     validation = calibration = None
     if len(context.val):
         confusion = Confusion(np.array(state.best_counts, np.int64))
         validation = confusion.to_dict(plan.tiles.legend.names)
         calibration = calibrate(*collect_logits(context), verbose=context.processes.is_main)
     return Model(
-        network=unet,
+        network=network,
         legend=plan.tiles.legend,
         band_names=plan.tiles.band_names,
         dtype=plan.tiles.dtype,

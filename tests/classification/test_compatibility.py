@@ -73,7 +73,8 @@ def test_training_keeps_the_range_that_is_given_or_the_pixel_size_of_the_tiles(t
 def test_the_command_takes_a_pixel_size_or_a_range_and_info_prints_it(tiles, tmp_path, text, words):
     out = tmp_path / "m.safetensors"
     done = here(
-        "train", tiles.folder, "--out", out, "--pixel-size", text, "--epochs", 1, "--width", 2,
+        "train", tiles.folder, "--out", out, "--pixel-size", text, "--epochs", 1, "--recipe", "lab",
+        "--width", 2,
         "--depth", 1, "--pictures", 0, "--device", "cpu",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

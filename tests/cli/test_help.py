@@ -52,7 +52,10 @@ NO_OPTION = {
     ("vectorise", "settings"): {"cleaning"},  # a group of its own
     ("sample", "settings"): {"expected_by_class"},  # given with --expected
 }
-OTHER_DEFAULT = {("sample", "settings"): {"expected"}}  # the option collects several values
+OTHER_DEFAULT = {
+    ("sample", "settings"): {"expected"},  # the option collects several values
+    ("train", "settings"): {option.name for option in COMMANDS["train"].params},  # of the recipe
+}
 
 
 def parsed(name: str) -> dict[str, object]:
@@ -120,6 +123,23 @@ def test_options_and_settings_are_the_same(name, group):
     values = parsed(name)
     same = options - OTHER_DEFAULT.get((name, group), set())
     assert {option: values[option] for option in same} == {name: defaults[name] for name in same}
+
+
+def recipe_default(name: str) -> str:
+    """How the help should state the defaults of a setting that the recipes give."""
+    standard, lab = (getattr(geoseg.RECIPES[recipe], name) for recipe in ("standard", "lab"))
+    texts = [f"{value:g}" if isinstance(value, float) else str(value) for value in (standard, lab)]
+    return texts[0] if standard == lab else f"{texts[0]}; recipe lab: {texts[1]}"
+
+
+@pytest.mark.parametrize("name", sorted(geoseg.RECIPES["standard"].to_dict()))
+def test_the_help_of_train_states_the_defaults_of_the_recipes(name):
+    [option] = [o for o in COMMANDS["train"].params if o.name == name]
+    values = [getattr(recipe, name) for recipe in geoseg.RECIPES.values()]
+    if option.is_flag:
+        assert values == [False, False]
+    elif None not in values and () not in values:  # these are put in words
+        assert option.help.endswith(f"[default: {recipe_default(name)}]")
 
 
 def test_every_group_of_options_fills_settings():

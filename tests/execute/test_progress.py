@@ -1,5 +1,7 @@
 """Progress callbacks mean the same in every function of the library."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -41,7 +43,7 @@ def tile(folder, progress):
 
 def train(folder, progress):
     tile(folder, None)
-    settings = geoseg.TrainSettings(epochs=2, batch_size=4, width=2, depth=1, val=0.25)
+    settings = replace(geoseg.RECIPES["lab"], epochs=2, batch_size=4, width=2, depth=1, val=0.25)
     monitor = geoseg.Monitor(pictures=0)
     geoseg.train(folder / "tiles", folder / "m.safetensors", settings=settings, monitor=monitor,
                  progress=progress)  # fmt: skip

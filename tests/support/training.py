@@ -1,6 +1,7 @@
 """Small training sets and runs, for the tests of training."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,12 +9,16 @@ import torch
 
 from geoseg.legend import Legend
 from geoseg.tiles import TileSettings, tile
-from geoseg.training import Monitor, TrainSettings, train
+from geoseg.training import RECIPES, Monitor, TrainSettings, train
 from tests.support.rasters import write_raster
 
 LEGEND = Legend.from_names(["water", "grass", "rock"])
 SIZE = 16
 SMALL = {"width": 2, "depth": 1, "batch_size": 4, "epochs": 3, "dropout": 0.1}
+SMALL_STANDARD = {
+    **SMALL, "encoder": "lab", "window": 16, "batch_size": 2, "epochs": 2, "average": 0.9,
+}  # fmt: skip
+"""Changes of the recipe "standard" that make it small."""
 WILD = {"epochs": 6, "lr": 0.3, "optimizer": "sgd", "seed": 2}
 """Settings with a learning rate so high that the last epoch is not the best."""
 
@@ -57,9 +62,22 @@ def tiles(tmp_path_factory):
     return make_tiles(tmp_path_factory.mktemp("train"))
 
 
-def run(tiles, out, *, resume=True, overwrite=False, report=None, pixel_size_range=None, **changes):
+def small(**changes) -> TrainSettings:
+    """A small training of the reference network."""
+    return replace(RECIPES["lab"], **{**SMALL, **changes})
+
+
+def small_standard(**changes) -> TrainSettings:
+    """A small training with the recipe "standard"."""
+    return replace(RECIPES["standard"], **{**SMALL_STANDARD, **changes})
+
+
+def run(
+    tiles, out, *, resume=True, overwrite=False, report=None, pixel_size_range=None, recipe=small,
+    **changes,
+):  # fmt: skip
     return train(
-        tiles, out, settings=TrainSettings(**{**SMALL, **changes}), device="cpu", resume=resume,
+        tiles, out, settings=recipe(**changes), device="cpu", resume=resume,
         overwrite=overwrite, pixel_size_range=pixel_size_range,
         monitor=Monitor(pictures=0, report=report),
     )  # fmt: skip

@@ -128,15 +128,20 @@ def test_the_digest_of_a_folder_changes_with_any_pixel(tiles):
 )
 def test_ignored_classes_are_read_as_not_labelled(tiles, names, ignored):
     """By name or value; "10" is the name of 7 first, and the value of rock second."""
-    plain, less = tiles.dataset("train"), tiles.ignoring(names).dataset("train")
-    dropped = [LEGEND.values.index(value) for value in ignored]
+    rest = tiles.ignoring(names)
+    plain, less = tiles.dataset("train"), rest.dataset("train")
+    kept = [index for index, value in enumerate(LEGEND.values) if value not in ignored]
+    new_index = {old: new for new, old in enumerate(kept)}
     labels = tiles.load("train")[2]
-    expected = np.where(np.isin(labels, dropped), IGNORE_INDEX, labels)
+    expected = np.vectorize(lambda index: new_index.get(index, IGNORE_INDEX))(labels)
     assert np.array_equal(less.read(np.arange(len(less)))[2], expected)
-    assert [int(n) for n in less.counts] == [
-        0 if i in dropped else int(n) for i, n in enumerate(plain.counts)
-    ]
-    assert tiles.ignoring(names).legend == LEGEND
+    assert less.counts.tolist() == plain.counts[kept].tolist()
+    assert rest.legend.classes == tuple(LEGEND.classes[index] for index in kept)
+
+
+def test_at_least_one_class_is_kept(tiles):
+    with pytest.raises(LabelError, match=r"all classes of .* are ignored, keep two"):
+        tiles.ignoring(["water", "10", "rock"])
 
 
 def test_a_class_that_is_not_there_cannot_be_ignored(tiles):

@@ -13,11 +13,11 @@ from geoseg.cli.train import command
 from geoseg.metrics import Confusion
 from geoseg.model.networks.fast_dropout import FastDropout
 from geoseg.tiles import IGNORE_INDEX
-from geoseg.training import TrainSettings
 from geoseg.training.distributed import ProcessGroup
 from geoseg.training.epoch_metrics import EpochMetrics
 from geoseg.training.losses import class_weights, compute_loss
 from geoseg.training.schedule import learning_rate
+from tests.support.training import small
 
 # The command.
 
@@ -26,13 +26,6 @@ def test_each_option_of_the_command_says_what_it_is():
     for option in (p for p in command.params if isinstance(p, click.Option)):
         assert option.help, option.name
         assert option.help.split("  [")[0].endswith("."), option.name
-
-
-def test_each_setting_is_an_option_with_the_same_default():
-    settings = TrainSettings().to_dict()
-    with command.make_context("train", ["tiles", "--out", "m.safetensors"]) as context:
-        defaults = {name: context.params[name] for name in settings}
-    assert TrainSettings(**defaults).to_dict() == settings
 
 
 # Losses, by NumPy and by hand.
@@ -117,7 +110,7 @@ def test_rare_classes_weigh_more_and_a_mean_pixel_one():
 
 
 def rates(epochs, steps, val_losses=(), **changes):
-    settings = TrainSettings(epochs=epochs, lr=1.0, **changes)
+    settings = small(epochs=epochs, lr=1.0, **changes)
     return [
         learning_rate(settings, step, steps, val_losses[: step // steps])
         for step in range(epochs * steps)

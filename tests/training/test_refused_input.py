@@ -108,7 +108,7 @@ def test_a_run_that_diverges_later_keeps_the_best_weights_so_far(tiles, tmp_path
             {"warmup": 3.5, "epochs": 3},
             "warmup is 3.5 epochs, give less than the 3 of the run",
         ),
-        ({"clip": 0.0}, "clip is 0.0, give a number above 0"),
+        ({"clip": -1.0}, "clip is -1.0, give a number of at least 0"),
         ({"val": 1}, "val is 1, give a number of at least 0 and below 1"),
         ({"dropout": 1.0}, "dropout is 1.0, give a number of at least 0 and below 1"),
         ({"seed": -1}, "seed is -1, give a whole number from 0 to 4294967295"),

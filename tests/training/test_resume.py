@@ -12,7 +12,7 @@ import torch
 from geoseg.errors import OutputError, RunError
 from geoseg.legend import LandCoverClass, Legend
 from geoseg.model import Model
-from geoseg.training import TrainSettings, train
+from geoseg.training import train
 from geoseg.training.schedule import last_epoch
 from tests.support.commands import here
 from tests.support.paths import names_in
@@ -28,6 +28,7 @@ from tests.support.training import (
     make_tiles,
     picture,
     run,
+    small,
     stop_after,
     stopped_run,
     weights,
@@ -137,8 +138,8 @@ def test_the_same_run_again_leaves_the_model_as_it_is(tiles, tmp_path, caplog):
 
 def test_the_same_command_again_ends_with_exit_code_0(tiles, tmp_path):
     command = (
-        "train", tiles.folder, "--out", tmp_path / "m.safetensors", "--epochs", 1, "--width", 2,
-        "--depth", 1, "--pictures", 0, "--device", "cpu",
+        "train", tiles.folder, "--out", tmp_path / "m.safetensors", "--recipe", "lab",
+        "--epochs", 1, "--width", 2, "--depth", 1, "--pictures", 0, "--device", "cpu",
     )  # fmt: skip
     first = here(*command)
     assert first.returncode == 0
@@ -250,7 +251,7 @@ def test_a_run_stopped_by_patience_is_complete_and_goes_on_with_more(tiles, tmp_
     ids=str,
 )  # fmt: skip
 def test_the_last_epoch_follows_from_epochs_and_patience(losses, patience, end):
-    assert last_epoch(TrainSettings(epochs=9, patience=patience), losses) == end
+    assert last_epoch(small(epochs=9, patience=patience), losses) == end
 
 
 # Other runs.
@@ -294,7 +295,7 @@ def test_a_checkpoint_of_another_start_is_refused(tiles, tmp_path):
     first = run(tiles, tmp_path / "a.safetensors")
     out = stopped_run(tiles, tmp_path)
     with pytest.raises(RunError, match=r"another training \(other start model\)"):
-        train(tiles, out, settings=TrainSettings(**SMALL), start=first, device="cpu")
+        train(tiles, out, settings=small(), start=first, device="cpu")
 
 
 def test_a_complete_model_of_other_settings_is_replaced_only_on_request(tiles, tmp_path):

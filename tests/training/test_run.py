@@ -5,26 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from geoseg.model import Model
 from geoseg.tiles import IGNORE_INDEX
-from geoseg.training import TrainSettings
-from geoseg.training import augment as augmentation
-from geoseg.training.augment import augment
 from tests.support.paths import names_in
 from tests.support.rasters import write_raster
 from tests.support.training import (
     LEGEND,
     SIZE,
-    SMALL,
     WILD,
     ground,
     history_of,
     make_tiles,
     picture,
     run,
+    small,
     weights,
 )
 from tests.support.training import one_thread as one_thread
@@ -44,7 +39,7 @@ def test_a_run_leaves_a_model_and_its_history_and_nothing_else(tiles, tmp_path):
     assert model.training["best_epoch"] == best["epoch"]
     assert model.training["validation"]["accuracy"] == pytest.approx(best["val_accuracy"], abs=1e-6)
     assert model.training["tiles"] == {"train": 9, "val": 3}
-    assert model.training["settings"] == TrainSettings(**SMALL).to_dict()
+    assert model.training["settings"] == small(window=SIZE).to_dict()
     assert (model.legend, model.dtype) == (LEGEND, "uint8")
     assert model.pixel_size == pytest.approx(10, rel=1e-3)
     assert model.hash == Model.load(tmp_path / "m.safetensors").hash
@@ -197,86 +192,6 @@ def test_a_band_that_is_everywhere_the_same_can_be_trained_on(tmp_path):
     tiles = make_tiles(tmp_path, pixels=pixels)
     run(tiles, tmp_path / "m.safetensors", epochs=1)
     assert np.isfinite(history_of(tmp_path / "m.safetensors")[0]["loss"])
-
-
-# Augmentation.
-
-VALUE_RANGE = torch.full((2,), 255.0)
-
-
-def stripes(seed, n=6):
-    """Tiles of stripes of 0 and 1 (n, s, s), and pictures of them (n, 2, s, s)."""
-    drawn = torch.Generator().manual_seed(seed)
-    lines = torch.randint(2, (n, SIZE // 2), generator=drawn).repeat_interleave(2, dim=1)
-    labels = lines[:, None, :].expand(n, SIZE, SIZE)
-    return labels[:, None].float().expand(n, 2, SIZE, SIZE), labels
-
-
-@settings(deadline=None, max_examples=40)
-@given(st.integers(0, 10**6))
-def test_flips_move_labels_with_the_picture(seed):
-    labels = torch.randint(256, (6, SIZE, SIZE), generator=torch.Generator().manual_seed(seed))
-    images = labels[:, None].float().repeat(1, 2, 1, 1)
-    turned, moved = augment(
-        "flips", images, labels, VALUE_RANGE, torch.Generator().manual_seed(seed)
-    )
-    assert torch.equal(turned, moved[:, None].float().repeat(1, 2, 1, 1))
-    assert torch.equal(moved.flatten(1).sort()[0], labels.flatten(1).sort()[0])
-
-
-def test_flips_draw_all_eight_symmetries():
-    labels = torch.arange(SIZE * SIZE).view(1, SIZE, SIZE).repeat(200, 1, 1)
-    images = labels[:, None].float()
-    _, moved = augment("flips", images, labels, VALUE_RANGE[:1], torch.Generator().manual_seed(0))
-    assert len({tuple(tile.flatten().tolist()) for tile in moved}) == 8
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.integers(0, 10**6))
-def test_zoom_moves_labels_with_the_picture(seed):
-    images, labels = stripes(seed)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("GAIN", "BAND_GAIN", "OFFSET"):
-            patch.setattr(augmentation, name, 0)
-        bigger, moved = augment(
-            "full", images, labels, VALUE_RANGE, torch.Generator().manual_seed(seed)
-        )
-    assert bigger.shape == images.shape
-    assert moved.shape == labels.shape
-    clear = (bigger - 0.5).abs() > 1e-3  # on the very border either class is right
-    assert torch.equal((bigger > 0.5)[clear], (moved[:, None] == 1).expand_as(bigger)[clear])
-    assert clear.float().mean() > 0.8
-
-
-def test_zoom_makes_things_bigger():
-    images, labels = stripes(0, 1)
-    edges = []
-    for seed in range(20):
-        _, moved = augment("full", images, labels, VALUE_RANGE, torch.Generator().manual_seed(seed))
-        edges.append(int((moved.diff(dim=1) != 0).sum() + (moved.diff(dim=2) != 0).sum()))
-    assert min(edges) < max(edges) <= int((labels.diff(dim=2) != 0).sum())
-
-
-@settings(deadline=None, max_examples=40)
-@given(st.integers(0, 10**6))
-def test_colour_changes_within_limits_and_leaves_labels(seed):
-    images = torch.full((6, 2, SIZE, SIZE), 100.0)
-    labels = torch.full((6, SIZE, SIZE), IGNORE_INDEX)
-    changed, kept = augment(
-        "full", images, labels, VALUE_RANGE, torch.Generator().manual_seed(seed)
-    )
-    assert torch.equal(kept, labels)
-    assert len(changed[:, :, 0, 0].unique()) == 12  # each tile and band of its own
-    assert float(changed.flatten(2).std(dim=2).max()) < 1e-3  # and even within
-    assert float(changed.max()) <= 100 * 1.2 * 1.1 + 25.6
-    assert float(changed.min()) >= 100 * 0.8 * 0.9 - 25.6
-
-
-def test_no_augmentation_changes_nothing():
-    images, labels = stripes(0)
-    same, kept = augment("none", images, labels, VALUE_RANGE, torch.Generator())
-    assert torch.equal(same, images)
-    assert torch.equal(kept, labels)
 
 
 # Other tile sets.

@@ -9,16 +9,16 @@ import torch
 from geoseg.errors import ModelError, TileError
 from geoseg.legend import LandCoverClass, Legend
 from geoseg.model import Model
-from geoseg.training import Monitor, TrainSettings, score, train
+from geoseg.training import Monitor, score, train
 from tests.support.paths import names_in
-from tests.support.training import LEGEND, SMALL, make_tiles, run
+from tests.support.training import LEGEND, SMALL, make_tiles, run, small
 from tests.support.training import one_thread as one_thread
 from tests.support.training import tiles as tiles
 from tests.support.training import weights as weights_of
 
 
 def start_from(model, tiles, out, **changes):
-    settings = TrainSettings(**{**SMALL, "epochs": 1, "width": None, "depth": None, **changes})
+    settings = small(**{"epochs": 1, "encoder": None, "width": None, "depth": None, **changes})
     return train(
         tiles, out, settings=settings, start=model, device="cpu", monitor=Monitor(pictures=0)
     )

@@ -210,7 +210,8 @@ def test_training_goes_on_after_its_job_was_told_to_end(slurm, tmp_path):
         "sbatch", "--parsable", "--gpus=2", "--cpus-per-task=2", "--mem=4G",
         SCRIPTS / "train.sbatch", tmp_path / "set" / "tiles",
         "--out", tmp_path / "model.safetensors",
-        "--epochs", 150, "--width", 2, "--depth", 2, "--batch-size", 4, "--pictures", 0,
+        "--recipe", "lab", "--epochs", 150, "--width", 2, "--depth", 2, "--batch-size", 4,
+        "--pictures", 0,
         cwd=tmp_path,
     )  # fmt: skip
     wait_for((tmp_path / "model.safetensors.checkpoint").exists, 60)

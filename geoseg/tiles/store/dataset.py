@@ -34,8 +34,8 @@ class TileDataset:
         names: Sequence[str],
         legend: Legend,
         *,
-        ignored: Sequence[int] = (),
         sums: TileSums | None = None,
+        places: NDArray[np.int64] | None = None,
     ) -> None:
         """Select tiles of a store.
 
@@ -43,14 +43,18 @@ class TileDataset:
             store: reads the pixels of a set.
             indices: (n,) of the tiles in the store.
             names: (n,) name of each tile, for messages.
-            legend: the classes.
-            ignored: values of classes whose pixels count as not labelled.
+            legend: the classes; pixels with other values count as not labelled.
             sums: of the n tiles; None to compute them when they are needed.
+            places: (n, 3) number of the scene, first row and first column (px) of each tile; None
+                if tiles have no neighbours.
         """
         self._store, self._indices, self._legend = store, indices, legend
-        self._ignored, self._stored_sums = sorted(ignored), sums
+        self._stored_sums = sums
         self.names = tuple(names)
         """Name of each tile, for messages."""
+        self.places = places
+        """(n, 3) number of the scene, first row and first column (px) of each tile; None if tiles
+        have no neighbours."""
 
     def __len__(self) -> int:
         return len(self._indices)
@@ -65,7 +69,7 @@ class TileDataset:
 
         Returns:
             Images (k, bands, s, s) in the scene's dtype; valid (k, s, s), True where a pixel has
-            data; and class indices (k, s, s), `IGNORE_INDEX` where not labelled, ignored or not
+            data; and class indices (k, s, s), `IGNORE_INDEX` where not labelled or not
             valid.
 
         Raises:
@@ -80,13 +84,23 @@ class TileDataset:
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """Pixels of each class of the legend (classes,); 0 for ignored ones.
+        """Pixels of each class of the legend (classes,).
 
         Raises:
             GeosegError: as `read` does, where the set has no index and all tiles are read.
         """
-        ignored = np.isin(self._legend.values, self._ignored)
-        return np.where(ignored, 0, self._sums.counts.sum(axis=0))
+        total: NDArray[np.int64] = self.tile_counts.sum(axis=0, dtype=np.int64)
+        return total
+
+    @property
+    def tile_counts(self) -> NDArray[np.int64]:
+        """Pixels of each class in each tile (n, classes).
+
+        Raises:
+            GeosegError: as `read` does, where the set has no index and all tiles are read.
+        """
+        counts: NDArray[np.int64] = self._sums.counts
+        return counts
 
     @property
     def digest(self) -> str:
@@ -95,7 +109,7 @@ class TileDataset:
         Raises:
             GeosegError: as `read` does, where the set has no index and all tiles are read.
         """
-        contents = [self._sums.checksums, self._legend.values, self._ignored]
+        contents = [self._sums.checksums, self._legend.values]
         return hashlib.sha256(json.dumps(contents).encode()).hexdigest()
 
     @cached_property
@@ -103,8 +117,7 @@ class TileDataset:
         """Class index of each of the 256 class values."""
         indices = np.full(NODATA + 1, IGNORE_INDEX, np.uint8)
         for index, value in enumerate(self._legend.values):
-            if value not in self._ignored:
-                indices[value] = index
+            indices[value] = index
         return indices.tobytes()
 
     @cached_property

@@ -46,13 +46,14 @@ class TileSet:
     """Of the pixels of each tile; None for a folder of images and masks."""
     counts: NDArray[np.int64] | None = field(default=None, compare=False)
     """Pixels of each class in each tile (tiles, classes); None for a folder of images and masks."""
+    places: NDArray[np.int64] | None = field(default=None, compare=False)
+    """Number of the scene, first row and first column (px) of each tile (tiles, 3); None for a
+    folder of images and masks."""
     crs: str | None = None
     """CRS of ``bounds``, WKT; EPSG:4326 if the scenes differ; None if there is none."""
     bounds: tuple[float, ...] | None = None
     """Left, bottom, right and top of all tiles (CRS units); None for a folder of images and
     masks."""
-    ignored: tuple[int, ...] = ()
-    """Values of classes whose pixels count as not labelled."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -81,13 +82,13 @@ class TileSet:
         return replace(self, splits=tuple(draw_validation(units, how, val=val, seed=seed).tolist()))
 
     def ignoring(self, classes: Sequence[str]) -> "TileSet":
-        """Return the same tiles, read as if pixels of these classes were not labelled.
+        """Return the same tiles without these classes: their pixels count as not labelled.
 
         Args:
-            classes: names, values or colours, see `IgnoreSpec`; the legend keeps them.
+            classes: names, values or colours, see `IgnoreSpec`.
 
         Raises:
-            LabelError: if the legend has no such class.
+            LabelError: if the legend has no such class, or no other one.
         """
         spec = IgnoreSpec.parse(classes)
         for text in spec.unmatched_in(self.legend):
@@ -95,7 +96,13 @@ class TileSet:
                 f"{text!r} is no class of {self.folder} ({', '.join(self.legend.names)}), "
                 "correct it (--ignore)"
             )
-        return replace(self, ignored=tuple(sorted({*self.ignored, *spec.values_in(self.legend)})))
+        ignored = spec.values_in(self.legend)
+        kept = [index for index, value in enumerate(self.legend.values) if value not in ignored]
+        if not kept:
+            raise LabelError(f"all classes of {self.folder} are ignored, keep two (--ignore)")
+        legend = replace(self.legend, classes=tuple(self.legend.classes[index] for index in kept))
+        counts = None if self.counts is None else self.counts[:, kept]
+        return replace(self, legend=legend, counts=counts)
 
     def dataset(self, split: str) -> TileDataset:
         """Return the tiles of one split: "train", "val", "gap" or "" (not yet split)."""
@@ -107,7 +114,8 @@ class TileSet:
         if self.checksums is not None and self.counts is not None:
             sums = TileSums(tuple(self.checksums[i] for i in indices), self.counts[rows])
         names = [self.names[i] for i in indices]
-        return TileDataset(self.store, rows, names, self.legend, ignored=self.ignored, sums=sums)
+        places = None if self.places is None else self.places[rows]
+        return TileDataset(self.store, rows, names, self.legend, sums=sums, places=places)
 
     def load(self, split: str) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8]]:
         """Read all tiles of a split into memory, as `TileDataset.read` does.
@@ -206,7 +214,10 @@ def _open_tile_output(folder: Path) -> TileSet:
         metadata = json.loads((folder / METADATA).read_text())
         legend = Legend.from_dict(metadata)
         pixels = pixel_columns(legend)
-        index = read_columns(folder / INDEX, ["tile", "group", "split", "checksum", *pixels])
+        columns = ["tile", "group", "split", "checksum", "scene", "row", "col", *pixels]
+        index = read_columns(folder / INDEX, columns)
+        numbers = {scene: number for number, scene in enumerate(dict.fromkeys(index["scene"]))}
+        places = [[numbers[scene] for scene in index["scene"]], index["row"], index["col"]]
         shape = len(metadata["bands"]), metadata["size"], metadata["size"]
         dtype = metadata["dtype"]
         return TileSet(
@@ -222,6 +233,7 @@ def _open_tile_output(folder: Path) -> TileSet:
             store=_open_store(folder, metadata["store"], index["tile"], shape, dtype),
             checksums=tuple(index["checksum"]),
             counts=np.array([index[column] for column in pixels], np.int64).T,
+            places=np.array(places, np.int64).T,
             crs=metadata["crs"],
             bounds=tuple(metadata["bounds"]),
         )

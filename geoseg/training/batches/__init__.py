@@ -1,0 +1,16 @@
+"""Tiles to batches of training windows: which windows to draw, their pixels, random changes."""
+
+from geoseg.training.batches.augment import augment
+from geoseg.training.batches.draw import WindowDraws, draw_epoch, epoch_size
+from geoseg.training.batches.layout import TileLayout
+from geoseg.training.batches.loader import Batch, BatchLoader
+
+__all__ = [
+    "Batch",
+    "BatchLoader",
+    "TileLayout",
+    "WindowDraws",
+    "augment",
+    "draw_epoch",
+    "epoch_size",
+]

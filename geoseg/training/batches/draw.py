@@ -1,0 +1,132 @@
+"""Which windows an epoch shows: numbers only, drawn from the seed and the epoch."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from geoseg.training.batches.layout import TileLayout
+from geoseg.training.settings import TrainSettings
+
+SCALE_RANGE = (0.5, 2.0)
+"""Smallest and largest number of tile pixels that become one pixel of a window, with the
+augmentation "full"."""
+MIN_STEPS = 25
+"""Fewest steps of an epoch that draws windows by class, so that small sets are trained enough."""
+_CLASS_POWER = 0.5
+"""A class is drawn in proportion to its pixels to this power: 1 draws as often as it occurs, and 0
+draws all classes equally often."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WindowDraws:
+    """n windows to cut from the tiles."""
+
+    tile: NDArray[np.int64]
+    """(n,) index of a tile that the window shows."""
+    row: NDArray[np.int64]
+    """(n,) first row, from the first row of that tile (px)."""
+    col: NDArray[np.int64]
+    """(n,) first column, from the first column of that tile (px)."""
+    side: NDArray[np.int64]
+    """(n,) side in the pixels of the tiles, which is resampled to the side of the window."""
+
+    def __len__(self) -> int:
+        return len(self.tile)
+
+    def take(self, indices: NDArray[np.int64] | slice) -> "WindowDraws":
+        """Return the draws with these indices."""
+        return WindowDraws(*(getattr(self, name)[indices] for name in self.__slots__))
+
+    @classmethod
+    def of_tiles(cls, tiles: NDArray[np.int64], size: int) -> "WindowDraws":
+        """Return one window for each of these tiles, which shows exactly that tile."""
+        zeros = np.zeros_like(tiles)
+        return cls(tiles, zeros, zeros, np.full_like(tiles, size))
+
+
+def epoch_size(settings: TrainSettings, tiles: int, size: int, window: int) -> int:
+    """Return the number of windows of an epoch.
+
+    With the sampling "tiles" it is the number of tiles. With "classes" the windows have as many
+    pixels as the tiles, in whole batches, of which there are at least `MIN_STEPS`.
+
+    Args:
+        settings: sampling and batch size.
+        tiles: number of training tiles.
+        size: side of a tile (px).
+        window: side of a window (px).
+    """
+    if settings.sampling == "tiles":
+        return tiles
+    steps = -(-tiles * size**2 // (window**2 * settings.batch_size))
+    return max(steps, MIN_STEPS) * settings.batch_size
+
+
+def draw_epoch(
+    settings: TrainSettings, layout: TileLayout, tile_counts: NDArray[np.int64], window: int,
+    epoch: int,
+) -> WindowDraws:  # fmt: skip
+    """Draw the windows of an epoch, which depend on nothing but the arguments.
+
+    Args:
+        settings: sampling, augmentation and seed.
+        layout: of the training tiles.
+        tile_counts: (tiles, classes) pixels of each class.
+        window: side of a window (px).
+        epoch: number of the epoch, from 0.
+    """
+    tiles, seed = len(tile_counts), settings.seed * 100_003 + epoch
+    if settings.sampling == "tiles":
+        generator = torch.Generator().manual_seed(seed)
+        drawn = torch.randperm(tiles, generator=generator).numpy()
+    else:
+        number = epoch_size(settings, tiles, layout.size, window)
+        shares = tile_shares(tile_counts)
+        drawn = np.random.default_rng([seed, 1]).choice(tiles, number, p=shares)
+    if settings.augment != "full" and window == layout.size:
+        return WindowDraws.of_tiles(drawn, window)
+    scales = SCALE_RANGE if settings.augment == "full" else (1.0, 1.0)
+    return place_windows(drawn, layout, window, scales, np.random.default_rng([seed, 2]))
+
+
+def tile_shares(tile_counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the probability of each tile (n,), so that rare classes are drawn more often.
+
+    It is that of drawing a class in proportion to the square root of its pixels, then one of its
+    pixels.
+    """
+    totals = tile_counts.sum(axis=0)
+    class_shares = totals**_CLASS_POWER / (totals**_CLASS_POWER).sum()
+    shares = (tile_counts / np.maximum(totals, 1)) @ class_shares
+    return np.asarray(shares / shares.sum())
+
+
+def place_windows(
+    tiles: NDArray[np.int64], layout: TileLayout, window: int, scales: tuple[float, float],
+    rng: np.random.Generator,
+) -> WindowDraws:  # fmt: skip
+    """Draw the side and the place of a window for each tile.
+
+    A window that is larger than a tile contains the tile, and a smaller one lies in it. It lies in
+    the area of adjacent tiles, and is not larger than the area.
+
+    Args:
+        tiles: (n,) indices of tiles.
+        layout: of the tiles.
+        window: side of a window (px).
+        scales: smallest and largest side in pixels of the tiles, relative to ``window``.
+        rng: source of all random numbers.
+    """
+    number, size = len(tiles), layout.size
+    low, high = np.log(scales)
+    sides = np.rint(window * np.exp(rng.uniform(low, high, number))).astype(np.int64)
+    first_row, first_col, end_row, end_col = layout.extents[tiles].T
+    sides = np.minimum(sides, np.minimum(end_row - first_row, end_col - first_col))
+    starts = []
+    for first, end in ((first_row, end_row), (first_col, end_col)):
+        lowest = np.maximum(np.minimum(size - sides, 0), first)
+        highest = np.minimum(np.maximum(size - sides, 0), end - sides)
+        starts.append(rng.integers(lowest, highest, endpoint=True))
+    return WindowDraws(tiles, starts[0], starts[1], sides)

@@ -1,0 +1,198 @@
+"""The pixels of training windows as batches on the device."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - the customary name
+from numpy.typing import NDArray
+from torch import Tensor
+
+from geoseg.execute import available_memory
+from geoseg.model import Scaling
+from geoseg.tiles import IGNORE_INDEX, TileDataset
+from geoseg.training.batches.draw import WindowDraws
+from geoseg.training.batches.layout import MISSING, TileLayout
+
+_MEMORY_SHARE = 0.5
+"""Largest share of the free memory that the tiles of a split may take."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """n windows, on the device."""
+
+    images: Tensor
+    """(n, bands, s, s) float32, in scene values."""
+    labels: Tensor
+    """(n, s, s) int64 class indices, `IGNORE_INDEX` where not labelled."""
+    valid: Tensor
+    """(n, s, s) bool, True where a pixel has data."""
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
+        """Return the results of a function of each tensor."""
+        return Batch(function(self.images), function(self.labels), function(self.valid))
+
+
+class BatchLoader:
+    """Cuts windows from the tiles of one split.
+
+    The tiles are read once if they fit in memory, else for each batch.
+    """
+
+    def __init__(
+        self, tiles: TileDataset, layout: TileLayout, scaling: Scaling, device: torch.device
+    ) -> None:
+        """Read the tiles, if they fit in memory.
+
+        Args:
+            tiles: of one split.
+            layout: of these tiles.
+            scaling: of the network; invalid pixels get its low values.
+            device: of the batches.
+
+        Raises:
+            GeosegError: if a tile cannot be read.
+        """
+        self.layout = layout
+        self._tiles, self._scaling, self._device = tiles, scaling, device
+        self._resident = self._load(np.arange(len(tiles))) if self._fits_in_memory() else None
+
+    def __len__(self) -> int:
+        return len(self._tiles)
+
+    def load(self, batches: Sequence[WindowDraws], window: int) -> Iterator[Batch]:
+        """Yield batches of windows, ``window`` px high and wide; the next batch is read ahead."""
+        if self._resident is not None:
+            for draws in batches:
+                yield self._cut(self._resident, draws, self._blocks(draws), window)
+            return
+        with ThreadPoolExecutor(1) as reader:
+            pending = deque(reader.submit(self._read, draws, window) for draws in batches[:1])
+            for draws in batches[1:]:
+                pending.append(reader.submit(self._read, draws, window))
+                yield pending.popleft().result()
+            for batch in pending:
+                yield batch.result()
+
+    def load_tiles(self, indices: NDArray[np.int64], batch_size: int) -> Iterator[Batch]:
+        """Yield batches of whole tiles, in the order of their indices (n,)."""
+        size = self.layout.size
+        parts = [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
+        return self.load([WindowDraws.of_tiles(part, size) for part in parts], size)
+
+    def _read(self, draws: WindowDraws, window: int) -> Batch:
+        """Read the tiles of a batch, and cut its windows."""
+        blocks = self._blocks(draws)
+        needed = np.unique(np.concatenate([block.ravel() for block in blocks]))
+        needed = needed[needed != MISSING]
+        places = np.full(len(self._tiles) + 1, MISSING)  # the last one for MISSING itself
+        places[needed] = np.arange(len(needed))
+        return self._cut(self._load(needed), draws, [places[block] for block in blocks], window)
+
+    def _blocks(self, draws: WindowDraws) -> list[NDArray[np.int64]]:
+        """Return the indices of the tiles that each window touches (rows, cols)."""
+        size = self.layout.size
+        return [
+            self.layout.block(
+                tile,
+                range(row // size, (row + side - 1) // size + 1),
+                range(col // size, (col + side - 1) // size + 1),
+            )
+            for tile, row, col, side in _as_ints(draws)
+        ]
+
+    def _cut(
+        self, tiles: Batch, draws: WindowDraws, blocks: Sequence[NDArray[np.int64]], window: int
+    ) -> Batch:
+        """Cut windows from loaded tiles; ``blocks`` has their indices in these."""
+        size = self.layout.size
+        whole = (draws.row == 0) & (draws.col == 0) & (draws.side == size)
+        if whole.all() and window == size:  # faster, and the usual case for windows of tile size
+            index = torch.from_numpy(np.concatenate(blocks).ravel()).to(self._device)
+            return _to_network_types(tiles.map(lambda tensor: tensor[index]))
+        windows = []
+        for (_, row, col, side), block in zip(_as_ints(draws), blocks, strict=True):
+            first_row, first_col = row % size, col % size
+            part = (..., slice(first_row, first_row + side), slice(first_col, first_col + side))
+            joined = self._join(tiles, block)
+            pixels = Batch(joined.images[part], joined.labels[part], joined.valid[part])
+            windows.append(_resample(pixels, window))
+        return _to_network_types(
+            Batch(
+                torch.stack([pixels.images for pixels in windows]),
+                torch.stack([pixels.labels for pixels in windows]),
+                torch.stack([pixels.valid for pixels in windows]),
+            )
+        )
+
+    def _join(self, tiles: Batch, block: NDArray[np.int64]) -> Batch:
+        """Return a block of tiles (rows, cols) as one image, its labels and its valid mask."""
+        index = torch.from_numpy(np.maximum(block, 0)).to(self._device)
+        images, labels, valid = tiles.images[index], tiles.labels[index], tiles.valid[index]
+        if (block == MISSING).any():
+            missing = torch.from_numpy(block == MISSING).to(self._device)
+            images[missing] = self._fill.to(images)
+            labels[missing], valid[missing] = IGNORE_INDEX, False
+        rows, cols = (n * self.layout.size for n in block.shape)
+        return Batch(
+            images.permute(2, 0, 3, 1, 4).reshape(-1, rows, cols),
+            labels.permute(0, 2, 1, 3).reshape(rows, cols),
+            valid.permute(0, 2, 1, 3).reshape(rows, cols),
+        )
+
+    @property
+    def _fill(self) -> Tensor:
+        """Value of pixels that are not in the set (bands, 1, 1)."""
+        return torch.tensor(self._scaling.low)[:, None, None]
+
+    def _load(self, indices: NDArray[np.int64]) -> Batch:
+        images, valid, labels = self._tiles.read(indices)
+        for image, mask in zip(images, valid, strict=True):
+            self._scaling.fill_invalid(image, mask)
+        if images.dtype in (np.uint16, np.uint32):  # torch lacks most operations on these
+            images = images.astype(np.float32)
+        tensors = Batch(*map(torch.from_numpy, (images, labels, valid)))
+        return tensors.map(self._to_device)
+
+    def _to_device(self, tensor: Tensor) -> Tensor:
+        if self._device.type == "cuda":
+            return tensor.pin_memory().to(self._device, non_blocking=True)
+        return tensor
+
+    def _fits_in_memory(self) -> bool:
+        if not len(self._tiles):
+            return False
+        one = self._load(np.arange(1))
+        needed = len(self._tiles) * (one.images.nbytes + one.labels.nbytes + one.valid.nbytes)
+        on_gpu = self._device.type == "cuda"
+        free = torch.cuda.mem_get_info(self._device)[0] if on_gpu else available_memory()
+        return needed < _MEMORY_SHARE * free
+
+
+def _as_ints(draws: WindowDraws) -> Iterator[tuple[int, int, int, int]]:
+    """Yield tile, row, column and side of each window."""
+    columns = (draws.tile, draws.row, draws.col, draws.side)
+    return zip(*(column.tolist() for column in columns), strict=True)
+
+
+def _resample(pixels: Batch, window: int) -> Batch:
+    """Resample one image (bands, s, s), its labels (s, s) and its valid mask (s, s)."""
+    images, labels, valid = pixels.images, pixels.labels, pixels.valid
+    side, shape = labels.shape[-1], (window, window)
+    if side == window:
+        return Batch(images.float(), labels, valid)
+    resampled = F.interpolate(
+        images[None].float(), shape, mode="bilinear", align_corners=False, antialias=side > window
+    )[0]
+    masks = torch.stack([labels.float(), valid.float()])[None]
+    nearest = F.interpolate(masks, shape, mode="nearest-exact")[0]
+    return Batch(resampled, nearest[0].to(labels.dtype), nearest[1].bool())
+
+
+def _to_network_types(batch: Batch) -> Batch:
+    images = batch.images.float().contiguous(memory_format=torch.channels_last)
+    return Batch(images, batch.labels.long(), batch.valid)

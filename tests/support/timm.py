@@ -1,0 +1,24 @@
+"""timm and segmentation_models_pytorch, whose torchvision may be built for another torch."""
+
+from types import ModuleType
+
+import pytest
+import torch
+
+_LIBRARIES: list[torch.library.Library] = []
+"""Kept, because the operators of a library go with it."""
+
+
+def import_or_skip(name: str) -> ModuleType:
+    """Import timm or segmentation_models_pytorch; skip the test where it is not installed.
+
+    torchvision from another index than torch does not define its own operators, and then cannot be
+    imported. Nothing calls them here, so their names are enough.
+    """
+    if not _LIBRARIES:
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        _LIBRARIES.append(library)
+        for operator in ("nms", "qnms"):
+            if not hasattr(torch.ops.torchvision, operator):
+                library.define(f"{operator}(Tensor dets, Tensor scores, float threshold) -> Tensor")
+    return pytest.importorskip(name, exc_type=ImportError)

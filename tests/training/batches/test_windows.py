@@ -1,0 +1,215 @@
+"""Training windows: the areas of adjacent tiles, what is drawn, and the pixels."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geoseg.model import Scaling
+from geoseg.tiles import IGNORE_INDEX
+from geoseg.training.batches import BatchLoader, TileLayout, WindowDraws, draw_epoch, epoch_size
+from geoseg.training.batches.draw import MIN_STEPS, place_windows, tile_shares
+from tests.support.training import LEGEND, SIZE, ground, make_tiles, small, small_standard
+from tests.support.training import one_thread as one_thread
+
+ROWS, COLS = 4, 6
+"""Tiles of the set of the tests."""
+
+
+def layout_of(cells, size=8):
+    """The layout of tiles at (scene, row, column) in steps of a tile."""
+    places = np.array([[scene, row * size, col * size] for scene, row, col in cells])
+    return TileLayout(size, len(cells), places)
+
+
+# The areas of adjacent tiles.
+
+
+def test_an_area_is_what_adjacent_tiles_cover():
+    #   scene 0: a row of three and one below its end; apart from it, one tile.   scene 1: one tile
+    cells = [(0, 0, 0), (0, 0, 1), (0, 0, 2), (0, 1, 2), (0, 3, 0), (1, 0, 1)]
+    extents = layout_of(cells).extents.tolist()
+    assert extents[:4] == [[0, 0, 16, 24], [0, -8, 16, 16], [0, -16, 16, 8], [-8, -16, 8, 8]]
+    assert extents[4:] == [[0, 0, 8, 8], [0, 0, 8, 8]]
+
+
+def test_tiles_that_overlap_are_not_adjacent():
+    places = np.array([[0, 0, 0], [0, 0, 4], [0, 0, 8]])  # 8 px, every 4 px
+    assert TileLayout(8, 3, places).extents.tolist() == [[0, 0, 8, 16], [0, 0, 8, 8], [0, -8, 8, 8]]
+
+
+def test_without_places_each_tile_is_an_area():
+    layout = TileLayout(8, 3, None)
+    assert layout.extents.tolist() == [[0, 0, 8, 8]] * 3
+    assert layout.block(1, range(-1, 2), range(1)).tolist() == [[-1], [1], [-1]]
+
+
+def test_a_block_has_the_neighbours_of_a_tile():
+    layout = layout_of([(0, 0, 0), (0, 0, 1), (0, 1, 1), (1, 1, 0)])
+    assert layout.block(1, range(2), range(-1, 2)).tolist() == [[0, 1, -1], [-1, 2, -1]]
+
+
+def test_the_largest_window_fits_half_of_the_tiles():
+    square = [(0, row, col) for row in range(3) for col in range(3)]
+    alone = [(1, 2 * n, 0) for n in range(4)]
+    assert layout_of(square + alone).largest_window(4, 256) == 24
+    assert layout_of(square + alone).largest_window(16, 256) == 16
+    assert layout_of(square + alone).largest_window(4, 20) == 20
+    assert layout_of(square[:3] + alone).largest_window(4, 256) == 8
+    assert layout_of(alone).largest_window(16, 256) == 0
+
+
+# What is drawn.
+
+
+def test_rare_classes_are_drawn_more_often():
+    counts = np.array([[100, 0], [75, 0], [0, 7]])
+    shares = tile_shares(counts)
+    root = 175**0.5, 7**0.5
+    assert shares == pytest.approx(
+        [root[0] / sum(root) * 100 / 175, root[0] / sum(root) * 75 / 175, root[1] / sum(root)]
+    )
+
+
+def test_a_class_without_pixels_is_not_drawn():
+    assert tile_shares(np.array([[5, 0], [5, 0]])).tolist() == [0.5, 0.5]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_windows_lie_in_their_area_and_show_their_tile(data):
+    cells = data.draw(
+        st.lists(st.tuples(st.integers(0, 1), st.integers(0, 3), st.integers(0, 3)),
+                 min_size=1, max_size=12, unique=True)
+    )  # fmt: skip
+    window, seed = data.draw(st.integers(2, 40)), data.draw(st.integers(0, 100))
+    layout = layout_of(cells)
+    tiles = np.arange(len(cells)).repeat(5)
+    draws = place_windows(tiles, layout, window, (0.5, 2.0), np.random.default_rng(seed))
+    first_row, first_col, end_row, end_col = layout.extents[tiles].T
+    assert (draws.row >= first_row).all()
+    assert (draws.col >= first_col).all()
+    assert (draws.row + draws.side <= end_row).all()
+    assert (draws.col + draws.side <= end_col).all()
+    for start in (draws.row, draws.col):
+        contains = (start <= 0) & (start + draws.side >= 8)
+        inside = (start >= 0) & (start + draws.side <= 8)
+        assert (contains | inside).all()
+    largest = np.minimum(end_row - first_row, end_col - first_col)
+    assert (draws.side >= np.minimum(window // 2, largest)).all()
+    assert (draws.side <= 2 * window).all()
+
+
+def test_scales_are_from_half_to_double_and_even_in_their_logarithm():
+    layout = layout_of([(0, row, col) for row in range(8) for col in range(8)], size=64)
+    draws = place_windows(
+        np.zeros(4000, np.int64), layout, 128, (0.5, 2.0), np.random.default_rng(0)
+    )
+    logarithms = np.log2(draws.side / 128)
+    assert logarithms.min() < -0.98
+    assert logarithms.max() > 0.98
+    assert logarithms.mean() == pytest.approx(0, abs=0.04)
+
+
+def test_an_epoch_shows_as_many_pixels_as_the_tiles_have():
+    standard = small_standard(batch_size=4)
+    assert epoch_size(standard, 1000, 64, 128) == 1000 * 64**2 // 128**2 + 2  # whole batches
+    assert epoch_size(standard, 3, 64, 128) == MIN_STEPS * 4
+    assert epoch_size(small(), 1000, 64, 64) == 1000
+
+
+def test_draws_depend_on_seed_and_epoch_only():
+    layout, counts = layout_of([(0, 0, n) for n in range(6)]), np.full((6, 2), 9)
+    draw = [
+        draw_epoch(small_standard(seed=seed), layout, counts, 16, epoch)
+        for seed, epoch in ((1, 4), (1, 4), (1, 5), (2, 4))
+    ]
+    columns = [np.stack([d.tile, d.row, d.col, d.side]) for d in draw]
+    assert np.array_equal(columns[0], columns[1])
+    assert not np.array_equal(columns[0], columns[2])
+    assert not np.array_equal(columns[0], columns[3])
+
+
+def test_sampling_by_tiles_shows_each_tile_once():
+    layout = layout_of([(0, 0, n) for n in range(6)])
+    draws = draw_epoch(small(), layout, np.full((6, 2), 9), 8, 0)
+    assert sorted(draws.tile.tolist()) == list(range(6))
+    assert draws.tile.tolist() != list(range(6))
+    assert set(draws.side.tolist()) == {8}
+    assert not draws.row.any()
+
+
+# The pixels.
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    """A tile set of a whole scene, with pixels that tell their place; one tile is missing."""
+    rows, cols = np.indices((ROWS * SIZE, COLS * SIZE))
+    pixels = np.stack([rows, cols]).astype(np.uint8)
+    labels = ground(*rows.shape)
+    labels[2 * SIZE : 3 * SIZE, SIZE : 2 * SIZE] = 255
+    tiles = make_tiles(
+        tmp_path_factory.mktemp("windows"), val=0, labels=labels, pixels=pixels, legend=LEGEND
+    )
+    assert len(tiles) == ROWS * COLS - 1
+    valid = labels != 255
+    return tiles, np.where(valid, pixels, 0), np.where(valid, labels, IGNORE_INDEX)
+
+
+def loader_of(tiles):
+    dataset = tiles.dataset("train")
+    layout = TileLayout(tiles.size, len(dataset), dataset.places)
+    return BatchLoader(dataset, layout, Scaling((0.0, 0.0), (255.0, 255.0)), torch.device("cpu"))
+
+
+def joined(batches):
+    """Images, labels and valid masks of all batches."""
+    parts = [(batch.images, batch.labels, batch.valid) for batch in batches]
+    return [torch.cat(part) for part in zip(*parts, strict=True)]
+
+
+@pytest.mark.parametrize("resident", [True, False])
+def test_windows_are_cut_from_the_scene(scene, resident, monkeypatch):
+    tiles, pixels, labels = scene
+    if not resident:
+        monkeypatch.setattr("geoseg.training.batches.loader._MEMORY_SHARE", 0)
+    loader = loader_of(tiles)
+    indices = np.arange(len(tiles))
+    draws = place_windows(indices, loader.layout, 24, (1.0, 1.0), np.random.default_rng(0))
+    batches = [draws.take(slice(start, start + 5)) for start in range(0, len(draws), 5)]
+    images, classes, valid = joined(loader.load(batches, 24))
+    for number, (row, col) in enumerate(zip(draws.row, draws.col, strict=True)):
+        _, tile_row, tile_col = tiles.places[number]
+        part = (
+            slice(tile_row + row, tile_row + row + 24), slice(tile_col + col, tile_col + col + 24),
+        )  # fmt: skip
+        assert np.array_equal(images[number].numpy(), pixels[:, *part])
+        assert np.array_equal(classes[number].numpy(), labels[part])
+        assert np.array_equal(valid[number].numpy(), labels[part] != IGNORE_INDEX)
+
+
+def test_a_window_of_another_scale_shows_the_same_ground(scene):
+    tiles, _, labels = scene
+    loader = loader_of(tiles)
+    draws = WindowDraws(*(np.array(v) for v in ([0, 0], [0, 0], [0, 0], [16, 32])))
+    [batch] = loader.load([draws], 32)
+    doubled = labels[:16, :16].repeat(2, 0).repeat(2, 1)
+    assert np.array_equal(batch.labels[0].numpy(), doubled)
+    assert np.array_equal(batch.labels[1].numpy(), labels[:32, :32])
+    rows = batch.images[0, 0, 4:-4, 0].numpy()  # a ramp of one step a pixel, stretched by 2
+    assert np.allclose(np.diff(rows), 0.5)
+    [halved] = loader.load([draws.take(slice(1, 2))], 16)
+    means = np.arange(32).reshape(16, 2).mean(1)
+    assert np.allclose(halved.images[0, 0, 2:-2, 0].numpy(), means[2:-2], atol=0.05)
+
+
+def test_whole_tiles_are_read_as_they_are(scene):
+    tiles, _, _ = scene
+    images, valid, labels = tiles.dataset("train").read(np.arange(len(tiles)))
+    loader = loader_of(tiles)
+    parts = list(loader.load_tiles(np.arange(len(tiles)), 7))
+    assert [len(part.labels) for part in parts] == [7, 7, 7, 2]
+    for read, expected in zip(joined(parts), (images, labels, valid), strict=True):
+        assert np.array_equal(read.numpy(), expected)
