@@ -132,6 +132,16 @@ class Legend:
                 return c.value
         raise LabelError(f"{name!r} is not in the legend ({', '.join(self.names)}), add it there")
 
+    def find(self, text: str) -> LandCoverClass | None:
+        """Return the class of a name, or else of a value; None if there is none.
+
+        Case and outer blanks do not count.
+        """
+        name = text.strip().casefold()
+        value = int(name) if name.isdecimal() else None
+        named = [c for c in self.classes if c.name.casefold() == name]
+        return next(iter(named or [c for c in self.classes if c.value == value]), None)
+
     def subset(self, values: Collection[int]) -> "Legend":
         """Return the classes with these values, or all classes if none has."""
         classes = tuple(c for c in self.classes if c.value in values)

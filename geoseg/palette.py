@@ -9,7 +9,7 @@ al. 2009): the first colours of all groups differ by a CIEDE2000 of at least 9.
 
 import colorsys
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import chain, count
 
 _BARE_COLORS = "#d6b976", "#f3e6c4", "#a58a55"
@@ -78,6 +78,12 @@ def map_colors(names: Sequence[str]) -> list[str]:
         if number not in colors:
             colors[number] = next(unused)
     return [colors[number] for number in range(len(names))]
+
+
+def spare_color(name: str, used: Collection[str]) -> str:
+    """Return a colour (#rrggbb) for one more class name that is none of the colours in use."""
+    candidates = chain(_group_colors(name), _UNGROUPED, _QUALITATIVE, _hues())
+    return next(color for color in candidates if color not in used)
 
 
 def _group_colors(name: str) -> tuple[str, ...]:

@@ -198,3 +198,14 @@ def test_a_file_that_is_no_legend_is_named_in_one_sentence(tmp_path, file, text,
 def test_a_missing_legend_is_named(tmp_path):
     with pytest.raises(LabelError, match=r"gone\.csv does not exist"):
         read_legend(tmp_path / "gone.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [(" WATER", 4), ("7", 4), ("4", 4), ("9", 9), ("09", 9), ("8", None)]
+)
+def test_a_class_is_found_by_its_name_or_else_by_its_value(text, value):
+    """A name comes first: "7" is the class of this name, although another class has the value 7."""
+    classes = [LandCoverClass(9, "grass", "#00ff00"), LandCoverClass(7, "rock", "#ff0000")]
+    name = "7" if text == "7" else "water"
+    found = Legend((LandCoverClass(4, name, "#0000ff"), *classes)).find(text)
+    assert (found and found.value) == value

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoseg.palette import map_colors
+from geoseg.palette import map_colors, spare_color
 
 
 def hue_saturation_value(color):
@@ -92,3 +92,12 @@ def test_no_two_classes_share_a_colour(names):
 
 def test_as_many_classes_as_labels_can_hold_get_different_colours():
     assert len(set(map_colors([f"class {number}" for number in range(255)]))) == 255
+
+
+@pytest.mark.parametrize("name", ["water", "class 1"])
+def test_a_spare_colour_is_none_of_those_in_use(name):
+    used = map_colors([name])
+    for _ in range(60):
+        used.append(spare_color(name, used))
+    assert len(set(used)) == 61
+    assert spare_color("water", []) == map_colors(["water"])[0]

@@ -6,7 +6,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import rasterio.features
 import shapely
 from numpy.typing import NDArray
 
@@ -15,7 +14,7 @@ from geoseg.files import atomic_file
 from geoseg.geodesy import apply_affine
 from geoseg.grid import Window, chunks
 from geoseg.raster import Scene
-from geoseg.vectors import Reprojector, read_vector
+from geoseg.vectors import Reprojector, burn, read_vector
 
 _SEARCH_WINDOW = 2048
 """Side (px) of the windows that are searched for a pixel in a polygon."""
@@ -67,12 +66,9 @@ class AreaOfInterest:
 
     def mask(self, scene: Scene, window: Window) -> NDArray[np.bool_]:
         """Return (height, width) of a window, True where the centre of a pixel is in a polygon."""
-        transform = scene.affine @ scene.affine.translation(window.col, window.row)
         shapes = shapely.get_parts(shapely.from_wkb(self.wkb))
-        mask: NDArray[np.bool_] = rasterio.features.geometry_mask(
-            shapes, (window.height, window.width), transform, invert=True
-        )
-        return mask
+        burnt = burn(shapes, np.ones(len(shapes), np.uint8), scene, window, outside=0)
+        return np.asarray(burnt == 1)
 
     def _covers_a_pixel(self, scene: Scene) -> bool:
         """Whether the centre of a pixel of a scene is in a polygon."""

@@ -1,5 +1,6 @@
 """``geoseg tile``."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -7,19 +8,52 @@ import click
 from geoseg.cli import options
 
 
+def _parse_labels(
+    _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
+) -> tuple[str, ...] | dict[str, str]:
+    """Read paths of labels, or class names with paths of vector files: ``building=a.gpkg``."""
+    of_classes = [text.partition("=")[::2] for text in texts if _has_class(text)]
+    if not of_classes:
+        return texts
+    if len(of_classes) < len(texts):
+        plain = next(text for text in texts if not _has_class(text))
+        raise click.BadParameter(
+            f"{plain!r} has no class, but other files have one, give CLASS=FILE for each file"
+        )
+    files = dict(of_classes)
+    if len(files) < len(of_classes):
+        names = [name for name, _ in of_classes]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise click.BadParameter(
+            f"class {twice!r} has several files, merge them into one file (ogrmerge)"
+        )
+    return files
+
+
+def _has_class(text: str) -> bool:
+    """Return whether a text is CLASS=FILE; an existing file or a URL is no class."""
+    name, equals, _ = text.partition("=")
+    is_path = name.startswith("/") or "://" in name or Path(text).exists()
+    return bool(equals) and not is_path
+
+
 @click.command(
     "tile",
     cls=options.ManyValues,
     epilog=options.examples(
-        "geoseg tile scene.tif --labels fields.gpkg --class-field crop \\\n--out tiles"
+        "geoseg tile scene.tif --labels fields.gpkg --class-field crop \\\n--out tiles",
+        "geoseg tile scene.tif --labels building=houses.gpkg road=roads.gpkg \\\n"
+        "--background other --out tiles",
     ),
 )
 @click.argument("scenes", nargs=-1, required=True, metavar="SCENE...")
 @click.option(
-    "--labels", multiple=True, metavar="PATH...",
+    "--labels", multiple=True, metavar="[CLASS=]PATH...", callback=_parse_labels,
     help="Labels: class rasters, colour masks, folders of these, or vector files. Give one for "
     "each scene, or one vector file for all scenes. Of overlapping polygons the later one in the "
-    "file wins.  [default: each SCENE is a folder with images/ and masks/ in or below it]",
+    "file wins. Or vector files of one class each, for all scenes: CLASS=FILE, such as "
+    "building=a.gpkg road=b.gpkg; where they overlap the later file wins.  "
+    "[default: each SCENE is a folder with images/ and masks/ in or below it]",
 )  # fmt: skip
 @click.option("--out", required=True, metavar="DIR", help="Output folder.")
 @click.option(
@@ -37,11 +71,18 @@ from geoseg.cli import options
     click.option(
         "--class-field", metavar="NAME",
         help="Field of vector labels that holds class names, or class values from 0 to "
-        "254. `geoseg info FILE` lists the fields.  [default: none; vector labels need it]"),
+        "254. `geoseg info FILE` lists the fields.  [default: none; vector labels need it, but not "
+        "as CLASS=FILE]"),
     click.option(
         "--layer", metavar="NAME",
-        help="Layer of vector labels, if the file has several.  [default: the first with "
-        "geometries]"),
+        help="Layer of vector labels, if the file has several; the same for each file.  "
+        "[default: the first with geometries]"),
+    click.option(
+        "--background", metavar="CLASS",
+        help="Class of what lies outside of the polygons: a class of the labels or of --legend, or "
+        "a new class. Use it only if the polygons show all there is in the scenes, such as all "
+        "buildings. Only for vector labels. Features of ignored classes are not background.  "
+        "[default: what lies outside of the polygons is not labelled]"),
     click.option(
         "--ignore", multiple=True, metavar="CLASS...",
         help="Classes that mean 'not labelled': names, values, or colours of a mask ('#rrggbb'). "
@@ -58,9 +99,10 @@ from geoseg.cli import options
         "--val", default=0.25, show_default=True,
         help="Share of the tiles for validation, at least 0 and below 1."),
     click.option(
-        "--min-valid", default=0.5, show_default=True,
-        help="Smallest share of valid and labelled pixels in a tile, 0 to 1. Tiles without any "
-        "labelled pixel are always left out."),
+        "--min-valid", type=float, metavar="SHARE",
+        help="Smallest share of the pixels of a tile that are both valid and labelled, 0 to 1. "
+        "Tiles without any such pixel are always left out.  [default: 0.5; for vector labels "
+        "without --background one such pixel is enough]"),
     click.option(
         "--balance", type=int, metavar="N",
         help="Largest number of training tiles, at least 1. They are chosen one by one so that "
@@ -90,7 +132,7 @@ from geoseg.cli import options
 @options.verbosity
 def command(
     scenes: tuple[str, ...],
-    labels: tuple[str, ...],
+    labels: tuple[str, ...] | dict[str, str],
     out: str,
     legend: str | None,
     settings: dict[str, Any],

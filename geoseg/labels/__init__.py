@@ -1,8 +1,9 @@
 """Class rasters and label vectors: the class of each pixel of a scene."""
 
+from geoseg.labels.class_files import ClassFiles
 from geoseg.labels.class_raster import ClassRaster, open_class_raster
 from geoseg.labels.ignore import IgnoreSpec
-from geoseg.labels.open import LabelOpener, LabelSource
+from geoseg.labels.open import LabelFiles, LabelOpener, LabelSource
 from geoseg.labels.raster_labels import RasterLabels
 from geoseg.labels.recode import (
     open_map,
@@ -12,11 +13,13 @@ from geoseg.labels.recode import (
     was_warped,
     without_ignored,
 )
-from geoseg.labels.vector_labels import VectorLabelFile
+from geoseg.labels.vector_file import VectorLabelFile
 
 __all__ = [
+    "ClassFiles",
     "ClassRaster",
     "IgnoreSpec",
+    "LabelFiles",
     "LabelOpener",
     "LabelSource",
     "RasterLabels",

@@ -66,10 +66,8 @@ class IgnoreSpec:
 
 def _matches(text: str, legend: Legend) -> set[int]:
     """Values of the classes that a text means: one by name or value, perhaps several by colour."""
-    by_name = {c.value for c in legend.classes if c.name.casefold() == text}
-    if by_name or not _VALUE.fullmatch(text):
-        return by_name or {c.value for c in legend.classes if c.color == text}
-    return {int(text)} & set(legend.values)
+    known = legend.find(text)
+    return {known.value} if known else {c.value for c in legend.classes if c.color == text}
 
 
 def to_code(text: str) -> int:

@@ -12,10 +12,12 @@ from pyproj.exceptions import ProjError
 
 from geoseg.errors import LabelError
 from geoseg.grid import Window
+from geoseg.labels.class_files import ClassFileLabels, ClassFiles
 from geoseg.labels.class_raster import describe_class_raster
 from geoseg.labels.ignore import IgnoreSpec
-from geoseg.labels.raster_labels import read_by_codes
-from geoseg.labels.vector_labels import VectorLabelFile
+from geoseg.labels.raster_labels import RasterLabels, read_by_codes
+from geoseg.labels.vector_file import VectorLabelFile
+from geoseg.labels.vector_labels import VectorLabels
 from geoseg.legend import Legend
 from geoseg.raster import Scene, open_scene, warped_to
 from geoseg.vectors import is_vector_file
@@ -45,6 +47,11 @@ class LabelSource(Protocol):
         """
 
 
+LabelFiles = str | ClassFiles
+"""The labels of a scene: the path of a class raster, a colour mask or a vector file, or vector
+files of one class each."""
+
+
 @dataclass(slots=True)
 class LabelOpener:
     """Opens the labels of scenes, in any thread; a vector file of many scenes is read once."""
@@ -52,35 +59,66 @@ class LabelOpener:
     legend: Legend | None = None
     """The classes; None to take them from the files, or the Dubai legend for colour masks."""
     class_field: str | None = None
-    """Field of vector labels that holds the class."""
+    """Field of vector labels that holds the class; not for files of one class each."""
     ignore: tuple[str, ...] = ()
     """Names, values or colours of classes that mean "not labelled", see `IgnoreSpec`."""
     layer: str | None = None
-    """Layer of vector labels; None for the first one with geometries."""
-    _vectors: dict[str, VectorLabelFile] = field(default_factory=dict, init=False)
+    """Layer of vector labels, the same in each file; None for the first one with geometries."""
+    background: str | None = None
+    """Class of what lies outside of vector labels, see `add_background`; None for none."""
+    _vectors: dict[LabelFiles, VectorLabelFile | ClassFileLabels] = field(
+        default_factory=dict, init=False
+    )
     _lock: Lock = field(default_factory=Lock, init=False)
 
-    def open(self, path: str, scene: Scene) -> LabelSource:
-        """Open the labels of a scene from a file of any supported kind.
+    def open(self, labels: LabelFiles, scene: Scene) -> LabelSource:
+        """Open the labels of a scene from files of any supported kind.
 
         Args:
-            path: class raster, colour mask or vector file. A raster on another grid is warped
-                onto the scene's, nearest pixel.
+            labels: the files. A raster on another grid is warped onto the scene's, nearest pixel.
             scene: the scene on whose grid the labels are read.
 
         Raises:
-            LabelError: if labels and scene, or labels and legend, do not fit, or a name to ignore
-                is no class of a raster. Names of a vector file need not occur in it.
+            LabelError: if labels and scene, or labels and legend, do not fit, a name to ignore is
+                no class of a raster, or the labels are a raster and there is a background. Names
+                to ignore need not occur in a vector file.
             VectorError: if a vector file cannot be read, or cannot be placed on the scene.
             SceneError: if a raster cannot be opened.
         """
-        if is_vector_file(path):
-            with self._lock:
-                if path not in self._vectors:
-                    self._vectors[path] = VectorLabelFile(
-                        path, self.class_field, self.legend, self.ignore, self.layer
-                    )
-                return self._vectors[path].on_grid_of(scene)
+        if isinstance(labels, str) and not is_vector_file(labels):
+            return self._open_raster(labels, scene)
+        with self._lock:
+            if labels not in self._vectors:
+                self._vectors[labels] = self._read_vectors(labels)
+            burnable = self._vectors[labels].on_grid_of(scene).clipped_to(scene.window)
+        self._warn_if_all_background(burnable, labels)
+        return burnable
+
+    def _read_vectors(self, labels: LabelFiles) -> VectorLabelFile | ClassFileLabels:
+        if isinstance(labels, str):
+            return VectorLabelFile(
+                labels, self.class_field, self.legend, self.ignore, self.layer, self.background
+            )
+        if self.class_field is not None:
+            raise LabelError(
+                f"labels {labels} are files of one class each, which need no class field, leave "
+                f"--class-field {self.class_field} out or give the files without classes"
+            )
+        return ClassFileLabels(labels, self.legend, self.ignore, self.layer, self.background)
+
+    def _warn_if_all_background(self, labels: VectorLabels, files: LabelFiles) -> None:
+        if self.background is not None and not len(labels.values):
+            log.warning(
+                "no feature of %s lies on %s, so all of it is background (%s)",
+                files, labels.scene.path, self.background,
+            )  # fmt: skip
+
+    def _open_raster(self, path: str, scene: Scene) -> RasterLabels:
+        if self.background is not None:
+            raise LabelError(
+                f"labels {path} are a raster, but a background class (--background) is for vector "
+                "labels only, leave it out"
+            )
         spec = IgnoreSpec.parse(self.ignore)
         raster = describe_class_raster(on_grid(open_scene(path), scene), self.legend, "error")
         labels = read_by_codes(raster, spec)

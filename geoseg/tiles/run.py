@@ -1,7 +1,7 @@
 """Labelled scenes in, a set of training tiles out."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from geoseg.errors import check_list, check_type
 from geoseg.execute import Executor, Progress, ProgressCounter
 from geoseg.files import atomic_folder, check_folder, output_lock, translate_write_errors
+from geoseg.labels import ClassFiles
 from geoseg.legend import Legend, as_legend
 from geoseg.tiles.cut.pairing import find_pairs
 from geoseg.tiles.cut.read_batches import TileCounts, count_tile_pixels, read_batches
@@ -29,7 +30,7 @@ PREVIEW = "preview.png"
 
 def tile(  # noqa: PLR0913 - all but the first two by name
     scenes: Sequence[str | Path],
-    labels: Sequence[str | Path] = (),
+    labels: Sequence[str | Path] | Mapping[str, str | Path] = (),
     *,
     out: str | Path,
     legend: Legend | str | Path | None = None,
@@ -41,15 +42,17 @@ def tile(  # noqa: PLR0913 - all but the first two by name
 ) -> TileSet:
     """Cut labelled scenes into square training tiles.
 
-    Every scene is read twice: first to count the pixels of each class in its tiles, from which the
-    tiles are selected and split, then to write the selected tiles.
+    Every scene is read twice: first where it has labels, to count the pixels of each class in its
+    tiles, from which the tiles are selected and split, then to write the selected tiles.
 
     Args:
         scenes: rasters, or folders of rasters; without labels, folders with images/ and masks/ in
             or below them.
         labels: class rasters, colour masks, folders of them, or vector files; one for each scene,
             or one vector file for all. A raster on another grid than its scene is warped onto it.
-            Of overlapping features of a vector file, the later one in the file wins.
+            Of overlapping features of a vector file, the later one in the file wins. Or a mapping
+            of class names to vector files, for all scenes: all features of a file are of its
+            class, and where files overlap the later one wins.
         out: folder to write; it appears when it is complete.
         legend: the classes, or a file of them; None to take them from the labels.
         settings: size and stride, split, and which tiles to keep.
@@ -84,7 +87,10 @@ def tile(  # noqa: PLR0913 - all but the first two by name
         out.parent.mkdir(parents=True, exist_ok=True)
     with output_lock(out.with_name(f".{out.name}.lock"), out, "geoseg tile"):
         check_folder(out, METADATA, "a tile set", overwrite=overwrite)
-        pairs = find_pairs([str(scene) for scene in scenes], [str(path) for path in labels])
+        files = (
+            ClassFiles.of(labels) if isinstance(labels, Mapping) else [str(path) for path in labels]
+        )
+        pairs = find_pairs([str(scene) for scene in scenes], files)
         sources = open_sources(pairs, as_legend(legend), settings, executor, progress)
         return _write_tiles(out, sources, settings, executor, progress)
 

@@ -29,8 +29,9 @@ class TileSettings:
     """How validation tiles are drawn: "block", "scene" or "random", see `assign_splits`."""
     val: float = 0.25
     """Share of the tiles for validation, at least 0 and below 1."""
-    min_valid: float = 0.5
-    """Minimum share of a tile's pixels that are valid and labelled, 0 to 1."""
+    min_valid: float | None = None
+    """Minimum share of a tile's pixels that are both valid and labelled, 0 to 1. None for 0.5; but
+    for vector labels without a background, which are sparse, any such pixel is enough."""
     balance: int | None = None
     """Maximum number of training tiles, at least 1, chosen so that classes have similar pixel
     counts; None to keep all."""
@@ -40,6 +41,9 @@ class TileSettings:
     """Field of vector labels that holds the class: names, or whole numbers."""
     layer: str | None = None
     """Layer of vector labels, such as in a GeoPackage; None for the first one with geometries."""
+    background: str | None = None
+    """Class of what lies outside of vector labels: the name or value of a class, or the name of a
+    new class, see `geoseg.labels.background`; None for "not labelled"."""
     ignore: tuple[str, ...] = ()
     """Class names, values and colours (#rrggbb) in the labels that mean "not labelled", see
     `geoseg.labels.IgnoreSpec`."""
@@ -57,7 +61,7 @@ class TileSettings:
         check_list("bands", self.bands)
         if self.size < 1 or (self.stride is not None and self.stride < 1):
             raise TileError(f"size {self.size} and stride {self.stride} must be at least 1 px")
-        if not 0 <= self.min_valid <= 1:
+        if self.min_valid is not None and not 0 <= self.min_valid <= 1:
             raise TileError(f"min_valid {self.min_valid} must be from 0 to 1")
         if not 0 <= self.val < 1:
             raise TileError(f"val {self.val} must be at least 0 and less than 1")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
+from affine import Affine
 from shapely import box
 
 from geoseg.classification import ClassifySettings, classify
@@ -15,6 +16,7 @@ from geoseg.errors import RunError, VectorError
 from geoseg.raster import open_scene
 from tests.support import commands
 from tests.support.rasters import blocks, write_raster
+from tests.support.strategies import every, grid_of
 
 SETTINGS = ClassifySettings(overlap=8)
 
@@ -61,6 +63,25 @@ def test_a_height_that_is_not_a_number_does_not_lose_an_area(tmp_path, scene, mo
     coordinates[1, 2] = np.nan
     shapes = [shapely.set_coordinates(high, coordinates)]
     assert mapped(scene, write_shapes(tmp_path / "aoi.gpkg", shapes), model, tmp_path).all()
+
+
+def test_an_area_along_pixel_centres_has_the_same_pixels_in_every_window(tmp_path):
+    """Pixels of a size that is no binary number, whose centres the edges of the area follow."""
+    place = Affine(1 / 3600, 0, -59.87, 0, -1 / 3600, -25.41)
+    path = tmp_path / "degrees.tif"
+    write_raster(path, np.ones((1, 64, 64), np.uint8), crs="EPSG:4326", transform=place)
+    scene = open_scene(path)
+    corners = [
+        (c + 0.5, r + 0.5, c + 3.5, r + 2.5) for c in range(0, 60, 4) for r in range(0, 60, 3)
+    ]
+    area = shapely.transform(
+        shapely.MultiPolygon([box(*corner) for corner in corners]),
+        lambda x, y: place @ (x, y), interleaved=False,
+    )  # fmt: skip
+    aoi = AreaOfInterest.read(str(write_shapes(tmp_path / "aoi.gpkg", [area])), scene)
+    whole = aoi.mask(scene, scene.window)
+    for window in grid_of(every(13, 64), every(13, 64)):
+        assert np.array_equal(aoi.mask(scene, window), whole[*window.relative_to(scene.window)])
 
 
 def test_an_area_in_another_crs_keeps_its_checksum(tmp_path, scene):

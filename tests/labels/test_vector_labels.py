@@ -191,7 +191,7 @@ def test_vectors_without_the_class_field(tmp_path, scene, field, match):
 def test_a_class_field_of_another_type(tmp_path, monkeypatch, scene, values, match):
     boxes = [shapely.box(500000, 2799000, 500600, 2800000)] * 2
     frame = geopandas.GeoDataFrame({"kind": values}, geometry=boxes, crs=32640)
-    monkeypatch.setattr("geoseg.labels.vector_labels.read_vector", lambda path, layer: frame)
+    monkeypatch.setattr("geoseg.labels.vector_file.read_vector", lambda path, layer: frame)
     match = rf"^field 'kind' of labels .*fields\.gpkg {match} either names or whole numbers"
     vector = tmp_path / "fields.gpkg"
     refused(LabelError, match, tmp_path, scene, vector, settings=BY_NAME, legend=None)

@@ -34,7 +34,7 @@ def classes(height=HEIGHT, width=WIDTH):
 
 def cut(scenes, labels, out, settings=ALL, *, preview=False, **options):
     """Cut tiles, without the preview, which takes longer than all the rest."""
-    scenes, labels = ([p] if not isinstance(p, list) else p for p in (scenes, labels))
+    scenes, labels = (p if isinstance(p, list | dict) else [p] for p in (scenes, labels))
     settings = replace(settings, preview=preview)
     return tile(scenes, labels, out=out, settings=settings, **{"legend": LEGEND, **options})
 

@@ -1,12 +1,14 @@
 """Tiles of real scenes with real labels, and of small scenes like them."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import geopandas
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from rasterio.vrt import WarpedVRT
 
 from geoseg.legend import DUBAI, DUBAI_MASKS
@@ -171,3 +173,88 @@ def test_a_few_labels_in_a_large_scene_are_found(data, tmp_path, kind, labelled)
     assert tiles.legend.names == ("crop", "developed", "tree", "water")
     assert tiles.subset(range(len(tiles))).counts.sum() >= labelled
     assert open_tiles(tmp_path / "t").load("train")[0].dtype == np.uint16
+
+
+# Few labels, and labels of one class each, against an oracle that knows nothing of rasters: GEOS.
+
+
+def centres_in(polygons, scene):
+    """(height, width) number of the last polygon with the centre of a pixel, from 0; -1 for none.
+
+    The polygons are in the CRS of the scene.
+    """
+    with rasterio.open(scene) as file:
+        place, shape = file.transform, file.shape
+    numbers = np.full(shape, -1)
+    for number, polygon in enumerate(polygons):
+        left, bottom, right, top = polygon.bounds
+        (col, row), (end_col, end_row) = ~place @ (left, top), ~place @ (right, bottom)
+        near = np.s_[max(int(row), 0) : int(end_row) + 1, max(int(col), 0) : int(end_col) + 1]
+        rows, cols = (indices[near] + 0.5 for indices in np.indices(shape))
+        numbers[near][shapely.contains_xy(polygon, *place @ (cols, rows))] = number
+    return numbers
+
+
+@pytest.mark.parametrize("kind", ["polygons", "points"])
+def test_by_default_each_labelled_pixel_of_a_large_scene_is_kept(data, tmp_path, kind):
+    folder = data.parana()
+    scene, vector = folder / f"{PARANA}.TIF", folder / f"{PARANA}_{kind}.gpkg"
+    settings = TileSettings(size=64, val=0, class_field="name", nodata=0, preview=False)
+    tiles = tile([scene], [vector], out=tmp_path / "t", settings=settings)
+    frame = geopandas.read_file(vector)
+    with rasterio.open(scene) as file:
+        frame = frame.to_crs(file.crs)
+        valid = file.read().any(axis=0)
+        cols, rows = np.floor(~file.transform @ (frame.centroid.x, frame.centroid.y)).astype(int)
+    height, width = valid.shape[0] // 64 * 64, valid.shape[1] // 64 * 64
+    if kind == "polygons":
+        numbers = centres_in(frame.geometry, scene)
+    else:
+        numbers = np.full(valid.shape, -1)
+        numbers[rows, cols] = range(len(frame))
+    numbers = np.where(valid, numbers, -1)[:height, :width]
+    names = frame["name"].to_numpy()[numbers[numbers >= 0]]
+    expected = [(names == name).sum() for name in tiles.legend.names]
+    assert tiles.counts.sum(axis=0).tolist() == expected
+    assert (tiles.counts.sum(axis=1) > 0).all()
+    of_tiles = numbers.reshape(height // 64, 64, width // 64, 64).max(axis=(1, 3))
+    assert len(tiles) == (of_tiles >= 0).sum()
+
+
+@pytest.mark.parametrize("background", [None, "forest and others"])
+def test_files_of_one_class_label_the_same_ground_as_one_file(carolina, tmp_path, background):
+    scene, folder = carolina
+    with rasterio.open(scene) as file:
+        frame = geopandas.read_file(folder / "landsat96_polygons.shp").to_crs(file.crs)
+    frame = frame.sort_values("label", kind="stable")  # where files overlap the later one wins
+    files = {}
+    for number, name in enumerate(frame["label"].unique()):
+        files[name] = tmp_path / f"{number}.gpkg"
+        of_class = frame[frame["label"] == name]
+        feet = "EPSG:2264"  # of the same datum, so that only the last digits may differ
+        of_class.to_crs(feet if number % 2 else frame.crs).to_file(files[name])
+    settings = replace(CAROLINA, min_valid=None, val=0, background=background)
+    tiles = tile([scene], files, out=tmp_path / "t", settings=replace(settings, class_field=None))
+    valid = has_data(scene)
+    numbers = centres_in(frame.geometry, scene)[: valid.shape[0], : valid.shape[1]]
+    rest = {None: [], "forest and others": ["forest and others"]}[background]
+    assert tiles.legend.names == (*files, *rest)
+    values = np.array([list(files).index(name) for name in frame["label"]] + [len(files)])
+    index = geopandas.read_parquet(tmp_path / "t" / "tiles.parquet")
+    labels = tiles.subset(range(len(tiles))).read(np.arange(len(tiles)))[2]
+    expected = np.full(labels.shape, IGNORE_INDEX)
+    for tile_labels, row, col in zip(expected, index["row"], index["col"], strict=True):
+        place = np.s_[row : row + 32, col : col + 32]
+        labelled = valid[place] & ((numbers[place] >= 0) | (background is not None))
+        tile_labels[labelled] = values[numbers[place]][labelled]
+    assert (labels != expected).sum() <= 2
+    assert (expected != IGNORE_INDEX).sum() == (
+        ((numbers >= 0) & valid).sum() if background is None else valid.sum() - too_empty(valid)
+    )
+
+
+def too_empty(valid):
+    """Valid pixels in the tiles of 32 px that have less than half of them."""
+    height, width = valid.shape
+    of_tiles = valid.reshape(height // 32, 32, width // 32, 32).sum(axis=(1, 3))
+    return of_tiles[of_tiles < 512].sum()

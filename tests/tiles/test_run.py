@@ -1,5 +1,6 @@
 """Labelled scenes into training tiles."""
 
+import click
 import geopandas
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from geoseg.errors import GeosegError, SceneError, TileError
 from geoseg.legend import DUBAI, LandCoverClass, Legend
 from geoseg.raster import read_whole
 from geoseg.tiles import IGNORE_INDEX, TileSettings, open_tiles
+from tests.support import commands
 from tests.support.rasters import write_raster
 from tests.support.tilesets import (
     ALL,
@@ -22,6 +24,7 @@ from tests.support.tilesets import (
     PLACE,
     UNREFERENCED,
     WIDTH,
+    burnt,
     classes,
     cut,
     image_mask_folder,
@@ -373,6 +376,10 @@ def test_settings_out_of_range_are_refused_at_once(wrong):
 # The command line.
 
 
+def parsed(arguments):
+    return command.make_context("tile", ["scene.tif", "--out", "t", *arguments]).params
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -386,3 +393,52 @@ def test_several_labels_may_follow_the_option(arguments):
     assert context.params["scenes"] == ("a.tif", "b.tif")
     assert context.params["labels"] == ("a.png", "b.png")
     assert context.params["size"] == 64
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--labels", "hay/pasture=a.gpkg", "road=b.gpkg"],
+        ["--labels", "hay/pasture=a.gpkg", "--labels", "road=b.gpkg"],
+    ],
+)
+def test_label_files_may_have_a_class_each(arguments):
+    assert parsed(arguments)["labels"] == {"hay/pasture": "a.gpkg", "road": "b.gpkg"}
+
+
+def test_a_class_may_have_any_path_with_an_equals_sign():
+    assert parsed(["--labels", "road=year=2020/b.gpkg"])["labels"] == {"road": "year=2020/b.gpkg"}
+
+
+@pytest.mark.parametrize("text", ["/vsicurl/https://h/a.tif?b=c", "https://h/a.tif?b=c", "d=1.tif"])
+def test_a_file_or_an_address_with_an_equals_sign_is_no_class(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "d=1.tif").touch()
+    assert parsed(["--labels", text])["labels"] == (text,)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        (["--labels", "road=b.gpkg", "a.gpkg"], "'a.gpkg' has no class, but other files have one"),
+        (["--labels", "road=a.gpkg", "road=b.gpkg"], "class 'road' has several files, merge them"),
+    ],
+)
+def test_labels_of_two_kinds_are_refused(arguments, match):
+    with pytest.raises(click.BadParameter, match=match):
+        parsed(arguments)
+
+
+def test_classes_and_background_on_the_command_line(tmp_path, scene):
+    houses = write_polygons(tmp_path / "houses.gpkg", FIELDS[:1])
+    roads = write_polygons(tmp_path / "roads.gpkg", FIELDS[1:], "EPSG:32639")
+    done = commands.here(
+        "tile", scene, "--labels", f"building={houses}", f"road={roads}", "--background", "other",
+        "--size", 32, "--val", 0, "--no-preview", "--out", tmp_path / "tiles",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    tiles = open_tiles(tmp_path / "tiles")
+    assert tiles.legend.names == ("building", "road", "other")
+    expected = burnt([0, 1, 1])
+    expected[expected == IGNORE_INDEX] = 2
+    assert np.array_equal(pasted(tiles)[:96, :128], expected[:96, :128])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geoseg.errors import TileError
+from geoseg.labels import ClassFiles, LabelFiles
 from geoseg.vectors import is_vector_file
 
 IMAGE_SUFFIXES = frozenset({".tif", ".tiff", ".jpg", ".jpeg", ".png", ".vrt", ".jp2", ".img"})
@@ -15,7 +16,7 @@ class ScenePair:
     """A scene and its labels."""
 
     scene: str
-    labels: str
+    labels: LabelFiles
     group: str
     """Name of the scene, or of the folder that holds images/ and masks/; tiles of one group are
     not divided between training and validation by the split "scene"."""
@@ -28,23 +29,24 @@ class ScenePair:
         return re.sub(r"[^\w.-]+", "-", full)
 
 
-def find_pairs(scenes: list[str], labels: list[str]) -> list[ScenePair]:
+def find_pairs(scenes: list[str], labels: list[str] | ClassFiles) -> list[ScenePair]:
     """Match scenes with labels.
 
     Scenes and labels are rasters or folders of rasters. They are matched by their order, and the
-    files of two folders by their stem. One vector file serves all scenes. Without labels, scenes
-    are folders with images/ and masks/ in or below them.
+    files of two folders by their stem. One vector file, or vector files of one class each, serve
+    all scenes. Without labels, scenes are folders with images/ and masks/ in or below them.
 
     Raises:
         TileError: if something is missing or does not match.
     """
     if not scenes:
         raise TileError("there are no scenes to tile, give a raster or a folder")
+    if isinstance(labels, ClassFiles):
+        return _pairs_with_all(scenes, labels)
     if not labels:
         return [pair for folder in scenes for pair in _image_mask_folders(Path(folder))]
     if len(labels) == 1 and is_vector_file(labels[0]):
-        images = [image for scene in scenes for image in _scenes_of(scene)]
-        return [ScenePair(image, labels[0], Path(image).stem) for image in images]
+        return _pairs_with_all(scenes, labels[0])
     if len(scenes) != len(labels):
         raise TileError(
             f"{len(scenes)} scenes but {len(labels)} labels, give one --labels for each scene "
@@ -57,6 +59,12 @@ def find_pairs(scenes: list[str], labels: list[str]) -> list[ScenePair]:
         else:
             pairs.append(ScenePair(scene, label, Path(scene).stem))
     return pairs
+
+
+def _pairs_with_all(scenes: list[str], labels: LabelFiles) -> list[ScenePair]:
+    """Pairs of every scene with the same labels."""
+    images = [image for scene in scenes for image in _scenes_of(scene)]
+    return [ScenePair(image, labels, Path(image).stem) for image in images]
 
 
 def _image_mask_folders(root: Path) -> list[ScenePair]:

@@ -33,18 +33,26 @@ class ReadBatch:
         return len(self.windows)
 
     def read_tiles(self) -> Iterator[tuple[Window, Pixels]]:
-        """Read all tiles at once; yield the window and the pixels of each tile.
+        """Read all tiles that have labels at once; yield the window and the pixels of each.
+
+        The labels are read first: where there are none, the scene is not read. A tile whose
+        labels all lie on invalid pixels is among the tiles.
 
         Raises:
             SceneError: if the scene cannot be read.
             LabelError: if the labels have a class that the legend does not name.
         """
         extent = bounds(list(self.windows))
-        pixels, valid = read_window(self.scene, extent)
-        labels: NDArray[np.uint8] = np.where(valid, self.labels.read(extent), np.uint8(NODATA))
-        for window in self.windows:
-            in_extent = window.relative_to(extent)
-            yield window, (pixels[:, *in_extent], valid[in_extent], labels[in_extent])
+        labels = self.labels.read(extent)
+        labelled = [w for w in self.windows if (labels[w.relative_to(extent)] != NODATA).any()]
+        if not labelled:
+            return
+        area = bounds(labelled)
+        pixels, valid = read_window(self.scene, area)
+        on_valid = np.where(valid, labels[area.relative_to(extent)], np.uint8(NODATA))
+        for window in labelled:
+            in_area = window.relative_to(area)
+            yield window, (pixels[:, *in_area], valid[in_area], on_valid[in_area])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +66,7 @@ class TileCounts:
     col: NDArray[np.int64]
     """(n,) first column of the tile in its scene (px)."""
     valid: NDArray[np.int64]
-    """(n,) valid pixels."""
+    """(n,) valid pixels; 0 where a tile has no labels."""
     pixels: NDArray[np.int64]
     """(n, classes) valid pixels of each class."""
 
@@ -118,7 +126,9 @@ def count_tile_pixels(batch: ReadBatch) -> TileCounts:
     legend = batch.labels.legend
     valid = np.zeros(len(batch), np.int64)
     pixels = np.zeros((len(batch), len(legend)), np.int64)
-    for number, (_, (_, tile_valid, labels)) in enumerate(batch.read_tiles()):
+    numbers = {window: number for number, window in enumerate(batch.windows)}
+    for window, (_, tile_valid, labels) in batch.read_tiles():
+        number = numbers[window]
         valid[number] = tile_valid.sum()
         pixels[number] = class_pixels(labels, legend)
     return TileCounts(

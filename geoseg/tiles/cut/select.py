@@ -98,8 +98,8 @@ def check_several_classes(names: Sequence[str], sources: Sequence[Source]) -> No
         others = " and of other scenes" if len(sources) > 1 else ""
         raise TileError(
             f"the labels of {sources[0].scene.path}{others} have the class {names[0]!r} only, so "
-            "a model cannot learn to distinguish it, label at least one more class; the area "
-            "outside the labels may be drawn as polygons of a class placed first in the file"
+            "a model cannot learn to distinguish it, label at least one more class; if polygons "
+            "show all there is of the class, --background names the class outside of them"
         )
 
 
@@ -126,12 +126,14 @@ def _enough_labels(
             f"no pixel of {sources[0].scene.path}, or of another scene, is both valid and "
             "labelled, check that the labels lie where the scenes do, and --ignore"
         )
-    if labelled.max() < settings.min_valid:
+    min_valid = np.array([source.min_valid for source in sources])[counts.scene_index]
+    kept = np.flatnonzero((labelled > 0) & (labelled >= min_valid))
+    if not len(kept):
+        best = labelled.argmax()
         raise TileError(
-            f"no tile of {size} px has {settings.min_valid:.0%} valid and labelled pixels, the "
-            f"best has {labelled.max():.2%}, lower --min-valid or --size"
+            f"no tile of {size} px has {min_valid[best]:.0%} valid and labelled pixels, the "
+            f"best has {labelled[best]:.2%}, lower --min-valid or --size"
         )
-    kept = np.flatnonzero((labelled > 0) & (labelled >= settings.min_valid))
     return kept[np.lexsort((counts.col[kept], counts.row[kept], counts.scene_index[kept]))]
 
 

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 
 from geoseg.errors import TileError, count_of, redact
 from geoseg.execute import Executor, Progress, ProgressCounter
-from geoseg.labels import LabelOpener, LabelSource
+from geoseg.labels import LabelFiles, LabelOpener, LabelSource
 from geoseg.legend import Legend
 from geoseg.raster import Scene, open_scene, pixel_warnings, probe_pixels
 from geoseg.tiles.cut.pairing import ScenePair
 from geoseg.tiles.settings import TileSettings
+from geoseg.vectors import is_vector_file
 
 log = logging.getLogger("geoseg")
+
+_MIN_VALID = 0.5
+"""Default of ``min_valid`` where all ground may be labelled."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +29,8 @@ class Source:
     """Scene or group of scenes that the split "scene" keeps together."""
     scene: Scene
     labels: LabelSource
+    min_valid: float
+    """Minimum share of valid and labelled pixels in a tile; where it is 0, one pixel is needed."""
 
 
 def open_sources(
@@ -48,7 +54,9 @@ def open_sources(
         LabelError: if labels do not fit a scene or the legend.
         SceneError: if a raster cannot be opened.
     """
-    opener = LabelOpener(legend, settings.class_field, settings.ignore, settings.layer)
+    opener = LabelOpener(
+        legend, settings.class_field, settings.ignore, settings.layer, settings.background
+    )
     scenes_opened = ProgressCounter(progress, "scenes opened", len(pairs))
 
     def open_pair(pair: ScenePair) -> tuple[Scene, LabelSource]:
@@ -76,6 +84,14 @@ def open_sources(
     if len(set(names)) < len(names):
         names = [f"{number:04d}_{name}" for number, name in enumerate(names)]
     return [
-        Source(name, pair.group, scene, labels)
+        Source(name, pair.group, scene, labels, _min_valid(pair.labels, settings))
         for name, pair, (scene, labels) in zip(names, pairs, opened, strict=True)
     ]
+
+
+def _min_valid(labels: LabelFiles, settings: TileSettings) -> float:
+    """The share that is asked for, or the default; vectors without a background are sparse."""
+    if settings.min_valid is not None:
+        return settings.min_valid
+    is_raster = isinstance(labels, str) and not is_vector_file(labels)
+    return _MIN_VALID if is_raster or settings.background is not None else 0.0

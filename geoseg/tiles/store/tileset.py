@@ -184,7 +184,7 @@ def _open_images_and_masks(folder: Path, legend: Legend | None) -> TileSet:
             f"{first.path} is {first.height} x {first.width} px, not a square tile, "
             f"cut tiles first: geoseg tile {folder} --out tiles"
         )
-    legend = legend or _legend_of_mask(pairs[0].labels)
+    legend = legend or _legend_of_mask(str(pairs[0].labels))
     shape = len(first.bands), first.height, first.width
     images, masks = zip(*((pair.scene, pair.labels) for pair in pairs), strict=True)
     return TileSet(
