@@ -1,5 +1,6 @@
 """Convolution with batch normalisation, and folding of the normalisation into the convolution."""
 
+import torch
 import torch.nn.functional as F  # noqa: N812 - the customary name
 from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
@@ -30,6 +31,10 @@ class ConvNorm(nn.Module):
         """Map (n, channels, h, w) to (n, filters, h / stride, w / stride)."""
         if self._padding is not None:
             x = F.pad(x, self._padding)
+        if self.training and self.conv.groups > 1 and x.device.type == "cpu":
+            # The gradient of a depthwise convolution takes 2 to 4 times as long in bf16.
+            with torch.autocast("cpu", enabled=False):
+                return self.norm(self.conv(x.float()))  # type: ignore[no-any-return]
         return self.norm(self.conv(x))  # type: ignore[no-any-return]
 
     def fold(self) -> None:
