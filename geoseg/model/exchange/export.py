@@ -40,7 +40,8 @@ def export_model(
     model = model if isinstance(model, Model) else Model.load(model)
     data = onnx_bytes(model)
     text = json.dumps(describe_as_mlm(model, out.name, data), indent=2, ensure_ascii=False)
-    with atomic_file(out) as new_model, atomic_file(item) as new_item:
-        new_item.write_text(f"{text}\n", encoding="utf-8")
+    with atomic_file(out) as new_model:  # gets its name last
         new_model.write_bytes(data)
+        with atomic_file(item) as new_item:
+            new_item.write_text(f"{text}\n", encoding="utf-8")
     return out, item

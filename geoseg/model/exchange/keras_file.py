@@ -64,6 +64,8 @@ def read_keras(path: Path) -> KerasNetwork:
     try:
         version = str(json.loads(metadata)["keras_version"])
         layers = json.loads(config)["config"]["layers"]
+        if not version.startswith("3."):
+            raise ModelError(f"it is of Keras {version}, save it again with Keras 3")
         spec = _spec_of(layers)
         _check_layers(layers, spec)
     except ModelError as error:

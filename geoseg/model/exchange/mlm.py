@@ -35,6 +35,8 @@ def describe_as_mlm(model: Model, file_name: str, data: bytes) -> dict[str, Any]
     """
     name = PurePath(file_name).stem
     size = pixel_size(model)
+    # MLM wants the bands in the properties, and STAC then wants them in an asset too.
+    bands = [{"name": band} for band in model.band_names]
     return {
         "type": "Feature",
         "stac_version": "1.1.0",
@@ -48,6 +50,7 @@ def describe_as_mlm(model: Model, file_name: str, data: bytes) -> dict[str, Any]
             "start_datetime": _ANY_TIME[0],
             "end_datetime": _ANY_TIME[1],
             **({} if size is None else {"gsd": size}),
+            "bands": bands,
             **{f"mlm:{key}": value for key, value in _model_fields(model, name).items()},
         },
         "links": [],
@@ -58,7 +61,7 @@ def describe_as_mlm(model: Model, file_name: str, data: bytes) -> dict[str, Any]
                 "title": "Network as ONNX",
                 "roles": ["mlm:model", "mlm:weights"],
                 "mlm:artifact_type": "onnx",
-                "bands": [{"name": band} for band in model.band_names],
+                "bands": bands,
                 "file:size": len(data),
                 "file:checksum": _SHA256 + hashlib.sha256(data).hexdigest(),
             }
