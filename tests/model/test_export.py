@@ -298,6 +298,7 @@ def test_without_the_extra_one_sentence_says_what_to_install(tmp_path, small, mo
         export_model(small, tmp_path / "m.onnx")
 
 
+@pytest.mark.slow
 def test_the_same_model_gives_the_same_bytes_and_is_not_changed(tmp_path):
     model = make_model(*CASES["efficientnet-lite0, 4 bands of int16"], temperature=1.7)
     before = {name: v.clone() for name, v in model.network.state_dict().items()}
