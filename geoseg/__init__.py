@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from geoseg.legend import read_legend as read_legend
     from geoseg.metrics import Confusion as Confusion
     from geoseg.model import Model as Model
+    from geoseg.model import convert_model as convert_model
+    from geoseg.model import export_model as export_model
+    from geoseg.models import ModelFile as ModelFile
+    from geoseg.models import list_models as list_models
     from geoseg.tiles import TileSet as TileSet
     from geoseg.tiles import TileSettings as TileSettings
     from geoseg.tiles import open_tiles as open_tiles
@@ -72,7 +76,8 @@ _ROOMS = {
     "info": ("InfoReport", "describe"),
     "legend": ("LandCoverClass", "Legend", "read_legend"),
     "metrics": ("Confusion",),
-    "model": ("Model",),
+    "model": ("Model", "convert_model", "export_model"),
+    "models": ("ModelFile", "list_models"),
     "tiles": ("TileSet", "TileSettings", "open_tiles", "tile"),
     "training": ("RECIPES", "Monitor", "TrainSettings", "score", "train"),
     "vectorisation": ("Cleaning", "VectoriseReport", "VectoriseSettings", "vectorise"),

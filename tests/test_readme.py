@@ -16,10 +16,13 @@ import yaml
 
 import geoseg
 from geoseg.cli import cli
+from geoseg.legend import Legend
 from geoseg.version import __version__
 from tests.support.assessments import PLACE, write_map
 from tests.support.clusters import dask_processes
 from tests.support.commands import here
+from tests.support.keras_files import KerasFile
+from tests.support.models import tiny_model
 from tests.support.paths import ROOT
 from tests.support.rasters import blocks, write_raster
 
@@ -153,6 +156,20 @@ def test_the_commands_for_accuracy(folder):
         run(words)
     pages = sorted(str(path.parent) for path in Path().rglob("report.html"))
     assert pages == ["again", "report", "report-of-sample"]
+
+
+@pytest.mark.slow
+def test_the_commands_for_models(folder, tmp_path):
+    for package in ("onnxscript", "h5py"):
+        pytest.importorskip(package)
+    KerasFile(classes=3).save(tmp_path / "network.keras")
+    Path("classes.csv").write_text(Legend.from_names([*"abc"]).to_csv())
+    tiny_model(Path("model.safetensors"))
+    [block] = code(section("Models"))
+    for words in commands(block):
+        run(words)
+    for name in ("model.onnx", "model.json", "converted.safetensors"):
+        assert Path(name).exists()
 
 
 @pytest.mark.slow

@@ -18,6 +18,9 @@ _COMMANDS = {
     "vectorise": "Convert a class raster to polygons.",
     "evaluate": "Compare a map with a reference and write a report.",
     "sample": "Draw a random sample of points for collecting a reference.",
+    "models": "List the bundled models and those of the user folder.",
+    "export": "Write a model as ONNX, for QGIS Deepness, GeoDeep and others.",
+    "convert": "Convert a network of Keras to a model file.",
     "info": "Describe a scene, class map, tile set, model, vector file or run folder.",
 }
 _ALIASES = {"vectorize": "vectorise"}

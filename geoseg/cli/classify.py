@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--model", default="default", show_default=True, metavar="FILE",
-    help="Model file, .safetensors. `default` is the bundled model for aerial RGB images.",
+    help="Model file, .safetensors, or the name of a model in the list of `geoseg models`.",
 )  # fmt: skip
 @options.group(
     "side_outputs",
@@ -170,12 +170,13 @@ def command(
 def _check_inputs(scenes: tuple[str, ...], model: str) -> None:
     """Refuse a missing scene or model before torch is loaded, which takes seconds."""
     from geoseg.errors import ModelError
+    from geoseg.models import find_model
     from geoseg.raster import open_scene
 
     for scene in scenes:
         if not os.path.exists(scene):  # noqa: PTH110 - Path.exists raises for the text of a VRT
             open_scene(scene)
-    if model != "default" and not Path(model).is_file():
+    if not find_model(model).is_file():
         raise ModelError(f"cannot read model {model}: No such file, check the path")
 
 

@@ -145,6 +145,27 @@ seed = click.option(
 overwrite = click.option("-f", "--overwrite", is_flag=True, help="Replace an existing output.")
 
 
+def _pixel_sizes(
+    _context: click.Context, _option: click.Parameter, value: str | None
+) -> tuple[float, ...] | None:
+    """Return the smallest and the largest size of "0.3" or "0.1,0.5" (m)."""
+    try:
+        sizes = tuple(map(float, value.split(","))) if value is not None else None
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a size in metres like 0.3 or 0.1,0.5") from None
+    return sizes * 2 if sizes and len(sizes) == 1 else sizes
+
+
+def pixel_size(default: str) -> Callable[[F], F]:
+    """Add --pixel-size of a model to be written; ``default`` is its value without the option."""
+    return click.option(
+        "--pixel-size", "pixel_size_range", callback=_pixel_sizes, metavar="M|LOW,HIGH",
+        help="Ground size of the pixels in metres, or the smallest and the largest. `geoseg "
+        "classify` warns of scenes with pixels below half of the smallest or above twice the "
+        f"largest.  [default: {default}]",
+    )  # fmt: skip
+
+
 def verbosity(function: F) -> F:
     """Add -q and -v."""
     quiet = click.option("-q", "--quiet", is_flag=True, help="Print only warnings and errors.")

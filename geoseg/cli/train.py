@@ -9,17 +9,6 @@ import click
 from geoseg.cli import options
 
 
-def _pixel_sizes(
-    _context: click.Context, _option: click.Parameter, value: str | None
-) -> tuple[float, ...] | None:
-    """Return the smallest and the largest size of "0.3" or "0.1,0.5" (m)."""
-    try:
-        sizes = tuple(map(float, value.split(","))) if value is not None else None
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is not a size in metres like 0.3 or 0.1,0.5") from None
-    return sizes * 2 if sizes and len(sizes) == 1 else sizes
-
-
 @click.command(
     "train",
     epilog=options.examples(
@@ -152,15 +141,10 @@ def _pixel_sizes(
 )  # fmt: skip
 @click.option(
     "--start", metavar="MODEL",
-    help="Model file whose weights the training starts from, to adapt it to new tiles; the word "
-    "default means the bundled model.  [default: random weights]",
+    help="Model whose weights the training starts from, to adapt it to new tiles: its file, or its "
+    "name in the list of `geoseg models`.  [default: random weights]",
 )  # fmt: skip
-@click.option(
-    "--pixel-size", "pixel_size_range", callback=_pixel_sizes, metavar="M|LOW,HIGH",
-    help="Ground size of the pixels in metres, or the smallest and the largest. `geoseg classify` "
-    "warns of scenes with pixels below half of the smallest or above twice the largest.  [default: "
-    "the pixel size of the tiles, if they have one]",
-)  # fmt: skip
+@options.pixel_size("the pixel size of the tiles, if they have one")
 @click.option(
     "--resume/--no-resume", default=True, show_default=True,
     help="Resume from the checkpoint, if it is of the same tiles and settings. --no-resume starts "

@@ -6,7 +6,7 @@ from typing import Literal
 
 from geoseg.classification import MANIFEST
 from geoseg.errors import SceneError, VectorError
-from geoseg.models import DEFAULT
+from geoseg.models import is_model_name
 from geoseg.raster import open_scene, read_metadata, read_palette
 from geoseg.styles.gdal_pam import read_categories
 from geoseg.tiles import METADATA
@@ -22,14 +22,14 @@ def find_kind(path: str | Path) -> Kind:
     """Return the kind of a file or folder.
 
     Args:
-        path: file, folder, or anything that GDAL opens; "default" is the bundled model.
+        path: file, folder, or anything that GDAL opens, or the name of a model.
 
     Raises:
         SceneError: if the path does not exist, or is of no kind that geoseg knows.
         VectorError: if a file with the suffix of a vector file cannot be read.
     """
     text, local = str(path), Path(path)
-    if text == DEFAULT or local.suffix.lower() in _MODEL_SUFFIXES:
+    if is_model_name(text) or local.suffix.lower() in _MODEL_SUFFIXES:
         return "model"
     if (local / MANIFEST).is_file():
         return "parts"

@@ -7,7 +7,7 @@ from geoseg.errors import OutputError
 from geoseg.files import atomic_file, check_file_name
 from geoseg.info.detect import find_kind
 from geoseg.labels import open_class_raster
-from geoseg.models import find_model
+from geoseg.models import find_model, is_model_name
 from geoseg.raster import open_scene
 from geoseg.tiles import open_tiles
 
@@ -25,7 +25,7 @@ def plot(path: str | Path, out: str | Path) -> None:
     tiles with their labels, and a map of the split. Large rasters are read at reduced size.
 
     Args:
-        path: a model file or "default", a tile set, a class map or a scene.
+        path: a model file or its name, a tile set, a class map or a scene.
         out: picture file, .png, .svg or .pdf.
 
     Raises:
@@ -35,7 +35,8 @@ def plot(path: str | Path, out: str | Path) -> None:
     """
     out = Path(out)
     check_file_name(out, *SUFFIXES)
-    if out.resolve() == find_model(path).resolve():
+    source = find_model(path) if is_model_name(path) else Path(path)
+    if out.resolve() == source.resolve():
         raise OutputError(f"{out} is the file to draw, give the picture another name")
     figure = _draw(path)
     with atomic_file(out) as temporary:

@@ -12,7 +12,7 @@ from geoseg.info.georeference import crs_of, extent_of, georeference
 from geoseg.info.parts import describe_parts
 from geoseg.info.vectors import describe_vectors
 from geoseg.labels import open_class_raster
-from geoseg.models import DEFAULT, find_model
+from geoseg.models import find_model, is_bundled
 from geoseg.raster import RasterMetadata, open_scene, read_metadata
 from geoseg.tiles import TileSettings, open_tiles
 
@@ -38,7 +38,7 @@ def describe(path: str | Path) -> InfoReport:
     masks. Of a scene only the metadata is read, and of a tile set that `tile` wrote only the index.
 
     Args:
-        path: of the file or folder; "default" is the bundled model.
+        path: of the file or folder, or the name of a model, such as "default".
 
     Raises:
         GeosegError: of the type that fits, if the path is missing, unknown or damaged.
@@ -59,7 +59,7 @@ def _describe_model(path: str | Path) -> dict[str, Any]:
     layers = layer_table(model.spec)
     return {
         "path": str(find_model(path)),
-        "bundled": str(path) == DEFAULT,
+        "bundled": is_bundled(path),
         "hash": model.hash,
         "bytes": find_model(path).stat().st_size,
         "bands": list(model.band_names),

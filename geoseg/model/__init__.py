@@ -1,4 +1,4 @@
-"""The U-Net, its spec, the model file, and the scores of windows."""
+"""The U-Net, its spec, the model file, its export, and the scores of windows."""
 
 from geoseg.model.device import (
     PRECISIONS,
@@ -10,6 +10,7 @@ from geoseg.model.device import (
     tune_malloc,
 )
 from geoseg.model.dihedral import SYMMETRIES, apply_symmetry, invert_symmetry
+from geoseg.model.exchange import convert_model, export_model
 from geoseg.model.model_file import Model, PixelSizes, pixel_size_range
 from geoseg.model.networks import Network, make_network, network_weights
 from geoseg.model.networks.lab_layers import Layer, layer_table
@@ -53,6 +54,8 @@ __all__ = [
     "check_encoder",
     "choose_device",
     "choose_precision",
+    "convert_model",
+    "export_model",
     "find_imagenet_weights",
     "find_model",
     "invert_symmetry",

@@ -138,14 +138,14 @@ class Model:
 
     @classmethod
     def load(cls, path: str | Path = DEFAULT) -> "Model":
-        """Read a model file; "default" is the bundled one.
+        """Read a model file, or the model of this name (see `find_model`).
 
         Names and shapes of the weights are compared with the spec before the network is built, so
         a damaged spec costs neither time nor memory.
 
         Raises:
-            ModelError: if the file is missing or damaged, is not a geoseg model, or has a weight
-                that is not a finite number.
+            ModelError: if the name is unknown, or if the file is missing or damaged, is not a
+                geoseg model, or has a weight that is not a finite number.
         """
         path = find_model(path)
         try:

@@ -1,14 +1,17 @@
-"""The models that come with geoseg. This package imports no torch, unlike `geoseg.model`."""
+"""The models that come with geoseg, and those in the folder of the user, by name.
 
-from importlib.resources import files
-from pathlib import Path
+This package imports no torch, unlike `geoseg.model`.
+"""
 
-DEFAULT = "default"
-"""Name of the bundled model, for very-high-resolution RGB."""
+from geoseg.models.listing import ModelFile, list_models
+from geoseg.models.names import DEFAULT, find_model, is_bundled, is_model_name, user_folder
 
-
-def find_model(path: str | Path) -> Path:
-    """Return the path of a model file; "default" is the bundled model."""
-    if str(path) == DEFAULT:
-        return Path(str(files("geoseg") / "models" / f"{DEFAULT}.safetensors"))
-    return Path(path)
+__all__ = [
+    "DEFAULT",
+    "ModelFile",
+    "find_model",
+    "is_bundled",
+    "is_model_name",
+    "list_models",
+    "user_folder",
+]

@@ -1,9 +1,6 @@
 """The U-Net, its file, and its scores."""
 
-import io
 import json
-import zipfile
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,7 +10,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from geoseg.errors import GeosegError, ModelError, OutputError
-from geoseg.legend import DUBAI, Legend
+from geoseg.legend import Legend
 from geoseg.model import (
     SYMMETRIES,
     Model,
@@ -26,16 +23,9 @@ from geoseg.model import (
     make_network,
 )
 from tests.support.models import refused, tiny_model
+from tests.support.windows import scores_of
 
 REFERENCE_PARAMETERS = 1_941_190
-
-
-def scores_of(predictor: Predictor, windows: np.ndarray) -> np.ndarray:
-    """(n, bands, s, s) windows to (n, classes, s, s) scores."""
-    size = windows.shape[-1]
-    strip = np.concatenate(list(windows), axis=-1)
-    places = [(slice(0, size), slice(i * size, (i + 1) * size)) for i in range(len(windows))]
-    return np.stack([s.numpy() for s in predictor.scores(strip, places)])
 
 
 def test_the_default_network_has_as_many_parameters_as_the_reference_network():
@@ -59,116 +49,6 @@ def test_random_weights_have_the_distribution_of_keras():
     assert abs(float(kernel.std()) / he - 1) < 0.01
     assert float(kernel.abs().max()) <= 2 * he / 0.8796 + 1e-6
     assert all(bool((m.bias == 0).all()) for m in network.modules() if hasattr(m, "bias"))
-
-
-def keras_weights(path) -> dict[str, torch.Tensor]:
-    """The weights of the reference Keras U-Net, under the names of `LabUNet`."""
-    h5py = pytest.importorskip("h5py")
-    with zipfile.ZipFile(path) as archive:
-        file = h5py.File(io.BytesIO(archive.read("model.weights.h5")))
-
-    def layer(name):
-        kernel, bias = (np.asarray(file[f"layers/{name}/vars/{i}"]) for i in (0, 1))
-        return torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy()), torch.from_numpy(bias)
-
-    def numbered(stem, number):
-        return f"{stem}_{number}" if number else stem
-
-    convs = [f"encoder.{i}.{part}" for i in range(4) for part in ("first", "second")]
-    convs += ["bottom_first", "bottom_second"]
-    convs += [f"decoder.{i}.{part}" for i in range(4) for part in ("first", "second")]
-    names = {name: numbered("conv2d", i) for i, name in enumerate([*convs, "head"])}
-    names |= {f"up.{i}": numbered("conv2d_transpose", i) for i in range(4)}
-    weights = {}
-    for name, keras_name in names.items():
-        weights[f"{name}.weight"], weights[f"{name}.bias"] = layer(keras_name)
-    return weights
-
-
-@pytest.fixture(scope="module")
-def reference_model(shared) -> Model:
-    network = make_network(UNetSpec()).eval()
-    network.load_state_dict(keras_weights(shared / "reference" / "lulc_segmentation.keras"))
-    return Model(network, DUBAI, ("red", "green", "blue"))
-
-
-def test_the_reference_weights_give_the_reference_probabilities(reference_model, shared):
-    with np.load(shared / "reference" / "keras_io.npz") as stored:
-        images, expected = stored["images"], stored["probabilities"]
-    predictor = Predictor(reference_model, device="cpu")
-    scores = scores_of(predictor, images.transpose(0, 3, 1, 2))
-    assert np.abs(scores.transpose(0, 2, 3, 1) - expected).max() < 1e-4
-
-
-def random_keras_weights(path):
-    """Save random weights in the layout of Keras; returns those of each layer by its name."""
-    h5py = pytest.importorskip("h5py")
-    rng = np.random.default_rng(0)
-    filters = [16, 32, 64, 128, 256]
-    kernels = [(3, 3, 3, 16), (3, 3, 16, 16)]
-    for inner, outer in pairwise(filters):
-        kernels += [(3, 3, inner, outer), (3, 3, outer, outer)]
-    for outer, inner in pairwise(filters[::-1]):
-        kernels += [(3, 3, outer, inner), (3, 3, inner, inner)]
-    kernels.append((1, 1, 16, 6))
-    shapes = {f"conv2d_{i}".removesuffix("_0"): shape for i, shape in enumerate(kernels)}
-    for i, (outer, inner) in enumerate(pairwise(filters[::-1])):
-        shapes[f"conv2d_transpose_{i}".removesuffix("_0")] = (2, 2, inner, outer)
-    layers = {}
-    with h5py.File(path.with_suffix(".h5"), "w") as file:
-        for name, shape in shapes.items():
-            kernel = rng.normal(0, (2 / np.prod(shape[:3])) ** 0.5, shape).astype(np.float32)
-            outputs = shape[2] if "transpose" in name else shape[3]
-            layers[name] = kernel, rng.normal(0, 0.1, outputs).astype(np.float32)
-            for i, array in enumerate(layers[name]):
-                file[f"layers/{name}/vars/{i}"] = array
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.write(path.with_suffix(".h5"), "model.weights.h5")
-    return layers
-
-
-def keras_probabilities(image, layers):
-    """What Keras computes with these layers for an image (h, w, 3), written out with NumPy."""
-
-    def conv(x, name):
-        kernel, bias = layers[name]
-        pad = len(kernel) // 2
-        x = np.pad(x, ((pad, pad), (pad, pad), (0, 0)))
-        patches = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[:2], axis=(0, 1))
-        return np.einsum("hwcij,ijco->hwo", patches, kernel, optimize=True) + bias
-
-    def up(x, name):
-        kernel, bias = layers[name]
-        y = np.einsum("hwc,ijoc->hiwjo", x, kernel)
-        return y.reshape(2 * x.shape[0], 2 * x.shape[1], -1) + bias
-
-    convs = iter([f"conv2d_{i}".removesuffix("_0") for i in range(19)])
-    x, skips = image / 255.0, []
-    for level in range(5):
-        for _ in range(2):
-            x = np.maximum(conv(x, next(convs)), 0)
-        if level < 4:
-            skips.append(x)
-            x = x.reshape(len(x) // 2, 2, len(x) // 2, 2, -1).max(axis=(1, 3))
-    for level in range(4):
-        x = up(x, f"conv2d_transpose_{level}".removesuffix("_0"))
-        x = np.concatenate([skips.pop(), x], axis=2)
-        for _ in range(2):
-            x = np.maximum(conv(x, next(convs)), 0)
-    scores = np.exp(conv(x, next(convs)))
-    return scores / scores.sum(axis=2, keepdims=True)
-
-
-def test_weights_of_keras_give_the_probabilities_of_keras(tmp_path):
-    layers = random_keras_weights(tmp_path / "m.keras")
-    network = make_network(UNetSpec(window=32)).eval()
-    network.load_state_dict(keras_weights(tmp_path / "m.keras"))
-    model = Model(network, DUBAI, ("red", "green", "blue"))
-    images = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
-    found = scores_of(Predictor(model, device="cpu"), images.transpose(0, 3, 1, 2))
-    expected = np.stack([keras_probabilities(image, layers) for image in images])
-    assert expected.max() > 0.5
-    assert np.abs(found.transpose(0, 2, 3, 1) - expected).max() < 1e-4
 
 
 def test_scores_do_not_depend_on_place_in_the_batch_or_neighbours(model):

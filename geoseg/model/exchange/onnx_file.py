@@ -1,0 +1,152 @@
+"""A model as the bytes of an ONNX file, with the metadata that QGIS Deepness and GeoDeep read."""
+
+import copy
+import importlib
+import json
+import math
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from geoseg.errors import ModelError
+from geoseg.model.model_file import Model
+from geoseg.model.networks import Network
+from geoseg.model.networks.conv_norm import fold_batch_norm
+from geoseg.model.networks.rescale import Rescale
+from geoseg.model.scaling import Scaling
+from geoseg.version import __version__
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+INPUT, OUTPUT = "image", "scores"
+"""Names of the input and the output."""
+_OPSET, _IR_VERSION = 18, 8
+"""Versions of ONNX that ONNX Runtime reads since 1.14; Deepness installs 1.12 to 1.17."""
+_OVERLAP = 32
+"""Overlap of windows (px), the default of `classify`."""
+_LARGEST_OVERLAP = 50
+"""Largest overlap of windows (%): more would only cost time."""
+_DEEPNESS_DIVISOR = 255
+"""Deepness divides the pixels of all scenes by it, then standardises them."""
+
+
+class _Scores(nn.Module):
+    """Windows to probabilities."""
+
+    def __init__(self, network: nn.Module, temperature: float) -> None:
+        super().__init__()
+        self.network = network
+        self.temperature = temperature
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map (n, bands, h, w) to (n, classes, h, w)."""
+        return torch.softmax(self.network(image) / self.temperature, dim=1)
+
+
+def input_divisor(dtype: str) -> int:
+    """Return the number that scene values are divided by before the network reads them.
+
+    It is the range of an integer dtype, such as 255 for uint8 and 65,535 for uint16, because
+    GeoDeep divides by it and has no metadata key to undo that; 1 for floats.
+    """
+    if np.issubdtype(dtype, np.floating):
+        return 1
+    limits = np.iinfo(dtype)
+    return int(limits.max) - int(limits.min)
+
+
+def pixel_size(model: Model) -> float | None:
+    """Return the ground size of the pixels (m): the geometric mean of a range, None if unknown."""
+    if model.pixel_size is not None or model.pixel_size_range is None:
+        return model.pixel_size
+    return math.sqrt(math.prod(model.pixel_size_range))
+
+
+def onnx_bytes(model: Model) -> bytes:
+    """Return the ONNX file of a model: free batch size, batch normalisation folded.
+
+    Raises:
+        ModelError: if onnx or onnxscript is not installed.
+    """
+    for package in ("onnx", "onnxscript"):
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise ModelError(
+                f"the export needs {package} ({error}), install it: pip install 'geoseg[onnx]'"
+            ) from None
+    proto = _trace(model)
+    _strip(proto)
+    for key, value in _metadata(model).items():
+        proto.metadata_props.add(key=key, value=json.dumps(value))
+    return proto.SerializeToString(deterministic=True)  # type: ignore[no-any-return]
+
+
+def _trace(model: Model) -> "ModelProto":
+    spec = model.spec
+    network = _Scores(_with_unit_input(model), model.temperature).eval()
+    # A batch of 1 would become a fixed size.
+    example = torch.zeros(2, spec.bands, spec.window, spec.window)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of PyTorch about itself
+        program = torch.onnx.export(
+            network, (example,), dynamo=True, verbose=False, opset_version=_OPSET,
+            input_names=[INPUT], output_names=[OUTPUT],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+        )  # fmt: skip
+    assert program is not None  # noqa: S101 - for mypy: it is None only for the older exporter
+    return program.model_proto
+
+
+def _with_unit_input(model: Model) -> Network:
+    """Return a copy of the network that reads scene values divided by `input_divisor`."""
+    divisor, scaling = input_divisor(model.dtype), model.spec.scaling
+    low, high = (tuple(v / divisor for v in values) for values in (scaling.low, scaling.high))
+    network = copy.deepcopy(model.network).cpu().float().eval()
+    fold_batch_norm(network)
+    network.rescale = Rescale(Scaling(low, high))
+    return network
+
+
+def _strip(proto: "ModelProto") -> None:
+    """Remove what depends on this machine, such as the paths of source files."""
+    graph = proto.graph
+    parts: list[Any] = [
+        graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer
+    ]  # fmt: skip
+    for part in parts:
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    graph.name = "geoseg"
+    proto.ir_version = _IR_VERSION
+    proto.producer_name, proto.producer_version = "geoseg", __version__
+    proto.ClearField("doc_string")
+    proto.ClearField("metadata_props")
+
+
+def _metadata(model: Model) -> dict[str, Any]:
+    """Return the metadata that Deepness and GeoDeep read, by key.
+
+    Both set scores below ``seg_thresh`` to 0 before they take the best class, so it is 0. Both
+    remove small areas below a size that follows from ``seg_small_segment``; 0 means that all stay.
+    """
+    spec = model.spec
+    divisor = input_divisor(model.dtype)
+    entries: dict[str, Any] = {
+        "model_type": "Segmentor",
+        "class_names": {str(i): name for i, name in enumerate(model.legend.names)},
+        "tile_size": spec.window,
+        "tiles_overlap": min(round(100 * _OVERLAP / spec.window), _LARGEST_OVERLAP),
+        "standardization_mean": [0.0] * spec.bands,
+        "standardization_std": [divisor / _DEEPNESS_DIVISOR] * spec.bands,
+        "seg_thresh": 0.0,
+        "seg_small_segment": 0,
+    }
+    size = pixel_size(model)
+    if size is not None:
+        entries["resolution"] = round(100 * size, 4)  # centimetres
+    return entries
