@@ -51,20 +51,6 @@ def test_the_training_on_all_images_has_the_same_500_validation_tiles(workflow, 
     assert everything.splits.count("train") == len(everything.splits) - 500
 
 
-def test_a_fold_is_not_trained_on_its_folder(workflow, dubai):
-    runs, _ = workflow
-    for training in runs.trainings(long=3, more=2, precision="fp32"):
-        if not training.data.startswith("all but"):
-            continue
-        chosen = runs.choose(dubai, training.data)
-        fold = training.data.removeprefix("all but ")
-        pairs = zip(chosen.splits, chosen.scenes, strict=True)
-        assert all((split == "gap") == (group == fold) for split, group in pairs)
-        start = next(t for t in runs.trainings(long=3, more=2, precision="fp32")
-                     if t.name == training.start)  # fmt: skip
-        assert fold not in runs.REFERENCE_FOLDERS or start.data != "lab"
-
-
 def test_trainings_have_unique_names_and_start_from_earlier_trainings(workflow):
     runs, _ = workflow
     planned = runs.trainings(long=100, more=50, precision="auto")

@@ -79,19 +79,16 @@ def test(training: Training, tiles: TileSet, path: Path, device: str) -> list[di
     tests = [(training.what, training.data, False)]
     if training.tta:
         tests.append(("the same, eight symmetries averaged", training.data, True))
-    tests += [("the same", f"all but {fold}", False) for fold in training.folds]
     rows = []
     for what, data, tta in tests:
         chosen = choose(tiles, data)
-        split = "gap" if data.startswith("all but") else "val"
         scores = path.with_name(f"{path.stem}.{data}{' tta' if tta else ''}.json".replace(" ", "-"))
         if not scores.exists():
-            matrix = geoseg.score(model, chosen, split, tta=tta, device=device)
+            matrix = geoseg.score(model, chosen, tta=tta, device=device)
             scores.write_text(json.dumps(matrix.to_dict(tiles.legend.names)))
-        tested_on = RANDOM_TEST if split == "val" else f"{data.removeprefix('all but ')}, whole"
         row = {
             "name": training.name, "what": what,
-            "tested_on": tested_on,
+            "tested_on": RANDOM_TEST,
             "epochs": model.training["epochs"], "best": model.training["best_epoch"],
         }  # fmt: skip
         rows.append({**row, "scores": json.loads(scores.read_text())})

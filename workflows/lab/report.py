@@ -8,6 +8,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 HERE = Path(__file__).parent
+FURTHER = {
+    "flips": "#dd8452", "cosine": "#55a868", "dice": "#937860", "long": "#c44e52",
+    "standard": "#222222", "all": "#8172b3",
+}  # fmt: skip
+"""Colours of the further trainings."""
 Row = dict[str, float]
 
 
@@ -57,9 +62,9 @@ def figure(path: Path, histories: dict[str, list[Row]]) -> None:
     if seeds:
         middle = np.median([_curve(rows)[1] for rows in seeds.values()], axis=0)
         further.plot(range(1, len(middle) + 1), middle, color="#1f6fb4", label="reference, median")
-    steps = [name for name in histories if name in ("flips", "cosine", "dice", "long", "all")]
-    for name, color in zip(steps, ("#dd8452", "#55a868", "#937860", "#c44e52", "#8172b3")):  # noqa: B905
-        further.plot(*_curve(histories[name]), color=color, label=name)
+    for name, color in FURTHER.items():
+        if name in histories:
+            further.plot(*_curve(histories[name]), color=color, label=name)
     further.set_title("Further trainings, on the same 500 tiles")
     for axes in (reference, further):
         axes.set(xlabel="epoch", ylabel="validation accuracy", ylim=(0.4, 0.92))

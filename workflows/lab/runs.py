@@ -4,14 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from geoseg import TileSet, TrainSettings
+from geoseg import RECIPES, TileSet, TrainSettings
 
 REFERENCE_FOLDERS = ("Tile 4", "Tile 8")
 VAL_TILES = 500
 """Validation tiles of the reference run, of 2,016."""
-FOLDS = ("Tile 5", "Tile 7")
-"""Folders to test on after training on the other seven. They are not the folders of the long
-training, which these trainings start from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +22,11 @@ class Training:
     settings: TrainSettings
     data: str = "lab"
     """"lab": Tiles 4 and 8, of which 500 random tiles are for validation. "all": all images, with
-    the same 500 validation tiles. "all but X": all folders except X, which is only for testing."""
+    the same 500 validation tiles."""
     start: str | None = None
     """Name of the training whose weights it starts from; None for random weights."""
     tta: bool = False
     """Whether to test it also with the scores averaged over the eight symmetries."""
-    folds: tuple[str, ...] = ()
-    """Further folders to test it on; it was trained on none of them."""
 
 
 def trainings(*, long: int, more: int, precision: str) -> list[Training]:
@@ -42,11 +37,15 @@ def trainings(*, long: int, more: int, precision: str) -> list[Training]:
         more: epochs on all images, from the weights of the long training.
         precision: floating-point precision of the forward pass.
     """
-    reference = TrainSettings(precision=precision)
+    reference = replace(RECIPES["lab"], precision=precision)
     flips = replace(reference, augment="flips")
     cosine = replace(flips, optimizer="adam", schedule="cosine", batch_size=16)
     longer = replace(cosine, epochs=long)
     further = replace(cosine, epochs=more, augment="full", warmup=0.5)
+    standard = replace(
+        RECIPES["standard"], encoder="lab", window=None, batch_size=32, epochs=long,
+        precision=precision,
+    )  # fmt: skip
     return [
         *(
             Training(f"lab-{n}", f"the reference run, seed {n}", replace(reference, seed=n))
@@ -55,29 +54,20 @@ def trainings(*, long: int, more: int, precision: str) -> list[Training]:
         Training("flips", "flips and quarter turns", flips),
         Training("cosine", "flips, Adam, cosine schedule, batches of 16", cosine),
         Training("dice", "the same with Dice in the loss", replace(cosine, loss="dice")),
-        Training("long", f"flips, Adam, cosine, {long} epochs", longer, tta=True, folds=FOLDS),
-        Training("all", f"all images, colour, zoom, {more} epochs more", further, "all", "long",
+        Training("long", f"flips, Adam, cosine, {long} epochs", longer, tta=True),
+        Training("standard", f"the recipe \"standard\", {long} epochs", standard, tta=True),
+        Training("all", f"all images, colour, scale, {more} epochs more", further, "all", "long",
                  tta=True),
-        *(
-            Training(f"without-{fold[-1]}", f"seven folders, {more} epochs after those {long}",
-                     further, f"all but {fold}", "long")
-            for fold in FOLDS
-        ),
     ]  # fmt: skip
 
 
 def choose(tiles: TileSet, data: str) -> TileSet:
     """Set the split of the tiles for a training: "train", "val", or "gap" for unused tiles.
 
-    The tiles of a folder for testing are "gap", so that they do not select the best epoch.
-
     Args:
         tiles: of all images; their split is replaced.
         data: `Training.data`.
     """
-    if data.startswith("all but "):
-        fold = data.removeprefix("all but ")
-        return replace(tiles, splits=tuple("gap" if g == fold else "train" for g in tiles.scenes))
     indices = [index for index, group in enumerate(tiles.scenes) if group in REFERENCE_FOLDERS]
     drawn = np.random.default_rng(0).permutation(len(indices))[:VAL_TILES]
     val = {indices[place] for place in drawn}
