@@ -103,7 +103,8 @@ def folder(files, tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def one_epoch(monkeypatch) -> None:
-    """Train for one epoch in place of 25, in the command and in Python."""
+    """Train for one epoch of one step, in the command and in Python."""
+    monkeypatch.setattr("geoseg.training.batches.draw.MIN_STEPS", 1)
     command = cli.get_command(click.Context(cli), "train")
     [epochs] = [option for option in command.params if option.name == "epochs"]
     monkeypatch.setattr(epochs, "default", 1)
