@@ -1,6 +1,6 @@
 """Train on the Dubai data set, and test on whole images that a training has not seen.
 
-python workflows/dubai/dubai.py DUBAI_FOLDER OUT [--only NAME ...]
+python workflows/dubai/dubai.py DUBAI_FOLDER OUT [--epochs 15] [--only NAME ...]
 
 DUBAI_FOLDER holds "Tile N/images" and "Tile N/masks" ("Semantic segmentation of aerial imagery",
 Humans in the Loop with MBRSC, CC0). Finished trainings are kept; a stopped training resumes.
@@ -15,14 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import rasterio
 from rasterio.errors import NotGeoreferencedWarning
-from report import table
+from report import curve, table
 from trainings import Training, trainings
 
 import geoseg
 from geoseg import ClassifySettings, Monitor, TileSet, TileSettings
 from geoseg.labels import LabelOpener
-from geoseg.legend import DUBAI, NODATA
+from geoseg.legend import DUBAI, DUBAI_MASKS, NODATA
 from geoseg.metrics import Confusion
 from geoseg.model import tune_malloc
 from geoseg.raster import open_scene, read_whole
@@ -30,6 +31,10 @@ from geoseg.raster import open_scene, read_whole
 log = logging.getLogger("dubai")
 TILE = 64
 """Side of a tile (px). Small tiles lose little at the edges of the images; windows join them."""
+SPARSE_TILE = 256
+"""Side of a tile with few labels (px), so that nearly every tile has some."""
+SQUARE = 32
+"""Side of the squares in which few labels are kept (px)."""
 
 
 def main() -> None:
@@ -37,6 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("dubai", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--epochs", type=int, default=15, help="epochs of a training")
     parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16", "fp16"])
     parser.add_argument("--device", default="auto")
     parser.add_argument(
@@ -47,30 +53,75 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     args.out.mkdir(parents=True, exist_ok=True)
     images = sorted(args.dubai.glob("Tile */images/*.jpg"))
-    tiles = cut(args.dubai, args.out / "tiles")
     rows = []
-    for training in trainings(images):
+    for training in trainings(images, args.epochs):
         path = args.out / f"{training.name}.safetensors"
         if not path.exists() and (args.only is None or training.name in args.only):
+            tiles = cut(args.dubai, args.out, training.labels)
             run(training, tiles, path, args.precision, args.device)
         if path.exists():
             rows += [
-                {"name": training.name, "what": what, **scores}
-                for what, scores in test(training, path, args.device).items()
+                {
+                    "name": training.name,
+                    "what": training.what,
+                    "labels": training.labels,
+                    "prediction": prediction,
+                    **scores,
+                }
+                for prediction, scores in test(training, path, args.device).items()
             ]
     (args.out / "dubai.json").write_text(json.dumps(rows, indent=1) + "\n")
     (args.out / "dubai.md").write_text(table(rows, DUBAI.names))
+    if any(row["labels"] for row in rows):
+        curve(args.out / "labels.png", rows)
     log.info("%s", (args.out / "dubai.md").read_text())
 
 
-def cut(dubai: Path, out: Path) -> TileSet:
-    """Cut all images into small tiles."""
-    if not out.exists():
+def cut(dubai: Path, out: Path, labels: float | None) -> TileSet:
+    """Cut all images into tiles, with all labels or a share of them."""
+    name = "tiles" if labels is None else f"tiles-{labels * 100:.0f}"
+    if not (out / name).exists():
+        size = TILE if labels is None else SPARSE_TILE
         settings = TileSettings(
-            size=TILE, split="random", val=0, min_valid=0, store="shards", preview=False
+            size=size, split="random", val=0, min_valid=0, store="shards", preview=False
         )
-        geoseg.tile([dubai], out=out, settings=settings)
-    return geoseg.open_tiles(out)
+        folder = dubai if labels is None else thin(dubai, out / f"masks{name[5:]}", labels)
+        geoseg.tile([folder], out=out / name, settings=settings)
+    return geoseg.open_tiles(out / name)
+
+
+def thin(dubai: Path, out: Path, share: float) -> Path:
+    """Copy the data set with a share of the labels, in random squares; the rest is black."""
+    rng = np.random.default_rng(0)
+    for image in sorted(dubai.glob("Tile */images/*.jpg")):
+        folder = out / image.parent.parent.name
+        for kind in ("images", "masks"):
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+        copy = folder / "images" / image.name
+        if not copy.exists():
+            copy.symlink_to(image.resolve())
+        values = read_labels(image)
+        squares = -(-np.array(values.shape) // SQUARE)
+        kept = (rng.random(squares) < share).repeat(SQUARE, 0).repeat(SQUARE, 1)
+        colors = np.zeros((256, 3), np.uint8)
+        colors[: len(DUBAI_MASKS)] = [c.rgb for c in DUBAI_MASKS.classes]
+        values = np.where(kept[: values.shape[0], : values.shape[1]], values, NODATA)
+        write_png(folder / "masks" / f"{image.stem}.png", colors[values].transpose(2, 0, 1))
+    return out
+
+
+def read_labels(image: Path) -> np.ndarray:
+    """Return the class values of the mask of an image (height, width), 255 where not labelled."""
+    scene = open_scene(str(image))
+    mask = str(image.parent.parent / "masks" / f"{image.stem}.png")
+    return LabelOpener().open(mask, scene).read(scene.window)
+
+
+def write_png(path: Path, pixels: np.ndarray) -> None:
+    """Write an image (3, height, width)."""
+    shape = {"count": 3, "height": pixels.shape[1], "width": pixels.shape[2]}
+    with rasterio.open(path, "w", driver="PNG", dtype="uint8", **shape) as file:
+        file.write(pixels)
 
 
 def run(training: Training, tiles: TileSet, path: Path, precision: str, device: str) -> None:
@@ -110,16 +161,14 @@ def test(training: Training, path: Path, device: str) -> dict[str, dict]:
 def score(path: Path, images: Sequence[Path], *, tta: bool, device: str) -> np.ndarray:
     """Classify whole images; return pixels by class of the map (6) and of the mask (6)."""
     matrix = np.zeros((len(DUBAI), len(DUBAI)), np.int64)
-    settings, opener = ClassifySettings(tta=tta), LabelOpener()
+    settings = ClassifySettings(tta=tta)
     for image in images:
         out = path.with_suffix(f".{image_name(image)}.tif")
         geoseg.classify(
             image, out, model=path, settings=settings, overwrite=True,
             execution=geoseg.Execution(device=device),
         )  # fmt: skip
-        scene = open_scene(str(image))
-        mask = str(image.parent.parent / "masks" / f"{image.stem}.png")
-        truth = opener.open(mask, scene).read(scene.window)
+        truth = read_labels(image)
         mapped = read_whole(str(out))[0][0]
         for file in out.parent.glob(f"{out.stem}*"):
             file.unlink()

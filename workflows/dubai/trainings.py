@@ -1,4 +1,4 @@
-"""The trainings on the Dubai data set: their test images and their settings."""
+"""The trainings on the Dubai data set: their settings, and the images that they are tested on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,10 +9,12 @@ import numpy as np
 from geoseg import RECIPES, TrainSettings
 
 TESTED_SHARE = 16 / 72
-"""Share of the images that the published trainings were tested on."""
+"""Share of the images that published trainings are tested on."""
 FOLDERS = (3, 5, 7)
 """Folders to leave out, one at a time."""
 SEEDS = (0, 1, 2)
+LABEL_SHARES = (1.0, 0.5, 0.2, 0.05)
+"""Shares of the labels to keep, in small squares spread over the images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,32 +23,50 @@ class Training:
 
     name: str
     """Name of its files."""
+    what: str
+    """Description in the table."""
     settings: TrainSettings
     tested: tuple[Path, ...] = ()
     """Images that it is tested on, and not trained on."""
+    labels: float | None = None
+    """Share of the labels that is kept, from `LABEL_SHARES`, in tiles of 256 px; None for all
+    labels in tiles of 64 px."""
 
 
-def trainings(images: Sequence[Path]) -> list[Training]:
+def trainings(images: Sequence[Path], epochs: int) -> list[Training]:
     """Return all trainings.
 
     Args:
         images: all images of the data set, sorted.
+        epochs: of each training. Those with few labels have a third of them, and the bundled model
+            has twice as many.
     """
-    standard = replace(RECIPES["standard"], epochs=15)
-    all_trainings = []
-    for encoder, suffix in ((None, ""), ("lab", "-lab")):
-        settings = replace(standard, encoder=encoder)
+    standard = replace(RECIPES["standard"], epochs=epochs)
+    reference = replace(standard, encoder="lab")
+    planned = []
+    for suffix, what, settings in (
+        ("", "standard", standard),
+        ("-lab", "standard, reference network", reference),
+    ):
         for seed in SEEDS:
-            order = np.random.default_rng(seed).permutation(len(images))
-            tested = order[: round(TESTED_SHARE * len(images))]
-            all_trainings.append(
-                Training(
-                    f"images-{seed}{suffix}", replace(settings, seed=seed),
-                    tuple(images[index] for index in sorted(tested)),
-                )
-            )  # fmt: skip
+            tested = drawn_images(images, seed)
+            seeded = replace(settings, seed=seed)
+            planned.append(Training(f"images-{seed}{suffix}", what, seeded, tested))
         for folder in FOLDERS:
             tested = tuple(i for i in images if i.parent.parent.name == f"Tile {folder}")
-            all_trainings.append(Training(f"without-{folder}{suffix}", settings, tested))
-    all_trainings.append(Training("default", replace(standard, epochs=40)))
-    return all_trainings
+            planned.append(Training(f"without-{folder}{suffix}", what, settings, tested))
+    short = replace(standard, epochs=max(1, epochs // 3))
+    for seed in SEEDS:
+        for share in LABEL_SHARES:
+            for pseudo in (False, True) if share < 1 else (False,):
+                what = f"{share:.0%} of the labels{', pseudo-labels' if pseudo else ''}"
+                name = f"labels-{share * 100:.0f}{'-pseudo' if pseudo else ''}-{seed}"
+                settings = replace(short, seed=seed, pseudo_labels=pseudo)
+                planned.append(Training(name, what, settings, drawn_images(images, seed), share))
+    return [*planned, Training("default", "all images", replace(standard, epochs=2 * epochs))]
+
+
+def drawn_images(images: Sequence[Path], seed: int) -> tuple[Path, ...]:
+    """Return the images that the trainings with this seed are tested on."""
+    order = np.random.default_rng(seed).permutation(len(images))
+    return tuple(images[index] for index in sorted(order[: round(TESTED_SHARE * len(images))]))
