@@ -80,7 +80,7 @@ def _input_axes(file: OnnxFile) -> tuple[Layout, int | None, int | None]:
             "network whose input is a batch of windows: 4 axes of float32 or uint8"
         )
     _, second, third, last = shape
-    bands_last = last is not None and (second is None or last < second)
+    bands_last = last is not None and (third is None if second is None else last < second)
     bands, height, width = (last, second, third) if bands_last else (second, third, last)
     if height != width and None not in (height, width):
         raise ModelError(
