@@ -18,9 +18,9 @@ _POLYGONS = 220_000_000
 """Memory of code and buffers for polygons, once for a process (bytes)."""
 _ACTIVATIONS = 10
 """Activations (float32) per pixel of a batch and filter of the network's width."""
-_ONNX = 110_000_000
+_ONNX = 150_000_000
 """Memory of the libraries of ONNX (bytes)."""
-_SESSION = 4
+_SESSION = 6
 """Memory of a network in ONNX Runtime, relative to its file."""
 _NOT_CONVERTED = ("uint8", "int16", "float32")
 """Dtypes that go to the network without a float32 copy."""

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     "classify",
     epilog=options.examples(
         "geoseg classify scene.tif --out lulc.tif --polygons lulc.gpkg",
-        "geoseg classify scene.tif --model roads.onnx --legend roads.csv --input-std 255 \\\n"
-        "--out roads.tif",
+        "geoseg classify scene.tif --out roads.tif --model roads.onnx \\\n"
+        "--legend roads.csv --input-std 255",
     ),
 )
 @click.argument("scenes", nargs=-1, required=True, metavar="SCENE...")

@@ -1,10 +1,8 @@
-"""An ONNX file: its bytes, its input, its metadata properties, and what it needs of memory."""
+"""An ONNX file: its bytes, its input and its metadata properties."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 
 from geoseg.errors import ModelError
@@ -13,7 +11,6 @@ from geoseg.model.onnx.extra import Onnx, import_onnx
 _STANDARD = ("", "ai.onnx")
 _BUILT_IN = (*_STANDARD, "ai.onnx.ml", "com.microsoft")
 """Domains of the operators that ONNX Runtime has without a library of operators."""
-_FLOAT_BYTES = 4
 _LARGEST = 2**31
 """Size of a file with its weights that protobuf cannot hold (bytes)."""
 
@@ -35,16 +32,6 @@ class OnnxFile:
     """NumPy dtype of the input."""
     outputs: tuple[str, ...]
     """Names of the outputs."""
-
-    def window_bytes(self, shape: tuple[int, ...]) -> int:
-        """Estimate the memory of one forward pass, without the weights (bytes).
-
-        It is the largest sum of the activations that are alive at the same time.
-
-        Args:
-            shape: of the input.
-        """
-        return _live_bytes(import_onnx(self.path), self.data, shape)
 
 
 def read_onnx(path: str | Path) -> OnnxFile:
@@ -149,32 +136,3 @@ def _tensors(graph: Onnx) -> Iterator[Onnx]:
                 yield attribute.t
             yield from attribute.tensors
             yield from attribute.g.initializer
-
-
-def _live_bytes(onnx: Onnx, data: bytes, shape: tuple[int, ...]) -> int:
-    model = onnx.load_model_from_string(data)
-    weights = {tensor.name for tensor in model.graph.initializer}
-    [value] = [value for value in model.graph.input if value.name not in weights]
-    for dim, size in zip(value.type.tensor_type.shape.dim, shape, strict=True):
-        dim.dim_value = size
-    for output in model.graph.output:
-        output.type.tensor_type.ClearField("shape")
-    del model.graph.value_info[:]
-    try:
-        graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    except Exception:  # noqa: BLE001 - an estimate, so a graph of unknown shapes is no error
-        graph = model.graph
-    sizes = {
-        known.name: _FLOAT_BYTES * prod(d.dim_value for d in known.type.tensor_type.shape.dim)
-        for known in (*graph.value_info, *graph.output, *graph.input)
-    }
-    uses = Counter(name for node in graph.node for name in node.input)
-    alive = most = sizes.get(value.name, 0)
-    for node in graph.node:
-        alive += sum(sizes.get(name, 0) for name in node.output)
-        most = max(most, alive)
-        for name in node.input:
-            uses[name] -= 1
-            if not uses[name] and name not in weights:
-                alive -= sizes.get(name, 0)
-    return int(most)

@@ -6,6 +6,7 @@ from pathlib import Path
 from geoseg.errors import ModelError, count_of
 from geoseg.legend import Legend
 from geoseg.model.onnx.inspect import OnnxFacts, inspect_onnx, try_onnx
+from geoseg.model.onnx.memory import window_bytes
 from geoseg.model.onnx.metadata import OnnxMetadata
 from geoseg.model.onnx.spec import OnnxSpec
 
@@ -89,7 +90,7 @@ class OnnxModel:
             pixel_size_range=None if size is None else (size, size),
             sources=facts.sources,
             bytes=len(facts.file.data),
-            window_bytes=facts.file.window_bytes(_input_shape(spec)),
+            window_bytes=window_bytes(facts.file, _input_shape(spec)),
         )
 
 
