@@ -75,7 +75,9 @@ class Job:
         }
         if self.onnx is not None:
             tags["GEOSEG_ENGINE"] = self.engine
-            tags["GEOSEG_INPUT"] = json.dumps(asdict(self.onnx), sort_keys=True)
+            mean, std = ("/".join(map(str, v)) for v in (self.onnx.mean, self.onnx.std))
+            tags["GEOSEG_WINDOW"] = str(self.onnx.input_size)
+            tags["GEOSEG_INPUT_MEAN"], tags["GEOSEG_INPUT_STD"] = mean, std
         return tags
 
     def plan(self) -> dict[str, Any]:

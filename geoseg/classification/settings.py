@@ -30,8 +30,8 @@ class ClassifySettings:
     tta: bool = False
     """Average over the eight symmetries of the square; takes eight times as long."""
     legend: str | None = None
-    """File of the classes of an ONNX model, in the order of its output channels; None for those of
-    its metadata."""
+    """File of the classes of an ONNX model, one for each output channel in ascending order of
+    value; None for those of its metadata."""
     window: int | None = None
     """Side of the input windows of an ONNX model that takes any size (px), at least 1; None for
     that of its metadata."""

@@ -78,8 +78,9 @@ if TYPE_CHECKING:
     ),
     click.option(
         "--legend", metavar="FILE",
-        help="Classes of an .onnx model, in the order of its output channels: CSV "
-        "(value,name,color) or QGIS palette (.qml, .txt, .clr).  [default: those of its metadata]",
+        help="Classes of an .onnx model, one for each output channel in ascending order of value: "
+        "CSV (value,name,color) or QGIS palette (.qml, .txt, .clr).  [default: those of its "
+        "metadata]",
     ),
     click.option(
         "--window", type=click.IntRange(1), metavar="PX",

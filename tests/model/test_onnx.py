@@ -345,6 +345,12 @@ def free_bands(path: Path) -> None:
     save_onnx(path, nodes, {}, shape, shape)
 
 
+def enormous(path: Path) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["y"])]
+    shape = (TensorProto.FLOAT, ["n", 3, 100_000, 100_000])
+    save_onnx(path, nodes, {}, shape, shape)
+
+
 def words(path: Path) -> None:
     nodes = [helper.make_node("Identity", ["x"], ["y"])]
     shape = (TensorProto.STRING, ["n", 3, 32, 32])
@@ -380,6 +386,7 @@ WRONG = {
     "two inputs": (two_inputs, "has 2 inputs, give a network with one"),
     "oblong": (oblong, "windows of 32 x 64 px, and geoseg computes square windows"),
     "free bands": (free_bands, "does not say how many bands it reads"),
+    "enormous": (enormous, "m.onnx: window is 100000, give a whole number from 1 to 4096"),
     "words": (words, "the input of .* is object with 4 axes, give a network whose input"),
     "detector": (
         lambda p: conv_onnx(p, metadata=changed(model_type="Detector")),
@@ -496,6 +503,7 @@ def test_classify_takes_options_for_a_file_without_metadata(tmp_path):
     assert report["options"]["input_mean"] == [90, 100, 110]
     text = here("info", tmp_path / "o.tif").stdout
     assert "engine onnxruntime" in text
+    assert "input_mean 90.0/100.0/110.0" in text
     wrong = here(
         "classify", scene, "--model", path, "--out", tmp_path / "p.tif", "--input-std", "x"
     )

@@ -102,11 +102,12 @@ def try_onnx(facts: OnnxFacts, bands: int, side: int) -> OnnxOutput:
         ModelError: if the network cannot be run, or its output is no score for each class and
             pixel.
     """
-    path = facts.file.path
+    path, dtype = facts.file.path, facts.file.input_dtype
+    try:
+        spec = OnnxSpec(bands, 1, side, dtype=dtype, input_layout=facts.layout, batch=facts.batch)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
     session = start_session(facts.file)
-    spec = OnnxSpec(
-        bands, 1, side, dtype=facts.file.input_dtype, input_layout=facts.layout, batch=facts.batch
-    )
     outputs = [run_session(session, path, x, spec) for x in _trial_inputs(spec)]
     layout = _output_layout(path, outputs[0], spec)
     scores = np.stack([as_nchw(output, layout) for output in outputs]).astype(np.float64)
