@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from geoseg.errors import ModelError
+from geoseg.errors import ModelError, root_message
 from geoseg.model.onnx.extra import Onnx, import_onnx
 
 _STANDARD = ("", "ai.onnx")
@@ -30,8 +30,6 @@ class OnnxFile:
     """Size of each axis of the input, None where it is free."""
     input_dtype: str
     """NumPy dtype of the input."""
-    outputs: tuple[str, ...]
-    """Names of the outputs."""
 
 
 def read_onnx(path: str | Path) -> OnnxFile:
@@ -49,7 +47,7 @@ def read_onnx(path: str | Path) -> OnnxFile:
     try:
         model = onnx.load_model_from_string(data)
     except Exception as error:  # noqa: BLE001 - DecodeError of protobuf, which need not be installed
-        raise _not_onnx(path, str(error).splitlines()[0]) from None
+        raise _not_onnx(path, root_message(error)) from None
     if not model.graph.node or not model.graph.output:
         raise _not_onnx(path, "it has no network")
     unknown = _unknown_operators(onnx, model)
@@ -80,7 +78,6 @@ def read_onnx(path: str | Path) -> OnnxFile:
             for dim in inputs[0].type.tensor_type.shape.dim
         ),
         input_dtype=str(onnx.helper.tensor_dtype_to_np_dtype(inputs[0].type.tensor_type.elem_type)),
-        outputs=tuple(value.name for value in model.graph.output),
     )
 
 
@@ -97,7 +94,7 @@ def _with_weights(onnx: Onnx, path: str | Path, model: Onnx) -> bytes:
     except (onnx.checker.ValidationError, OSError, ValueError) as error:
         raise ModelError(
             f"the weights of {path} lie in a file beside it that cannot be read "
-            f"({str(error).splitlines()[0][:200]}), put both files into one folder"
+            f"({root_message(error)[:200]}), put both files into one folder"
         ) from None
     if model.ByteSize() >= _LARGEST:
         raise ModelError(f"{path} has 2 GB of weights or more, give a smaller network")
