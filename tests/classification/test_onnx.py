@@ -7,13 +7,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import torch
 
 from geoseg.classification import ClassifySettings, Execution, classify
 from geoseg.classification import chunk as chunk_module
 from geoseg.classification import plan as plan_module
 from geoseg.errors import GeosegError, ModelError, RunError
 from geoseg.legend import Legend
-from geoseg.model import OnnxMetadata, OnnxModel, Predictor, one_torch_thread
+from geoseg.model import (
+    Model,
+    OnnxMetadata,
+    OnnxModel,
+    Predictor,
+    UNetSpec,
+    export_model,
+    make_network,
+    one_torch_thread,
+)
 from geoseg.model.onnx.file import read_onnx
 from geoseg.model.onnx.network import OnnxNetwork
 from tests.support.onnx_files import DEEPNESS, conv_onnx, crop_onnx, plain_scores
@@ -89,6 +99,41 @@ def test_a_network_that_reads_bytes_gets_the_values_as_they_are(tmp_path):
     assert np.array_equal(labels_of(tmp_path / "o.tif"), 10 + scores.argmax(0))
 
 
+def test_values_that_a_network_of_bytes_cannot_read_are_clipped(tmp_path):
+    model = conv_onnx(tmp_path / "m.onnx", dtype="uint8")
+    image = 3 * random_pixels(3, 40, 50, "uint16")
+    scene = write_raster(tmp_path / "s.tif", image)
+    settings = {"legend": legend_of(tmp_path / "c.csv", 4), "input_std": (2.0,)}
+    run(scene, tmp_path / "o.tif", model, **settings)
+    clipped = np.clip(np.rint(image.astype(np.float32) / 2), 0, 255)
+    scores = plain_scores(model, clipped, mean=0, std=1, size=32)
+    assert np.array_equal(labels_of(tmp_path / "o.tif"), 10 + scores.argmax(0))
+    assert clipped.max() == 255
+    assert (image % 2).any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("item", [True, False], ids=["with its item", "without"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_an_exported_model_makes_the_map_of_the_model(dtype, item, tmp_path):
+    high = {"uint8": 255.0, "uint16": 10_000.0}[dtype]
+    torch.manual_seed(1)
+    spec = UNetSpec(bands=3, classes=4, width=4, depth=2, window=32, high=(high,))
+    legend = Legend.from_names([f"class {n}" for n in range(4)])
+    bands = ("red", "green", "blue")
+    Model(make_network(spec), legend, bands, dtype=dtype).save(tmp_path / "m.safetensors")
+    export_model(Model.load(tmp_path / "m.safetensors"), tmp_path / "m.onnx")
+    if not item:
+        (tmp_path / "m.json").unlink()
+    image = blocks(90, 110).astype(dtype) * int(high // 255)
+    scene = write_raster(tmp_path / "s.tif", image)
+    for name in ("m.safetensors", "m.onnx"):
+        run(scene, tmp_path / f"{name}.tif", tmp_path / name)
+    own, onnx = (labels_of(tmp_path / f"m.{kind}.tif") for kind in ("safetensors", "onnx"))
+    assert (own == onnx).mean() > 0.999  # the last bits differ, and with them ties
+    assert len(np.unique(own)) > 1
+
+
 def test_metadata_of_deepness_replace_all_options(tmp_path):
     model = conv_onnx(tmp_path / "m.onnx", size=None, metadata=DEEPNESS)
     image = random_pixels(3, 70, 101)
@@ -146,6 +191,25 @@ def test_chunks_shards_and_workers_do_not_show(large, valid_conv, tmp_path):
     assert report.nodata_pixels == 90 * 200
     assert len(np.unique(labels)) == 5
     assert report.execution["engine"].startswith("onnxruntime ")
+
+
+def test_every_pixel_that_a_window_reads_is_that_of_the_scene(tmp_path):
+    """Also at the edges of chunks, where the margin of a window lies in the next chunk."""
+    model = crop_onnx(tmp_path / "m.onnx", margin=9, centred=True)
+    image = random_pixels(3, 530, 600)
+    scene = write_raster(tmp_path / "s.tif", image)
+    legend = legend_of(tmp_path / "c.csv", 3)
+    for chunk in (512, 1024):
+        run(
+            scene, tmp_path / f"{chunk}.tif", model, legend=legend, input_std=(10.0,), overlap=4,
+            execution=Execution(chunk=chunk),
+        )  # fmt: skip
+        scores = plain_scores(model, image, mean=0, std=10, size=14, margin=9, overlap=4)
+        labels = labels_of(tmp_path / f"{chunk}.tif")
+        assert np.array_equal(labels, 10 + scores.argmax(0))
+    for name in ("{}.tif", "{}.conf.tif"):
+        first, second = ((tmp_path / name.format(chunk)).read_bytes() for chunk in (512, 1024))
+        assert first == second
 
 
 def test_windows_of_a_batch_do_not_show(large, valid_conv, tmp_path):

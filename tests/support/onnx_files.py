@@ -83,8 +83,12 @@ def conv_onnx(
     )
 
 
-def crop_onnx(path, *, bands=3, size=32, margin=0, gain=1.0, metadata=None):
-    """Write the identity times ``gain``, without ``margin`` px on each side."""
+def crop_onnx(path, *, bands=3, size=32, margin=0, gain=1.0, centred=False, metadata=None):
+    """Write the identity times ``gain``, without ``margin`` px on each side.
+
+    ``centred`` subtracts the mean of the window from each band, so that every pixel of the input
+    changes every score.
+    """
     cut = np.array([margin, margin]), np.array([-margin or 2**31, -margin or 2**31])
     weights = {
         "first": cut[0], "end": cut[1], "axes": np.array([2, 3]),
@@ -92,8 +96,11 @@ def crop_onnx(path, *, bands=3, size=32, margin=0, gain=1.0, metadata=None):
     }  # fmt: skip
     nodes = [
         helper.make_node("Slice", ["x", "first", "end", "axes"], ["t"]),
-        helper.make_node("Mul", ["t", "gain"], ["y"]),
+        helper.make_node("Mul", ["t", "gain"], ["u" if centred else "y"]),
     ]
+    if centred:
+        nodes.append(helper.make_node("GlobalAveragePool", ["x"], ["m"]))
+        nodes.append(helper.make_node("Sub", ["u", "m"], ["y"]))
     shape = (TensorProto.FLOAT, ["n", bands, size, size])
     return save_onnx(path, nodes, weights, shape, (TensorProto.FLOAT, list("nchw")),
                      metadata=metadata)  # fmt: skip

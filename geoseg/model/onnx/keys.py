@@ -19,6 +19,8 @@ SCORES = "scores"
 _MARKERS = ("model_type", "class_names", "names", "standardization_mean", "standardization_std")
 """A file with one of these is meant for Deepness or GeoDeep, which divide bytes by 255."""
 _BYTES = 255.0
+_LARGEST_OF_BYTES = 3.0
+"""Mean plus standard deviation of bytes divided by 255 is at most about 1."""
 _POSITIVE = NumberRange(0, above=True)
 _SIDE = NumberRange(1, whole=True)
 
@@ -56,7 +58,7 @@ def read_keys(properties: Mapping[str, str], bands: int | None) -> OnnxMetadata:
         window=None if side is None else int(_SIDE.check("tile_size", side)),
         mean=tuple(_BYTES * m for m in mean),
         std=tuple(_BYTES * s for s in std),
-        dtype="uint8",
+        dtype="uint8" if max(mean) + max(std) <= _LARGEST_OF_BYTES else None,
         pixel_size=None  # the key has centimetres
         if resolution is None
         else _POSITIVE.check("resolution", resolution) / 100,
