@@ -25,7 +25,7 @@ from geoseg.errors import (
 )
 from geoseg.grid import Window, bounds
 from geoseg.legend import NODATA
-from geoseg.model import Predictor, best_class, cached_predictor, one_torch_thread
+from geoseg.model import Predictor, best_class, cached_predictor, engine_name, one_torch_thread
 from geoseg.polygons import trace_chunk
 from geoseg.raster import pad_reflect, read_window
 from geoseg.version import __version__
@@ -49,16 +49,16 @@ def classify_chunk(job: Job, chunk: Window, count: WindowCounter | None = None) 
 
     Raises:
         ChunkError: if anything fails; the message names the chunk and the cause.
-        RunError: if this process has another version of geoseg than the one that planned the run.
+        RunError: if this process has another version of geoseg or of ONNX Runtime than the one
+            that planned the run.
     """
-    if job.version != __version__:
-        raise RunError(
-            f"the run was planned by geoseg {job.version}, {socket.gethostname()} has "
-            f"{__version__}, install the same version there"
-        )
+    _check_version("geoseg", job.version, __version__)
     part = load_record(job, chunk)
     if part is not None:
         return part
+    if job.onnx is not None:
+        name, _, version = job.engine.partition(" ")
+        _check_version(name, version, engine_name(job.model).partition(" ")[2])
     try:
         with one_torch_thread():
             return _compute_part(job, chunk, count or (lambda windows: None))
@@ -74,21 +74,25 @@ def classify_chunk(job: Job, chunk: Window, count: WindowCounter | None = None) 
 def _compute_part(job: Job, chunk: Window, count: WindowCounter) -> Part:
     start = time.perf_counter()
     windows = job.window_grid.windows(chunk)
-    halo = bounds(windows)
-    in_scene = halo.intersection(job.scene.window) or halo
+    halo, margin = bounds(windows), job.margin
+    in_scene = _input_in_scene(job, halo)
     pixels, valid = read_window(job.scene, in_scene)
     if job.aoi is not None:
         valid &= load_aoi(job.parts, job.aoi).mask(job.scene, in_scene)
-    useful = [w for w in windows if valid[w.relative_to(halo)].any()]
+    useful = [w for w in windows if valid[_in_array(w, in_scene)].any()]
     count(len(windows) - len(useful))
-    chunk_valid = valid[chunk.relative_to(halo)]
+    chunk_valid = valid[_in_array(chunk, in_scene)]
     if useful and chunk_valid.any():
         predictor = cached_predictor(
-            job.model, job.model_hash, job.device, job.precision, job.batch_size, job.settings.tta
-        )
+            job.model, job.model_hash, job.device, job.precision, job.batch_size, job.settings.tta,
+            job.onnx,
+        )  # fmt: skip
         predictor.spec.scaling.fill_invalid(pixels, valid)
-        padded = pad_reflect(pixels, halo)
-        scores = predictor.scores(padded, [w.relative_to(halo) for w in useful], count)
+        area = Window(0, 0, halo.height + 2 * margin, halo.width + 2 * margin)
+        above, left = in_scene.row - halo.row + margin, in_scene.col - halo.col + margin
+        padded = pad_reflect(pixels, area, above=above, left=left)
+        inputs = [_input_slices(w, halo, margin) for w in useful]
+        scores = predictor.scores(padded, inputs, count)
         by_window = zip(useful, scores, strict=True)
         arrays = _scores_to_outputs(job, predictor, by_window, chunk, chunk_valid)
     else:
@@ -106,6 +110,37 @@ def _compute_part(job: Job, chunk: Window, count: WindowCounter) -> Part:
         chunk, len(useful), count_of(len(windows), "window"), time.perf_counter() - start,
     )  # fmt: skip
     return part
+
+
+def _check_version(name: str, planned: str, here: str) -> None:
+    """Refuse to work with another version than that which planned the run."""
+    if planned != here:
+        raise RunError(
+            f"the run was planned by {name} {planned}, {socket.gethostname()} has "
+            f"{here}, install the same version there"
+        )
+
+
+def _input_in_scene(job: Job, halo: Window) -> Window:
+    """Return the pixels of the scene that the windows of a halo read, with their margin.
+
+    What they read beyond the edge is its reflection, which lies inside of these pixels.
+    """
+    row, col = max(0, halo.row - job.margin), max(0, halo.col - job.margin)
+    height, width = halo.row_end + job.margin - row, halo.col_end + job.margin - col
+    inputs = Window(row, col, height, width)
+    return inputs.intersection(job.scene.window) or inputs
+
+
+def _in_array(window: Window, outer: Window) -> tuple[slice, slice]:
+    """Index of the part of a window that is inside ``outer``, in an array of ``outer``."""
+    return (window.intersection(outer) or window).relative_to(outer)
+
+
+def _input_slices(window: Window, halo: Window, margin: int) -> tuple[slice, slice]:
+    """Index of the input of a window, in an array of the halo with its margin."""
+    rows, cols = window.relative_to(halo)
+    return slice(rows.start, rows.stop + 2 * margin), slice(cols.start, cols.stop + 2 * margin)
 
 
 def _scores_to_outputs(

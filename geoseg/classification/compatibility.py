@@ -6,15 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import SceneError, count_of
-from geoseg.model import Model
+from geoseg.model import AnyModel, OnnxModel
 from geoseg.raster import Scene, pixel_warnings, read_palette
 
 _PIXEL_SIZE_FACTOR = 2
+_LARGEST_INPUT = 300
+"""Standardised values are below 10, and bytes below 256."""
 _MAX_LISTED = 20
 """Largest number of bands that a message lists."""
 
 
-def match_bands(scene: Scene, model: Model, bands: tuple[int, ...] | None) -> Scene:
+def match_bands(scene: Scene, model: AnyModel, bands: tuple[int, ...] | None) -> Scene:
     """Choose the bands of a scene for a model.
 
     By ``bands``, unless it is None; else by name (red, green, blue, or band descriptions), if the
@@ -96,7 +98,7 @@ def _order_by_name(scene: Scene, names: tuple[str, ...]) -> list[int]:
     return [bands[0] for bands in fitting if len(bands) == 1]
 
 
-def check_value_range(scene: Scene, model: Model, sample: NDArray[np.float64]) -> None:
+def check_value_range(scene: Scene, model: AnyModel, sample: NDArray[np.float64]) -> None:
     """Refuse a scene whose values are far outside the range of the training.
 
     Only if the dtype differs from that of the training: a scene of bytes may be dark. ``sample``
@@ -105,9 +107,9 @@ def check_value_range(scene: Scene, model: Model, sample: NDArray[np.float64]) -
     Raises:
         SceneError: if the values exceed the range of the training, or fill almost nothing of it.
     """
-    if scene.dtype == model.dtype or not sample.size:
+    if model.dtype in (None, scene.dtype) or not sample.size:
         return
-    low, high = np.array(model.spec.scaling.low), np.array(model.spec.scaling.high)
+    low, high = _trained_range(model)
     reach = ((np.percentile(sample, 98, axis=1) - low) / (high - low)).max()
     if not 0.02 <= reach <= 3:
         raise SceneError(
@@ -117,18 +119,44 @@ def check_value_range(scene: Scene, model: Model, sample: NDArray[np.float64]) -
         )
 
 
-def scene_warnings(scene: Scene, model: Model, sample: NDArray[np.float64]) -> list[str]:
+def _trained_range(model: AnyModel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the lowest and the highest value of the training, for each band."""
+    low, high = np.array(model.spec.scaling.low), np.array(model.spec.scaling.high)
+    if isinstance(model, OnnxModel):  # whose scaling is by mean and standard deviation
+        limits = np.iinfo(str(model.dtype))
+        return np.full_like(low, limits.min), np.full_like(high, limits.max)
+    return low, high
+
+
+def scene_warnings(scene: Scene, model: AnyModel, sample: NDArray[np.float64]) -> list[str]:
     """Return sentences on what may spoil the map; ``sample`` has valid pixels (bands, n)."""
     sentences = pixel_warnings(scene, sample)
     if scene.crs is None:
         sentences.append(
             f"{scene.path} has no CRS: the map has none either, and areas stay unknown"
         )
-    size = pixel_size_warning(scene, model)
-    return [*sentences, size] if size else sentences
+    warnings = pixel_size_warning(scene, model), _scaling_warning(scene, model, sample)
+    return [*sentences, *(warning for warning in warnings if warning)]
 
 
-def pixel_size_warning(scene: Scene, model: Model) -> str | None:
+def _scaling_warning(scene: Scene, model: AnyModel, sample: NDArray[np.float64]) -> str | None:
+    """Return a sentence if an ONNX network reads values that no standardisation gives."""
+    if not isinstance(model, OnnxModel) or not sample.size:
+        return None
+    scaling = model.spec.scaling
+    if not any(scaling.low) and set(scaling.high) == {1}:  # it reads the values as they are
+        return None
+    low, high = (np.array(v)[:, None] for v in (scaling.low, scaling.high))
+    read = float(np.percentile(np.abs((sample - low) / (high - low)), 98))
+    if read <= _LARGEST_INPUT:
+        return None
+    return (
+        f"{model.path} reads {scene.path} as numbers up to about {read:.3g}, expect poor classes "
+        "or check mean and std of its input (--input-mean, --input-std)"
+    )
+
+
+def pixel_size_warning(scene: Scene, model: AnyModel) -> str | None:
     """Return a sentence if pixels are more than twice as large, or less than half, as in training.
 
     None if they are not, or if a size is unknown.

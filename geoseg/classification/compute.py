@@ -23,7 +23,7 @@ from geoseg.execute import (
     map_threads,
 )
 from geoseg.grid import Window
-from geoseg.model import Model, one_torch_thread, tune_malloc
+from geoseg.model import AnyModel, one_torch_thread, tune_malloc
 
 log = logging.getLogger("geoseg")
 
@@ -44,7 +44,7 @@ class Backend:
 
 
 def compute(
-    job: Job, model: Model, backend: Backend, windows_done: ProgressCounter, *, resumed: bool
+    job: Job, model: AnyModel, backend: Backend, windows_done: ProgressCounter, *, resumed: bool
 ) -> int:
     """Compute the missing chunks of a run, or of its shard; the run folder is open.
 
@@ -131,12 +131,12 @@ def _classify_on_worker(job: Job, chunk: Window) -> Part:
     return classify_chunk(job, chunk)
 
 
-def _default_workers(job: Job, model: Model, chunks: int) -> int:
+def _default_workers(job: Job, model: AnyModel, chunks: int) -> int:
     by_memory = available_memory() // (2 * chunk_bytes(job, model))  # polygons may take twice
     return max(1, min(available_cpus(), by_memory, chunks))
 
 
-def _log_start(job: Job, model: Model, missing: list[Window], workers: int) -> None:
+def _log_start(job: Job, model: AnyModel, missing: list[Window], workers: int) -> None:
     windows = sum(job.window_grid.count(chunk) for chunk in missing)
     log.info(
         "%s: %d x %d px, bands %s; %s of %d px, overlap %d; %s of %d px, "

@@ -3,13 +3,16 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from geoseg.classification.settings import ClassifySettings
 from geoseg.grid import Window, WindowGrid, chunks
 from geoseg.legend import Legend
 from geoseg.raster import Scene
 from geoseg.version import __version__
+
+if TYPE_CHECKING:  # reading a run folder loads no torch
+    from geoseg.model import OnnxSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +42,19 @@ class Job:
     """Whether parts hold the confidence."""
     probabilities: bool
     """Whether parts hold the probabilities."""
+    engine: str = "torch"
+    """What computes the network: "torch", or ONNX Runtime with its version."""
+    onnx: "OnnxSpec | None" = None
+    """How an ONNX file is read; None for a model file of geoseg."""
     aoi: str | None = None
     """SHA-256 of the area of interest, which is saved in the run folder."""
     version: str = __version__
     """Version of geoseg that planned the run; every worker must have the same."""
+
+    @property
+    def margin(self) -> int:
+        """Pixels on each side of a window that the network reads and that get no scores."""
+        return self.onnx.margin if self.onnx else 0
 
     def chunks(self, window: Window | None = None) -> list[Window]:
         """The chunks of the scene, or those that share a pixel with ``window``, row-major."""
@@ -50,7 +62,7 @@ class Job:
 
     def tags(self) -> dict[str, str]:
         """What determined the map, for the metadata of the outputs: no time and no path."""
-        return {
+        tags = {
             "GEOSEG_VERSION": __version__,
             "GEOSEG_MODEL": self.model_hash,
             "GEOSEG_OVERLAP": str(self.settings.overlap),
@@ -61,6 +73,12 @@ class Job:
             "GEOSEG_TTA": str(self.settings.tta).lower(),
             "GEOSEG_MIN_AREA": f"{self.settings.cleaning.min_area:g}",
         }
+        if self.onnx is not None:
+            tags["GEOSEG_ENGINE"] = self.engine
+            mean, std = ("/".join(map(str, v)) for v in (self.onnx.mean, self.onnx.std))
+            tags["GEOSEG_WINDOW"] = str(self.onnx.input_size)
+            tags["GEOSEG_INPUT_MEAN"], tags["GEOSEG_INPUT_STD"] = mean, std
+        return tags
 
     def plan(self) -> dict[str, Any]:
         """All that the parts depend on, as plain data."""
@@ -68,10 +86,11 @@ class Job:
         path = scene.pop("path")
         if self.scene.modified is None and self.scene.etag is None:
             scene["path"] = path
-        return {
+        plan = {
             "geoseg": self.version,
             "scene": scene,
             "model": self.model_hash,
+            "engine": self.engine,
             "overlap": self.settings.overlap,
             "blend": self.settings.blend,
             "tta": self.settings.tta,
@@ -83,6 +102,9 @@ class Job:
             "window": asdict(self.window_grid),
             "outputs": [self.polygons, self.confidence, self.probabilities],
         }
+        if self.onnx is not None:  # a model file of geoseg has them inside
+            plan |= {"input": asdict(self.onnx), "legend": self.legend.to_dict()}
+        return plan
 
     def identity(self) -> str:
         """Hash of `plan`: parts with another identity belong to another run."""

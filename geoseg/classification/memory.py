@@ -7,7 +7,7 @@ the map: where nearly every pixel is a component, polygons take two to three tim
 import numpy as np
 
 from geoseg.classification.job import Job
-from geoseg.model import Model
+from geoseg.model import AnyModel, OnnxModel
 from geoseg.raster import CACHE_BYTES
 
 _PROCESS = 480_000_000
@@ -18,24 +18,30 @@ _POLYGONS = 220_000_000
 """Memory of code and buffers for polygons, once for a process (bytes)."""
 _ACTIVATIONS = 10
 """Activations (float32) per pixel of a batch and filter of the network's width."""
+_ONNX = 150_000_000
+"""Memory of the libraries of ONNX (bytes)."""
+_SESSION = 6
+"""Memory of a network in ONNX Runtime, relative to its file."""
 _NOT_CONVERTED = ("uint8", "int16", "float32")
 """Dtypes that go to the network without a float32 copy."""
 
 
-def run_bytes(job: Job, model: Model, workers: int) -> int:
+def run_bytes(job: Job, model: AnyModel, workers: int) -> int:
     """Peak memory of a run with ``workers`` chunks at a time (bytes)."""
     scene = job.scene
     stored = scene.height * scene.width * len(scene.bands) * np.dtype(scene.dtype).itemsize
     process = _PROCESS + int(_CACHE * min(CACHE_BYTES, stored))
     if job.polygons or job.settings.cleaning.min_area:
         process += _POLYGONS
+    if isinstance(model, OnnxModel):
+        process += _ONNX + _SESSION * model.bytes
     return process + workers * chunk_bytes(job, model)
 
 
-def chunk_bytes(job: Job, model: Model) -> int:
+def chunk_bytes(job: Job, model: AnyModel) -> int:
     """Memory of one chunk (bytes): pixels, a batch, scores and output arrays."""
     scene, classes = job.scene, len(job.legend)
-    side = job.chunk + job.window_grid.size
+    side = job.chunk + job.window_grid.size + 2 * job.margin
     pixels_read = min(side, scene.height) * min(side, scene.width)
     pixels_out = min(job.chunk, scene.height) * min(job.chunk, scene.width)
     copy = 0 if scene.dtype in _NOT_CONVERTED else 4
@@ -45,5 +51,11 @@ def chunk_bytes(job: Job, model: Model) -> int:
         pixel_bytes += 12  # scores divided by the summed weights
         pixel_bytes += 2 * classes if model.temperature != 1 else 0
         pixel_bytes += 2 * classes if job.probabilities else 0
-    activations = 4 * job.batch_size * job.window_grid.size**2 * _ACTIVATIONS * model.spec.width
-    return input_bytes + pixels_out * pixel_bytes + activations
+    return input_bytes + pixels_out * pixel_bytes + job.batch_size * _window_bytes(model)
+
+
+def _window_bytes(model: AnyModel) -> int:
+    """Memory of the activations of a window (bytes)."""
+    if isinstance(model, OnnxModel):
+        return model.window_bytes
+    return 4 * model.spec.window**2 * _ACTIVATIONS * model.spec.width

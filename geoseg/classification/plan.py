@@ -21,11 +21,12 @@ from geoseg.execute import DaskCluster
 from geoseg.files import check_not_there
 from geoseg.grid import WindowGrid, chunks
 from geoseg.model import (
-    CPU_BATCH,
-    GPU_BATCH,
-    Model,
-    choose_device,
-    choose_precision,
+    TORCH,
+    AnyModel,
+    OnnxModel,
+    choose_batch,
+    choose_engine,
+    engine_name,
     slow_precision,
 )
 
@@ -38,26 +39,30 @@ _TYPICAL_WINDOW = 128
 
 @dataclass(frozen=True, slots=True)
 class ComputeConfig:
-    """Resolved device, precision and batch size; recorded, because they change the last bits."""
+    """Resolved device, precision, batch size and engine, recorded as they change the last bits."""
 
     device: str
     precision: str
     batch_size: int
+    engine: str = TORCH
 
     @classmethod
-    def resolve(cls, device: str, precision: str, batch_size: int | None) -> "ComputeConfig":
-        """Resolve "auto" on this machine.
+    def resolve(
+        cls, device: str, precision: str, batch_size: int | None, onnx: OnnxModel | None = None
+    ) -> "ComputeConfig":
+        """Resolve "auto" on this machine, for an ONNX file or for a network of geoseg.
 
         Raises:
-            GeosegError: if this machine has no such device, or the device no such precision.
+            GeosegError: if this machine has no such device or engine, or the device no such
+                precision.
         """
-        chosen = choose_device(device)
-        default_batch = CPU_BATCH if chosen.type == "cpu" else GPU_BATCH
-        resolved = choose_precision(precision, chosen)
+        spec = None if onnx is None else onnx.spec
+        chosen, resolved = choose_engine(device, precision, spec)
+        engine = TORCH if onnx is None else engine_name(onnx.path)
         warning = slow_precision(resolved, chosen.type)
         if warning:
             log.warning(warning)
-        return cls(str(chosen), resolved, batch_size or default_batch)
+        return cls(str(chosen), resolved, choose_batch(batch_size, chosen, spec), engine)
 
     @classmethod
     def from_manifest(
@@ -67,10 +72,12 @@ class ComputeConfig:
 
         So a machine without a GPU can assemble the parts of machines with GPUs.
         """
-        if device != "auto" or not {"device", "precision", "batch size"} <= manifest.keys():
+        keys = {"device", "precision", "batch size", "engine"}
+        if device != "auto" or not keys <= manifest.keys():
             return None
         recorded = manifest["precision"] if precision == "auto" else precision
-        return cls(manifest["device"], recorded, batch_size or manifest["batch size"])
+        batch_size = batch_size or manifest["batch size"]
+        return cls(manifest["device"], recorded, batch_size, manifest["engine"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,7 @@ class PlannedRun:
 
 def plan_run(
     prepared: PreparedScene,
-    model: Model,
+    model: AnyModel,
     settings: ClassifySettings,
     execution: Execution,
     cluster: DaskCluster | None,
@@ -108,7 +115,8 @@ def plan_run(
     device, precision, batch_size = execution.device, settings.precision, execution.batch_size
     config = ComputeConfig.from_manifest(manifest or {}, device, precision, batch_size)
     if config is None:
-        resolve = partial(ComputeConfig.resolve, device, precision)
+        onnx = model if isinstance(model, OnnxModel) else None
+        resolve = partial(ComputeConfig.resolve, device, precision, onnx=onnx)
         config = resolve(batch_size) if cluster is None else cluster.map(resolve, [batch_size])[0]
     job = plan_job(prepared, model, settings, execution.chunk, config)
     if manifest is not None:
@@ -124,7 +132,7 @@ def plan_run(
 
 def plan_job(
     prepared: PreparedScene,
-    model: Model,
+    model: AnyModel,
     settings: ClassifySettings,
     chunk: int | None,
     config: ComputeConfig,
@@ -145,6 +153,8 @@ def plan_job(
         precision=config.precision,
         device=config.device,
         batch_size=config.batch_size,
+        engine=config.engine,
+        onnx=model.spec if isinstance(model, OnnxModel) else None,
         parts=str(outputs.parts),
         polygons=outputs.polygons is not None and not from_labels,
         confidence=outputs.confidence is not None or from_labels,

@@ -13,8 +13,9 @@ from geoseg.classification.compatibility import (
 )
 from geoseg.classification.outputs import Outputs
 from geoseg.classification.settings import ClassifySettings
-from geoseg.errors import ModelError, RunError
-from geoseg.model import Model
+from geoseg.errors import LabelError, ModelError, RunError
+from geoseg.legend import as_legend
+from geoseg.model import AnyModel, Model, OnnxMetadata, OnnxModel, is_onnx
 from geoseg.polygons import SieveThreshold
 from geoseg.raster import Scene, open_scene, probe_pixels
 
@@ -32,13 +33,29 @@ class PreparedScene:
     """What may spoil the map, one sentence each."""
 
 
-def load_model(model: Model | str | Path) -> Model:
+_ONNX_SETTINGS = ("legend", "window", "input_mean", "input_std")
+
+
+def load_model(model: Model | str | Path, settings: ClassifySettings) -> AnyModel:
     """Load a model from its file, as each worker does.
 
+    Args:
+        model: a loaded model, its file, or an ONNX file of another program.
+        settings: how an ONNX file is read.
+
     Raises:
-        ModelError: if a loaded model has no file or differs from its file, or a model has a single
-            class.
+        ModelError: if a loaded model has no file or differs from its file, a model has a single
+            class, or an ONNX file cannot be used.
+        RunError: if the settings are about an ONNX file, but the model is none.
     """
+    if not isinstance(model, Model) and is_onnx(model):
+        return _load_onnx(model, settings)
+    for name in _ONNX_SETTINGS:
+        if getattr(settings, name) is not None:
+            raise RunError(
+                f"{name} (--{name.replace('_', '-')}) is for ONNX files, and a model of geoseg has "
+                "its own, leave it out"
+            )
     advice = "which workers load: save it first (model.save), then give the path of that file"
     path = model.path if isinstance(model, Model) else model
     if path is None:
@@ -54,6 +71,17 @@ def load_model(model: Model | str | Path) -> Model:
     return stored
 
 
+def _load_onnx(path: str | Path, settings: ClassifySettings) -> OnnxModel:
+    try:
+        legend = as_legend(settings.legend)
+    except LabelError as error:
+        raise ModelError(f"the classes of {path}: {error}") from None
+    given = OnnxMetadata(
+        legend=legend, window=settings.window, mean=settings.input_mean, std=settings.input_std
+    )
+    return OnnxModel.load(path, given)
+
+
 def _are_equal(model: Model, stored: Model) -> bool:
     weights, stored_weights = model.network.state_dict(), stored.network.state_dict()
     return (
@@ -63,7 +91,9 @@ def _are_equal(model: Model, stored: Model) -> bool:
     )
 
 
-def prepare(path: str, outputs: Outputs, model: Model, settings: ClassifySettings) -> PreparedScene:
+def prepare(
+    path: str, outputs: Outputs, model: AnyModel, settings: ClassifySettings
+) -> PreparedScene:
     """Open a scene, choose the bands of the model, and read the area of interest.
 
     Raises:

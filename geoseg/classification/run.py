@@ -31,7 +31,7 @@ from geoseg.execute import (
     stop_on_signal,
 )
 from geoseg.files import translate_write_errors
-from geoseg.model import DEFAULT, Model
+from geoseg.model import DEFAULT, AnyModel, Model
 from geoseg.version import __version__
 
 log = logging.getLogger("geoseg")
@@ -63,7 +63,7 @@ def classify(  # noqa: PLR0913 - all but two by name
         out: labels, a Cloud-Optimized GeoTIFF (uint8, 255 = no data) with palette; next to it go
             category names (.tif.aux.xml), a QGIS style (.qml) and a report (.json).
         model: a loaded model or its file; "default" is the bundled one, for very-high-resolution
-            RGB.
+            RGB. Or an ONNX file (.onnx) of a segmentation network of another program.
         polygons: land-cover polygons, .gpkg, .parquet, .fgb, .geojson or .pmtiles.
         confidence: score of the best class, GeoTIFF, 0..255, 0 = no data.
         probabilities: scores of all classes, GeoTIFF with one band a class, 0..255.
@@ -167,7 +167,7 @@ def _classify(
     """Prepare all scenes, plan all runs, then finish one run after the other."""
     check_type("settings", settings, ClassifySettings)
     check_type("execution", execution, Execution)
-    loaded = load_model(model)
+    loaded = load_model(model, settings)
     log.debug(
         "geoseg %s, Python %s, torch %s, GDAL %s; %s, %.1f GB of memory free",
         __version__, platform.python_version(), torch.__version__, rasterio.__gdal_version__,
@@ -195,7 +195,7 @@ def _classify(
 
 def _finish(
     run: PlannedRun,
-    model: Model,
+    model: AnyModel,
     backend: Backend,
     windows_done: ProgressCounter,
 ) -> ClassifyReport | None:
@@ -224,7 +224,7 @@ def _finish(
 
 
 def _report(
-    run: PlannedRun, model: Model, backend: Backend, workers: int, seconds: float
+    run: PlannedRun, model: AnyModel, backend: Backend, workers: int, seconds: float
 ) -> ClassifyReport:
     """Return the report without the classes."""
     job, execution = run.job, backend.execution
@@ -234,9 +234,9 @@ def _report(
         "model": {"path": model.path, "hash": model.hash, "bands": model.band_names},
         "settings": {**asdict(job.settings), "precision": job.precision, "aoi": aoi},
         "execution": {
-            "device": job.device, "batch_size": job.batch_size, "chunk": job.chunk,
-            "workers": workers, "scheduler": backend.executor.scheduler, "wait": execution.wait,
-            "shard": execution.shard, "resume": execution.resume,
+            "engine": job.engine, "device": job.device, "batch_size": job.batch_size,
+            "chunk": job.chunk, "workers": workers, "scheduler": backend.executor.scheduler,
+            "wait": execution.wait, "shard": execution.shard, "resume": execution.resume,
         },
     }  # fmt: skip
     return ClassifyReport(

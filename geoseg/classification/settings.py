@@ -29,6 +29,18 @@ class ClassifySettings:
     """fp32, bf16 or fp16; "auto" is fp32 on a CPU and bf16 (or fp16) on a GPU."""
     tta: bool = False
     """Average over the eight symmetries of the square; takes eight times as long."""
+    legend: str | None = None
+    """File of the classes of an ONNX model, one for each output channel in ascending order of
+    value; None for those of its metadata."""
+    window: int | None = None
+    """Side of the input windows of an ONNX model that takes any size (px), at least 1; None for
+    that of its metadata."""
+    input_mean: tuple[float, ...] | None = None
+    """An ONNX model reads (scene value - mean) / std: one number for all bands or one for each;
+    None for those of its metadata, or for 0 if only the std is given."""
+    input_std: tuple[float, ...] | None = None
+    """See `input_mean`; above 0. None for those of the metadata, or for 1 if only the mean is
+    given."""
     aoi: str | None = None
     """Area of interest, a vector file; pixels whose centre is outside its polygons are nodata."""
     aoi_layer: str | None = None
@@ -41,6 +53,8 @@ class ClassifySettings:
             raise RunError(f"overlap is {self.overlap} px, it must be at least 0")
         if self.blend not in TAPERS:
             raise RunError(f"unknown blend {self.blend!r}, use one of {', '.join(TAPERS)}")
+        if self.window is not None and self.window < 1:
+            raise RunError(f"window is {self.window} px, it must be at least 1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 @click.command(
     "classify",
-    epilog=options.examples("geoseg classify scene.tif --out lulc.tif --polygons lulc.gpkg"),
+    epilog=options.examples(
+        "geoseg classify scene.tif --out lulc.tif --polygons lulc.gpkg",
+        "geoseg classify scene.tif --out roads.tif --model roads.onnx \\\n"
+        "--legend roads.csv --input-std 255",
+    ),
 )
 @click.argument("scenes", nargs=-1, required=True, metavar="SCENE...")
 @click.option(
@@ -24,7 +28,8 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--model", default="default", show_default=True, metavar="FILE",
-    help="Model file, .safetensors, or the name of a model in the list of `geoseg models`.",
+    help="Model file, .safetensors, the name of a model in the list of `geoseg models`, or a "
+    "segmentation network of another program, .onnx.",
 )  # fmt: skip
 @options.group(
     "side_outputs",
@@ -70,6 +75,28 @@ if TYPE_CHECKING:
         "--aoi-layer", metavar="NAME",
         help="Layer of the area of interest in a file with several layers.  [default: the first "
         "layer with geometries]",
+    ),
+    click.option(
+        "--legend", metavar="FILE",
+        help="Classes of an .onnx model, one for each output channel in ascending order of value: "
+        "CSV (value,name,color) or QGIS palette (.qml, .txt, .clr).  [default: those of its "
+        "metadata]",
+    ),
+    click.option(
+        "--window", type=click.IntRange(1), metavar="PX",
+        help="Side of the input windows of an .onnx model that takes any size, in pixels, at least "
+        "1; often a multiple of 32.  [default: that of its metadata]",
+    ),
+    click.option(
+        "--input-mean", type=options.parse_numbers, metavar="M",
+        help="Mean of the scene values: an .onnx model reads (value - mean) / std. One number for "
+        "all bands, or one for each band, separated by commas.  [default: that of its metadata; 0 "
+        "if only --input-std is given]",
+    ),
+    click.option(
+        "--input-std", type=options.parse_numbers, metavar="S",
+        help="Standard deviation, above 0, in the same form; 255 scales bytes to 0 to 1.  "
+        "[default: that of its metadata; 1 if only --input-mean is given]",
     ),
     options.bands,
     options.nodata,

@@ -27,6 +27,14 @@ def parse_shard(text: str) -> tuple[int, int]:
     return int(number), int(count)
 
 
+def parse_numbers(text: str) -> tuple[float, ...]:
+    """Read numbers that are separated by commas: ``0.5,0.25``."""
+    try:
+        return tuple(float(number) for number in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a list of numbers like 0.5,0.25") from None
+
+
 def _parse_bands(text: str) -> tuple[int, ...]:
     """Read band numbers, from 1, separated by commas: ``3,2,1``."""
     try:

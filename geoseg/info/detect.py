@@ -12,7 +12,7 @@ from geoseg.styles.gdal_pam import read_categories
 from geoseg.tiles import METADATA
 from geoseg.vectors import is_vector_file, list_layers
 
-Kind = Literal["model", "tiles", "parts", "labels", "scene", "vectors"]
+Kind = Literal["model", "onnx", "tiles", "parts", "labels", "scene", "vectors"]
 
 _MODEL_SUFFIXES = frozenset({".safetensors", ".pt", ".pth", ".ckpt", ".keras"})
 """The suffix of model files, and those of other models, which `Model.load` refuses with advice."""
@@ -31,6 +31,8 @@ def find_kind(path: str | Path) -> Kind:
     text, local = str(path), Path(path)
     if is_model_name(text) or local.suffix.lower() in _MODEL_SUFFIXES:
         return "model"
+    if local.suffix.lower() == ".onnx":
+        return "onnx"
     if (local / MANIFEST).is_file():
         return "parts"
     masks = (*local.glob("masks/"), *local.glob("*/masks/"))  # the second as in the Dubai data set

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from geoseg.info.keras_summary import format_bytes, layer_lines
+from geoseg.info.onnx import onnx_facts
 from geoseg.info.run import InfoReport
 from geoseg.info.training import Facts, percent, score_rows, training_facts
 from geoseg.info.vectors import format_values
@@ -30,8 +31,8 @@ def as_json(report: InfoReport) -> str:
 def as_text(report: InfoReport) -> str:
     """Format a report as text, at most 80 characters wide unless a name is longer."""
     formatters = {
-        "model": _model, "tiles": _tiles, "parts": _parts, "labels": _labels, "scene": _scene,
-        "vectors": _vectors,
+        "model": _model, "onnx": _onnx, "tiles": _tiles, "parts": _parts, "labels": _labels,
+        "scene": _scene, "vectors": _vectors,
     }  # fmt: skip
     return _escape_surrogates("\n".join(formatters[report.kind](report.data)))
 
@@ -58,6 +59,11 @@ def _model(data: dict[str, Any]) -> list[str]:
     head = ("Class", "IoU", "User's acc.", "Producer's acc.", "Pixels")
     table = ["", *_table(head, rows, left=(0,))] if rows else []
     return [*_two_columns(facts), *table, "", *layer_lines(data["layers"], data["trainable"])]
+
+
+def _onnx(data: dict[str, Any]) -> list[str]:
+    file = f"{data['path']}, {format_bytes(data['bytes'])}"
+    return _two_columns([("ONNX file", file), ("Hash", data["hash"]), *onnx_facts(data)])
 
 
 def _value_range(low: Sequence[float], high: Sequence[float]) -> str:

@@ -10,7 +10,7 @@ from geoseg.errors import RunError
 from geoseg.grid import chunks
 from geoseg.info.georeference import crs_of
 
-_NOT_OPTIONS = frozenset({"run", "scene", "model", "window"})
+_NOT_OPTIONS = frozenset({"run", "scene", "model", "window", "input", "legend"})
 _OUTPUTS = ("polygons", "confidence", "probabilities")
 """The outputs that the manifest lists as true or false; labels are always written."""
 

@@ -30,7 +30,7 @@ def plot(path: str | Path, out: str | Path) -> None:
 
     Raises:
         OutputError: if the picture has another extension, is the path itself, or cannot be written;
-            or if the path is a vector file or the parts of a run.
+            or if the path is an ONNX file, a vector file or the parts of a run.
         GeosegError: as in `describe`, if the path is missing, unknown or damaged.
     """
     out = Path(out)
@@ -62,6 +62,8 @@ def _draw(path: str | Path) -> "Figure":
         return plot_labels(raster.scene, raster.palette, raster.names)
     if kind == "scene":
         return plot_scene(open_scene(path))
+    if kind == "onnx":
+        raise OutputError(f"{path} is an ONNX file, which geoseg does not draw, open it in Netron")
     if kind == "vectors":
         raise OutputError(f"{path} is a vector file, which geoseg does not draw, open it in QGIS")
     raise OutputError(

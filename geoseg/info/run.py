@@ -9,6 +9,7 @@ from geoseg.grid import WindowGrid
 from geoseg.info.class_counts import count_labels, count_tiles
 from geoseg.info.detect import Kind, find_kind
 from geoseg.info.georeference import crs_of, extent_of, georeference
+from geoseg.info.onnx import describe_onnx
 from geoseg.info.parts import describe_parts
 from geoseg.info.vectors import describe_vectors
 from geoseg.labels import open_class_raster
@@ -22,7 +23,7 @@ class InfoReport:
     """The description of a path."""
 
     kind: Kind
-    """"model", "tiles", "parts", "labels", "scene" or "vectors"."""
+    """"model", "onnx", "tiles", "parts", "labels", "scene" or "vectors"."""
     data: dict[str, Any]
     """Plain data, fit for JSON; an unknown value is None."""
 
@@ -38,15 +39,17 @@ def describe(path: str | Path) -> InfoReport:
     masks. Of a scene only the metadata is read, and of a tile set that `tile` wrote only the index.
 
     Args:
-        path: of the file or folder, or the name of a model, such as "default".
+        path: of the file or folder, or the name of a model, such as "default". A network in an ONNX
+            file is run on a few made-up windows.
 
     Raises:
         GeosegError: of the type that fits, if the path is missing, unknown or damaged.
     """
     kind = find_kind(path)
     describers = {
-        "model": _describe_model, "tiles": _describe_tiles, "parts": describe_parts,
-        "labels": _describe_labels, "scene": _describe_scene, "vectors": describe_vectors,
+        "model": _describe_model, "onnx": describe_onnx, "tiles": _describe_tiles,
+        "parts": describe_parts, "labels": _describe_labels, "scene": _describe_scene,
+        "vectors": describe_vectors,
     }  # fmt: skip
     return InfoReport(kind, describers[kind](path))
 

@@ -1,4 +1,4 @@
-"""The U-Net, its spec, the model file, its export, and the scores of windows."""
+"""Networks and their files, those of geoseg and in ONNX, and the scores of windows."""
 
 from geoseg.model.device import (
     PRECISIONS,
@@ -10,12 +10,18 @@ from geoseg.model.device import (
     tune_malloc,
 )
 from geoseg.model.dihedral import SYMMETRIES, apply_symmetry, invert_symmetry
+from geoseg.model.engine import TORCH, choose_batch, choose_engine
 from geoseg.model.exchange import convert_model, export_model
 from geoseg.model.model_file import Model, PixelSizes, pixel_size_range
 from geoseg.model.networks import Network, make_network, network_weights
 from geoseg.model.networks.lab_layers import Layer, layer_table
 from geoseg.model.networks.pretrained import find_imagenet_weights, load_encoder_weights
-from geoseg.model.predictor import CPU_BATCH, GPU_BATCH, Predictor, best_class, cached_predictor
+from geoseg.model.onnx.inspect import inspect_onnx, try_onnx
+from geoseg.model.onnx.metadata import OnnxMetadata
+from geoseg.model.onnx.model import OnnxModel, is_onnx
+from geoseg.model.onnx.network import engine_name
+from geoseg.model.onnx.spec import OnnxSpec
+from geoseg.model.predictor import Predictor, best_class, cached_predictor
 from geoseg.model.ranges import NumberRange
 from geoseg.model.scaling import Scaling
 from geoseg.model.spec import (
@@ -29,21 +35,27 @@ from geoseg.model.spec import (
 )
 from geoseg.models import DEFAULT, find_model
 
+AnyModel = Model | OnnxModel
+"""What `classify` computes: a model of geoseg, or an ONNX file of another program."""
+
 __all__ = [
-    "CPU_BATCH",
     "DEFAULT",
     "DROPOUT_RANGE",
     "EFFICIENTNET_LITE0",
     "ENCODER_DEPTH",
-    "GPU_BATCH",
     "LAB",
     "PRECISIONS",
     "SIZE_RANGES",
     "SYMMETRIES",
+    "TORCH",
+    "AnyModel",
     "Layer",
     "Model",
     "Network",
     "NumberRange",
+    "OnnxMetadata",
+    "OnnxModel",
+    "OnnxSpec",
     "PixelSizes",
     "Predictor",
     "Scaling",
@@ -52,13 +64,18 @@ __all__ = [
     "best_class",
     "cached_predictor",
     "check_encoder",
+    "choose_batch",
     "choose_device",
+    "choose_engine",
     "choose_precision",
     "convert_model",
+    "engine_name",
     "export_model",
     "find_imagenet_weights",
     "find_model",
+    "inspect_onnx",
     "invert_symmetry",
+    "is_onnx",
     "layer_table",
     "load_encoder_weights",
     "make_network",
@@ -67,5 +84,6 @@ __all__ = [
     "pixel_size_range",
     "slow_precision",
     "torch_dtype",
+    "try_onnx",
     "tune_malloc",
 ]

@@ -206,6 +206,11 @@ def pixel_size_range(sizes: object) -> PixelSizes | None:
 
 def _read_header(path: Path, data: bytes) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
     """Return the metadata and the shape of each weight, without reading the weights."""
+    if path.suffix.lower() == ".onnx":
+        raise ModelError(
+            f"{path} is an ONNX file, which only `geoseg classify` and `geoseg info` read, "
+            "give a .safetensors file that `geoseg train` wrote"
+        )
     # A safetensors file starts with the length of its header in 8 bytes, then "{".
     if data[8:9] != b"{" and (data[:2] == b"PK" or data[:1] == b"\x80"):
         raise ModelError(

@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geoseg.errors import ModelError
-from geoseg.model.device import choose_device, choose_precision, torch_dtype
+from geoseg.model.device import torch_dtype
 from geoseg.model.dihedral import SYMMETRIES, apply_symmetry, invert_symmetry
+from geoseg.model.engine import choose_batch, choose_engine
 from geoseg.model.model_file import Model
+from geoseg.model.networks import Network
 from geoseg.model.networks.conv_norm import fold_batch_norm
-
-CPU_BATCH = 8
-"""Windows per batch. 8 was the fastest on the measured CPUs; more do not fit into their caches."""
-GPU_BATCH = 256
+from geoseg.model.onnx.file import read_onnx
+from geoseg.model.onnx.network import OnnxNetwork
+from geoseg.model.onnx.spec import OnnxSpec
 
 
 class Predictor:
@@ -30,7 +31,7 @@ class Predictor:
 
     def __init__(
         self,
-        model: Model,
+        model: Model | OnnxNetwork,
         *,
         device: str = "auto",
         precision: str = "auto",
@@ -41,23 +42,27 @@ class Predictor:
 
         Args:
             model: it is copied, not changed.
-            device: "auto", "cpu", "cuda" or "cuda:N".
+            device: "auto", "cpu", "cuda" or "cuda:N"; an ONNX network runs on the CPU.
             precision: "auto", "fp32", "bf16" or "fp16", of weights and activations.
-            batch_size: windows per forward pass; None for 8 on a CPU and 256 on a GPU.
+            batch_size: windows per forward pass; None for 8 on a CPU, 256 on a GPU, and 1 of an
+                ONNX network.
             tta: average the scores over the eight symmetries of the square.
 
         Raises:
             GeosegError: if there is no such device, or it does not support the precision.
         """
-        self.device = choose_device(device)
-        self.precision = choose_precision(precision, self.device)
-        self.batch_size = batch_size or (CPU_BATCH if self.device.type == "cpu" else GPU_BATCH)
+        onnx = model.spec if isinstance(model.spec, OnnxSpec) else None
+        self.device, self.precision = choose_engine(device, precision, onnx)
+        self.batch_size = choose_batch(batch_size, self.device, onnx)
         self.spec = model.spec
         self.temperature = model.temperature
+        self._input_size = model.spec.window if onnx is None else onnx.input_size
         self._symmetries = SYMMETRIES if tta else 1
-        network = fold_batch_norm(copy.deepcopy(model.network).eval())
-        network = network.to(self.device, torch_dtype(self.precision))
-        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._probabilities = (
+            model.probabilities
+            if isinstance(model, OnnxNetwork)
+            else _torch_probabilities(model, self.device, self.precision)
+        )
 
     def zeros(self, shape: tuple[int, ...]) -> Tensor:
         """Return a float32 tensor of zeros on the device."""
@@ -83,7 +88,7 @@ class Predictor:
 
         Args:
             pixels: (bands, height, width) in scene values, filled by `Scaling.fill_invalid`.
-            windows: rows and columns in ``pixels``, ``spec.window`` px high and wide.
+            windows: rows and columns of the input of each window in ``pixels``.
             tick: called with the number of windows done after each batch.
 
         Yields:
@@ -92,7 +97,7 @@ class Predictor:
         if not windows:
             return
         image = self.to_device(pixels)
-        size = self.spec.window
+        size = self._input_size
         batch = torch.zeros(
             (self.batch_size, self.spec.bands, size, size), dtype=image.dtype, device=self.device
         )
@@ -122,16 +127,30 @@ class Predictor:
         return sharp.div_(sharp.sum(0).clamp(min=torch.finfo(scores.dtype).tiny))
 
     def _forward(self, batch: Tensor) -> Tensor:
-        """Map (n, bands, s, s) scene values to (n, classes, s, s) float32 probabilities."""
+        """Map (n, bands, s, s) scene values to (n, classes, window, window) probabilities."""
         x = batch.float()
         total: Tensor | None = None
         for symmetry in range(self._symmetries):
-            view = apply_symmetry(x, symmetry).contiguous(memory_format=torch.channels_last)
-            scores = torch.softmax(self._network(view).float(), dim=1)
+            scores = self._probabilities(apply_symmetry(x, symmetry))
             scores = invert_symmetry(scores, symmetry)
             total = scores if total is None else total + scores
         assert total is not None  # noqa: S101 - there is always the identity
         return (total / self._symmetries).contiguous() if self._symmetries > 1 else total
+
+
+def _torch_probabilities(
+    model: Model, device: torch.device, precision: str
+) -> Callable[[Tensor], Tensor]:
+    """Return a copy of the network of a model, as a function from scene values to probabilities."""
+    folded = fold_batch_norm(copy.deepcopy(model.network).eval())
+    folded = folded.to(device, torch_dtype(precision))
+    network: Network = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def probabilities(x: Tensor) -> Tensor:
+        logits = network(x.contiguous(memory_format=torch.channels_last))
+        return torch.softmax(logits.float(), dim=1)
+
+    return probabilities
 
 
 def best_class(scores: Tensor) -> tuple[Tensor, Tensor]:
@@ -156,17 +175,31 @@ def best_class(scores: Tensor) -> tuple[Tensor, Tensor]:
 
 @functools.lru_cache(maxsize=2)
 def cached_predictor(
-    path: str, digest: str, device: str, precision: str, batch_size: int | None, tta: bool
+    path: str,
+    digest: str,
+    device: str,
+    precision: str,
+    batch_size: int | None,
+    tta: bool,
+    onnx: OnnxSpec | None = None,
 ) -> Predictor:
     """Return the predictor of a model file, cached for the life of the process.
 
-    ``digest`` is the `Model.hash` that the file must have, so a replaced file is read again. For
-    the other arguments see `Predictor`.
+    ``digest`` is the hash that the file must have, so a replaced file is read again. ``onnx`` says
+    how an ONNX file is read; it is None for a model file of geoseg. For the other arguments see
+    `Predictor`.
 
     Raises:
         ModelError: if the file has another hash.
     """
-    model = Model.load(path)
-    if model.hash != digest:
+    model: Model | OnnxNetwork
+    if onnx is None:
+        model = Model.load(path)
+        same = model.hash == digest
+    else:
+        file = read_onnx(path)
+        model = OnnxNetwork(file, onnx)
+        same = file.hash == digest
+    if not same:
         raise ModelError(f"model {path} changed during the run, run the command again")
     return Predictor(model, device=device, precision=precision, batch_size=batch_size, tta=tta)

@@ -120,15 +120,21 @@ def read_window(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.
         raise raster_error(scene.path, message, DAMAGED) from None
 
 
-def pad_reflect(pixels: NDArray[Any], window: Window) -> NDArray[Any]:
+def pad_reflect(
+    pixels: NDArray[Any], window: Window, *, above: int = 0, left: int = 0
+) -> NDArray[Any]:
     """Continue pixels (bands, height, width) by reflection to the size of a window.
 
-    They are the upper left part of the window: all of a scene that is smaller than it.
+    Args:
+        pixels: part of the window.
+        window: gives the size of the result.
+        above: rows of the window above the pixels.
+        left: columns of the window on the left of the pixels.
     """
-    below, right = window.height - pixels.shape[1], window.width - pixels.shape[2]
-    if not below and not right:
+    below, right = window.height - above - pixels.shape[1], window.width - left - pixels.shape[2]
+    if not (above or below or left or right):
         return pixels
-    return np.pad(pixels, ((0, 0), (0, below), (0, right)), mode="reflect")
+    return np.pad(pixels, ((0, 0), (above, below), (left, right)), mode="reflect")
 
 
 def read_valid(

@@ -8,7 +8,7 @@ from geoseg.classification import ClassifySettings, Job
 from geoseg.classification.memory import chunk_bytes, run_bytes
 from geoseg.grid import WindowGrid
 from geoseg.legend import Legend
-from geoseg.model import Model, UNetSpec, make_network
+from geoseg.model import Model, OnnxModel, OnnxSpec, UNetSpec, make_network
 from geoseg.raster import Scene
 
 GIGABYTE = 1e9
@@ -65,6 +65,21 @@ def test_the_announced_memory_is_close_to_the_measured_peak(run, peak):
     model = model_of(run)
     announced = run_bytes(job_of(run, model), model, run.workers) / GIGABYTE
     assert peak <= announced <= 1.25 * peak
+
+
+@pytest.mark.parametrize(("side", "workers", "peak"), [(2304, 2, 1.37), (4608, 2, 1.53)])
+def test_the_announced_memory_of_an_onnx_file_is_close_to_the_measured_peak(side, workers, peak):
+    """Peaks of a U-Net with an EfficientNet-B4 (ukis-csmask), which takes 44 MB for a window."""
+    spec = OnnxSpec(bands=4, channels=3, window=256)
+    model = OnnxModel(
+        path="m.onnx", hash="", spec=spec, legend=Legend.from_names([*"abc"]),
+        band_names=("",) * 4, dtype=None, pixel_size_range=None, sources=(), bytes=39_600_000,
+        window_bytes=44_000_000,
+    )  # fmt: skip
+    run = Run(side=side, bands=4, dtype="float32", classes=3, workers=workers)
+    grid = WindowGrid(side, side, 256, 192)
+    job = replace(job_of(run, model), window_grid=grid, batch_size=1, onnx=spec)
+    assert peak <= run_bytes(job, model, workers) / GIGABYTE <= 1.25 * peak
 
 
 def test_a_worker_more_is_a_chunk_more():

@@ -1,0 +1,57 @@
+"""What computes the scores of windows: torch or ONNX Runtime, with device and batch size."""
+
+import torch
+
+from geoseg.errors import GeosegError, count_of
+from geoseg.model.device import choose_device, choose_precision
+from geoseg.model.onnx.spec import OnnxSpec
+
+TORCH = "torch"
+"""The engine of the networks of geoseg."""
+CPU_BATCH = 8
+"""Windows per batch. 8 was the fastest on the measured CPUs; more do not fit into their caches."""
+GPU_BATCH = 256
+ONNX_BATCH = 1
+"""Windows per batch of ONNX Runtime, which is not faster with more on one thread."""
+
+
+def choose_engine(
+    device: str, precision: str, onnx: OnnxSpec | None = None
+) -> tuple[torch.device, str]:
+    """Resolve "auto" in the device and the precision of a network.
+
+    Args:
+        device: "auto", "cpu", "cuda" or "cuda:N"; ONNX Runtime computes on the CPU.
+        precision: "auto", "fp32", "bf16" or "fp16"; an ONNX file computes as it is stored.
+        onnx: of the ONNX file; None for a network of geoseg.
+
+    Raises:
+        GeosegError: if there is no such device, or it does not support the precision.
+    """
+    if onnx is None:
+        chosen = choose_device(device)
+        return chosen, choose_precision(precision, chosen)
+    if device not in ("auto", "cpu"):
+        raise GeosegError(f"an ONNX file is computed on the CPU, not on {device}, use device cpu")
+    if precision not in ("auto", "fp32"):
+        raise GeosegError(
+            f"an ONNX file is computed in the precision that it is stored in, not in {precision}, "
+            "leave out precision (--precision)"
+        )
+    return torch.device("cpu"), "fp32"
+
+
+def choose_batch(batch_size: int | None, device: torch.device, onnx: OnnxSpec | None = None) -> int:
+    """Return the windows per forward pass: the given number, or the default of the engine.
+
+    Raises:
+        GeosegError: if an ONNX file has another fixed number.
+    """
+    if onnx is None:
+        return batch_size or (CPU_BATCH if device.type == "cpu" else GPU_BATCH)
+    if onnx.batch is not None and batch_size not in (None, onnx.batch):
+        raise GeosegError(
+            f"the ONNX file computes {count_of(onnx.batch, 'window')} at a time, not {batch_size}, "
+            "leave out the batch size (--batch-size)"
+        )
+    return onnx.batch or batch_size or ONNX_BATCH

@@ -1,0 +1,1 @@
+"""Networks of other programs, in ONNX files: their metadata, and their scores by ONNX Runtime."""

@@ -1,0 +1,36 @@
+"""The packages of the extra ``onnx``, imported when an ONNX file is used."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from geoseg.errors import ModelError
+
+Onnx = Any
+"""An object of the packages onnx and onnxruntime, which have no types or need not be installed."""
+
+
+def import_onnx(path: str | Path) -> Onnx:
+    """Return the package onnx.
+
+    Raises:
+        ModelError: if it is not installed; the message names the file that needs it.
+    """
+    onnx = _import("onnx", path)
+    for module in ("checker", "defs", "external_data_helper", "helper", "shape_inference"):
+        import_module(f"onnx.{module}")
+    return onnx
+
+
+def import_onnxruntime(path: str | Path) -> Onnx:
+    """Return the package onnxruntime; see `import_onnx`."""
+    return _import("onnxruntime", path)
+
+
+def _import(package: str, path: str | Path) -> Onnx:
+    try:
+        return import_module(package)
+    except ImportError as error:
+        raise ModelError(
+            f"{path} needs the package {package} ({error}), install it: pip install 'geoseg[onnx]'"
+        ) from None
