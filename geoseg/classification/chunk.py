@@ -85,7 +85,7 @@ def _compute_part(job: Job, chunk: Window, count: WindowCounter) -> Part:
     if useful and chunk_valid.any():
         predictor = cached_predictor(
             job.model, job.model_hash, job.device, job.precision, job.batch_size, job.settings.tta,
-            job.onnx,
+            job.window_grid.size, job.onnx,
         )  # fmt: skip
         predictor.spec.scaling.fill_invalid(pixels, valid)
         area = Window(0, 0, halo.height + 2 * margin, halo.width + 2 * margin)

@@ -48,9 +48,12 @@ class ComputeConfig:
 
     @classmethod
     def resolve(
-        cls, device: str, precision: str, batch_size: int | None, onnx: OnnxModel | None = None
-    ) -> "ComputeConfig":
+        cls, device: str, precision: str, batch_size: int | None, window: int,
+        onnx: OnnxModel | None = None,
+    ) -> "ComputeConfig":  # fmt: skip
         """Resolve "auto" on this machine, for an ONNX file or for a network of geoseg.
+
+        ``window`` is the side of a window (px).
 
         Raises:
             GeosegError: if this machine has no such device or engine, or the device no such
@@ -62,7 +65,8 @@ class ComputeConfig:
         warning = slow_precision(resolved, chosen.type)
         if warning:
             log.warning(warning)
-        return cls(str(chosen), resolved, choose_batch(batch_size, chosen, spec), engine)
+        batch = choose_batch(batch_size, chosen, window, spec)
+        return cls(str(chosen), resolved, batch, engine)
 
     @classmethod
     def from_manifest(
@@ -116,7 +120,8 @@ def plan_run(
     config = ComputeConfig.from_manifest(manifest or {}, device, precision, batch_size)
     if config is None:
         onnx = model if isinstance(model, OnnxModel) else None
-        resolve = partial(ComputeConfig.resolve, device, precision, onnx=onnx)
+        window = model.spec.window
+        resolve = partial(ComputeConfig.resolve, device, precision, window=window, onnx=onnx)
         config = resolve(batch_size) if cluster is None else cluster.map(resolve, [batch_size])[0]
     job = plan_job(prepared, model, settings, execution.chunk, config)
     if manifest is not None:

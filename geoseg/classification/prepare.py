@@ -33,7 +33,7 @@ class PreparedScene:
     """What may spoil the map, one sentence each."""
 
 
-_ONNX_SETTINGS = ("legend", "window", "input_mean", "input_std")
+_ONNX_SETTINGS = ("legend", "input_mean", "input_std")
 
 
 def load_model(model: Model | str | Path, settings: ClassifySettings) -> AnyModel:
@@ -41,7 +41,7 @@ def load_model(model: Model | str | Path, settings: ClassifySettings) -> AnyMode
 
     Args:
         model: a loaded model, its file, or an ONNX file of another program.
-        settings: how an ONNX file is read.
+        settings: the window, and how an ONNX file is read.
 
     Raises:
         ModelError: if a loaded model has no file or differs from its file, a model has a single
@@ -68,7 +68,7 @@ def load_model(model: Model | str | Path, settings: ClassifySettings) -> AnyMode
             f"model {path} knows only the class {stored.legend.names[0]!r}, so its map would be "
             "that class everywhere, train a model with at least two classes"
         )
-    return stored
+    return stored if settings.window is None else stored.with_window(settings.window)
 
 
 def _load_onnx(path: str | Path, settings: ClassifySettings) -> OnnxModel:

@@ -33,8 +33,8 @@ class ClassifySettings:
     """File of the classes of an ONNX model, one for each output channel in ascending order of
     value; None for those of its metadata."""
     window: int | None = None
-    """Side of the input windows of an ONNX model that takes any size (px), at least 1; None for
-    that of its metadata."""
+    """Side of the windows (px), at least 1: a multiple of 32, of the reference network of 16, of an
+    ONNX model whatever it takes. None for that of the model."""
     input_mean: tuple[float, ...] | None = None
     """An ONNX model reads (scene value - mean) / std: one number for all bands or one for each;
     None for those of its metadata, or for 0 if only the std is given."""

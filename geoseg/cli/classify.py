@@ -84,8 +84,8 @@ if TYPE_CHECKING:
     ),
     click.option(
         "--window", type=click.IntRange(1), metavar="PX",
-        help="Side of the input windows of an .onnx model that takes any size, in pixels, at least "
-        "1; often a multiple of 32.  [default: that of its metadata]",
+        help="Side of the windows in pixels, at least 1: a multiple of 32 (of the reference "
+        "network of 16, of an .onnx model whatever it takes).  [default: that of the model]",
     ),
     click.option(
         "--input-mean", type=options.parse_numbers, metavar="M",

@@ -8,9 +8,10 @@ from geoseg.model.onnx.spec import OnnxSpec
 
 TORCH = "torch"
 """The engine of the networks of geoseg."""
-CPU_BATCH = 8
-"""Windows per batch. 8 was the fastest on the measured CPUs; more do not fit into their caches."""
-GPU_BATCH = 256
+_CPU_PIXELS = 8 * 128**2
+"""Pixels per batch. 8 windows of 128 px were the fastest on the measured CPUs; more do not fit into
+their caches."""
+_GPU_PIXELS = 256 * 128**2
 ONNX_BATCH = 1
 """Windows per batch of ONNX Runtime, which is not faster with more on one thread."""
 
@@ -41,14 +42,23 @@ def choose_engine(
     return torch.device("cpu"), "fp32"
 
 
-def choose_batch(batch_size: int | None, device: torch.device, onnx: OnnxSpec | None = None) -> int:
+def choose_batch(
+    batch_size: int | None, device: torch.device, window: int, onnx: OnnxSpec | None = None
+) -> int:
     """Return the windows per forward pass: the given number, or the default of the engine.
+
+    Args:
+        batch_size: windows per forward pass; None for the default.
+        device: of the network.
+        window: side of a window (px).
+        onnx: of the ONNX file; None for a network of geoseg.
 
     Raises:
         GeosegError: if an ONNX file has another fixed number.
     """
     if onnx is None:
-        return batch_size or (CPU_BATCH if device.type == "cpu" else GPU_BATCH)
+        pixels = _CPU_PIXELS if device.type == "cpu" else _GPU_PIXELS
+        return batch_size or max(1, pixels // window**2)
     if onnx.batch is not None and batch_size not in (None, onnx.batch):
         raise GeosegError(
             f"the ONNX file computes {count_of(onnx.batch, 'window')} at a time, not {batch_size}, "

@@ -6,7 +6,7 @@ Loading a model never runs code, because a safetensors file holds only arrays an
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any
@@ -103,6 +103,18 @@ class Model:
     def parameters(self) -> int:
         """Number of trainable parameters."""
         return sum(p.numel() for p in self.network.parameters())
+
+    def with_window(self, window: int) -> "Model":
+        """Return the same model with windows of another side (px).
+
+        Raises:
+            ModelError: if the network needs a multiple of another number.
+        """
+        if window == self.spec.window:
+            return self
+        network = make_network(replace(self.spec, window=window))
+        network.load_state_dict(self.network.state_dict())
+        return replace(self, network=network.eval())
 
     def save(self, path: str | Path, *, half: bool = False) -> None:
         """Write the model file, whole or not at all.

@@ -44,8 +44,8 @@ class Predictor:
             model: it is copied, not changed.
             device: "auto", "cpu", "cuda" or "cuda:N"; an ONNX network runs on the CPU.
             precision: "auto", "fp32", "bf16" or "fp16", of weights and activations.
-            batch_size: windows per forward pass; None for 8 on a CPU, 256 on a GPU, and 1 of an
-                ONNX network.
+            batch_size: windows per forward pass; None for as many as are fast: 8 of 128 px on a
+                CPU, 256 on a GPU, and 1 of an ONNX network.
             tta: average the scores over the eight symmetries of the square.
 
         Raises:
@@ -53,7 +53,7 @@ class Predictor:
         """
         onnx = model.spec if isinstance(model.spec, OnnxSpec) else None
         self.device, self.precision = choose_engine(device, precision, onnx)
-        self.batch_size = choose_batch(batch_size, self.device, onnx)
+        self.batch_size = choose_batch(batch_size, self.device, model.spec.window, onnx)
         self.spec = model.spec
         self.temperature = model.temperature
         self._input_size = model.spec.window if onnx is None else onnx.input_size
@@ -144,6 +144,7 @@ def _torch_probabilities(
     """Return a copy of the network of a model, as a function from scene values to probabilities."""
     folded = fold_batch_norm(copy.deepcopy(model.network).eval())
     folded = folded.to(device, torch_dtype(precision))
+    folded.rescale.float()  # scene values and their scaling need more digits than weights
     network: Network = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def probabilities(x: Tensor) -> Tensor:
@@ -181,20 +182,21 @@ def cached_predictor(
     precision: str,
     batch_size: int | None,
     tta: bool,
+    window: int,
     onnx: OnnxSpec | None = None,
 ) -> Predictor:
     """Return the predictor of a model file, cached for the life of the process.
 
-    ``digest`` is the hash that the file must have, so a replaced file is read again. ``onnx`` says
-    how an ONNX file is read; it is None for a model file of geoseg. For the other arguments see
-    `Predictor`.
+    ``digest`` is the hash that the file must have, so a replaced file is read again. ``window`` is
+    the side of the windows (px). ``onnx`` says how an ONNX file is read; it is None for a model
+    file of geoseg. For the other arguments see `Predictor`.
 
     Raises:
         ModelError: if the file has another hash.
     """
     model: Model | OnnxNetwork
     if onnx is None:
-        model = Model.load(path)
+        model = Model.load(path).with_window(window)
         same = model.hash == digest
     else:
         file = read_onnx(path)

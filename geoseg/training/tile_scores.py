@@ -28,7 +28,7 @@ def score(
     """Classify the tiles of a split one by one, and compare the result with their labels.
 
     Args:
-        model: a model with the classes, bands and window size of the tiles, or its file.
+        model: a model with the classes and bands of the tiles, or its file.
         tiles: labelled tiles, or their folder.
         split: "train", "val" or "gap".
         tta: average the scores over the eight symmetries of the square.
@@ -40,21 +40,23 @@ def score(
 
     Raises:
         TileError: if the split has no tiles, or the tiles do not fit the model.
-        ModelError: if the model cannot be loaded.
+        ModelError: if the model cannot be loaded, or cannot have windows of the size of the tiles.
     """
     model = model if isinstance(model, Model) else Model.load(model)
     tiles = tiles if isinstance(tiles, TileSet) else open_tiles(tiles)
     same_classes = model.legend.same_classes(tiles.legend)
     same_bands = model.spec.bands == len(tiles.band_names)
-    if not same_classes or not same_bands or model.spec.window != tiles.size:
+    if not same_classes or not same_bands:
         raise TileError(
-            f"the tiles of {tiles.folder} have other classes, bands or size than model "
-            f"{model.path}, tile the scenes with the legend, bands and size of the model"
+            f"the tiles of {tiles.folder} have other classes or bands than model {model.path}, "
+            "tile the scenes with the legend and bands of the model"
         )
     dataset = tiles.dataset(split)
     if not len(dataset):
         raise TileError(f"{tiles.folder} has no {split!r} tiles to score")
-    predictor = Predictor(model, device=device, precision=precision, tta=tta)
+    predictor = Predictor(
+        model.with_window(tiles.size), device=device, precision=precision, tta=tta
+    )
     batches = np.array_split(np.arange(len(dataset)), -(-len(dataset) // _TILES_PER_BATCH))
     score_batch = partial(_score_batch, predictor, dataset)
     with one_torch_thread():

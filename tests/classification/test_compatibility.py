@@ -136,7 +136,7 @@ def test_classify_and_train_warn_of_slow_bf16(tiles, tmp_path, monkeypatch, capl
     monkeypatch.setattr(device, "cpu_flags", lambda: {"avx2"})
     sentence = "this CPU has no bf16 arithmetic and computes bf16 several times slower than fp32"
     with caplog.at_level(logging.WARNING, "geoseg"):
-        ComputeConfig.resolve("cpu", "bf16", None)
+        ComputeConfig.resolve("cpu", "bf16", None, 128)
         assert caplog.text.count(sentence) == 1
         run(tiles, tmp_path / "m.safetensors", epochs=1, precision="bf16")
         assert caplog.text.count(sentence) == 2

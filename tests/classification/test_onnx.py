@@ -345,7 +345,7 @@ def test_a_scene_with_other_bands_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "setting", [{"legend": "x.csv"}, {"window": 64}, {"input_mean": (1.0,)}, {"input_std": (1.0,)}]
+    "setting", [{"legend": "x.csv"}, {"input_mean": (1.0,)}, {"input_std": (1.0,)}]
 )
 def test_options_of_onnx_files_are_refused_with_a_model_of_geoseg(setting, model, tmp_path):
     scene = write_raster(tmp_path / "s.tif", random_pixels(3, 40, 40))
