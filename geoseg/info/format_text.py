@@ -8,8 +8,9 @@ from typing import Any
 from geoseg.info.keras_summary import format_bytes, layer_lines
 from geoseg.info.onnx import onnx_facts
 from geoseg.info.run import InfoReport
-from geoseg.info.training import Facts, percent, score_rows, training_facts
+from geoseg.info.training import LAB, Facts, percent, score_rows, training_facts
 from geoseg.info.vectors import format_values
+from geoseg.models import DEFAULT
 
 _MASKS = {"alpha": "alpha band", "mask": "mask of the file", "nodata": "", "none": ""}
 _WIDTH = 80
@@ -50,10 +51,11 @@ def _model(data: dict[str, Any]) -> list[str]:
         ("Hash", data["hash"]),
         ("Bands", f"{_band_list(data['bands'])} ({data['dtype']})"),
         ("Pixel size", _size_range(data["pixel_size_range"])),
+        ("Encoder", _encoder(unet["encoder"])),
         ("Window", f"{unet['window']} x {unet['window']} px"),
         ("Scaling", f"{_value_range(unet['low'], unet['high'])} to 0..1"),
         ("Classes", ", ".join(f"{c['value']} {c['name']}" for c in data["classes"])),
-        *training_facts(data["training"]),
+        *training_facts(data["training"], unet["encoder"]),
     ]
     rows = score_rows(data["training"], [c["name"] for c in data["classes"]])
     head = ("Class", "IoU", "User's acc.", "Producer's acc.", "Pixels")
@@ -64,6 +66,10 @@ def _model(data: dict[str, Any]) -> list[str]:
 def _onnx(data: dict[str, Any]) -> list[str]:
     file = f"{data['path']}, {format_bytes(data['bytes'])}"
     return _two_columns([("ONNX file", file), ("Hash", data["hash"]), *onnx_facts(data)])
+
+
+def _encoder(name: str) -> str:
+    return f"{name} (of the reference Keras U-Net)" if name == LAB else name
 
 
 def _value_range(low: Sequence[float], high: Sequence[float]) -> str:
@@ -123,7 +129,7 @@ def _labels(data: dict[str, Any]) -> list[str]:
 
 def _scene(data: dict[str, Any]) -> list[str]:
     windows = data["windows"]
-    overlap = f"with an overlap of {windows['overlap']} px"
+    overlap = f"with an overlap of {windows['overlap']} px (model {DEFAULT})"
     facts = [
         ("Scene", data["path"]),
         *_raster_facts(data),

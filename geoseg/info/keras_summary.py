@@ -20,7 +20,8 @@ def layer_lines(layers: Sequence[dict[str, Any]], trainable: int) -> list[str]:
     """Return the lines of the title, the table and the totals.
 
     Args:
-        layers: name, kind, shape (height, width, channels), parameters and inputs of each layer.
+        layers: name, kind, blocks, shape (height, width, channels), parameters and inputs of each
+            layer.
         trainable: number of trainable parameters.
     """
     rows = [_cells(layer) for layer in layers]
@@ -52,8 +53,9 @@ def _cells(layer: dict[str, Any]) -> list[list[str]]:
     """Return the paragraphs of each cell of a row."""
     *leading, last = ("None", *map(str, layer["shape"]))
     inputs = ",\n".join(f"{name}[0][0]" for name in layer["inputs"]) or "-"
+    blocks = f"{layer['blocks']}{_NO_BREAK}x{_NO_BREAK}" if layer["blocks"] > 1 else ""
     return [
-        [f"{layer['name']} ({layer['kind']})"],
+        [f"{layer['name']} ({blocks}{layer['kind']})"],
         [f"({f',{_NO_BREAK}'.join(leading)}, {last})"],
         [f"{layer['parameters']:,}"],
         inputs.split("\n"),

@@ -13,9 +13,9 @@ from geoseg.info.onnx import describe_onnx
 from geoseg.info.parts import describe_parts
 from geoseg.info.vectors import describe_vectors
 from geoseg.labels import open_class_raster
-from geoseg.models import find_model, is_bundled
+from geoseg.models import DEFAULT, find_model, is_bundled, read_window
 from geoseg.raster import RasterMetadata, open_scene, read_metadata
-from geoseg.tiles import TileSettings, open_tiles
+from geoseg.tiles import open_tiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +108,7 @@ def _describe_labels(path: str | Path) -> dict[str, Any]:
 
 def _describe_scene(path: str | Path) -> dict[str, Any]:
     scene, metadata = open_scene(path), read_metadata(path)
-    # The defaults of the commands: tiles have the size of the bundled model's windows.
-    size, overlap = TileSettings().size, ClassifySettings().overlap
+    size, overlap = read_window(DEFAULT), ClassifySettings().overlap  # as `classify` by default
     grid = WindowGrid(scene.height, scene.width, size, size - overlap)
     return {
         **georeference(scene),

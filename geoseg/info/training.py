@@ -5,15 +5,23 @@ from typing import Any
 
 Facts = list[tuple[str, str]]
 """Titles and texts."""
+LAB = "lab"
+"""`geoseg.model.LAB`, whose import would load torch."""
+_OFF = {"encoder_lr": 1, "warmup": 0, "clip": 0, "average": 0, "pseudo_labels": False}
+"""Values of settings that change nothing."""
 
 
-def training_facts(record: Mapping[str, Any]) -> Facts:
-    """Return settings, best epoch, validation scores and calibration, if they are recorded."""
+def training_facts(record: Mapping[str, Any], encoder: str) -> Facts:
+    """Return settings, best epoch, validation scores and calibration, if they are recorded.
+
+    Settings without effect on a network with this encoder are left out.
+    """
     facts = []
+    unused = _unused_settings(record, encoder)
     settings = [
-        f"{name.replace('_', ' ')} {value}"
+        f"{name.replace('_', ' ')} {'yes' if value is True else value}"
         for name, value in (record.get("settings") or {}).items()
-        if value not in (None, [])
+        if name not in unused and value not in (None, [], _OFF.get(name))
     ]
     if tiles := record.get("tiles"):
         settings.append(f"on {tiles['train']:,} tiles, {tiles['val']:,} for validation")
@@ -37,6 +45,18 @@ def training_facts(record: Mapping[str, Any]) -> Facts:
             f"({before} before temperature scaling)",
         ))  # fmt: skip
     return facts or [("Training", "not recorded")]
+
+
+def _unused_settings(record: Mapping[str, Any], encoder: str) -> set[str]:
+    """Return the names of settings without effect, and "encoder", which is not only of training."""
+    weights = (record.get("settings") or {}).get("encoder_weights")
+    is_default_random = weights is None and encoder != "efficientnet-lite0"
+    unused = {"encoder"}
+    if encoder != LAB:
+        unused.add("depth")
+    if not record.get("start") and (weights == "none" or is_default_random):
+        unused.add("encoder_lr")
+    return unused
 
 
 def score_rows(record: Mapping[str, Any], names: list[str]) -> list[tuple[str, ...]]:

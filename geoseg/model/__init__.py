@@ -14,7 +14,7 @@ from geoseg.model.engine import TORCH, choose_batch, choose_engine
 from geoseg.model.exchange import convert_model, export_model
 from geoseg.model.model_file import Model, PixelSizes, pixel_size_range
 from geoseg.model.networks import Network, make_network, network_weights
-from geoseg.model.networks.lab_layers import Layer, layer_table
+from geoseg.model.networks.layers import Layer, layer_table
 from geoseg.model.networks.pretrained import find_imagenet_weights, load_encoder_weights
 from geoseg.model.onnx.inspect import inspect_onnx, try_onnx
 from geoseg.model.onnx.metadata import OnnxMetadata

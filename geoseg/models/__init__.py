@@ -3,7 +3,7 @@
 This package imports no torch, unlike `geoseg.model`.
 """
 
-from geoseg.models.listing import ModelFile, list_models
+from geoseg.models.listing import ModelFile, list_models, read_window
 from geoseg.models.names import DEFAULT, find_model, is_bundled, is_model_name, user_folder
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "is_bundled",
     "is_model_name",
     "list_models",
+    "read_window",
     "user_folder",
 ]

@@ -6,12 +6,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from geoseg.models.names import is_bundled, named_models
+from geoseg.errors import ModelError
+from geoseg.models.names import find_model, is_bundled, named_models
 
 _LENGTH = 8
 """Bytes at the start of a safetensors file that hold the length of its header."""
 _LONGEST = 100_000_000
 """Longest header that the safetensors format allows (bytes)."""
+
+_DAMAGED = (OSError, LookupError, TypeError, ValueError, AttributeError, RecursionError)
+"""Errors from reading the header of a file that is damaged, or is not of geoseg."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,24 @@ def list_models() -> list[ModelFile]:
     return [_describe(name, path) for name, path in named_models().items()]
 
 
+def read_window(path: str | Path) -> int:
+    """Return the side of the windows (px) of a model file, or of the model of this name.
+
+    Only the start of the file is read.
+
+    Raises:
+        ModelError: if the name is unknown, or if the file is damaged or not of geoseg.
+    """
+    file = find_model(path)
+    try:
+        return int(_read_metadata(file)["unet"]["window"])
+    except _DAMAGED:
+        raise ModelError(
+            f"the size of the windows of model {file} cannot be read, use an intact copy of the "
+            "file, or install geoseg again if it is bundled"
+        ) from None
+
+
 def _describe(name: str, path: Path) -> ModelFile:
     bundled = is_bundled(path)
     try:
@@ -63,7 +85,7 @@ def _describe(name: str, path: Path) -> ModelFile:
             pixel_size_range=None if low is None or high is None else (low, high),
             accuracy=None if accuracy is None else float(accuracy),
         )  # fmt: skip
-    except (OSError, LookupError, TypeError, ValueError, AttributeError, RecursionError):
+    except _DAMAGED:
         return ModelFile(name, str(path), bundled, readable=False)
 
 

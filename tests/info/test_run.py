@@ -18,9 +18,9 @@ from PIL import Image
 from geoseg.errors import GeosegError, ModelError, OutputError, RunError, SceneError, TileError
 from geoseg.grid import Window
 from geoseg.info import as_json, as_text, describe, find_kind, plot
-from geoseg.info.plot_unet import layout_boxes
+from geoseg.info.unet_layout import layout_boxes
 from geoseg.legend import DUBAI, NODATA, LandCoverClass, Legend
-from geoseg.model import Model, UNetSpec
+from geoseg.model import Model, UNetSpec, layer_table
 from geoseg.raster import (
     RasterProfile,
     open_scene,
@@ -35,6 +35,7 @@ from tests.support.commands import here
 from tests.support.models import LEGEND, TRAINING, parse_facts, save_model
 from tests.support.paths import ROOT
 from tests.support.rasters import write_raster
+from tests.support.timm import import_or_skip
 
 UTM = "EPSG:32640"
 
@@ -195,6 +196,31 @@ def test_model_scaling_of_each_band_in_words(tmp_path):
     assert parse_facts(as_text(describe(path)))["Scaling"] == "0..1, 5..50 to 0..1"
 
 
+def test_model_with_another_encoder_in_words_and_as_json(tmp_path):
+    path = save_model(
+        tmp_path / "m.safetensors", training=TRAINING, encoder="efficientnet-lite0", depth=5
+    )
+    report = describe(path)
+    text, data = as_text(report), json.loads(as_json(report))
+    assert parse_facts(text)["Encoder"] == "efficientnet-lite0"
+    spec = Model.load(path).spec
+    assert UNetSpec.from_dict({**data["unet"], "low": (0,), "high": (255,)}) == spec
+    assert data["unet"].keys() == spec.to_dict().keys()
+    assert data["trainable"] == Model.load(path).parameters < data["parameters"]
+    rows = {row[0].split()[0]: row for row in layer_rows(text)}
+    assert len(rows) == len(data["layers"])
+    assert rows["stage_6"][0] == "stage_6 (4 x InvertedResidual)"
+    assert rows["concat_5"][1:] == ["(None, 32, 32, 12)", "0", "upsample_5[0][0], full_size[0][0]"]
+    statistics = data["parameters"] - data["trainable"]
+    assert f"\n Non-trainable params: {statistics:,} (" in text
+    frame = [line for line in text.splitlines() if line[0:1] in tuple("┏┃┡│├└")]
+    assert {len(line) for line in frame} == {80}
+
+
+def test_the_encoder_of_the_reference_network_in_words(reference_text):
+    assert parse_facts(reference_text)["Encoder"] == "lab (of the reference Keras U-Net)"
+
+
 def test_model_as_json(tmp_path):
     path = save_model(tmp_path / "m.safetensors", training=TRAINING)
     data = json.loads(as_json(describe(path)))
@@ -306,11 +332,14 @@ def test_scene(tmp_path):
         "name": "WGS 84 / UTM zone 40N", "epsg": 32640, "unit": "metre"
     }  # fmt: skip
     assert [b["name"] for b in report.data["bands"]] == ["red", "green", "blue"]
-    # Starts 0, 96, 172 of rows and 0, 96, 192, 288, 372 of columns.
-    assert report.data["windows"] == {"count": 15, "size": 128, "overlap": 32}
+    size = Model.load("default").spec.window
+    starts = [{min(k, max(n - size, 0)) for k in range(0, n, size - 32)} for n in (300, 500)]
+    count = len(starts[0]) * len(starts[1])
+    assert report.data["windows"] == {"count": count, "size": size, "overlap": 32}
     facts = parse_facts(as_text(report))
     assert facts["No data by"] == "alpha band"
-    assert facts["Windows"] == "15 of 128 px with an overlap of 32 px"
+    words = f"{count} of {size} px with an overlap of 32 px (model default)"
+    assert facts["Windows"] == words
     assert json.loads(as_json(report))["height"] == 300
 
 
@@ -482,28 +511,52 @@ def test_model_picture(tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
-@pytest.mark.parametrize("depth", [1, 2, 4, 6, 7])
-def test_boxes_of_the_picture_do_not_touch(depth):
-    boxes = layout_boxes(UNetSpec(depth=depth, window=128))
-    assert len(boxes) == 9 * depth + 6
+def test_pictures_show_the_encoder(tmp_path):
+    model = save_model(tmp_path / "m.safetensors", encoder="efficientnet-lite0", depth=5)
+    plot(model, tmp_path / "m.svg")
+    plot(model, tmp_path / "m.png")
+    drawn = (tmp_path / "m.svg").read_text()
+    for text in ("encoder efficientnet-lite0", "stage_6", "InvertedResidual", "full_size"):
+        assert f"<!-- {text}" in drawn, text
+    assert (picture(tmp_path / "m.png") != 255).any(axis=2).mean() > 0.1
+
+
+LITE = {"encoder": "efficientnet-lite0", "depth": 5}
+RESNET = {"encoder": "smp:resnet18", "depth": 5}
+
+
+def boxes_of(**fields):
+    if "smp" in fields.get("encoder", ""):
+        import_or_skip("segmentation_models_pytorch")
+    return layout_boxes(UNetSpec(window=128, **fields))
+
+
+@pytest.mark.parametrize("fields", [*({"depth": d} for d in (1, 2, 4, 6, 7)), LITE, RESNET])
+def test_boxes_of_the_picture_do_not_touch(fields):
+    boxes = boxes_of(**fields)
+    assert len(boxes) == len(layer_table(UNetSpec(window=128, **fields)))
     for a, b in itertools.combinations(boxes.values(), 2):
         apart = a.right < b.left or b.right < a.left or a.bottom < b.top or b.bottom < a.top
         assert apart, (a, b)
     assert all(box.left >= 0 and box.right <= 1600 for box in boxes.values())
 
 
-@pytest.mark.parametrize("depth", [1, 4, 7])
-def test_skips_of_the_picture_are_level_and_its_other_arrows_meet_both_boxes(depth):
-    boxes = layout_boxes(UNetSpec(depth=depth, window=128))
+@pytest.mark.parametrize(
+    ("fields", "expected"), [*(({"depth": d}, d + 2) for d in (1, 4, 7)), (LITE, 7), (RESNET, 7)]
+)
+def test_skips_of_the_picture_are_level_and_its_other_arrows_meet_both_boxes(fields, expected):
+    boxes = boxes_of(**fields)
     level = 0
     for box in boxes.values():
         for source in (boxes[name] for name in box.layer.inputs):
             if source.top == box.top:
                 level += 1
                 assert source.right < box.left
+                between = (b for b in boxes.values() if b.top == box.top)
+                assert not any(source.right < b.left < box.left for b in between)
             else:
                 assert max(source.left, box.left) < min(source.right, box.right)
-    assert level == depth + 2
+    assert level == expected
 
 
 def test_label_map_picture_has_its_colours(tmp_path, labels):
@@ -618,18 +671,20 @@ def test_pictures_that_are_refused(tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"m.safetensors", "run", "s.png"}
 
 
-def test_reports_load_no_torch_and_pictures_no_pyplot(tmp_path):
+def test_reports_load_no_torch_and_pictures_neither_pyplot_nor_the_compiler(tmp_path):
     code = (
         "import sys; from geoseg.info import describe, plot\n"
-        "for path in sys.argv[2:]: describe(path)\n"
+        "for path in sys.argv[3:]: describe(path)\n"
         "loaded = {'matplotlib', 'torch', 'pandas', 'geopandas', 'dask'} & set(sys.modules)\n"
         "assert not loaded, loaded\n"
-        "plot(sys.argv[1], sys.argv[1] + '.png')\n"
-        "assert 'torch' in sys.modules and 'matplotlib.pyplot' not in sys.modules"
+        "for path in sys.argv[1:3]: plot(path, path + '.png')\n"
+        "assert 'torch' in sys.modules\n"
+        "assert not {'matplotlib.pyplot', 'torch._dynamo'} & set(sys.modules)"
     )
-    model = save_model(tmp_path / "m.safetensors", depth=1)
+    lab = save_model(tmp_path / "lab.safetensors", depth=1)
+    lite = save_model(tmp_path / "lite.safetensors", depth=5, encoder="efficientnet-lite0")
     scene = save_raster(tmp_path / "s.tif", np.zeros((3, 40, 50), np.uint8))
     labels = save_labels(tmp_path / "l.tif", np.zeros((40, 50), np.uint8))
     tiles, parts = save_image_mask_folder(tmp_path / "tiles"), save_parts(tmp_path / "run")
-    command = [sys.executable, "-W", "ignore", "-c", code, model, scene, labels, tiles, parts]
+    command = [sys.executable, "-W", "ignore", "-c", code, lab, lite, scene, labels, tiles, parts]
     subprocess.run(command, check=True, cwd=ROOT)

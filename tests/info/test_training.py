@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from geoseg.errors import ModelError
 from geoseg.info import as_json, as_text, describe
+from geoseg.info.training import training_facts
 from geoseg.model import Model, UNetSpec, make_network
 from geoseg.model.record import check_record
 from tests.support.commands import here, refused
@@ -144,6 +145,35 @@ def test_a_record_that_is_nested_too_deeply_is_refused(tmp_path):
     record = f'{{"settings": {"[" * 5_000}{"]" * 5_000}}}'
     done = here("info", with_record(model, record, tmp_path / "deep.safetensors"))
     assert "metadata of model" in refused(done)
+
+
+SETTINGS = {
+    "encoder": "efficientnet-lite0", "encoder_lr": 0.3, "encoder_weights": None, "depth": 5,
+    "seed": 0, "warmup": 0.5, "clip": 5.0, "average": 0.998, "pseudo_labels": True, "ignore": [],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("encoder", "changes", "words"),
+    [
+        ("efficientnet-lite0", {}, "encoder lr 0.3, seed 0, warmup 0.5, clip 5.0, average 0.998, "
+         "pseudo labels yes"),
+        ("efficientnet-lite0", {"encoder_weights": "none", "pseudo_labels": False},
+         "encoder weights none, seed 0, warmup 0.5, clip 5.0, average 0.998"),
+        ("smp:resnet18", {"encoder_lr": 0.3, "average": 0.0, "clip": 0.0, "warmup": 0.0},
+         "seed 0, pseudo labels yes"),
+        ("lab", {"depth": 4, "pseudo_labels": False},
+         "depth 4, seed 0, warmup 0.5, clip 5.0, average 0.998"),
+    ],
+)  # fmt: skip
+def test_settings_without_effect_are_left_out(encoder, changes, words):
+    [(title, text)] = training_facts({"settings": {**SETTINGS, **changes}}, encoder)
+    assert (title, text) == ("Training", words)
+
+
+def test_a_start_model_makes_the_rate_of_the_encoder_matter():
+    record = {"settings": {"encoder_lr": 0.3}, "start": "abc"}
+    assert training_facts(record, "lab") == [("Training", "encoder lr 0.3")]
 
 
 def test_calibration_names_what_is_before_and_what_after(tmp_path):

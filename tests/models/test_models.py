@@ -10,7 +10,7 @@ import rasterio
 
 from geoseg import Model, list_models
 from geoseg.errors import ModelError
-from geoseg.models import find_model, is_bundled, is_model_name, user_folder
+from geoseg.models import find_model, is_bundled, is_model_name, read_window, user_folder
 from tests.support.commands import here
 from tests.support.models import TRAINING, save_model, tiny_model
 from tests.support.rasters import random_pixels, write_raster
@@ -129,6 +129,19 @@ def damage(data):
     yield data[: length // 2]
     yield data[:8] + b"x" * length
     yield (2).to_bytes(8, "little") + b"{}"
+
+
+def test_the_window_of_a_model_is_read_from_its_header(folder):
+    path = save_model(folder / "fields.safetensors", window=64)
+    assert read_window(path) == read_window("fields") == 64
+    assert read_window("default") == Model.load("default").spec.window
+    for number, content in enumerate([b"", path.read_bytes()[:500], b"\0" * 40]):
+        damaged = folder / f"damaged-{number}.safetensors"
+        damaged.write_bytes(content)
+        with pytest.raises(ModelError, match=f"{damaged.name} cannot be read, use an intact copy"):
+            read_window(damaged)
+    with pytest.raises(ModelError, match="there is no model nothing"):
+        read_window("nothing")
 
 
 def test_a_damaged_file_is_listed_as_such_and_does_not_hide_the_others(folder):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import ModelError
 from geoseg.model.networks import weight_shapes
-from geoseg.model.networks.lab_layers import layer_table
+from geoseg.model.networks.layers import layer_table
 from geoseg.model.spec import UNetSpec
 
 Weights = dict[str, NDArray[np.float32]]

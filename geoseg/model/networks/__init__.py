@@ -1,7 +1,7 @@
 """The networks: U-Nets that map windows in scene values to class logits."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from geoseg.model.networks.encoder_unet import EncoderUNet
 from geoseg.model.networks.lab_unet import LabUNet
@@ -21,8 +21,8 @@ def make_network(spec: UNetSpec) -> Network:
     return LabUNet(spec) if spec.encoder == LAB else EncoderUNet(spec)
 
 
-def network_weights(network: Network) -> dict[str, Tensor]:
-    """Return the weights of a network by name, as in its model file."""
+def network_weights(network: nn.Module) -> dict[str, Tensor]:
+    """Return the weights of a network, or of a part of it, by name, as in its model file."""
     state = network.state_dict()
     return {name: value for name, value in state.items() if not name.endswith(_COUNTER)}
 

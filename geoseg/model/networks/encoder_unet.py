@@ -11,7 +11,7 @@ from geoseg.model.networks.rescale import Rescale
 from geoseg.model.networks.smp_encoder import SmpEncoder
 from geoseg.model.spec import EFFICIENTNET_LITE0, SMP, UNetSpec
 
-_LEVEL_FACTORS = (1, 2, 3, 4, 8)
+LEVEL_FACTORS = (1, 2, 3, 4, 8)
 """Filters of the levels of the decoder, from the full size to 1/16, relative to the width."""
 
 
@@ -42,7 +42,7 @@ class EncoderUNet(nn.Module):
         self.spec = spec
         self.rescale = Rescale(spec.scaling)
         self.encoder = _make_encoder(spec)
-        filters = [spec.width * factor for factor in _LEVEL_FACTORS]
+        filters = [spec.width * factor for factor in LEVEL_FACTORS]
         self.full_size = ConvNorm(spec.bands, spec.width)
         skips = [spec.width, *self.encoder.filters[:-1]]
         inputs = [*filters[1:], self.encoder.filters[-1]]
@@ -76,5 +76,6 @@ def _make_encoder(spec: UNetSpec) -> EfficientNetLite0 | SmpEncoder:
 
 def _initialise(module: nn.Module) -> None:
     """Draw the kernels of the decoder: He normal."""
-    if isinstance(module, nn.Conv2d):
+    # On the "meta" device there is nothing to draw, and it would import torch's compiler (2 s).
+    if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
         nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
