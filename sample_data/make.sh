@@ -1,10 +1,16 @@
 #!/usr/bin/env bash
-# Train the sample model on the sample scene: run in the project's root, with geoseg installed.
+# Train the sample model on the sample scene: run in the project's root, with geoseg[pretrained]
+# installed.
 set -euo pipefail
-tiles=$(mktemp -d)/tiles
-trap 'rm -rf "${tiles%/tiles}"' EXIT
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 geoseg tile sample_data/parana.tif --labels sample_data/parana_labels.gpkg --class-field name \
-    --legend sample_data/legend.csv --nodata 0 --stride 32 --min-valid 0.005 --val 0 --out "$tiles"
-geoseg train "$tiles" --out sample_data/parana.safetensors --overwrite --width 8 --depth 3 \
-    --epochs 60 --optimizer adam --lr 3e-3 --schedule cosine --loss weighted --augment flips
-rm sample_data/parana.history.csv sample_data/parana.safetensors.checkpoint
+    --legend sample_data/legend.csv --nodata 0 --size 64 --val 0 --out "$work/tiles"
+geoseg train "$work/tiles" --out "$work/parana.safetensors" --window 128 --epochs 24 --pseudo-labels
+python - "$work/parana.safetensors" <<'PYTHON'
+import sys
+
+import geoseg
+
+geoseg.Model.load(sys.argv[1]).save("sample_data/parana.safetensors", half=True)
+PYTHON

@@ -44,7 +44,7 @@ class TrainingPlan:
     layout: TileLayout
     """Of the training tiles."""
     settings: TrainSettings
-    """With values for encoder, width, depth, window and ignored classes."""
+    """With values for encoder and its weights, width, depth, window and ignored classes."""
     start: Model | None
     """Model whose weights the run starts from."""
     encoder_weights: Path | None
@@ -97,7 +97,8 @@ def make_plan(
     settings = _resolve_network(settings, start)
     layout = TileLayout(tiles.size, len(train), train.places)
     settings = replace(settings, window=_resolve_window(settings, layout))
-    encoder_weights = _find_encoder_weights(settings, start)
+    settings = replace(settings, encoder_weights=_resolve_encoder_weights(settings, start))
+    encoder_weights = _find_encoder_weights(settings)
     if pixel_sizes is None and tiles.pixel_size is not None:
         pixel_sizes = tiles.pixel_size, tiles.pixel_size
     identity = {
@@ -194,8 +195,8 @@ def _resolve_window(settings: TrainSettings, layout: TileLayout) -> int:
     return window
 
 
-def _find_encoder_weights(settings: TrainSettings, start: Model | None) -> Path | None:
-    """Return the file of weights that the encoder starts from."""
+def _resolve_encoder_weights(settings: TrainSettings, start: Model | None) -> str | None:
+    """Return the weights that the encoder starts from; None for those of the start model."""
     weights = settings.encoder_weights
     if start is not None:
         if weights is not None:
@@ -205,19 +206,23 @@ def _find_encoder_weights(settings: TrainSettings, start: Model | None) -> Path 
             )
         return None
     if weights is None:
-        weights = IMAGENET if settings.encoder == EFFICIENTNET_LITE0 else NO_WEIGHTS
-    if weights == NO_WEIGHTS:
-        return None
-    if settings.encoder == LAB:
+        return IMAGENET if settings.encoder == EFFICIENTNET_LITE0 else NO_WEIGHTS
+    if weights != NO_WEIGHTS and settings.encoder == LAB:
         raise ModelError("there are no weights for encoder lab, leave the encoder weights out")
-    if weights != IMAGENET:
-        return Path(weights)
-    if settings.encoder != EFFICIENTNET_LITE0:
+    if weights == IMAGENET and settings.encoder != EFFICIENTNET_LITE0:
         raise ModelError(
             f"geoseg has no ImageNet weights for encoder {settings.encoder}, give a file "
             "(--encoder-weights)"
         )
-    return find_imagenet_weights()
+    return weights
+
+
+def _find_encoder_weights(settings: TrainSettings) -> Path | None:
+    """Return the file of weights that the encoder starts from; None if there is none."""
+    weights = settings.encoder_weights
+    if weights is None or weights == NO_WEIGHTS:
+        return None
+    return find_imagenet_weights() if weights == IMAGENET else Path(weights)
 
 
 def _sha256(path: Path) -> str:

@@ -56,7 +56,7 @@ def test_the_standard_recipe_learns_more_than_it_knew(tiles, tmp_path):
     rows = history_of(tmp_path / "m.safetensors")
     assert rows[-1]["loss"] < rows[0]["loss"]
     assert model.training["settings"] == small_standard(
-        epochs=4, lr=0.01, ignore=(), window=SIZE
+        epochs=4, lr=0.01, ignore=(), window=SIZE, encoder_weights="none"
     ).to_dict()  # fmt: skip
 
 
