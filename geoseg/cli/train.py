@@ -25,15 +25,16 @@ from geoseg.cli import options
 )  # fmt: skip
 @click.option(
     "--recipe", type=click.Choice(["standard", "lab"]), default="standard", show_default=True,
-    help="Defaults of the options below. standard: a pretrained encoder and the habits of "
-    "practitioners. lab: the training of the reference Keras U-Net.",
+    help="Defaults of the options below. standard: a pretrained encoder, random scales and "
+    "colours, and the average of the weights. lab: the training of the reference Keras U-Net.",
 )  # fmt: skip
 @options.group(
     "settings",
     click.option(
         "--epochs", type=int,
-        help="Passes over as many pixels as the training tiles have, at least 1. A larger number "
-        "trains a complete model further, from its checkpoint.  [default: 40; recipe lab: 25]"),
+        help="Passes over as many pixels as the training tiles have, at least 1; see --sampling. A "
+        "larger number trains a complete model further, from its "
+        "checkpoint.  [default: 40; recipe lab: 25]"),
     click.option(
         "--batch-size", type=int,
         help="Windows in each training step, at least 1, over all processes.  [default: 8; recipe "
@@ -42,12 +43,13 @@ from geoseg.cli import options
         "--window", type=int, metavar="PX",
         help="Side of the windows that the network reads, in training and in `geoseg classify`, 1 "
         "to 4096 px, a multiple of 32 (encoder lab: of 2 to the power of --depth). Windows larger "
-        "than a tile are cut from adjacent tiles, and are made smaller where there are too "
-        "few.  [default: 256; recipe lab: the side of a tile]"),
+        "than a tile are cut from adjacent tiles. If tiles cover less than three quarters of such "
+        "windows, all windows are smaller.  [default: 256; recipe lab: the side of a tile]"),
     click.option(
         "--sampling", type=click.Choice(["tiles", "classes"]),
         help="Windows of an epoch. tiles: each tile once, in random order. classes: random "
-        "windows, in which rare classes are more frequent; at least 25 steps.  [default: classes; "
+        "windows, in which rare classes are more frequent; at least 25 steps in each "
+        "epoch.  [default: classes; "
         "recipe lab: tiles]"),
     click.option(
         "--augment", type=click.Choice(["none", "flips", "full"]),
@@ -61,8 +63,9 @@ from geoseg.cli import options
     click.option(
         "--encoder-weights", metavar="FILE|imagenet|none",
         help="Weights that the encoder starts from. imagenet: those that the extra pretrained "
-        "installs, for efficientnet-lite0. none: random ones. FILE: a state dict (.pth, "
-        ".safetensors).  [default: imagenet for efficientnet-lite0, else none]"),
+        "installs, for efficientnet-lite0. none: random ones. FILE: a state dict: .pth, or "
+        ".safetensors with the names of this encoder.  [default: imagenet for efficientnet-lite0, "
+        "else none]"),
     click.option(
         "--lr", type=float,
         help="Highest learning rate, above 0.  [default: 0.001]"),
@@ -112,8 +115,8 @@ from geoseg.cli import options
     click.option(
         "--ignore", multiple=True, metavar="CLASS",
         help="Class, by name or value, that the model does not get; its pixels count as not "
-        "labelled. Repeat the option for several classes.  [default: unlabelled, if the tiles have "
-        "it; recipe lab: none]"),
+        "labelled. Repeat the option for several classes; '' for none.  [default: unlabelled, if "
+        "the tiles have it; recipe lab: none]"),
     click.option(
         "--width", type=int,
         help="Filters of the first level of the U-Net, 1 to 4096. Levels below have more.  "
@@ -196,6 +199,8 @@ def command(
 
     tune_malloc()
     given = {name: value for name, value in settings.items() if value not in (None, ())}
+    if "ignore" in given:
+        given["ignore"] = tuple(name for name in given["ignore"] if name)
     progress = ProgressBar(quiet=quiet, seconds=60)
     report = None if quiet else lambda row: progress.say(_describe_epoch(row))
     model = train(

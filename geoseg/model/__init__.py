@@ -30,6 +30,7 @@ from geoseg.model.spec import (
     ENCODER_DEPTH,
     LAB,
     SIZE_RANGES,
+    SMP,
     UNetSpec,
     check_encoder,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "LAB",
     "PRECISIONS",
     "SIZE_RANGES",
+    "SMP",
     "SYMMETRIES",
     "TORCH",
     "AnyModel",

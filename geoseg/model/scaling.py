@@ -42,11 +42,15 @@ class Scaling:
         invalid = ~valid
         if not invalid.any():
             return
-        for band, low in zip(pixels, self.low, strict=True):
-            if np.issubdtype(pixels.dtype, np.integer):
-                limits = np.iinfo(pixels.dtype)
-                low = min(max(round(low), int(limits.min)), int(limits.max))
-            band[invalid] = low
+        for band, value in zip(pixels, self.fill_values(pixels.dtype), strict=True):
+            band[invalid] = value
+
+    def fill_values(self, dtype: np.dtype[Any] | str) -> tuple[float, ...]:
+        """Return the value of invalid pixels in each band, for pixels of a dtype: about `low`."""
+        if not np.issubdtype(dtype, np.integer):
+            return self.low
+        limits = np.iinfo(dtype)
+        return tuple(min(max(round(low), int(limits.min)), int(limits.max)) for low in self.low)
 
     def apply(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Scale (bands, height, width) in scene values."""

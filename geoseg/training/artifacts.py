@@ -12,12 +12,13 @@ import torch
 from geoseg.errors import GeosegError
 from geoseg.files import atomic_file
 from geoseg.model import NumberRange
+from geoseg.training.batches import cover
 from geoseg.training.checkpoint import History, TrainState
 from geoseg.training.context import TrainingContext
 from geoseg.training.plots import PredictionExample, plot_examples, plot_history
 
 _N_EXAMPLES = 8
-"""Tiles in a picture of predictions."""
+"""Windows in a picture of predictions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +88,16 @@ class ArtifactWriter:
 
 @torch.inference_mode()
 def _predict_examples(context: TrainingContext) -> list[PredictionExample]:
-    """Predict validation tiles, spread evenly; training tiles if there is no validation."""
+    """Predict windows of validation tiles, spread evenly; of training tiles if there are none."""
     network = context.network
-    loader = context.val if len(context.val) else context.train
-    indices = np.unique(np.linspace(0, len(loader) - 1, _N_EXAMPLES).round().astype(np.int64))
+    loader, draws, window = context.val, context.val_windows, context.val_window
+    if not len(draws):
+        loader, window = context.train, network.spec.window
+        draws = cover(loader.layout, window)
+    indices = np.unique(np.linspace(0, len(draws) - 1, _N_EXAMPLES).round().astype(np.int64))
     network.averaged.eval()
     examples = []
-    for batch in loader.load_tiles(indices, _N_EXAMPLES):
+    for batch in loader.load_all(draws.take(indices), _N_EXAMPLES, window):
         predicted = network.logits(network.averaged, batch.images).argmax(1)
         tensors = batch.images, batch.labels.to(torch.uint8), predicted.to(torch.uint8)
         arrays = zip(*(tensor.cpu().numpy() for tensor in tensors), strict=True)

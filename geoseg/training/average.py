@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-_WARMUP = 10
+_RAMP = 10
 """The average over the first steps is short: after n steps the decay is at most (1 + n) / (10 + n),
 as in TensorFlow's ExponentialMovingAverage."""
 
@@ -18,7 +18,7 @@ def update_average(average: nn.Module, network: nn.Module, decay: float, step: i
         decay: share of the old average that remains, below 1.
         step: number of finished steps, from 1.
     """
-    decay = min(decay, (1 + step) / (_WARMUP + step))
+    decay = min(decay, (1 + step) / (_RAMP + step))
     old, new = (
         [value for value in module.state_dict().values() if value.is_floating_point()]
         for module in (average, network)

@@ -104,10 +104,11 @@ def collect_logits(context: TrainingContext) -> tuple[Tensor, Tensor]:
     val, network = context.val, context.network
     network.averaged.eval()
     stride = max(1, len(val) * val.layout.size**2 // _MAX_PIXELS)
+    windows, window = context.val_windows, context.val_window
     logits = [torch.zeros((0, network.spec.classes))]
     labels = [torch.zeros(0, dtype=torch.int64)]
     batch_size = context.plan.settings.batch_size
-    for batch in val.load_tiles(np.arange(len(val)), batch_size):
+    for batch in val.load_all(windows, batch_size, window):
         outputs = network.logits(network.averaged, batch.images).movedim(1, -1).flatten(0, -2)
         flat = batch.labels.flatten()
         indices = (flat != IGNORE_INDEX).nonzero()[::stride, 0]

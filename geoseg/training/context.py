@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the customary name
 from torch import Tensor
 
+from geoseg.errors import ModelError
 from geoseg.legend import Legend
 from geoseg.model import (
     LAB,
@@ -22,7 +23,7 @@ from geoseg.model import (
     torch_dtype,
 )
 from geoseg.tiles import TileDataset
-from geoseg.training.batches import BatchLoader, TileLayout
+from geoseg.training.batches import BatchLoader, TileLayout, WindowDraws, cover
 from geoseg.training.distributed import ProcessGroup
 from geoseg.training.losses import class_weights
 from geoseg.training.plan import TrainingPlan
@@ -90,6 +91,10 @@ class TrainingContext:
     processes: ProcessGroup
     train: BatchLoader
     val: BatchLoader
+    val_windows: WindowDraws
+    """Windows that show each pixel of the validation tiles once."""
+    val_window: int
+    """Side of these windows (px): that of the network, or less where tiles have no neighbours."""
     class_weights: Tensor
     """(classes,) float32, see `losses.class_weights`."""
     value_range: Tensor
@@ -107,14 +112,17 @@ def make_context(
         GeosegError: if the device does not support the precision.
     """
     spec, settings = _make_spec(plan), plan.settings
+    _check_batch(plan, spec, processes)
     precision = choose_precision(settings.precision, device)
-    val_layout = TileLayout(plan.tiles.size, len(plan.val), plan.val.places)
+    size = plan.tiles.size
+    val_layout = TileLayout(size, len(plan.val), plan.val.places)
+    val_window = val_layout.largest_window(spec.multiple, spec.window) if len(plan.val) else 0
     train, val = (
         BatchLoader(tiles, layout, spec.scaling, device)
         for tiles, layout in ((plan.train, plan.layout), (plan.val, val_layout))
     )
     torch.manual_seed(settings.seed)
-    unet = make_network(spec)
+    unet = processes.share_statistics(make_network(spec), device)
     if plan.start is not None:
         _copy_weights(plan.start, unet, plan.tiles.legend)
     if plan.encoder_weights is not None:
@@ -122,7 +130,7 @@ def make_context(
     unet.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(unet).eval() if settings.average else unet
     return TrainingContext(
-        plan, processes, train, val,
+        plan, processes, train, val, cover(val_layout, val_window or size), val_window or size,
         class_weights=class_weights(plan.train.counts).to(device),
         value_range=torch.tensor([spec.scaling.low, spec.scaling.high]).to(device),
         network=TrainableNetwork(
@@ -130,6 +138,18 @@ def make_context(
             torch.amp.GradScaler(device.type, enabled=precision == "fp16"), device, precision,
         ),
     )  # fmt: skip
+
+
+def _check_batch(plan: TrainingPlan, spec: UNetSpec, processes: ProcessGroup) -> None:
+    """Refuse batches whose smallest features have a single pixel, which cannot be normalised."""
+    settings, tiles = plan.settings, len(plan.train)
+    rest = tiles % settings.batch_size if settings.sampling == "tiles" else 0
+    windows = (rest or settings.batch_size) // processes.world_size
+    if spec.encoder != LAB and spec.window == spec.multiple and windows < 2:
+        raise ModelError(
+            f"a step would normalise a single window of {spec.window} px, give larger windows "
+            "(window), larger batches (batch size), or sampling by classes"
+        )
 
 
 def _make_spec(plan: TrainingPlan) -> UNetSpec:

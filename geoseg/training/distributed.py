@@ -13,7 +13,7 @@ from torch import Tensor, distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from geoseg.errors import GeosegError
-from geoseg.model import Network, choose_device
+from geoseg.model import SMP, Network, choose_device
 
 T = TypeVar("T")
 
@@ -49,9 +49,22 @@ class ProcessGroup:
         own = np.arange(self.rank, size, self.world_size)
         return own if len(own) else np.zeros(1, np.int64)
 
+    def share_statistics(self, network: Network, device: torch.device) -> Network:
+        """Return a network that normalises a batch over all processes, which only GPUs can.
+
+        On a CPU each process normalises its own windows.
+        """
+        if self.world_size == 1 or device.type != "cuda":
+            return network
+        return torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-any-return]
+
     def wrap_network(self, network: Network) -> torch.nn.Module:
         """Return a network whose gradients are averaged over the processes."""
-        return network if self.world_size == 1 else DistributedDataParallel(network)
+        if self.world_size == 1:
+            return network
+        # Some encoders of smp have layers for classification, which get no gradient.
+        unused = network.spec.encoder.startswith(SMP)
+        return DistributedDataParallel(network, find_unused_parameters=unused)
 
     def call_on_main(self, function: Callable[[], T]) -> T:
         """Call a function in the main process, and return its result in all processes.

@@ -28,7 +28,8 @@ log = logging.getLogger("geoseg")
 DEFAULT_VAL = 0.25
 """Share of validation tiles if neither the tile set nor the settings define it."""
 _END_SETTINGS = ("epochs", "patience")
-"""Settings that decide only when a run ends, not the weights of its epochs."""
+"""Settings that decide when a run ends. The weights of its epochs depend on them only through the
+schedule "cosine"."""
 _UNLABELLED = ("unlabelled", "unlabeled")
 """Names of a class that means "not labelled"."""
 
@@ -189,7 +190,7 @@ def _resolve_window(settings: TrainSettings, layout: TileLayout) -> int:
         )
     if window < settings.window:
         log.info(
-            "windows have %d px and not %d, because most areas of adjacent tiles are smaller",
+            "windows have %d px and not %d, because adjacent tiles cover too little of larger ones",
             window, settings.window,
         )  # fmt: skip
     return window

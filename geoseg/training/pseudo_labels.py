@@ -13,8 +13,8 @@ from geoseg.training.batches import Batch
 
 CONFIDENCE = 0.9
 """Smallest score of a class that becomes a pseudo-label."""
-WARMUP = 0.2
-"""Share of the epochs that trains without pseudo-labels, because the network knows too little."""
+FIRST_EPOCH = 5
+"""Epochs without pseudo-labels at the start, when the network knows too little."""
 
 
 def make_pseudo_labels(logits: Tensor, batch: Batch) -> Tensor:

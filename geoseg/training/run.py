@@ -4,7 +4,6 @@ import logging
 import math
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from geoseg.training.distributed import process_group
 from geoseg.training.epoch_metrics import EpochMetrics, EpochResult
 from geoseg.training.losses import compute_loss
 from geoseg.training.plan import make_plan
-from geoseg.training.pseudo_labels import WARMUP, make_pseudo_labels, pseudo_loss, unlabelled
+from geoseg.training.pseudo_labels import FIRST_EPOCH, make_pseudo_labels, pseudo_loss, unlabelled
 from geoseg.training.resume import checkpoint_path, find_start
 from geoseg.training.schedule import last_epoch, learning_rate
 from geoseg.training.settings import TrainSettings
@@ -166,8 +165,9 @@ def _run_epoch(
     result, rate = _train_epoch(context, state, stop, steps)
     row = {"epoch": state.epoch + 1, "seconds": 0.0, "lr": rate}
     row |= {"loss": result.loss, "accuracy": result.confusion.accuracy}
+    # Each process has its own statistics of batch normalisation, until here.
+    context.processes.copy_from_main(context.network.averaged)
     if len(context.val):
-        context.processes.copy_from_main(context.network.averaged)
         result = _validate(context)
         if not math.isfinite(result.loss):
             raise TrainError(f"the validation loss became {result.loss} in epoch {state.epoch + 1}")
@@ -218,19 +218,23 @@ def _train_epoch(
         total_step = state.epoch * number + step
         rate = learning_rate(settings, total_step, number, state.losses)
         if sizes[step] <= processes.rank:  # no window remains, but all processes must step
-            batch = replace(batch, labels=torch.full_like(batch.labels, IGNORE_INDEX))
+            nothing = torch.zeros_like(batch.valid)
+            batch = Batch(batch.images, torch.full_like(batch.labels, IGNORE_INDEX), nothing)
         batch = augment(settings.augment, batch, context.value_range, rng)
-        losses.append(_train_step(context, batch, rate, total_step, metrics))
+        pseudo_labels = settings.pseudo_labels and state.epoch >= FIRST_EPOCH
+        losses.append(_train_step(context, batch, rate, total_step, metrics, pseudo_labels))
         if len(losses) == _CHECK_INTERVAL or step == number - 1:
-            _check_finite(losses, state.epoch + 1, step + 1, number)
+            summed = processes.all_reduce_sum(torch.stack(losses))
+            _check_finite(summed.tolist(), state.epoch + 1, step + 1, number)
             losses.clear()
         steps.add()
     return metrics.result(processes), rate
 
 
 def _train_step(
-    context: TrainingContext, batch: Batch, rate: float, step: int, metrics: EpochMetrics
-) -> Tensor:
+    context: TrainingContext, batch: Batch, rate: float, step: int, metrics: EpochMetrics,
+    pseudo_labels: bool,
+) -> Tensor:  # fmt: skip
     """Update the weights by one batch, and its average; return the loss of this process.
 
     Args:
@@ -239,6 +243,7 @@ def _train_step(
         rate: learning rate.
         step: number of finished steps, over all epochs.
         metrics: gets the loss and the predictions.
+        pseudo_labels: whether pixels without label train the network too.
     """
     settings, processes, network = context.plan.settings, context.processes, context.network
     optimizer, scaler = network.optimizer, network.scaler
@@ -248,7 +253,7 @@ def _train_step(
     logits = network.logits(network.data_parallel, batch.images)
     loss = compute_loss(settings.loss, logits, batch.labels, context.class_weights, labelled)
     total = loss
-    if settings.pseudo_labels and step >= WARMUP * settings.epochs * _steps_per_epoch(context):
+    if pseudo_labels:
         pixels = processes.all_reduce_sum(unlabelled(batch).sum())
         with torch.no_grad():
             teacher = network.logits(network.averaged, batch.images)
@@ -271,11 +276,11 @@ def _train_step(
 def _validate(context: TrainingContext) -> EpochResult:
     """Return loss and confusion matrix of the validation tiles, which the processes share."""
     val, network, processes = context.val, context.network, context.processes
-    settings = context.plan.settings
+    settings, draws = context.plan.settings, context.val_windows
     network.averaged.eval()
     metrics = EpochMetrics(network.spec.classes, network.device)
-    own = np.arange(processes.rank, len(val), processes.world_size)
-    for batch in val.load_tiles(own, settings.batch_size):
+    own = draws.take(np.arange(processes.rank, len(draws), processes.world_size))
+    for batch in val.load_all(own, settings.batch_size, context.val_window):
         logits = network.logits(network.averaged, batch.images)
         labelled = (batch.labels != IGNORE_INDEX).sum().clamp(min=1)
         loss = compute_loss(settings.loss, logits, batch.labels, context.class_weights, labelled)
@@ -283,9 +288,9 @@ def _validate(context: TrainingContext) -> EpochResult:
     return metrics.result(processes)
 
 
-def _check_finite(losses: list[Tensor], epoch: int, step: int, steps_per_epoch: int) -> None:
+def _check_finite(losses: list[float], epoch: int, step: int, steps_per_epoch: int) -> None:
     """Check the losses of the steps up to ``step``, which counts from 1."""
-    for number, loss in enumerate(torch.stack(losses).tolist(), step - len(losses) + 1):
+    for number, loss in enumerate(losses, step - len(losses) + 1):
         if not math.isfinite(loss):
             raise TrainError(
                 f"the loss became {loss} in epoch {epoch} at step {number} of {steps_per_epoch}"

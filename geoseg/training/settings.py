@@ -54,13 +54,14 @@ class TrainSettings:
     """
 
     epochs: int = 40
-    """Epochs in total, at least 1. A larger number trains a finished run further."""
+    """Epochs in total, at least 1; see `sampling`. A larger number trains a finished run
+    further."""
     batch_size: int = 8
     """Windows in a step, over all processes, at least 1."""
     window: int | None = 256
-    """Side of a window (px), 1 to 4096: the input of the network, also when it maps scenes. It is
-    cut from adjacent tiles where it is larger than a tile, and made smaller where half of the areas
-    of adjacent tiles are smaller. None: the side of a tile."""
+    """Side of all windows (px), 1 to 4096: the input of the network, also when it maps scenes.
+    Windows larger than a tile are cut from adjacent tiles. If tiles cover less than three quarters
+    of such windows on average, the side is smaller. None: the side of a tile."""
     sampling: Sampling = "classes"
     """Windows of an epoch. "tiles": each tile once, in random order. "classes": random windows, in
     which rare classes are more frequent; as many pixels as the tiles have, and at least 25
@@ -88,8 +89,8 @@ class TrainSettings:
     """Decay of the exponential average of the weights in each step, at least 0 and below 1. The
     average is validated and kept as the model. 0: the weights themselves."""
     pseudo_labels: bool = False
-    """Whether pixels that are not labelled also train the network, with the classes of which the
-    averaged network is sure. Needs `average`."""
+    """Whether pixels that are not labelled also train the network after five epochs, with the
+    classes of which the averaged network is sure. Needs `average`."""
     ignore: tuple[str, ...] | None = None
     """Classes, by name or value, that the model does not get; their pixels count as not labelled.
     None: the class "unlabelled", if the tiles have it."""
@@ -159,5 +160,5 @@ RECIPES = {
         average=0.0, ignore=(), encoder="lab", dropout=0.1,
     ),
 }  # fmt: skip
-"""Settings by the name of the recipe. "standard": a pretrained encoder with the habits of
-practitioners. "lab": the training of the reference Keras U-Net."""
+"""Settings by the name of the recipe. "standard": a pretrained encoder, random scales and colours,
+and the average of the weights. "lab": the training of the reference Keras U-Net."""

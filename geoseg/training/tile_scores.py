@@ -44,6 +44,8 @@ def score(
     """
     model = model if isinstance(model, Model) else Model.load(model)
     tiles = tiles if isinstance(tiles, TileSet) else open_tiles(tiles)
+    own = model.legend.values
+    tiles = tiles.ignoring([str(value) for value in tiles.legend.values if value not in own])
     same_classes = model.legend.same_classes(tiles.legend)
     same_bands = model.spec.bands == len(tiles.band_names)
     if not same_classes or not same_bands:

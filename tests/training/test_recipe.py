@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
 from geoseg.errors import GeosegError, LabelError, ModelError
 from geoseg.legend import Legend
-from geoseg.model import Model, UNetSpec, make_network, network_weights
+from geoseg.model import Model, UNetSpec, make_network
 from geoseg.tiles import IGNORE_INDEX
-from geoseg.training import RECIPES, Monitor, train
+from geoseg.training import RECIPES, Monitor, score, train
 from geoseg.training.average import update_average
 from geoseg.training.batches import Batch
 from geoseg.training.pseudo_labels import make_pseudo_labels, pseudo_loss
@@ -23,7 +24,6 @@ from tests.support.training import (
     picture,
     run,
     small_standard,
-    stop_after,
     stopped_run,
     weights,
 )
@@ -60,12 +60,25 @@ def test_the_standard_recipe_learns_more_than_it_knew(tiles, tmp_path):
     ).to_dict()  # fmt: skip
 
 
-@pytest.mark.parametrize("changes", [{}, {"pseudo_labels": True, "epochs": 3}, LITE])
+@pytest.mark.parametrize("changes", [{}, LITE])
 def test_a_stopped_training_comes_to_the_same_file(lite_tiles, tmp_path, changes):
-    changes = {"recipe": small_standard, "val": 0.25, **changes, "epochs": 3}
-    whole = run(lite_tiles, tmp_path / "whole.safetensors", **changes)
-    out = stopped_run(lite_tiles, tmp_path, 2, **changes)
-    assert run(lite_tiles, out, **changes).hash == whole.hash
+    check_resume(lite_tiles, tmp_path, {**changes, "val": 0.25})
+
+
+def test_a_stopped_training_with_pseudo_labels_comes_to_the_same_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("geoseg.training.pseudo_labels.CONFIDENCE", 0.4)
+    monkeypatch.setattr("geoseg.training.run.FIRST_EPOCH", 1)
+    labels = ground(2 * SIZE, 6 * SIZE)
+    sparse = np.where(np.indices(labels.shape)[0] % 8, 255, labels)
+    tiles = make_tiles(tmp_path / "set", labels=sparse, pixels=picture(labels))
+    check_resume(tiles, tmp_path, {"pseudo_labels": True})
+
+
+def check_resume(tiles, tmp_path, changes):
+    changes = {"recipe": small_standard, **changes, "epochs": 3}
+    whole = run(tiles, tmp_path / "whole.safetensors", **changes)
+    out = stopped_run(tiles, tmp_path, 2, **changes)
+    assert run(tiles, out, **changes).hash == whole.hash
 
 
 def test_the_average_is_validated_and_kept(tiles, tmp_path):
@@ -87,7 +100,8 @@ def test_windows_become_smaller_where_tiles_have_no_neighbours(tmp_path, caplog)
         labels[:SIZE, col * SIZE : (col + 1) * SIZE] = ground(SIZE, SIZE)
     tiles = make_tiles(tmp_path, labels=labels, pixels=picture(ground(*labels.shape)), val=0)
     with caplog.at_level("INFO"):
-        model = run(tiles, tmp_path / "m.safetensors", recipe=small_standard, window=64, epochs=1)
+        model = run(tiles, tmp_path / "m.safetensors", recipe=small_standard, window=64, depth=3,
+                    epochs=1)  # fmt: skip
     assert model.spec.window == SIZE
     assert "windows have 16 px and not 64" in caplog.text
 
@@ -183,6 +197,7 @@ def test_sure_pixels_without_label_get_the_class():
 
 def test_pseudo_labels_need_pixels_without_label_and_a_warm_up(tmp_path, monkeypatch):
     monkeypatch.setattr("geoseg.training.pseudo_labels.CONFIDENCE", 0.4)
+    monkeypatch.setattr("geoseg.training.run.FIRST_EPOCH", 0)
     labels = ground(2 * SIZE, 6 * SIZE)
     full = make_tiles(tmp_path / "full", labels=labels)
     sparse = make_tiles(
@@ -191,7 +206,7 @@ def test_pseudo_labels_need_pixels_without_label_and_a_warm_up(tmp_path, monkeyp
     )  # fmt: skip
 
     def trained(tiles, name, **changes):
-        changes = {"recipe": small_standard, "epochs": 3, **changes}
+        changes = {"recipe": small_standard, "epochs": 3, "sampling": "tiles", **changes}
         return weights(run(tiles, tmp_path / f"{name}.safetensors", **changes))
 
     def pair(tiles, name, **changes):
@@ -199,8 +214,10 @@ def test_pseudo_labels_need_pixels_without_label_and_a_warm_up(tmp_path, monkeyp
 
     assert torch.equal(*pair(full, "a"))  # every pixel is labelled
     assert not torch.equal(*pair(sparse, "b"))
-    monkeypatch.setattr("geoseg.training.run.WARMUP", 1)
-    assert torch.equal(*pair(sparse, "c"))
+    monkeypatch.setattr("geoseg.training.run.FIRST_EPOCH", 3)
+    drawn = [run(sparse, tmp_path / f"{p}.safetensors", recipe=small_standard, pseudo_labels=p,
+                 sampling="tiles", epochs=3) for p in (False, True)]  # fmt: skip
+    assert torch.equal(*map(weights, drawn))
 
 
 def test_pseudo_labels_without_an_average_are_refused():
@@ -243,7 +260,27 @@ def test_weights_for_the_encoder_and_a_start_model_exclude_each_other(lite_tiles
 
 
 def test_the_saved_model_has_no_counters(lite_tiles, tmp_path):
-    model = run(lite_tiles, tmp_path / "m.safetensors", **LITE, report=stop_after(99))
-    names = network_weights(model.network)
-    assert names
+    run(lite_tiles, tmp_path / "m.safetensors", **LITE)
+    with safe_open(tmp_path / "m.safetensors", framework="pt") as file:
+        names = list(file.keys())
+    assert "encoder.stem.norm.running_mean" in names
     assert not [name for name in names if "num_batches" in name]
+
+
+def test_a_single_window_that_cannot_be_normalised_is_refused(lite_tiles, tmp_path):
+    with pytest.raises(ModelError, match="would normalise a single window of 32 px, give larger"):
+        run(lite_tiles, tmp_path / "m.safetensors", **{**LITE, "batch_size": 1})
+
+
+def test_a_model_without_a_class_is_scored_on_the_tiles_it_was_trained_on(tmp_path):
+    legend = Legend.from_names(["water", "unlabelled", "rock"])
+    tiles = make_tiles(tmp_path, legend=legend)
+    model = run(tiles, tmp_path / "m.safetensors", recipe=small_standard, epochs=1)
+    scores = score(model, tiles, device="cpu").to_dict(("water", "rock"))
+    assert scores["pixels"] == model.training["validation"]["pixels"]
+
+
+def test_tiles_larger_than_a_window_are_validated_by_windows(tmp_path):
+    tiles = make_tiles(tmp_path, size=40, labels=ground(80, 160), val=0.3)
+    model = run(tiles, tmp_path / "m.safetensors", recipe=small_standard, window=16, epochs=1)
+    assert model.training["validation"]["pixels"] == tiles.count("val") * 1600

@@ -126,8 +126,9 @@ def write_png(path: Path, pixels: np.ndarray) -> None:
 
 def run(training: Training, tiles: TileSet, path: Path, precision: str, device: str) -> None:
     """Run a training, or resume it."""
-    tested = {image_name(image) for image in training.tested}
-    splits = tuple("gap" if name.rsplit("_", 2)[0] in tested else "train" for name in tiles.names)
+    images = {image_name(image): "gap" for image in training.tested}
+    images |= {image_name(image): "val" for image in training.validated}
+    splits = tuple(images.get(name.rsplit("_", 2)[0], "train") for name in tiles.names)
     tune_malloc()
     geoseg.train(
         replace(tiles, splits=splits), path, device=device,

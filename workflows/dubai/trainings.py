@@ -28,6 +28,8 @@ class Training:
     settings: TrainSettings
     tested: tuple[Path, ...] = ()
     """Images that it is tested on, and not trained on."""
+    validated: tuple[Path, ...] = ()
+    """Images that choose its best epoch and its temperature, and that it is not trained on."""
     labels: float | None = None
     """Share of the labels that is kept, from `LABEL_SHARES`, in tiles of 256 px; None for all
     labels in tiles of 64 px."""
@@ -63,7 +65,9 @@ def trainings(images: Sequence[Path], epochs: int) -> list[Training]:
                 name = f"labels-{share * 100:.0f}{'-pseudo' if pseudo else ''}-{seed}"
                 settings = replace(short, seed=seed, pseudo_labels=pseudo)
                 planned.append(Training(name, what, settings, drawn_images(images, seed), share))
-    return [*planned, Training("default", "all images", replace(standard, epochs=2 * epochs))]
+    longer = replace(standard, epochs=2 * epochs)
+    validated = drawn_images(images, 0)[::5]
+    return [*planned, Training("default", "all images but three", longer, validated=validated)]
 
 
 def drawn_images(images: Sequence[Path], seed: int) -> tuple[Path, ...]:

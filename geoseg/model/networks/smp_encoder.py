@@ -19,10 +19,10 @@ class SmpEncoder(nn.Module):
         super().__init__()
         try:
             from segmentation_models_pytorch.encoders import get_encoder
-        except ImportError as error:
+        except Exception as error:  # noqa: BLE001 - torchvision for another torch: RuntimeError
             raise ModelError(
-                f"encoder smp:{name} needs segmentation_models_pytorch ({error}), install it: "
-                "pip install 'geoseg[smp]'"
+                f"encoder smp:{name} needs segmentation_models_pytorch and a torchvision that fits "
+                f"torch ({error}), install both: pip install 'geoseg[smp]'"
             ) from None
         try:
             self.network = get_encoder(name, in_channels=bands, depth=5, weights=None)

@@ -59,6 +59,11 @@ class TileDataset:
     def __len__(self) -> int:
         return len(self._indices)
 
+    @property
+    def dtype(self) -> str:
+        """NumPy dtype of the images."""
+        return self._store.dtype
+
     def read(
         self, indices: NDArray[np.int64]
     ) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8]]:

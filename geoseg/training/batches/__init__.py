@@ -1,7 +1,7 @@
 """Tiles to batches of training windows: which windows to draw, their pixels, random changes."""
 
 from geoseg.training.batches.augment import augment
-from geoseg.training.batches.draw import WindowDraws, draw_epoch, epoch_size
+from geoseg.training.batches.draw import WindowDraws, cover, draw_epoch, epoch_size
 from geoseg.training.batches.layout import TileLayout
 from geoseg.training.batches.loader import Batch, BatchLoader
 
@@ -11,6 +11,7 @@ __all__ = [
     "TileLayout",
     "WindowDraws",
     "augment",
+    "cover",
     "draw_epoch",
     "epoch_size",
 ]

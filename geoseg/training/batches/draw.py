@@ -17,6 +17,8 @@ MIN_STEPS = 25
 _CLASS_POWER = 0.5
 """A class is drawn in proportion to its pixels to this power: 1 draws as often as it occurs, and 0
 draws all classes equally often."""
+_UNLABELLED = 0.5
+"""With pseudo-labels, share of the windows that do not depend on the labels of the tiles."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +85,7 @@ def draw_epoch(
         drawn = torch.randperm(tiles, generator=generator).numpy()
     else:
         number = epoch_size(settings, tiles, layout.size, window)
-        shares = tile_shares(tile_counts)
+        shares = tile_shares(tile_counts, _UNLABELLED if settings.pseudo_labels else 0)
         drawn = np.random.default_rng([seed, 1]).choice(tiles, number, p=shares)
     if settings.augment != "full" and window == layout.size:
         return WindowDraws.of_tiles(drawn, window)
@@ -91,16 +93,44 @@ def draw_epoch(
     return place_windows(drawn, layout, window, scales, np.random.default_rng([seed, 2]))
 
 
-def tile_shares(tile_counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def cover(layout: TileLayout, window: int) -> WindowDraws:
+    """Return windows side by side that show each pixel of the tiles once.
+
+    Args:
+        layout: of the tiles.
+        window: side of a window (px).
+    """
+    size = layout.size
+    draws: dict[tuple[int, ...], tuple[int, int, int, int]] = {}
+    for tile, (scene, row, col) in enumerate(layout.places.tolist()):
+        # The windows of tiles that are at whole tile sides from each other lie on one grid.
+        first_row, first_col = row % size, col % size
+        for down in range((row - first_row) // window, (row - first_row + size - 1) // window + 1):
+            above = first_row + down * window - row
+            for right in range(
+                (col - first_col) // window, (col - first_col + size - 1) // window + 1
+            ):
+                left = first_col + right * window - col
+                place = scene, first_row, first_col, down, right
+                draws.setdefault(place, (tile, above, left, window))
+    columns = np.array(list(draws.values()), np.int64).reshape(-1, 4).T
+    return WindowDraws(*columns)
+
+
+def tile_shares(tile_counts: NDArray[np.int64], unlabelled: float = 0.0) -> NDArray[np.float64]:
     """Return the probability of each tile (n,), so that rare classes are drawn more often.
 
     It is that of drawing a class in proportion to the square root of its pixels, then one of its
     pixels.
+
+    Args:
+        tile_counts: (n, classes) pixels of each class in each tile.
+        unlabelled: share of the windows for which all tiles are equally probable, 0 to 1.
     """
     totals = tile_counts.sum(axis=0)
     class_shares = totals**_CLASS_POWER / (totals**_CLASS_POWER).sum()
     shares = (tile_counts / np.maximum(totals, 1)) @ class_shares
-    return np.asarray(shares / shares.sum())
+    return np.asarray((1 - unlabelled) * shares / shares.sum() + unlabelled / len(tile_counts))
 
 
 def place_windows(
@@ -109,24 +139,26 @@ def place_windows(
 ) -> WindowDraws:  # fmt: skip
     """Draw the side and the place of a window for each tile.
 
-    A window that is larger than a tile contains the tile, and a smaller one lies in it. It lies in
-    the area of adjacent tiles, and is not larger than the area.
+    A window that is larger than a tile contains the tile, and a smaller one lies in it. The window
+    lies in the rectangle around the connected tiles, or contains it if that is smaller.
 
     Args:
         tiles: (n,) indices of tiles.
         layout: of the tiles.
         window: side of a window (px).
-        scales: smallest and largest side in pixels of the tiles, relative to ``window``.
+        scales: smallest and largest side in pixels of the tiles, relative to ``window``. A side is
+            not larger than the connected tiles, unless they are smaller than ``window``.
         rng: source of all random numbers.
     """
     number, size = len(tiles), layout.size
     low, high = np.log(scales)
     sides = np.rint(window * np.exp(rng.uniform(low, high, number))).astype(np.int64)
     first_row, first_col, end_row, end_col = layout.extents[tiles].T
-    sides = np.minimum(sides, np.minimum(end_row - first_row, end_col - first_col))
+    shortest = np.minimum(end_row - first_row, end_col - first_col)
+    sides = np.minimum(sides, np.maximum(shortest, window))
     starts = []
     for first, end in ((first_row, end_row), (first_col, end_col)):
-        lowest = np.maximum(np.minimum(size - sides, 0), first)
-        highest = np.minimum(np.maximum(size - sides, 0), end - sides)
+        lowest = np.maximum(np.minimum(size - sides, 0), np.minimum(first, end - sides))
+        highest = np.minimum(np.maximum(size - sides, 0), np.maximum(first, end - sides))
         starts.append(rng.integers(lowest, highest, endpoint=True))
     return WindowDraws(tiles, starts[0], starts[1], sides)

@@ -68,7 +68,7 @@ class BatchLoader:
         """Yield batches of windows, ``window`` px high and wide; the next batch is read ahead."""
         if self._resident is not None:
             for draws in batches:
-                yield self._cut(self._resident, draws, self._blocks(draws), window)
+                yield self._cut(self._resident, draws, self._touched(draws), window)
             return
         with ThreadPoolExecutor(1) as reader:
             pending = deque(reader.submit(self._read, draws, window) for draws in batches[:1])
@@ -78,47 +78,39 @@ class BatchLoader:
             for batch in pending:
                 yield batch.result()
 
-    def load_tiles(self, indices: NDArray[np.int64], batch_size: int) -> Iterator[Batch]:
-        """Yield batches of whole tiles, in the order of their indices (n,)."""
-        size = self.layout.size
-        parts = [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
-        return self.load([WindowDraws.of_tiles(part, size) for part in parts], size)
+    def load_all(self, draws: WindowDraws, batch_size: int, window: int) -> Iterator[Batch]:
+        """Yield all windows in batches, as `load` does."""
+        starts = range(0, len(draws), batch_size)
+        return self.load([draws.take(slice(i, i + batch_size)) for i in starts], window)
 
     def _read(self, draws: WindowDraws, window: int) -> Batch:
         """Read the tiles of a batch, and cut its windows."""
-        blocks = self._blocks(draws)
-        needed = np.unique(np.concatenate([block.ravel() for block in blocks]))
+        touched = self._touched(draws)
+        needed = np.unique(np.concatenate([indices.ravel() for indices in touched]))
         needed = needed[needed != MISSING]
         places = np.full(len(self._tiles) + 1, MISSING)  # the last one for MISSING itself
         places[needed] = np.arange(len(needed))
-        return self._cut(self._load(needed), draws, [places[block] for block in blocks], window)
+        in_loaded = [places[indices] for indices in touched]
+        return self._cut(self._load(needed), draws, in_loaded, window)
 
-    def _blocks(self, draws: WindowDraws) -> list[NDArray[np.int64]]:
+    def _touched(self, draws: WindowDraws) -> list[NDArray[np.int64]]:
         """Return the indices of the tiles that each window touches (rows, cols)."""
-        size = self.layout.size
-        return [
-            self.layout.block(
-                tile,
-                range(row // size, (row + side - 1) // size + 1),
-                range(col // size, (col + side - 1) // size + 1),
-            )
-            for tile, row, col, side in _as_ints(draws)
-        ]
+        return [self.layout.touched(*draw) for draw in _as_ints(draws)]
 
     def _cut(
-        self, tiles: Batch, draws: WindowDraws, blocks: Sequence[NDArray[np.int64]], window: int
+        self, tiles: Batch, draws: WindowDraws, touched: Sequence[NDArray[np.int64]], window: int
     ) -> Batch:
-        """Cut windows from loaded tiles; ``blocks`` has their indices in these."""
+        """Cut windows from loaded tiles; ``touched`` has the indices of those that they touch."""
         size = self.layout.size
         whole = (draws.row == 0) & (draws.col == 0) & (draws.side == size)
         if whole.all() and window == size:  # faster, and the usual case for windows of tile size
-            index = torch.from_numpy(np.concatenate(blocks).ravel()).to(self._device)
+            index = torch.from_numpy(np.concatenate(touched).ravel()).to(self._device)
             return _to_network_types(tiles.map(lambda tensor: tensor[index]))
         windows = []
-        for (_, row, col, side), block in zip(_as_ints(draws), blocks, strict=True):
+        for (_, row, col, side), indices in zip(_as_ints(draws), touched, strict=True):
             first_row, first_col = row % size, col % size
             part = (..., slice(first_row, first_row + side), slice(first_col, first_col + side))
-            joined = self._join(tiles, block)
+            joined = self._join(tiles, indices)
             pixels = Batch(joined.images[part], joined.labels[part], joined.valid[part])
             windows.append(_resample(pixels, window))
         return _to_network_types(
@@ -129,25 +121,21 @@ class BatchLoader:
             )
         )
 
-    def _join(self, tiles: Batch, block: NDArray[np.int64]) -> Batch:
-        """Return a block of tiles (rows, cols) as one image, its labels and its valid mask."""
-        index = torch.from_numpy(np.maximum(block, 0)).to(self._device)
+    def _join(self, tiles: Batch, indices: NDArray[np.int64]) -> Batch:
+        """Return tiles (rows, cols) as one image, its labels and its valid mask."""
+        index = torch.from_numpy(np.maximum(indices, 0)).to(self._device)
         images, labels, valid = tiles.images[index], tiles.labels[index], tiles.valid[index]
-        if (block == MISSING).any():
-            missing = torch.from_numpy(block == MISSING).to(self._device)
-            images[missing] = self._fill.to(images)
+        if (indices == MISSING).any():
+            missing = torch.from_numpy(indices == MISSING).to(self._device)
+            fill = self._scaling.fill_values(self._tiles.dtype)
+            images[missing] = torch.tensor(fill).to(images)[:, None, None]
             labels[missing], valid[missing] = IGNORE_INDEX, False
-        rows, cols = (n * self.layout.size for n in block.shape)
+        rows, cols = (n * self.layout.size for n in indices.shape)
         return Batch(
             images.permute(2, 0, 3, 1, 4).reshape(-1, rows, cols),
             labels.permute(0, 2, 1, 3).reshape(rows, cols),
             valid.permute(0, 2, 1, 3).reshape(rows, cols),
         )
-
-    @property
-    def _fill(self) -> Tensor:
-        """Value of pixels that are not in the set (bands, 1, 1)."""
-        return torch.tensor(self._scaling.low)[:, None, None]
 
     def _load(self, indices: NDArray[np.int64]) -> Batch:
         images, valid, labels = self._tiles.read(indices)
@@ -169,7 +157,9 @@ class BatchLoader:
         one = self._load(np.arange(1))
         needed = len(self._tiles) * (one.images.nbytes + one.labels.nbytes + one.valid.nbytes)
         on_gpu = self._device.type == "cuda"
-        free = torch.cuda.mem_get_info(self._device)[0] if on_gpu else available_memory()
+        free = available_memory()  # a GPU gets the tiles from the memory of the host
+        if on_gpu:
+            free = min(free, torch.cuda.mem_get_info(self._device)[0])
         return needed < _MEMORY_SHARE * free
 
 

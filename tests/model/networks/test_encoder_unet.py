@@ -221,12 +221,6 @@ def not_finite(state):
     state["stages.0.0.project.conv.weight"][0] = torch.nan
 
 
-def other_order(state):
-    state["stem.norm.weight"], state["stem.norm.bias"] = (
-        state.pop("stem.norm.bias"), state.pop("stem.norm.weight"),
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize(
     ("change", "words"),
     [

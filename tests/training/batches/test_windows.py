@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from geoseg.model import Scaling
 from geoseg.tiles import IGNORE_INDEX
-from geoseg.training.batches import BatchLoader, TileLayout, WindowDraws, draw_epoch, epoch_size
+from geoseg.training.batches import (
+    BatchLoader,
+    TileLayout,
+    WindowDraws,
+    cover,
+    draw_epoch,
+    epoch_size,
+)
 from geoseg.training.batches.draw import MIN_STEPS, place_windows, tile_shares
 from tests.support.training import LEGEND, SIZE, ground, make_tiles, small, small_standard
 from tests.support.training import one_thread as one_thread
@@ -23,10 +30,10 @@ def layout_of(cells, size=8):
     return TileLayout(size, len(cells), places)
 
 
-# The areas of adjacent tiles.
+# Connected tiles.
 
 
-def test_an_area_is_what_adjacent_tiles_cover():
+def test_an_extent_is_the_rectangle_around_connected_tiles():
     #   scene 0: a row of three and one below its end; apart from it, one tile.   scene 1: one tile
     cells = [(0, 0, 0), (0, 0, 1), (0, 0, 2), (0, 1, 2), (0, 3, 0), (1, 0, 1)]
     extents = layout_of(cells).extents.tolist()
@@ -39,25 +46,56 @@ def test_tiles_that_overlap_are_not_adjacent():
     assert TileLayout(8, 3, places).extents.tolist() == [[0, 0, 8, 16], [0, 0, 8, 8], [0, -8, 8, 8]]
 
 
-def test_without_places_each_tile_is_an_area():
+def test_without_places_no_tile_has_neighbours():
     layout = TileLayout(8, 3, None)
     assert layout.extents.tolist() == [[0, 0, 8, 8]] * 3
-    assert layout.block(1, range(-1, 2), range(1)).tolist() == [[-1], [1], [-1]]
+    assert layout.neighbours(1, range(-1, 2), range(1)).tolist() == [[-1], [1], [-1]]
 
 
-def test_a_block_has_the_neighbours_of_a_tile():
+def test_neighbours_are_found_by_their_place():
     layout = layout_of([(0, 0, 0), (0, 0, 1), (0, 1, 1), (1, 1, 0)])
-    assert layout.block(1, range(2), range(-1, 2)).tolist() == [[0, 1, -1], [-1, 2, -1]]
+    assert layout.neighbours(1, range(2), range(-1, 2)).tolist() == [[0, 1, -1], [-1, 2, -1]]
 
 
-def test_the_largest_window_fits_half_of_the_tiles():
+def test_windows_are_as_large_as_tiles_cover_them():
     square = [(0, row, col) for row in range(3) for col in range(3)]
-    alone = [(1, 2 * n, 0) for n in range(4)]
-    assert layout_of(square + alone).largest_window(4, 256) == 24
-    assert layout_of(square + alone).largest_window(16, 256) == 16
-    assert layout_of(square + alone).largest_window(4, 20) == 20
-    assert layout_of(square[:3] + alone).largest_window(4, 256) == 8
-    assert layout_of(alone).largest_window(16, 256) == 0
+    assert layout_of(square).largest_window(4, 256) == 24  # 28 px: 73 % are covered
+    assert layout_of(square).largest_window(16, 256) == 16
+    assert layout_of(square).largest_window(4, 20) == 20
+    assert layout_of([(0, 0, 0)]).largest_window(4, 256) == 8
+    assert layout_of([(0, 0, 0)]).largest_window(16, 256) == 0
+
+
+def test_tiles_in_the_form_of_an_l_do_not_count_what_they_do_not_cover():
+    corner = [(0, row, 0) for row in range(8)] + [(0, 7, col) for col in range(1, 8)]
+    assert layout_of(corner).extents[0].tolist() == [0, 0, 64, 64]
+    assert layout_of(corner).largest_window(4, 64) <= 12
+
+
+def test_a_few_missing_tiles_do_not_make_windows_smaller():
+    rng = np.random.default_rng(0)
+    cells = [(0, row, col) for row in range(12) for col in range(12) if rng.random() < 0.9]
+    assert layout_of(cells).largest_window(8, 48) == 48
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.data())
+def test_covering_windows_show_each_pixel_once(data):
+    cells = data.draw(
+        st.lists(st.tuples(st.integers(0, 1), st.integers(0, 3), st.integers(0, 3)),
+                 min_size=1, max_size=12, unique=True)
+    )  # fmt: skip
+    layout, window = layout_of(cells), data.draw(st.integers(1, 20))
+    shown = np.zeros((2, 64, 64), np.int64)
+    draws = cover(layout, window)
+    for tile, row, col, side in zip(draws.tile, draws.row, draws.col, draws.side, strict=True):
+        scene, tile_row, tile_col = layout.places[tile]
+        rows, cols = tile_row + row, tile_col + col
+        assert min(rows, cols) >= 0
+        shown[scene, rows : rows + side, cols : cols + side] += 1
+    for scene, row, col in cells:
+        assert (shown[scene, 8 * row : 8 * row + 8, 8 * col : 8 * col + 8] == 1).all()
+    assert shown.max() == 1
 
 
 # What is drawn.
@@ -76,9 +114,18 @@ def test_a_class_without_pixels_is_not_drawn():
     assert tile_shares(np.array([[5, 0], [5, 0]])).tolist() == [0.5, 0.5]
 
 
+def test_with_pseudo_labels_tiles_without_labels_are_drawn_too():
+    assert tile_shares(np.array([[5, 5], [0, 0]])).tolist() == [1, 0]
+    assert tile_shares(np.array([[5, 5], [0, 0]]), 0.5).tolist() == [0.75, 0.25]
+    layout, counts = layout_of([(0, 0, n) for n in range(2)]), np.array([[5, 5], [0, 0]])
+    for pseudo_labels in (False, True):
+        draws = draw_epoch(small_standard(pseudo_labels=pseudo_labels), layout, counts, 8, 0)
+        assert set(draws.tile.tolist()) == ({0, 1} if pseudo_labels else {0})
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.data())
-def test_windows_lie_in_their_area_and_show_their_tile(data):
+def test_windows_lie_among_connected_tiles_and_show_their_tile(data):
     cells = data.draw(
         st.lists(st.tuples(st.integers(0, 1), st.integers(0, 3), st.integers(0, 3)),
                  min_size=1, max_size=12, unique=True)
@@ -88,17 +135,19 @@ def test_windows_lie_in_their_area_and_show_their_tile(data):
     tiles = np.arange(len(cells)).repeat(5)
     draws = place_windows(tiles, layout, window, (0.5, 2.0), np.random.default_rng(seed))
     first_row, first_col, end_row, end_col = layout.extents[tiles].T
-    assert (draws.row >= first_row).all()
-    assert (draws.col >= first_col).all()
-    assert (draws.row + draws.side <= end_row).all()
-    assert (draws.col + draws.side <= end_col).all()
+    for start, first, end in (
+        (draws.row, first_row, end_row), (draws.col, first_col, end_col)
+    ):  # fmt: skip
+        inside = (start >= first) & (start + draws.side <= end)
+        around = (start <= first) & (start + draws.side >= end)
+        assert (inside | around).all()
     for start in (draws.row, draws.col):
         contains = (start <= 0) & (start + draws.side >= 8)
         inside = (start >= 0) & (start + draws.side <= 8)
         assert (contains | inside).all()
-    largest = np.minimum(end_row - first_row, end_col - first_col)
-    assert (draws.side >= np.minimum(window // 2, largest)).all()
-    assert (draws.side <= 2 * window).all()
+    shortest = np.minimum(end_row - first_row, end_col - first_col)
+    assert (draws.side >= window // 2).all()
+    assert (draws.side <= np.minimum(2 * window, np.maximum(shortest, window))).all()
 
 
 def test_scales_are_from_half_to_double_and_even_in_their_logarithm():
@@ -209,7 +258,8 @@ def test_whole_tiles_are_read_as_they_are(scene):
     tiles, _, _ = scene
     images, valid, labels = tiles.dataset("train").read(np.arange(len(tiles)))
     loader = loader_of(tiles)
-    parts = list(loader.load_tiles(np.arange(len(tiles)), 7))
+    whole = WindowDraws.of_tiles(np.arange(len(tiles)), SIZE)
+    parts = list(loader.load_all(whole, 7, SIZE))
     assert [len(part.labels) for part in parts] == [7, 7, 7, 2]
     for read, expected in zip(joined(parts), (images, labels, valid), strict=True):
         assert np.array_equal(read.numpy(), expected)
