@@ -27,7 +27,8 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_the_bundled_model_is_the_first_and_says_what_it_is(folder):
-    [model] = list_models()
+    model, lab = list_models()
+    assert (lab.name, lab.bundled) == ("lab", True)
     loaded = Model.load("default")
     assert (model.name, model.bundled, model.readable) == ("default", True, True)
     assert model.path == loaded.path
@@ -50,7 +51,7 @@ def test_a_model_in_the_folder_of_the_user_has_the_name_of_its_file(folder):
     save_model(folder / "fields-2024.safetensors", training=TRAINING)
     save_model(folder / "b.safetensors", classes=6)
     (folder / "notes.txt").write_text("no model")
-    _, b, fields = list_models()
+    *_, b, fields = list_models()
     assert (b.name, b.bundled, b.accuracy) == ("b", False, None)
     assert b.classes == tuple("abcdef")
     assert (fields.name, fields.accuracy) == ("fields-2024", 0.875)
