@@ -40,8 +40,8 @@ def trainings(images: Sequence[Path], epochs: int) -> list[Training]:
 
     Args:
         images: all images of the data set, sorted.
-        epochs: of each training. Those with few labels have a third of them, and the bundled model
-            has twice as many.
+        epochs: of each training. Those with few labels have two thirds of them, and the bundled
+            model has twice as many.
     """
     standard = replace(RECIPES["standard"], epochs=epochs)
     reference = replace(standard, encoder="lab")
@@ -57,7 +57,7 @@ def trainings(images: Sequence[Path], epochs: int) -> list[Training]:
         for folder in FOLDERS:
             tested = tuple(i for i in images if i.parent.parent.name == f"Tile {folder}")
             planned.append(Training(f"without-{folder}{suffix}", what, settings, tested))
-    short = replace(standard, epochs=max(1, epochs // 3))
+    short = replace(standard, epochs=max(1, epochs * 2 // 3))
     for seed in SEEDS:
         for share in LABEL_SHARES:
             for pseudo in (False, True) if share < 1 else (False,):

@@ -43,7 +43,7 @@ def trainings(*, long: int, more: int, precision: str) -> list[Training]:
     longer = replace(cosine, epochs=long)
     further = replace(cosine, epochs=more, augment="full", warmup=0.5)
     standard = replace(
-        RECIPES["standard"], encoder="lab", window=None, batch_size=32, epochs=long,
+        RECIPES["standard"], encoder="lab", window=None, batch_size=32, epochs=long, ignore=(),
         precision=precision,
     )  # fmt: skip
     return [
