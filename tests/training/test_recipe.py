@@ -15,6 +15,7 @@ from geoseg.training import RECIPES, Monitor, score, train
 from geoseg.training.average import update_average
 from geoseg.training.batches import Batch
 from geoseg.training.pseudo_labels import make_pseudo_labels, pseudo_loss
+from tests.support.commands import here
 from tests.support.training import (
     LEGEND,
     SIZE,
@@ -121,6 +122,17 @@ def test_a_class_named_unlabelled_is_no_class_of_the_model(tmp_path):
     assert model.legend.names == ("water", "grass")
     with pytest.raises(LabelError, match="'sand' is no class"):
         run(tiles, tmp_path / "n.safetensors", recipe=small_standard, ignore=("sand",))
+
+
+def test_the_command_keeps_a_class_named_unlabelled_on_request(tmp_path):
+    tiles = make_tiles(tmp_path, legend=Legend.from_names(["water", "grass", "unlabelled"]))
+    out = tmp_path / "m.safetensors"
+    done = here(
+        "train", tiles.folder, "--out", out, "--encoder", "lab", "--width", 2, "--depth", 1,
+        "--window", 16, "--epochs", 1, "--ignore", "", "--pictures", 0, "--device", "cpu",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert Model.load(out).legend.names == ("water", "grass", "unlabelled")
 
 
 def test_an_encoder_is_trained_and_can_be_started_from(lite_tiles, tmp_path):
