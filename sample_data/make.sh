@@ -5,8 +5,8 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 geoseg tile sample_data/parana.tif --labels sample_data/parana_labels.gpkg --class-field name \
-    --legend sample_data/legend.csv --nodata 0 --val 0 --out "$work/tiles"
-geoseg train "$work/tiles" --out "$work/parana.safetensors" --window 128 --epochs 24 --pseudo-labels
+    --legend sample_data/legend.csv --nodata 0 --size 64 --val 0 --out "$work/tiles"
+geoseg train "$work/tiles" --out "$work/parana.safetensors" --window 64 --epochs 16
 python - "$work/parana.safetensors" <<'PYTHON'
 import sys
 
