@@ -47,7 +47,8 @@ class OnnxModel:
     def load(cls, path: str | Path, given: OnnxMetadata = OnnxMetadata()) -> "OnnxModel":  # noqa: B008
         """Read an ONNX file, and the MLM item beside it if there is one.
 
-        The network is run on a few made-up windows, to see the shape and the kind of its output.
+        The network is run on a few random test windows, to see the shape and the kind of its
+        output.
 
         Args:
             path: of the file, .onnx.
@@ -113,7 +114,7 @@ def _bands(facts: OnnxFacts, known: OnnxMetadata) -> int:
     if named is not None and named != bands:
         raise ModelError(
             f"{facts.file.path} reads {count_of(bands, 'band')}, but its metadata name {named}, "
-            "mend the MLM item"
+            "correct the MLM item"
         )
     return bands
 
