@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.info.training import Facts
+from geoseg.models import find_model
 
 _UNKNOWN = "not in the file"
 
@@ -23,7 +24,7 @@ def describe_onnx(path: str | Path) -> dict[str, Any]:
     # Importing torch takes longer than any other report.
     from geoseg.model import inspect_onnx, try_onnx
 
-    facts = inspect_onnx(path)
+    facts = inspect_onnx(find_model(path))
     known = facts.metadata
     bands = facts.bands or (known.band_names and len(known.band_names))
     side = facts.side or known.window

@@ -18,7 +18,7 @@ from geoseg.model.networks.layers import Layer, layer_table
 from geoseg.model.networks.pretrained import find_imagenet_weights, load_encoder_weights
 from geoseg.model.onnx.inspect import inspect_onnx, try_onnx
 from geoseg.model.onnx.metadata import OnnxMetadata
-from geoseg.model.onnx.model import OnnxModel, is_onnx
+from geoseg.model.onnx.model import OnnxModel
 from geoseg.model.onnx.network import engine_name
 from geoseg.model.onnx.spec import OnnxSpec
 from geoseg.model.predictor import Predictor, best_class, cached_predictor
@@ -79,7 +79,6 @@ __all__ = [
     "find_model",
     "inspect_onnx",
     "invert_symmetry",
-    "is_onnx",
     "layer_table",
     "load_encoder_weights",
     "make_network",

@@ -10,13 +10,6 @@ from geoseg.model.onnx.memory import window_bytes
 from geoseg.model.onnx.metadata import OnnxMetadata
 from geoseg.model.onnx.spec import OnnxSpec
 
-SUFFIX = ".onnx"
-
-
-def is_onnx(path: object) -> bool:
-    """Return whether a path has the name of an ONNX file."""
-    return isinstance(path, str | Path) and Path(path).suffix.lower() == SUFFIX
-
 
 @dataclass(frozen=True, slots=True)
 class OnnxModel:
