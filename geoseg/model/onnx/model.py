@@ -119,7 +119,7 @@ def _side(facts: OnnxFacts, given: OnnxMetadata, known: OnnxMetadata) -> int:
         if known.window is None:
             raise ModelError(
                 f"{facts.file.path} takes windows of any size, and its metadata recommend none, "
-                "give their side in pixels (window, --window), best the one of its training"
+                "give their side in pixels (window, --window), which should be that of its training"
             )
         return known.window
     if given.window not in (None, side):

@@ -14,15 +14,6 @@ from geoseg.model.onnx.file import OnnxFile
 from geoseg.model.onnx.spec import OnnxSpec
 
 
-def engine_name(path: str) -> str:
-    """Return name and version of the engine that computes an ONNX file.
-
-    Raises:
-        ModelError: if it is not installed.
-    """
-    return f"onnxruntime {import_onnxruntime(path).__version__}"
-
-
 class OnnxNetwork:
     """An ONNX network; safe to share between threads.
 
