@@ -45,7 +45,7 @@ def describe_as_mlm(model: Model, file_name: str, data: bytes) -> dict[str, Any]
         "geometry": None,
         "properties": {
             "description": f"Land-cover model of geoseg: {', '.join(model.legend.names)}. "
-            "The scores are probabilities: the largest is the class.",
+            "The scores are probabilities; the class of a pixel is that with the largest score.",
             "datetime": None,
             "start_datetime": _ANY_TIME[0],
             "end_datetime": _ANY_TIME[1],

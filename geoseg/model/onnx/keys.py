@@ -20,7 +20,7 @@ TILES_OVERLAP = "tiles_overlap"
 MEAN, STD = "standardization_mean", "standardization_std"
 """Of the scene values divided by `DIVISOR`, one number for each band."""
 DIVISOR = 255
-"""Deepness divides the values of all scenes by it, whatever their dtype."""
+"""Deepness divides the values of all scenes by it, for each dtype."""
 THRESHOLD = "seg_thresh"
 """Scores below it become 0."""
 SMALL_SEGMENT = "seg_small_segment"

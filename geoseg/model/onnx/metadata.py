@@ -1,4 +1,4 @@
-"""What is known about an ONNX network besides its graph: from its metadata, an item or a user."""
+"""Facts about an ONNX network that are not in its graph: from metadata, an item or the user."""
 
 from dataclasses import dataclass, fields
 
