@@ -49,16 +49,16 @@ def classify_chunk(job: Job, chunk: Window, count: WindowCounter | None = None) 
 
     Raises:
         ChunkError: if anything fails; the message names the chunk and the cause.
-        RunError: if this process has another version of geoseg or of ONNX Runtime than the one
-            that planned the run.
+        RunError: if this process has another version of geoseg or of the engine than the one that
+            planned the run.
     """
     _check_version("geoseg", job.version, __version__)
     part = load_record(job, chunk)
     if part is not None:
         return part
-    if job.onnx is not None:
-        name, _, version = job.engine.partition(" ")
-        _check_version(name, version, engine_name(job.model).partition(" ")[2])
+    name, _, version = job.engine.partition(" ")
+    here = engine_name(None if job.onnx is None else job.model).partition(" ")[2]
+    _check_version(name, version, here)
     try:
         with one_torch_thread():
             return _compute_part(job, chunk, count or (lambda windows: None))
@@ -117,7 +117,8 @@ def _check_version(name: str, planned: str, here: str) -> None:
     if planned != here:
         raise RunError(
             f"the run was planned by {name} {planned}, {socket.gethostname()} has "
-            f"{here}, install the same version there"
+            f"{here}, install the same version there, or use one version everywhere and start "
+            "again with resume=False (--no-resume)"
         )
 
 

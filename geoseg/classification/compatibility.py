@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import SceneError, count_of
-from geoseg.model import AnyModel, OnnxModel
+from geoseg.model import RGB, AnyModel, OnnxModel
 from geoseg.raster import Scene, pixel_warnings, read_palette
 
 _PIXEL_SIZE_FACTOR = 2
@@ -50,7 +50,7 @@ def _band_advice(scene: Scene, wanted: tuple[str, ...], chosen: tuple[int, ...] 
         wrong += f": {listed}" if listed else ""
     if len(scene.bands) < len(wanted):
         return f"{wrong}, {_band_remedy(scene, wanted)}"
-    order = _order_by_name(scene, wanted if named else ("red", "green", "blue"))
+    order = _order_by_name(scene, wanted if named else RGB)
     if len(order) == len(wanted):
         numbers = ",".join(map(str, order))
         which = "" if named else "if it was trained on red, green and blue, "

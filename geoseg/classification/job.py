@@ -30,6 +30,8 @@ class Job:
     settings: ClassifySettings
     precision: str
     """Precision of the network: "fp32", "bf16" or "fp16"; "auto" is already replaced."""
+    engine: str
+    """What computes the network, with its version: "torch 2.9.1" or "onnxruntime 1.23.2"."""
     device: str
     """Device that computes the run: "cpu", "cuda" or "cuda:N"; "auto" is already replaced."""
     batch_size: int
@@ -42,14 +44,12 @@ class Job:
     """Whether parts hold the confidence."""
     probabilities: bool
     """Whether parts hold the probabilities."""
-    engine: str = "torch"
-    """What computes the network: "torch", or ONNX Runtime with its version."""
     onnx: "OnnxSpec | None" = None
     """How an ONNX file is read; None for a model file of geoseg."""
     aoi: str | None = None
     """SHA-256 of the area of interest, which is saved in the run folder."""
     version: str = __version__
-    """Version of geoseg that planned the run; every worker must have the same."""
+    """Version of geoseg that planned the run; workers must have the same, and the same engine."""
 
     @property
     def margin(self) -> int:
@@ -65,6 +65,7 @@ class Job:
         tags = {
             "GEOSEG_VERSION": __version__,
             "GEOSEG_MODEL": self.model_hash,
+            "GEOSEG_WINDOW": str(self.window_grid.size + 2 * self.margin),
             "GEOSEG_OVERLAP": str(self.settings.overlap),
             "GEOSEG_BLEND": self.settings.blend,
             "GEOSEG_BANDS": ",".join(map(str, self.scene.bands)),
@@ -76,7 +77,6 @@ class Job:
         if self.onnx is not None:
             tags["GEOSEG_ENGINE"] = self.engine
             mean, std = ("/".join(map(str, v)) for v in (self.onnx.mean, self.onnx.std))
-            tags["GEOSEG_WINDOW"] = str(self.onnx.input_size)
             tags["GEOSEG_INPUT_MEAN"], tags["GEOSEG_INPUT_STD"] = mean, std
         return tags
 

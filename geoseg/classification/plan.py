@@ -21,7 +21,6 @@ from geoseg.execute import DaskCluster
 from geoseg.files import check_not_there
 from geoseg.grid import WindowGrid, chunks
 from geoseg.model import (
-    TORCH,
     AnyModel,
     OnnxModel,
     choose_batch,
@@ -44,7 +43,7 @@ class ComputeConfig:
     device: str
     precision: str
     batch_size: int
-    engine: str = TORCH
+    engine: str
 
     @classmethod
     def resolve(
@@ -61,7 +60,7 @@ class ComputeConfig:
         """
         spec = None if onnx is None else onnx.spec
         chosen, resolved = choose_engine(device, precision, spec)
-        engine = TORCH if onnx is None else engine_name(onnx.path)
+        engine = engine_name(None if onnx is None else onnx.path)
         warning = slow_precision(resolved, chosen.type)
         if warning:
             log.warning(warning)
@@ -156,9 +155,9 @@ def plan_job(
         legend=model.legend,
         settings=settings,
         precision=config.precision,
+        engine=config.engine,
         device=config.device,
         batch_size=config.batch_size,
-        engine=config.engine,
         onnx=model.spec if isinstance(model, OnnxModel) else None,
         parts=str(outputs.parts),
         polygons=outputs.polygons is not None and not from_labels,

@@ -15,7 +15,8 @@ from geoseg.classification.outputs import Outputs
 from geoseg.classification.settings import ClassifySettings
 from geoseg.errors import LabelError, ModelError, RunError
 from geoseg.legend import as_legend
-from geoseg.model import AnyModel, Model, OnnxMetadata, OnnxModel, is_onnx
+from geoseg.model import AnyModel, Model, OnnxMetadata, OnnxModel
+from geoseg.models import find_model, is_onnx
 from geoseg.polygons import SieveThreshold
 from geoseg.raster import Scene, open_scene, probe_pixels
 
@@ -40,7 +41,7 @@ def load_model(model: Model | str | Path, settings: ClassifySettings) -> AnyMode
     """Load a model from its file, as each worker does.
 
     Args:
-        model: a loaded model, its file, or an ONNX file of another program.
+        model: a loaded model, or a model file, an ONNX file of another program, or its name.
         settings: the window, and how an ONNX file is read.
 
     Raises:
@@ -49,7 +50,7 @@ def load_model(model: Model | str | Path, settings: ClassifySettings) -> AnyMode
         RunError: if the settings are about an ONNX file, but the model is none.
     """
     if not isinstance(model, Model) and is_onnx(model):
-        return _load_onnx(model, settings)
+        return _load_onnx(find_model(model), settings)
     for name in _ONNX_SETTINGS:
         if getattr(settings, name) is not None:
             raise RunError(
@@ -71,7 +72,7 @@ def load_model(model: Model | str | Path, settings: ClassifySettings) -> AnyMode
     return stored if settings.window is None else stored.with_window(settings.window)
 
 
-def _load_onnx(path: str | Path, settings: ClassifySettings) -> OnnxModel:
+def _load_onnx(path: Path, settings: ClassifySettings) -> OnnxModel:
     try:
         legend = as_legend(settings.legend)
     except LabelError as error:

@@ -33,8 +33,8 @@ class ClassifySettings:
     """File of the classes of an ONNX model, one for each output channel in ascending order of
     value; None for those of its metadata."""
     window: int | None = None
-    """Side of the windows (px), at least 1: a multiple of 32, of the reference network of 16, of an
-    ONNX model whatever it takes. None for that of the model."""
+    """Side of the windows (px), at least 1: a multiple of 32 (16 for the reference network), and
+    for an ONNX model any side that it can compute. None for that of the model."""
     input_mean: tuple[float, ...] | None = None
     """An ONNX model reads (scene value - mean) / std: one number for all bands or one for each;
     None for those of its metadata, or for 0 if only the std is given."""
@@ -68,7 +68,8 @@ class Execution:
     device: str = "auto"
     """"cpu", "cuda" or "cuda:N"; "auto" is a GPU if there is one, else the CPU."""
     batch_size: int | None = None
-    """Windows per forward pass, at least 1; None for 8 on a CPU and 256 on a GPU."""
+    """Windows per forward pass, at least 1. None: as many as have 131,072 px on a CPU (8 of 128 px
+    or 2 of 256 px) and 4,194,304 px on a GPU; of an ONNX file 1, or its fixed number."""
     chunk: int | None = None
     """Side of a chunk (px), a multiple of 512; None for 512 to 2048 by the size of the scene."""
     wait: float = WORKER_TIMEOUT

@@ -84,8 +84,9 @@ if TYPE_CHECKING:
     ),
     click.option(
         "--window", type=click.IntRange(1), metavar="PX",
-        help="Side of the windows in pixels, at least 1: a multiple of 32 (of the reference "
-        "network of 16, of an .onnx model whatever it takes).  [default: that of the model]",
+        help="Side of the windows in pixels, at least 1: a multiple of 32 (16 for the reference "
+        "network), and for an .onnx model any side that it can compute.  [default: that of the "
+        "model]",
     ),
     click.option(
         "--input-mean", type=options.parse_numbers, metavar="M",
@@ -112,7 +113,9 @@ if TYPE_CHECKING:
     options.device,
     click.option(
         "--batch-size", type=click.IntRange(1), metavar="N",
-        help="Windows in a batch, at least 1.  [default: 8 on a CPU, 256 on a GPU]",
+        help="Windows in a batch, at least 1.  [default: as many as have about 131,000 px on a CPU "
+        "(8 windows of 128 px, or 2 of 256 px) and 4.2 million px on a GPU; for an .onnx "
+        "model 1, or its fixed number]",
     ),
     click.option(
         "--chunk", type=click.IntRange(512), metavar="PX",

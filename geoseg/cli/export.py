@@ -22,7 +22,7 @@ def command(model: str, out: str, overwrite: bool, quiet: bool, verbose: bool) -
     The network reads float32 windows of the size of the model, in batches of any size. Divide
     values of whole numbers by the range of their type before: uint8 by 255, uint16 by 65535. Both
     tools do so. The outputs are the scores of the classes, which `geoseg classify` computes from
-    one window: their largest is the confidence.
+    one window: the largest score is the confidence.
     """
     from geoseg.cli.console import setup_logging
     from geoseg.model import export_model

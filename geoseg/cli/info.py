@@ -15,7 +15,10 @@ from geoseg.cli import options
 )  # fmt: skip
 @options.verbosity
 def command(path: str, as_data: bool, plot: str | None, quiet: bool, verbose: bool) -> None:
-    """Describe PATH: a scene, class map, tile set, model, vector file or run folder."""
+    """Describe PATH: a scene, class map, tile set, model, ONNX file, vector file or run folder.
+
+    PATH may also be the name of a model in the list of `geoseg models`.
+    """
     from pathlib import Path
 
     from geoseg.cli.console import setup_logging

@@ -1,5 +1,6 @@
 """``geoseg models``."""
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -18,7 +19,8 @@ def command(as_data: bool) -> None:
     Other commands take the name in place of a file. The user folder is that of the environment
     variable GEOSEG_MODELS, else geoseg/models in the folder for user data: ~/.local/share on Linux
     (or XDG_DATA_HOME), ~/Library/Application Support on macOS, %LOCALAPPDATA% on Windows. A model
-    has the name of its file without .safetensors. `geoseg info NAME` describes it.
+    has the name of its file without .safetensors or .onnx; of two files of one name, .safetensors
+    comes first. `geoseg info NAME` describes a model.
     """
     import json
 
@@ -33,6 +35,9 @@ def command(as_data: bool) -> None:
 
 
 def _as_text(model: "ModelFile") -> str:
+    if model.onnx:
+        command = shlex.join(["geoseg", "info", model.name])
+        return f"{model.name}\n  ONNX file, `{command}` describes it\n  {model.path}"
     if not model.readable:
         return f"{model.name}\n  damaged, or not of geoseg\n  {model.path}"
     low, high = model.pixel_size_range or (None, None)

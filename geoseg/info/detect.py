@@ -6,7 +6,7 @@ from typing import Literal
 
 from geoseg.classification import MANIFEST
 from geoseg.errors import SceneError, VectorError
-from geoseg.models import is_model_name
+from geoseg.models import is_model_name, is_onnx
 from geoseg.raster import open_scene, read_metadata, read_palette
 from geoseg.styles.gdal_pam import read_categories
 from geoseg.tiles import METADATA
@@ -14,8 +14,8 @@ from geoseg.vectors import is_vector_file, list_layers
 
 Kind = Literal["model", "onnx", "tiles", "parts", "labels", "scene", "vectors"]
 
-_MODEL_SUFFIXES = frozenset({".safetensors", ".pt", ".pth", ".ckpt", ".keras"})
-"""The suffix of model files, and those of other models, which `Model.load` refuses with advice."""
+_MODEL_SUFFIXES = frozenset({".safetensors", ".onnx", ".pt", ".pth", ".ckpt", ".keras"})
+"""Suffixes of model files, and of other models, which `Model.load` refuses with advice."""
 
 
 def find_kind(path: str | Path) -> Kind:
@@ -30,9 +30,7 @@ def find_kind(path: str | Path) -> Kind:
     """
     text, local = str(path), Path(path)
     if is_model_name(text) or local.suffix.lower() in _MODEL_SUFFIXES:
-        return "model"
-    if local.suffix.lower() == ".onnx":
-        return "onnx"
+        return "onnx" if is_onnx(text) else "model"
     if (local / MANIFEST).is_file():
         return "parts"
     masks = (*local.glob("masks/"), *local.glob("*/masks/"))  # the second as in the Dubai data set

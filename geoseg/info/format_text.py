@@ -8,7 +8,7 @@ from typing import Any
 from geoseg.info.keras_summary import format_bytes, layer_lines
 from geoseg.info.onnx import onnx_facts
 from geoseg.info.run import InfoReport
-from geoseg.info.training import LAB, Facts, percent, score_rows, training_facts
+from geoseg.info.training import Facts, percent, score_rows, training_facts
 from geoseg.info.vectors import format_values
 from geoseg.models import DEFAULT
 
@@ -69,6 +69,8 @@ def _onnx(data: dict[str, Any]) -> list[str]:
 
 
 def _encoder(name: str) -> str:
+    from geoseg.model import LAB  # loads torch, which other reports do not need
+
     return f"{name} (of the reference Keras U-Net)" if name == LAB else name
 
 

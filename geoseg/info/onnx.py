@@ -5,16 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.info.training import Facts
+from geoseg.models import find_model
 
 _UNKNOWN = "not in the file"
 
 
 def describe_onnx(path: str | Path) -> dict[str, Any]:
-    """Read an ONNX file and the MLM item beside it, and run its network on made-up windows.
+    """Read an ONNX file and the MLM item beside it, and run its network on random test windows.
 
     Returns:
         Keys path, hash, bytes, sources, bands (number), band_names, input (dtype and layout),
-        window (side of the input), margin, batch, channels, scores ("logits" or "probabilities"),
+        window (side of the input), margin, batch, channels, output ("logits" or "probabilities"),
         mean, std, dtype and pixel_size (of scenes), classes; None where nothing is known.
 
     Raises:
@@ -23,7 +24,7 @@ def describe_onnx(path: str | Path) -> dict[str, Any]:
     # Importing torch takes longer than any other report.
     from geoseg.model import inspect_onnx, try_onnx
 
-    facts = inspect_onnx(path)
+    facts = inspect_onnx(find_model(path))
     known = facts.metadata
     bands = facts.bands or (known.band_names and len(known.band_names))
     side = facts.side or known.window
@@ -43,7 +44,7 @@ def describe_onnx(path: str | Path) -> dict[str, Any]:
         "margin": output and side and (side - output.side) // 2,
         "batch": facts.batch,
         "channels": output and output.channels,
-        "scores": None if logits is None else "logits" if logits else "probabilities",
+        "output": None if logits is None else "logits" if logits else "probabilities",
         "mean": known.mean and list(known.mean),
         "std": known.std and list(known.std),
         "dtype": known.dtype,
@@ -59,7 +60,7 @@ def onnx_facts(data: dict[str, Any]) -> Facts:
     window = f"{_UNKNOWN}, give --window"
     if data["window"] is not None:
         window = f"{data['window']} x {data['window']} px"
-    margin = f", {data['margin']} px on each side without scores" if data["margin"] else ""
+    margin = f", {data['margin']} px on each side without output" if data["margin"] else ""
     channels = "" if data["channels"] is None else f"{data['channels']} x "
     scaling = f"{_UNKNOWN}, give --input-mean and --input-std"
     if data["std"] is not None:
@@ -77,7 +78,7 @@ def onnx_facts(data: dict[str, Any]) -> Facts:
         ("Window", window + margin),
         ("Batch", "any size" if data["batch"] is None else str(data["batch"])),
         ("Scaling", scaling),
-        ("Scores", "not known" if data["scores"] is None else f"{channels}{data['scores']}"),
+        ("Output", "not known" if data["output"] is None else f"{channels}{data['output']}"),
         ("Classes", classes),
     ]
 

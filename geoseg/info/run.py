@@ -40,7 +40,7 @@ def describe(path: str | Path) -> InfoReport:
 
     Args:
         path: of the file or folder, or the name of a model, such as "default". A network in an ONNX
-            file is run on a few made-up windows.
+            file is run on a few random test windows.
 
     Raises:
         GeosegError: of the type that fits, if the path is missing, unknown or damaged.

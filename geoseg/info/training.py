@@ -5,8 +5,6 @@ from typing import Any
 
 Facts = list[tuple[str, str]]
 """Titles and texts."""
-LAB = "lab"
-"""`geoseg.model.LAB`, whose import would load torch."""
 _OFF = {"encoder_lr": 1, "warmup": 0, "clip": 0, "average": 0, "pseudo_labels": False}
 """Values of settings that change nothing."""
 
@@ -49,8 +47,10 @@ def training_facts(record: Mapping[str, Any], encoder: str) -> Facts:
 
 def _unused_settings(record: Mapping[str, Any], encoder: str) -> set[str]:
     """Return the names of settings without effect, and "encoder", which is not only of training."""
+    from geoseg.model import EFFICIENTNET_LITE0, LAB  # loads torch, which other reports do not need
+
     weights = (record.get("settings") or {}).get("encoder_weights")
-    is_default_random = weights is None and encoder != "efficientnet-lite0"
+    is_default_random = weights is None and encoder != EFFICIENTNET_LITE0
     unused = {"encoder"}
     if encoder != LAB:
         unused.add("depth")

@@ -10,7 +10,7 @@ from geoseg.model.device import (
     tune_malloc,
 )
 from geoseg.model.dihedral import SYMMETRIES, apply_symmetry, invert_symmetry
-from geoseg.model.engine import TORCH, choose_batch, choose_engine
+from geoseg.model.engine import choose_batch, choose_engine, engine_name
 from geoseg.model.exchange import convert_model, export_model
 from geoseg.model.model_file import Model, PixelSizes, pixel_size_range
 from geoseg.model.networks import Network, make_network, network_weights
@@ -18,8 +18,7 @@ from geoseg.model.networks.layers import Layer, layer_table
 from geoseg.model.networks.pretrained import find_imagenet_weights, load_encoder_weights
 from geoseg.model.onnx.inspect import inspect_onnx, try_onnx
 from geoseg.model.onnx.metadata import OnnxMetadata
-from geoseg.model.onnx.model import OnnxModel, is_onnx
-from geoseg.model.onnx.network import engine_name
+from geoseg.model.onnx.model import OnnxModel
 from geoseg.model.onnx.spec import OnnxSpec
 from geoseg.model.predictor import Predictor, best_class, cached_predictor
 from geoseg.model.ranges import NumberRange
@@ -29,6 +28,7 @@ from geoseg.model.spec import (
     EFFICIENTNET_LITE0,
     ENCODER_DEPTH,
     LAB,
+    RGB,
     SIZE_RANGES,
     SMP,
     UNetSpec,
@@ -46,10 +46,10 @@ __all__ = [
     "ENCODER_DEPTH",
     "LAB",
     "PRECISIONS",
+    "RGB",
     "SIZE_RANGES",
     "SMP",
     "SYMMETRIES",
-    "TORCH",
     "AnyModel",
     "Layer",
     "Model",
@@ -77,7 +77,6 @@ __all__ = [
     "find_model",
     "inspect_onnx",
     "invert_symmetry",
-    "is_onnx",
     "layer_table",
     "load_encoder_weights",
     "make_network",

@@ -4,16 +4,33 @@ import torch
 
 from geoseg.errors import GeosegError, count_of
 from geoseg.model.device import choose_device, choose_precision
+from geoseg.model.onnx.extra import import_onnxruntime
 from geoseg.model.onnx.spec import OnnxSpec
 
-TORCH = "torch"
-"""The engine of the networks of geoseg."""
 _CPU_PIXELS = 8 * 128**2
-"""Pixels per batch. 8 windows of 128 px were the fastest on the measured CPUs; more do not fit into
-their caches."""
+"""Pixels of a batch. 8 windows of 128 px were the fastest on the measured CPUs; more do not fit
+into their caches."""
 _GPU_PIXELS = 256 * 128**2
+"""Pixels of a batch."""
 ONNX_BATCH = 1
 """Windows per batch of ONNX Runtime, which is not faster with more on one thread."""
+
+
+def engine_name(onnx: str | None = None) -> str:
+    """Return name and version of the engine, which can change the last bits of the scores.
+
+    Args:
+        onnx: path of the ONNX file; None for a network of geoseg.
+
+    Returns:
+        Such as "torch 2.9.1" (without the name of the build) or "onnxruntime 1.23.2".
+
+    Raises:
+        ModelError: if ONNX Runtime is needed but not installed.
+    """
+    if onnx is None:
+        return f"torch {torch.__version__.partition('+')[0]}"
+    return f"onnxruntime {import_onnxruntime(onnx).__version__}"
 
 
 def choose_engine(
@@ -46,6 +63,10 @@ def choose_batch(
     batch_size: int | None, device: torch.device, window: int, onnx: OnnxSpec | None = None
 ) -> int:
     """Return the windows per forward pass: the given number, or the default of the engine.
+
+    The default of torch is as many windows as have 131,072 px on a CPU (8 of 128 px or 2 of 256 px)
+    and 4,194,304 px on a GPU, at least 1. That of ONNX Runtime is 1, or the fixed number of the
+    file.
 
     Args:
         batch_size: windows per forward pass; None for the default.

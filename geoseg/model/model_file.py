@@ -23,7 +23,7 @@ from geoseg.model.networks import Network, make_network, network_weights, weight
 from geoseg.model.ranges import NumberRange
 from geoseg.model.record import check_record
 from geoseg.model.spec import UNetSpec
-from geoseg.models import DEFAULT, find_model
+from geoseg.models import DEFAULT, find_model, is_onnx
 
 FORMAT = 1
 """Version of the metadata."""
@@ -218,7 +218,7 @@ def pixel_size_range(sizes: object) -> PixelSizes | None:
 
 def _read_header(path: Path, data: bytes) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
     """Return the metadata and the shape of each weight, without reading the weights."""
-    if path.suffix.lower() == ".onnx":
+    if is_onnx(path):
         raise ModelError(
             f"{path} is an ONNX file, which only `geoseg classify` and `geoseg info` read, "
             "give a .safetensors file that `geoseg train` wrote"

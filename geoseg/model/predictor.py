@@ -44,8 +44,7 @@ class Predictor:
             model: it is copied, not changed.
             device: "auto", "cpu", "cuda" or "cuda:N"; an ONNX network runs on the CPU.
             precision: "auto", "fp32", "bf16" or "fp16", of weights and activations.
-            batch_size: windows per forward pass; None for as many as are fast: 8 of 128 px on a
-                CPU, 256 on a GPU, and 1 of an ONNX network.
+            batch_size: windows per forward pass; None for the default of `choose_batch`.
             tta: average the scores over the eight symmetries of the square.
 
         Raises:

@@ -16,6 +16,8 @@ SMP = "smp:"
 """Start of the name of an encoder of segmentation_models_pytorch."""
 ENCODER_DEPTH = 5
 """Levels of all encoders except that of the reference network."""
+RGB = ("red", "green", "blue")
+"""Names of the bands of a model with three bands, if it does not name them."""
 
 SIZE_RANGES = {
     "bands": NumberRange(1, 65_535, whole=True),

@@ -4,7 +4,14 @@ This package imports no torch, unlike `geoseg.model`.
 """
 
 from geoseg.models.listing import ModelFile, list_models, read_window
-from geoseg.models.names import DEFAULT, find_model, is_bundled, is_model_name, user_folder
+from geoseg.models.names import (
+    DEFAULT,
+    find_model,
+    is_bundled,
+    is_model_name,
+    is_onnx,
+    user_folder,
+)
 
 __all__ = [
     "DEFAULT",
@@ -12,6 +19,7 @@ __all__ = [
     "find_model",
     "is_bundled",
     "is_model_name",
+    "is_onnx",
     "list_models",
     "read_window",
     "user_folder",

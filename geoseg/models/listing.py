@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.errors import ModelError
-from geoseg.models.names import find_model, is_bundled, named_models
+from geoseg.models.names import find_model, is_bundled, is_onnx, named_models
 
 _LENGTH = 8
 """Bytes at the start of a safetensors file that hold the length of its header."""
@@ -26,6 +26,8 @@ class ModelFile:
     path: str
     bundled: bool
     """True if it comes with geoseg, False if it is in the folder of the user."""
+    onnx: bool = False
+    """Whether it is an ONNX file, which is not read here: its values are None."""
     bands: tuple[str, ...] | None = None
     """Names of the input bands."""
     classes: tuple[str, ...] | None = None
@@ -37,7 +39,7 @@ class ModelFile:
     accuracy: float | None = None
     """Overall accuracy on the validation tiles, 0 to 1."""
     readable: bool = True
-    """False if the file is damaged, or is not of geoseg."""
+    """False if a .safetensors file is damaged, or is not of geoseg."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, for JSON."""
@@ -47,7 +49,8 @@ class ModelFile:
 def list_models() -> list[ModelFile]:
     """List the bundled models, then those in the folder of the user, each sorted by name.
 
-    Only the start of each file is read. `geoseg.Model.load` checks a file completely.
+    Only the start of each file is read, and nothing of an ONNX file. `geoseg.Model.load` checks a
+    file completely.
     """
     return [_describe(name, path) for name, path in named_models().items()]
 
@@ -72,6 +75,8 @@ def read_window(path: str | Path) -> int:
 
 def _describe(name: str, path: Path) -> ModelFile:
     bundled = is_bundled(path)
+    if is_onnx(path):
+        return ModelFile(name, str(path), bundled, onnx=True)
     try:
         metadata = _read_metadata(path)
         sizes = metadata.get("pixel_size_range") or [metadata["pixel_size"]] * 2

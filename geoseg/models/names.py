@@ -13,33 +13,40 @@ DEFAULT = "default"
 FOLDER = "GEOSEG_MODELS"
 """Environment variable that names the folder of the user's models."""
 _SUFFIX = ".safetensors"
+_ONNX_SUFFIX = ".onnx"
 
 
 def find_model(path: str | Path) -> Path:
     """Return the path of a model file: a path as it is, or the file of a named model.
 
-    A text can be a name if it consists of letters, digits, "-" and "_", and no file has this path.
-    A bundled model comes before one of the same name in the user folder.
+    The path of a file comes before a name, and a bundled model before one of the same name in the
+    user folder.
 
     Raises:
-        ModelError: if no model has this name.
+        ModelError: if a text of letters, digits, "-" and "_" is neither a name nor a path.
     """
-    name = str(path)
-    if not _may_be_name(name):
-        return Path(path)
-    models = named_models()
-    if name not in models and Path(path).is_dir():
-        return Path(path)
-    if name not in models:
+    name, models = str(path), named_models()
+    if name in models and not Path(name).is_file():
+        return models[name]
+    if re.fullmatch(r"[\w-]+", name) and not Path(name).exists():
         raise ModelError(
             f"there is no model {name}, give a file or one of these names: {', '.join(models)}"
         )
-    return models[name]
+    return Path(path)
 
 
 def is_model_name(path: str | Path) -> bool:
-    """Return whether a text is the name of a model, and not a path."""
-    return _may_be_name(str(path)) and str(path) in named_models()
+    """Return whether a text is the name of a model, and not the path of a file."""
+    return str(path) in named_models() and not Path(path).is_file()
+
+
+def is_onnx(path: str | Path) -> bool:
+    """Return whether a path or name is that of an ONNX file.
+
+    Raises:
+        ModelError: as `find_model`.
+    """
+    return find_model(path).suffix.lower() == _ONNX_SUFFIX
 
 
 def is_bundled(path: str | Path) -> bool:
@@ -73,14 +80,11 @@ def user_folder() -> Path:
     return data / "geoseg" / "models"
 
 
-def _may_be_name(text: str) -> bool:
-    return bool(re.fullmatch(r"[\w-]+", text)) and not Path(text).is_file()
-
-
 def _bundled_folder() -> Path:
     return Path(str(files("geoseg") / "models"))
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """Return the model files of a folder by name, sorted."""
-    return {path.stem: path for path in sorted(folder.glob(f"*{_SUFFIX}"))}
+    """Return the model files of a folder by name, sorted; .safetensors files before .onnx files."""
+    paths = [path for suffix in (_ONNX_SUFFIX, _SUFFIX) for path in folder.glob(f"*{suffix}")]
+    return dict(sorted({path.stem: path for path in paths}.items()))

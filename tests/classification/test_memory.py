@@ -41,8 +41,8 @@ def job_of(run, model):
     return Job(
         scene=scene, window_grid=WindowGrid(run.side, run.side, 64, 32), chunk=2048, model="m",
         model_hash="", legend=model.legend, settings=ClassifySettings(),
-        precision="fp32", device="cpu",
-        batch_size=8, parts="parts", polygons=run.polygons, confidence=False,
+        precision="fp32", engine="torch 2", device="cpu", batch_size=8,
+        parts="parts", polygons=run.polygons, confidence=False,
         probabilities=run.probabilities,
     )  # fmt: skip
 

@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 import rasterio
 import rasterio.features
 import shapely
+import torch
 from affine import Affine
 from rio_cogeo.cogeo import cog_validate
 
@@ -31,9 +33,11 @@ from geoseg.classification import (
     classify,
     classify_chunk,
     finished_parts,
+    read_manifest,
 )
 from geoseg.classification import chunk as chunk_module
 from geoseg.classification import compute as compute_module
+from geoseg.classification import plan as plan_module
 from geoseg.classification import run as run_module
 from geoseg.classification.aoi import load_aoi
 from geoseg.classification.plan import default_chunk
@@ -431,6 +435,41 @@ def test_parts_of_another_run_are_refused_by_name(scene, model, plain, tmp_path)
     assert (tmp_path / "lulc.tif.parts").is_dir()
     run(scene, tmp_path, model, execution=Execution(resume=False))
     assert_same_map(tmp_path, plain, bytes_of_polygons=True)
+
+
+def test_parts_of_another_version_of_torch_are_refused(scene, model, plain, tmp_path, monkeypatch):
+    first_shard(scene, tmp_path, model)
+    version = torch.__version__.partition("+")[0]
+    assert read_manifest(tmp_path / "lulc.tif.parts")["engine"] == f"torch {version}"
+    with monkeypatch.context() as other:
+        for module in (plan_module, chunk_module):
+            other.setattr(module, "engine_name", lambda onnx: "torch 0.1")
+        with pytest.raises(RunError, match=r"another run \(another engine\).*--no-resume"):
+            run(scene, tmp_path, model, execution=Execution(device="cpu"))
+        # With the device of the manifest, another machine may assemble, but not compute.
+        message = rf"planned by torch {re.escape(version)}, .* has 0\.1, install the same version"
+        with pytest.raises(RunError, match=message):
+            run(scene, tmp_path, model)
+        assert not (tmp_path / "lulc.tif").exists()
+    run(scene, tmp_path, model, execution=Execution(shard=(2, 2)))
+    for module in (plan_module, chunk_module):
+        monkeypatch.setattr(module, "engine_name", lambda onnx: "torch 0.1")
+    run(scene, tmp_path, model)
+    assert_same_map(tmp_path, plain, bytes_of_polygons=True)
+
+
+def test_a_worker_with_another_version_computes_nothing(scene, model, plain, tmp_path, monkeypatch):
+    jobs = []
+    monkeypatch.setattr(compute_module, "classify_chunk", lambda job, *_: jobs.append(job))
+    run(scene, tmp_path, model, execution=Execution(shard=(1, 2)))
+    job = replace(jobs[0], parts=str(tmp_path / "parts"))
+    for changes, message in (
+        ({"engine": "torch 0.1"}, r"planned by torch 0\.1, .* has .*, install the same version"),
+        ({"version": "0.0"}, r"planned by geoseg 0\.0, .* has .*, install the same version"),
+    ):
+        with pytest.raises(RunError, match=message):
+            classify_chunk(replace(job, **changes), job.chunks()[0])
+    assert not (tmp_path / "parts").exists()
 
 
 def test_a_scene_that_changed_is_another_run(model, tmp_path):

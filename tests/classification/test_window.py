@@ -10,7 +10,7 @@ from geoseg.classification import ClassifySettings, Execution, classify
 from geoseg.errors import ModelError
 from geoseg.legend import Legend
 from geoseg.model import Model, UNetSpec, choose_batch, make_network
-from geoseg.raster import read_whole
+from geoseg.raster import read_metadata, read_whole
 from tests.support.rasters import random_pixels, write_raster
 
 RGB = ("red", "green", "blue")
@@ -18,6 +18,10 @@ RGB = ("red", "green", "blue")
 
 def labels_of(path):
     return read_whole(str(path))[0][0]
+
+
+def window_tag(path):
+    return read_metadata(path).tags["GEOSEG_WINDOW"]
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +48,11 @@ def test_a_map_with_other_windows_is_that_of_a_model_trained_with_them(lite, sce
     classify(scene, tmp_path / "own.tif", model=tmp_path / "other.safetensors",
              settings=replace(settings, window=None))  # fmt: skip
     mapped = labels_of(tmp_path / "option.tif")
+    assert window_tag(tmp_path / "option.tif") == "96"
     assert np.array_equal(mapped, labels_of(tmp_path / "own.tif"))
     classify(scene, tmp_path / "small.tif", model=lite, settings=replace(settings, window=None))
     assert not np.array_equal(mapped, labels_of(tmp_path / "small.tif"))
+    assert window_tag(tmp_path / "small.tif") == "64"
 
 
 def test_a_window_that_the_network_cannot_read_is_refused(lite, scene, tmp_path):

@@ -13,7 +13,7 @@ import torch
 from geoseg import ClassifySettings, Execution, Model, classify, export_model
 from geoseg.errors import ModelError, OutputError
 from geoseg.legend import LandCoverClass, Legend
-from geoseg.model import UNetSpec, make_network
+from geoseg.model import OnnxModel, UNetSpec, make_network
 from tests.support.commands import here
 from tests.support.paths import ROOT
 from tests.support.rasters import write_raster
@@ -217,6 +217,31 @@ def test_the_onnx_file_is_valid_and_holds_nothing_of_this_machine(case):
     data = (folder / "m.onnx").read_bytes()
     for text in (str(ROOT), ".py", "stack_trace", str(folder)):
         assert text.encode() not in data
+
+
+SIMILAR = [
+    "tree (high)", "Tree high", "tree_high", "tree_high_4", "bare soil", "B_ume", "Bäume", "水",
+    "class_22",
+]  # fmt: skip
+"""Names that have the same short names, or none."""
+
+
+@pytest.mark.parametrize("source", ["item", "metadata"])
+def test_an_exported_legend_is_read_back_with_names_values_and_colours(tmp_path, source):
+    classes = [LandCoverClass(3 * n + 1, name, f"#{10 + n}20f0") for n, name in enumerate(SIMILAR)]
+    legend = Legend(tuple(reversed(classes)))
+    spec = UNetSpec(classes=len(SIMILAR), width=1, depth=1, window=16)
+    model = Model(make_network(spec), legend, NAMES[:3], dtype="uint8")
+    onnx, item = export_model(model, tmp_path / "m.onnx")
+    [output] = json.loads(item.read_text(encoding="utf-8"))["properties"]["mlm:output"]
+    names = [c["name"] for c in output["classification:classes"]]
+    assert len({name.casefold() for name in names}) == len(names)
+    assert all(re.fullmatch(r"[0-9A-Za-z_-]+", name) for name in names)  # as STAC demands
+    if source == "metadata":
+        item.unlink()
+    read = OnnxModel.load(onnx)
+    assert read.legend == legend
+    assert (metadata_of(onnx)["scores"], read.spec.logits) == ('"probabilities"', False)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 from geoseg.errors import ModelError
 from geoseg.info import as_json, as_text, describe
 from geoseg.legend import Legend
-from geoseg.model import Model, OnnxMetadata, OnnxModel
+from geoseg.model import Model, OnnxMetadata, OnnxModel, inspect_onnx
 from geoseg.model.onnx.file import read_onnx
 from geoseg.model.onnx.memory import window_bytes
 from tests.support.commands import here, refused
@@ -103,6 +103,7 @@ def test_given_facts_replace_those_of_the_file(tmp_path):
         ("Softmax", None, False),
         ("Sigmoid", None, True),  # does not sum to 1
         (None, "probabilities", False),
+        (None, '"probabilities"', False),  # as JSON
         ("Softmax", "logits", True),
     ],
 )
@@ -129,6 +130,32 @@ def test_the_output_is_seen_by_a_trial_run(network, layouts, numbers, tmp_path):
     spec = OnnxModel.load(path, OnnxMetadata(legend=legend, std=(255.0,))).spec
     assert (spec.input_layout, spec.output_layout) == layouts
     assert (spec.bands, spec.channels, spec.window, spec.margin, spec.batch) == numbers
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "bands", "side"),
+    [
+        ((1, 3, 64, 64), "nchw", 3, 64),
+        ((1, 64, 64, 3), "nhwc", 3, 64),
+        ((1, 224, 64, 64), "nchw", 224, 64),
+        ((1, 64, 64, 224), "nhwc", 224, 64),
+        ((1, 64, 64, 64), "nchw", 64, 64),
+        (("n", 3, "h", "w"), "nchw", 3, None),
+        (("n", "h", "w", 3), "nhwc", 3, None),
+        (("n", "c", 64, 64), "nchw", None, 64),
+        (("n", 64, 64, "c"), "nhwc", None, 64),
+        (("n", "h", 64, 3), "nhwc", 3, 64),
+        (("n", 3, "h", 64), "nchw", 3, 64),
+        (("n", 3, 64, "w"), "nchw", 3, 64),
+    ],
+)
+def test_rows_and_columns_are_the_axes_of_equal_size(shape, layout, bands, side, tmp_path):
+    values = (TensorProto.FLOAT, shape)
+    path = save_onnx(
+        tmp_path / "m.onnx", [helper.make_node("Relu", ["x"], ["y"])], {}, values, values
+    )
+    facts = inspect_onnx(path)
+    assert (facts.layout, facts.bands, facts.side) == (layout, bands, side)
 
 
 @pytest.mark.slow
@@ -196,6 +223,23 @@ def item(**changes: object) -> dict:
             }],
         },
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("names", "read"),
+    [
+        ({"title": "Bare soil", "description": "soil", "name": "bare_soil"}, "Bare soil"),
+        ({"description": "bare soil", "name": "bare_soil"}, "bare soil"),
+        ({"title": None, "description": "", "name": "bare_soil"}, "bare_soil"),
+        ({}, "5"),
+    ],
+)
+def test_the_short_name_of_a_class_of_an_item_comes_last(names, read, tmp_path):
+    path = conv_onnx(tmp_path / "m.onnx")
+    data = item()
+    data["properties"]["mlm:output"][0]["classification:classes"][3] = {"value": 5, **names}
+    (tmp_path / "m.json").write_text(json.dumps(data))
+    assert OnnxModel.load(path).legend.names[1] == read
 
 
 @pytest.mark.parametrize("name", ["m.json", "m.stac.json"])
@@ -376,13 +420,13 @@ WRONG = {
     "pickle": (lambda p: p.write_bytes(pickle.dumps([1] * 99)), "not an ONNX file"),
     "safetensors": (lambda p: shutil.copy(tiny_model(p.with_suffix(".st")), p), "not an ONNX file"),
     "truncated": (truncated, "not an ONNX file, or is truncated"),
-    "own operator": (own_operator, r"does not define \(my.lab:Deform\), and geoseg loads no lib"),
-    "misspelt operator": (misspelt_operator, r"does not define \(Convolve\)"),
-    "hidden operator": (hidden_operator, r"does not define \(my.lab:Deform\)"),
+    "own operator": (own_operator, r"ONNX Runtime lack \(my.lab:Deform\), and geoseg loads no lib"),
+    "misspelt operator": (misspelt_operator, r"ONNX Runtime lack \(Convolve\)"),
+    "hidden operator": (hidden_operator, r"ONNX Runtime lack \(my.lab:Deform\)"),
     "contradictory": (contradictory, "ONNX Runtime .* cannot load|cannot compute windows"),
     "classifier": (classifier, "returns 1 x 3 values for a window of 32 x 32 px, give a network"),
-    "class numbers": (argmax, "returns int64 class numbers, but blending needs scores"),
-    "coarse": (quarter, "returns 8 x 8 scores for a window of 32 x 32 px"),
+    "class numbers": (argmax, "returns int64 class numbers, but blending needs logits or"),
+    "coarse": (quarter, "returns 8 x 8 px for a window of 32 x 32 px"),
     "two inputs": (two_inputs, "has 2 inputs, give a network with one"),
     "oblong": (oblong, "windows of 32 x 64 px, and geoseg computes square windows"),
     "free bands": (free_bands, "does not say how many bands it reads"),
@@ -404,6 +448,13 @@ WRONG = {
         lambda p: conv_onnx(p, metadata=changed(resolution=0)), "resolution is 0, give a number",
     ),
     "scores": (lambda p: conv_onnx(p, metadata={"scores": "odds"}), "scores is 'odds', use logits"),
+    "legend without values": (
+        lambda p: conv_onnx(p, metadata=changed(geoseg_legend={"classes": [{"name": "a"}]})),
+        r"geoseg_legend cannot be read .there is no 'value'., export the model again",
+    ),
+    "legend of a text": (
+        lambda p: conv_onnx(p, metadata=changed(geoseg_legend="a, b")), "geoseg_legend cannot be",
+    ),
 }  # fmt: skip
 
 
@@ -455,7 +506,7 @@ def test_a_size_that_the_network_cannot_compute_is_refused(tmp_path):
     check_message(caught.value, path)
 
 
-def test_scores_that_are_not_numbers_fail_the_run(tmp_path):
+def test_values_that_are_not_finite_fail_the_run(tmp_path):
     path = crop_onnx(tmp_path / "m.onnx", gain=np.inf)
     scene = write_raster(tmp_path / "s.tif", random_pixels(3, 40, 40))
     (tmp_path / "c.csv").write_text(Legend.from_names(["a", "b", "c"]).to_csv())
@@ -463,7 +514,7 @@ def test_scores_that_are_not_numbers_fail_the_run(tmp_path):
         "classify", scene, "--model", path, "--out", tmp_path / "o.tif", "--legend",
         tmp_path / "c.csv", "--input-std", 255, "--overlap", 8,
     )  # fmt: skip
-    assert "returned scores that are not finite numbers, check" in refused(done)
+    assert "returned values that are not finite numbers, check" in refused(done)
     assert not (tmp_path / "o.tif").exists()
 
 
@@ -517,10 +568,10 @@ def test_info_describes_a_file_with_metadata(tmp_path):
     facts = parse_facts(as_text(report))
     assert facts["Metadata"] == "metadata of Deepness or GeoDeep"
     assert facts["Bands"] == "3 (red, green, blue)"
-    assert facts["Window"] == "32 x 32 px, 2 px on each side without scores"
+    assert facts["Window"] == "32 x 32 px, 2 px on each side without output"
     assert facts["Batch"] == "1"
     assert facts["Pixel size"] == "0.5 m"
-    assert facts["Scores"] == "4 x logits"
+    assert facts["Output"] == "4 x logits"
     assert facts["Classes"] == "0 class 0, 1 class 1, 2 class 2, 3 class 3"
     data = json.loads(as_json(report))
     assert data["kind"] == "onnx"
@@ -534,6 +585,6 @@ def test_info_names_the_options_that_a_file_without_metadata_needs(tmp_path):
     assert facts["Window"] == "not in the file, give --window"
     assert facts["Scaling"] == "not in the file, give --input-mean and --input-std"
     assert facts["Classes"] == "not in the file, give --legend"
-    assert facts["Scores"] == "not known"
+    assert facts["Output"] == "not known"
     done = here("info", tmp_path / "m.onnx", "--plot", tmp_path / "m.png")
     assert "is an ONNX file, which geoseg does not draw" in refused(done)

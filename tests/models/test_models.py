@@ -1,6 +1,7 @@
 """Models by name: those that come with geoseg, and those in the folder of the user."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from geoseg.errors import ModelError
 from geoseg.models import find_model, is_bundled, is_model_name, read_window, user_folder
 from tests.support.commands import here
 from tests.support.models import TRAINING, save_model, tiny_model
+from tests.support.onnx_files import DEEPNESS, conv_onnx
 from tests.support.rasters import random_pixels, write_raster
 
 
@@ -79,6 +81,44 @@ def test_a_path_wins_over_a_name(folder):
     assert find_model("tiles") == Path("tiles")  # a folder is a path, if no model has its name
     Path("default").mkdir()
     assert is_bundled("default")
+
+
+@pytest.mark.parametrize("name", ["my.v2", "my model", "Äcker (2024)", "a+b"])
+def test_every_name_of_the_list_is_found(folder, name):
+    path = save_model(folder / f"{name}.safetensors")
+    assert name in {model.name for model in list_models()}
+    assert find_model(name) == path
+    assert is_model_name(name)
+    done = here("info", name)
+    assert (done.returncode, done.stderr) == (0, "")
+    path.unlink()
+    assert not is_model_name(name)
+    with pytest.raises(ModelError, match=f"cannot read model {re.escape(name)}: No such file"):
+        Model.load(name)
+
+
+def test_an_onnx_file_of_the_user_has_a_name_and_is_listed_without_being_read(folder, monkeypatch):
+    path = conv_onnx(folder / "my roads.onnx", metadata=DEEPNESS)
+    (folder / "my roads.json").write_text("{}")
+    save_model(folder / "both.safetensors")
+    (folder / "both.onnx").write_bytes(b"")
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "onnx", None)
+        both, roads = [model for model in list_models() if not model.bundled]
+    assert (both.name, both.onnx) == ("both", False)
+    assert (roads.name, roads.path, roads.onnx) == ("my roads", str(path), True)
+    assert (roads.readable, roads.bundled, roads.window) == (True, False, None)
+    text = here("models").stdout
+    assert f"my roads\n  ONNX file, `geoseg info 'my roads'` describes it\n  {path}\n" in text
+    assert json.loads(here("models", "--json").stdout)[-1]["onnx"] is True
+    assert here("info", "my roads").stdout == here("info", path).stdout
+    write_raster(Path("scene.tif"), random_pixels(3, 40, 40))
+    for model, out in (("my roads", "a.tif"), (path, "b.tif")):
+        done = here("classify", "scene.tif", "--model", model, "--out", out, "--overlap", 8)
+        assert done.returncode == 0, done.stderr
+    assert Path("a.tif").read_bytes() == Path("b.tif").read_bytes()
+    with pytest.raises(ModelError, match="is an ONNX file, which only `geoseg classify` and"):
+        Model.load("my roads")
 
 
 def test_a_name_of_the_user_does_not_hide_a_bundled_model(folder):

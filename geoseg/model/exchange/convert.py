@@ -12,9 +12,7 @@ from geoseg.legend import Legend, read_legend
 from geoseg.model.exchange.keras_file import read_keras
 from geoseg.model.model_file import Model, PixelSizes
 from geoseg.model.networks import make_network
-from geoseg.model.spec import UNetSpec
-
-_RGB = ("red", "green", "blue")
+from geoseg.model.spec import RGB, UNetSpec
 
 
 def convert_model(
@@ -79,7 +77,7 @@ def convert_model(
 
 
 def _default_names(bands: int) -> tuple[str, ...]:
-    return _RGB if bands == len(_RGB) else tuple(f"band {i}" for i in range(1, bands + 1))
+    return RGB if bands == len(RGB) else tuple(f"band {i}" for i in range(1, bands + 1))
 
 
 def _scene_dtype(spec: UNetSpec) -> str:

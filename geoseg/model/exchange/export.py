@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from geoseg.files import atomic_file, check_file_name, check_not_there
-from geoseg.model.exchange.mlm import describe_as_mlm
+from geoseg.model.exchange.mlm_item import describe_as_mlm
 from geoseg.model.exchange.onnx_file import onnx_bytes
 from geoseg.model.model_file import Model
 

@@ -16,6 +16,7 @@ from geoseg.model.model_file import Model
 from geoseg.model.networks import Network
 from geoseg.model.networks.conv_norm import fold_batch_norm
 from geoseg.model.networks.rescale import Rescale
+from geoseg.model.onnx import keys
 from geoseg.model.scaling import Scaling
 from geoseg.version import __version__
 
@@ -30,8 +31,6 @@ _OVERLAP = 32
 """Overlap of windows (px), the default of `classify`."""
 _LARGEST_OVERLAP = 50
 """Largest overlap of windows (%): more would only cost time."""
-_DEEPNESS_DIVISOR = 255
-"""Deepness divides the pixels of all scenes by it, then standardises them."""
 
 
 class _Scores(nn.Module):
@@ -129,24 +128,26 @@ def _strip(proto: "ModelProto") -> None:
 
 
 def _metadata(model: Model) -> dict[str, Any]:
-    """Return the metadata that Deepness and GeoDeep read, by key.
+    """Return the metadata that Deepness, GeoDeep and geoseg read, by key.
 
-    Both set scores below ``seg_thresh`` to 0 before they take the best class, so it is 0. Both
-    remove small areas below a size that follows from ``seg_small_segment``; 0 means that all stay.
+    Deepness and GeoDeep set scores below the threshold to 0 before they take the best class, so it
+    is 0. Both remove small areas below a size that follows from `SMALL_SEGMENT`; 0 means that all
+    stay. They number the classes from 0, and geoseg reads their values and colours from `LEGEND`.
     """
     spec = model.spec
-    divisor = input_divisor(model.dtype)
     entries: dict[str, Any] = {
-        "model_type": "Segmentor",
-        "class_names": {str(i): name for i, name in enumerate(model.legend.names)},
-        "tile_size": spec.window,
-        "tiles_overlap": min(round(100 * _OVERLAP / spec.window), _LARGEST_OVERLAP),
-        "standardization_mean": [0.0] * spec.bands,
-        "standardization_std": [divisor / _DEEPNESS_DIVISOR] * spec.bands,
-        "seg_thresh": 0.0,
-        "seg_small_segment": 0,
+        keys.MODEL_TYPE: keys.SEGMENTOR,
+        keys.CLASS_NAMES: {str(i): name for i, name in enumerate(model.legend.names)},
+        keys.TILE_SIZE: spec.window,
+        keys.TILES_OVERLAP: min(round(100 * _OVERLAP / spec.window), _LARGEST_OVERLAP),
+        keys.MEAN: [0.0] * spec.bands,
+        keys.STD: [input_divisor(model.dtype) / keys.DIVISOR] * spec.bands,
+        keys.THRESHOLD: 0.0,
+        keys.SMALL_SEGMENT: 0,
+        keys.SCORES: "probabilities",
+        keys.LEGEND: model.legend.to_dict(),
     }
     size = pixel_size(model)
     if size is not None:
-        entries["resolution"] = round(100 * size, 4)  # centimetres
+        entries[keys.RESOLUTION] = round(100 * size, 4)  # centimetres
     return entries

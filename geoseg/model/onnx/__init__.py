@@ -1,1 +1,1 @@
-"""Networks of other programs, in ONNX files: their metadata, and their scores by ONNX Runtime."""
+"""Networks of other programs, in ONNX files: their metadata, and their output by ONNX Runtime."""

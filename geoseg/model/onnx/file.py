@@ -53,8 +53,8 @@ def read_onnx(path: str | Path) -> OnnxFile:
     unknown = _unknown_operators(onnx, model)
     if unknown:
         raise ModelError(
-            f"{path} has operators that ONNX does not define ({', '.join(unknown[:5])}), and "
-            "geoseg loads no libraries of operators, export it with standard operators"
+            f"{path} has operators that ONNX and ONNX Runtime lack ({', '.join(unknown[:5])}), and "
+            "geoseg loads no libraries of operators, export it with operators of ONNX"
         )
     digest = hashlib.sha256(data)
     external = [t for t in _tensors(model.graph) if t.data_location == onnx.TensorProto.EXTERNAL]

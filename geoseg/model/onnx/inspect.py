@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from geoseg.errors import ModelError
 from geoseg.model.onnx.file import OnnxFile, read_onnx
-from geoseg.model.onnx.keys import has_keys, read_keys
 from geoseg.model.onnx.metadata import OnnxMetadata
-from geoseg.model.onnx.mlm import find_item, read_item
 from geoseg.model.onnx.network import as_nchw, run_session, start_session
+from geoseg.model.onnx.read_keys import has_keys, read_keys
+from geoseg.model.onnx.read_mlm import find_item, read_item
 from geoseg.model.onnx.spec import Layout, OnnxSpec
 
 _DTYPES = ("float32", "float16", "float64", "uint8", "uint16", "int16")
@@ -46,7 +46,7 @@ class OnnxOutput:
     layout: Layout
     channels: int
     side: int
-    """Rows and columns of the scores (px)."""
+    """Rows and columns (px)."""
     probabilities: bool
     """Whether all values are from 0 to 1, and those of several channels have the sum 1."""
 
@@ -80,7 +80,7 @@ def _input_axes(file: OnnxFile) -> tuple[Layout, int | None, int | None]:
             "network whose input is a batch of windows: 4 axes of float32 or uint8"
         )
     _, second, third, last = shape
-    bands_last = last is not None and (third is None if second is None else last < second)
+    bands_last = _bands_are_last(second, third, last)
     bands, height, width = (last, second, third) if bands_last else (second, third, last)
     if height != width and None not in (height, width):
         raise ModelError(
@@ -90,8 +90,19 @@ def _input_axes(file: OnnxFile) -> tuple[Layout, int | None, int | None]:
     return "nhwc" if bands_last else "nchw", bands, height or width
 
 
+def _bands_are_last(second: int | None, third: int | None, last: int | None) -> bool:
+    """Whether the bands are the last axis of a batch of windows, and not the second.
+
+    Rows and columns are the two neighbouring axes of equal size. If that does not decide, the bands
+    are the smaller axis.
+    """
+    if (second == third) != (third == last):
+        return second == third
+    return last is not None and (second is None or last < second)
+
+
 def try_onnx(facts: OnnxFacts, bands: int, side: int) -> OnnxOutput:
-    """Run a network on a few made-up windows, to see its output.
+    """Run a network on a few random test windows, to see its output.
 
     Args:
         facts: of the file.
@@ -99,7 +110,7 @@ def try_onnx(facts: OnnxFacts, bands: int, side: int) -> OnnxOutput:
         side: rows and columns of the input (px).
 
     Raises:
-        ModelError: if the network cannot be run, or its output is no score for each class and
+        ModelError: if the network cannot be run, or its output is not a number for each class and
             pixel.
     """
     path, dtype = facts.file.path, facts.file.input_dtype
@@ -110,9 +121,9 @@ def try_onnx(facts: OnnxFacts, bands: int, side: int) -> OnnxOutput:
     session = start_session(facts.file)
     outputs = [run_session(session, path, x, spec) for x in _trial_inputs(spec)]
     layout = _output_layout(path, outputs[0], spec)
-    scores = np.stack([as_nchw(output, layout) for output in outputs]).astype(np.float64)
+    values = np.stack([as_nchw(output, layout) for output in outputs]).astype(np.float64)
     return OnnxOutput(
-        layout, scores.shape[2], scores.shape[3], probabilities=_are_probabilities(scores)
+        layout, values.shape[2], values.shape[3], probabilities=_are_probabilities(values)
     )
 
 
@@ -123,15 +134,15 @@ def _trial_inputs(spec: OnnxSpec) -> list[NDArray[np.float32]]:
     return [scale * noise for scale in (0, 1, 30)]
 
 
-def _are_probabilities(scores: NDArray[np.float64]) -> bool:
+def _are_probabilities(values: NDArray[np.float64]) -> bool:
     """Whether (trials, n, channels, height, width) are probabilities."""
-    if scores.min() < -_TOLERANCE or scores.max() > 1 + _TOLERANCE:
+    if values.min() < -_TOLERANCE or values.max() > 1 + _TOLERANCE:
         return False
-    return scores.shape[2] == 1 or bool(np.abs(scores.sum(2) - 1).max() <= _TOLERANCE * 10)
+    return values.shape[2] == 1 or bool(np.abs(values.sum(2) - 1).max() <= _TOLERANCE * 10)
 
 
 def _output_layout(path: str, output: NDArray[Any], spec: OnnxSpec) -> Layout:
-    """Return the layout of an output; refuse one that is no score for each class and pixel."""
+    """Return the layout of an output; refuse one without a number for each class and pixel."""
     shape, size = output.shape, spec.input_size
     square = {
         "nchw": len(shape) == 4 and shape[2] == shape[3],
@@ -146,19 +157,18 @@ def _output_layout(path: str, output: NDArray[Any], spec: OnnxSpec) -> Layout:
     if not layouts or shape[0] != (spec.batch or 1):
         raise ModelError(
             f"{path} returns {text} values for a window of {size} x {size} px, give a network that "
-            "returns a score for each class and pixel"
+            "returns a number for each class and pixel"
         )
     if not np.issubdtype(output.dtype, np.floating):
         raise ModelError(
-            f"{path} returns {output.dtype} class numbers, but blending needs scores, export it "
-            "without its last step (argmax)"
+            f"{path} returns {output.dtype} class numbers, but blending needs logits or "
+            "probabilities, export it without its last step (argmax)"
         )
     side = as_nchw(output, layouts[0]).shape[3]
     if side > size or (size - side) % 2 or (side < size and size % side == 0):
         raise ModelError(
-            f"{path} returns {side} x {side} scores for a window of {size} x {size} px, and geoseg "
-            "needs one score a pixel, or the same margin without scores on all sides (valid "
-            "convolutions); export it with an output of the size of the input, or give another "
-            "--window"
+            f"{path} returns {side} x {side} px for a window of {size} x {size} px, and geoseg "
+            "needs an output of the size of the input, or smaller by the same margin on all sides "
+            "(valid convolutions), export it with such an output or give another --window"
         )
     return layouts[0]

@@ -1,4 +1,4 @@
-"""What is known about an ONNX network besides its graph: from its metadata, an item or a user."""
+"""Facts about an ONNX network that are not in its graph: from metadata, an item or the user."""
 
 from dataclasses import dataclass, fields
 
@@ -24,7 +24,7 @@ class OnnxMetadata:
     pixel_size: float | None = None
     """Ground size of the pixels that it is for (m)."""
     logits: bool | None = None
-    """Whether its scores are logits; False for probabilities."""
+    """Whether its output is logits; False for probabilities."""
 
     def filled_from(self, metadata: "OnnxMetadata") -> "OnnxMetadata":
         """Return these facts, and those of ``metadata`` where nothing is known."""

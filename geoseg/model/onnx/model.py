@@ -10,13 +10,6 @@ from geoseg.model.onnx.memory import window_bytes
 from geoseg.model.onnx.metadata import OnnxMetadata
 from geoseg.model.onnx.spec import OnnxSpec
 
-SUFFIX = ".onnx"
-
-
-def is_onnx(path: object) -> bool:
-    """Return whether a path has the name of an ONNX file."""
-    return isinstance(path, str | Path) and Path(path).suffix.lower() == SUFFIX
-
 
 @dataclass(frozen=True, slots=True)
 class OnnxModel:
@@ -47,7 +40,8 @@ class OnnxModel:
     def load(cls, path: str | Path, given: OnnxMetadata = OnnxMetadata()) -> "OnnxModel":  # noqa: B008
         """Read an ONNX file, and the MLM item beside it if there is one.
 
-        The network is run on a few made-up windows, to see the shape and the kind of its output.
+        The network is run on a few random test windows, to see the shape and the kind of its
+        output.
 
         Args:
             path: of the file, .onnx.
@@ -113,7 +107,7 @@ def _bands(facts: OnnxFacts, known: OnnxMetadata) -> int:
     if named is not None and named != bands:
         raise ModelError(
             f"{facts.file.path} reads {count_of(bands, 'band')}, but its metadata name {named}, "
-            "mend the MLM item"
+            "correct the MLM item"
         )
     return bands
 
@@ -125,7 +119,7 @@ def _side(facts: OnnxFacts, given: OnnxMetadata, known: OnnxMetadata) -> int:
         if known.window is None:
             raise ModelError(
                 f"{facts.file.path} takes windows of any size, and its metadata recommend none, "
-                "give their side in pixels (window, --window), best the one of its training"
+                "give their side in pixels (window, --window), which should be that of its training"
             )
         return known.window
     if given.window not in (None, side):

@@ -14,15 +14,6 @@ from geoseg.model.onnx.file import OnnxFile
 from geoseg.model.onnx.spec import OnnxSpec
 
 
-def engine_name(path: str) -> str:
-    """Return name and version of the engine that computes an ONNX file.
-
-    Raises:
-        ModelError: if it is not installed.
-    """
-    return f"onnxruntime {import_onnxruntime(path).__version__}"
-
-
 class OnnxNetwork:
     """An ONNX network; safe to share between threads.
 
@@ -52,17 +43,17 @@ class OnnxNetwork:
         """
         spec = self.spec
         output = run_session(self._session, self._path, self._rescale(x).numpy(), spec)
-        scores = torch.from_numpy(np.ascontiguousarray(as_nchw(output, spec.output_layout)))
-        scores = scores.float()
-        if not bool(torch.isfinite(scores).all()):
+        array = np.ascontiguousarray(as_nchw(output, spec.output_layout))
+        values = torch.from_numpy(array).float()
+        if not bool(torch.isfinite(values).all()):
             raise ModelError(
-                f"{self._path} returned scores that are not finite numbers, check the values of "
+                f"{self._path} returned values that are not finite numbers, check the values of "
                 "the scene, and mean and std of the input (--input-mean, --input-std)"
             )
         if spec.channels == 1:
-            positive = torch.sigmoid(scores) if spec.logits else scores
+            positive = torch.sigmoid(values) if spec.logits else values
             return torch.cat([1 - positive, positive], dim=1)
-        return torch.softmax(scores, dim=1) if spec.logits else scores
+        return torch.softmax(values, dim=1) if spec.logits else values
 
 
 def start_session(file: OnnxFile) -> Onnx:

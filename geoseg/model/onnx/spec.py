@@ -30,11 +30,11 @@ class OnnxSpec:
     bands: int
     """Input bands, 1 to 65,535."""
     channels: int
-    """Output channels, 1 to 256. One channel is the score of a class beside the background."""
+    """Output channels, 1 to 256. One channel is that of a class beside the background."""
     window: int
-    """Side of the scores of a window (px), 1 to 4096."""
+    """Side of the output of a window (px), 1 to 4096."""
     margin: int = 0
-    """Pixels on each side of the input that have no scores, 0 to 2048: valid convolutions."""
+    """Pixels on each side of the input that the output lacks, 0 to 2048: valid convolutions."""
     mean: tuple[float, ...] = (0.0,)
     """The network reads (scene value - mean) / std: one for all bands, or one per band."""
     std: tuple[float, ...] = (1.0,)

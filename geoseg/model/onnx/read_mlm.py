@@ -1,4 +1,4 @@
-"""The STAC item of the Machine Learning Model extension (MLM) beside an ONNX file.
+"""Read the STAC item of the Machine Learning Model extension (MLM) beside an ONNX file.
 
 https://github.com/stac-extensions/mlm
 """
@@ -62,7 +62,7 @@ def read_item(path: Path) -> OnnxMetadata:
         )
     except (LookupError, TypeError, AttributeError, ValueError, GeosegError) as error:
         reason = f"there is no {error}" if isinstance(error, KeyError) else error
-        raise ModelError(f"MLM item {path}: {reason}, mend or remove the item") from None
+        raise ModelError(f"MLM item {path}: {reason}, correct or remove the item") from None
 
 
 def _properties(path: Path) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def _properties(path: Path) -> dict[str, Any]:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
-            f"{path} lies beside the model but is not JSON ({error}), mend or remove it"
+            f"{path} lies beside the model but is not JSON ({error}), correct or remove it"
         ) from None
     properties = data.get("properties") if isinstance(data, dict) else None
     return properties if isinstance(properties, dict) else {}
@@ -119,11 +119,16 @@ def _linear(step: dict[str, Any]) -> tuple[float, float] | None:
 
 
 def _legend(outputs: dict[str, Any]) -> Legend | None:
-    """Return the classes in ascending order of value."""
+    """Return the classes in ascending order of value.
+
+    The short name of a class may have only ASCII letters, digits, "-" and "_", so it comes last.
+    """
     classes = outputs.get("classification:classes")
     if not classes:
         return None
-    names = [str(c.get("name") or c.get("title") or c["value"]) for c in classes]
+    names = [
+        str(c.get("title") or c.get("description") or c.get("name") or c["value"]) for c in classes
+    ]
     colors = [
         f"#{c['color_hint']}" if isinstance(c.get("color_hint"), str) else color
         for c, color in zip(classes, map_colors(names), strict=True)

@@ -1,4 +1,4 @@
-"""A model as an item of STAC with the machine learning model extension (MLM).
+"""Describe a model as a STAC item with the machine learning model extension (MLM).
 
 https://github.com/stac-extensions/mlm
 """
@@ -8,7 +8,7 @@ import re
 from pathlib import PurePath
 from typing import Any
 
-from geoseg.legend import LandCoverClass
+from geoseg.legend import Legend
 from geoseg.model.exchange.onnx_file import INPUT, OUTPUT, input_divisor, pixel_size
 from geoseg.model.model_file import Model
 
@@ -17,7 +17,7 @@ _EXTENSIONS = (
     "https://stac-extensions.github.io/file/v2.1.0/schema.json",
 )
 _ANY_TIME = ("1900-01-01T00:00:00Z", "9999-12-31T23:59:59Z")
-"""What the documentation of MLM recommends for a model that is for no certain time."""
+"""The period that the documentation of MLM recommends for a model of images of any time."""
 _SHA256 = "1220"
 """Start of a SHA-256 in the multihash format: its code, and its length in bytes."""
 
@@ -45,7 +45,7 @@ def describe_as_mlm(model: Model, file_name: str, data: bytes) -> dict[str, Any]
         "geometry": None,
         "properties": {
             "description": f"Land-cover model of geoseg: {', '.join(model.legend.names)}. "
-            "The scores are probabilities: the largest is the class.",
+            "The scores are probabilities; the class of a pixel is that with the largest score.",
             "datetime": None,
             "start_datetime": _ANY_TIME[0],
             "end_datetime": _ANY_TIME[1],
@@ -95,7 +95,7 @@ def _model_fields(model: Model, name: str) -> dict[str, Any]:
                 "name": OUTPUT,
                 "tasks": [task],
                 "result": _array("class", [-1, spec.classes, spec.window, spec.window]),
-                "classification:classes": [_class(c) for c in model.legend.classes],
+                "classification:classes": _classes(model.legend),
             }
         ],
     }  # fmt: skip
@@ -112,14 +112,18 @@ def _value_scaling(dtype: str) -> list[dict[str, Any]] | None:
     return None if divisor == 1 else [{"type": "scale", "value": divisor}]
 
 
-def _class(c: LandCoverClass) -> dict[str, Any]:
-    """Return a class, whose short name may have letters, digits, "-" and "_" only."""
-    return {
-        "value": c.value,
-        "name": _words(c.name, "_") or f"class_{c.value}",
-        "description": c.name,
-        "color_hint": c.color.removeprefix("#").upper(),
-    }
+def _classes(legend: Legend) -> list[dict[str, Any]]:
+    """Return the classes; each has a short name of its own, of letters, digits, "-" and "_"."""
+    classes: list[dict[str, Any]] = []
+    short_names: set[str] = set()
+    for c in legend.classes:
+        name = _words(c.name, "_") or f"class_{c.value}"
+        while name.casefold() in short_names:
+            name = f"{name}_{c.value}"
+        short_names.add(name.casefold())
+        color = c.color.removeprefix("#").upper()
+        classes.append({"value": c.value, "name": name, "description": c.name, "color_hint": color})
+    return classes
 
 
 def _words(text: str, separator: str) -> str:

@@ -1,0 +1,125 @@
+"""Read the metadata properties of an ONNX file, see `geoseg.model.onnx.keys`."""
+
+import ast
+import json
+from collections.abc import Mapping
+from reprlib import repr as shortened
+from typing import Any
+
+from geoseg.errors import GeosegError, LabelError, ModelError
+from geoseg.legend import Legend
+from geoseg.model.onnx import keys
+from geoseg.model.onnx.metadata import OnnxMetadata
+from geoseg.model.ranges import NumberRange
+from geoseg.model.spec import RGB
+
+_MARKERS = (keys.MODEL_TYPE, keys.CLASS_NAMES, keys.NAMES, keys.MEAN, keys.STD)
+"""A file with one of these is meant for Deepness or GeoDeep, which divide bytes by 255."""
+_LARGEST_OF_BYTES = 3.0
+"""Mean plus standard deviation of bytes divided by 255 is at most about 1."""
+_POSITIVE = NumberRange(0, above=True)
+_SIDE = NumberRange(1, whole=True)
+
+
+def has_keys(properties: Mapping[str, str]) -> bool:
+    """Return whether a file has metadata of Deepness or GeoDeep."""
+    return any(key in properties for key in _MARKERS)
+
+
+def read_keys(properties: Mapping[str, str], bands: int | None) -> OnnxMetadata:
+    """Read the metadata properties of an ONNX file.
+
+    Args:
+        properties: keys and texts.
+        bands: input bands of the network, None if their number is free.
+
+    Raises:
+        ModelError: if the network is not for segmentation, or a value cannot be read.
+    """
+    scores = _value(properties, keys.SCORES)
+    if scores not in (None, "logits", "probabilities"):
+        raise ModelError(f"{keys.SCORES} is {shortened(scores)}, use logits or probabilities")
+    logits = None if scores is None else scores == "logits"
+    legend = _legend(properties)
+    if not has_keys(properties):
+        return OnnxMetadata(legend=legend, logits=logits)
+    kind = str(_value(properties, keys.MODEL_TYPE) or keys.SEGMENTOR)
+    if kind.lower() != keys.SEGMENTOR.lower():
+        raise ModelError(
+            f"it is a {kind}, give a network that classifies pixels ({keys.SEGMENTOR})"
+        )
+    resolution, side = (_value(properties, key) for key in (keys.RESOLUTION, keys.TILE_SIZE))
+    mean = _numbers(properties, keys.MEAN, 0.0)
+    std = _numbers(properties, keys.STD, 1.0)
+    return OnnxMetadata(
+        legend=legend or _numbered_legend(properties),
+        band_names=RGB if bands == len(RGB) else None,
+        window=None if side is None else int(_SIDE.check(keys.TILE_SIZE, side)),
+        mean=tuple(keys.DIVISOR * m for m in mean),
+        std=tuple(keys.DIVISOR * s for s in std),
+        dtype="uint8" if max(mean) + max(std) <= _LARGEST_OF_BYTES else None,
+        pixel_size=None  # the key has centimetres
+        if resolution is None
+        else _POSITIVE.check(keys.RESOLUTION, resolution) / 100,
+        logits=logits,
+    )
+
+
+def _value(properties: Mapping[str, str], key: str) -> Any:  # noqa: ANN401 - as the text says
+    """Return the value of a key, whose text is JSON or a literal of Python; None without it."""
+    text = properties.get(key)
+    if text is None:
+        return None
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return text
+
+
+def _numbers(properties: Mapping[str, str], key: str, default: float) -> tuple[float, ...]:
+    values = _value(properties, key)
+    if values is None:
+        return (default,)
+    if not isinstance(values, list | tuple) or not values:
+        raise ModelError(f"{key} is {shortened(values)}, give a list of numbers")
+    return tuple(NumberRange().check(key, value) for value in values)
+
+
+def _legend(properties: Mapping[str, str]) -> Legend | None:
+    """Return the classes of an exported model of geoseg; None without them."""
+    data = _value(properties, keys.LEGEND)
+    if data is None:
+        return None
+    try:
+        return Legend.from_dict(data)
+    except (LookupError, TypeError, GeosegError) as error:
+        reason = f"there is no {error}" if isinstance(error, KeyError) else error
+        raise ModelError(
+            f"{keys.LEGEND} cannot be read ({reason}), export the model again"
+        ) from None
+
+
+def _numbered_legend(properties: Mapping[str, str]) -> Legend | None:
+    """Return the classes 0, 1, ... of Deepness or GeoDeep; None without them."""
+    key = keys.CLASS_NAMES if keys.CLASS_NAMES in properties else keys.NAMES
+    names = _value(properties, key)
+    if isinstance(names, list) and names and isinstance(names[0], dict):
+        names = names[0]  # one table for each output; geoseg reads the first
+    if isinstance(names, dict):
+        try:
+            names = {int(number): name for number, name in names.items()}
+        except ValueError:
+            raise ModelError(f"{key} is {shortened(names)}, number the classes from 0") from None
+        if sorted(names) != list(range(len(names))):
+            raise ModelError(f"{key} has the numbers {sorted(names)}, number the classes from 0")
+        names = [names[number] for number in range(len(names))]
+    if names is None or names == []:
+        return None
+    if not isinstance(names, list):
+        raise ModelError(f"{key} is {shortened(names)}, give a table of numbers and names")
+    try:
+        return Legend.from_names([str(name) for name in names])
+    except LabelError as error:
+        raise ModelError(f"{key}: {error}") from None
