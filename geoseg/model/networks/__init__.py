@@ -3,13 +3,12 @@
 import torch
 from torch import Tensor, nn
 
+from geoseg.model.networks.conv_norm import without_counters
 from geoseg.model.networks.encoder_unet import EncoderUNet
 from geoseg.model.networks.lab_unet import LabUNet
 from geoseg.model.spec import LAB, UNetSpec
 
 Network = LabUNet | EncoderUNet
-_COUNTER = "num_batches_tracked"
-"""A buffer of batch normalisation that has no use here."""
 
 
 def make_network(spec: UNetSpec) -> Network:
@@ -23,8 +22,7 @@ def make_network(spec: UNetSpec) -> Network:
 
 def network_weights(network: nn.Module) -> dict[str, Tensor]:
     """Return the weights of a network, or of a part of it, by name, as in its model file."""
-    state = network.state_dict()
-    return {name: value for name, value in state.items() if not name.endswith(_COUNTER)}
+    return without_counters(network.state_dict())
 
 
 def weight_shapes(spec: UNetSpec) -> dict[str, tuple[int, ...]]:

@@ -1,9 +1,19 @@
 """Convolution with batch normalisation, and folding of the normalisation into the convolution."""
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F  # noqa: N812 - the customary name
 from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
+
+_COUNTER = "num_batches_tracked"
+"""A buffer of batch normalisation that has no use here."""
+
+
+def without_counters(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights by name, without the counters of batch normalisation."""
+    return {name: value for name, value in weights.items() if not name.endswith(_COUNTER)}
 
 
 class ConvNorm(nn.Module):

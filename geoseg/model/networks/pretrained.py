@@ -10,10 +10,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from geoseg.errors import ModelError, count_of
-
-_COUNTER = "num_batches_tracked"
-_COLORS = ("red", "green", "blue")
-"""Bands of the images that the published weights were trained on, in this order."""
+from geoseg.model.networks.conv_norm import without_counters
+from geoseg.model.spec import RGB
 
 
 def find_imagenet_weights() -> Path:
@@ -50,7 +48,7 @@ def load_encoder_weights(encoder: nn.Module, path: str | Path, band_names: Seque
         ModelError: if the file cannot be read, or has weights of other shapes.
     """
     stored = _read_state(Path(path))
-    own = {n: v for n, v in encoder.state_dict().items() if not n.endswith(_COUNTER)}
+    own = without_counters(encoder.state_dict())
     names = list(own) if own.keys() <= stored.keys() else list(stored)[: len(own)]
     if len(names) < len(own):
         raise ModelError(
@@ -91,7 +89,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
     ):
         raise ModelError(f"{path} is not a state dict of names and weights, save one")
-    return {name: value for name, value in content.items() if not name.endswith(_COUNTER)}
+    return without_counters(content)
 
 
 def _fit_bands(given: Tensor, own: Tensor, band_names: Sequence[str]) -> Tensor:
@@ -101,9 +99,9 @@ def _fit_bands(given: Tensor, own: Tensor, band_names: Sequence[str]) -> Tensor:
     if not reads_input or given.shape != (own.shape[0], 3, *own.shape[2:]):
         return given
     names = [name.casefold() for name in band_names]
-    if names == list(_COLORS) or (bands == 3 and not set(names) & set(_COLORS)):
+    if names == list(RGB) or (bands == 3 and not set(names) & set(RGB)):
         return given
-    kernels = dict(zip(_COLORS, given.unbind(1), strict=True))
+    kernels = dict(zip(RGB, given.unbind(1), strict=True))
     mean = given.mean(1)
     return torch.stack([kernels.get(name, mean) for name in names], 1) * (3 / bands)
 
