@@ -130,8 +130,10 @@ def test_the_dubai_legend_has_map_colours_and_its_masks_their_own():
     assert DUBAI_MASKS.classes[4] == LandCoverClass(4, "water", "#e2a929")
 
 
-def test_the_bundled_model_maps_in_map_colours():
-    assert Model.load("default").legend == DUBAI
+@pytest.mark.parametrize("name", ["default", "lab"])
+def test_the_bundled_models_map_in_map_colours(name):
+    legend = Model.load(name).legend
+    assert legend.classes == DUBAI.classes[: len(legend)]
 
 
 def test_stored_legends_in_the_colours_of_the_masks_get_map_colours():

@@ -152,7 +152,7 @@ def test_the_bundled_model_knows_the_pixel_sizes_of_its_training(tmp_path, metre
     assert ("trained on 0.7 to 1.1 m" in (warning or "")) is warned
 
 
-def test_the_bundled_model_draws_maps_in_map_colours():
-    model = Model.load("default")
+def test_the_model_lab_draws_maps_in_map_colours():
+    model = Model.load("lab")
     assert model.legend == DUBAI
     assert model.legend != DUBAI_MASKS

@@ -151,7 +151,7 @@ def test_a_model_whose_first_bytes_look_like_a_pickle_or_an_archive_loads(path, 
 def test_weights_are_compared_with_the_spec_before_a_network_is_built(
     tmp_path, monkeypatch, field, value, words
 ):
-    metadata, weights = contents(find_model("default"))
+    metadata, weights = contents(find_model("lab"))
     metadata["unet"][field] = value
     path = tmp_path / "m.safetensors"
     save_file(weights, path, {"geoseg": json.dumps(metadata)})
