@@ -67,7 +67,7 @@ def test_all_kinds_of_labels_and_tiles_ignore_the_same_class(tmp_path, text):
     settings = replace(BY_NAME, ignore=(text,))
     labels = pasted(cut(scene, vector, tmp_path / "vector", settings))
     assert np.array_equal(labels[labels >= 0], burnt([255, 2, 0])[labels >= 0])
-    assert cut(scene, raster, tmp_path / "plain").ignoring([text]).ignored == (1,)
+    assert cut(scene, raster, tmp_path / "plain").ignoring([text]).legend.values == (0, 2)
 
 
 def test_a_class_of_the_field_comes_before_the_legend(tmp_path):

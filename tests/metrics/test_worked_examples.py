@@ -21,6 +21,7 @@ from geoseg.metrics import (
     sample_size,
 )
 from tests.support.published_samples import OLOFSSON_2013, OLOFSSON_2014
+from tests.support.torch_packages import import_or_skip
 
 digits = {"rel": 0, "abs": 1e-6}
 square = st.integers(2, 5).flatmap(
@@ -226,8 +227,7 @@ def test_scikit_learn_says_the_same(pairs):
 
 
 def test_torchmetrics_says_the_same(pairs):
-    from torchmetrics.functional import classification as theirs
-
+    theirs = import_or_skip("torchmetrics.functional.classification")
     mapped, reference = (torch.from_numpy(values) for values in pairs)
     counts = Confusion.of(*(v.astype(np.uint8) for v in pairs), 6, 255).counts
     table = theirs.multiclass_confusion_matrix(mapped, reference, 6)  # rows are the reference
@@ -242,15 +242,14 @@ def test_torchmetrics_says_the_same(pairs):
 
 @pytest.mark.parametrize("bins", [5, 10, 15])
 def test_torchmetrics_finds_the_same_calibration_errors(bins):
-    from torchmetrics.functional.classification import binary_calibration_error
-
+    theirs = import_or_skip("torchmetrics.functional.classification")
     rng = np.random.default_rng(1)
     confidence = rng.random(5000)
     hits = rng.random(5000) < confidence**2
     ours = Reliability.of(confidence, hits, bins=bins)
     tensors = torch.from_numpy(confidence), torch.from_numpy(hits).long()
     for norm, value in (("l1", ours.expected_error), ("max", ours.largest_error)):
-        their = binary_calibration_error(*tensors, n_bins=bins, norm=norm)
+        their = theirs.binary_calibration_error(*tensors, n_bins=bins, norm=norm)
         assert value == pytest.approx(float(their), abs=1e-6)
 
 

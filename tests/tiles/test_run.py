@@ -442,3 +442,15 @@ def test_classes_and_background_on_the_command_line(tmp_path, scene):
     expected = burnt([0, 1, 1])
     expected[expected == IGNORE_INDEX] = 2
     assert np.array_equal(pasted(tiles)[:96, :128], expected[:96, :128])
+
+
+def test_a_scene_that_is_given_twice_counts_as_two(tmp_path):
+    """Its tiles have the same rows and columns, but other labels."""
+    scene = write_raster(tmp_path / "scene.tif", noise(3))
+    labels = [
+        write_raster(tmp_path / f"{value}.tif", np.full_like(classes(), value)[None])
+        for value in (0, 1)
+    ]
+    tiles = cut([scene] * 2, labels, tmp_path / "tiles")
+    assert len(np.unique(tiles.places, axis=0)) == len(tiles)
+    assert sorted(set(tiles.places[:, 0].tolist())) == [0, 1]

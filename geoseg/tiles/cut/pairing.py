@@ -1,7 +1,6 @@
 """Scenes matched with their labels."""
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,18 +37,10 @@ def find_pairs(scenes: list[str], labels: list[str] | ClassFiles) -> list[SceneP
     all scenes. Without labels, scenes are folders with images/ and masks/ in or below them.
 
     Raises:
-        TileError: if something is missing or does not match, or a scene is given twice.
+        TileError: if something is missing or does not match.
     """
     if not scenes:
         raise TileError("there are no scenes to tile, give a raster or a folder")
-    pairs = _match_all(scenes, labels)
-    [(scene, times)] = Counter(pair.scene for pair in pairs).most_common(1)
-    if times > 1:
-        raise TileError(f"scene {scene} is given {times} times, give each scene once")
-    return pairs
-
-
-def _match_all(scenes: list[str], labels: list[str] | ClassFiles) -> list[ScenePair]:
     if isinstance(labels, ClassFiles):
         return _pairs_with_all(scenes, labels)
     if not labels:

@@ -1,6 +1,7 @@
 """A set of training tiles on disk: an output of `tile`, or a folder of images and masks."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -216,8 +217,6 @@ def _open_tile_output(folder: Path) -> TileSet:
         pixels = pixel_columns(legend)
         columns = ["tile", "group", "split", "checksum", "scene", "row", "col", *pixels]
         index = read_columns(folder / INDEX, columns)
-        numbers = {scene: number for number, scene in enumerate(dict.fromkeys(index["scene"]))}
-        places = [[numbers[scene] for scene in index["scene"]], index["row"], index["col"]]
         shape = len(metadata["bands"]), metadata["size"], metadata["size"]
         dtype = metadata["dtype"]
         return TileSet(
@@ -233,7 +232,7 @@ def _open_tile_output(folder: Path) -> TileSet:
             store=_open_store(folder, metadata["store"], index["tile"], shape, dtype),
             checksums=tuple(index["checksum"]),
             counts=np.array([index[column] for column in pixels], np.int64).T,
-            places=np.array(places, np.int64).T,
+            places=_number_scenes(index["scene"], index["row"], index["col"]),
             crs=metadata["crs"],
             bounds=tuple(metadata["bounds"]),
         )
@@ -242,6 +241,18 @@ def _open_tile_output(folder: Path) -> TileSet:
         raise TileError(
             f"tile set {folder} is damaged or of another version ({reason}), tile the scenes again"
         ) from None
+
+
+def _number_scenes(scenes: list[str], rows: list[int], cols: list[int]) -> NDArray[np.int64]:
+    """Return `TileSet.places`. A scene that was given twice, with other labels, counts as two."""
+    copies: Counter[tuple[str, int, int]] = Counter()
+    numbers: dict[tuple[str, int], int] = {}
+    places = []
+    for scene, row, col in zip(scenes, rows, cols, strict=True):
+        copy = scene, copies[scene, row, col]
+        copies[scene, row, col] += 1
+        places.append((numbers.setdefault(copy, len(numbers)), row, col))
+    return np.array(places, np.int64).reshape(-1, 3)
 
 
 def _open_store(

@@ -25,7 +25,7 @@ from geoseg.model import (
 from geoseg.model.networks import EncoderUNet, weight_shapes
 from geoseg.model.networks.conv_norm import ConvNorm, fold_batch_norm
 from geoseg.model.networks.efficientnet_lite import EfficientNetLite0
-from tests.support.timm import import_or_skip
+from tests.support.torch_packages import import_or_skip
 
 LITE = UNetSpec(classes=5, depth=5, window=64, encoder="efficientnet-lite0")
 RGB = ("red", "green", "blue")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from geoseg.model import UNetSpec, layer_table, make_network, network_weights
 from geoseg.model.networks.conv_norm import ConvNorm
 from geoseg.model.networks.efficientnet_lite import InvertedResidual
-from tests.support.timm import import_or_skip
+from tests.support.torch_packages import import_or_skip
 
 SMP = ["resnet18", "mobilenet_v2", "efficientnet-b0", "tu-resnetv2_50"]
 

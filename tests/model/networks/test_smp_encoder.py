@@ -8,7 +8,7 @@ import torch
 from geoseg.errors import ModelError
 from geoseg.model import UNetSpec, load_encoder_weights, make_network
 from geoseg.model.networks import weight_shapes
-from tests.support.timm import import_or_skip
+from tests.support.torch_packages import import_or_skip
 
 
 @pytest.fixture(scope="module", autouse=True)

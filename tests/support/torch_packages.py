@@ -1,4 +1,4 @@
-"""timm and segmentation_models_pytorch, whose torchvision may be built for another torch."""
+"""Packages that import torchvision, which may be built for another torch."""
 
 from types import ModuleType
 
@@ -10,7 +10,7 @@ _LIBRARIES: list[torch.library.Library] = []
 
 
 def import_or_skip(name: str) -> ModuleType:
-    """Import timm or segmentation_models_pytorch; skip the test where it is not installed.
+    """Import a package that imports torchvision; skip the test where it is not installed.
 
     torchvision from another index than torch does not define its own operators, and then cannot be
     imported. Nothing calls them here, so their names are enough.
