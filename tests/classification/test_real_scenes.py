@@ -74,3 +74,10 @@ def test_the_sample_scene_is_mapped_as_it_is_labelled(tmp_path):
     )  # fmt: skip
     labelled = burnt != 255
     assert (labels[labelled] == burnt[labelled]).mean() > 0.9
+
+
+def test_the_bundled_model_has_a_pretrained_encoder_and_five_classes():
+    model = Model.load()
+    assert (model.spec.encoder, model.spec.window) == ("efficientnet-lite0", 256)
+    assert model.legend.names == ("building", "land", "road", "vegetation", "water")
+    assert model.temperature != 1
