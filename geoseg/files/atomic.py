@@ -84,15 +84,19 @@ def atomic_folder(out: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def remove_temporaries(folder: Path, *, min_age: float = 0.0) -> None:
+def remove_temporaries(folder: Path, *, start: str = "", min_age: float = 0.0) -> None:
     """Delete the temporary files and folders of killed processes.
 
     Args:
         folder: where they are.
+        start: of the names that the files were to have; "" for any name.
         min_age: minimum time since the last write (s); younger ones may still be in use.
     """
     for path in folder.iterdir():
-        if _TEMPORARY.match(path.name) and time.time() - _last_written(path) >= min_age:
+        prefix = _TEMPORARY.match(path.name)
+        if prefix is None or not path.name[prefix.end() :].startswith(start):
+            continue
+        if time.time() - _last_written(path) >= min_age:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 

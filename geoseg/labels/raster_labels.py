@@ -133,16 +133,17 @@ def read_by_codes(raster: ClassRaster, ignore: IgnoreSpec) -> RasterLabels:
     """Read the pixels of a class raster as codes of the classes of its legend.
 
     Three bands or more are colours. One band is class values, or colours if its palette has a
-    colour of the legend. The Dubai legend in map colours stands for the colours of the Dubai
-    masks, in which black is not labelled.
+    colour of the legend. Classes of the Dubai legend in map colours stand for the colours of the
+    Dubai masks, in which black is not labelled.
     """
     scene, legend, single_band = raster.scene, raster.legend, len(raster.scene.bands) < 3
-    masks = DUBAI_MASKS if legend == DUBAI else legend
+    dubai = set(legend.classes) <= {*DUBAI.classes} or legend == DUBAI_MASKS
+    masks = DUBAI_MASKS.subset(legend.values) if dubai else legend
     palette = raster.palette if single_band else {}
     if single_band and not {c.color for c in masks.classes} & set(palette.values()):
         return RasterLabels(scene, legend, colors=False, ignored=ignore.codes(legend, colors=False))
     ignored = ignore.codes(masks, colors=True)
-    if masks == DUBAI_MASKS:
+    if dubai:
         ignored |= {to_code(BLACK)}
     coded = tuple((value, to_code(color)) for value, color in palette.items())
     return RasterLabels(

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from geoseg.errors import InterruptedRun, TrainError, check_type
 from geoseg.execute import Progress, ProgressCounter, StopFlag, stop_on_signal
-from geoseg.files import check_file_name, output_lock
+from geoseg.files import check_file_name, output_lock, remove_temporaries
 from geoseg.metrics import Confusion
 from geoseg.model import Model, PixelSizes, slow_precision
 from geoseg.tiles import IGNORE_INDEX, TileSet, open_tiles
@@ -100,6 +100,8 @@ def train(  # noqa: PLR0913 - one call for the whole job, all but two by name
     with process_group(device) as processes, ExitStack() as stack, stop_on_signal() as stop:
         lock = output_lock(out.with_name(f".{out.name}.lock"), out, "training")
         processes.call_on_main(partial(stack.enter_context, lock))  # if taken, all processes fail
+        if processes.is_main:
+            remove_temporaries(out.parent, start=f"{out.stem}.")
         find = partial(find_start, out, plan, resume=resume, overwrite=overwrite)
         start_point = processes.call_on_main(find)
         if start_point.complete:

@@ -35,7 +35,7 @@ from tests.support.commands import here
 from tests.support.models import LEGEND, TRAINING, parse_facts, save_model
 from tests.support.paths import ROOT
 from tests.support.rasters import write_raster
-from tests.support.timm import import_or_skip
+from tests.support.torch_packages import import_or_skip
 
 UTM = "EPSG:32640"
 

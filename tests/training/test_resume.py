@@ -100,6 +100,14 @@ def test_a_process_killed_again_and_again_comes_to_the_same_file(tiles, tmp_path
     assert names_in(tmp_path) == sorted(f"{s}.{kind}" for s in ("m", "whole") for kind in kinds)
 
 
+def test_what_a_killed_process_left_is_deleted_and_files_of_others_are_not(tiles, tmp_path):
+    for name in ("m.safetensors.checkpoint", "mine.safetensors"):
+        (tmp_path / f".tmp01234567-{name}").touch()
+    run(tiles, tmp_path / "m.safetensors", epochs=1)
+    assert names_in(tmp_path)[0] == ".tmp01234567-mine.safetensors"
+    assert not (tmp_path / ".tmp01234567-m.safetensors.checkpoint").exists()
+
+
 def test_without_resume_a_run_starts_again_and_says_what_it_discards(tiles, tmp_path, caplog):
     out = stopped_run(tiles, tmp_path, 2)
     with caplog.at_level(logging.INFO, "geoseg"):
