@@ -54,8 +54,8 @@ _QUALITATIVE = (
 """ColorBrewer Set1 and Set2, where no name belongs to a group."""
 
 _UNGROUPED = ("#c073ff", "#590046", "#f249b7", "#e2bfff", "#ff8c19", "#4500a6", "#59341b")
-"""Mostly purple and pink, which no group has, from the same search: for names of no group, if other
-names have one."""
+"""Colours of names without a group, if other names have one. Most are purple or pink, because no
+group has these hues. They come from the same search."""
 
 _GOLDEN_ANGLE = 137.508
 """Degrees; hues at multiples of it are far apart."""

@@ -79,10 +79,10 @@ def _has_class(text: str) -> bool:
         "[default: the first with geometries]"),
     click.option(
         "--background", metavar="CLASS",
-        help="Class of what lies outside of the polygons: a class of the labels or of --legend, or "
+        help="Class of the pixels that no polygon covers: a class of the labels or of --legend, or "
         "a new class. Use it only if the polygons show all there is in the scenes, such as all "
         "buildings. Only for vector labels. Features of ignored classes are not background.  "
-        "[default: what lies outside of the polygons is not labelled]"),
+        "[default: pixels that no polygon covers are not labelled]"),
     click.option(
         "--ignore", multiple=True, metavar="CLASS...",
         help="Classes that mean 'not labelled': names, values, or colours of a mask ('#rrggbb'). "

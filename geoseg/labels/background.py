@@ -1,4 +1,4 @@
-"""The class of what lies outside all polygons: ``--background``."""
+"""The class of the pixels that no polygon covers: ``--background``."""
 
 from typing import Any
 

@@ -65,7 +65,7 @@ class LabelOpener:
     layer: str | None = None
     """Layer of vector labels, the same in each file; None for the first one with geometries."""
     background: str | None = None
-    """Class of what lies outside of vector labels, see `add_background`; None for none."""
+    """Class of the pixels that no vector label covers, see `add_background`; None for none."""
     _vectors: dict[LabelFiles, VectorLabelFile | ClassFileLabels] = field(
         default_factory=dict, init=False
     )

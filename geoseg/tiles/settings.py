@@ -42,7 +42,7 @@ class TileSettings:
     layer: str | None = None
     """Layer of vector labels, such as in a GeoPackage; None for the first one with geometries."""
     background: str | None = None
-    """Class of what lies outside of vector labels: the name or value of a class, or the name of a
+    """Class of the pixels that no vector label covers: the name or value of a class, or that of a
     new class, see `geoseg.labels.background`; None for "not labelled"."""
     ignore: tuple[str, ...] = ()
     """Class names, values and colours (#rrggbb) in the labels that mean "not labelled", see

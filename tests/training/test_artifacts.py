@@ -165,8 +165,11 @@ if "encoder" in sys.argv:
     settings = replace(
         RECIPES["standard"], encoder_weights="none", width=2, batch_size=5, epochs=3, window=32,
     )
-train(sys.argv[1], sys.argv[2], settings=settings, device="cpu",
-      monitor=Monitor(pictures=0, report=lambda row: print(row["epoch"], flush=True)))
+model = train(sys.argv[1], sys.argv[2], settings=settings, device="cpu",
+              monitor=Monitor(pictures=0, report=lambda row: print(row["epoch"], flush=True)))
+if "encoder" in sys.argv:
+    weights = model.network.state_dict()
+    print(float(sum(weights[name].double().sum() for name in weights if "running" in name)))
 """
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
@@ -215,7 +218,9 @@ def test_two_processes_train_an_encoder_with_batch_normalisation(launch, tmp_pat
     """Each process normalises its own windows; the model is that of the first one."""
     done, other = launch(tmp_path / "m.safetensors", 2, "encoder")
     assert (done.returncode, other.returncode) == (0, 0), done.stderr + other.stderr
-    assert done.stdout.split() == ["1", "2", "3"]
+    *epochs, statistics = done.stdout.split()
+    assert epochs == ["1", "2", "3"]
+    assert other.stdout.split() == [statistics]  # both have those of the first process
     losses = [row["loss"] for row in history_of(tmp_path / "m.safetensors")]
     assert losses[-1] < losses[0]
     assert Model.load(tmp_path / "m.safetensors").spec.encoder == "efficientnet-lite0"

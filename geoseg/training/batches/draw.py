@@ -18,7 +18,7 @@ _CLASS_POWER = 0.5
 """A class is drawn in proportion to its pixels to this power: 1 draws as often as it occurs, and 0
 draws all classes equally often."""
 _UNLABELLED = 0.5
-"""With pseudo-labels, share of the windows that do not depend on the labels of the tiles."""
+"""With pseudo-labels, share of the windows for which all tiles have the same probability."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
