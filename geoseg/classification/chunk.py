@@ -25,7 +25,14 @@ from geoseg.errors import (
 )
 from geoseg.grid import Window, bounds
 from geoseg.legend import NODATA
-from geoseg.model import Predictor, best_class, cached_predictor, engine_name, one_torch_thread
+from geoseg.model import (
+    Predictor,
+    best_class,
+    cached_predictor,
+    engine_name,
+    instruction_set,
+    one_torch_thread,
+)
 from geoseg.polygons import trace_chunk
 from geoseg.raster import pad_reflect, read_window
 from geoseg.version import __version__
@@ -57,8 +64,7 @@ def classify_chunk(job: Job, chunk: Window, count: WindowCounter | None = None) 
     if part is not None:
         return part
     name, _, version = job.engine.partition(" ")
-    here = engine_name(None if job.onnx is None else job.model).partition(" ")[2]
-    _check_version(name, version, here)
+    _check_version(name, version, engine_name(name).partition(" ")[2])
     try:
         with one_torch_thread():
             return _compute_part(job, chunk, count or (lambda windows: None))
@@ -83,10 +89,7 @@ def _compute_part(job: Job, chunk: Window, count: WindowCounter) -> Part:
     count(len(windows) - len(useful))
     chunk_valid = valid[_in_array(chunk, in_scene)]
     if useful and chunk_valid.any():
-        predictor = cached_predictor(
-            job.model, job.model_hash, job.device, job.precision, job.batch_size, job.settings.tta,
-            job.window_grid.size, job.onnx,
-        )  # fmt: skip
+        predictor = cached_predictor(job.predictor_source)
         predictor.spec.scaling.fill_invalid(pixels, valid)
         area = Window(0, 0, halo.height + 2 * margin, halo.width + 2 * margin)
         above, left = in_scene.row - halo.row + margin, in_scene.col - halo.col + margin
@@ -104,7 +107,10 @@ def _compute_part(job: Job, chunk: Window, count: WindowCounter) -> Part:
         arrays |= trace_chunk(arrays["labels"], chunk, size, confidence=confidence).to_arrays()
     if not job.confidence:
         arrays.pop("confidence", None)
-    part = write_part(job, chunk, arrays, windows=len(useful))
+    part = write_part(
+        job, chunk, arrays, windows=len(useful),
+        instruction_set=instruction_set() if job.device == "cpu" else "",
+    )  # fmt: skip
     log.debug(
         "chunk at %s: %d of %s computed, %.1f s",
         chunk, len(useful), count_of(len(windows), "window"), time.perf_counter() - start,

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoseg.classification.settings import ClassifySettings
@@ -12,7 +13,7 @@ from geoseg.raster import Scene
 from geoseg.version import __version__
 
 if TYPE_CHECKING:  # reading a run folder loads no torch
-    from geoseg.model import OnnxSpec
+    from geoseg.model import OnnxSpec, PredictorSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Job:
     precision: str
     """Precision of the network: "fp32", "bf16" or "fp16"; "auto" is already replaced."""
     engine: str
-    """What computes the network, with its version: "torch 2.9.1" or "onnxruntime 1.23.2"."""
+    """What computes the network, with its version, such as "torch 2.9.1" or "mnn 3.6.1"."""
     device: str
     """Device that computes the run: "cpu", "cuda" or "cuda:N"; "auto" is already replaced."""
     batch_size: int
@@ -56,6 +57,31 @@ class Job:
         """Pixels on each side of a window that the network reads and that get no scores."""
         return self.onnx.margin if self.onnx else 0
 
+    @property
+    def graph(self) -> Path | None:
+        """File of the network of a model of geoseg in the run folder, if the engine reads one."""
+        if self.onnx is not None or self.engine_only == "torch":
+            return None
+        return Path(self.parts) / "network.onnx"
+
+    @property
+    def engine_only(self) -> str:
+        """The engine without its version."""
+        return self.engine.partition(" ")[0]
+
+    @property
+    def predictor_source(self) -> "PredictorSource":
+        """What the predictor of a worker is made from."""
+        from geoseg.model import PredictorSource
+
+        graph = self.graph
+        return PredictorSource(
+            path=self.model, hash=self.model_hash, window=self.window_grid.size,
+            engine=self.engine_only, device=self.device, precision=self.precision,
+            batch_size=self.batch_size, tta=self.settings.tta, onnx=self.onnx,
+            graph=None if graph is None else str(graph),
+        )  # fmt: skip
+
     def chunks(self, window: Window | None = None) -> list[Window]:
         """The chunks of the scene, or those that share a pixel with ``window``, row-major."""
         return list(chunks(self.scene.height, self.scene.width, self.chunk, window))
@@ -74,8 +100,9 @@ class Job:
             "GEOSEG_TTA": str(self.settings.tta).lower(),
             "GEOSEG_MIN_AREA": f"{self.settings.cleaning.min_area:g}",
         }
-        if self.onnx is not None:
+        if self.engine_only != "torch":
             tags["GEOSEG_ENGINE"] = self.engine
+        if self.onnx is not None:
             mean, std = ("/".join(map(str, v)) for v in (self.onnx.mean, self.onnx.std))
             tags["GEOSEG_INPUT_MEAN"], tags["GEOSEG_INPUT_STD"] = mean, std
         return tags

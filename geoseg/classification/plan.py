@@ -3,9 +3,13 @@
 import heapq
 import logging
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
+from geoseg.classification.compute_config import (
+    ComputeConfig,
+    ComputeRequest,
+    agree_on,
+    resolve,
+)
 from geoseg.classification.job import Job
 from geoseg.classification.outputs import Outputs
 from geoseg.classification.prepare import PreparedScene
@@ -20,67 +24,13 @@ from geoseg.classification.settings import ClassifySettings, Execution
 from geoseg.execute import DaskCluster
 from geoseg.files import check_not_there
 from geoseg.grid import WindowGrid, chunks
-from geoseg.model import (
-    AnyModel,
-    OnnxModel,
-    choose_batch,
-    choose_engine,
-    engine_name,
-    slow_precision,
-)
+from geoseg.model import AnyModel, OnnxModel
 
 log = logging.getLogger("geoseg")
 
 _CHUNK_SIZES = (2048, 1536, 1024, 512)
 _TYPICAL_WORKERS = 4
 _TYPICAL_WINDOW = 128
-
-
-@dataclass(frozen=True, slots=True)
-class ComputeConfig:
-    """Resolved device, precision, batch size and engine, recorded as they change the last bits."""
-
-    device: str
-    precision: str
-    batch_size: int
-    engine: str
-
-    @classmethod
-    def resolve(
-        cls, device: str, precision: str, batch_size: int | None, window: int,
-        onnx: OnnxModel | None = None,
-    ) -> "ComputeConfig":  # fmt: skip
-        """Resolve "auto" on this machine, for an ONNX file or for a network of geoseg.
-
-        ``window`` is the side of a window (px).
-
-        Raises:
-            GeosegError: if this machine has no such device or engine, or the device no such
-                precision.
-        """
-        spec = None if onnx is None else onnx.spec
-        chosen, resolved = choose_engine(device, precision, spec)
-        engine = engine_name(None if onnx is None else onnx.path)
-        warning = slow_precision(resolved, chosen.type)
-        if warning:
-            log.warning(warning)
-        batch = choose_batch(batch_size, chosen, window, spec)
-        return cls(str(chosen), resolved, batch, engine)
-
-    @classmethod
-    def from_manifest(
-        cls, manifest: dict[str, Any], device: str, precision: str, batch_size: int | None
-    ) -> "ComputeConfig | None":
-        """Return what an earlier try of the run resolved; None unless the device is "auto".
-
-        So a machine without a GPU can assemble the parts of machines with GPUs.
-        """
-        keys = {"device", "precision", "batch size", "engine"}
-        if device != "auto" or not keys <= manifest.keys():
-            return None
-        recorded = manifest["precision"] if precision == "auto" else precision
-        batch_size = batch_size or manifest["batch size"]
-        return cls(manifest["device"], recorded, batch_size, manifest["engine"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +65,12 @@ def plan_run(
     """
     outputs = prepared.outputs
     manifest = read_manifest(outputs.parts) if execution.resume else None
-    device, precision, batch_size = execution.device, settings.precision, execution.batch_size
-    config = ComputeConfig.from_manifest(manifest or {}, device, precision, batch_size)
+    request = ComputeRequest.of(prepared, model, settings, execution)
+    config = request.from_manifest(manifest or {})
     if config is None:
-        onnx = model if isinstance(model, OnnxModel) else None
-        window = model.spec.window
-        resolve = partial(ComputeConfig.resolve, device, precision, window=window, onnx=onnx)
-        config = resolve(batch_size) if cluster is None else cluster.map(resolve, [batch_size])[0]
+        config = resolve(request) if cluster is None else cluster.map(resolve, [request])[0]
+        if execution.shard is not None and execution.engine == "auto":
+            config = agree_on(config, outputs.parts)
     job = plan_job(prepared, model, settings, execution.chunk, config)
     if manifest is not None:
         check_same_run(job, manifest)

@@ -18,7 +18,9 @@ from geoseg.classification.outputs import Outputs, outputs_in_folders
 from geoseg.classification.plan import PlannedRun, plan_run
 from geoseg.classification.prepare import load_model, prepare
 from geoseg.classification.report import ClassifyReport
+from geoseg.classification.run_folder.graph import save_graph
 from geoseg.classification.run_folder.manifest import open_run, remove_run_folder
+from geoseg.classification.run_folder.parts import finished_parts
 from geoseg.classification.settings import ClassifySettings, Execution
 from geoseg.errors import SceneError, check_list, check_type, count_of, redact
 from geoseg.execute import (
@@ -211,16 +213,29 @@ def _finish(
         with translate_write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
     with open_run(run.job, run.prepared.aoi, execution) as resumed:
+        save_graph(run.job, model)
         workers = compute(run.job, model, backend, windows_done, resumed=resumed)
         if execution.shard is not None:
             log.info("%s is done, run without --shard to assemble", execution.shard_label)
             return None
         computed = time.perf_counter()
+        _warn_of_mixed_processors(outputs.parts)
         report = _report(run, model, backend, workers, computed - start)
         report = assemble(run, report, backend.stop)
         remove_run_folder(outputs.parts)
     log.info("%s assembled in %.1f s", outputs.labels, time.perf_counter() - computed)
     return report
+
+
+def _warn_of_mixed_processors(parts: Path) -> None:
+    """Warn if the parts come from CPUs of several kinds."""
+    kinds = sorted({part.instruction_set for part in finished_parts(parts)} - {""})
+    if len(kinds) > 1:
+        log.warning(
+            "the chunks were computed on CPUs with different instruction sets (%s): the last bits "
+            "of scores depend on them, so another run may differ in a few pixels",
+            ", ".join(kinds),
+        )
 
 
 def _report(

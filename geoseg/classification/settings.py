@@ -59,7 +59,9 @@ class ClassifySettings:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """How a map is computed, besides workers and scheduler; nothing here changes the labels.
+    """How a map is computed, besides workers and scheduler.
+
+    Engine, device and batch size can change the last bits of scores, and nothing else.
 
     Raises:
         RunError: if a value is out of range, or ``shard`` and ``resume`` contradict each other.
@@ -67,9 +69,14 @@ class Execution:
 
     device: str = "auto"
     """"cpu", "cuda" or "cuda:N"; "auto" is a GPU if there is one, else the CPU."""
+    engine: str = "auto"
+    """What computes the network: "torch", "onnxruntime", "openvino" or "mnn". "auto" is torch, and
+    for an ONNX file ONNX Runtime; for a large scene on a CPU, in fp32, it tries those that are
+    installed, and takes the fastest that gives the same labels."""
     batch_size: int | None = None
-    """Windows per forward pass, at least 1. None: as many as have 131,072 px on a CPU (8 of 128 px
-    or 2 of 256 px) and 4,194,304 px on a GPU; of an ONNX file 1, or its fixed number."""
+    """Windows per forward pass, at least 1. None: with torch as many as have 131,072 px on a CPU (8
+    of 128 px or 2 of 256 px) and 4,194,304 px on a GPU; with other engines 1, or the fixed number
+    of an ONNX file."""
     chunk: int | None = None
     """Side of a chunk (px), a multiple of 512; None for 512 to 2048 by the size of the scene."""
     wait: float = WORKER_TIMEOUT

@@ -4,13 +4,17 @@ from geoseg.model.device import (
     PRECISIONS,
     choose_device,
     choose_precision,
+    instruction_set,
     one_torch_thread,
     slow_precision,
     torch_dtype,
     tune_malloc,
 )
 from geoseg.model.dihedral import SYMMETRIES, apply_symmetry, invert_symmetry
-from geoseg.model.engine import choose_batch, choose_engine, engine_name
+from geoseg.model.engines.choose import choose_batch, choose_engines
+from geoseg.model.engines.graph import network_graph
+from geoseg.model.engines.names import ENGINES, TORCH, engine_name
+from geoseg.model.engines.trial import SampleWindows, Trial, fastest, try_engine
 from geoseg.model.exchange import convert_model, export_model
 from geoseg.model.model_file import Model, PixelSizes, pixel_size_range
 from geoseg.model.networks import Network, make_network, network_weights
@@ -20,7 +24,13 @@ from geoseg.model.onnx.inspect import inspect_onnx, try_onnx
 from geoseg.model.onnx.metadata import OnnxMetadata
 from geoseg.model.onnx.model import OnnxModel
 from geoseg.model.onnx.spec import OnnxSpec
-from geoseg.model.predictor import Predictor, best_class, cached_predictor
+from geoseg.model.predictor import (
+    Predictor,
+    PredictorSource,
+    best_class,
+    cached_predictor,
+    load_predictor,
+)
 from geoseg.model.ranges import NumberRange
 from geoseg.model.scaling import Scaling
 from geoseg.model.spec import (
@@ -44,12 +54,14 @@ __all__ = [
     "DROPOUT_RANGE",
     "EFFICIENTNET_LITE0",
     "ENCODER_DEPTH",
+    "ENGINES",
     "LAB",
     "PRECISIONS",
     "RGB",
     "SIZE_RANGES",
     "SMP",
     "SYMMETRIES",
+    "TORCH",
     "AnyModel",
     "Layer",
     "Model",
@@ -60,7 +72,10 @@ __all__ = [
     "OnnxSpec",
     "PixelSizes",
     "Predictor",
+    "PredictorSource",
+    "SampleWindows",
     "Scaling",
+    "Trial",
     "UNetSpec",
     "apply_symmetry",
     "best_class",
@@ -68,23 +83,28 @@ __all__ = [
     "check_encoder",
     "choose_batch",
     "choose_device",
-    "choose_engine",
+    "choose_engines",
     "choose_precision",
     "convert_model",
     "engine_name",
     "export_model",
+    "fastest",
     "find_imagenet_weights",
     "find_model",
     "inspect_onnx",
+    "instruction_set",
     "invert_symmetry",
     "layer_table",
     "load_encoder_weights",
+    "load_predictor",
     "make_network",
+    "network_graph",
     "network_weights",
     "one_torch_thread",
     "pixel_size_range",
     "slow_precision",
     "torch_dtype",
+    "try_engine",
     "try_onnx",
     "tune_malloc",
 ]

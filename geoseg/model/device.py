@@ -3,6 +3,7 @@
 import ctypes
 import ctypes.util
 import functools
+import platform
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -74,6 +75,7 @@ def slow_precision(precision: str, device: str, flags: Collection[str] | None = 
     )
 
 
+@functools.cache
 def cpu_flags() -> frozenset[str]:
     """Return the features of the CPU as Linux or torch name them; empty if unknown."""
     try:
@@ -88,6 +90,23 @@ def cpu_flags() -> frozenset[str]:
         if name.strip() in ("flags", "Features")
         for flag in values.split()
     )
+
+
+_INSTRUCTION_SETS = ("amx_tile", "avx512_bf16", "avx512_vnni", "avx512f", "avx2")
+"""CPU flags that change which code computes a network, the newest first."""
+
+
+def instruction_set(flags: Collection[str] | None = None) -> str:
+    """Return the name of the newest instruction set of the CPU, such as "avx2".
+
+    The last bits of scores depend on it.
+
+    Args:
+        flags: features of the CPU, as `cpu_flags` returns them; None to detect them.
+    """
+    flags = cpu_flags() if flags is None else flags
+    known = (name for name in _INSTRUCTION_SETS if name in flags)
+    return next(known, platform.machine())
 
 
 def torch_dtype(precision: str) -> torch.dtype:

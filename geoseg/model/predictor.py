@@ -3,6 +3,8 @@
 import copy
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geoseg.errors import ModelError
-from geoseg.model.device import torch_dtype
+from geoseg.model.device import choose_device, choose_precision, torch_dtype
 from geoseg.model.dihedral import SYMMETRIES, apply_symmetry, invert_symmetry
-from geoseg.model.engine import choose_batch, choose_engine
+from geoseg.model.engines.choose import choose_batch
+from geoseg.model.engines.graph import as_onnx_file, network_graph
+from geoseg.model.engines.names import TORCH
 from geoseg.model.model_file import Model
 from geoseg.model.networks import Network
 from geoseg.model.networks.conv_norm import fold_batch_norm
@@ -33,35 +37,48 @@ class Predictor:
         self,
         model: Model | OnnxNetwork,
         *,
+        engine: str = TORCH,
         device: str = "auto",
         precision: str = "auto",
         batch_size: int | None = None,
         tta: bool = False,
+        graph: bytes | None = None,
     ) -> None:
         """Prepare the network.
 
         Args:
-            model: it is copied, not changed.
-            device: "auto", "cpu", "cuda" or "cuda:N"; an ONNX network runs on the CPU.
+            model: it is copied, not changed. An ONNX network has its engine, its precision and its
+                batch size already.
+            engine: "torch", or "onnxruntime", "openvino" or "mnn", which run on the CPU.
+            device: "auto", "cpu", "cuda" or "cuda:N".
             precision: "auto", "fp32", "bf16" or "fp16", of weights and activations.
             batch_size: windows per forward pass; None for the default of `choose_batch`.
             tta: average the scores over the eight symmetries of the square.
+            graph: the network as `network_graph` returns it, for the engines other than torch;
+                None to make it.
 
         Raises:
-            GeosegError: if there is no such device, or it does not support the precision.
+            GeosegError: if there is no such engine or device, or it does not support the precision.
         """
-        onnx = model.spec if isinstance(model.spec, OnnxSpec) else None
-        self.device, self.precision = choose_engine(device, precision, onnx)
-        self.batch_size = choose_batch(batch_size, self.device, model.spec.window, onnx)
-        self.spec = model.spec
-        self.temperature = model.temperature
-        self._input_size = model.spec.window if onnx is None else onnx.input_size
+        self.spec, self.temperature = model.spec, model.temperature
         self._symmetries = SYMMETRIES if tta else 1
-        self._probabilities = (
-            model.probabilities
-            if isinstance(model, OnnxNetwork)
-            else _torch_probabilities(model, self.device, self.precision)
-        )
+        if engine != TORCH or isinstance(model, OnnxNetwork):
+            device = "cpu"
+        self.device = choose_device(device)
+        self.precision = choose_precision(precision, self.device)
+        if isinstance(model, OnnxNetwork):
+            self._input_size, self.batch_size = model.spec.input_size, model.batch_size
+            self._probabilities: Callable[[Tensor], Tensor] = model.probabilities
+            return
+        self._input_size = model.spec.window
+        self.batch_size = choose_batch(batch_size, self.device, model.spec.window, engine=engine)
+        if engine == TORCH:
+            self._probabilities = _torch_probabilities(model, self.device, self.precision)
+            return
+        self._probabilities = OnnxNetwork(
+            *as_onnx_file(model, graph or network_graph(model)),
+            engine=engine, precision=self.precision, batch_size=self.batch_size,
+        ).probabilities  # fmt: skip
 
     def zeros(self, shape: tuple[int, ...]) -> Tensor:
         """Return a float32 tensor of zeros on the device."""
@@ -173,34 +190,70 @@ def best_class(scores: Tensor) -> tuple[Tensor, Tensor]:
     return index, best
 
 
-@functools.lru_cache(maxsize=2)
-def cached_predictor(
-    path: str,
-    digest: str,
-    device: str,
-    precision: str,
-    batch_size: int | None,
-    tta: bool,
-    window: int,
-    onnx: OnnxSpec | None = None,
-) -> Predictor:
-    """Return the predictor of a model file, cached for the life of the process.
+@dataclass(frozen=True, slots=True)
+class PredictorSource:
+    """All that a predictor is made from, as a small value."""
 
-    ``digest`` is the hash that the file must have, so a replaced file is read again. ``window`` is
-    the side of the windows (px). ``onnx`` says how an ONNX file is read; it is None for a model
-    file of geoseg. For the other arguments see `Predictor`.
+    path: str
+    """Of the model file."""
+    hash: str
+    """Hash that the file must have, so a replaced file is refused."""
+    window: int
+    """Side of the windows (px)."""
+    engine: str
+    device: str
+    precision: str
+    batch_size: int
+    tta: bool
+    onnx: OnnxSpec | None = None
+    """How an ONNX file is read; None for a model file of geoseg."""
+    graph: str | None = None
+    """Path of the network of a model file as `network_graph` returns it; None for engine torch."""
+
+
+@functools.lru_cache(maxsize=2)
+def cached_predictor(source: PredictorSource) -> Predictor:
+    """Return a predictor, cached for the life of the process; see `load_predictor`.
 
     Raises:
-        ModelError: if the file has another hash.
+        ModelError: as `load_predictor`, or if the graph cannot be read.
+    """
+    return load_predictor(source, None if source.graph is None else _read(source.graph))
+
+
+def load_predictor(source: PredictorSource, graph: bytes | None) -> Predictor:
+    """Return the predictor of a model file.
+
+    Args:
+        source: what it is made from; its ``graph`` is not read.
+        graph: see `Predictor`.
+
+    Raises:
+        ModelError: if the file has another hash, or the engine cannot compute it.
     """
     model: Model | OnnxNetwork
-    if onnx is None:
-        model = Model.load(path).with_window(window)
-        same = model.hash == digest
+    if source.onnx is None:
+        model = Model.load(source.path).with_window(source.window)
+        same = model.hash == source.hash
     else:
-        file = read_onnx(path)
-        model = OnnxNetwork(file, onnx)
-        same = file.hash == digest
+        file = read_onnx(source.path)
+        same = file.hash == source.hash
+        model = OnnxNetwork(
+            file, source.onnx, engine=source.engine, precision=source.precision,
+            batch_size=source.batch_size,
+        )  # fmt: skip
     if not same:
-        raise ModelError(f"model {path} changed during the run, run the command again")
-    return Predictor(model, device=device, precision=precision, batch_size=batch_size, tta=tta)
+        raise ModelError(f"model {source.path} changed during the run, run the command again")
+    return Predictor(
+        model, engine=source.engine, device=source.device, precision=source.precision,
+        batch_size=source.batch_size, tta=source.tta, graph=graph,
+    )  # fmt: skip
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"cannot read the network {path}: {error.strerror}, run the command again"
+        ) from None

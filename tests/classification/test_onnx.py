@@ -11,6 +11,7 @@ import torch
 
 from geoseg.classification import ClassifySettings, Execution, classify
 from geoseg.classification import chunk as chunk_module
+from geoseg.classification import compute_config as config_module
 from geoseg.classification import plan as plan_module
 from geoseg.errors import GeosegError, ModelError, RunError
 from geoseg.legend import LandCoverClass, Legend
@@ -249,12 +250,12 @@ def test_parts_of_another_version_of_the_engine_are_refused(
     manifest = json.loads((tmp_path / "lulc.tif.parts" / "plan.json").read_text())
     assert manifest["engine"].startswith("onnxruntime ")
     assert manifest["input"]["margin"] == 2
-    for module in (plan_module, chunk_module):
-        monkeypatch.setattr(module, "engine_name", lambda path: "onnxruntime 0.1")
-    again = Execution(chunk=512, device="cpu")
+    for module in (config_module, chunk_module):
+        monkeypatch.setattr(module, "engine_name", lambda engine: f"{engine} 0.1")
+    again = Execution(chunk=512, engine="openvino")
     with pytest.raises(RunError, match=r"another run \(another engine\)"):
         run_all(large, tmp_path, valid_conv, execution=again)
-    # With the device of the manifest, another machine may assemble, but not compute.
+    # With the engine of the manifest, another machine may assemble, but not compute.
     with pytest.raises(RunError, match=r"planned by onnxruntime 1\..* has 0\.1, install the same"):
         run_all(large, tmp_path, valid_conv, execution=Execution(chunk=512))
 
@@ -342,8 +343,13 @@ def test_a_dask_cluster_makes_the_same_map(large, valid_conv, tmp_path, dask):
     [
         ({"window": 64}, {}, "has windows of 32 px, not 64 px, leave out window"),
         ({"legend": 3}, {}, "the legend has 3 classes, but .* has 4 classes"),
-        ({"precision": "bf16"}, {}, "computed in the precision that it is stored in, not in bf16"),
-        ({}, {"device": "cuda"}, "computed on the CPU, not on cuda, use device cpu"),
+        (
+            {"precision": "bf16"},
+            {"engine": "onnxruntime"},
+            "engine onnxruntime does not compute in bf16, use precision fp32",
+        ),
+        ({}, {"engine": "torch"}, "an ONNX file is not computed by torch, use engine auto or one"),
+        ({}, {"device": "cuda"}, "an ONNX file computes on the CPU, not on cuda, use device cpu"),
         ({}, {"batch_size": 2}, "computes 1 window at a time, not 2, leave out the batch size"),
         ({"overlap": 32}, {}, "overlap 32 is not smaller than the model's window of 32 px"),
         ({"input_std": (1.0, 2.0)}, {}, "m.onnx: std has 2 values, not 3"),

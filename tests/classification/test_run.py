@@ -37,7 +37,7 @@ from geoseg.classification import (
 )
 from geoseg.classification import chunk as chunk_module
 from geoseg.classification import compute as compute_module
-from geoseg.classification import plan as plan_module
+from geoseg.classification import compute_config as config_module
 from geoseg.classification import run as run_module
 from geoseg.classification.aoi import load_aoi
 from geoseg.classification.plan import default_chunk
@@ -442,18 +442,20 @@ def test_parts_of_another_version_of_torch_are_refused(scene, model, plain, tmp_
     version = torch.__version__.partition("+")[0]
     assert read_manifest(tmp_path / "lulc.tif.parts")["engine"] == f"torch {version}"
     with monkeypatch.context() as other:
-        for module in (plan_module, chunk_module):
-            other.setattr(module, "engine_name", lambda onnx: "torch 0.1")
-        with pytest.raises(RunError, match=r"another run \(another engine\).*--no-resume"):
-            run(scene, tmp_path, model, execution=Execution(device="cpu"))
-        # With the device of the manifest, another machine may assemble, but not compute.
+        for module in (config_module, chunk_module):
+            other.setattr(module, "engine_name", lambda engine: f"{engine} 0.1")
+        with pytest.raises(
+            RunError, match=r"another run \(another engine, batch size\).*--no-resume"
+        ):
+            run(scene, tmp_path, model, execution=Execution(engine="mnn"))
+        # With the engine of the manifest, another machine may assemble, but not compute.
         message = rf"planned by torch {re.escape(version)}, .* has 0\.1, install the same version"
         with pytest.raises(RunError, match=message):
             run(scene, tmp_path, model)
         assert not (tmp_path / "lulc.tif").exists()
     run(scene, tmp_path, model, execution=Execution(shard=(2, 2)))
-    for module in (plan_module, chunk_module):
-        monkeypatch.setattr(module, "engine_name", lambda onnx: "torch 0.1")
+    for module in (config_module, chunk_module):
+        monkeypatch.setattr(module, "engine_name", lambda engine: f"{engine} 0.1")
     run(scene, tmp_path, model)
     assert_same_map(tmp_path, plain, bytes_of_polygons=True)
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from geoseg.errors import ModelError
+from geoseg.errors import GeosegError, ModelError
 from geoseg.info import as_json, as_text, describe
 from geoseg.legend import Legend
 from geoseg.model import Model, OnnxMetadata, OnnxModel, inspect_onnx
@@ -518,11 +518,17 @@ def test_values_that_are_not_finite_fail_the_run(tmp_path):
     assert not (tmp_path / "o.tif").exists()
 
 
-@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
-def test_a_missing_package_is_named_with_its_extra(package, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("package", "message"),
+    [
+        ("onnx", r"needs the package onnx .*pip install 'geoseg\[onnx\]'"),
+        ("onnxruntime", r"engine onnxruntime is not installed here .*pip install 'geoseg\[onnx\]'"),
+    ],
+)
+def test_a_missing_package_is_named_with_its_extra(package, message, tmp_path, monkeypatch):
     path = conv_onnx(tmp_path / "m.onnx", metadata=DEEPNESS)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ModelError, match=rf"needs the package {package} .*'geoseg\[onnx\]'"):
+    with pytest.raises(GeosegError, match=message):
         OnnxModel.load(path)
 
 

@@ -33,6 +33,8 @@ class Part:
     """SHA-256 of the file of arrays."""
     run: str
     """Identity of the run it belongs to."""
+    instruction_set: str
+    """Instruction set of the CPU that computed it, empty for another device."""
 
 
 def part_path(folder: str | Path, chunk: Window) -> Path:
@@ -80,9 +82,12 @@ def missing_chunks(job: Job, chunks: Iterable[Window]) -> list[Window]:
 
 
 def write_part(
-    job: Job, chunk: Window, arrays: Mapping[str, NDArray[Any]], *, windows: int
-) -> Part:
+    job: Job, chunk: Window, arrays: Mapping[str, NDArray[Any]], *, windows: int,
+    instruction_set: str,
+) -> Part:  # fmt: skip
     """Write the arrays of a chunk, then its record, which marks the part as finished.
+
+    ``windows`` and ``instruction_set`` go into the record, see `Part`.
 
     Raises:
         OutputError: if it cannot be written.
@@ -90,7 +95,7 @@ def write_part(
     path = part_path(job.parts, chunk)
     data = safetensors.numpy.save(dict(arrays))
     digest = hashlib.sha256(data).hexdigest()
-    part = Part(chunk.row, chunk.col, len(data), windows, digest, job.identity())
+    part = Part(chunk.row, chunk.col, len(data), windows, digest, job.identity(), instruction_set)
     with atomic_file(path, durable=True) as temporary:
         temporary.write_bytes(data)
     with atomic_file(path.with_suffix(".json"), durable=True) as temporary:

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import ModelError
+from geoseg.model.engines.names import ONNXRUNTIME
+from geoseg.model.engines.session import start_session
 from geoseg.model.onnx.file import OnnxFile, read_onnx
 from geoseg.model.onnx.metadata import OnnxMetadata
-from geoseg.model.onnx.network import as_nchw, run_session, start_session
+from geoseg.model.onnx.network import as_nchw, run_session
 from geoseg.model.onnx.read_keys import has_keys, read_keys
 from geoseg.model.onnx.read_mlm import find_item, read_item
 from geoseg.model.onnx.spec import Layout, OnnxSpec
@@ -118,7 +120,7 @@ def try_onnx(facts: OnnxFacts, bands: int, side: int) -> OnnxOutput:
         spec = OnnxSpec(bands, 1, side, dtype=dtype, input_layout=facts.layout, batch=facts.batch)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
-    session = start_session(facts.file)
+    session = start_session(ONNXRUNTIME, facts.file, spec.input_shape(spec.batch or 1), "fp32")
     outputs = [run_session(session, path, x, spec) for x in _trial_inputs(spec)]
     layout = _output_layout(path, outputs[0], spec)
     values = np.stack([as_nchw(output, layout) for output in outputs]).astype(np.float64)

@@ -84,16 +84,8 @@ class OnnxModel:
             pixel_size_range=None if size is None else (size, size),
             sources=facts.sources,
             bytes=len(facts.file.data),
-            window_bytes=window_bytes(facts.file, _input_shape(spec)),
+            window_bytes=window_bytes(facts.file, spec.input_shape(1)),
         )
-
-
-def _input_shape(spec: OnnxSpec) -> tuple[int, int, int, int]:
-    """Return the shape of the input with one window."""
-    size = spec.input_size
-    return (
-        (1, size, size, spec.bands) if spec.input_layout == "nhwc" else (1, spec.bands, size, size)
-    )
 
 
 def _bands(facts: OnnxFacts, known: OnnxMetadata) -> int:

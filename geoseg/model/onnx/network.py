@@ -1,4 +1,4 @@
-"""An ONNX network in ONNX Runtime: windows in scene values to probabilities."""
+"""An ONNX network in an engine: windows in scene values to probabilities."""
 
 from typing import Any
 
@@ -8,35 +8,52 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geoseg.errors import ModelError
+from geoseg.model.engines.names import ONNXRUNTIME
+from geoseg.model.engines.session import Session, reason_of, start_session
 from geoseg.model.networks.rescale import Rescale
-from geoseg.model.onnx.extra import Onnx, import_onnxruntime
 from geoseg.model.onnx.file import OnnxFile
 from geoseg.model.onnx.spec import OnnxSpec
 
 
 class OnnxNetwork:
-    """An ONNX network; safe to share between threads.
-
-    Each forward pass is computed by the calling thread alone, so its bits do not depend on the
-    number of processors.
-    """
+    """An ONNX network in an engine; safe to share between threads."""
 
     temperature = 1.0
 
-    def __init__(self, file: OnnxFile, spec: OnnxSpec) -> None:
-        self.spec = spec
+    def __init__(
+        self,
+        file: OnnxFile,
+        spec: OnnxSpec,
+        *,
+        engine: str = ONNXRUNTIME,
+        precision: str = "fp32",
+        batch_size: int = 1,
+    ) -> None:
+        """Start the engine.
+
+        Args:
+            file: the graph.
+            spec: how it reads windows.
+            engine: "onnxruntime", "openvino" or "mnn".
+            precision: "fp32", or "bf16" with OpenVINO.
+            batch_size: windows per forward pass.
+
+        Raises:
+            GeosegError: see `start_session`.
+        """
+        self.spec, self.batch_size = spec, batch_size
         self._path = file.path
-        self._session = start_session(file)
+        self._session = start_session(engine, file, spec.input_shape(batch_size), precision)
         self._rescale = Rescale(spec.scaling)
 
     def probabilities(self, x: Tensor) -> Tensor:
         """Map windows in scene values to probabilities.
 
         Args:
-            x: (n, bands, input_size, input_size), any dtype, on the CPU.
+            x: (batch size, bands, input_size, input_size), any dtype, on the CPU.
 
         Returns:
-            (n, classes, window, window) float32.
+            (batch size, classes, window, window) float32.
 
         Raises:
             ModelError: if the network fails, or returns values that are not finite.
@@ -56,29 +73,8 @@ class OnnxNetwork:
         return torch.softmax(values, dim=1) if spec.logits else values
 
 
-def start_session(file: OnnxFile) -> Onnx:
-    """Start ONNX Runtime on the CPU, with one thread for each call.
-
-    Raises:
-        ModelError: if ONNX Runtime is not installed or cannot run the network.
-    """
-    onnxruntime = import_onnxruntime(file.path)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.use_deterministic_compute = True
-    options.log_severity_level = 4  # failures are raised, so nothing has to be printed
-    try:
-        return onnxruntime.InferenceSession(file.data, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001 - its own errors share no other root
-        raise ModelError(
-            f"ONNX Runtime {onnxruntime.__version__} cannot load {file.path} ({reason_of(error)}), "
-            "use an intact copy or export it again"
-        ) from None
-
-
 def run_session(
-    session: Onnx, path: str, scaled: NDArray[np.float32], spec: OnnxSpec
+    session: Session, path: str, scaled: NDArray[np.float32], spec: OnnxSpec
 ) -> NDArray[Any]:
     """Return the first output of a network.
 
@@ -97,16 +93,13 @@ def run_session(
     batch = scaled.astype(spec.dtype, copy=False)
     if spec.input_layout == "nhwc":
         batch = batch.transpose(0, 2, 3, 1)
-    [name] = [value.name for value in session.get_inputs()]
-    first = session.get_outputs()[0].name
     try:
-        output = session.run([first], {name: np.ascontiguousarray(batch)})[0]
-    except Exception as error:  # noqa: BLE001 - its own errors share no other root
+        return session(np.ascontiguousarray(batch))
+    except Exception as error:  # noqa: BLE001 - the errors of the engines share no other root
         raise ModelError(
             f"{path} cannot compute windows of {spec.input_size} x {spec.input_size} px "
             f"({reason_of(error)}), give another --window, such as a multiple of 32"
         ) from None
-    return np.asarray(output)
 
 
 def as_nchw(output: NDArray[Any], layout: str) -> NDArray[Any]:
@@ -114,9 +107,3 @@ def as_nchw(output: NDArray[Any], layout: str) -> NDArray[Any]:
     if layout == "nhw":
         return output[:, None]
     return output.transpose(0, 3, 1, 2) if layout == "nhwc" else output
-
-
-def reason_of(error: Exception) -> str:
-    """Return the first line of an error of ONNX Runtime, without its prefix, shortened."""
-    line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return line.rpartition("[ONNXRuntimeError] : ")[2][:200]

@@ -68,6 +68,13 @@ class OnnxSpec:
         """Side of the input of a window (px)."""
         return self.window + 2 * self.margin
 
+    def input_shape(self, batch_size: int) -> tuple[int, int, int, int]:
+        """Return the shape of the input, with the axes in its order."""
+        size = self.input_size
+        if self.input_layout == "nhwc":
+            return batch_size, size, size, self.bands
+        return batch_size, self.bands, size, size
+
     @property
     def scaling(self) -> Scaling:
         """`mean` and `std` as a linear scaling with one value per band."""

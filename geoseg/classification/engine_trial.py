@@ -1,0 +1,164 @@
+"""The fastest engine on this machine, found by a trial on windows of the scene."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, product
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from geoseg.errors import GeosegError
+from geoseg.execute import available_cpus
+from geoseg.grid import Window, WindowGrid
+from geoseg.model import (
+    SYMMETRIES,
+    Model,
+    OnnxSpec,
+    Predictor,
+    PredictorSource,
+    SampleWindows,
+    Scaling,
+    Trial,
+    choose_batch,
+    engine_name,
+    fastest,
+    load_predictor,
+    network_graph,
+    one_torch_thread,
+    try_engine,
+)
+from geoseg.raster import Scene, pad_reflect, read_window
+
+log = logging.getLogger("geoseg")
+
+_SMALL = 4_000_000
+"""Pixels that the windows of a scene have, up to which there is no trial: it would take longer than
+the windows."""
+_WORTH_SECONDS = 20.0
+"""Time that the reference would need for the scene (s), from which others are tried."""
+_TRIAL_SECONDS = 0.4
+"""Time for each engine (s)."""
+_SAMPLE_PIXELS = 8 * 128**2
+"""Pixels of the windows of a trial."""
+_PLACES = (0.5, 0.25, 0.75, 0.1, 0.9)
+"""Rows and columns of the windows of a trial, relative to the scene."""
+_VALID = 0.5
+"""Share of valid pixels that a window of a trial has at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRequest:
+    """The scene and the model of a trial; small and picklable."""
+
+    scene: Scene
+    window_grid: WindowGrid
+    model: str
+    """Path of the model file."""
+    model_hash: str
+    onnx: OnnxSpec | None
+    """Of an ONNX file; None for a model of geoseg."""
+    tta: bool
+
+    @property
+    def margin(self) -> int:
+        """Pixels on each side of a window that the network reads and that get no scores."""
+        return self.onnx.margin if self.onnx else 0
+
+    def predictor(self, engine: str, graph: bytes | None) -> Predictor:
+        """Return the network in an engine, on the CPU in fp32."""
+        window = self.window_grid.size
+        batch = choose_batch(None, torch.device("cpu"), window, engine=engine, onnx=self.onnx)
+        source = PredictorSource(
+            path=self.model, hash=self.model_hash, window=window, engine=engine, device="cpu",
+            precision="fp32", batch_size=batch, tta=False, onnx=self.onnx,
+        )  # fmt: skip
+        return load_predictor(source, graph)
+
+
+def choose_by_trial(request: TrialRequest, engines: Sequence[str]) -> str:
+    """Return the fastest engine that agrees with the first one, the reference.
+
+    The reference is returned without a trial of others if the scene is small, if it computes the
+    scene within seconds, or if no valid pixels are found.
+
+    Args:
+        request: scene and model.
+        engines: installed engines, the reference first.
+    """
+    reference = engines[0]
+    passes = len(request.window_grid) * (SYMMETRIES if request.tta else 1)
+    if passes * request.window_grid.size**2 <= _SMALL:
+        return reference
+    with one_torch_thread():
+        predictor = request.predictor(reference, None)
+        sample = _read_sample(request, predictor.spec.scaling)
+        if sample is None:
+            return reference
+        trial, labels = try_engine(reference, predictor, sample, None, _TRIAL_SECONDS)
+        if trial.seconds * passes / available_cpus() < _WORTH_SECONDS:
+            return reference
+        trials = [trial, *_try_others(request, engines[1:], sample, labels)]
+    best = fastest(trials)
+    _log_choice(best, trials, labels.size)
+    return best.engine
+
+
+def _try_others(
+    request: TrialRequest,
+    engines: Sequence[str],
+    sample: SampleWindows,
+    labels: NDArray[np.uint8],
+) -> Iterator[Trial]:
+    """Yield the result of each engine; one that cannot compute the network is left out."""
+    graph = None
+    if request.onnx is None:
+        model = Model.load(request.model).with_window(request.window_grid.size)
+        graph = network_graph(model)
+    for engine in engines:
+        try:
+            predictor = request.predictor(engine, graph)
+            yield try_engine(engine, predictor, sample, labels, _TRIAL_SECONDS)[0]
+        except GeosegError as error:
+            log.debug("engine %s was not tried: %s", engine, error)
+
+
+def _log_choice(best: Trial, trials: Sequence[Trial], pixels: int) -> None:
+    """Say which engine was chosen, and what the trial found about each of the others."""
+    reference = trials[0]
+    found = ", ".join(
+        f"{trial.engine} {reference.seconds / trial.seconds:.2f} times as fast with "
+        f"{trial.agreement:.3%} of the labels"
+        for trial in trials[1:]
+    )
+    log.info(
+        "engine %s, chosen by a trial on %s pixels: compared with %s, %s",
+        engine_name(best.engine), f"{pixels:,}", reference.engine, found or "no other is installed",
+    )  # fmt: skip
+
+
+def _read_sample(request: TrialRequest, scaling: Scaling) -> SampleWindows | None:
+    """Read windows with enough valid pixels; None if there is none."""
+    size = request.window_grid.size
+    found = islice(_valid_windows(request, scaling), max(1, _SAMPLE_PIXELS // size**2))
+    pixels = list(found)
+    if not pixels:
+        return None
+    return SampleWindows(np.concatenate(pixels, axis=2), size + 2 * request.margin)
+
+
+def _valid_windows(request: TrialRequest, scaling: Scaling) -> Iterator[NDArray[Any]]:
+    """Yield the input (bands, side, side) of windows with enough valid pixels."""
+    scene, side = request.scene, request.window_grid.size + 2 * request.margin
+    for down, right in product(_PLACES, _PLACES):
+        row, col = (
+            max(0, round(share * (length - side)))
+            for share, length in ((down, scene.height), (right, scene.width))
+        )
+        window = Window(row, col, side, side)
+        pixels, valid = read_window(scene, window.intersection(scene.window) or window)
+        if valid.mean() >= _VALID:
+            scaling.fill_invalid(pixels, valid)
+            yield pad_reflect(pixels, window)

@@ -1,0 +1,38 @@
+"""OpenVINO on the CPU."""
+
+import io
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.model.onnx.file import OnnxFile
+
+
+def start_openvino(
+    file: OnnxFile, shape: tuple[int, ...], precision: str
+) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """Compile a graph for one thread; see `start_session`."""
+    import openvino
+
+    core = openvino.Core()
+    model = core.read_model(io.BytesIO(file.data))
+    model.reshape({0: list(shape)})
+    settings = {
+        "INFERENCE_NUM_THREADS": 1,
+        "NUM_STREAMS": 1,
+        # Pinned threads of several processes would share one core.
+        "ENABLE_CPU_PINNING": False,
+        "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
+    }
+    compiled = core.compile_model(model, "CPU", settings)
+    local = threading.local()  # requests are not safe to share
+
+    def run(batch: NDArray[Any]) -> NDArray[Any]:
+        if not hasattr(local, "request"):
+            local.request = compiled.create_infer_request()
+        return np.array(local.request.infer({0: batch})[0])
+
+    return run

@@ -1,0 +1,85 @@
+"""A trial of engines on windows of the scene: how fast each is, and whether it agrees."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.model.predictor import Predictor, best_class
+
+AGREEMENT = 0.9999
+"""Share of the labels that an engine must have in common with the reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The result of one engine."""
+
+    engine: str
+    seconds: float
+    """Time of a window on one thread (s): the shortest of all rounds."""
+    agreement: float
+    """Share of the labels that are those of the reference, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleWindows:
+    """Windows of a scene side by side, for a trial."""
+
+    pixels: NDArray[Any]
+    """(bands, size, n * size) in scene values, invalid pixels filled."""
+    size: int
+    """Side of the input of a window (px)."""
+
+    @property
+    def slices(self) -> list[tuple[slice, slice]]:
+        """Rows and columns of each window."""
+        count = self.pixels.shape[2] // self.size
+        return [
+            (slice(0, self.size), slice(n * self.size, (n + 1) * self.size)) for n in range(count)
+        ]
+
+
+def try_engine(
+    engine: str, predictor: Predictor, sample: SampleWindows, reference: NDArray[np.uint8] | None,
+    seconds: float,
+) -> tuple[Trial, NDArray[np.uint8]]:  # fmt: skip
+    """Compute the sample again and again for some time.
+
+    Args:
+        engine: its name.
+        predictor: the network in this engine.
+        sample: the windows.
+        reference: labels (n, window, window) of the reference; None if this is the reference.
+        seconds: time to spend, at least one round after a first one that does not count.
+
+    Returns:
+        The result, and the labels (n, window, window) as class indices.
+    """
+    windows = sample.slices
+    labels = _labels(predictor, sample, windows)
+    rounds: list[float] = []
+    end = time.perf_counter() + seconds
+    while not rounds or time.perf_counter() < end:
+        start = time.perf_counter()
+        for _ in predictor.scores(sample.pixels, windows):
+            pass
+        rounds.append((time.perf_counter() - start) / len(windows))
+    agreement = 1.0 if reference is None else float((labels == reference).mean())
+    return Trial(engine, min(rounds), agreement), labels
+
+
+def fastest(trials: Sequence[Trial]) -> Trial:
+    """Return the fastest of the trials that agree with the first one, which is the reference."""
+    able = [trials[0], *(trial for trial in trials[1:] if trial.agreement >= AGREEMENT)]
+    return min(able, key=lambda trial: trial.seconds)
+
+
+def _labels(
+    predictor: Predictor, sample: SampleWindows, windows: Sequence[tuple[slice, slice]]
+) -> NDArray[np.uint8]:
+    scores = predictor.scores(sample.pixels, windows)
+    return np.stack([best_class(score)[0].cpu().numpy() for score in scores])

@@ -1,0 +1,178 @@
+"""Maps of each engine, held to the laws; the trial that chooses an engine."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from geoseg.classification import ClassifySettings, Execution, classify, read_manifest
+from geoseg.classification import engine_trial as trial_module
+from geoseg.classification.compute_config import ComputeConfig, agree_on
+from geoseg.errors import ChunkError, GeosegError, RunError
+from geoseg.model import ENGINES, engine_name
+from tests.support.rasters import blocks, write_raster
+
+SETTINGS = ClassifySettings(overlap=8)
+OTHERS = ENGINES[1:]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory) -> Path:
+    image = np.maximum(blocks(600, 1100, 3, 0), 1)
+    image[:, :90, :200] = 0
+    return write_raster(tmp_path_factory.mktemp("scene") / "scene.tif", image, nodata=0)
+
+
+def run(scene, folder, model, *, workers=1, **execution):
+    return classify(
+        scene, folder / "lulc.tif", model=model, confidence=folder / "conf.tif", settings=SETTINGS,
+        workers=workers, execution=Execution(**execution),
+    )  # fmt: skip
+
+
+def files_of(folder: Path) -> list[bytes]:
+    return [(folder / name).read_bytes() for name in ("lulc.tif", "conf.tif")]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    def make(name: str) -> Path:
+        (tmp_path / name).mkdir(exist_ok=True)
+        return tmp_path / name
+
+    return make
+
+
+@pytest.mark.parametrize("engine", OTHERS)
+def test_chunks_workers_shards_and_restarts_do_not_show(engine, scene, model, folder):
+    report = run(scene, folder("plain"), model, engine=engine, chunk=512)
+    assert report.execution["engine"] == engine_name(engine)
+    plain = files_of(folder("plain"))
+    run(scene, folder("large"), model, engine=engine, chunk=2048)
+    run(scene, folder("two"), model, engine=engine, chunk=512, workers=2)
+    run(scene, folder("shards"), model, engine=engine, chunk=512, shard=(2, 3))
+    run(scene, folder("shards"), model, chunk=512, shard=(1, 3))  # takes the engine of the run
+    run(scene, folder("shards"), model, chunk=512)
+    assert all(files_of(folder(name)) == plain for name in ("large", "two", "shards"))
+    with rasterio.open(folder("plain") / "lulc.tif") as map_:
+        assert map_.tags()["GEOSEG_ENGINE"] == engine_name(engine)
+
+
+def test_engines_agree_on_nearly_all_labels(scene, model, folder):
+    labels = {}
+    for engine in ENGINES:
+        run(scene, folder(engine), model, engine=engine)
+        with rasterio.open(folder(engine) / "lulc.tif") as map_:
+            labels[engine] = map_.read(1)
+    assert len(np.unique(labels["torch"])) > 2
+    for engine in OTHERS:
+        assert (labels[engine] == labels["torch"]).mean() > 0.9999
+
+
+def test_parts_of_another_engine_are_refused_by_name(scene, model, folder):
+    run(scene, folder("o"), model, engine="mnn", chunk=512, shard=(1, 2))
+    assert read_manifest(folder("o") / "lulc.tif.parts")["engine"] == engine_name("mnn")
+    with pytest.raises(RunError, match=r"another run \(another engine\).*--no-resume"):
+        run(scene, folder("o"), model, engine="openvino", chunk=512)
+
+
+def test_a_worker_without_the_engine_is_told(scene, model, folder, monkeypatch):
+    run(scene, folder("o"), model, engine="mnn", chunk=512, shard=(1, 2))
+    monkeypatch.setitem(sys.modules, "MNN", None)
+    with pytest.raises(GeosegError, match=r"engine mnn is not installed here .*install it: pip"):
+        run(scene, folder("o"), model, chunk=512)
+    assert not (folder("o") / "lulc.tif").exists()
+
+
+def test_a_lost_network_in_the_run_folder_is_named(scene, model, folder, monkeypatch):
+    from geoseg.classification import run as run_module
+
+    monkeypatch.setattr(run_module, "save_graph", lambda job, model: None)
+    with pytest.raises(ChunkError, match=r"cannot read the network .*network.onnx: No such file"):
+        run(scene, folder("o"), model, engine="onnxruntime")
+
+
+def test_chunks_of_different_cpus_are_told(scene, model, folder, caplog):
+    run(scene, folder("o"), model, chunk=512, shard=(1, 2))
+    for record in (folder("o") / "lulc.tif.parts").glob("part-*.json"):
+        part = json.loads(record.read_text())
+        assert part["instruction_set"]
+        record.write_text(json.dumps({**part, "instruction_set": "sse41"}))
+    run(scene, folder("o"), model, chunk=512)
+    [text] = [r.getMessage() for r in caplog.records if "instruction sets" in r.getMessage()]
+    assert "sse41" in text
+    assert "last bits" in text
+
+
+def test_shards_that_start_together_use_the_engine_of_the_first(tmp_path):
+    first = ComputeConfig("cpu", "fp32", 1, "mnn 3.6.1")
+    assert agree_on(first, tmp_path / "parts") == first
+    second = ComputeConfig("cpu", "fp32", 8, "torch 2.9.1")
+    assert agree_on(second, tmp_path / "parts") == first
+    assert [path.name for path in (tmp_path / "parts").iterdir()] == ["compute.json"]
+
+
+# The trial.
+
+
+@pytest.fixture
+def tried(monkeypatch):
+    """Try engines on any scene, for a short time."""
+    monkeypatch.setattr(trial_module, "_SMALL", 0)
+    monkeypatch.setattr(trial_module, "_WORTH_SECONDS", 0)
+    monkeypatch.setattr(trial_module, "_TRIAL_SECONDS", 0.01)
+
+
+def chosen(caplog) -> list[str]:
+    return [r.getMessage() for r in caplog.records if "chosen by a trial" in r.getMessage()]
+
+
+def test_auto_takes_the_fastest_engine_and_says_so(scene, model, folder, tried, caplog):
+    caplog.set_level(logging.INFO, "geoseg")
+    report = run(scene, folder("o"), model)
+    [text] = chosen(caplog)
+    assert text.startswith(
+        f"engine {report.execution['engine']}, chosen by a trial on 24,576 pixels"
+    )
+    assert all(f"{engine} " in text for engine in OTHERS)
+    engine = report.execution["engine"].partition(" ")[0]
+    run(scene, folder("same"), model, engine=engine)
+    assert files_of(folder("same")) == files_of(folder("o"))
+
+
+def test_an_engine_with_other_labels_is_not_taken(scene, model, folder, tried, monkeypatch, caplog):
+    caplog.set_level(logging.INFO, "geoseg")
+    original = trial_module.try_engine
+
+    def slow_reference_and_wrong_others(engine, *args):
+        trial, labels = original(engine, *args)
+        wrong = engine != "torch"
+        return type(trial)(engine, 0.001 if wrong else 1, 0.9998 if wrong else 1), labels
+
+    monkeypatch.setattr(trial_module, "try_engine", slow_reference_and_wrong_others)
+    assert run(scene, folder("o"), model).execution["engine"] == engine_name("torch")
+    assert "99.980% of the labels" in chosen(caplog)[0]
+
+
+def test_a_resumed_run_needs_no_new_trial(scene, model, folder, tried, monkeypatch, caplog):
+    caplog.set_level(logging.INFO, "geoseg")
+    run(scene, folder("o"), model, chunk=512, shard=(1, 2))
+    monkeypatch.setattr(trial_module, "try_engine", None)
+    run(scene, folder("o"), model, chunk=512)
+    assert len(chosen(caplog)) == 1
+
+
+@pytest.mark.parametrize("reason", ["small", "seconds", "no valid pixel"])
+def test_there_is_no_trial_that_is_not_worth_it(reason, scene, model, folder, tried, monkeypatch):
+    if reason == "small":
+        monkeypatch.setattr(trial_module, "_SMALL", 10**9)
+    elif reason == "seconds":
+        monkeypatch.setattr(trial_module, "_WORTH_SECONDS", 10**9)
+    else:
+        scene = write_raster(folder("o") / "empty.tif", np.zeros((3, 300, 300), "uint8"), nodata=0)
+    monkeypatch.setattr(trial_module, "_try_others", None)
+    assert run(scene, folder("o"), model).execution["engine"] == engine_name("torch")
