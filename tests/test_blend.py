@@ -2,15 +2,27 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.overrides import TorchFunctionMode
 
-from geoseg.blend import TAPERS, blend, taper_profile, weight_sums
+from geoseg.blend import TAPERS, blend, blend_batches, taper_profile, weight_sums
 from geoseg.grid import Window, WindowGrid
 
 geometry = st.tuples(
     st.integers(16, 70), st.integers(16, 70), st.integers(4, 16), st.data(), st.sampled_from(TAPERS)
 )
+
+
+class CountAdditions(TorchFunctionMode):
+    """Count the additions to a tensor in place."""
+
+    number = 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.number += func.__name__ in ("add_", "__iadd__")
+        return func(*args, **(kwargs or {}))
 
 
 def blended(grid: WindowGrid, chunk: Window, kind: str, model) -> np.ndarray:
@@ -98,3 +110,41 @@ def test_a_window_beside_the_area_is_refused():
             [(Window(0, 0, 4, 4), np.ones((1, 4, 4)))], Window(8, 8, 4, 4), np.ones((4, 4)),
             np.zeros, 1,
         )  # fmt: skip
+
+
+@given(geometry)
+def test_batches_give_the_bits_of_single_windows(drawn):
+    """Also in part of the scene, without some of the windows, and where the last one is shifted."""
+    height, width, size, data, kind = drawn
+    grid = WindowGrid(height, width, size, data.draw(st.integers(1, size)))
+    row, col = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
+    chunk = Window(
+        row, col, data.draw(st.integers(1, height - row)), data.draw(st.integers(1, width - col))
+    )
+    rng = np.random.default_rng(data.draw(st.integers(0, 9)))
+    share = data.draw(st.sampled_from([1, 0.9, 0.5, 0]))
+    windows = [w for w in grid.windows(chunk) if rng.random() < share]
+    scores = torch.from_numpy(rng.random((len(windows), 2, size, size), np.float32))
+    profile = taper_profile(kind, size, size - grid.stride)
+    weights = torch.from_numpy(np.outer(profile, profile).astype(np.float32))
+    plain = blend(zip(windows, scores, strict=True), chunk, weights, torch.zeros, 2)
+    batches = (scores * weights).split(data.draw(st.integers(1, 20)))
+    assert torch.equal(blend_batches(batches, windows, chunk, torch.zeros, 2), plain)
+
+
+def test_a_row_of_windows_takes_few_additions():
+    """As many as windows lie over a pixel, and one for each window at the edges of the chunk."""
+    grid, chunk = WindowGrid(400, 4000, 32, 24), Window(100, 1000, 200, 1000)
+    windows = grid.windows(chunk)
+    scores = torch.rand(len(windows), 1, 32, 32)
+    with CountAdditions() as additions:
+        blend_batches([scores], windows, chunk, torch.zeros, 1)
+    rows = len({window.row for window in windows})
+    assert len(windows) > 40 * rows
+    assert 3 * rows <= additions.number <= 6 * rows
+
+
+def test_batches_refuse_a_window_beside_the_area():
+    scores = torch.ones(1, 1, 4, 4)
+    with pytest.raises(ValueError, match="not inside"):
+        blend_batches([scores], [Window(0, 0, 4, 4)], Window(8, 8, 4, 4), torch.zeros, 1)

@@ -3,14 +3,14 @@
 import logging
 import socket
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from geoseg.blend import blend, taper_profile, weight_sums
+from geoseg.blend import blend, blend_batches, taper_profile, weight_sums
 from geoseg.classification.aoi import load_aoi
 from geoseg.classification.job import Job
 from geoseg.classification.run_folder.parts import Part, load_record, write_part
@@ -95,9 +95,10 @@ def _compute_part(job: Job, chunk: Window, count: WindowCounter) -> Part:
         above, left = in_scene.row - halo.row + margin, in_scene.col - halo.col + margin
         padded = pad_reflect(pixels, area, above=above, left=left)
         inputs = [_input_slices(w, halo, margin) for w in useful]
-        scores = predictor.scores(padded, inputs, count)
-        by_window = zip(useful, scores, strict=True)
-        arrays = _scores_to_outputs(job, predictor, by_window, chunk, chunk_valid)
+        scale = _byte_scale(job, chunk) if _needs_scores(job) else None
+        with predictor.stream():
+            total = _blended(job, predictor, padded, inputs, useful, chunk, count)
+            arrays = _scores_to_outputs(job, predictor, total, chunk_valid, scale)
     else:
         count(len(useful))
         arrays = _empty_outputs(job, chunk)
@@ -150,37 +151,72 @@ def _input_slices(window: Window, halo: Window, margin: int) -> tuple[slice, sli
     return slice(rows.start, rows.stop + 2 * margin), slice(cols.start, cols.stop + 2 * margin)
 
 
+def _blended(
+    job: Job,
+    predictor: Predictor,
+    pixels: NDArray[Any],
+    inputs: list[tuple[slice, slice]],
+    windows: list[Window],
+    chunk: Window,
+    count: WindowCounter,
+) -> torch.Tensor:
+    """Return the blended scores of a chunk, (classes, height, width) float32 on the device."""
+    weights = taper_profile(job.settings.blend, job.window_grid.size, job.settings.overlap)
+    square = predictor.to_device(np.outer(weights, weights).astype(np.float32))
+    zeros, classes = predictor.zeros, predictor.spec.classes
+    if predictor.by_batch:
+        batches = predictor.batches(pixels, inputs, square, count)
+        total = blend_batches(batches, windows, chunk, zeros, classes)
+    else:
+        scores = zip(windows, predictor.scores(pixels, inputs, count), strict=True)
+        total = blend(scores, chunk, square, zeros, classes)
+    return cast(torch.Tensor, total)
+
+
+def _needs_scores(job: Job) -> bool:
+    """Whether a chunk has other outputs than labels."""
+    return job.polygons or job.confidence or job.probabilities
+
+
+def _byte_scale(job: Job, chunk: Window) -> NDArray[np.float32]:
+    """Return what turns the blended scores of a chunk into 0 to 255: (height, width)."""
+    weights = taper_profile(job.settings.blend, job.window_grid.size, job.settings.overlap)
+    rows = weight_sums(job.window_grid.rows, weights, chunk.row, chunk.row_end)
+    cols = weight_sums(job.window_grid.cols, weights, chunk.col, chunk.col_end)
+    return (255 / np.outer(rows, cols)).astype(np.float32)
+
+
 def _scores_to_outputs(
     job: Job,
     predictor: Predictor,
-    scores: Iterable[tuple[Window, Any]],
-    chunk: Window,
+    total: torch.Tensor,
     valid: NDArray[np.bool_],
+    byte_scale: NDArray[np.float32] | None,
 ) -> dict[str, NDArray[Any]]:
-    """Blend the scores and take the best class on the device, which returns only bytes."""
-    weights = taper_profile(job.settings.blend, job.window_grid.size, job.settings.overlap)
-    square = predictor.to_device(np.outer(weights, weights).astype(np.float32))
-    total = blend(scores, chunk, square, predictor.zeros, predictor.spec.classes)
-    index, best = best_class(total)
-    values = np.array(job.legend.values, np.uint8)
-    labels = np.where(valid, values[index.cpu().numpy()], NODATA).astype(np.uint8)
-    arrays: dict[str, NDArray[Any]] = {"labels": labels}
-    if not (job.polygons or job.confidence or job.probabilities):
-        return arrays
-    rows = weight_sums(job.window_grid.rows, weights, chunk.row, chunk.row_end)
-    cols = weight_sums(job.window_grid.cols, weights, chunk.col, chunk.col_end)
-    scale = predictor.to_device((255 / np.outer(rows, cols)).astype(np.float32))
-    if predictor.temperature != 1:
-        total = predictor.apply_temperature(total)
-        best, scale = total.amax(0), torch.full_like(scale, 255)
+    """Take the best class, and turn scores into bytes, on the device; copy all bytes at once.
 
-    def as_bytes(scores: Any) -> NDArray[np.uint8]:  # noqa: ANN401 - a tensor
-        scaled = (scores * scale).round().clamp(0, 255).cpu().numpy().astype(np.uint8)
-        return np.where(valid, scaled, 0).astype(np.uint8)
-
-    arrays["confidence"] = as_bytes(best)
+    ``byte_scale`` is None if only the labels are needed.
+    """
+    labels, best = best_class(total, job.legend.values)
+    planes = 1 if byte_scale is None else 2 + job.probabilities * len(total)
+    outputs = torch.empty((planes, *valid.shape), dtype=torch.uint8, device=predictor.device)
+    outputs[0] = labels
+    if byte_scale is not None:
+        scale = predictor.to_device(byte_scale)
+        if predictor.temperature != 1:
+            total = predictor.apply_temperature(total)
+            best, scale = total.amax(0), torch.full_like(scale, 255)
+        for plane, scores in zip(outputs[1:], (best, *total), strict=False):
+            plane.copy_((scores * scale).round_().clamp_(0, 255))
+    invalid = predictor.to_device(~valid)
+    outputs[0].masked_fill_(invalid, NODATA)
+    outputs[1:].masked_fill_(invalid, 0)
+    copied = predictor.to_host(outputs)
+    arrays: dict[str, NDArray[Any]] = {"labels": copied[0]}
+    if byte_scale is not None:
+        arrays["confidence"] = copied[1]
     if job.probabilities:
-        arrays["probabilities"] = np.stack([as_bytes(scores) for scores in total])
+        arrays["probabilities"] = copied[2:]
     return arrays
 
 

@@ -34,7 +34,7 @@ class Job:
     engine: str
     """What computes the network, with its version, such as "torch 2.9.1" or "mnn 3.6.1"."""
     device: str
-    """Device that computes the run: "cpu", "cuda" or "cuda:N"; "auto" is already replaced."""
+    """Device that computes the run: "cpu", "cuda", "cuda:N" or "mps", never "auto"."""
     batch_size: int
     """Windows per forward pass."""
     parts: str

@@ -26,7 +26,7 @@ class ClassifySettings:
     nodata: float | None = None
     """Nodata value; None for that of the scene."""
     precision: str = "auto"
-    """fp32, bf16 or fp16; "auto" is fp32 on a CPU and bf16 (or fp16) on a GPU."""
+    """fp32, bf16 or fp16; "auto" is fp32 on a CPU and on `mps`, bf16 or else fp16 on CUDA."""
     tta: bool = False
     """Average over the eight symmetries of the square; takes eight times as long."""
     legend: str | None = None
@@ -68,7 +68,8 @@ class Execution:
     """
 
     device: str = "auto"
-    """"cpu", "cuda" or "cuda:N"; "auto" is a GPU if there is one, else the CPU."""
+    """"cpu", "cuda", "cuda:N" or "mps" (the GPU of an Apple computer); "auto" is the first of
+    "cuda", "mps" and "cpu" that the machine has."""
     engine: str = "auto"
     """What computes the network: "torch", "onnxruntime", "openvino" or "mnn". "auto" is torch, and
     for an ONNX file ONNX Runtime; for a large scene on a CPU, in fp32, it tries those that are

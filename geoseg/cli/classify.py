@@ -104,7 +104,8 @@ if TYPE_CHECKING:
     click.option(
         "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
         show_default=True,
-        help="Floating-point precision of the network. auto: fp32 on a CPU, bf16 or fp16 on a GPU.",
+        help="Floating-point precision of the network. auto: fp32 on a CPU and on mps, bf16 "
+        "or else fp16 on cuda.",
     ),
 )  # fmt: skip
 @options.group("cleaning", options.min_area, options.simplify, options.smooth)

@@ -143,8 +143,9 @@ smooth = click.option(
     "three polygons meet stay.",
 )  # fmt: skip
 device = click.option(
-    "--device", default="auto", show_default=True, metavar="[auto|cpu|cuda|cuda:N]",
-    help="Device that runs the network. auto: a GPU if the machine has one, else the CPU.",
+    "--device", default="auto", show_default=True, metavar="[auto|cpu|cuda|cuda:N|mps]",
+    help="Device that runs the network; mps is the GPU of an Apple computer. auto: cuda, else mps, "
+    "else the CPU, whichever the machine has.",
 )  # fmt: skip
 seed = click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N",

@@ -131,8 +131,9 @@ from geoseg.cli import options
         "[default: never]"),
     click.option(
         "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
-        help="Floating-point precision of the network. auto: fp32 on a CPU; bf16 on a GPU, or fp16 "
-        "if it has no bf16. fp16 works on GPUs only.  [default: auto]"),
+        help="Floating-point precision of the network. auto: fp32 on a CPU and on mps; bf16 on "
+        "cuda, or fp16 if it has no bf16. fp16 works on GPUs only, bf16 not on mps.  "
+        "[default: auto]"),
     click.option(
         "--seed", type=int,
         help="Random seed, a number from 0 to 4294967295.  [default: 0]"),

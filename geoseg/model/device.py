@@ -21,21 +21,30 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the torch device for "auto", "cpu", "cuda" or "cuda:N".
+    """Return the torch device for "auto", "cpu", "cuda", "cuda:N" or "mps".
+
+    "auto" is CUDA if this machine has it, else the GPU of Apple (`mps`), else the CPU.
 
     Raises:
         GeosegError: if this machine has no such device.
     """
+    has_mps = torch.backends.mps.is_available()
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu")
+    if name.partition(":")[0] not in ("cpu", "cuda", "mps"):
+        raise GeosegError(f"unknown device {name!r}, use one of auto, cpu, cuda, mps")
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise GeosegError(f"unknown device {name!r}, use one of auto, cpu, cuda") from None
+        raise GeosegError(f"unknown device {name!r}, use one of auto, cpu, cuda, mps") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise GeosegError(
             f"there is no device {name} ({torch.cuda.device_count()} CUDA devices are visible), "
             "use device cpu or auto"
+        )
+    if device.type == "mps" and not has_mps:
+        raise GeosegError(
+            f"there is no device {name}, the GPU of an Apple computer, use device cpu or auto"
         )
     return device
 
@@ -43,7 +52,7 @@ def choose_device(name: str) -> torch.device:
 def choose_precision(name: str, device: torch.device) -> str:
     """Return "fp32", "bf16" or "fp16" for a precision on a device.
 
-    "auto" is fp32 on a CPU, bf16 on a GPU that has it, and fp16 on other GPUs.
+    "auto" is bf16 on a CUDA GPU that has it and fp16 on other CUDA GPUs, else fp32.
 
     Raises:
         GeosegError: if the precision is unknown, or the device does not support it.
@@ -52,6 +61,8 @@ def choose_precision(name: str, device: torch.device) -> str:
         raise GeosegError(f"unknown precision {name!r}, use one of {', '.join(PRECISIONS)}")
     if name == "fp16" and device.type == "cpu":
         raise GeosegError("precision fp16 works on a GPU only, use fp32 or bf16 on a CPU")
+    if name == "bf16" and device.type == "mps":
+        raise GeosegError("precision bf16 does not work on device mps, use fp32 or fp16 there")
     if name != "auto":
         return name
     if device.type != "cuda":

@@ -2,7 +2,9 @@
 
 import copy
 import functools
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geoseg.errors import ModelError
+from geoseg.model.cuda import GraphedFunction
 from geoseg.model.device import choose_device, choose_precision, torch_dtype
 from geoseg.model.dihedral import SYMMETRIES, apply_symmetry, invert_symmetry
 from geoseg.model.engines.choose import choose_batch
@@ -50,7 +53,7 @@ class Predictor:
             model: it is copied, not changed. An ONNX network has its engine, its precision and its
                 batch size already.
             engine: "torch", or "onnxruntime", "openvino" or "mnn", which run on the CPU.
-            device: "auto", "cpu", "cuda" or "cuda:N".
+            device: "auto", "cpu", "cuda", "cuda:N" or "mps".
             precision: "auto", "fp32", "bf16" or "fp16", of weights and activations.
             batch_size: windows per forward pass; None for the default of `choose_batch`.
             tta: average the scores over the eight symmetries of the square.
@@ -61,21 +64,46 @@ class Predictor:
             GeosegError: if there is no such engine or device, or it does not support the precision.
         """
         self.spec, self.temperature = model.spec, model.temperature
-        self._symmetries = SYMMETRIES if tta else 1
         if engine != TORCH or isinstance(model, OnnxNetwork):
             device = "cpu"
         self.device = choose_device(device)
         self.precision = choose_precision(precision, self.device)
         if isinstance(model, OnnxNetwork):
             self._input_size, self.batch_size = model.spec.input_size, model.batch_size
-            self._probabilities: Callable[[Tensor], Tensor] = model.probabilities
-            return
-        self._input_size = model.spec.window
-        self.batch_size = choose_batch(batch_size, self.device, model.spec.window, engine=engine)
+        else:
+            window = self._input_size = model.spec.window
+            self.batch_size = choose_batch(batch_size, self.device, window, engine=engine)
+        probabilities = self._probabilities(model, engine, graph)
+        self.by_batch = self.device.type != "cpu"
+        """Whether to cut out and to blend the windows of a batch together: a GPU needs few large
+        operations. A CPU takes window by window, while it is in the cache."""
+        self._compute: Callable[..., Tensor] = functools.partial(
+            _weighted_scores, probabilities, SYMMETRIES if tta else 1
+        )
+        self._turn: AbstractContextManager[Any] = nullcontext()
+        if self.device.type == "cuda":
+            self._compute = GraphedFunction(self._compute, self.device)
+        elif self.device.type == "mps":
+            self._turn = threading.Lock()  # all threads share its only stream
+
+    def stream(self) -> AbstractContextManager[Any]:
+        """Let the calling thread compute on the device, until the end of the context.
+
+        On CUDA it gets one of two streams, so that two chunks are computed at a time; on `mps` it
+        has the device alone. Further threads wait here. On a CPU no thread waits.
+        """
+        compute = self._compute
+        return compute.stream() if isinstance(compute, GraphedFunction) else self._turn
+
+    def _probabilities(
+        self, model: Model | OnnxNetwork, engine: str, graph: bytes | None
+    ) -> Callable[[Tensor], Tensor]:
+        """Return the network as a function from (n, bands, s, s) scene values to probabilities."""
+        if isinstance(model, OnnxNetwork):
+            return model.probabilities
         if engine == TORCH:
-            self._probabilities = _torch_probabilities(model, self.device, self.precision)
-            return
-        self._probabilities = OnnxNetwork(
+            return _torch_probabilities(model, self.device, self.precision)
+        return OnnxNetwork(
             *as_onnx_file(model, graph or network_graph(model)),
             engine=engine, precision=self.precision, batch_size=self.batch_size,
         ).probabilities  # fmt: skip
@@ -85,15 +113,26 @@ class Predictor:
         return torch.zeros(shape, dtype=torch.float32, device=self.device)
 
     def to_device(self, array: NDArray[Any]) -> Tensor:
-        """Copy an array to the device, through pinned memory for a GPU."""
-        if array.dtype not in (np.uint8, np.int16, np.float32):
+        """Copy an array to the device, through pinned memory for CUDA.
+
+        It becomes float32 unless it is bool, uint8 or int16.
+        """
+        if array.dtype not in (np.bool_, np.uint8, np.int16, np.float32):
             array = array.astype(np.float32)
         tensor = torch.from_numpy(np.ascontiguousarray(array))
-        if self.device.type == "cpu":
-            return tensor
-        return tensor.pin_memory().to(self.device, non_blocking=True)
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, non_blocking=self.device.type == "cuda")
 
-    @torch.inference_mode()
+    def to_host(self, tensor: Tensor) -> NDArray[Any]:
+        """Return a tensor of the device as an array; CUDA copies it into pinned memory."""
+        if self.device.type != "cuda":
+            return tensor.cpu().numpy()
+        host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+        host.copy_(tensor, non_blocking=True)
+        torch.cuda.current_stream(self.device).synchronize()
+        return host.numpy()
+
     def scores(
         self,
         pixels: NDArray[Any],
@@ -110,20 +149,42 @@ class Predictor:
         Yields:
             (classes, window, window) float32 on the device, for each window.
         """
+        for batch in self.batches(pixels, windows, tick=tick):
+            yield from batch.clone() if self.device.type == "cuda" else batch
+
+    @torch.inference_mode()
+    def batches(
+        self,
+        pixels: NDArray[Any],
+        windows: Sequence[tuple[slice, slice]],
+        weights: Tensor | None = None,
+        tick: Callable[[int], None] | None = None,
+    ) -> Iterator[Tensor]:
+        """Yield the class probabilities of all windows, in order, as many as a batch has at a time.
+
+        Args:
+            pixels: see `scores`.
+            windows: see `scores`.
+            weights: (window, window) float32 on the device, multiplied into the probabilities.
+            tick: see `scores`.
+
+        Yields:
+            (n, classes, window, window) float32 on the device; on CUDA it is overwritten by the
+            next batch.
+        """
         if not windows:
             return
-        image = self.to_device(pixels)
-        size = self._input_size
-        batch = torch.zeros(
-            (self.batch_size, self.spec.bands, size, size), dtype=image.dtype, device=self.device
-        )
-        for first in range(0, len(windows), self.batch_size):
-            in_batch = windows[first : first + self.batch_size]
-            for slot, (rows, cols) in zip(batch, in_batch, strict=False):
-                slot.copy_(image[:, rows, cols])
-            yield from self._forward(batch)[: len(in_batch)]
+        image, number = self.to_device(pixels), self.batch_size
+        places = [(rows.start, cols.start) for rows, cols in windows]
+        places += [places[-1]] * (-len(places) % number)
+        inputs = (weights,) if weights is not None else ()
+        gather = index_windows if self.by_batch else copy_windows
+        for first in range(0, len(windows), number):
+            batch = gather(image, places[first : first + number], self._input_size)
+            useful = min(number, len(windows) - first)
+            yield self._compute(batch, *inputs)[:useful]
             if tick is not None:
-                tick(len(in_batch))
+                tick(useful)
 
     def apply_temperature(self, scores: Tensor) -> Tensor:
         """Apply the temperature of the model to blended scores; the best class does not change.
@@ -142,16 +203,54 @@ class Predictor:
         sharp = (scores / best).pow_(1 / self.temperature)
         return sharp.div_(sharp.sum(0).clamp(min=torch.finfo(scores.dtype).tiny))
 
-    def _forward(self, batch: Tensor) -> Tensor:
-        """Map (n, bands, s, s) scene values to (n, classes, window, window) probabilities."""
-        x = batch.float()
-        total: Tensor | None = None
-        for symmetry in range(self._symmetries):
-            scores = self._probabilities(apply_symmetry(x, symmetry))
-            scores = invert_symmetry(scores, symmetry)
-            total = scores if total is None else total + scores
-        assert total is not None  # noqa: S101 - there is always the identity
-        return (total / self._symmetries).contiguous() if self._symmetries > 1 else total
+
+def _weighted_scores(
+    probabilities: Callable[[Tensor], Tensor],
+    symmetries: int,
+    batch: Tensor,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """Map (n, bands, s, s) scene values to (n, classes, window, window) probabilities.
+
+    They are averaged over the symmetries, and multiplied by the weights if there are any.
+    """
+    x = batch.float()
+    total: Tensor | None = None
+    for symmetry in range(symmetries):
+        scores = probabilities(apply_symmetry(x, symmetry))
+        scores = invert_symmetry(scores, symmetry)
+        total = scores if total is None else total + scores
+    assert total is not None  # noqa: S101 - there is always the identity
+    if symmetries > 1:
+        total = (total / symmetries).contiguous()
+    return total if weights is None else total * weights
+
+
+def copy_windows(image: Tensor, places: Sequence[tuple[int, int]], size: int) -> Tensor:
+    """Copy windows of an image into a batch, one after the other.
+
+    Args:
+        image: (bands, height, width).
+        places: first row and first column of each of the n windows.
+        size: side of a window (px).
+
+    Returns:
+        (n, bands, size, size), on the device of the image.
+    """
+    return torch.stack([image[:, row : row + size, col : col + size] for row, col in places])
+
+
+def index_windows(image: Tensor, places: Sequence[tuple[int, int]], size: int) -> Tensor:
+    """Return what `copy_windows` returns, by one index into a view of all windows.
+
+    A GPU is faster so. A CPU is slower, because it reads the index for each pixel.
+    """
+    windows = image.unfold(1, size, 1).unfold(2, size, 1).permute(1, 2, 0, 3, 4)
+    index = torch.tensor(places)
+    on_cuda = image.device.type == "cuda"
+    index = index.pin_memory() if on_cuda else index
+    rows, cols = index.to(image.device, non_blocking=on_cuda).unbind(1)
+    return windows[rows, cols]
 
 
 def _torch_probabilities(
@@ -170,24 +269,26 @@ def _torch_probabilities(
     return probabilities
 
 
-def best_class(scores: Tensor) -> tuple[Tensor, Tensor]:
+def best_class(scores: Tensor, values: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
     """Return the best class of each pixel and its score; among equals the first class.
 
     A running maximum is several times faster than argmax over a short leading axis.
 
     Args:
         scores: (classes, height, width).
+        values: of the classes, 0 to 255; None for 0, 1, ...
 
     Returns:
-        Index (height, width) uint8 and score (height, width), on the device of the scores.
+        Value (height, width) uint8 and score (height, width), on the device of the scores.
     """
+    values = range(len(scores)) if values is None else values
     best = scores[0]
-    index = torch.zeros(best.shape, dtype=torch.uint8, device=scores.device)
-    for channel in range(1, len(scores)):
-        better = scores[channel] > best
-        index.masked_fill_(better, channel)
-        best = torch.maximum(best, scores[channel])
-    return index, best
+    label = torch.full(best.shape, values[0], dtype=torch.uint8, device=scores.device)
+    for score, value in zip(scores[1:], values[1:], strict=True):
+        better = score > best
+        label.masked_fill_(better, value)
+        best = torch.maximum(best, score)
+    return label, best
 
 
 @dataclass(frozen=True, slots=True)

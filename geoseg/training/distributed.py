@@ -41,6 +41,8 @@ class ProcessGroup:
             GeosegError: if this machine has no such device.
         """
         device = choose_device(name)
+        if self.world_size > 1 and name == "auto" and device.type == "mps":
+            return choose_device("cpu")  # Gloo, which connects the processes, has no `mps`
         own_gpu = self.world_size > 1 and device.type == "cuda" and ":" not in name
         return choose_device(f"cuda:{self.local_rank}") if own_gpu else device
 

@@ -71,7 +71,7 @@ def train(  # noqa: PLR0913 - one call for the whole job, all but two by name
             from; None for random weights. The last layer is kept if the classes are the same.
         pixel_size_range: smallest and largest ground size of the pixels (m); None for that of the
             tiles.
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         resume: resume from a checkpoint of the same tiles and settings. False discards it.
         overwrite: replace an existing model. A finished run starts again, a stopped run of the same
             tiles and settings resumes.

@@ -103,7 +103,7 @@ class TrainSettings:
     """Random seed, 0 to 2**32 - 1."""
     precision: str = "auto"
     """Floating-point precision of the forward pass: "fp32"; "bf16" or "fp16" by autocast; "auto":
-    fp32 on a CPU, bf16 or else fp16 on a GPU."""
+    fp32 on a CPU and on `mps`, bf16 or else fp16 on CUDA."""
     encoder: str | None = None
     """"lab": that of the reference Keras U-Net. "efficientnet-lite0". "smp:NAME": an encoder of
     segmentation_models_pytorch. None: that of the start model, or "efficientnet-lite0"."""

@@ -32,7 +32,7 @@ def score(
         tiles: labelled tiles, or their folder.
         split: "train", "val" or "gap".
         tta: average the scores over the eight symmetries of the square.
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         precision: "auto", "fp32", "bf16" or "fp16", of weights and activations.
 
     Returns:
@@ -76,5 +76,7 @@ def _score_batch(
     predictor.spec.scaling.fill_invalid(column, valid.reshape(-1, size))
     rows = range(0, size * len(indices), size)
     windows = [(slice(row, row + size), slice(0, size)) for row in rows]
-    mapped = [best_class(scores)[0].cpu().numpy() for scores in predictor.scores(column, windows)]
+    with predictor.stream():
+        scores = predictor.scores(column, windows)
+        mapped = [best_class(window_scores)[0].cpu().numpy() for window_scores in scores]
     return Confusion.of(np.stack(mapped), labels, predictor.spec.classes, IGNORE_INDEX)

@@ -185,3 +185,10 @@ def test_dropout_does_nothing_where_a_map_is_made():
     x = torch.randn(2, 3, 4, 4)
     assert FastDropout(0.5).eval()(x) is x
     assert FastDropout(0.0).train()(x) is x
+
+
+def test_several_processes_train_on_the_cpu_where_the_only_gpu_is_mps(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert str(ProcessGroup().device("auto")) == "mps"
+    assert str(ProcessGroup(rank=1, world_size=2, local_rank=1).device("auto")) == "cpu"

@@ -27,7 +27,7 @@ def choose_engines(
 
     Args:
         engine: "auto", or one of `ENGINES`.
-        device: "auto", "cpu", "cuda" or "cuda:N".
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         precision: "auto", "fp32", "bf16" or "fp16".
         onnx: of the ONNX file; None for a network of geoseg.
 
