@@ -1,6 +1,8 @@
-"""The chunks of a run, computed in threads of this process or on a Dask cluster."""
+"""The chunks of a run, computed in threads of this process or by Dask, here or elsewhere."""
 
 import logging
+import time
+import uuid
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,18 +11,19 @@ import torch
 
 from geoseg.classification.chunk import classify_chunk
 from geoseg.classification.job import Job
-from geoseg.classification.memory import chunk_bytes, run_bytes
+from geoseg.classification.memory import cache_share, run_bytes
 from geoseg.classification.run_folder.parts import Part, missing_chunks
 from geoseg.classification.settings import Execution
+from geoseg.classification.workers import default_workers, needs_processes
 from geoseg.errors import count_of, redact
 from geoseg.execute import (
     DaskCluster,
     Executor,
     ProgressCounter,
     StopFlag,
-    available_cpus,
-    available_memory,
+    local_cluster,
     map_threads,
+    send_message,
 )
 from geoseg.grid import Window
 from geoseg.model import AnyModel, one_torch_thread, tune_malloc
@@ -28,6 +31,8 @@ from geoseg.model import AnyModel, one_torch_thread, tune_malloc
 log = logging.getLogger("geoseg")
 
 _INTERRUPTED = ", finished chunks are kept"
+_REPORT_INTERVAL = 0.25
+"""Seconds between two messages of a worker about the windows that it has done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,7 @@ class Backend:
     executor: Executor
     """Its ``workers`` are None for as many as processors and memory allow."""
     cluster: DaskCluster | None
-    """The workers behind its scheduler; None for threads of this process."""
+    """The workers behind its scheduler; None to compute on this machine."""
     stop: StopFlag
     """Checked between chunks."""
 
@@ -69,12 +74,18 @@ def compute(
         total = count_of(len(chunks), "chunk")
         log.info("resuming: %d of %s finished", len(chunks) - len(missing), total)
     if backend.cluster is not None:
-        _log_start(job, model, missing, backend.cluster.threads)
+        _log_start(job, model, missing, backend.cluster.threads, "Dask worker")
         _compute_dask(job, missing, backend.cluster, windows_done)
         return backend.cluster.threads
-    workers = backend.executor.workers or _default_workers(job, model, len(missing))
-    _log_start(job, model, missing, workers)
-    _compute_local(job, missing, workers, backend.stop, windows_done)
+    processes = needs_processes(job)
+    workers = backend.executor.workers or default_workers(job, model, processes=processes)
+    workers = max(1, min(workers, len(missing)))
+    if workers == 1 or not processes:
+        _log_start(job, model, missing, workers, "thread")
+        _compute_threads(job, missing, workers, backend.stop, windows_done)
+    else:
+        _log_start(job, model, missing, workers, "process")
+        _compute_processes(job, missing, workers, backend.stop, windows_done)
     return workers
 
 
@@ -94,7 +105,7 @@ def _shard_chunks(job: Job, shard: tuple[int, int] | None) -> list[Window]:
     return job.chunks()[number - 1 :: count]
 
 
-def _compute_local(
+def _compute_threads(
     job: Job, chunks: list[Window], workers: int, stop: StopFlag, windows_done: ProgressCounter
 ) -> None:
     """Compute chunks in threads of this process."""
@@ -112,41 +123,79 @@ def _compute_local(
         map_threads(classify, chunks, workers)
 
 
+def _compute_processes(
+    job: Job, chunks: list[Window], workers: int, stop: StopFlag, windows_done: ProgressCounter
+) -> None:
+    """Compute chunks in worker processes of this machine, which end before the map is assembled."""
+    cache = {"GDAL_CACHEMAX": str(cache_share(workers))}
+    with local_cluster(workers, preload=[__name__], defaults=cache, stop=stop) as cluster:
+        _compute_dask(job, chunks, cluster, windows_done)
+
+
 def _compute_dask(
     job: Job, chunks: list[Window], cluster: DaskCluster, windows_done: ProgressCounter
 ) -> None:
     """Compute chunks on the workers of a cluster."""
-    windows = {(chunk.row, chunk.col): job.window_grid.count(chunk) for chunk in chunks}
-    cluster.map(
-        partial(_classify_on_worker, job),
-        chunks,
-        lambda part: windows_done.add(windows[part.row, part.col]),
-    )
+    counts = _WindowCounts(job, chunks, windows_done)
+    cluster.listen(counts.update)
+    cluster.map(partial(_classify_on_worker, job, counts.key), chunks, counts.finish)
 
 
-def _classify_on_worker(job: Job, chunk: Window) -> Part:
+class _WindowCounts:
+    """Counts the windows of chunks on workers: each once, even if its chunk is computed again."""
+
+    def __init__(self, job: Job, chunks: list[Window], windows_done: ProgressCounter) -> None:
+        self.key = uuid.uuid4().hex
+        """Tells the messages of this run from those of others on the same cluster."""
+        self._left = {(chunk.row, chunk.col): job.window_grid.count(chunk) for chunk in chunks}
+        self._windows_done = windows_done
+
+    def update(self, message: tuple[str, int, int, int]) -> None:
+        """Take a message of a worker: key, row and column of the chunk, windows left."""
+        key, row, col, left = message
+        if key == self.key:
+            self._count(row, col, left)
+
+    def finish(self, part: Part) -> None:
+        """Count what no message has told of a chunk."""
+        self._count(part.row, part.col, 0)
+
+    def _count(self, row: int, col: int, left: int) -> None:
+        windows = self._left[row, col] - left
+        if windows > 0:
+            self._left[row, col] = left
+            self._windows_done.add(windows)
+
+
+def _classify_on_worker(job: Job, key: str, chunk: Window) -> Part:
     """Classify a chunk in a worker process, whose threads and memory are geoseg's to set."""
     tune_malloc()
     torch.set_num_threads(1)
-    return classify_chunk(job, chunk)
+    left, sent = job.window_grid.count(chunk), time.monotonic()
+
+    def count(windows: int) -> None:
+        nonlocal left, sent
+        left -= windows
+        if time.monotonic() - sent > _REPORT_INTERVAL:
+            sent = time.monotonic()
+            send_message((key, chunk.row, chunk.col, left))
+
+    return classify_chunk(job, chunk, count)
 
 
-def _default_workers(job: Job, model: AnyModel, chunks: int) -> int:
-    by_memory = available_memory() // (2 * chunk_bytes(job, model))  # polygons may take twice
-    return max(1, min(available_cpus(), by_memory, chunks))
-
-
-def _log_start(job: Job, model: AnyModel, missing: list[Window], workers: int) -> None:
+def _log_start(job: Job, model: AnyModel, missing: list[Window], workers: int, kind: str) -> None:
+    """Announce a run; ``kind`` is what its workers are: "thread", "process" or "Dask worker"."""
     windows = sum(job.window_grid.count(chunk) for chunk in missing)
+    needed = run_bytes(job, model, workers, processes=kind != "thread")
     log.info(
         "%s: %d x %d px, bands %s; %s of %d px, overlap %d; %s of %d px, "
         "%d at a time, about %.1f GB; %s %s; model %s",
         Path(redact(job.scene.path)).name, job.scene.height, job.scene.width,
         ",".join(map(str, job.scene.bands)), count_of(windows, "window"), job.window_grid.size,
         job.settings.overlap, count_of(len(missing), "chunk"), job.chunk, workers,
-        run_bytes(job, model, workers) / 1e9, job.device, job.precision, job.model_hash,
+        needed / 1e9, job.device, job.precision, job.model_hash,
     )  # fmt: skip
     log.debug(
         "%s on %s, each with %s in a batch",
-        count_of(workers, "thread"), job.device, count_of(job.batch_size, "window"),
+        count_of(workers, kind), job.device, count_of(job.batch_size, "window"),
     )  # fmt: skip

@@ -11,11 +11,17 @@ from geoseg.model import AnyModel, OnnxModel
 from geoseg.raster import CACHE_BYTES
 
 _PROCESS = 480_000_000
-"""Memory of the process with its libraries (bytes)."""
+"""Memory of the process with its libraries, also with those that start its workers (bytes)."""
+_WORKER = 140_000_000
+"""Memory of a worker process that it does not share with the others (bytes)."""
+_CACHE_MIN = 16 << 20
+"""Least limit of GDAL's block cache (bytes)."""
 _CACHE = 1.45
 """Largest size of GDAL's block cache, relative to its limit."""
 _POLYGONS = 220_000_000
-"""Memory of code and buffers for polygons, once for a process (bytes)."""
+"""Memory of code and buffers for polygons in this process (bytes)."""
+_WORKER_POLYGONS = 60_000_000
+"""The same in a worker process (bytes)."""
 _ACTIVATIONS = 10
 """Activations (float32) per pixel of a batch and filter of the network's width."""
 _ONNX = 150_000_000
@@ -26,16 +32,41 @@ _NOT_CONVERTED = ("uint8", "int16", "float32")
 """Dtypes that go to the network without a float32 copy."""
 
 
-def run_bytes(job: Job, model: AnyModel, workers: int) -> int:
-    """Peak memory of a run with ``workers`` chunks at a time (bytes)."""
+def run_bytes(job: Job, model: AnyModel, workers: int, *, processes: bool = False) -> int:
+    """Peak memory of a run with ``workers`` chunks at a time, in threads or processes (bytes)."""
     scene = job.scene
     stored = scene.height * scene.width * len(scene.bands) * np.dtype(scene.dtype).itemsize
-    process = _PROCESS + int(_CACHE * min(CACHE_BYTES, stored))
-    if job.polygons or job.settings.cleaning.min_area:
-        process += _POLYGONS
-    if isinstance(model, OnnxModel):
-        process += _ONNX + _SESSION * model.bytes
-    return process + workers * chunk_bytes(job, model)
+    total = _PROCESS + workers * worker_bytes(job, model, processes=processes)
+    if processes:
+        return total + workers * int(_CACHE * min(cache_share(workers), stored))
+    total += int(_CACHE * min(CACHE_BYTES, stored)) + _engine_bytes(model)
+    return total + (_POLYGONS if _has_polygons(job) else 0)
+
+
+def worker_bytes(job: Job, model: AnyModel, *, processes: bool) -> int:
+    """Memory of one more chunk at a time, in a thread or in a process of its own (bytes)."""
+    total = chunk_bytes(job, model)
+    if processes:
+        total += _WORKER + _engine_bytes(model) + (_WORKER_POLYGONS if _has_polygons(job) else 0)
+    return total
+
+
+def _has_polygons(job: Job) -> bool:
+    """Whether the process that computes or the one that assembles traces polygons or cleans."""
+    return job.polygons or bool(job.settings.cleaning.min_area)
+
+
+def _engine_bytes(model: AnyModel) -> int:
+    """Memory of ONNX Runtime with a network, in each process that computes (bytes)."""
+    return _ONNX + _SESSION * model.bytes if isinstance(model, OnnxModel) else 0
+
+
+def cache_share(workers: int) -> int:
+    """Limit of GDAL's block cache in each of several processes (bytes).
+
+    Together they have that of one process, but each at least the tiles of a chunk.
+    """
+    return max(_CACHE_MIN, CACHE_BYTES // workers)
 
 
 def chunk_bytes(job: Job, model: AnyModel) -> int:

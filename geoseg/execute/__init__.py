@@ -1,9 +1,10 @@
-"""One function over many items: in threads of this process, or on a Dask cluster."""
+"""One function over many items: in threads or processes here, or on a Dask cluster elsewhere."""
 
 from geoseg.execute.dask_client import WORKER_TIMEOUT, connect
-from geoseg.execute.dask_cluster import DaskCluster
+from geoseg.execute.dask_cluster import DaskCluster, send_message
 from geoseg.execute.executor import Executor
 from geoseg.execute.interrupts import StopFlag, stop_on_signal
+from geoseg.execute.local_cluster import local_cluster
 from geoseg.execute.progress import Progress, ProgressCounter
 from geoseg.execute.resources import available_cpus, available_memory
 from geoseg.execute.threads import map_threads, prefetch_map
@@ -18,7 +19,9 @@ __all__ = [
     "available_cpus",
     "available_memory",
     "connect",
+    "local_cluster",
     "map_threads",
     "prefetch_map",
+    "send_message",
     "stop_on_signal",
 ]

@@ -37,15 +37,11 @@ def connect(
         stop: checked while waiting.
 
     Raises:
-        GeosegError: if `distributed` is not installed or the scheduler does not answer.
+        GeosegError: if the scheduler does not answer.
         InterruptedRun: if no worker comes, or a stop is requested.
     """
-    try:
-        from distributed import Client
-    except ImportError:
-        raise GeosegError(
-            "a scheduler needs the package distributed, pip install 'geoseg[cluster]'"
-        ) from None
+    from distributed import Client
+
     stop = stop or StopFlag()
     try:
         client = Client(_resolve_address(address, wait, stop), timeout=min(wait, _CONNECT_TIMEOUT))
@@ -55,7 +51,7 @@ def connect(
             f"no Dask scheduler at {address} ({reason}), start one first; tls:// needs "
             "certificates in Dask's configuration"
         ) from None
-    with _quiet_dask(), client:
+    with quiet_dask(), client:
         cluster = DaskCluster(client, address, wait=wait, stop=stop)
         _compare_versions(client)
         log.info("Dask: %d at a time; dashboard %s", cluster.threads, client.dashboard_link)
@@ -63,7 +59,7 @@ def connect(
 
 
 @contextmanager
-def _quiet_dask() -> Iterator[None]:
+def quiet_dask() -> Iterator[None]:
     """Suppress Dask's tracebacks of broken connections, except at level DEBUG."""
     loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
     levels = [logger.level for logger in loggers]

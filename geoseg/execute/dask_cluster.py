@@ -17,29 +17,56 @@ Result = TypeVar("Result")
 log = logging.getLogger("geoseg")
 
 _MAX_IN_FLIGHT = 2
-"""Tasks per thread that the cluster gets at once: one running, one waiting."""
+"""Tasks per thread that a cluster elsewhere gets at once: one running, one waiting."""
+_MESSAGES = "geoseg"
+"""Dask's topic of the messages of workers."""
 _MAX_TRIES = 3
 """Number of times that an item is tried if its error is retryable."""
 _REFRESH_INTERVAL = 1.0
-"""Seconds between two checks of the workers and of the stop flag."""
+"""Seconds between two checks of the workers."""
+_POLL_INTERVAL = 0.25
+"""Seconds between two checks of messages and of the stop flag."""
 _FETCH_TIMEOUT = 10.0
 """Seconds to wait for a result that the scheduler reports as finished."""
 
 
 class DaskCluster:
-    """The workers behind a scheduler; `connect` makes it.
+    """The workers behind a scheduler; `connect` or `local_cluster` makes it.
 
     Workers may join and leave while it is in use.
     """
 
-    def __init__(self, client: Any, address: str, *, wait: float, stop: StopFlag) -> None:  # noqa: ANN401
-        """Use a `distributed.Client`; see `connect` for the rest."""
+    def __init__(
+        self,
+        client: Any,  # noqa: ANN401
+        address: str,
+        *,
+        wait: float,
+        stop: StopFlag,
+        local: bool = False,
+    ) -> None:
+        """Use a `distributed.Client`; see `connect` for the rest.
+
+        ``local`` is for workers that end with this process: unless a stop is to be at once, `map`
+        waits for their running items. No item waits at a worker, as this would delay the stop.
+        """
         self._client, self._address, self._wait, self._stop = client, address, wait, stop
+        self._local, self._per_thread = local, 1 if local else _MAX_IN_FLIGHT
         self._last_refresh = self._last_worker = time.monotonic()
         self._resources: dict[str, float] = {}
+        self._messages: deque[Any] = deque()
+        self._on_message: Callable[[Any], None] | None = None
         self.threads = 0
         """Number of items that the workers compute at once."""
         self._refresh_workers()
+
+    def listen(self, on_message: Callable[[Any], None]) -> None:
+        """Call a function, in `map`, with what any worker sends from now on with `send_message`.
+
+        Messages may be for another client, and may come late, or never if the worker dies.
+        """
+        self._on_message = on_message
+        self._client.subscribe_topic(_MESSAGES, lambda event: self._messages.append(event[1]))
 
     def map(
         self,
@@ -57,7 +84,7 @@ class DaskCluster:
             function: a top-level function or a partial of one. It, the items and the results are
                 sent over the network, so keep them small.
             items: picklable values.
-            on_result: called with each result as it arrives.
+            on_result: called with each result as it arrives, in the calling thread.
 
         Returns:
             The results in the order of the items.
@@ -86,10 +113,14 @@ class DaskCluster:
             if killed:
                 poison.append(items[index])
         if poison:
+            cure = (
+                "use smaller chunks"
+                if self._local
+                else "see the logs of the workers, give them more memory or use smaller chunks"
+            )
             raise GeosegError(
                 f"{'; '.join(map(str, poison))}: killed every Dask worker that ran it, perhaps it "
-                "ran out of memory: see the logs of the workers, give them more memory or use "
-                "smaller chunks"
+                f"ran out of memory: {cure}"
             )
         return [results[index] for index in range(len(items))]
 
@@ -102,21 +133,25 @@ class DaskCluster:
     ) -> Iterator[tuple[int, Result]]:
         """Yield (index, result) as they arrive; ``killed`` gets the items lost with a worker."""
         from distributed import KilledWorker
+        from distributed.protocol.pickle import dumps
 
         in_flight: dict[Any, int] = {}
         tries: Counter[int] = Counter()
         while waiting or in_flight:
-            if time.monotonic() - self._last_refresh > _REFRESH_INTERVAL:
-                self._refresh_workers()
-            while waiting and len(in_flight) < _MAX_IN_FLIGHT * self.threads:
+            may_begin = self._may_begin(running=bool(in_flight))
+            while may_begin and waiting and len(in_flight) < self._per_thread * self.threads:
                 index = waiting.popleft()
                 tries[index] += 1
                 with self._translate_lost_scheduler():
                     future = self._client.submit(
-                        function, items[index], pure=False, resources=self._resources
-                    )
+                        _apply, dumps((function, items[index])), pure=False,
+                        resources=self._resources,
+                    )  # fmt: skip
                 in_flight[future] = index
-            for future, error, result in self._wait_for_any(list(in_flight)):
+            finished = self._wait_for_any(list(in_flight))
+            while self._messages and self._on_message is not None:
+                self._on_message(self._messages.popleft())
+            for future, error, result in finished:
                 index = in_flight.pop(future)
                 if error is None:
                     yield index, result
@@ -128,15 +163,27 @@ class DaskCluster:
                 else:
                     raise _translate(error)
 
+    def _may_begin(self, *, running: bool) -> bool:
+        """Whether items may begin; not while running items finish because a stop is requested."""
+        if self._local and running and self._stop.is_set() and not self._stop.immediate:
+            return False
+        self._check_stop()
+        if time.monotonic() - self._last_refresh > _REFRESH_INTERVAL:
+            self._refresh_workers()
+        return True
+
+    def _check_stop(self) -> None:
+        if self._local:
+            self._stop.check(", finished chunks are kept")
+        self._stop.check(", finished work is kept and the workers finish the running tasks")
+
     def _wait_for_any(self, futures: list[Any]) -> list[tuple[Any, BaseException | None, Any]]:
-        """Return (future, error, result) of what is finished; nothing after a refresh interval."""
+        """Return (future, error, result) of what is finished; nothing after a poll interval."""
         from distributed import wait
 
         finished = []
         with self._translate_lost_scheduler(), suppress(TimeoutError):
-            for future in wait(
-                futures, timeout=_REFRESH_INTERVAL, return_when="FIRST_COMPLETED"
-            ).done:
+            for future in wait(futures, timeout=_POLL_INTERVAL, return_when="FIRST_COMPLETED").done:
                 error = future.exception(timeout=_FETCH_TIMEOUT)
                 # A result is lost with its worker; without a timeout, this would wait for another.
                 result = future.result(timeout=_FETCH_TIMEOUT) if error is None else None
@@ -146,7 +193,7 @@ class DaskCluster:
     def _refresh_workers(self) -> None:
         """Count the threads or GPUs of the workers; wait for the first worker if there is none."""
         while True:
-            self._stop.check(", finished work is kept and the workers finish the running tasks")
+            self._check_stop()
             with self._translate_lost_scheduler():
                 workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
             self._last_refresh = time.monotonic()
@@ -170,10 +217,30 @@ class DaskCluster:
         try:
             yield
         except (OSError, CancelledError, RuntimeError):
+            if self._local:
+                raise InterruptedRun(
+                    "the worker processes have ended, finished work is kept, run the same command "
+                    "to go on"
+                ) from None
             raise InterruptedRun(
                 f"the Dask scheduler at {self._address} is gone, finished work is kept, start it "
                 "and run the same command to go on"
             ) from None
+
+
+def send_message(message: Any) -> None:  # noqa: ANN401
+    """Send a value that msgpack can encode to all clients that listen; for items on a worker."""
+    from distributed import get_worker
+
+    get_worker().log_event(_MESSAGES, message)
+
+
+def _apply(pickled: bytes) -> Any:  # noqa: ANN401
+    """Call a pickled function; pickled, because the scheduler would import all that it needs."""
+    from distributed.protocol.pickle import loads
+
+    function, item = loads(pickled)
+    return function(item)
 
 
 def _translate(error: BaseException) -> BaseException:

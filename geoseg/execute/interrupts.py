@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from geoseg.errors import InterruptedRun
 
-_SIGNALS = ("SIGINT", "SIGTERM", "SIGUSR1")
+SIGNALS = ("SIGINT", "SIGTERM", "SIGUSR1")
 """Of the keyboard; of a batch system that ends a job; of one before its time limit."""
 
 
@@ -45,7 +45,7 @@ def stop_on_signal() -> Iterator[StopFlag]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
+    numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
     handlers = {
         number: signal.signal(number, lambda n, _: stop.request(immediate=n == signal.SIGINT))
         for number in numbers

@@ -1,5 +1,6 @@
 """Open files: one cached dataset for each thread, and errors of GDAL in one sentence."""
 
+import os
 import re
 import stat
 import threading
@@ -20,7 +21,8 @@ from geoseg.raster.remote import (
 )
 
 CACHE_BYTES = 128 << 20
-"""GDAL's block cache (bytes); its default is 5 % of the memory of the machine."""
+"""GDAL's block cache (bytes), unless the environment has GDAL_CACHEMAX; GDAL's default is 5 % of the
+memory of the machine."""
 
 _GDAL_BASE_ERROR = rasterio_private("_err", "CPLE_BaseError")
 GDAL_ERRORS: tuple[type[Exception], ...] = (
@@ -64,10 +66,11 @@ def fingerprint(path: str) -> Fingerprint:
 
 def gdal_env() -> rasterio.Env:
     """Return the environment in which GDAL opens and reads."""
+    cache = {} if "GDAL_CACHEMAX" in os.environ else {"GDAL_CACHEMAX": CACHE_BYTES}
     return rasterio.Env(
-        GDAL_CACHEMAX=CACHE_BYTES,
         # With this optimisation the PNG driver reads a truncated file without an error.
         GDAL_PNG_WHOLE_IMAGE_OPTIM="NO",
+        **cache,
         **http_options(),
     )
 

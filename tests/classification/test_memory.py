@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 import pytest
 
 from geoseg.classification import ClassifySettings, Job
-from geoseg.classification.memory import chunk_bytes, run_bytes
+from geoseg.classification.memory import cache_share, chunk_bytes, run_bytes
 from geoseg.grid import WindowGrid
 from geoseg.legend import Legend
 from geoseg.model import Model, OnnxModel, OnnxSpec, UNetSpec, make_network
-from geoseg.raster import Scene
+from geoseg.models import find_model
+from geoseg.raster import CACHE_BYTES, Scene
 
 GIGABYTE = 1e9
 
@@ -80,6 +81,27 @@ def test_the_announced_memory_of_an_onnx_file_is_close_to_the_measured_peak(side
     grid = WindowGrid(side, side, 256, 192)
     job = replace(job_of(run, model), window_grid=grid, batch_size=1, onnx=spec)
     assert peak <= run_bytes(job, model, workers) / GIGABYTE <= 1.25 * peak
+
+
+@pytest.mark.parametrize(
+    ("side", "chunk", "polygons", "peak"),
+    [(3000, 1536, False, 1.20), (4500, 2048, True, 1.58)],
+)
+def test_the_announced_memory_of_two_processes_is_close_to_the_measured_peak(
+    side, chunk, polygons, peak
+):
+    """Peaks of the reference network; pages that processes share are counted once."""
+    model = Model.load(find_model("lab"))
+    grid = WindowGrid(side, side, 128, 96)
+    job = replace(job_of(Run(side=side, polygons=polygons), model), window_grid=grid, chunk=chunk)
+    announced = run_bytes(job, model, 2, processes=True) / GIGABYTE
+    assert peak <= announced <= 1.25 * peak
+
+
+def test_the_caches_of_all_processes_are_bounded():
+    assert cache_share(1) == CACHE_BYTES
+    assert all(n * cache_share(n) <= CACHE_BYTES for n in range(1, 9))
+    assert cache_share(1000) == 16 << 20
 
 
 def test_a_worker_more_is_a_chunk_more():

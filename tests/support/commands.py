@@ -17,15 +17,29 @@ from geoseg.cli import main
 from tests.support.processes import Forked
 
 
-def start(*args: object, limit: int | None = None, **kwargs: Any) -> Forked:
-    """Start geoseg; ``limit``: largest file that it may write (bytes)."""
+def start(
+    *args: object, limit: int | None = None, processes: bool = False, **kwargs: Any
+) -> Forked:
+    """Start geoseg; ``limit``: largest file that it may write (bytes).
+
+    ``processes``: no scene is so small that it is computed in threads.
+    """
     program = partial(_limited_main, limit) if limit else main
+    if processes:
+        program = _main_with_processes
     return Forked(program, ["geoseg", *map(str, args)], **kwargs)
 
 
 def _limited_main(limit: int) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    main()
+
+
+def _main_with_processes() -> None:
+    from geoseg.classification import workers
+
+    workers.SMALL_PIXELS = 0
     main()
 
 

@@ -1,0 +1,185 @@
+"""Worker processes on this machine: a Dask cluster that ends with the process that started it.
+
+`local_cluster` starts a program of its own, `main`, which holds the scheduler and forks the workers
+from a process that has imported their modules once. So nothing here imports the main module of the
+caller again, which may be a script without a guard, a notebook or the standard input.
+"""
+
+import logging
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from geoseg.errors import GeosegError
+from geoseg.execute.dask_client import quiet_dask
+from geoseg.execute.dask_cluster import DaskCluster
+from geoseg.execute.interrupts import SIGNALS, StopFlag
+
+if TYPE_CHECKING:
+    from distributed import LocalCluster
+
+log = logging.getLogger("geoseg")
+
+_PROGRAM = "from geoseg.execute.local_cluster import main; main()"
+_START_TIMEOUT = 120.0
+"""Seconds that the workers may take to start; on an idle machine they take about two."""
+_END_TIMEOUT = 10.0
+"""Seconds that they may take to end."""
+_POLL_INTERVAL = 0.2
+"""Seconds between two checks of the stop flag."""
+_LOOPBACK = "127.0.0.1"
+_LONGEST_PATH = 50
+"""Characters of a temporary folder; the path of a socket may have about 100."""
+_OOM_SCORE = "500"
+"""If memory runs out, Linux ends a worker and not the process that started it."""
+
+
+@contextmanager
+def local_cluster(
+    workers: int,
+    *,
+    preload: Sequence[str] = (),
+    defaults: Mapping[str, str] | None = None,
+    stop: StopFlag | None = None,
+) -> Iterator[DaskCluster]:
+    """Start worker processes with one thread each; they end with the block or with this process.
+
+    The workers ignore SIGINT, SIGTERM and SIGUSR1, and end without finishing an item. A worker that
+    dies is replaced. Memory is not limited: a limit would end items that the machine has room for.
+    All connections are on the loopback interface.
+
+    Args:
+        workers: number of processes, at least 1.
+        preload: modules that the workers need, imported once for all of them.
+        defaults: environment variables of the workers, unless this process has them.
+        stop: checked while the workers start.
+
+    Raises:
+        GeosegError: if the workers do not start.
+        InterruptedRun: if a stop is requested meanwhile.
+    """
+    stop, start = stop or StopFlag(), time.perf_counter()
+    verbose = log.isEnabledFor(logging.DEBUG)
+    process = subprocess.Popen(  # noqa: S603 - this interpreter
+        [sys.executable, "-W", "ignore", "-c", _PROGRAM, str(workers), *preload],
+        stdin=subprocess.PIPE,  # it ends when this is closed, also if this process is killed
+        stdout=subprocess.PIPE,
+        stderr=None if verbose else subprocess.DEVNULL,
+        env={
+            **(defaults or {}), **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1",
+        },
+        start_new_session=True,  # Ctrl-C of the terminal does not reach it
+    )  # fmt: skip
+    try:
+        from distributed import Client, Security  # while the program starts
+
+        address = _read_address(process, stop)
+        plain = Security(require_encryption=False)  # whatever clusters elsewhere need
+        with quiet_dask(), Client(address, security=plain) as client:
+            if verbose:
+                client.forward_logging("geoseg", logging.DEBUG)
+            log.debug("%d worker processes, %.1f s", workers, time.perf_counter() - start)
+            yield DaskCluster(client, address, wait=_START_TIMEOUT, stop=stop, local=True)
+    finally:
+        _end(process)
+
+
+def _read_address(process: "subprocess.Popen[bytes]", stop: StopFlag) -> str:
+    """Return the address of the scheduler, which the program prints when the workers run."""
+    assert process.stdout is not None  # noqa: S101 - it is a pipe
+    deadline = time.monotonic() + _START_TIMEOUT
+    while not select.select([process.stdout], [], [], _POLL_INTERVAL)[0]:
+        stop.check(" while the worker processes start")
+        if time.monotonic() > deadline:
+            break
+    else:
+        address = process.stdout.readline().decode().strip()
+        if address:
+            return address
+    raise GeosegError(
+        "the worker processes did not start, see why with verbose messages (-v) or use one worker "
+        "(workers=1, --workers 1)"
+    )
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End the program and its workers."""
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
+    try:
+        process.wait(_END_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def main() -> None:
+    """Run a scheduler and workers until the standard input ends; arguments as of `local_cluster`.
+
+    It prints the address of the scheduler when all workers run.
+    """
+    workers, preload = int(sys.argv[1]), sys.argv[2:]
+    for name in SIGNALS:  # workers inherit this; the process that started them reacts
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    with suppress(OSError):  # not Linux
+        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
+    answer = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    tempfile.tempdir = folder = _make_folder()
+    threading.Thread(target=_end_with_input, args=(folder,), daemon=True).start()
+    method = "spawn" if sys.platform == "darwin" else "forkserver"  # macOS cannot fork safely
+    if method == "forkserver":
+        multiprocessing.set_forkserver_preload(["distributed.nanny", *preload])
+        multiprocessing.forkserver.ensure_running()  # it imports while this process goes on
+    cluster = _start_cluster(workers, method, folder)
+    print(cluster.scheduler_address, file=answer, flush=True)
+    threading.Event().wait()
+
+
+def _make_folder() -> str:
+    """Make a temporary folder whose path leaves room for that of a socket in it."""
+    parent = tempfile.gettempdir()
+    return tempfile.mkdtemp(
+        prefix="geoseg-", dir=parent if len(parent) <= _LONGEST_PATH else "/tmp"
+    )
+
+
+def _start_cluster(workers: int, method: str, folder: str) -> "LocalCluster":
+    import dask
+
+    dask.config.refresh(paths=[], env={})  # settings of the user are for clusters elsewhere
+    from distributed import LocalCluster
+
+    dask.config.set(
+        {
+            "distributed.worker.multiprocessing-method": method,
+            # An item that killed its worker is tried once more by `DaskCluster.map`, alone.
+            "distributed.scheduler.allowed-failures": 0,
+        }
+    )
+    return LocalCluster(
+        n_workers=workers, threads_per_worker=1, memory_limit=0, host=_LOOPBACK,
+        local_directory=folder, dashboard_address=None,
+        scheduler_kwargs={"dashboard_address": f"{_LOOPBACK}:0"},
+    )  # fmt: skip
+
+
+def _end_with_input(folder: str) -> None:
+    """Wait for the end of the standard input, then end; workers end with the process."""
+    os.read(sys.stdin.fileno(), 1)
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(0)

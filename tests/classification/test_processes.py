@@ -1,0 +1,236 @@
+"""Scenes that are not small: their chunks are computed in worker processes of this machine."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+
+from geoseg.classification import ClassifySettings, Execution, classify, finished_parts
+from geoseg.classification import compute as compute_module
+from geoseg.classification import workers as workers_module
+from geoseg.classification.compute import _classify_on_worker, _WindowCounts
+from geoseg.classification.run_folder.parts import missing_chunks
+from geoseg.classification.workers import is_small
+from geoseg.errors import ChunkError, GeosegError
+from geoseg.execute import ProgressCounter
+from geoseg.grid import WindowGrid
+from tests.support.clusters import wait_for
+from tests.support.commands import ended, start
+from tests.support.rasters import blocks, write_raster
+
+SETTINGS = ClassifySettings(overlap=8)
+CHUNKS = Execution(chunk=512)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory) -> Path:
+    """Six chunks of 512 px, the last ones narrow."""
+    return write_raster(tmp_path_factory.mktemp("scene") / "scene.tif", blocks(600, 1100))
+
+
+@pytest.fixture(scope="module")
+def plain(scene, model, tmp_path_factory) -> Path:
+    """The map as one thread makes it: what others must equal."""
+    folder = tmp_path_factory.mktemp("plain")
+    run(scene, folder, model, workers=1)
+    return folder
+
+
+@pytest.fixture
+def processes(monkeypatch):
+    """No scene is small."""
+    monkeypatch.setattr(workers_module, "SMALL_PIXELS", 0)
+
+
+def run(scene, folder, model, *, workers=2, execution=CHUNKS, **kwargs):
+    return classify(
+        scene, folder / "map.tif", model=model, polygons=folder / "map.gpkg", settings=SETTINGS,
+        execution=execution, workers=workers, **kwargs,
+    )  # fmt: skip
+
+
+def assert_same(folder: Path, plain: Path) -> None:
+    for name in ("map.tif", "map.gpkg"):
+        assert (folder / name).read_bytes() == (plain / name).read_bytes(), name
+    assert not (folder / "map.tif.parts").exists()
+
+
+def log_process(folder: Path, job, key, chunk):
+    """Compute a chunk, and leave its place and process in a file."""
+    part = _classify_on_worker(job, key, chunk)
+    (folder / f"{chunk.row}-{chunk.col}-{os.getpid()}").touch()
+    return part
+
+
+def die_once(folder: Path, job, key, chunk):
+    """Kill the worker of one chunk, but not a second time."""
+    if (chunk.row, chunk.col) == (0, 512) and not (folder / "died").exists():
+        (folder / "died").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return _classify_on_worker(job, key, chunk)
+
+
+def die(job, key, chunk):
+    if (chunk.row, chunk.col) == (0, 512):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return _classify_on_worker(job, key, chunk)
+
+
+def fail(job, key, chunk):
+    raise ChunkError(f"chunk at {chunk} failed: out of luck")
+
+
+@pytest.mark.slow
+def test_processes_and_the_order_of_chunks_do_not_show(
+    scene, model, plain, tmp_path, processes, monkeypatch
+):
+    def shuffled(job, chunks):
+        return random.Random(1).sample(missing := missing_chunks(job, chunks), len(missing))
+
+    calls = []
+    (log := tmp_path / "log").mkdir()
+    monkeypatch.setattr(compute_module, "missing_chunks", shuffled)
+    monkeypatch.setattr(compute_module, "_classify_on_worker", partial(log_process, log))
+    run(scene, tmp_path, model, progress=lambda *call: calls.append(call))
+    assert_same(tmp_path, plain)
+    names = [path.name.split("-") for path in log.iterdir()]
+    assert len(names) == 6
+    assert {int(pid) for _, _, pid in names} & {os.getpid()} == set()
+    done = [count for _, count, _ in calls]
+    assert done == sorted(done)
+    assert done[0] == 0
+    assert done[-1] == calls[-1][2]
+    assert json.loads((tmp_path / "map.json").read_text())["execution"]["workers"] == 2
+
+
+@pytest.mark.slow
+def test_larger_chunks_in_processes_make_the_same_labels(scene, model, plain, tmp_path, processes):
+    run(scene, tmp_path, model, execution=Execution(chunk=1024))
+    assert (tmp_path / "map.tif").read_bytes() == (plain / "map.tif").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_costs_its_chunk_alone(
+    scene, model, plain, tmp_path, processes, monkeypatch
+):
+    monkeypatch.setattr(compute_module, "_classify_on_worker", partial(die_once, tmp_path))
+    run(scene, tmp_path, model)
+    assert (tmp_path / "died").exists()
+    assert_same(tmp_path, plain)
+
+
+@pytest.mark.slow
+def test_a_chunk_that_kills_its_workers_is_named_and_the_others_are_kept(
+    scene, model, plain, tmp_path, processes, monkeypatch
+):
+    with monkeypatch.context() as poisoned:
+        poisoned.setattr(compute_module, "_classify_on_worker", die)
+        message = "^rows 0-511, columns 512-1023: killed every Dask worker .* use smaller chunks$"
+        with pytest.raises(GeosegError, match=message):
+            run(scene, tmp_path, model)
+    assert len(finished_parts(tmp_path / "map.tif.parts")) == 5
+    run(scene, tmp_path, model, workers=1)
+    assert_same(tmp_path, plain)
+
+
+@pytest.mark.slow
+def test_a_failing_chunk_fails_the_run_by_name(scene, model, tmp_path, processes, monkeypatch):
+    monkeypatch.setattr(compute_module, "_classify_on_worker", fail)
+    with pytest.raises(ChunkError, match=r"^chunk at rows \d+-\d+, columns .* failed: out of luck"):
+        run(scene, tmp_path, model)
+    assert [path.name for path in tmp_path.iterdir()] == ["map.tif.parts"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_ends_its_processes_and_resumes(model, tmp_path, how):
+    scene = write_raster(tmp_path / "scene.tif", blocks(1100, 2600))
+    (tmp_path / "plain").mkdir()
+    run(scene, tmp_path / "plain", model, workers=1)
+    process = start(
+        "classify", scene, "--out", tmp_path / "map.tif", "--polygons", tmp_path / "map.gpkg",
+        "--model", model, "--overlap", 8, "--chunk", 512, "--workers", 2, processes=True,
+        cwd=tmp_path,
+    )  # fmt: skip
+    parts = tmp_path / "map.tif.parts"
+    wait_for(lambda: len(list(parts.glob("part-*.json"))) >= 2)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) >= 4
+    process.send_signal(how)
+    done = ended(process)
+    assert done.returncode == 75, done.stderr
+    assert "finished chunks are kept, run the same command to go on" in done.stderr
+    assert all(line.startswith("geoseg: ") for line in done.stderr.splitlines()), done.stderr
+    wait_for(lambda: not any(p.is_running() and p.status() != "zombie" for p in children))
+    assert {path.name for path in tmp_path.iterdir()} == {"scene.tif", "plain", "map.tif.parts"}
+    assert 2 <= len(finished_parts(parts)) < 18
+    if how == signal.SIGTERM:  # running chunks are finished, so nothing is left of one
+        assert not list(parts.glob(".tmp*"))
+    run(scene, tmp_path, model, workers=1)
+    assert_same(tmp_path, tmp_path / "plain")
+
+
+SCRIPT = """
+import os, sys
+from geoseg import ClassifySettings, classify
+from geoseg.classification import Execution, workers
+
+print("start", flush=True)
+workers.SMALL_PIXELS = 0
+scene, out, model = {arguments!r}
+execution = Execution(chunk=512)
+classify(scene, out, model=model, settings=ClassifySettings(overlap=8), execution=execution,
+         workers=2)
+print("end")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["file", "stdin"])
+def test_a_script_without_a_guard_of_its_main_module_runs_once(scene, model, plain, tmp_path, way):
+    (tmp_path / "work").mkdir()
+    text = SCRIPT.format(arguments=tuple(map(str, (scene, tmp_path / "map.tif", model))))
+    script = tmp_path / "script.py"
+    script.write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", script if way == "file" else "-"],
+        input=text, cwd=tmp_path / "work", capture_output=True, text=True, check=True, timeout=120,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert done.stdout.split() == ["start", "end"]
+    assert done.stderr == ""
+    assert list((tmp_path / "work").iterdir()) == []
+    assert (tmp_path / "map.tif").read_bytes() == (plain / "map.tif").read_bytes()
+
+
+@pytest.mark.parametrize(("side", "small"), [(2000, True), (2300, False)])
+def test_whether_a_scene_is_small_depends_on_the_pixels_of_its_windows(side, small):
+    assert is_small(WindowGrid(side, side, 128, 96)) == small
+    assert is_small(WindowGrid(side, side, 128, 128))
+
+
+def test_windows_are_counted_once_whatever_the_messages(scene, model, tmp_path, monkeypatch):
+    jobs = []
+    monkeypatch.setattr(compute_module, "classify_chunk", lambda job, *_: jobs.append(job))
+    run(scene, tmp_path, model, workers=1, execution=Execution(chunk=512, shard=(1, 1)))
+    chunks = jobs[0].chunks()
+    windows = jobs[0].window_grid.count(chunks[0])
+    calls = []
+    counter = ProgressCounter(lambda *call: calls.append(call[1]), "windows", 1000)
+    counts = _WindowCounts(jobs[0], chunks, counter)
+    for key, left in (
+        (counts.key, windows - 5), ("other", 0), (counts.key, windows - 2), (counts.key, 10),
+    ):  # fmt: skip
+        counts.update((key, 0, 0, left))
+    assert calls == [0, 5, windows - 10]
+    part = type("Part", (), {"row": 0, "col": 0})
+    counts.finish(part)
+    counts.update((counts.key, 0, 0, 3))
+    assert calls[-1] == windows

@@ -1,0 +1,170 @@
+"""Worker processes of this machine: what they compute, what kills them, and that they end."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+
+from geoseg.errors import GeosegError, InterruptedRun
+from geoseg.execute import StopFlag, local_cluster, send_message
+from tests.support.clusters import wait_for
+
+pytestmark = pytest.mark.slow
+
+
+def process_of(item: int) -> int:
+    time.sleep(0.1)
+    return os.getpid()
+
+
+def die_once(folder: Path, item: int) -> int:
+    """Kill the worker of item 3, but not a second time."""
+    if item == 3 and not (folder / "died").exists():
+        (folder / "died").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item * item
+
+
+def die(item: int) -> int:
+    if item == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item * item
+
+
+def send_twice(item: int) -> int:
+    send_message(["half", item])
+    time.sleep(0.6)
+    send_message(["whole", item])
+    return item
+
+
+def announce(folder: Path, item: int) -> int:
+    """Send a message, then work for so long that it arrives before the end."""
+    send_message(item)
+    (folder / f"begun-{item}").touch()
+    time.sleep(3)
+    (folder / f"ended-{item}").touch()
+    return item
+
+
+def environment(name: str) -> str | None:
+    return os.environ.get(name)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with local_cluster(2, defaults={"GEOSEG_TEST": "given"}) as cluster:
+        yield cluster
+
+
+def test_workers_are_processes_with_one_thread_each(cluster):
+    pids = cluster.map(process_of, range(6))
+    assert cluster.threads == 2
+    assert len(set(pids)) == 2
+    assert os.getpid() not in pids
+    assert cluster.map(environment, ["GEOSEG_TEST", "OMP_NUM_THREADS"]) == ["given", "1"]
+
+
+def test_a_worker_that_dies_costs_one_more_try(cluster, tmp_path, caplog):
+    arrived = []
+    results = cluster.map(partial(die_once, tmp_path), range(6), arrived.append)
+    assert results == [0, 1, 4, 9, 16, 25]
+    assert sorted(arrived) == results
+    [warning] = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert warning == "3 was lost with its worker, trying it alone"
+
+
+def test_an_item_that_kills_every_worker_is_named_and_the_others_are_done(cluster):
+    arrived = []
+    with pytest.raises(GeosegError, match="^3: killed every Dask worker.*use smaller chunks$"):
+        cluster.map(die, range(6), arrived.append)
+    assert sorted(arrived) == [0, 1, 4, 16, 25]
+
+
+def test_messages_arrive_while_items_run(cluster):
+    seen = []
+    cluster.listen(lambda message: seen.append((time.monotonic(), list(message))))
+    cluster.map(send_twice, [5])
+    ended = time.monotonic()
+    assert seen[0][1] == ["half", 5]
+    assert seen[0][0] < ended - 0.2
+
+
+def test_all_ports_are_on_the_loopback_interface(cluster):
+    workers = cluster.map(process_of, range(4))
+    server = psutil.Process(workers[0]).parent().parent()
+    processes = [server, *server.children(recursive=True)]
+    assert {process.pid for process in processes} > set(workers)
+    ports = [c for p in processes for c in p.net_connections() if c.status == "LISTEN"]
+    assert ports
+    assert {port.laddr.ip for port in ports} == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("immediate", [False, True])
+def test_a_stop_finishes_what_runs_unless_it_is_immediate(tmp_path, immediate):
+    stop = StopFlag()
+    with (
+        pytest.raises(InterruptedRun, match=r"^interrupted, finished chunks are kept, run the"),
+        local_cluster(1, stop=stop) as cluster,
+    ):
+        cluster.listen(lambda message: stop.request(immediate=immediate))
+        cluster.map(partial(announce, tmp_path), range(50))
+    begun, ended = (len(list(tmp_path.glob(f"{word}-*"))) for word in ("begun", "ended"))
+    assert (begun, ended) == (1, 0 if immediate else 1)
+
+
+def test_a_stop_while_the_workers_start_ends_them():
+    stop = StopFlag()
+    stop.request()
+    with pytest.raises(InterruptedRun, match="while the worker processes start"):
+        local_cluster(1, stop=stop).__enter__()
+    names = [" ".join(p.cmdline()) for p in psutil.Process().children()]
+    assert not [name for name in names if "geoseg.execute.local_cluster" in name and " 1" in name]
+
+
+SCRIPT = """
+import os, sys, time
+from geoseg.execute import local_cluster
+
+with local_cluster(2) as cluster:
+    pids = cluster.map(os.getpgid, [0])
+    print(pids[0], flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def folder():
+    """An empty folder with a short path, as sockets need it."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        yield Path(name)
+
+
+def test_workers_end_when_their_parent_is_killed(folder):
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, env=environment, cwd=folder
+    )
+    group = int(process.stdout.readline())
+    members = [p for p in psutil.process_iter() if os.getpgid(p.pid) == group]
+    assert len(members) >= 4  # the scheduler, what forks the workers, two workers
+    assert list(folder.iterdir()) != []
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    wait_for(lambda: not any(p.is_running() and p.status() != "zombie" for p in members))
+    assert list(folder.iterdir()) == []
+
+
+def test_workers_that_do_not_start_are_told(monkeypatch):
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(GeosegError, match="the worker processes did not start"):
+        local_cluster(1).__enter__()
