@@ -31,6 +31,7 @@ from geoseg.model import AnyModel, one_torch_thread, tune_malloc
 log = logging.getLogger("geoseg")
 
 _INTERRUPTED = ", finished chunks are kept"
+_PRELOAD = "geoseg.classification.preload"
 _REPORT_INTERVAL = 0.25
 """Seconds between two messages of a worker about the windows that it has done."""
 
@@ -128,7 +129,7 @@ def _compute_processes(
 ) -> None:
     """Compute chunks in worker processes of this machine, which end before the map is assembled."""
     cache = {"GDAL_CACHEMAX": str(cache_share(workers))}
-    with local_cluster(workers, preload=[__name__], defaults=cache, stop=stop) as cluster:
+    with local_cluster(workers, preload=[_PRELOAD], defaults=cache, stop=stop) as cluster:
         _compute_dask(job, chunks, cluster, windows_done)
 
 

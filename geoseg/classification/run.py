@@ -72,9 +72,10 @@ def classify(  # noqa: PLR0913 - all but two by name
         settings: what determines the map.
         execution: how it is computed; the labels are the same.
         workers: chunks that are computed at the same time, at least 1; None for as many as
-            processors and memory allow.
+            processors and memory allow. More than one are processes, unless the scene is small or
+            computed on a GPU.
         scheduler: address (tcp://, tls://) or file of a Dask scheduler, whose workers see the same
-            files; None to compute in this process.
+            files; None to compute on this machine.
         overwrite: replace existing outputs.
         progress: called as windows are done, see `geoseg.execute.Progress`.
 

@@ -147,13 +147,14 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--workers", type=click.IntRange(1), metavar="N",
-    help="Number of chunks that are computed at the same time, at least 1.  [default: as many as "
-    "cores and memory allow]",
+    help="Number of chunks that are computed at the same time, at least 1: in processes, but in "
+    "threads if the scene is small or computed on a GPU.  [default: as many as cores and memory "
+    "allow]",
 )  # fmt: skip
 @click.option(
     "--scheduler", metavar="ADDRESS",
     help="Compute on the workers of a Dask scheduler: its address (tcp://, tls://) or its file.  "
-    "[default: compute in this process]",
+    "[default: compute on this machine]",
 )  # fmt: skip
 @options.overwrite
 @options.verbosity

@@ -21,8 +21,10 @@ from geoseg.raster.remote import (
 )
 
 CACHE_BYTES = 128 << 20
-"""GDAL's block cache (bytes), unless the environment has GDAL_CACHEMAX; GDAL's default is 5 % of the
-memory of the machine."""
+"""GDAL's block cache (bytes), unless the environment has GDAL_CACHEMAX.
+
+GDAL's own default is 5 % of the memory of the machine.
+"""
 
 _GDAL_BASE_ERROR = rasterio_private("_err", "CPLE_BaseError")
 GDAL_ERRORS: tuple[type[Exception], ...] = (

@@ -84,7 +84,7 @@ def test_a_worker_that_dies_costs_one_more_try(cluster, tmp_path, caplog):
 
 def test_an_item_that_kills_every_worker_is_named_and_the_others_are_done(cluster):
     arrived = []
-    with pytest.raises(GeosegError, match="^3: killed every Dask worker.*use smaller chunks$"):
+    with pytest.raises(GeosegError, match=r"^3: killed every Dask worker.*use smaller chunks$"):
         cluster.map(die, range(6), arrived.append)
     assert sorted(arrived) == [0, 1, 4, 16, 25]
 
@@ -108,6 +108,11 @@ def test_all_ports_are_on_the_loopback_interface(cluster):
     assert {port.laddr.ip for port in ports} == {"127.0.0.1"}
 
 
+def announce_all(cluster, folder: Path, on_message) -> None:
+    cluster.listen(on_message)
+    cluster.map(partial(announce, folder), range(50))
+
+
 @pytest.mark.parametrize("immediate", [False, True])
 def test_a_stop_finishes_what_runs_unless_it_is_immediate(tmp_path, immediate):
     stop = StopFlag()
@@ -115,8 +120,7 @@ def test_a_stop_finishes_what_runs_unless_it_is_immediate(tmp_path, immediate):
         pytest.raises(InterruptedRun, match=r"^interrupted, finished chunks are kept, run the"),
         local_cluster(1, stop=stop) as cluster,
     ):
-        cluster.listen(lambda message: stop.request(immediate=immediate))
-        cluster.map(partial(announce, tmp_path), range(50))
+        announce_all(cluster, tmp_path, lambda message: stop.request(immediate=immediate))
     begun, ended = (len(list(tmp_path.glob(f"{word}-*"))) for word in ("begun", "ended"))
     assert (begun, ended) == (1, 0 if immediate else 1)
 
