@@ -22,9 +22,10 @@ class Executor:
     """
 
     workers: int | None = None
-    """Number of threads in this process, at least 1; None for the number of cores."""
+    """Number of items at a time on this machine, at least 1; None for the number of cores."""
     scheduler: str | None = None
-    """Address or file of a Dask scheduler, whose workers see the same files; None for threads."""
+    """Address or file of a Dask scheduler, whose workers see the same files; None to use this
+    machine."""
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:

@@ -6,8 +6,6 @@ caller again, which may be a script without a guard, a notebook or the standard 
 """
 
 import logging
-import multiprocessing
-import multiprocessing.forkserver
 import os
 import select
 import shutil
@@ -139,23 +137,24 @@ def main() -> None:
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
     answer = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    tempfile.tempdir = folder = _make_folder()
-    threading.Thread(target=_end_with_input, args=(folder,), daemon=True).start()
-    method = "spawn" if sys.platform == "darwin" else "forkserver"  # macOS cannot fork safely
-    if method == "forkserver":
-        multiprocessing.set_forkserver_preload(["distributed.nanny", *preload])
-        multiprocessing.forkserver.ensure_running()  # it imports while this process goes on
-    cluster = _start_cluster(workers, method, folder)
-    print(cluster.scheduler_address, file=answer, flush=True)
-    threading.Event().wait()
+    with tempfile.TemporaryDirectory(prefix="geoseg-", dir=_short_folder()) as folder:
+        tempfile.tempdir = folder
+        threading.Thread(target=_end_with_input, args=(folder,), daemon=True).start()
+        method = "spawn" if sys.platform == "darwin" else "forkserver"  # macOS cannot fork safely
+        if method == "forkserver":
+            import multiprocessing.forkserver
+
+            multiprocessing.set_forkserver_preload(["distributed.nanny", *preload])
+            multiprocessing.forkserver.ensure_running()  # it imports while this process goes on
+        cluster = _start_cluster(workers, method, folder)
+        print(cluster.scheduler_address, file=answer, flush=True)
+        threading.Event().wait()
 
 
-def _make_folder() -> str:
-    """Make a temporary folder whose path leaves room for that of a socket in it."""
-    parent = tempfile.gettempdir()
-    if len(parent) > _LONGEST_PATH:
-        parent = "/tmp"  # noqa: S108 - only this user may read what mkdtemp makes
-    return tempfile.mkdtemp(prefix="geoseg-", dir=parent)
+def _short_folder() -> str:
+    """Return a folder for temporary files whose path leaves room for that of a socket in it."""
+    folder = tempfile.gettempdir()
+    return folder if len(folder) <= _LONGEST_PATH else "/tmp"  # noqa: S108 - names are random
 
 
 def _start_cluster(workers: int, method: str, folder: str) -> "LocalCluster":

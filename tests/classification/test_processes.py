@@ -1,6 +1,7 @@
 """Scenes that are not small: their chunks are computed in worker processes of this machine."""
 
 import json
+import logging
 import os
 import random
 import signal
@@ -111,8 +112,12 @@ def test_processes_and_the_order_of_chunks_do_not_show(
 
 
 @pytest.mark.slow
-def test_larger_chunks_in_processes_make_the_same_labels(scene, model, plain, tmp_path, processes):
-    run(scene, tmp_path, model, execution=Execution(chunk=1024))
+def test_larger_chunks_in_processes_make_the_same_labels_and_tell_of_them(
+    scene, model, plain, tmp_path, processes, caplog
+):
+    with caplog.at_level(logging.DEBUG, "geoseg"):
+        run(scene, tmp_path, model, execution=Execution(chunk=1024))
+    assert any(message.startswith("chunk at rows 0-599, ") for message in caplog.messages)
     assert (tmp_path / "map.tif").read_bytes() == (plain / "map.tif").read_bytes()
 
 

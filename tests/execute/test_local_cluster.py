@@ -134,6 +134,27 @@ def test_a_stop_while_the_workers_start_ends_them():
     assert not [name for name in names if "geoseg.execute.local_cluster" in name and " 1" in name]
 
 
+@pytest.fixture
+def folder():
+    """An empty folder with a short path, as sockets need it."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        yield Path(name)
+
+
+def kill_scheduler(item: int) -> None:
+    os.kill(os.getpgid(0), signal.SIGKILL)
+    time.sleep(60)
+
+
+def test_a_killed_scheduler_ends_the_run_in_one_sentence(folder, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(folder))
+    with (
+        pytest.raises(InterruptedRun, match=r"^the worker processes have ended, finished work is"),
+        local_cluster(1) as cluster,
+    ):
+        cluster.map(kill_scheduler, range(3))
+
+
 SCRIPT = """
 import os, sys, time
 from geoseg.execute import local_cluster
@@ -143,13 +164,6 @@ with local_cluster(2) as cluster:
     print(pids[0], flush=True)
     time.sleep(600)
 """
-
-
-@pytest.fixture
-def folder():
-    """An empty folder with a short path, as sockets need it."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as name:
-        yield Path(name)
 
 
 def test_workers_end_when_their_parent_is_killed(folder):
