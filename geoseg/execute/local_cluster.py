@@ -20,13 +20,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from geoseg.errors import GeosegError
 from geoseg.execute.dask_client import quiet_dask
 from geoseg.execute.dask_cluster import DaskCluster
 from geoseg.execute.interrupts import SIGNALS, StopFlag
 
 if TYPE_CHECKING:
-    from distributed import LocalCluster
+    from distributed import LocalCluster, Nanny
 
 log = logging.getLogger("geoseg")
 
@@ -35,6 +37,8 @@ _START_TIMEOUT = 120.0
 """Seconds that the workers may take to start; on an idle machine they take about two."""
 _END_TIMEOUT = 10.0
 """Seconds that they may take to end."""
+_KILL_TIMEOUT = 2.0
+"""Seconds that workers may take to end when they are killed."""
 _POLL_INTERVAL = 0.2
 """Seconds between two checks of the stop flag."""
 _LOOPBACK = "127.0.0.1"
@@ -139,7 +143,8 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     with tempfile.TemporaryDirectory(prefix="geoseg-", dir=_short_folder()) as folder:
         tempfile.tempdir = folder
-        threading.Thread(target=_end_with_input, args=(folder,), daemon=True).start()
+        nannies: list[Nanny] = []
+        threading.Thread(target=_end_with_input, args=(folder, nannies), daemon=True).start()
         method = "spawn" if sys.platform == "darwin" else "forkserver"  # macOS cannot fork safely
         if method == "forkserver":
             import multiprocessing.forkserver
@@ -147,6 +152,7 @@ def main() -> None:
             multiprocessing.set_forkserver_preload(["distributed.nanny", *preload])
             multiprocessing.forkserver.ensure_running()  # it imports while this process goes on
         cluster = _start_cluster(workers, method, folder)
+        nannies += cluster.workers.values()
         print(cluster.scheduler_address, file=answer, flush=True)
         threading.Event().wait()
 
@@ -181,8 +187,24 @@ def _start_cluster(workers: int, method: str, folder: str) -> "LocalCluster":
     )  # fmt: skip
 
 
-def _end_with_input(folder: str) -> None:
-    """Wait for the end of the standard input, then end; workers end with the process."""
+def _end_with_input(folder: str, nannies: "list[Nanny]") -> None:
+    """Wait for the end of the standard input, then end this process and its workers."""
     os.read(sys.stdin.fileno(), 1)
+    for nanny in nannies:
+        nanny.close_gracefully()  # it does not replace its worker
+    with suppress(psutil.Error, OSError):
+        _kill_workers()
     shutil.rmtree(folder, ignore_errors=True)
-    os._exit(0)
+    os._exit(0)  # workers that are left end now, as their connection to this process does
+
+
+def _kill_workers() -> None:
+    """Kill the workers and their parent, and wait for them: their time counts as the command's."""
+    for parent in psutil.Process().children():
+        workers = parent.children()
+        for worker in workers:
+            worker.kill()
+        psutil.wait_procs(workers, timeout=_KILL_TIMEOUT)
+        if workers:
+            parent.kill()
+            os.waitpid(parent.pid, 0)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -153,6 +154,23 @@ def test_a_killed_scheduler_ends_the_run_in_one_sentence(folder, monkeypatch):
         local_cluster(1) as cluster,
     ):
         cluster.map(kill_scheduler, range(3))
+
+
+def compute(seconds: float) -> None:
+    start = time.process_time()
+    while time.process_time() - start < seconds:
+        pass
+
+
+def test_the_time_of_workers_counts_as_that_of_the_command():
+    def spent() -> float:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    before = spent()
+    with local_cluster(2) as cluster:
+        cluster.map(compute, [2, 2])
+    assert spent() - before > 4
 
 
 SCRIPT = """
