@@ -29,8 +29,8 @@ CALM |= {"WORKER__PROFILE__ENABLED": "False"}
 def overhead(folder: Path, side: int) -> None:
     """Time what a program that keeps all in memory would not do."""
     import geoseg.classification.chunk as chunk
+    import geoseg.classification.job as job
     import geoseg.classification.run as run
-    import geoseg.classification.workers as run_workers
     from geoseg.model import tune_malloc
 
     spent: Counter[str] = Counter()
@@ -49,7 +49,7 @@ def overhead(folder: Path, side: int) -> None:
 
         setattr(module, name, timed)
 
-    run_workers.SMALL_PIXELS = side**2 * 4  # in threads, whose functions are watched here
+    job.SMALL_PIXELS = side**2 * 4  # in threads, whose functions are watched here
     scene = textured(folder / "scene.tif", side)
     for name in ("read_window", "trace_chunk", "write_part"):
         watch(chunk, name)

@@ -11,10 +11,9 @@ import torch
 
 from geoseg.classification.chunk import classify_chunk
 from geoseg.classification.job import Job
-from geoseg.classification.memory import cache_share, run_bytes
+from geoseg.classification.memory import cache_share, default_workers, run_bytes
 from geoseg.classification.run_folder.parts import Part, missing_chunks
 from geoseg.classification.settings import Execution
-from geoseg.classification.workers import default_workers, needs_processes
 from geoseg.errors import count_of, redact
 from geoseg.execute import (
     DaskCluster,
@@ -78,10 +77,9 @@ def compute(
         _log_start(job, model, missing, backend.cluster.threads, "Dask worker")
         _compute_dask(job, missing, backend.cluster, windows_done)
         return backend.cluster.threads
-    processes = needs_processes(job)
-    workers = backend.executor.workers or default_workers(job, model, processes=processes)
+    workers = backend.executor.workers or default_workers(job, model)
     workers = max(1, min(workers, len(missing)))
-    if workers == 1 or not processes:
+    if workers == 1 or not job.processes:
         _log_start(job, model, missing, workers, "thread")
         _compute_threads(job, missing, workers, backend.stop, windows_done)
     else:

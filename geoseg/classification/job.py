@@ -16,6 +16,16 @@ if TYPE_CHECKING:  # reading a run folder loads no torch
     from geoseg.model import OnnxSpec, PredictorSource
 
 
+SMALL_PIXELS = 8 << 20
+"""Pixels that the windows of a small scene compute at most, such as 512 windows of 128 px: about
+2,150 x 2,150 px of the scene at an overlap of 32 px."""
+
+
+def is_small(window_grid: WindowGrid) -> bool:
+    """Whether a scene takes so few seconds that preparing for a long run does not pay."""
+    return len(window_grid) * window_grid.size**2 <= SMALL_PIXELS
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """All that `classify_chunk` needs besides the chunk; small and picklable."""
@@ -81,6 +91,15 @@ class Job:
             batch_size=self.batch_size, tta=self.settings.tta, onnx=self.onnx,
             graph=None if graph is None else str(graph),
         )  # fmt: skip
+
+    @property
+    def processes(self) -> bool:
+        """Whether several workers of this machine are processes: not if small, or with a GPU.
+
+        Processes take some seconds of computing to start. Engines that hold Python's lock need
+        them to use several cores, and a process that dies loses its chunk alone.
+        """
+        return self.device == "cpu" and not is_small(self.window_grid)
 
     def chunks(self, window: Window | None = None) -> list[Window]:
         """The chunks of the scene, or those that share a pixel with ``window``, row-major."""

@@ -1,4 +1,4 @@
-"""Estimate of the memory of a run.
+"""Estimate of the memory of a run, and the number of workers that it has room for.
 
 The constants are fitted to measured peaks (benchmarks/RESULTS.md). The estimate does not depend on
 the map: where nearly every pixel is a component, polygons take two to three times as much.
@@ -7,6 +7,7 @@ the map: where nearly every pixel is a component, polygons take two to three tim
 import numpy as np
 
 from geoseg.classification.job import Job
+from geoseg.execute import available_cpus, available_memory
 from geoseg.model import AnyModel, OnnxModel
 from geoseg.raster import CACHE_BYTES
 
@@ -49,6 +50,13 @@ def worker_bytes(job: Job, model: AnyModel, *, processes: bool) -> int:
     if processes:
         total += _WORKER + _engine_bytes(model) + (_WORKER_POLYGONS if _has_polygons(job) else 0)
     return total
+
+
+def default_workers(job: Job, model: AnyModel) -> int:
+    """Return as many workers as processors and memory allow, at least 1."""
+    # The polygons of a chunk may take as much as all else.
+    by_memory = available_memory() // (2 * worker_bytes(job, model, processes=job.processes))
+    return max(1, min(available_cpus(), by_memory))
 
 
 def _has_polygons(job: Job) -> bool:

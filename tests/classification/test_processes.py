@@ -15,10 +15,10 @@ import pytest
 
 from geoseg.classification import ClassifySettings, Execution, classify, finished_parts
 from geoseg.classification import compute as compute_module
-from geoseg.classification import workers as workers_module
+from geoseg.classification import job as job_module
 from geoseg.classification.compute import _classify_on_worker, _WindowCounts
+from geoseg.classification.job import is_small
 from geoseg.classification.run_folder.parts import missing_chunks
-from geoseg.classification.workers import is_small
 from geoseg.errors import ChunkError, GeosegError
 from geoseg.execute import ProgressCounter
 from geoseg.grid import WindowGrid
@@ -47,7 +47,7 @@ def plain(scene, model, tmp_path_factory) -> Path:
 @pytest.fixture
 def processes(monkeypatch):
     """No scene is small."""
-    monkeypatch.setattr(workers_module, "SMALL_PIXELS", 0)
+    monkeypatch.setattr(job_module, "SMALL_PIXELS", 0)
 
 
 def run(scene, folder, model, *, workers=2, execution=CHUNKS, **kwargs):
@@ -185,10 +185,10 @@ def test_a_stopped_run_ends_its_processes_and_resumes(model, tmp_path, how):
 SCRIPT = """
 import os, sys
 from geoseg import ClassifySettings, classify
-from geoseg.classification import Execution, workers
+from geoseg.classification import Execution, job
 
 print("start", flush=True)
-workers.SMALL_PIXELS = 0
+job.SMALL_PIXELS = 0
 scene, out, model = {arguments!r}
 execution = Execution(chunk=512)
 classify(scene, out, model=model, settings=ClassifySettings(overlap=8), execution=execution,

@@ -37,9 +37,9 @@ def _limited_main(limit: int) -> None:
 
 
 def _main_with_processes() -> None:
-    from geoseg.classification import workers
+    from geoseg.classification import job
 
-    workers.SMALL_PIXELS = 0
+    job.SMALL_PIXELS = 0
     main()
 
 
