@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from geoseg.classification.job import is_small
 from geoseg.errors import GeosegError
 from geoseg.execute import available_cpus
 from geoseg.grid import Window, WindowGrid
@@ -34,9 +35,6 @@ from geoseg.raster import Scene, pad_reflect, read_window
 
 log = logging.getLogger("geoseg")
 
-_SMALL = 4_000_000
-"""Pixels that the windows of a scene have, up to which there is no trial: it would take longer than
-the windows."""
 _WORTH_SECONDS = 20.0
 """Time that the reference would need for the scene (s), from which others are tried."""
 _TRIAL_SECONDS = 0.4
@@ -90,7 +88,7 @@ def choose_by_trial(request: TrialRequest, engines: Sequence[str]) -> str:
     """
     reference = engines[0]
     passes = len(request.window_grid) * (SYMMETRIES if request.tta else 1)
-    if passes * request.window_grid.size**2 <= _SMALL:
+    if is_small(request.window_grid):
         return reference
     with one_torch_thread():
         predictor = request.predictor(reference, None)

@@ -27,8 +27,10 @@ _ACTIVATIONS = 10
 """Activations (float32) per pixel of a batch and filter of the network's width."""
 _ONNX = 150_000_000
 """Memory of the libraries of ONNX (bytes)."""
+_ENGINE = 60_000_000
+"""Memory of the library of an engine that computes a model of geoseg (bytes)."""
 _SESSION = 6
-"""Memory of a network in ONNX Runtime, relative to its file."""
+"""Memory of a network in an engine other than torch, relative to its float32 weights."""
 _NOT_CONVERTED = ("uint8", "int16", "float32")
 """Dtypes that go to the network without a float32 copy."""
 
@@ -40,7 +42,7 @@ def run_bytes(job: Job, model: AnyModel, workers: int, *, processes: bool = Fals
     total = _PROCESS + workers * worker_bytes(job, model, processes=processes)
     if processes:
         return total + workers * int(_CACHE * min(cache_share(workers), stored))
-    total += int(_CACHE * min(CACHE_BYTES, stored)) + _engine_bytes(model)
+    total += int(_CACHE * min(CACHE_BYTES, stored)) + _engine_bytes(job, model)
     return total + (_POLYGONS if _has_polygons(job) else 0)
 
 
@@ -48,7 +50,9 @@ def worker_bytes(job: Job, model: AnyModel, *, processes: bool) -> int:
     """Memory of one more chunk at a time, in a thread or in a process of its own (bytes)."""
     total = chunk_bytes(job, model)
     if processes:
-        total += _WORKER + _engine_bytes(model) + (_WORKER_POLYGONS if _has_polygons(job) else 0)
+        total += (
+            _WORKER + _engine_bytes(job, model) + (_WORKER_POLYGONS if _has_polygons(job) else 0)
+        )
     return total
 
 
@@ -64,9 +68,14 @@ def _has_polygons(job: Job) -> bool:
     return job.polygons or bool(job.settings.cleaning.min_area)
 
 
-def _engine_bytes(model: AnyModel) -> int:
-    """Memory of ONNX Runtime with a network, in each process that computes (bytes)."""
-    return _ONNX + _SESSION * model.bytes if isinstance(model, OnnxModel) else 0
+def _engine_bytes(job: Job, model: AnyModel) -> int:
+    """Memory of an engine other than torch with its network, in each process (bytes)."""
+    if isinstance(model, OnnxModel):
+        return _ONNX + _SESSION * model.bytes
+    if job.engine_only == "torch":
+        return 0
+    weights = sum(value.numel() for value in model.network.parameters())
+    return _ENGINE + _SESSION * 4 * weights
 
 
 def cache_share(workers: int) -> int:

@@ -291,6 +291,9 @@ def best_class(scores: Tensor, values: Sequence[int] | None = None) -> tuple[Ten
     return label, best
 
 
+_loading = threading.Lock()
+
+
 @dataclass(frozen=True, slots=True)
 class PredictorSource:
     """All that a predictor is made from, as a small value."""
@@ -312,13 +315,20 @@ class PredictorSource:
     """Path of the network of a model file as `network_graph` returns it; None for engine torch."""
 
 
-@functools.lru_cache(maxsize=2)
 def cached_predictor(source: PredictorSource) -> Predictor:
     """Return a predictor, cached for the life of the process; see `load_predictor`.
+
+    Threads that ask for one at the same time get the same.
 
     Raises:
         ModelError: as `load_predictor`, or if the graph cannot be read.
     """
+    with _loading:
+        return _cached_predictor(source)
+
+
+@functools.lru_cache(maxsize=2)
+def _cached_predictor(source: PredictorSource) -> Predictor:
     return load_predictor(source, None if source.graph is None else _read(source.graph))
 
 

@@ -11,6 +11,7 @@ import rasterio
 
 from geoseg.classification import ClassifySettings, Execution, classify, read_manifest
 from geoseg.classification import engine_trial as trial_module
+from geoseg.classification import job as job_module
 from geoseg.classification.compute_config import ComputeConfig, agree_on
 from geoseg.errors import ChunkError, GeosegError, RunError
 from geoseg.model import ENGINES, engine_name
@@ -122,7 +123,8 @@ def test_shards_that_start_together_use_the_engine_of_the_first(tmp_path):
 @pytest.fixture
 def tried(monkeypatch):
     """Try engines on any scene, for a short time."""
-    monkeypatch.setattr(trial_module, "_SMALL", 0)
+    monkeypatch.setattr(job_module, "SMALL_PIXELS", 0)
+    monkeypatch.setattr(job_module.Job, "processes", False)  # this scene needs none
     monkeypatch.setattr(trial_module, "_WORTH_SECONDS", 0)
     monkeypatch.setattr(trial_module, "_TRIAL_SECONDS", 0.01)
 
@@ -169,7 +171,7 @@ def test_a_resumed_run_needs_no_new_trial(scene, model, folder, tried, monkeypat
 @pytest.mark.parametrize("reason", ["small", "seconds", "no valid pixel"])
 def test_there_is_no_trial_that_is_not_worth_it(reason, scene, model, folder, tried, monkeypatch):
     if reason == "small":
-        monkeypatch.setattr(trial_module, "_SMALL", 10**9)
+        monkeypatch.setattr(job_module, "SMALL_PIXELS", 10**9)
     elif reason == "seconds":
         monkeypatch.setattr(trial_module, "_WORTH_SECONDS", 10**9)
     else:

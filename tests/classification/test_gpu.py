@@ -7,7 +7,7 @@ import torch
 
 from geoseg.classification import ClassifySettings, Execution, classify
 from geoseg.classification import chunk as chunk_module
-from geoseg.classification.chunk import cached_predictor
+from geoseg.model import load_predictor
 from geoseg.model.cuda import GraphedFunction
 from tests.support.cuda import FakeCuda
 from tests.support.rasters import blocks, write_raster
@@ -46,9 +46,9 @@ def test_the_path_of_a_gpu_makes_the_map_of_the_cpu(scene, model, settings, tmp_
     cuda = FakeCuda(monkeypatch)
     predictors = []
 
-    def on_fake_cuda(*args):
+    def on_fake_cuda(source):
         if not predictors:
-            predictor = cached_predictor.__wrapped__(*args)
+            predictor = load_predictor(source, None)
             predictor.by_batch = True
             predictor._compute = GraphedFunction(predictor._compute, torch.device("cpu"))
             predictors.append(predictor)
