@@ -46,10 +46,11 @@ def make_environment(name: str, folder: Path) -> Path:
 
 
 def versions(python: Path | str, packages: tuple[str, ...]) -> str:
-    """Names and versions of packages of an environment."""
+    """Names and versions of those of the packages that an environment has."""
     code = (
-        "import sys; from importlib.metadata import version\n"
-        "print(', '.join(f'{name} {version(name)}' for name in sys.argv[1:]))"
+        "import sys; from importlib.metadata import distributions\n"
+        "has = {item.name: item.version for item in distributions()}\n"
+        "print(', '.join(f'{name} {has[name]}' for name in sys.argv[1:] if name in has))"
     )
     command = [str(python), "-c", code, *packages]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -118,11 +118,13 @@ class Row:
             written = [line.strip() for line in lines if line.strip()]
             code = error.returncode
             text = written[-1] if written else f"exit code {code}"
-            self.failure = text if code > 0 else f"ended by signal {-code}"
+            self.fail(text if code > 0 else f"ended by signal {-code}")
         except (GeosegError, ImportError, LookupError, OSError, RasterioError, ValueError) as error:
-            self.failure = str(error) or type(error).__name__
-        if self.failure:
-            print(f"{self.name} failed: {self.failure}", file=sys.stderr, flush=True)
+            self.fail(str(error) or type(error).__name__)
+
+    def fail(self, reason: str) -> None:
+        self.failure = reason
+        print(f"{self.name} failed: {reason}", file=sys.stderr)
 
 
 def make_rows(section: Section, work: Path, only: list[str], engines: list[str]) -> list[Row]:
@@ -195,23 +197,24 @@ def compare(section: Section, rows: list[Row], scene: Path, work: Path, repeat: 
     whole = folder / "one-pass.tif"
     command = [sys.executable, HERE / "one_pass.py", scene, whole, "--model", section.model]
     measured(command, environment=ENVIRONMENT, log=whole.with_suffix(".log"))
-    for row in rows:
+    for row in without_failure(rows):
         with row.may_fail(log_of(folder, row)):
-            if not row.failure:
-                row.start = row.run(corner, map_of(folder, row)).wall
+            row.start = row.run(corner, map_of(folder, row)).wall
     for turn in range(repeat):
-        for row in rows:
+        for row in without_failure(rows):
             with row.may_fail(log_of(folder, row)):
-                if not row.failure:
-                    row.turns.append(row.run(scene, map_of(folder, row)))
-                    wall = row.turns[-1].wall
-                    print(f"{section.name}, {turn + 1}: {row.name} {wall:.1f} s", file=sys.stderr)
-    for row in rows:
+                row.turns.append(row.run(scene, map_of(folder, row)))
+                wall = row.turns[-1].wall
+                print(f"{section.name}, {turn + 1}: {row.name} {wall:.1f} s", file=sys.stderr)
+    for row in without_failure(rows):
         with row.may_fail(log_of(folder, row)):
-            if not row.failure:
-                row.agreement = agreement(scene, map_of(folder, row), whole)
-                row.settings = row.settings or settings_of(map_of(folder, row))
+            row.agreement = agreement(scene, map_of(folder, row), whole)
+            row.settings = row.settings or settings_of(map_of(folder, row))
     return whole.with_suffix(".log").read_text().strip()
+
+
+def without_failure(rows: list[Row]) -> list[Row]:
+    return [row for row in rows if not row.failure]
 
 
 def map_of(folder: Path, row: Row) -> Path:
@@ -261,7 +264,8 @@ def cut_corner(scene: Path, out: Path) -> Path:
 
 def print_table(rows: list[Row], pixels: int) -> None:
     """Print the rows as Markdown."""
-    peers = [r for r in rows if r.blends and not r.failure and not r.name.startswith("geoseg")]
+    blending = [row for row in without_failure(rows) if row.blends]
+    peers = [row for row in blending if not row.name.startswith("geoseg")]
     wall, cpu = (min((getattr(r, name) for r in peers), default=0) for name in ("wall", "cpu"))
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     for row in rows:
@@ -283,12 +287,15 @@ def describe_machine(work: Path) -> str:
     name = info.split("model name", 1)[-1].split("\n", 1)[0].lstrip("\t: ")
     memory = psutil.virtual_memory().total / 2**30
     text = f"{len(os.sched_getaffinity(0))} cores of {name}, {memory:.0f} GiB, other load "
-    text += f"{os.getloadavg()[0]:.2f}; {versions(sys.executable, ('geoseg', 'torch'))}"
-    for kind, packages in {"monai": ("monai",), "geodeep": ("geodeep", "onnxruntime")}.items():
-        python = work / "environments" / kind / "bin" / "python"
-        if python.exists():
-            text += f", {versions(python, packages)}"
-    return text
+    text += f"{os.getloadavg()[0]:.2f}"
+    pythons: dict[Path | str, tuple[str, ...]] = {sys.executable: ("geoseg", "torch")}
+    environments = work / "environments"
+    pythons[environments / "monai/bin/python"] = ("monai",)
+    pythons[environments / "geodeep/bin/python"] = ("geodeep", "onnxruntime")
+    names = [
+        versions(python, packages) for python, packages in pythons.items() if Path(python).exists()
+    ]
+    return f"{text}; {', '.join(filter(None, names))}"
 
 
 def make_scene(args: argparse.Namespace) -> Path:
