@@ -245,9 +245,11 @@ def settings_of(labels: Path) -> str:
     """Settings that `classify` wrote into a map."""
     with rasterio.open(labels) as source:
         tags = source.tags()
-    keys = ("GEOSEG_BLEND", "GEOSEG_ENGINE", "GEOSEG_PRECISION")
-    text = [tags[key] for key in keys if tags.get(key)]
-    return f"{tags['GEOSEG_WINDOW']} px, overlap {tags['GEOSEG_OVERLAP']}, {', '.join(text)}"
+    window, overlap, blend, precision = (
+        tags[f"GEOSEG_{key}"] for key in ("WINDOW", "OVERLAP", "BLEND", "PRECISION")
+    )
+    engine = tags.get("GEOSEG_ENGINE", "torch")
+    return f"{window} px, overlap {overlap}, {blend}, {engine}, {precision}"
 
 
 def cut_corner(scene: Path, out: Path) -> Path:
