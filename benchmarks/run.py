@@ -1,7 +1,9 @@
 """Speed and memory of `geoseg classify`, each measured in a process of its own.
 
-python benchmarks/run.py speed [SIDE]     beside a plain script, both in this one run
+python benchmarks/run.py speed [SIDE]     overlaps of 64 and 32 px, polygons, bf16
 python benchmarks/run.py memory           peak memory on 5,000 and 20,000 px a side
+
+`peers.py` compares it with other programs.
 """
 
 import resource
@@ -12,8 +14,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 from measure import Measured, measured
 from scenes import sparse, textured
-
-HERE = Path(__file__).parent
 
 
 def timed(name: str, command: list[str], pixels: int) -> Measured:
@@ -36,26 +36,14 @@ def geoseg(scene: Path, out: Path, overlap: int, *more: str) -> list[str]:
 
 def speed(folder: Path, side: int) -> None:
     scene = textured(folder / "scene.tif", side)
-    for overlap in (64, 32):
-        script = [sys.executable, str(HERE / "plain_script.py"), str(scene)]
-        plain = timed(
-            f"plain script, overlap {overlap}",
-            [*script, str(folder / "plain.tif"), str(overlap)],
-            side**2,
-        )
-        ours = timed(
-            f"geoseg, overlap {overlap}", geoseg(scene, folder / "a.tif", overlap), side**2
-        )
-        print(f"ratio at overlap {overlap}: {plain.wall / ours.wall:.2f}", flush=True)
-    timed(
-        "geoseg, overlap 32, with polygons",
-        geoseg(scene, folder / "b.tif", 32, "--polygons", str(folder / "b.gpkg")),
-        side**2,
-    )
-    timed(
-        "geoseg, overlap 32, bf16", geoseg(scene, folder / "c.tif", 32, "--precision", "bf16"),
-        side**2,
-    )  # fmt: skip
+    polygons = "--polygons", str(folder / "map.gpkg")
+    for name, overlap, options in (
+        ("overlap 64", 64, ()),
+        ("overlap 32", 32, ()),
+        ("overlap 32, with polygons", 32, polygons),
+        ("overlap 32, bf16", 32, ("--precision", "bf16")),
+    ):
+        timed(name, geoseg(scene, folder / "map.tif", overlap, *options), side**2)
 
 
 def memory(folder: Path) -> None:

@@ -1,11 +1,15 @@
 """Scenes for benchmarks, made on the spot."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 import rasterio
 import rasterio.windows
 from affine import Affine
+from rasterio.errors import NotGeoreferencedWarning
+
+warnings.simplefilter("ignore", NotGeoreferencedWarning)
 
 PLACE = {"crs": "EPSG:32640", "transform": Affine(0.5, 0, 320000, 0, -0.5, 2790000)}
 
@@ -24,6 +28,32 @@ def textured(path: Path, side: int) -> Path:
     ) as out:  # fmt: skip
         out.write(pixels)
     return path
+
+
+def mosaic(path: Path, side: int, images: list[Path]) -> Path:
+    """side x side x 3 uint8: images next to each other, from the first again when all are used.
+
+    Each gives the largest square at its top left that all have.
+    """
+    cell = min(min(_shape(image)) for image in images)
+    cells = -(-side // cell)
+    with rasterio.open(
+        path, "w", driver="GTiff", count=3, height=side, width=side, dtype="uint8", tiled=True,
+        blockxsize=512, blockysize=512, compress="deflate", photometric="rgb", **PLACE,
+    ) as out:  # fmt: skip
+        for number in range(cells**2):
+            row, col = (place * cell for place in divmod(number, cells))
+            height, width = min(cell, side - row), min(cell, side - col)
+            with rasterio.open(images[number % len(images)]) as image:
+                window = rasterio.windows.Window(0, 0, width, height)
+                pixels = image.read((1, 2, 3), window=window)
+            out.write(pixels, window=rasterio.windows.Window(col, row, width, height))
+    return path
+
+
+def _shape(image: Path) -> tuple[int, int]:
+    with rasterio.open(image) as source:
+        return source.shape
 
 
 def tiled(path: Path, side: int) -> Path:
