@@ -46,8 +46,10 @@ if TYPE_CHECKING:
     from geoseg.tiles import open_tiles as open_tiles
     from geoseg.tiles import tile as tile
     from geoseg.training import RECIPES as RECIPES
+    from geoseg.training import Int8Report as Int8Report
     from geoseg.training import Monitor as Monitor
     from geoseg.training import TrainSettings as TrainSettings
+    from geoseg.training import export_int8 as export_int8
     from geoseg.training import score as score
     from geoseg.training import train as train
     from geoseg.vectorisation import Cleaning as Cleaning
@@ -79,7 +81,15 @@ _ROOMS = {
     "model": ("Model", "convert_model", "export_model"),
     "models": ("ModelFile", "list_models"),
     "tiles": ("TileSet", "TileSettings", "open_tiles", "tile"),
-    "training": ("RECIPES", "Monitor", "TrainSettings", "score", "train"),
+    "training": (
+        "RECIPES",
+        "Int8Report",
+        "Monitor",
+        "TrainSettings",
+        "export_int8",
+        "score",
+        "train",
+    ),
     "vectorisation": ("Cleaning", "VectoriseReport", "VectoriseSettings", "vectorise"),
 }
 """The public names of each room; type checkers read the imports above instead."""

@@ -5,16 +5,31 @@ import click
 from geoseg.cli import options
 
 
-@click.command("export", epilog=options.examples("geoseg export default --out default.onnx"))
+@click.command(
+    "export",
+    epilog=options.examples(
+        "geoseg export default --out default.onnx",
+        "geoseg export default --out default-int8.onnx --int8 tiles/",
+    ),
+)
 @click.argument("model")
 @click.option(
     "--out", required=True, metavar="FILE",
     help="ONNX file to write, .onnx. A STAC item that describes the model (extension MLM) is "
     "written beside it, with the ending .json.",
 )  # fmt: skip
+@click.option(
+    "--int8", metavar="TILES",
+    help="Folder that `geoseg tile` wrote, with the classes and bands of the model. Convolutions "
+    "are then computed with whole numbers of 8 bits, which is faster on processors with VNNI. The "
+    "training tiles show the ranges of the numbers. Nothing is written if the mean IoU on the "
+    "validation tiles falls by more than 0.002.  [default: float32]",
+)  # fmt: skip
 @options.overwrite
 @options.verbosity
-def command(model: str, out: str, overwrite: bool, quiet: bool, verbose: bool) -> None:
+def command(
+    model: str, out: str, int8: str | None, overwrite: bool, quiet: bool, verbose: bool
+) -> None:
     """Write MODEL as ONNX, with the metadata that QGIS Deepness and GeoDeep read.
 
     MODEL is a model file, or the name of a model in the list of `geoseg models`.
@@ -25,9 +40,16 @@ def command(model: str, out: str, overwrite: bool, quiet: bool, verbose: bool) -
     one window: the largest score is the confidence.
     """
     from geoseg.cli.console import setup_logging
-    from geoseg.model import export_model
 
     setup_logging(quiet=quiet, verbose=verbose)
-    onnx, item = export_model(model, out, overwrite=overwrite)
+    if int8 is None:
+        from geoseg.model import export_model
+
+        onnx, item = export_model(model, out, overwrite=overwrite)
+        text = f"{onnx}: ONNX; {item}: STAC item"
+    else:
+        from geoseg.training import export_int8
+
+        text = export_int8(model, int8, out, overwrite=overwrite).to_text()
     if not quiet:
-        click.echo(f"{onnx}: ONNX; {item}: STAC item")
+        click.echo(text)

@@ -1,6 +1,7 @@
-"""Train a U-Net on tiles, and score a model on them."""
+"""Train a U-Net on tiles, score a model on them, and export it in int8."""
 
 from geoseg.training.artifacts import Monitor
+from geoseg.training.int8 import Int8Report, export_int8
 from geoseg.training.run import train
 from geoseg.training.settings import (
     RECIPES,
@@ -16,12 +17,14 @@ from geoseg.training.tile_scores import score
 __all__ = [
     "RECIPES",
     "Augment",
+    "Int8Report",
     "Loss",
     "Monitor",
     "Optimizer",
     "Sampling",
     "Schedule",
     "TrainSettings",
+    "export_int8",
     "score",
     "train",
 ]

@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,25 @@ def score(
         ModelError: if the model cannot be loaded, or cannot have windows of the size of the tiles.
     """
     model = model if isinstance(model, Model) else Model.load(model)
+    tiles = fit_tiles(tiles, model)
+    dataset = tiles.dataset(split)
+    if not len(dataset):
+        raise TileError(f"{tiles.folder} has no {split!r} tiles to score")
+    predictor = Predictor(
+        model.with_window(tiles.size), device=device, precision=precision, tta=tta
+    )
+    score_batch = partial(_score_batch, predictor, dataset)
+    with one_torch_thread():
+        matrices = map_threads(score_batch, tile_batches(dataset), available_cpus())
+    return sum(matrices, Confusion.zeros(model.spec.classes))
+
+
+def fit_tiles(tiles: TileSet | str | Path, model: Model) -> TileSet:
+    """Return labelled tiles with the classes of a model; pixels of other classes have no label.
+
+    Raises:
+        TileError: if the tiles lack classes of the model, or have other bands.
+    """
     tiles = tiles if isinstance(tiles, TileSet) else open_tiles(tiles)
     own = model.legend.values
     tiles = tiles.ignoring([str(value) for value in tiles.legend.values if value not in own])
@@ -53,30 +73,41 @@ def score(
             f"the tiles of {tiles.folder} have other classes or bands than model {model.path}, "
             "tile the scenes with the legend and bands of the model"
         )
-    dataset = tiles.dataset(split)
-    if not len(dataset):
-        raise TileError(f"{tiles.folder} has no {split!r} tiles to score")
-    predictor = Predictor(
-        model.with_window(tiles.size), device=device, precision=precision, tta=tta
-    )
-    batches = np.array_split(np.arange(len(dataset)), -(-len(dataset) // _TILES_PER_BATCH))
-    score_batch = partial(_score_batch, predictor, dataset)
-    with one_torch_thread():
-        matrices = map_threads(score_batch, batches, available_cpus())
-    return sum(matrices, Confusion.zeros(model.spec.classes))
+    return tiles
+
+
+def tile_batches(dataset: TileDataset) -> list[NDArray[np.int64]]:
+    """Return the indices of all tiles, in batches that a thread reads at once."""
+    return np.array_split(np.arange(len(dataset)), -(-len(dataset) // _TILES_PER_BATCH))
 
 
 def _score_batch(
     predictor: Predictor, dataset: TileDataset, indices: NDArray[np.int64]
 ) -> Confusion:
-    """Return the confusion matrix of a batch of tiles, classified as one column of windows."""
+    """Return the confusion matrix of a batch of tiles."""
     images, valid, labels = dataset.read(indices)
-    size = labels.shape[-1]
+    mapped = classify_tiles(predictor, images, valid)
+    return Confusion.of(mapped, labels, predictor.spec.classes, IGNORE_INDEX)
+
+
+def classify_tiles(
+    predictor: Predictor, images: NDArray[Any], valid: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """Classify tiles as one column of windows.
+
+    Args:
+        predictor: its windows have the side of the tiles.
+        images: (n, bands, side, side) in scene values.
+        valid: (n, side, side), True where a pixel has data.
+
+    Returns:
+        (n, side, side) class indices.
+    """
+    size = valid.shape[-1]
     column = images.transpose(1, 0, 2, 3).reshape(images.shape[1], -1, size)
     predictor.spec.scaling.fill_invalid(column, valid.reshape(-1, size))
-    rows = range(0, size * len(indices), size)
+    rows = range(0, size * len(valid), size)
     windows = [(slice(row, row + size), slice(0, size)) for row in rows]
     with predictor.stream():
         scores = predictor.scores(column, windows)
-        mapped = [best_class(window_scores)[0].cpu().numpy() for window_scores in scores]
-    return Confusion.of(np.stack(mapped), labels, predictor.spec.classes, IGNORE_INDEX)
+        return np.stack([best_class(window_scores)[0].cpu().numpy() for window_scores in scores])

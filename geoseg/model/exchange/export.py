@@ -1,7 +1,9 @@
 """Write a model as ONNX, with a STAC item beside it."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from geoseg.files import atomic_file, check_file_name, check_not_there
 from geoseg.model.exchange.mlm_item import describe_as_mlm
@@ -33,13 +35,42 @@ def export_model(
         ModelError: if the model cannot be loaded, or onnx or onnxscript is not installed.
     """
     out = Path(out)
-    item = out.with_suffix(".json")
-    for path, suffix in ((out, ".onnx"), (item, ".json")):
+    check_export(out, overwrite=overwrite)
+    model = model if isinstance(model, Model) else Model.load(model)
+    return write_export(model, out, onnx_bytes(model))
+
+
+def check_export(out: Path, *, overwrite: bool) -> None:
+    """Check that the ONNX file and its item can be written.
+
+    Raises:
+        OutputError: if the name has another ending, or a file exists or cannot be written.
+    """
+    for path, suffix in ((out, ".onnx"), (out.with_suffix(".json"), ".json")):
         check_file_name(path, suffix)
         check_not_there(path, overwrite=overwrite)
-    model = model if isinstance(model, Model) else Model.load(model)
-    data = onnx_bytes(model)
-    text = json.dumps(describe_as_mlm(model, out.name, data), indent=2, ensure_ascii=False)
+
+
+def write_export(
+    model: Model, out: Path, data: bytes, *, int8: Mapping[str, Any] | None = None
+) -> tuple[Path, Path]:
+    """Write the ONNX file of a model and its MLM item; both whole or not at all.
+
+    Args:
+        model: the exported model.
+        out: ONNX file, .onnx.
+        data: content of the ONNX file.
+        int8: how it was quantised, for the item; None if it was not.
+
+    Returns:
+        The paths of the ONNX file and of the item.
+
+    Raises:
+        OutputError: if a file cannot be written.
+    """
+    item = out.with_suffix(".json")
+    facts = describe_as_mlm(model, out.name, data, int8=int8)
+    text = json.dumps(facts, indent=2, ensure_ascii=False)
     with atomic_file(out) as new_model:  # gets its name last
         new_model.write_bytes(data)
         with atomic_file(item) as new_item:

@@ -5,6 +5,7 @@ https://github.com/stac-extensions/mlm
 
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
@@ -22,7 +23,9 @@ _SHA256 = "1220"
 """Start of a SHA-256 in the multihash format: its code, and its length in bytes."""
 
 
-def describe_as_mlm(model: Model, file_name: str, data: bytes) -> dict[str, Any]:
+def describe_as_mlm(
+    model: Model, file_name: str, data: bytes, *, int8: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return the MLM item of an exported model, as plain data for JSON.
 
     A model file does not say where and when its training data are from. So the item has no
@@ -32,6 +35,7 @@ def describe_as_mlm(model: Model, file_name: str, data: bytes) -> dict[str, Any]
         model: the exported model.
         file_name: name of the ONNX file, which is in the folder of the item.
         data: content of the ONNX file.
+        int8: how it was quantised, as plain data for JSON; None if it was not.
     """
     name = PurePath(file_name).stem
     size = pixel_size(model)
@@ -51,7 +55,7 @@ def describe_as_mlm(model: Model, file_name: str, data: bytes) -> dict[str, Any]
             "end_datetime": _ANY_TIME[1],
             **({} if size is None else {"gsd": size}),
             "bands": bands,
-            **{f"mlm:{key}": value for key, value in _model_fields(model, name).items()},
+            **{f"mlm:{key}": value for key, value in _model_fields(model, name, int8).items()},
         },
         "links": [],
         "assets": {
@@ -69,7 +73,7 @@ def describe_as_mlm(model: Model, file_name: str, data: bytes) -> dict[str, Any]
     }
 
 
-def _model_fields(model: Model, name: str) -> dict[str, Any]:
+def _model_fields(model: Model, name: str, int8: Mapping[str, Any] | None) -> dict[str, Any]:
     spec, task = model.spec, "semantic-segmentation"
     return {
         "name": f"geoseg {_words(name, ' ') or 'model'}",
@@ -81,6 +85,7 @@ def _model_fields(model: Model, name: str) -> dict[str, Any]:
         "hyperparameters": {
             "encoder": spec.encoder, "depth": spec.depth, "width": spec.width,
             "temperature": model.temperature, **({"model": model.hash} if model.hash else {}),
+            **({} if int8 is None else {"int8": dict(int8)}),
         },
         "input": [
             {

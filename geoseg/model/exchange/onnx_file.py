@@ -79,7 +79,7 @@ def onnx_bytes(model: Model) -> bytes:
                 f"the export needs {package} ({error}), install it: pip install 'geoseg[onnx]'"
             ) from None
     proto = _trace(model)
-    _strip(proto)
+    strip(proto)
     for key, value in _metadata(model).items():
         proto.metadata_props.add(key=key, value=json.dumps(value))
     return proto.SerializeToString(deterministic=True)  # type: ignore[no-any-return]
@@ -111,8 +111,8 @@ def _with_unit_input(model: Model) -> Network:
     return network
 
 
-def _strip(proto: "ModelProto") -> None:
-    """Remove what depends on this machine, such as the paths of source files."""
+def strip(proto: "ModelProto") -> None:
+    """Remove what depends on this machine, such as the paths of source files, and all metadata."""
     graph = proto.graph
     parts: list[Any] = [
         graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer
