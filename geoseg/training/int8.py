@@ -21,6 +21,7 @@ from geoseg.model.exchange import (
     with_side,
     write_export,
 )
+from geoseg.model.onnx.extra import import_onnxruntime
 from geoseg.model.onnx.file import read_onnx
 from geoseg.model.onnx.network import OnnxNetwork
 from geoseg.tiles import IGNORE_INDEX, TileDataset, TileSet
@@ -99,6 +100,7 @@ def export_int8(
     """
     out = Path(out)
     check_export(out, overwrite=overwrite)
+    import_onnxruntime(out)
     model = model if isinstance(model, Model) else Model.load(model)
     tiles = fit_tiles(tiles, model)
     train, val = tiles.dataset("train"), tiles.dataset("val")
