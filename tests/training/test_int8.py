@@ -20,6 +20,7 @@ from tests.support.refusals import refusal
 from tests.support.training import LEGEND, SIZE, make_tiles, run
 from tests.support.training import one_thread as one_thread
 
+pytestmark = pytest.mark.slow  # an export takes seconds
 onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
