@@ -1,6 +1,6 @@
 """What window, overlap and taper are worth: accuracy on images the model has not seen, and cost.
 
-python benchmarks/overlap.py MODEL IMAGE... --out overlap.png [--workers N]
+python benchmarks/overlap.py MODEL IMAGE... --out overlap.png [--windows N...] [--workers N]
 
 MODEL is a model file or the name of a model. Each IMAGE lies in a folder images/ with a folder
 masks/ beside it. Every image is mapped with all windows that fit into all images (128 to 1024 px),
@@ -163,11 +163,11 @@ def map_whole(model: Model, scene: Scene) -> NDArray[np.uint8]:
     return labels[: scene.height, : scene.width]
 
 
-def measure_all(images: list[Path], path: str, workers: int) -> Outcomes:
+def measure_all(images: list[Path], path: str, windows: Sequence[int], workers: int) -> Outcomes:
     """Outcomes of all images together; says on stderr how far it is."""
     scenes = {image: open_scene(str(image)) for image in images}
     smallest = min(min(scene.height, scene.width) for scene in scenes.values())
-    sizes = [size for size in WINDOWS if size <= smallest]
+    sizes = [size for size in windows if size <= smallest]
     todo = sum(work(scene, sizes) for scene in scenes.values())
     pixels = sum(scene.height * scene.width for scene in scenes.values())
     print(
@@ -220,6 +220,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("model", help="model file, or name of a model")
     parser.add_argument("images", nargs="+", type=Path, help="with a folder masks/ beside theirs")
     parser.add_argument("--out", type=Path, required=True, help="plot to write, PNG; a CSV beside")
+    parser.add_argument(
+        "--windows", type=int, nargs="+", default=WINDOWS, help="sides (px), smallest first"
+    )
     parser.add_argument("--workers", type=int, default=2, help="images at a time, one core each")
     return parser.parse_args()
 
@@ -227,7 +230,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     args = parse()
     legend = Model.load(args.model).legend.classes
-    outcomes = measure_all(args.images, args.model, args.workers)
+    outcomes = measure_all(args.images, args.model, args.windows, args.workers)
     rows = rows_of(outcomes, [i for i, c in enumerate(legend) if c.name != IGNORED])
     print_markdown(rows)
     save_csv(rows, args.out.with_suffix(".csv"))
