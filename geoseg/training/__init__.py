@@ -1,7 +1,6 @@
 """Train a U-Net on tiles, score a model on them, and export it in int8."""
 
 from geoseg.training.artifacts import Monitor
-from geoseg.training.int8 import Int8Report, export_int8
 from geoseg.training.run import train
 from geoseg.training.settings import (
     RECIPES,
@@ -12,7 +11,7 @@ from geoseg.training.settings import (
     Schedule,
     TrainSettings,
 )
-from geoseg.training.tile_scores import score
+from geoseg.training.trained import Int8Report, export_int8, score
 
 __all__ = [
     "RECIPES",

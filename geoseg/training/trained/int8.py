@@ -25,7 +25,7 @@ from geoseg.model.onnx.extra import import_onnxruntime
 from geoseg.model.onnx.file import read_onnx
 from geoseg.model.onnx.network import OnnxNetwork
 from geoseg.tiles import IGNORE_INDEX, TileDataset, TileSet
-from geoseg.training.tile_scores import classify_tiles, fit_tiles, tile_batches
+from geoseg.training.trained.tile_scores import classify_tiles, fit_tiles, tile_batches
 
 CALIBRATION_TILES = 300
 """Largest number of training tiles that show the ranges of the activations."""
