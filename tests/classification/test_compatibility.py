@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from affine import Affine
 
+from geoseg.classification import ClassifySettings, classify
 from geoseg.classification.compatibility import pixel_size_warning
-from geoseg.classification.plan import ComputeConfig
 from geoseg.errors import ModelError
 from geoseg.info import as_json, as_text, describe
 from geoseg.legend import DUBAI, DUBAI_MASKS, Legend
@@ -132,11 +132,13 @@ def test_the_flags_of_this_cpu_are_found():
     assert all(isinstance(flag, str) for flag in flags)
 
 
-def test_classify_and_train_warn_of_slow_bf16(tiles, tmp_path, monkeypatch, caplog):
+def test_classify_and_train_warn_of_slow_bf16(tiles, model, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(device, "cpu_flags", lambda: {"avx2"})
+    scene = write_raster(tmp_path / "s.tif", np.full((3, 40, 40), 7, np.uint8))
+    settings = ClassifySettings(precision="bf16", overlap=8)
     sentence = "this CPU has no bf16 arithmetic and computes bf16 several times slower than fp32"
     with caplog.at_level(logging.WARNING, "geoseg"):
-        ComputeConfig.resolve("cpu", "bf16", None, 128)
+        classify(scene, tmp_path / "lulc.tif", model=model, settings=settings)
         assert caplog.text.count(sentence) == 1
         run(tiles, tmp_path / "m.safetensors", epochs=1, precision="bf16")
         assert caplog.text.count(sentence) == 2
