@@ -15,7 +15,7 @@ masks leave black, or call "unlabelled", are left out; where the map says that c
 Mean IoU is over the other classes, all images in one matrix. Agreement is the share of all pixels
 mapped as in the map of the whole image at once.
 
-Largest in memory: the activations of a whole image, about 600 bytes a pixel.
+Largest in memory are the activations of a whole image.
 """
 
 import argparse

@@ -17,11 +17,11 @@ from matplotlib.lines import Line2D
 from geoseg.classification import ClassifySettings
 
 COLORS = {"none": "#7a7a7a", "crop": "#e69f00", "linear": "#0072b2", "hann": "#cc3f7c"}
-MARKERS = {"128": "o", "256": "s", "512": "D"}
-TICKS = (1, 1.5, 2, 3, 4, 6, 8, 12)
+MARKERS = {"128": "o", "256": "s", "512": "D", "1024": "^"}
+TICKS = (1, 1.25, 1.5, 2, 3, 4)
 DASHES = (0, (4, 3))
-DEFAULT = ("128", ClassifySettings().overlap, ClassifySettings().blend)
-"""The tool's own window, overlap and taper, which is marked."""
+DEFAULT = ("256", ClassifySettings().overlap, ClassifySettings().blend)
+"""Window of the model `default`, and overlap and taper of `geoseg classify`, which are marked."""
 
 
 def draw(table: Path, out: Path) -> None:
@@ -40,7 +40,7 @@ def draw(table: Path, out: Path) -> None:
     ]  # fmt: skip
     figure.legend(handles=handles, loc="outside lower center", ncols=5, frameon=False)
     figure.suptitle(
-        "What windows, overlap and taper give for their cost (numbers: overlap of 128 px windows)"
+        "What windows, overlap and taper give for their cost (numbers: overlap of 256 px windows)"
     )
     figure.savefig(out, dpi=150)
 
@@ -56,7 +56,7 @@ def _draw_one(axis: Axes, rows: pd.DataFrame, name: str) -> None:
                 "cost", name, data=dots, ls="", marker=marker, ms=6.5, color=color, mec="white",
                 mew=0.6,
             )  # fmt: skip
-    for overlap, at in rows[rows.window == "128"].groupby("overlap"):
+    for overlap, at in rows[rows.window == DEFAULT[0]].groupby("overlap"):
         place = at["cost"].iloc[0], at[name].max()
         axis.annotate(
             f"{overlap}", place, (0, 10), textcoords="offset points", ha="center", color="#444444"
@@ -67,7 +67,7 @@ def _draw_one(axis: Axes, rows: pd.DataFrame, name: str) -> None:
         "cost", name, data=rows[chosen], ls="", marker="o", ms=15, mfc="none", mec="black", mew=1.5
     )
     axis.set(xscale="log", title=name)
-    axis.set_xlabel("pixels computed per pixel mapped")
+    axis.set_xlabel("pixels computed per pixel of a large scene")
     axis.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
     axis.minorticks_off()
     axis.grid(color="#e8e8e8", lw=0.7)
