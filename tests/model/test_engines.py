@@ -26,6 +26,7 @@ from geoseg.model import (
     try_engine,
 )
 from geoseg.model.engines import names
+from geoseg.model.engines.session import reason_of
 from geoseg.model.onnx.file import read_onnx
 from geoseg.model.onnx.network import OnnxNetwork
 from geoseg.model.onnx.spec import OnnxSpec
@@ -201,6 +202,21 @@ def test_a_trial_measures_time_and_agreement(network):
         second, _ = try_engine("torch", predictor, sample, wrong, 0.01)
     assert second.agreement == pytest.approx(1 - 1 / network.spec.window, abs=1e-9)
     assert 0 < second.seconds < 10
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            "[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : bad shape\nmore",
+            "2 : INVALID_ARGUMENT : bad shape",
+        ),
+        ("Exception from src/core.cpp:117:\n\nno such operator\n", "no such operator"),
+        ("", "ValueError"),
+    ],
+)
+def test_the_reason_of_an_error_is_its_first_line_that_says_something(text, reason):
+    assert reason_of(ValueError(text)) == reason
 
 
 def test_the_instruction_set_is_the_newest_that_the_cpu_has():

@@ -60,6 +60,8 @@ def start_session(engine: str, file: OnnxFile, shape: tuple[int, ...], precision
 
 
 def reason_of(error: Exception) -> str:
-    """Return the first line of an error of an engine, without a prefix, shortened."""
-    line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return line.rpartition("[ONNXRuntimeError] : ")[2][:200]
+    """Return the first line of an error of an engine that says something, shortened."""
+    lines = [line.rpartition("[ONNXRuntimeError] : ")[2] for line in str(error).splitlines()]
+    # OpenVINO begins with lines about its source files.
+    said = [line for line in lines if line.strip() and not line.startswith("Exception from")]
+    return (said or [type(error).__name__])[0][:200]
