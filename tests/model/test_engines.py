@@ -167,7 +167,10 @@ def test_an_engine_that_is_not_installed_is_named_with_its_package(engine, monke
 
 def test_auto_tries_what_is_installed_with_the_reference_first(monkeypatch):
     assert choose_engines("auto", "cpu", "auto")[0] == ENGINES
-    assert choose_engines("auto", "cpu", "auto", OnnxSpec(3, 2, 32))[0] == OTHERS
+    assert choose_engines("auto", "cpu", "auto", OnnxSpec(3, 2, 32))[0] == (
+        "onnxruntime",
+        "openvino",
+    )
     assert choose_engines("auto", "cpu", "bf16")[0] == ("torch",)
     monkeypatch.setattr(names.importlib.util, "find_spec", lambda name: None)
     assert choose_engines("auto", "cpu", "auto")[0] == ("torch",)

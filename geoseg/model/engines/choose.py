@@ -4,7 +4,15 @@ import torch
 
 from geoseg.errors import GeosegError, count_of
 from geoseg.model.device import choose_device, choose_precision
-from geoseg.model.engines.names import ENGINES, ONNXRUNTIME, TORCH, import_engine, is_installed
+from geoseg.model.engines.names import (
+    ENGINES,
+    MNN,
+    ONNXRUNTIME,
+    OPENVINO,
+    TORCH,
+    import_engine,
+    is_installed,
+)
 from geoseg.model.engines.session import PRECISIONS
 from geoseg.model.onnx.spec import OnnxSpec
 
@@ -56,9 +64,10 @@ def choose_engines(
     elif chosen.type != "cpu" or (onnx is None and resolved != "fp32"):
         names = (TORCH,)  # in bf16, no two engines agree on nearly all labels
     else:
+        # A graph of another program, which MNN does not know, might crash the process.
+        tried = (ONNXRUNTIME, OPENVINO, MNN) if onnx is None else (OPENVINO,)
         reference = TORCH if onnx is None else ONNXRUNTIME
-        others = [e for e in ENGINES if e not in (TORCH, reference) and is_installed(e)]
-        names = (reference, *others)
+        names = (reference, *filter(is_installed, tried))
     able = tuple(name for name in names if resolved in PRECISIONS[name])
     if not able:
         raise GeosegError(
