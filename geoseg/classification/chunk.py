@@ -179,7 +179,7 @@ def _needs_scores(job: Job) -> bool:
 
 
 def _byte_scale(job: Job, chunk: Window) -> NDArray[np.float32]:
-    """Return what turns the blended scores of a chunk into 0 to 255: (height, width)."""
+    """Return the factors that scale blended scores to 0 to 255, (height, width) float32."""
     weights = taper_profile(job.settings.blend, job.window_grid.size, job.settings.overlap)
     rows = weight_sums(job.window_grid.rows, weights, chunk.row, chunk.row_end)
     cols = weight_sums(job.window_grid.cols, weights, chunk.col, chunk.col_end)

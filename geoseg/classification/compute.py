@@ -125,7 +125,7 @@ def _compute_threads(
 def _compute_processes(
     job: Job, chunks: list[Window], workers: int, stop: StopFlag, windows_done: ProgressCounter
 ) -> None:
-    """Compute chunks in worker processes of this machine, which end before the map is assembled."""
+    """Compute chunks in worker processes of this machine, and end the processes."""
     cache = {"GDAL_CACHEMAX": str(cache_share(workers))}
     with local_cluster(workers, preload=[_PRELOAD], defaults=cache, stop=stop) as cluster:
         _compute_dask(job, chunks, cluster, windows_done)

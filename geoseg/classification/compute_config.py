@@ -38,7 +38,7 @@ class ComputeConfig:
 
 @dataclass(frozen=True, slots=True)
 class ComputeRequest:
-    """What the user wants, and what a trial of engines needs; small and picklable."""
+    """The options of the user, and the input of a trial of engines; small and picklable."""
 
     device: str
     precision: str
@@ -73,7 +73,7 @@ class ComputeRequest:
         )
 
     def from_manifest(self, manifest: dict[str, Any]) -> ComputeConfig | None:
-        """Return what an earlier try of the run resolved, where the user wants "auto".
+        """Return the configuration in the manifest, if the options of the user allow it.
 
         So a machine without a GPU can assemble the parts of machines with GPUs, and a resumed run
         needs no new trial. None if there was no earlier try, or if it computed on another device.

@@ -44,7 +44,7 @@ _SAMPLE_PIXELS = 8 * 128**2
 _PLACES = (0.5, 0.25, 0.75, 0.1, 0.9)
 """Rows and columns of the windows of a trial, relative to the scene."""
 _VALID = 0.5
-"""Share of valid pixels that a window of a trial has at least."""
+"""Smallest share of valid pixels in a window of a trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def _log_choice(best: Trial, trials: Sequence[Trial], pixels: int) -> None:
 
 
 def _read_sample(request: TrialRequest, scaling: Scaling) -> SampleWindows | None:
-    """Read windows with enough valid pixels; None if there is none."""
+    """Read windows with enough valid pixels; None if the scene has no such window."""
     size = request.window_grid.size
     found = islice(_valid_windows(request, scaling), max(1, _SAMPLE_PIXELS // size**2))
     pixels = list(found)

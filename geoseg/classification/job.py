@@ -70,12 +70,12 @@ class Job:
     @property
     def graph(self) -> Path | None:
         """File of the network of a model of geoseg in the run folder, if the engine reads one."""
-        if self.onnx is not None or self.engine_only == "torch":
+        if self.onnx is not None or self.engine_without_version == "torch":
             return None
         return Path(self.parts) / "network.onnx"
 
     @property
-    def engine_only(self) -> str:
+    def engine_without_version(self) -> str:
         """The engine without its version."""
         return self.engine.partition(" ")[0]
 
@@ -87,14 +87,14 @@ class Job:
         graph = self.graph
         return PredictorSource(
             path=self.model, hash=self.model_hash, window=self.window_grid.size,
-            engine=self.engine_only, device=self.device, precision=self.precision,
+            engine=self.engine_without_version, device=self.device, precision=self.precision,
             batch_size=self.batch_size, tta=self.settings.tta, onnx=self.onnx,
             graph=None if graph is None else str(graph),
         )  # fmt: skip
 
     @property
     def processes(self) -> bool:
-        """Whether several workers of this machine are processes: not if small, or with a GPU.
+        """Whether workers on this machine are processes: only on the CPU, and for large scenes.
 
         Processes take some seconds of computing to start. Engines that hold Python's lock need
         them to use several cores, and a process that dies loses its chunk alone.
@@ -119,7 +119,7 @@ class Job:
             "GEOSEG_TTA": str(self.settings.tta).lower(),
             "GEOSEG_MIN_AREA": f"{self.settings.cleaning.min_area:g}",
         }
-        if self.engine_only != "torch":
+        if self.engine_without_version != "torch":
             tags["GEOSEG_ENGINE"] = self.engine
         if self.onnx is not None:
             mean, std = ("/".join(map(str, v)) for v in (self.onnx.mean, self.onnx.std))

@@ -72,7 +72,7 @@ def _engine_bytes(job: Job, model: AnyModel) -> int:
     """Memory of an engine other than torch with its network, in each process (bytes)."""
     if isinstance(model, OnnxModel):
         return _ONNX + _SESSION * model.bytes
-    if job.engine_only == "torch":
+    if job.engine_without_version == "torch":
         return 0
     weights = sum(value.numel() for value in model.network.parameters())
     return _ENGINE + _SESSION * 4 * weights

@@ -147,8 +147,8 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--workers", type=click.IntRange(1), metavar="N",
-    help="Number of chunks that are computed at the same time, at least 1: in processes, but in "
-    "threads if the scene is small or computed on a GPU.  [default: as many as cores and memory "
+    help="Number of chunks that are computed at the same time, at least 1. Each is computed by a "
+    "process of its own; small scenes and GPUs use threads.  [default: as many as cores and memory "
     "allow]",
 )  # fmt: skip
 @click.option(

@@ -241,7 +241,7 @@ def copy_windows(image: Tensor, places: Sequence[tuple[int, int]], size: int) ->
 
 
 def index_windows(image: Tensor, places: Sequence[tuple[int, int]], size: int) -> Tensor:
-    """Return what `copy_windows` returns, by one index into a view of all windows.
+    """Copy windows of an image into a batch, by one index into a view of all windows.
 
     A GPU is faster so. A CPU is slower, because it reads the index for each pixel.
     """

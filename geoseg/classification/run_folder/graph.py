@@ -6,7 +6,7 @@ from geoseg.model import AnyModel, Model, network_graph
 
 
 def save_graph(job: Job, model: AnyModel) -> None:
-    """Save the network of a model of geoseg, unless an earlier try has, or the engine is torch.
+    """Save the network of a model of geoseg, if the engine reads a graph and none is saved.
 
     Raises:
         OutputError: if it cannot be written.

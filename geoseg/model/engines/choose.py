@@ -22,7 +22,7 @@ not fit into their caches."""
 _GPU_PIXELS = 256 * 128**2
 """Pixels of a batch of torch."""
 _GRAPH_BATCH = 1
-"""Windows per batch of the other engines, which are not faster with more on one thread."""
+"""Windows per batch of the other engines: larger batches are not faster on one thread."""
 
 
 def choose_engines(

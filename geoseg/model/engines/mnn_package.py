@@ -11,7 +11,7 @@ from types import ModuleType
 
 
 def import_mnn() -> ModuleType:
-    """Import MNN, whose import prints a line about the CPU on the standard output.
+    """Import MNN and discard the line that its import prints.
 
     Raises:
         ImportError: if it is not installed.

@@ -9,11 +9,11 @@ from geoseg.model.engines.mnn_package import import_mnn
 
 TORCH, ONNXRUNTIME, OPENVINO, MNN = "torch", "onnxruntime", "openvino", "mnn"
 ENGINES = (TORCH, ONNXRUNTIME, OPENVINO, MNN)
-"""All engines; torch computes the networks of geoseg alone."""
+"""All engines; torch computes only models of geoseg, the others also ONNX files."""
 
 _MODULES = {TORCH: "torch", ONNXRUNTIME: "onnxruntime", OPENVINO: "openvino", MNN: "MNN"}
 _EXTRAS = {ONNXRUNTIME: "geoseg[onnx]", OPENVINO: "geoseg[openvino]", MNN: "mnn"}
-"""What pip installs; torch is always there."""
+"""Requirement that installs each engine; torch is always installed."""
 
 
 def is_installed(engine: str) -> bool:

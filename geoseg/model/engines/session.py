@@ -1,4 +1,4 @@
-"""An ONNX graph in an engine: a batch of windows in, the first output out."""
+"""Start an engine with an ONNX graph."""
 
 from collections.abc import Callable
 from typing import Any

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from geoseg.model.predictor import Predictor, best_class
 
 AGREEMENT = 0.9999
-"""Share of the labels that an engine must have in common with the reference."""
+"""Smallest share of the pixels on which an engine has the label of the reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Trial:
     seconds: float
     """Time of a window on one thread (s): the shortest of all rounds."""
     agreement: float
-    """Share of the labels that are those of the reference, 0 to 1."""
+    """Share of the pixels with the label of the reference, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)

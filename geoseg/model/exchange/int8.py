@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _PURPOSE = "the quantisation"
 _OPERATORS = ("Conv", "Add", "MaxPool", "Relu", "Clip")
-"""What is quantised. Others, such as Concat, Resize and ConvTranspose, stay in float32: to quantise
-them too saves no time that can be measured, and changes more labels."""
+"""Operators that are quantised. Others, such as Concat, Resize and ConvTranspose, stay in float32:
+quantising them saves no measurable time and changes more labels."""
 _FIRST = 8
 """One of so many convolutions stays in float32, the first ones and also the last one. With 7 bits,
 those of the first blocks of EfficientNet-Lite0 lose 0.2 points of mean IoU and save little time."""

@@ -69,7 +69,7 @@ class OnnxSpec:
         return self.window + 2 * self.margin
 
     def input_shape(self, batch_size: int) -> tuple[int, int, int, int]:
-        """Return the shape of the input, with the axes in its order."""
+        """Return the shape of the input, in the order of `input_layout`."""
         size = self.input_size
         if self.input_layout == "nhwc":
             return batch_size, size, size, self.bands
