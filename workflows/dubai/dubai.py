@@ -148,9 +148,13 @@ def image_name(image: Path) -> str:
 
 
 def test(training: Training, path: Path, device: str) -> dict[str, dict]:
-    """Return the scores of a training on its test images, which are computed once."""
+    """Return the scores of a training on its test images, which are computed once.
+
+    Trainings with few labels have only the single prediction, which their curve shows.
+    """
     results = {}
-    for what, tta in {"single": False, "tta": True}.items() if training.tested else ():
+    predictions = {"single": False} if training.labels else {"single": False, "tta": True}
+    for what, tta in predictions.items() if training.tested else ():
         scores = path.with_suffix(f".{what}.json")
         if not scores.exists():
             matrix = score(path, training.tested, tta=tta, device=device)
