@@ -21,6 +21,9 @@ from pyproj import CRS, Geod, Transformer
 Floats = npt.NDArray[np.float64]
 Polygons = npt.NDArray[np.object_]
 
+_OUTLINE_POINTS = 64
+"""Points along each side of `rectangle_outline`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ellipsoid:
@@ -32,6 +35,20 @@ class Ellipsoid:
     """Transforms CRS coordinates to longitude and latitude (degrees)."""
     geod: Geod
     """Geodesic calculations on the ellipsoid."""
+
+
+def rectangle_outline(
+    left: float, bottom: float, right: float, top: float
+) -> tuple[Floats, Floats]:
+    """Return x and y of points along the sides of a rectangle.
+
+    They show where it lies in another CRS, in which its sides are curves.
+    """
+    share = np.linspace(0, 1, _OUTLINE_POINTS)
+    zero, one = np.zeros_like(share), np.ones_like(share)
+    x = left + (right - left) * np.concatenate([share, share, zero, one])
+    y = bottom + (top - bottom) * np.concatenate([zero, one, share, share])
+    return x, y
 
 
 def apply_affine(transform: Affine, x: Floats, y: Floats) -> tuple[Floats, Floats]:

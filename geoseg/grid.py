@@ -6,6 +6,9 @@ Rows come before columns. No I/O and no arrays of pixels.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 CHUNK_BLOCK = 512
 """Chunks are multiples of the output's block size (px), so that no block is written twice."""
 
@@ -140,6 +143,58 @@ class WindowGrid:
     def _touching(self, chunk: Window) -> tuple[list[int], list[int]]:
         rows = [r for r in self.rows if r < chunk.row_end and r + self.size > chunk.row]
         return rows, [c for c in self.cols if c < chunk.col_end and c + self.size > chunk.col]
+
+
+@dataclass(frozen=True, slots=True)
+class MapGrid:
+    """How the pixels of a map lie on the pixels that the network reads, its input.
+
+    The map is a part of a raster that covers the same extent as the input, in pixels of the same
+    or another size. A pixel of the map has the value of the input pixel in which its centre lies.
+
+    Raises:
+        ValueError: if the part is not inside of the raster.
+    """
+
+    part: Window
+    """The map, in pixels of the raster."""
+    raster: tuple[int, int]
+    """Rows and columns of the raster (px)."""
+    input: tuple[int, int]
+    """Rows and columns of the input (px)."""
+
+    def __post_init__(self) -> None:
+        if self.part.intersection(Window(0, 0, *self.raster)) != self.part:
+            raise ValueError(f"{self.part} is not inside of {self.raster}")
+
+    @property
+    def same_pixels(self) -> bool:
+        """Whether pixels of the map and of the input have the same size."""
+        return self.raster == self.input
+
+    def input_window(self, window: Window) -> Window:
+        """Return the input pixels that the pixels of a window of the map have their values from."""
+        rows, cols = self._indices(window)
+        height, width = rows[-1] + 1 - rows[0], cols[-1] + 1 - cols[0]
+        return Window(int(rows[0]), int(cols[0]), int(height), int(width))
+
+    def nearest(self, window: Window) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the input pixel of each pixel of a window of the map.
+
+        Returns:
+            Rows (height, 1) and columns (width,), counted from the first of `input_window`.
+        """
+        rows, cols = self._indices(window)
+        return (rows - rows[0])[:, None], cols - cols[0]
+
+    def _indices(self, window: Window) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Row and column in the input of each row and column of a window of the map."""
+        rows = np.arange(window.row, window.row_end) + self.part.row
+        cols = np.arange(window.col, window.col_end) + self.part.col
+        return (
+            (2 * rows + 1) * self.input[0] // (2 * self.raster[0]),
+            (2 * cols + 1) * self.input[1] // (2 * self.raster[1]),
+        )
 
 
 def bounds(windows: list[Window]) -> Window:

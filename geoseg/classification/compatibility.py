@@ -16,7 +16,7 @@ _MAX_LISTED = 20
 """Largest number of bands that a message lists."""
 
 
-def match_bands(scene: Scene, model: AnyModel, bands: tuple[int, ...] | None) -> Scene:
+def match_bands(scene: Scene, model: AnyModel, bands: tuple[int | str, ...] | None) -> Scene:
     """Choose the bands of a scene for a model.
 
     By ``bands``, unless it is None; else by name (red, green, blue, or band descriptions), if the
@@ -28,16 +28,16 @@ def match_bands(scene: Scene, model: AnyModel, bands: tuple[int, ...] | None) ->
     wanted, chosen = model.band_names, scene
     if bands is not None:
         chosen = scene.with_bands(bands)
-    elif all(scene.band_names.count(name) == 1 for name in wanted):
-        chosen = scene.with_bands(
-            tuple(scene.bands[scene.band_names.index(name)] for name in wanted)
-        )
+    elif all(scene.band_number(name) in scene.bands for name in wanted):
+        chosen = scene.with_bands(wanted)
     if len(chosen.bands) != len(wanted):
         raise SceneError(_band_advice(scene, wanted, bands))
     return chosen
 
 
-def _band_advice(scene: Scene, wanted: tuple[str, ...], chosen: tuple[int, ...] | None) -> str:
+def _band_advice(
+    scene: Scene, wanted: tuple[str, ...], chosen: tuple[int | str, ...] | None
+) -> str:
     """Return the message about a wrong number of bands, or of chosen bands, with a remedy."""
     has, named = count_of(len(scene.bands), "band"), all(wanted)
     wants = f"the model wants {len(wanted)}" + (f" ({', '.join(wanted)})" if named else "")

@@ -92,7 +92,7 @@ def count_windows(job: Job, execution: Execution) -> int:
     """Return the number of windows that a run, or its shard, has yet to compute."""
     chunks = _shard_chunks(job, execution.shard)
     missing = missing_chunks(job, chunks) if execution.resume else chunks
-    return sum(job.window_grid.count(chunk) for chunk in missing)
+    return sum(job.count_windows(chunk) for chunk in missing)
 
 
 def _shard_chunks(job: Job, shard: tuple[int, int] | None) -> list[Window]:
@@ -146,7 +146,7 @@ class _WindowCounts:
     def __init__(self, job: Job, chunks: list[Window], windows_done: ProgressCounter) -> None:
         self.key = uuid.uuid4().hex
         """Tells the messages of this run from those of others on the same cluster."""
-        self._left = {(chunk.row, chunk.col): job.window_grid.count(chunk) for chunk in chunks}
+        self._left = {(chunk.row, chunk.col): job.count_windows(chunk) for chunk in chunks}
         self._windows_done = windows_done
 
     def update(self, message: tuple[str, int, int, int]) -> None:
@@ -170,7 +170,7 @@ def _classify_on_worker(job: Job, key: str, chunk: Window) -> Part:
     """Classify a chunk in a worker process, whose threads and memory are geoseg's to set."""
     tune_malloc()
     torch.set_num_threads(1)
-    left, sent = job.window_grid.count(chunk), time.monotonic()
+    left, sent = job.count_windows(chunk), time.monotonic()
 
     def count(windows: int) -> None:
         nonlocal left, sent
@@ -184,7 +184,7 @@ def _classify_on_worker(job: Job, key: str, chunk: Window) -> Part:
 
 def _log_start(job: Job, model: AnyModel, missing: list[Window], workers: int, kind: str) -> None:
     """Announce a run; ``kind`` is what its workers are: "thread", "process" or "Dask worker"."""
-    windows = sum(job.window_grid.count(chunk) for chunk in missing)
+    windows = sum(job.count_windows(chunk) for chunk in missing)
     needed = run_bytes(job, model, workers, processes=kind != "thread")
     log.info(
         "%s: %d x %d px, bands %s; %s of %d px, overlap %d; %s of %d px, "

@@ -55,7 +55,7 @@ class ComputeRequest:
         execution: Execution,
     ) -> "ComputeRequest":
         """Return the request of a run."""
-        scene, window = prepared.scene, model.spec.window
+        scene, window = prepared.input, model.spec.window
         grid = WindowGrid(scene.height, scene.width, window, window - settings.overlap)
         return cls(
             device=execution.device,

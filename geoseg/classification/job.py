@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoseg.classification.settings import ClassifySettings
-from geoseg.grid import Window, WindowGrid, chunks
+from geoseg.grid import MapGrid, Window, WindowGrid, chunks
 from geoseg.legend import Legend
 from geoseg.raster import Scene
 from geoseg.version import __version__
@@ -31,9 +31,15 @@ class Job:
     """All that `classify_chunk` needs besides the chunk; small and picklable."""
 
     scene: Scene
+    """The scene on the grid of the map."""
+    input: Scene
+    """The scene as the network reads it, perhaps in pixels of another size."""
+    map_grid: MapGrid
+    """How the map lies on the input."""
     window_grid: WindowGrid
+    """The windows over the input."""
     chunk: int
-    """Side of a chunk (px)."""
+    """Side of a chunk of the map (px)."""
     model: str
     """Path of the model file."""
     model_hash: str
@@ -105,6 +111,14 @@ class Job:
         """The chunks of the scene, or those that share a pixel with ``window``, row-major."""
         return list(chunks(self.scene.height, self.scene.width, self.chunk, window))
 
+    def windows(self, chunk: Window) -> list[Window]:
+        """The windows over the input that a chunk of the map needs, row-major."""
+        return self.window_grid.windows(self.map_grid.input_window(chunk))
+
+    def count_windows(self, chunk: Window) -> int:
+        """Number of the windows that a chunk of the map needs."""
+        return self.window_grid.count(self.map_grid.input_window(chunk))
+
     def tags(self) -> dict[str, str]:
         """What determined the map, for the metadata of the outputs: no time and no path."""
         tags = {
@@ -119,6 +133,8 @@ class Job:
             "GEOSEG_TTA": str(self.settings.tta).lower(),
             "GEOSEG_MIN_AREA": f"{self.settings.cleaning.min_area:g}",
         }
+        if not self.map_grid.same_pixels:
+            tags["GEOSEG_INPUT_SIZE"] = "{} x {}".format(*self.map_grid.input)
         if self.engine_without_version != "torch":
             tags["GEOSEG_ENGINE"] = self.engine
         if self.onnx is not None:
@@ -128,13 +144,9 @@ class Job:
 
     def plan(self) -> dict[str, Any]:
         """All that the parts depend on, as plain data."""
-        scene = self.scene.to_dict()
-        path = scene.pop("path")
-        if self.scene.modified is None and self.scene.etag is None:
-            scene["path"] = path
         plan = {
             "geoseg": self.version,
-            "scene": scene,
+            "scene": self.scene.identity(),
             "model": self.model_hash,
             "engine": self.engine,
             "overlap": self.settings.overlap,
@@ -148,6 +160,8 @@ class Job:
             "window": asdict(self.window_grid),
             "outputs": [self.polygons, self.confidence, self.probabilities],
         }
+        if self.input != self.scene:
+            plan |= {"resampled": self.input.identity(), "map grid": asdict(self.map_grid)}
         if self.onnx is not None:  # a model file of geoseg has them inside
             plan |= {"input": asdict(self.onnx), "legend": self.legend.to_dict()}
         return plan

@@ -8,6 +8,7 @@ import numpy as np
 
 from geoseg.classification.job import Job
 from geoseg.execute import available_cpus, available_memory
+from geoseg.grid import Window
 from geoseg.model import AnyModel, OnnxModel
 from geoseg.raster import CACHE_BYTES
 
@@ -37,7 +38,7 @@ _NOT_CONVERTED = ("uint8", "int16", "float32")
 
 def run_bytes(job: Job, model: AnyModel, workers: int, *, processes: bool = False) -> int:
     """Peak memory of a run with ``workers`` chunks at a time, in threads or processes (bytes)."""
-    scene = job.scene
+    scene = job.input
     stored = scene.height * scene.width * len(scene.bands) * np.dtype(scene.dtype).itemsize
     total = _PROCESS + workers * worker_bytes(job, model, processes=processes)
     if processes:
@@ -88,10 +89,14 @@ def cache_share(workers: int) -> int:
 
 def chunk_bytes(job: Job, model: AnyModel) -> int:
     """Memory of one chunk (bytes): pixels, a batch, scores and output arrays."""
-    scene, classes = job.scene, len(job.legend)
-    side = job.chunk + job.window_grid.size + 2 * job.margin
-    pixels_read = min(side, scene.height) * min(side, scene.width)
-    pixels_out = min(job.chunk, scene.height) * min(job.chunk, scene.width)
+    scene, classes = job.input, len(job.legend)
+    chunk = Window(0, 0, min(job.chunk, job.scene.height), min(job.chunk, job.scene.width))
+    blended = job.map_grid.input_window(chunk)
+    halo = job.window_grid.size + 2 * job.margin
+    pixels_read = min(blended.height + halo, scene.height) * min(blended.width + halo, scene.width)
+    pixels_out = blended.height * blended.width
+    if not job.map_grid.same_pixels:
+        pixels_read += chunk.height * chunk.width
     copy = 0 if scene.dtype in _NOT_CONVERTED else 4
     input_bytes = pixels_read * (len(scene.bands) * (np.dtype(scene.dtype).itemsize + copy) + 1)
     pixel_bytes = 4 * classes + 15  # float32 scores; the best score and class so far

@@ -83,7 +83,7 @@ class Outputs:
             RunError: if polygons are to be cleaned, but none are written.
         """
         for path in self.requested():
-            if path.resolve() == Path(scene.path).resolve():
+            if path.resolve() in {Path(file).resolve() for file in scene.files}:
                 raise OutputError(f"{path} is the scene itself, use another output name")
             if path.parent.is_dir() or not self.create_folders:
                 check_file_name(path)

@@ -91,13 +91,16 @@ def plan_job(
     config: ComputeConfig,
 ) -> Job:
     """Return the job that makes the outputs."""
-    scene, outputs, cleaning = prepared.scene, prepared.outputs, settings.cleaning
+    scene, read, cleaning = prepared.scene, prepared.input, settings.cleaning
+    outputs = prepared.outputs
     # Merged or simplified polygons are traced at assembly, from labels and confidence.
     from_labels = outputs.polygons is not None and bool(cleaning.min_area or cleaning.simplify)
     window = model.spec.window
     return Job(
         scene=scene,
-        window_grid=WindowGrid(scene.height, scene.width, window, window - settings.overlap),
+        input=read,
+        map_grid=prepared.map_grid,
+        window_grid=WindowGrid(read.height, read.width, window, window - settings.overlap),
         chunk=chunk or default_chunk(scene.height, scene.width),
         model=str(model.path),
         model_hash=model.hash,

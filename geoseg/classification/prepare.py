@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from geoseg.classification.aoi import AreaOfInterest
@@ -11,14 +12,25 @@ from geoseg.classification.compatibility import (
     match_bands,
     scene_warnings,
 )
+from geoseg.classification.grids import choose_grids
 from geoseg.classification.outputs import Outputs
 from geoseg.classification.settings import ClassifySettings
 from geoseg.errors import LabelError, ModelError, RunError
+from geoseg.grid import MapGrid
 from geoseg.legend import as_legend
 from geoseg.model import AnyModel, Model, OnnxMetadata, OnnxModel
 from geoseg.models import find_model, is_onnx
 from geoseg.polygons import SieveThreshold
-from geoseg.raster import Scene, open_scene, probe_pixels
+from geoseg.raster import (
+    Mosaic,
+    Scene,
+    SceneSource,
+    Stack,
+    mosaic,
+    open_scene,
+    probe_pixels,
+    reprojected,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +38,10 @@ class PreparedScene:
     """A scene that fits the model and the settings, and the outputs of its map."""
 
     scene: Scene
+    """On the grid of the map."""
+    input: Scene
+    """As the network reads it."""
+    map_grid: MapGrid
     outputs: Outputs
     aoi: AreaOfInterest | None
     sieve_threshold: SieveThreshold | None
@@ -93,7 +109,7 @@ def _are_equal(model: Model, stored: Model) -> bool:
 
 
 def prepare(
-    path: str, outputs: Outputs, model: AnyModel, settings: ClassifySettings
+    source: SceneSource, outputs: Outputs, model: AnyModel, settings: ClassifySettings
 ) -> PreparedScene:
     """Open a scene, choose the bands of the model, and read the area of interest.
 
@@ -103,11 +119,12 @@ def prepare(
         RunError: if the settings do not fit the scene or the model, or the area of interest cannot
             be read.
     """
-    scene = open_scene(path, nodata=settings.nodata)
+    whole = _open_source(source, model, settings)
+    sample = probe_pixels(whole)
+    check_value_range(whole, model, sample)
+    grids = choose_grids(whole, model, settings)
+    scene = grids.scene
     outputs.check(scene, settings.cleaning)
-    scene = match_bands(scene, model, settings.bands)
-    sample = probe_pixels(scene)
-    check_value_range(scene, model, sample)
     aoi = AreaOfInterest.read(settings.aoi, scene, settings.aoi_layer) if settings.aoi else None
     if settings.overlap >= model.spec.window:
         raise RunError(
@@ -115,4 +132,23 @@ def prepare(
             f"{model.spec.window} px"
         )
     threshold = settings.cleaning.sieve_threshold(scene.affine, scene.crs, scene.height)
-    return PreparedScene(scene, outputs, aoi, threshold, scene_warnings(scene, model, sample))
+    warnings = scene_warnings(grids.input, model, sample)
+    return PreparedScene(scene, grids.input, grids.map_grid, outputs, aoi, threshold, warnings)
+
+
+def _open_source(source: SceneSource, model: AnyModel, settings: ClassifySettings) -> Scene:
+    """Open a scene or a mosaic with the bands of the model, in the CRS of the map."""
+    if isinstance(source, Mosaic):
+        first, *others = (_open_one(scene, model, settings) for scene in source.in_order())
+        return mosaic([_in_crs(first, settings.crs), *others])
+    return _in_crs(_open_one(source, model, settings), settings.crs)
+
+
+def _open_one(source: str | Stack, model: AnyModel, settings: ClassifySettings) -> Scene:
+    scene = match_bands(open_scene(source, nodata=settings.nodata), model, settings.bands)
+    trained_on_floats = model.dtype is not None and np.issubdtype(model.dtype, np.floating)
+    return scene.with_physical_values() if trained_on_floats else scene
+
+
+def _in_crs(scene: Scene, crs: str | None) -> Scene:
+    return scene if crs is None else reprojected(scene, crs)

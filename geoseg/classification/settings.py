@@ -1,6 +1,8 @@
 """Settings of a classification: what determines the map, and how it is computed."""
 
+import math
 from dataclasses import dataclass
+from typing import Literal
 
 from geoseg.blend import TAPERS, Taper
 from geoseg.errors import RunError
@@ -21,8 +23,9 @@ class ClassifySettings:
     """Overlap of neighbouring windows (px), at least 0 and less than the window of the model."""
     blend: Taper = "hann"
     """How the weights of a window fall over the overlap, see `geoseg.blend.taper_profile`."""
-    bands: tuple[int, ...] | None = None
-    """Bands of the scene, from 1, in the model's order; None to match them by name or number."""
+    bands: tuple[int | str, ...] | None = None
+    """Bands of the scene, by number (from 1) or name, in the model's order; None to match them by
+    name or number."""
     nodata: float | None = None
     """Nodata value; None for that of the scene."""
     precision: str = "auto"
@@ -41,6 +44,20 @@ class ClassifySettings:
     input_std: tuple[float, ...] | None = None
     """See `input_mean`; above 0. None for those of the metadata, or for 1 if only the mean is
     given."""
+    resolution: float | Literal["scene", "model"] | None = None
+    """Ground size of the pixels that the network reads (m), or "scene" for the pixels as they are,
+    or "model" for the size of the training. None for "model" if the pixels are more than a quarter
+    smaller or larger than in the training, unless they are more than four times as large."""
+    grid: Literal["scene", "model"] = "scene"
+    """Pixels of the map: "scene" for those of the scene, whose classes are the nearest ones, or
+    "model" for those that the network reads."""
+    crs: str | None = None
+    """CRS of the map, such as "EPSG:32640", to which the scene is warped as it is read; None for
+    that of the scene."""
+    bbox: tuple[float, float, float, float] | None = None
+    """West, south, east and north of the map, which is cut to the pixels that the box touches."""
+    bbox_crs: str | None = None
+    """CRS of `bbox`; None for that of the map."""
     aoi: str | None = None
     """Area of interest, a vector file; pixels whose centre is outside its polygons are nodata."""
     aoi_layer: str | None = None
@@ -55,6 +72,20 @@ class ClassifySettings:
             raise RunError(f"unknown blend {self.blend!r}, use one of {', '.join(TAPERS)}")
         if self.window is not None and self.window < 1:
             raise RunError(f"window is {self.window} px, it must be at least 1")
+        if isinstance(self.resolution, int | float) and not 0 < self.resolution < math.inf:
+            raise RunError(f"resolution is {self.resolution:g} m, it must be above 0")
+        if isinstance(self.resolution, str) and self.resolution not in ("scene", "model"):
+            raise RunError(
+                f"unknown resolution {self.resolution!r}, use scene, model or a number of metres"
+            )
+        if self.grid not in ("scene", "model"):
+            raise RunError(f"unknown grid {self.grid!r}, use scene or model")
+        if self.bbox_crs is not None and self.bbox is None:
+            raise RunError("bbox_crs (--bbox-crs) is the CRS of a bbox, give one (bbox, --bbox)")
+        if self.bbox is not None and not (
+            self.bbox[0] < self.bbox[2] and self.bbox[1] < self.bbox[3]
+        ):
+            raise RunError("bbox is not west, south, east, north in this order (bbox, --bbox)")
 
 
 @dataclass(frozen=True, slots=True)

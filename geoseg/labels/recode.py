@@ -144,4 +144,4 @@ def _kept_classes(legend: Legend, ignore: IgnoreSpec) -> tuple[LandCoverClass, .
 def was_warped(labels: LabelSource) -> bool:
     """Return whether labels of a raster came from another grid."""
     inner = labels.labels if isinstance(labels, RecodedLabels) else labels
-    return isinstance(inner, RasterLabels) and inner.raster.warped
+    return isinstance(inner, RasterLabels) and inner.raster.warped is not None

@@ -2,21 +2,27 @@
 
 from geoseg.raster.datasets import CACHE_BYTES
 from geoseg.raster.metadata import RasterMetadata, read_metadata
+from geoseg.raster.mosaic import mosaic
+from geoseg.raster.open import Mosaic, SceneSource, Stack, open_scene
 from geoseg.raster.preview import percentile_stretch, read_overview, rgb_bands
 from geoseg.raster.probe import pixel_warnings, probe_pixels
-from geoseg.raster.read import open_scene, pad_reflect, read_palette, read_whole, read_window
+from geoseg.raster.read import pad_reflect, read_palette, read_whole, read_window
 from geoseg.raster.remote import is_remote
 from geoseg.raster.scene import Band, Scene
-from geoseg.raster.warp import warped_to
+from geoseg.raster.warp import reprojected, warped_to
 from geoseg.raster.write import RasterProfile, write_cog, write_tile
 
 __all__ = [
     "CACHE_BYTES",
     "Band",
+    "Mosaic",
     "RasterMetadata",
     "RasterProfile",
     "Scene",
+    "SceneSource",
+    "Stack",
     "is_remote",
+    "mosaic",
     "open_scene",
     "pad_reflect",
     "percentile_stretch",
@@ -27,6 +33,7 @@ __all__ = [
     "read_palette",
     "read_whole",
     "read_window",
+    "reprojected",
     "rgb_bands",
     "warped_to",
     "write_cog",

@@ -1,12 +1,14 @@
-"""Open files: one cached dataset for each thread, and errors of GDAL in one sentence."""
+"""Open files: a few cached datasets for each thread, and errors of GDAL in one sentence."""
 
 import os
 import re
 import stat
 import threading
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import rasterio
 from rasterio.errors import RasterioError
@@ -51,6 +53,8 @@ _NO_RANGES = "Range downloading not supported"
 _ARCHIVE = re.compile(r"(zip|tar)(?:\+file)?://([^!]+)!/?(.+)")
 
 _thread_datasets = threading.local()
+_CACHED = 8
+"""Datasets that a thread keeps open."""
 
 
 def fingerprint(path: str) -> Fingerprint:
@@ -93,26 +97,45 @@ def opened(path: str) -> Iterator[rasterio.DatasetReader]:
             ) from None
 
 
-def cached_dataset(path: str, expected: Fingerprint) -> rasterio.DatasetReader:
-    """Return the open dataset of this thread: threads must not share one, and opening is slow.
+def cached_dataset(name: str, versions: Mapping[str, Fingerprint]) -> rasterio.DatasetReader:
+    """Return an open dataset of this thread: threads must not share one, and opening is slow.
+
+    Args:
+        name: anything GDAL opens, also the text of a VRT.
+        versions: expected fingerprint of each file that it reads.
 
     Raises:
-        SceneError: if it cannot be opened, or its fingerprint is not the ``expected`` one.
+        SceneError: if it cannot be opened, or a fingerprint is another.
     """
-    cached = getattr(_thread_datasets, "handle", None)
-    if cached is None or cached[:2] != (path, expected):
-        if fingerprint(path) != expected:
-            raise SceneError(f"{path} changed while it was in use, start again")
-        cached = _thread_datasets.handle = (path, expected, _open(path))
-    dataset: rasterio.DatasetReader = cached[2]
-    return dataset
+    cache = _cache()
+    key = name, tuple(versions.items())
+    if key not in cache:
+        for path, expected in versions.items():
+            if fingerprint(path) != expected:
+                raise SceneError(f"{path} changed while it was in use, start again")
+        for other in [other for other in cache if other[0] == name]:  # before it was replaced
+            del cache[other]
+        cache[key] = _open(name)
+        if len(cache) > _CACHED:
+            cache.popitem(last=False)
+    cache.move_to_end(key)
+    return cache[key]
 
 
-def drop_cached(path: str) -> None:
-    """Close the open dataset of this thread, after an error."""
-    _thread_datasets.handle = None
-    if is_remote(path):
-        clear_vsi_cache(path)
+def drop_cached(paths: tuple[str, ...]) -> None:
+    """Close the open datasets of this thread, after an error in one that reads these files."""
+    _cache().clear()
+    for path in paths:
+        if is_remote(path):
+            clear_vsi_cache(path)
+
+
+def _cache() -> OrderedDict[Any, rasterio.DatasetReader]:
+    """The open datasets of this thread, the latest at the end."""
+    if not hasattr(_thread_datasets, "cache"):
+        _thread_datasets.cache = OrderedDict()
+    cache: OrderedDict[Any, rasterio.DatasetReader] = _thread_datasets.cache
+    return cache
 
 
 def raster_error(path: str, problem: str, advice: str) -> SceneError:

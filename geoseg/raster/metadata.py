@@ -1,6 +1,7 @@
 """Metadata of a raster: how the file is stored, and its tags."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rasterio.enums import MaskFlags
@@ -49,3 +50,36 @@ def read_metadata(path: str | Path) -> RasterMetadata:
             overviews=tuple(dataset.overviews(1)),
             tags=dataset.tags(),
         )
+
+
+_DATE_TAGS = (
+    ("ACQUISITIONDATETIME", "IMAGERY"), ("ACQUISITIONDATETIME", None), ("DATETIME", None),
+    ("TIFFTAG_DATETIME", None),
+)  # fmt: skip
+"""Tags with a date, and their domains, the most certain first."""
+
+
+def date_in_tags(path: str | Path) -> datetime | None:
+    """Read when a raster was acquired, or else when it was made; in UTC, None without a date.
+
+    Raises:
+        SceneError: if the raster cannot be opened.
+    """
+    with opened(str(path)) as dataset:
+        for name, domain in _DATE_TAGS:
+            date = _parse_date(dataset.tags(ns=domain).get(name, ""))
+            if date is not None:
+                return date
+    return None
+
+
+def _parse_date(text: str) -> datetime | None:
+    """Parse a date in ISO 8601, or in the form of TIFF, such as 2024:05:31 10:00:00."""
+    day, _, time = text.strip().partition(" ")
+    if day.count(":") == 2:
+        text = f"{day.replace(':', '-')} {time}"
+    try:
+        date = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.grid import CHUNK_BLOCK, chunks
 from geoseg.raster.datasets import opened
-from geoseg.raster.read import read_valid
+from geoseg.raster.read import read_valid, read_window
 from geoseg.raster.scene import Scene
-from geoseg.raster.warp import as_warped
+from geoseg.raster.warp import as_warped, dataset_name
 
 
 def read_overview(scene: Scene, longest: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -27,8 +28,30 @@ def read_overview(scene: Scene, longest: int) -> tuple[NDArray[Any], NDArray[np.
     """
     factor = max(1.0, max(scene.height, scene.width) / longest)
     shape = max(1, round(scene.height / factor)), max(1, round(scene.width / factor))
-    with opened(scene.path) as dataset, as_warped(dataset, scene) as source:
+    if scene.layers or scene.rescaled is not None:
+        return _read_nearest(scene, shape)
+    with opened(dataset_name(scene)) as dataset, as_warped(dataset, scene) as source:
         return read_valid(source, scene, shape=shape)
+
+
+def _read_nearest(scene: Scene, shape: tuple[int, int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Read a scene block by block, and keep the nearest pixels."""
+    rows, cols = (
+        (2 * np.arange(count) + 1) * length // (2 * count)
+        for count, length in zip(shape, (scene.height, scene.width), strict=True)
+    )
+    pixels = np.zeros((len(scene.bands), *shape), scene.dtype)
+    valid = np.zeros(shape, bool)
+    for window in chunks(scene.height, scene.width, CHUNK_BLOCK):
+        first_row, end_row = np.searchsorted(rows, (window.row, window.row_end))
+        first_col, end_col = np.searchsorted(cols, (window.col, window.col_end))
+        if first_row < end_row and first_col < end_col:
+            target = slice(first_row, end_row), slice(first_col, end_col)
+            block, block_valid = read_window(scene, window)
+            nearest = np.ix_(rows[target[0]] - window.row, cols[target[1]] - window.col)
+            pixels[:, target[0], target[1]] = block[:, nearest[0], nearest[1]]
+            valid[target] = block_valid[nearest]
+    return pixels, valid
 
 
 def rgb_bands(names: Sequence[str]) -> tuple[int, ...]:

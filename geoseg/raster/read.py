@@ -1,4 +1,4 @@
-"""Open a scene as a value, and read its pixels window by window with their valid mask."""
+"""Read the pixels of a scene, window by window, with their valid mask."""
 
 import math
 from pathlib import Path
@@ -11,88 +11,23 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window as RasterWindow
 
 from geoseg.errors import SceneError, root_message
-from geoseg.grid import Window
+from geoseg.grid import CHUNK_BLOCK, Window, chunks
 from geoseg.raster.datasets import (
     DAMAGED,
     GDAL_ERRORS,
     cached_dataset,
     drop_cached,
-    fingerprint,
     gdal_env,
     opened,
     raster_error,
 )
-from geoseg.raster.scene import Band, Scene
-from geoseg.raster.warp import as_warped
+from geoseg.raster.resample import LinearFilter, resample
+from geoseg.raster.scene import Scene
+from geoseg.raster.stack import has_data
+from geoseg.raster.warp import as_warped, dataset_name
 
 
-def open_scene(
-    path: str | Path, *, bands: tuple[int, ...] | None = None, nodata: float | None = None
-) -> Scene:
-    """Describe a raster without reading its pixels.
-
-    Args:
-        path: anything GDAL opens.
-        bands: bands to read, from 1; None for all but transparency (alpha).
-        nodata: overrides the nodata value of the file.
-
-    Raises:
-        SceneError: if it cannot be opened, or has no pixels that geoseg can read.
-    """
-    path = str(path)
-    with opened(path) as dataset:
-        file_bands = _file_bands(dataset)
-        chosen = bands or tuple(i for i, band in enumerate(file_bands, 1) if not band.alpha)
-        if not chosen:
-            raise SceneError(f"{path} has no bands to read, only alpha or none at all")
-        if dataset.transform.is_identity and dataset.gcps[0]:
-            raise SceneError(
-                f"{path} is placed by ground control points only, which have no pixel grid, "
-                f"warp it first: gdalwarp {path} warped.tif"
-            )
-        size, modified, etag = fingerprint(path)
-        file_nodata = dataset.nodatavals[chosen[0] - 1] if 1 <= chosen[0] <= dataset.count else None
-        scene = Scene(
-            path=path,
-            height=dataset.height,
-            width=dataset.width,
-            dtype="",
-            transform=tuple(dataset.transform)[:6],
-            crs=dataset.crs.to_wkt() if dataset.crs else None,
-            bands=(),
-            band_names=(),
-            nodata=file_nodata if nodata is None else nodata,
-            masked=False,
-            size=size,
-            modified=modified,
-            etag=etag,
-            file_bands=file_bands,
-        )
-    return scene.with_bands(chosen)
-
-
-def _file_bands(dataset: rasterio.DatasetReader) -> tuple[Band, ...]:
-    """Return all bands of a file; each property of the dataset lists all, so it is read once."""
-    named = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-    try:
-        descriptions = dataset.descriptions
-    except UnicodeDecodeError:  # rasterio reads UTF-8 only; older files have other encodings
-        descriptions = (None,) * dataset.count
-    properties = zip(
-        dataset.dtypes, descriptions, dataset.colorinterp, dataset.mask_flag_enums, strict=True
-    )
-    return tuple(
-        Band(
-            dtype=dtype,
-            name=(description or (color.name if color in named else "")).strip().lower(),
-            alpha=color == ColorInterp.alpha,
-            masked=_is_masked(flags),
-        )
-        for dtype, description, color, flags in properties
-    )
-
-
-def _is_masked(flags: list[MaskFlags]) -> bool:
+def is_masked(flags: list[MaskFlags]) -> bool:
     """Whether a band has a mask for all bands that is not just the alpha band."""
     return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
 
@@ -100,24 +35,81 @@ def _is_masked(flags: list[MaskFlags]) -> bool:
 def read_window(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Read a window of a scene.
 
+    Law: the pixels do not depend on the window. What GDAL resamples is therefore read in blocks
+    of a fixed lattice.
+
     Returns:
         Pixels (bands, height, width) in the scene's dtype, and valid (height, width), True where
-        the pixel has data: not masked, not transparent, finite in all bands and not nodata in all.
+        the pixel has data: not masked, not transparent, finite in all bands and not nodata in all
+        (of a stack: in all bands of one file).
 
     Raises:
         SceneError: if the pixels cannot be read, or are not all inside the scene.
     """
     if window.intersection(scene.window) != window:
         raise SceneError(f"{window} is outside of {scene.path}")
+    if scene.layers:
+        return _read_layers(scene, window)
+    if scene.rescaled is not None:
+        rows, cols = (
+            LinearFilter(first, end, length, inner)
+            for first, end, length, inner in (
+                (window.row, window.row_end, scene.height, scene.rescaled.height),
+                (window.col, window.col_end, scene.width, scene.rescaled.width),
+            )
+        )
+        support = Window(rows.first, cols.first, rows.end - rows.first, cols.end - cols.first)
+        return resample(*read_window(scene.rescaled, support), rows, cols)
+    if not scene.resampled:
+        return _read_file(scene, window)
+    return _read_aligned(scene, window)
+
+
+def _read_layers(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Read a mosaic: each pixel is that of the first layer which has data there."""
+    pixels = np.zeros((len(scene.bands), window.height, window.width), scene.dtype)
+    valid = np.zeros((window.height, window.width), bool)
+    for layer in scene.layers:
+        row, col = max(0, layer.row - window.row), max(0, layer.col - window.col)
+        row_end = min(window.height, layer.row + layer.scene.height - window.row)
+        col_end = min(window.width, layer.col + layer.scene.width - window.col)
+        if row_end <= row or col_end <= col or valid[row:row_end, col:col_end].all():
+            continue
+        inner = Window(
+            window.row + row - layer.row, window.col + col - layer.col, row_end - row, col_end - col
+        )
+        layer_pixels, layer_valid = read_window(layer.scene, inner)
+        seen = valid[row:row_end, col:col_end]
+        visible = layer_valid & ~seen
+        np.copyto(pixels[:, row:row_end, col:col_end], layer_pixels, where=visible)
+        seen |= visible
+    return pixels, valid
+
+
+def _read_aligned(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Read all blocks of a lattice that a window touches, and cut the window out of them."""
+    pixels = np.empty((len(scene.bands), window.height, window.width), scene.dtype)
+    valid = np.empty((window.height, window.width), bool)
+    for block in chunks(scene.height, scene.width, CHUNK_BLOCK, window):
+        shared = block.intersection(window)
+        if shared is not None:
+            block_pixels, block_valid = _read_file(scene, block)
+            source, target = shared.relative_to(block), shared.relative_to(window)
+            pixels[:, *target], valid[target] = block_pixels[:, *source], block_valid[source]
+    return pixels, valid
+
+
+def _read_file(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Read a window of a file or stack."""
     try:
         with gdal_env():
-            dataset = cached_dataset(scene.path, (scene.size, scene.modified, scene.etag))
+            dataset = cached_dataset(dataset_name(scene), scene.versions())
             with as_warped(dataset, scene) as source:
                 return read_valid(source, scene, RasterWindow.from_slices(*window.slices))
     except GDAL_ERRORS as error:
-        drop_cached(scene.path)
+        drop_cached(scene.files)
         message = f"cannot read {scene.path} at {window} ({root_message(error)})"
-        raise raster_error(scene.path, message, DAMAGED) from None
+        raise raster_error(scene.files[0], message, DAMAGED) from None
 
 
 def pad_reflect(
@@ -152,7 +144,9 @@ def read_valid(
         rio_window: pixels to read; None for all.
         shape: height and width (px) of the result; None to read at full size.
     """
-    bands, dtypes = scene.bands, dataset.dtypes
+    # The VRT of a stack has only the bands to read.
+    bands = tuple(range(1, len(scene.bands) + 1)) if scene.stack else scene.bands
+    dtypes = dataset.dtypes
     if len({dtypes[band - 1] for band in bands}) == 1:
         out_shape = shape and (len(bands), *shape)
         pixels = dataset.read(
@@ -166,12 +160,14 @@ def read_valid(
             ]
         )
     valid = np.ones(pixels.shape[1:], bool)
-    if _is_masked(dataset.mask_flag_enums[bands[0] - 1]):
+    if is_masked(dataset.mask_flag_enums[bands[0] - 1]):
         valid &= dataset.read_masks(bands[0], window=rio_window, out_shape=shape) > 0
     # GDAL's own mask ignores alpha bands if the file has a nodata value.
     for band, color in enumerate(dataset.colorinterp, 1):
         if color == ColorInterp.alpha and band not in bands:
             valid &= dataset.read(band, window=rio_window, out_shape=shape) > 0
+    if scene.stack:
+        return pixels, valid & has_data(scene, pixels)
     if scene.nodata is not None and not math.isnan(scene.nodata):
         valid &= (pixels != scene.nodata).any(axis=0)
     if np.issubdtype(pixels.dtype, np.floating):

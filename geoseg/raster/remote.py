@@ -60,20 +60,19 @@ def remote_etag(path: str) -> str | None:
 
 def clear_vsi_cache(path: str) -> None:
     """Empty GDAL's cache for a remote file, which also keeps failed answers of the server."""
-    clear, name = _gdal_function("VSICurlPartialClearCache"), _vsi_name(path)
-    if clear is not None and name is not None:
-        clear(name)
+    clear = _gdal_function("VSICurlPartialClearCache")
+    if clear is not None:
+        clear(gdal_name(path).encode())
 
 
 def _headers(path: str) -> list[str]:
     """Return the lines "Name=value" of the server's answer; none if GDAL cannot be asked."""
-    name = _vsi_name(path)
     get, free = _gdal_function("VSIGetFileMetadata"), _gdal_function("CSLDestroy")
-    if name is None or get is None or free is None:
+    if get is None or free is None:
         return []
     get.restype, get.argtypes = ctypes.c_void_p, [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p]
     free.argtypes = [ctypes.c_void_p]
-    pointer = get(name, b"HEADERS", None)
+    pointer = get(gdal_name(path).encode(), b"HEADERS", None)
     if not pointer:
         return []
     lines: list[str] = []
@@ -84,10 +83,10 @@ def _headers(path: str) -> list[str]:
     return lines
 
 
-def _vsi_name(path: str) -> bytes | None:
-    """GDAL's name of a remote file, as rasterio makes it."""
+def gdal_name(path: str) -> str:
+    """GDAL's name of a file, as rasterio makes it: /vsicurl/https://... for https://..."""
     parse, vsi = (rasterio_private("_path", name) for name in ("_parse_path", "_vsi_path"))
-    return None if parse is None or vsi is None else str(vsi(parse(path))).encode()
+    return path if parse is None or vsi is None else str(vsi(parse(path)))
 
 
 def _gdal_function(name: str) -> Any | None:  # noqa: ANN401 - a function of ctypes

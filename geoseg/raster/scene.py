@@ -1,16 +1,19 @@
-"""Scenes as values: where a raster is, its pixel grid, and which of its bands are read."""
+"""Scenes as values: where pixels come from, their grid, and which bands are read."""
 
 import math
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal
 
 import numpy as np
 from affine import Affine
-from pyproj import Geod, Transformer
+from numpy.typing import NDArray
+from pyproj import CRS, Geod, Transformer
 from pyproj.exceptions import ProjError
 
 from geoseg.errors import SceneError, redact
 from geoseg.grid import Window
+
+Resampling = Literal["nearest", "bilinear"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +27,47 @@ class Band:
     """Whether it is tagged as transparency."""
     masked: bool
     """Whether the file has a mask for it that is not the alpha band."""
+    category: bool = False
+    """Whether its values are classes, because it has a colour table."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackBand:
+    """A band of a stack: where its pixels are, and on which grid."""
+
+    path: str = field(repr=False)
+    """File of the band."""
+    number: int
+    """Band of the file, from 1."""
+    band: Band
+    aliases: tuple[str, ...]
+    """Other names of the band, lower case."""
+    height: int
+    width: int
+    transform: tuple[float, float, float, float, float, float]
+    crs: str | None
+    nodata: float | None
+    scale: float
+    """Physical value = stored value * scale + offset."""
+    offset: float
+    size: int | None
+    """Size, time of change and version of the file, see `Scene`."""
+    modified: int | None
+    etag: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A raster that can be read: its path, its grid, the bands to read, its nodata value.
+    """Pixels that can be read: where they are, their grid, the bands to read, the nodata value.
 
-    It holds no open file; `open_scene` makes it, and `read_window` reads its pixels.
+    They come from a file, which may be warped onto another grid as it is read, or else from a
+    ``stack`` of files, from ``layers`` of other scenes, or from another scene that is ``rescaled``.
+    A scene holds no open file; `open_scene` makes it, and `read_window` reads its pixels.
     """
 
     path: str = field(repr=False)
-    """Anything GDAL opens; it may hold a credential, so it is not shown."""
+    """Anything GDAL opens, or the name of a scene that is not one file; it may hold a credential,
+    so it is not shown."""
     height: int
     width: int
     dtype: str
@@ -54,12 +87,22 @@ class Scene:
     """Size of a local file (bytes), else None."""
     modified: int | None
     """Time of last change of a local file (ns), else None."""
-    warped: bool = False
-    """Whether the file has another grid, and is warped onto this one as it is read."""
     etag: str | None = None
     """Version of a remote file according to its server; None for a local file."""
     file_bands: tuple[Band, ...] = field(default=(), repr=False)
-    """All bands of the file."""
+    """All bands of the file or of the stack."""
+    virtual: bool = False
+    """Whether the file is a VRT, which may resample as it is read."""
+    warped: Resampling | None = None
+    """How the file or the stack, which has another grid, is warped onto this one as it is read."""
+    stack: tuple[StackBand, ...] = field(default=(), repr=False)
+    """All bands of a stack; those to read are resampled onto the finest of their grids."""
+    physical: bool = False
+    """Whether the scale and the offset of the bands of a stack are applied, as float32."""
+    layers: tuple["Layer", ...] = ()
+    """Scenes that a mosaic consists of, the first on top."""
+    rescaled: "Scene | None" = None
+    """Scene of the same extent, with pixels of another size, from which this one is resampled."""
 
     @property
     def affine(self) -> Affine:
@@ -95,21 +138,36 @@ class Scene:
         bands = enumerate(self.file_bands, 1)
         return tuple(n for n, band in bands if band.alpha and n not in self.bands)
 
-    def with_bands(self, bands: tuple[int, ...]) -> "Scene":
-        """Return the same scene with other bands to read (from 1, any order).
+    def band_number(self, name: str) -> int | None:
+        """Return the number of the only band with a name (lower case); None without one."""
+        names = [
+            (band.name, *(self.stack[index].aliases if self.stack else ()))
+            for index, band in enumerate(self.file_bands)
+        ]
+        found = [number for number, own in enumerate(names, 1) if name and name in own]
+        return found[0] if len(found) == 1 else None
+
+    def with_bands(self, bands: tuple[int | str, ...]) -> "Scene":
+        """Return the same scene with other bands to read, by number (from 1) or name, in any order.
+
+        The grid of a stack becomes that of the finest of them.
 
         Raises:
-            SceneError: if the file has no such band, or no pixels in it that geoseg can read.
+            SceneError: if there is no such band, no pixels in it that geoseg can read, or if bands
+                of a stack do not have one extent.
         """
-        count = len(self.file_bands)
-        if not bands or min(bands) < 1 or max(bands) > count:
-            has = "1 band" if count == 1 else f"bands 1 to {count}"
-            raise SceneError(
-                f"{self.path} has {has}, not {', '.join(map(str, bands))}, "
-                "choose others (bands, --bands)"
+        if self.layers:
+            layers = tuple(
+                replace(layer, scene=layer.scene.with_bands(bands)) for layer in self.layers
             )
-        chosen = [self.file_bands[number - 1] for number in bands]
+            return replace(self, layers=layers, **_bands_of(layers[0].scene))
+        if self.rescaled is not None:
+            inner = self.rescaled.with_bands(bands)
+            return replace(self, rescaled=inner, **_bands_of(inner))
+        numbers = tuple(map(self._existing_band, bands))
+        chosen = [self.file_bands[number - 1] for number in numbers]
         dtype = np.result_type(*{np.dtype(band.dtype) for band in chosen})
+        dtype = np.dtype(np.float32) if self.physical else dtype
         if not (np.issubdtype(dtype, np.integer) or np.issubdtype(dtype, np.floating)):
             raise SceneError(
                 f"{self.path} has {dtype} pixels, but geoseg reads integers and floats, "
@@ -118,13 +176,179 @@ class Scene:
         scene = replace(
             self,
             dtype=str(dtype),
-            bands=tuple(bands),
+            bands=numbers,
             band_names=tuple(band.name for band in chosen),
         )
-        return replace(scene, masked=chosen[0].masked or bool(scene.unread_alphas))
+        scene = replace(scene, masked=chosen[0].masked or bool(scene.unread_alphas))
+        return _on_finest_grid(scene) if self.stack else scene
+
+    def _existing_band(self, band: int | str) -> int:
+        """Return the number of a band that is given by number or name."""
+        count = len(self.file_bands)
+        number = self.band_number(band.lower()) if isinstance(band, str) else band
+        if number is not None and 1 <= number <= count:
+            return number
+        has = "1 band" if count == 1 else f"bands 1 to {count}"
+        names = ", ".join(band.name for band in self.file_bands if band.name)
+        raise SceneError(
+            f"{self.path} has {has}{f' ({names})' if names else ''}, not {band}, choose others "
+            "(bands, --bands)"
+        )
+
+    def with_physical_values(self) -> "Scene":
+        """Return a stack whose values are those of reflectance, temperature or height, as float32.
+
+        Other scenes are returned as they are.
+        """
+        return replace(self, physical=True, dtype="float32") if self.stack else self
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Paths of all files that are read."""
+        if self.layers:
+            return tuple(path for layer in self.layers for path in layer.scene.files)
+        if self.rescaled is not None:
+            return self.rescaled.files
+        return tuple(band.path for band in self.stack) or (self.path,)
+
+    @property
+    def read_stack(self) -> tuple[StackBand, ...]:
+        """The bands of a stack that are read."""
+        return tuple(self.stack[number - 1] for number in self.bands) if self.stack else ()
+
+    @property
+    def finest_band(self) -> StackBand:
+        """The first of the bands of a stack that are read with the smallest pixels."""
+        return max(self.read_stack, key=lambda band: band.height * band.width)
+
+    @property
+    def resampled(self) -> bool:
+        """Whether GDAL may resample the pixels as it reads them."""
+        sizes = {(band.height, band.width) for band in self.read_stack}
+        return self.virtual or self.warped is not None or len(sizes) > 1
+
+    def crop(self, window: Window) -> "Scene":
+        """Return the part of the scene inside of a window."""
+        if window == self.window:
+            return self
+        transform = self.affine @ Affine.translation(window.col, window.row)
+        layer = Layer(self, -window.row, -window.col)
+        return replace(
+            self, height=window.height, width=window.width, transform=tuple(transform)[:6],
+            layers=(layer,), stack=(), warped=None, rescaled=None, file_bands=(), virtual=False,
+        )  # fmt: skip
+
+    def rescale(self, height: int, width: int) -> "Scene":
+        """Return the scene with pixels of another size, over the same extent.
+
+        Args:
+            height: rows of the result (px).
+            width: columns of the result (px).
+        """
+        if (height, width) == (self.height, self.width):
+            return self
+        transform = self.affine @ Affine.scale(self.width / width, self.height / height)
+        return replace(
+            self, height=height, width=width, transform=tuple(transform)[:6], rescaled=self,
+            layers=(), stack=(), warped=None, file_bands=(), virtual=False,
+        )  # fmt: skip
+
+    def versions(self) -> dict[str, tuple[int | None, int | None, str | None]]:
+        """Size, time of change and version of each file of a file or stack."""
+        parts = self.read_stack or (self,)
+        return {part.path: (part.size, part.modified, part.etag) for part in parts}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON: what is read; without logins and queries of a URL."""
-        values = {**asdict(self), "path": redact(self.path)}
-        del values["file_bands"]
+        values = {
+            item.name: getattr(self, item.name)
+            for item in fields(self)
+            if item.name not in ("file_bands", "stack", "layers", "rescaled", "physical", "virtual")
+        }
+        values["path"] = redact(self.path)
+        if self.layers:
+            values["layers"] = [
+                {**layer.scene.to_dict(), "row": layer.row, "col": layer.col}
+                for layer in self.layers
+            ]
+        elif self.rescaled is not None:
+            values["rescaled"] = self.rescaled.to_dict()
+        elif self.stack:
+            values["physical"] = self.physical
+            values["stack"] = [
+                {**asdict(band), "path": redact(band.path)} for band in self.read_stack
+            ]
         return values
+
+    def identity(self) -> dict[str, Any]:
+        """Plain data that tell other pixels: without the path of a file whose version is known."""
+        return _without_known_paths(self.to_dict())
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A scene in a mosaic, whose pixels have the grid of the mosaic."""
+
+    scene: Scene
+    row: int
+    """Row of the mosaic where the scene begins (px); negative if it begins before the mosaic."""
+    col: int
+    """Column of the mosaic where the scene begins (px)."""
+
+
+def _bands_of(scene: Scene) -> dict[str, Any]:
+    """Return what a scene that is made of this one has from its bands."""
+    names = ("dtype", "bands", "band_names", "nodata", "masked")
+    return {name: getattr(scene, name) for name in names}
+
+
+def _on_finest_grid(stack: Scene) -> Scene:
+    """Return a stack on the grid of the finest of the bands that are read."""
+    finest = stack.finest_band
+    for band in stack.read_stack:
+        _check_extent(band, finest)
+    return replace(
+        stack, height=finest.height, width=finest.width, transform=finest.transform,
+        crs=finest.crs, nodata=stack.read_stack[0].nodata,
+    )  # fmt: skip
+
+
+def _check_extent(band: StackBand, finest: StackBand) -> None:
+    """Refuse a band of a stack that does not cover the same ground as the finest one.
+
+    The limit is half of a pixel of the coarser grid: products of one sensor differ by as much.
+    """
+    if (band.crs is None) != (finest.crs is None) or (
+        band.crs is not None and CRS.from_user_input(band.crs) != CRS.from_user_input(finest.crs)
+    ):
+        raise SceneError(
+            f"{band.path} has another CRS than {finest.path}, warp it onto that grid first "
+            "(gdalwarp -t_srs)"
+        )
+    a, b, _, d, e, _ = band.transform
+    limit = 0.501 * max(math.hypot(a, d), math.hypot(b, e))
+    if np.abs(_corners(band) - _corners(finest)).max() > limit:
+        raise SceneError(
+            f"{band.path} has another extent than {finest.path}, cut it to the same one first "
+            "(gdalwarp -te)"
+        )
+
+
+def _corners(band: StackBand) -> NDArray[np.float64]:
+    """Return x and y of the first and the last corner of a band."""
+    affine = Affine(*band.transform)
+    return np.array([affine @ (0, 0), affine @ (band.width, band.height)])
+
+
+def _without_known_paths(values: dict[str, Any]) -> dict[str, Any]:
+    """Remove the paths of files whose version is known, also of those that a scene consists of."""
+    inner: dict[str, Any] = {
+        name: [_without_known_paths(item) for item in values[name]]
+        for name in ("layers", "stack")
+        if name in values
+    }
+    if "rescaled" in values:
+        inner["rescaled"] = _without_known_paths(values["rescaled"])
+    known = inner or values["modified"] is not None or values["etag"] is not None
+    kept = {name: value for name, value in values.items() if name != "path" or not known}
+    return {**kept, **inner}

@@ -1,52 +1,112 @@
 """Rasters read on the pixel grid of another raster."""
 
+import math
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import rasterio
-from rasterio.enums import ColorInterp, Resampling
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+from rasterio import enums
+from rasterio.enums import ColorInterp
 from rasterio.vrt import WarpedVRT
 
 from geoseg.errors import SceneError, root_message
 from geoseg.raster.datasets import GDAL_ERRORS, opened
-from geoseg.raster.scene import Scene
+from geoseg.raster.scene import Resampling, Scene
+from geoseg.raster.stack import stack_vrt
+
+_EXACT = 1e-9
+"""Largest error of the transformation (px); rasterio cannot set 0, which means exact."""
 
 
-def warped_to(raster: Scene, grid: Scene) -> Scene:
+def warped_to(raster: Scene, grid: Scene, resampling: Resampling = "nearest") -> Scene:
     """Return the same raster, warped onto the grid of another one when it is read.
 
-    A pixel of the grid gets the nearest pixel of the raster, so class values stay class values;
-    outside the raster, it is not valid.
+    Outside the raster, a pixel of the grid is not valid.
 
     Args:
-        raster: the raster to read.
+        raster: the file or stack to read.
         grid: gives size, transform and CRS.
+        resampling: "nearest" keeps class values.
 
     Raises:
         SceneError: if one CRS cannot be transformed to the other.
     """
     warped = replace(
         raster, height=grid.height, width=grid.width, transform=grid.transform, crs=grid.crs,
-        warped=True,
+        warped=resampling,
     )  # fmt: skip
-    with opened(raster.path) as dataset, as_warped(dataset, warped):
+    with opened(dataset_name(raster)) as dataset, as_warped(dataset, warped):
         return warped
+
+
+def reprojected(scene: Scene, crs: str) -> Scene:
+    """Return a file or stack in another CRS, warped bilinearly as it is read.
+
+    The grid is the one that GDAL suggests: about as many pixels, all of the ground.
+
+    Args:
+        scene: the file or stack.
+        crs: what pyproj understands as CRS, such as "EPSG:32640".
+
+    Raises:
+        SceneError: if the CRS is unknown, or the scene has none, or none leads to the other.
+    """
+    try:
+        target = CRS.from_user_input(crs)
+    except CRSError:
+        raise SceneError(f"unknown CRS {crs!r}, give a code such as EPSG:32640 (--crs)") from None
+    if scene.crs is None:
+        raise SceneError(f"{scene.path} has no CRS, so it cannot be reprojected, leave out --crs")
+    if CRS.from_user_input(scene.crs) == target:
+        return scene
+    wkt = target.to_wkt()
+    try:
+        with opened(dataset_name(scene)) as dataset, WarpedVRT(dataset, crs=wkt) as suggested:
+            grid = replace(
+                scene, height=suggested.height, width=suggested.width,
+                transform=tuple(suggested.transform)[:6], crs=wkt,
+            )  # fmt: skip
+    except GDAL_ERRORS as error:
+        raise SceneError(
+            f"cannot warp {scene.path} to {crs} ({root_message(error)}), check both CRS"
+        ) from None
+    return warped_to(scene, grid, "bilinear")
+
+
+def dataset_name(scene: Scene) -> str:
+    """Return what GDAL opens to read a file or stack: a path, or the text of a VRT."""
+    return stack_vrt(scene) if scene.stack else scene.path
 
 
 def as_warped(
     dataset: rasterio.DatasetReader, scene: Scene
 ) -> AbstractContextManager[rasterio.DatasetReader]:
     """Return the open file of a scene as a context, on the grid of the scene."""
-    if not scene.warped:
+    if scene.warped is None:
         return nullcontext(dataset)
+    nodata = math.nan if scene.physical else scene.nodata
     try:
         warped: AbstractContextManager[rasterio.DatasetReader] = WarpedVRT(
             dataset, crs=scene.crs, transform=scene.affine, height=scene.height,
-            width=scene.width, resampling=Resampling.nearest, src_nodata=scene.nodata,
+            width=scene.width, resampling=enums.Resampling[scene.warped], src_nodata=nodata,
             add_alpha=ColorInterp.alpha not in dataset.colorinterp, warp_mem_limit=64,
+            tolerance=_EXACT,
+            UNIFIED_SRC_NODATA=_unified_nodata(scene),
         )  # fmt: skip
     except GDAL_ERRORS as error:
         raise SceneError(
             f"cannot warp {scene.path} onto another grid ({root_message(error)}), check its CRS"
         ) from None
     return warped
+
+
+def _unified_nodata(scene: Scene) -> str:
+    """How GDAL takes the nodata values of several bands together.
+
+    A pixel of a file has no data if all bands have the nodata value, and a pixel of a stack of
+    files with one band each if one of them has it.
+    """
+    paths = [band.path for band in scene.read_stack]
+    return "PARTIAL" if len(paths) > 1 and len(set(paths)) == len(paths) else "YES"

@@ -6,7 +6,7 @@ import pytest
 
 from geoseg.classification import ClassifySettings, Job
 from geoseg.classification.memory import cache_share, chunk_bytes, run_bytes
-from geoseg.grid import WindowGrid
+from geoseg.grid import MapGrid, WindowGrid
 from geoseg.legend import Legend
 from geoseg.model import Model, OnnxModel, OnnxSpec, UNetSpec, make_network
 from geoseg.models import find_model
@@ -40,7 +40,8 @@ def job_of(run, model):
         nodata=None, masked=False, size=None, modified=None,
     )  # fmt: skip
     return Job(
-        scene=scene, window_grid=WindowGrid(run.side, run.side, 64, 32), chunk=2048, model="m",
+        scene=scene, input=scene, map_grid=MapGrid(scene.window, (run.side, run.side), (run.side, run.side)),
+        window_grid=WindowGrid(run.side, run.side, 64, 32), chunk=2048, model="m",
         model_hash="", legend=model.legend, settings=ClassifySettings(),
         precision="fp32", engine="torch 2", device="cpu", batch_size=8,
         parts="parts", polygons=run.polygons, confidence=False,

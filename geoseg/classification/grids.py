@@ -1,0 +1,130 @@
+"""The pixels that the network reads, and those of the map."""
+
+import logging
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError, ProjError
+
+from geoseg.classification.settings import ClassifySettings
+from geoseg.errors import RunError, redact
+from geoseg.geodesy import apply_affine, rectangle_outline
+from geoseg.grid import MapGrid, Window
+from geoseg.model import AnyModel
+from geoseg.raster import Scene
+
+log = logging.getLogger("geoseg")
+
+_TOLERANCE = 1.25
+"""A scene is read as it is if its pixels differ from those of the training by this factor."""
+_LARGEST_PIXELS = 4.0
+"""Relative size of pixels from which smaller ones would show nothing that the scene has not."""
+_ON_EDGE = 1e-6
+"""A box that ends this close to the edge of a pixel ends on it (px)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grids:
+    """A scene on the grid of the map and on that of the network's input."""
+
+    scene: Scene
+    input: Scene
+    map_grid: MapGrid
+
+
+def choose_grids(scene: Scene, model: AnyModel, settings: ClassifySettings) -> Grids:
+    """Return the scene as the network reads it, and as the map shows it.
+
+    Raises:
+        RunError: if a resolution is asked for that cannot be computed, or a box is outside of the
+            scene.
+    """
+    target = _pixel_size(scene, model, settings.resolution)
+    size = scene.pixel_size
+    if target is None or size is None:
+        network_input = scene
+    else:
+        factor = target / size
+        network_input = scene.rescale(
+            max(1, round(scene.height / factor)), max(1, round(scene.width / factor))
+        )
+        log.info(
+            "%s is read in pixels of %.3g m in place of %.3g m", redact(scene.path), target, size
+        )
+    raster = network_input if settings.grid == "model" else scene
+    part = raster.window if settings.bbox is None else _window_of(raster, settings)
+    return Grids(
+        raster.crop(part),
+        network_input,
+        MapGrid(part, (raster.height, raster.width), (network_input.height, network_input.width)),
+    )
+
+
+def _pixel_size(scene: Scene, model: AnyModel, resolution: float | str | None) -> float | None:
+    """Ground size of the pixels that the network reads (m); None for those of the scene."""
+    size, trained = scene.pixel_size, model.pixel_size_range
+    if resolution == "scene":
+        return None
+    if isinstance(resolution, float | int):
+        if size is None:
+            raise RunError(
+                f"{scene.path} has no CRS, so the size of its pixels is unknown, leave out the "
+                "resolution (--resolution) or give it its CRS"
+            )
+        return float(resolution)
+    if size is None or trained is None:
+        if resolution == "model":
+            which = scene.path if size is None else f"model {model.path}"
+            raise RunError(
+                f"the size of the pixels of {which} is unknown, give the resolution in metres "
+                "(--resolution)"
+            )
+        return None
+    low, high = trained
+    tolerance = 1.0 if resolution == "model" else _TOLERANCE
+    too_large = resolution is None and size > high * _LARGEST_PIXELS
+    if too_large or low / tolerance <= size <= high * tolerance:
+        return None
+    return math.sqrt(low * high)
+
+
+def _window_of(raster: Scene, settings: ClassifySettings) -> Window:
+    """Return the pixels of a raster that the box of the settings touches."""
+    west, south, east, north = settings.bbox or (0.0, 0.0, 0.0, 0.0)
+    x, y = rectangle_outline(west, south, east, north)
+    if settings.bbox_crs is not None:
+        x, y = _to_crs_of(raster, settings.bbox_crs, x, y)
+    cols, rows = apply_affine(~raster.affine, x, y)
+    row, col = (max(0, math.floor(values.min() + _ON_EDGE)) for values in (rows, cols))
+    row_end = min(raster.height, math.ceil(rows.max() - _ON_EDGE))
+    col_end = min(raster.width, math.ceil(cols.max() - _ON_EDGE))
+    if row_end <= row or col_end <= col:
+        corners = np.array([(0, 0), (raster.width, raster.height)], float)
+        (left, right), (top, bottom) = apply_affine(raster.affine, *corners.T)
+        raise RunError(
+            f"the box {west:g},{south:g},{east:g},{north:g} is outside of {raster.path}, which "
+            f"reaches from {min(left, right):g},{min(top, bottom):g} to "
+            f"{max(left, right):g},{max(top, bottom):g}, check its coordinates and its CRS (bbox, "
+            "--bbox)"
+        )
+    return Window(row, col, row_end - row, col_end - col)
+
+
+def _to_crs_of(
+    raster: Scene, crs: str, x: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Transform coordinates to the CRS of a raster."""
+    if raster.crs is None:
+        raise RunError(
+            f"{raster.path} has no CRS, so the box must be in its pixels, leave out --bbox-crs"
+        )
+    try:
+        transformer = Transformer.from_crs(CRS.from_user_input(crs), raster.crs, always_xy=True)
+        transformed: tuple[np.ndarray, np.ndarray] = transformer.transform(x, y, errcheck=True)
+    except CRSError:
+        raise RunError(f"unknown CRS {crs!r}, give a code such as EPSG:4326 (--bbox-crs)") from None
+    except ProjError as error:
+        raise RunError(f"the box cannot be transformed from {crs} ({error}), check it") from None
+    return transformed

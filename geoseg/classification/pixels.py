@@ -1,0 +1,189 @@
+"""Classify the pixels of a chunk: arrays in, arrays out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from geoseg.blend import blend, blend_batches, taper_profile, weight_sums
+from geoseg.classification.job import Job
+from geoseg.grid import Window, bounds
+from geoseg.legend import NODATA
+from geoseg.model import Predictor, best_class, cached_predictor
+from geoseg.raster import pad_reflect
+
+WindowCounter = Callable[[int], None]
+"""Called with a number of windows that are done, or that need not be computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputPixels:
+    """A window of the input of a run."""
+
+    window: Window
+    pixels: NDArray[Any]
+    """(bands, height, width); what is not valid may be overwritten."""
+    valid: NDArray[np.bool_]
+    """(height, width), True where a pixel has data."""
+
+
+def input_of_chunk(job: Job, chunk: Window) -> Window:
+    """Return the pixels of the input that the windows of a chunk read, with their margin.
+
+    What they read beyond the edge is its reflection, which lies inside of these pixels.
+    """
+    halo = bounds(job.windows(chunk))
+    row, col = max(0, halo.row - job.margin), max(0, halo.col - job.margin)
+    height, width = halo.row_end + job.margin - row, halo.col_end + job.margin - col
+    inputs = Window(row, col, height, width)
+    return inputs.intersection(job.input.window) or inputs
+
+
+def classify_pixels(
+    job: Job,
+    chunk: Window,
+    read: InputPixels,
+    valid: NDArray[np.bool_],
+    count: WindowCounter,
+) -> tuple[dict[str, NDArray[Any]], int]:
+    """Classify the pixels of a chunk.
+
+    Windows that no valid pixel of the chunk has its class from are not computed.
+
+    Args:
+        job: the run.
+        chunk: pixels of the map.
+        read: the input, see `input_of_chunk`.
+        valid: (height, width) of the chunk, True where the map has a class.
+        count: counts the windows.
+
+    Returns:
+        "labels", "confidence" (height, width) and "probabilities" (classes, height, width), uint8,
+        as far as the run needs them; and the number of windows that were computed.
+    """
+    area, windows = job.map_grid.input_window(chunk), job.windows(chunk)
+    nearest = job.map_grid.nearest(chunk)
+    needed = valid
+    if not job.map_grid.same_pixels:
+        needed = np.zeros((area.height, area.width), bool)
+        rows, cols = np.broadcast_arrays(*nearest)
+        needed[rows[valid], cols[valid]] = True
+    useful = [w for w in windows if needed[_shared(w, area)].any()]
+    count(len(windows) - len(useful))
+    if not useful:
+        return _empty_outputs(job, chunk), 0
+    predictor = cached_predictor(job.predictor_source)
+    predictor.spec.scaling.fill_invalid(read.pixels, read.valid)
+    padded, inputs = _padded(job, read, windows, useful)
+    scale = _byte_scale(job, area) if _needs_scores(job) else None
+    with predictor.stream():
+        total = _blended(job, predictor, padded, inputs, useful, area, count)
+        planes = _scores_to_outputs(job, predictor, total, scale)
+    if not job.map_grid.same_pixels:
+        planes = planes[:, nearest[0], nearest[1]]
+    planes[0][~valid] = NODATA
+    planes[1:, ~valid] = 0
+    arrays: dict[str, NDArray[Any]] = {"labels": planes[0]}
+    if scale is not None:
+        arrays["confidence"] = planes[1]
+    if job.probabilities:
+        arrays["probabilities"] = planes[2:]
+    return arrays, len(useful)
+
+
+def _shared(window: Window, outer: Window) -> tuple[slice, slice]:
+    """Index of the part of a window that is inside ``outer``, in an array of ``outer``."""
+    return (window.intersection(outer) or window).relative_to(outer)
+
+
+def _padded(
+    job: Job, read: InputPixels, windows: list[Window], useful: list[Window]
+) -> tuple[NDArray[Any], list[tuple[slice, slice]]]:
+    """Return the input of all windows, reflected at the edges, and the part of each useful one."""
+    halo, margin = bounds(windows), job.margin
+    size = Window(0, 0, halo.height + 2 * margin, halo.width + 2 * margin)
+    above, left = read.window.row - halo.row + margin, read.window.col - halo.col + margin
+    padded = pad_reflect(read.pixels, size, above=above, left=left)
+    return padded, [_input_slices(w, halo, margin) for w in useful]
+
+
+def _input_slices(window: Window, halo: Window, margin: int) -> tuple[slice, slice]:
+    """Index of the input of a window, in an array of the halo with its margin."""
+    rows, cols = window.relative_to(halo)
+    return slice(rows.start, rows.stop + 2 * margin), slice(cols.start, cols.stop + 2 * margin)
+
+
+def _blended(
+    job: Job,
+    predictor: Predictor,
+    pixels: NDArray[Any],
+    inputs: list[tuple[slice, slice]],
+    windows: list[Window],
+    area: Window,
+    count: WindowCounter,
+) -> torch.Tensor:
+    """Return the blended scores of an area, (classes, height, width) float32 on the device."""
+    weights = taper_profile(job.settings.blend, job.window_grid.size, job.settings.overlap)
+    square = predictor.to_device(np.outer(weights, weights).astype(np.float32))
+    zeros, classes = predictor.zeros, predictor.spec.classes
+    if predictor.by_batch:
+        batches = predictor.batches(pixels, inputs, square, count)
+        total = blend_batches(batches, windows, area, zeros, classes)
+    else:
+        scores = zip(windows, predictor.scores(pixels, inputs, count), strict=True)
+        total = blend(scores, area, square, zeros, classes)
+    return cast(torch.Tensor, total)
+
+
+def _needs_scores(job: Job) -> bool:
+    """Whether a chunk has other outputs than labels."""
+    return job.polygons or job.confidence or job.probabilities
+
+
+def _byte_scale(job: Job, area: Window) -> NDArray[np.float32]:
+    """Return the factors that scale the scores of an area of the input to 0 to 255, float32."""
+    weights = taper_profile(job.settings.blend, job.window_grid.size, job.settings.overlap)
+    rows = weight_sums(job.window_grid.rows, weights, area.row, area.row_end)
+    cols = weight_sums(job.window_grid.cols, weights, area.col, area.col_end)
+    return (255 / np.outer(rows, cols)).astype(np.float32)
+
+
+def _scores_to_outputs(
+    job: Job,
+    predictor: Predictor,
+    total: torch.Tensor,
+    byte_scale: NDArray[np.float32] | None,
+) -> NDArray[np.uint8]:
+    """Take the best class, and turn scores into bytes, on the device; copy all bytes at once.
+
+    ``byte_scale`` is None if only the labels are needed.
+
+    Returns:
+        (planes, height, width): labels; confidence; probabilities, as far as they are needed.
+    """
+    labels, best = best_class(total, job.legend.values)
+    planes = 1 if byte_scale is None else 2 + job.probabilities * len(total)
+    outputs = torch.empty((planes, *labels.shape), dtype=torch.uint8, device=predictor.device)
+    outputs[0] = labels
+    if byte_scale is not None:
+        scale = predictor.to_device(byte_scale)
+        if predictor.temperature != 1:
+            total = predictor.apply_temperature(total)
+            best, scale = total.amax(0), torch.full_like(scale, 255)
+        for plane, scores in zip(outputs[1:], (best, *total), strict=False):
+            plane.copy_((scores * scale).round_().clamp_(0, 255))
+    copied: NDArray[np.uint8] = predictor.to_host(outputs)
+    return copied
+
+
+def _empty_outputs(job: Job, chunk: Window) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a chunk without a valid pixel."""
+    shape = (chunk.height, chunk.width)
+    labels, confidence = np.full(shape, NODATA, np.uint8), np.zeros(shape, np.uint8)
+    arrays: dict[str, NDArray[Any]] = {"labels": labels, "confidence": confidence}
+    if job.probabilities:
+        arrays["probabilities"] = np.zeros((len(job.legend), *shape), np.uint8)
+    return arrays

@@ -1,0 +1,238 @@
+"""Open a file, a product or a stack as a scene, without reading its pixels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import rasterio
+from rasterio.enums import ColorInterp
+
+from geoseg.errors import SceneError, check_list
+from geoseg.raster.datasets import fingerprint, opened
+from geoseg.raster.metadata import date_in_tags
+from geoseg.raster.products import BandFile, find_product
+from geoseg.raster.read import is_masked
+from geoseg.raster.scene import Band, Scene, StackBand
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Files and products whose bands, in this order, are those of one scene.
+
+    Coarser bands are resampled onto the finest of the grids of the bands that are read: bilinearly,
+    and categories (bands with a colour table) to the nearest pixel.
+
+    Raises:
+        SceneError: if there is none.
+    """
+
+    paths: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        check_list("paths", self.paths)
+        object.__setattr__(self, "paths", tuple(map(str, self.paths)))
+        if not self.paths:
+            raise SceneError("the stack is empty, give at least one file")
+
+    @property
+    def name(self) -> str:
+        """Name of the scene: that of the first file, and the number of the others."""
+        others = len(self.paths) - 1
+        return f"stack of {self.paths[0]}" + (f" and {others} more" if others else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Mosaic:
+    """Scenes that overlap or touch, whose map is one; see `mosaic`.
+
+    Raises:
+        SceneError: if there is none, or the order is unknown.
+    """
+
+    scenes: tuple[str | Stack, ...]
+    """Each is anything GDAL opens, a product or a stack."""
+    order: Literal["first", "newest"] = "first"
+    """What lies on top: the first scene, or the one with the latest date."""
+
+    def __post_init__(self) -> None:
+        check_list("scenes", self.scenes)
+        scenes = tuple(s if isinstance(s, Stack) else str(s) for s in self.scenes)
+        object.__setattr__(self, "scenes", scenes)
+        if not self.scenes:
+            raise SceneError("the mosaic is empty, give at least one scene")
+        if self.order not in ("first", "newest"):
+            raise SceneError(f"unknown order {self.order!r}, use first or newest")
+
+    @property
+    def name(self) -> str:
+        """Name of the scene: that of the first one, and the number of the others."""
+        first, others = self.scenes[0], len(self.scenes) - 1
+        name = first.name if isinstance(first, Stack) else first
+        return f"mosaic of {name}" + (f" and {others} more" if others else "")
+
+    def in_order(self) -> list[str | Stack]:
+        """Return the scenes, the one on top first.
+
+        Raises:
+            SceneError: if the newest is asked for and a scene has no date.
+        """
+        if self.order == "first":
+            return list(self.scenes)
+        return sorted(self.scenes, key=_date, reverse=True)
+
+
+SceneSource = str | Stack | Mosaic
+"""Where the pixels of a scene come from: anything GDAL opens, a product, a stack or a mosaic."""
+
+
+def open_scene(
+    source: str | Path | Stack,
+    *,
+    bands: tuple[int | str, ...] | None = None,
+    nodata: float | None = None,
+) -> Scene:
+    """Describe a scene without reading its pixels.
+
+    Args:
+        source: anything GDAL opens, a product (see `find_product`), or a stack of them.
+        bands: bands to read, by number (from 1) or name; None for all but transparency (alpha).
+        nodata: overrides the nodata value of the files.
+
+    Raises:
+        SceneError: if it cannot be opened, or has no pixels that geoseg can read.
+    """
+    if isinstance(source, Stack):
+        return _open_stack(source.name, _stacked_files(source), bands, nodata)
+    product = find_product(str(source))
+    if product is not None:
+        return _open_stack(product.path, product.bands, bands, nodata)
+    return _open_file(str(source), bands, nodata)
+
+
+def _date(source: str | Stack) -> datetime:
+    """Date of a scene: of a stack, that of its first file."""
+    path = source.paths[0] if isinstance(source, Stack) else source
+    product = find_product(path)
+    date = product.date if product is not None else date_in_tags(path)
+    if date is None:
+        raise SceneError(
+            f"{path} has no date in its tags (ACQUISITIONDATETIME, TIFFTAG_DATETIME), give the "
+            "scenes in the order that they are to lie, the first on top (order, --order first)"
+        )
+    return date
+
+
+def _open_file(path: str, bands: tuple[int | str, ...] | None, nodata: float | None) -> Scene:
+    with opened(path) as dataset:
+        file_bands = _file_bands(dataset)
+        data_bands = tuple(i for i, band in enumerate(file_bands, 1) if not band.alpha)
+        if not (bands or data_bands):
+            raise SceneError(f"{path} has no bands to read, only alpha or none at all")
+        if dataset.transform.is_identity and dataset.gcps[0]:
+            raise SceneError(
+                f"{path} is placed by ground control points only, which have no pixel grid, "
+                f"warp it first: gdalwarp {path} warped.tif"
+            )
+        size, modified, etag = fingerprint(path)
+        nodata_values = dataset.nodatavals
+        scene = Scene(
+            path=path,
+            height=dataset.height,
+            width=dataset.width,
+            dtype="",
+            transform=tuple(dataset.transform)[:6],
+            crs=dataset.crs.to_wkt() if dataset.crs else None,
+            bands=(),
+            band_names=(),
+            nodata=None,
+            masked=False,
+            size=size,
+            modified=modified,
+            etag=etag,
+            file_bands=file_bands,
+            virtual=dataset.driver == "VRT",
+        )
+    scene = scene.with_bands(bands or data_bands)
+    return replace(scene, nodata=nodata_values[scene.bands[0] - 1] if nodata is None else nodata)
+
+
+def _stacked_files(stack: Stack) -> list[BandFile]:
+    """Return the bands of all files of a stack, in the order given."""
+    bands: list[BandFile] = []
+    for path in stack.paths:
+        product = find_product(path)
+        if product is not None:
+            bands += product.bands
+            continue
+        file = _open_file(path, None, None)
+        bands += [
+            BandFile(path, name or f"band {len(bands) + index}", number)
+            for index, (number, name) in enumerate(zip(file.bands, file.band_names, strict=True), 1)
+        ]
+    return bands
+
+
+def _open_stack(
+    name: str,
+    files: Sequence[BandFile],
+    bands: tuple[int | str, ...] | None,
+    nodata: float | None,
+) -> Scene:
+    """Describe bands of several files as one scene; see `open_scene`."""
+    stack = tuple(_stack_band(file, nodata) for file in files)
+    scene = Scene(
+        path=name, height=1, width=1, dtype="", transform=stack[0].transform, crs=None, bands=(),
+        band_names=(), nodata=None, masked=False, size=None, modified=None, stack=stack,
+        file_bands=tuple(band.band for band in stack),
+    )  # fmt: skip
+    return scene.with_bands(bands or tuple(range(1, len(stack) + 1)))
+
+
+def _stack_band(file: BandFile, nodata: float | None) -> StackBand:
+    with opened(file.path) as dataset:
+        if not 1 <= file.number <= dataset.count:
+            raise SceneError(f"{file.path} has no band {file.number}, check the file")
+        index = file.number - 1
+        size, modified, etag = fingerprint(file.path)
+        own = dataset.nodatavals[index] if file.nodata is None else file.nodata
+        declared = (file.scale, file.offset) != (1.0, 0.0)
+        return StackBand(
+            path=file.path,
+            number=file.number,
+            band=replace(_file_bands(dataset)[index], name=file.name, alpha=False, masked=False),
+            aliases=file.aliases,
+            height=dataset.height,
+            width=dataset.width,
+            transform=tuple(dataset.transform)[:6],
+            crs=dataset.crs.to_wkt() if dataset.crs else None,
+            nodata=own if nodata is None else nodata,
+            scale=file.scale if declared else dataset.scales[index],
+            offset=file.offset if declared else dataset.offsets[index],
+            size=size,
+            modified=modified,
+            etag=etag,
+        )
+
+
+def _file_bands(dataset: rasterio.DatasetReader) -> tuple[Band, ...]:
+    """Return all bands of a file; each property of the dataset lists all, so it is read once."""
+    named = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+    try:
+        descriptions = dataset.descriptions
+    except UnicodeDecodeError:  # rasterio reads UTF-8 only; older files have other encodings
+        descriptions = (None,) * dataset.count
+    properties = zip(
+        dataset.dtypes, descriptions, dataset.colorinterp, dataset.mask_flag_enums, strict=True
+    )
+    return tuple(
+        Band(
+            dtype=dtype,
+            name=(description or (color.name if color in named else "")).strip().lower(),
+            alpha=color == ColorInterp.alpha,
+            masked=is_masked(flags),
+            category=color == ColorInterp.palette,
+        )
+        for dtype, description, color, flags in properties
+    )

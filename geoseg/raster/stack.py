@@ -1,0 +1,82 @@
+"""Stacks: bands of several files as one scene, which GDAL reads through a VRT in memory."""
+
+import math
+from typing import Any
+from xml.sax.saxutils import escape
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+
+from geoseg.raster.remote import gdal_name
+from geoseg.raster.scene import Scene, StackBand
+
+
+def stack_vrt(scene: Scene) -> str:
+    """Return the VRT of a stack: the bands to read, on the finest of their grids.
+
+    Coarser bands are resampled bilinearly, and categories to the nearest pixel.
+    """
+    grid = scene.finest_band
+    crs = "" if grid.crs is None else f"<SRS>{escape(grid.crs)}</SRS>"
+    transform = ", ".join(map(repr, Affine(*grid.transform).to_gdal()))
+    bands = "".join(
+        _band_xml(band, number, grid, physical=scene.physical)
+        for number, band in enumerate(scene.read_stack, 1)
+    )
+    return (
+        f'<VRTDataset rasterXSize="{grid.width}" rasterYSize="{grid.height}">{crs}'
+        f"<GeoTransform>{transform}</GeoTransform>{bands}</VRTDataset>"
+    )
+
+
+def has_data(scene: Scene, pixels: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return (height, width), True where every file of a stack has data.
+
+    A file has data where one of its bands has another value than its nodata value.
+
+    Args:
+        scene: a stack.
+        pixels: (bands, height, width) of its bands to read.
+    """
+    has: dict[str, NDArray[np.bool_]] = {}
+    for band, values in zip(scene.read_stack, pixels, strict=True):
+        nodata = math.nan if scene.physical else band.nodata
+        known = np.isfinite(values)
+        if nodata is not None and not math.isnan(nodata):
+            known &= values != nodata
+        has[band.path] = has[band.path] | known if band.path in has else known
+    data: NDArray[np.bool_] = np.logical_and.reduce(list(has.values()), axis=0)
+    return data
+
+
+def _band_xml(band: StackBand, number: int, grid: StackBand, *, physical: bool) -> str:
+    nodata = None if band.nodata is None else repr(band.nodata)
+    dtype = "float32" if physical else band.band.dtype
+    kind = "SimpleSource" if nodata is None and not physical else "ComplexSource"
+    scaled = (
+        f"<ScaleOffset>{band.offset!r}</ScaleOffset><ScaleRatio>{band.scale!r}</ScaleRatio>"
+        if physical
+        else ""
+    )
+    return "".join((
+        f'<VRTRasterBand dataType="{_gdal_dtype(dtype)}" band="{number}">',
+        f"<NoDataValue>{'nan' if physical else nodata}</NoDataValue>" if nodata else "",
+        f"<{kind}{_resampling(band, grid)}>",
+        f'<SourceFilename relativeToVRT="0">{escape(gdal_name(band.path))}</SourceFilename>',
+        f"<SourceBand>{band.number}</SourceBand>",
+        f'<SrcRect xOff="0" yOff="0" xSize="{band.width}" ySize="{band.height}"/>',
+        f'<DstRect xOff="0" yOff="0" xSize="{grid.width}" ySize="{grid.height}"/>',
+        f"{scaled}{f'<NODATA>{nodata}</NODATA>' if nodata else ''}</{kind}></VRTRasterBand>",
+    ))  # fmt: skip
+
+
+def _resampling(band: StackBand, grid: StackBand) -> str:
+    if (band.height, band.width) == (grid.height, grid.width) or band.band.category:
+        return ""
+    return ' resampling="bilinear"'
+
+
+def _gdal_dtype(dtype: str) -> str:
+    """GDAL's name of a NumPy dtype, such as UInt16."""
+    return "Byte" if dtype == "uint8" else dtype.capitalize().replace("Ui", "UI")
