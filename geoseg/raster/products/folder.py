@@ -24,7 +24,10 @@ _LANDSAT = re.compile(
 )
 _NO_NAME = re.compile(r"(band|layer)[ _]?\d*")
 """Descriptions that programs write without knowing what a band is."""
-_COLOURS = {ColorInterp.red: "red", ColorInterp.green: "green", ColorInterp.blue: "blue"}
+_COLOURS = {
+    ColorInterp.red: "red", ColorInterp.green: "green", ColorInterp.blue: "blue",
+    ColorInterp.alpha: "alpha",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,8 @@ def _inspect(path: Path) -> _File:
             if colour != ColorInterp.alpha or dataset.count == 1
         ]
         descriptions = [
-            _description(dataset.descriptions[index], dataset.colorinterp[index]) for index in kept
+            band_description(dataset.descriptions[index], dataset.colorinterp[index])
+            for index in kept
         ]
         return _File(
             path=path,
@@ -141,8 +145,12 @@ def _inspect(path: Path) -> _File:
         )
 
 
-def _description(text: str | None, colour: ColorInterp) -> str:
-    """The description of a band, lower case, or its colour; "" if it has neither."""
+def band_description(text: str | None, colour: ColorInterp) -> str:
+    """Return the description of a band, lower case, or its colour; "" if it has neither.
+
+    >>> band_description("Band 1", ColorInterp.red), band_description(" NIR", ColorInterp.gray)
+    ('red', 'nir')
+    """
     text = (text or "").strip().lower()
     return _COLOURS.get(colour, "") if not text or _NO_NAME.fullmatch(text) else text
 

@@ -19,14 +19,16 @@ import pystac
 from geoseg.errors import SceneError, root_message
 from geoseg.raster.datasets import opened
 from geoseg.raster.products.band_file import BandFile, Product
+from geoseg.raster.products.folder import band_description
 from geoseg.raster.products.names import refined_name, sentinel2_names
+from geoseg.raster.products.stac_scale import is_of, scale_of
 from geoseg.raster.remote import is_remote
 
 _MEDIA_TYPES = ("image/tiff", "image/vnd.stac.geotiff", "image/jp2", "application/vrt+xml")
 _SUFFIXES = (".tif", ".tiff", ".jp2", ".vrt", ".img")
 _DATA_ROLES = {"data", "reflectance"}
 _OTHER_ROLES = {"thumbnail", "overview", "visual", "metadata"}
-_RESOLUTION_SUFFIX = re.compile(r"_\d+m$")
+_RESOLUTION_SUFFIX = re.compile(r"_(\d+)m$")
 _VSI = {"http": "/vsicurl/http://", "https": "/vsicurl/https://", "s3": "/vsis3/", "gs": "/vsigs/",
         "az": "/vsiaz/", "ftp": "/vsicurl/ftp://"}  # fmt: skip
 
@@ -148,7 +150,10 @@ def _band_fields(asset: pystac.Asset) -> list[dict[str, Any]]:
 def _file_bands(path: str, asset: pystac.Asset) -> list[dict[str, Any]]:
     """The fields of each band of an asset that lists none, from its file."""
     with opened(path) as dataset:
-        return [{**asset.extra_fields, "name": text} for text in dataset.descriptions]
+        return [
+            {**asset.extra_fields, "name": band_description(text, colour)}
+            for text, colour in zip(dataset.descriptions, dataset.colorinterp, strict=True)
+        ]
 
 
 def _asset_band(
@@ -157,67 +162,32 @@ def _asset_band(
 ) -> _AssetBand:  # fmt: skip
     short = _RESOLUTION_SUFFIX.sub("", key.lower())
     own = str(band.get("name") or (short if siblings == 1 else f"{short}_{number}")).strip().lower()
-    if _of(item, "sentinel-2") and (names := sentinel2_names(own)):
-        own = names[1][0]  # catalogs call one band "B02" or "blue"
     common = str(band.get("eo:common_name") or band.get("common_name") or "").strip().lower()
     centre = band.get("eo:center_wavelength") or band.get("center_wavelength")
-    scale, offset = _scale_and_offset(item, asset, band)
-    nodata = band.get("nodata")
+    if is_of(item, "sentinel-2") and (names := sentinel2_names(own)):
+        common, own = names[0], names[1][0]  # catalogs call one band "B02" or "blue"
+    scale, offset, nodata = scale_of(item, asset, band, common)
     return _AssetBand(
         path, number, own, refined_name(common, centre), key.lower() if siblings == 1 else "",
-        scale, offset, None if nodata is None else float(nodata), _resolution(band), siblings,
+        scale, offset, nodata, _resolution(key, band), siblings,
     )  # fmt: skip
 
 
-def _resolution(band: dict[str, Any]) -> float:
-    """Pixel size of a band; infinite if the item does not give it."""
+def _resolution(key: str, band: dict[str, Any]) -> float:
+    """Pixel size of a band; infinite if neither the item nor the key of the asset give it."""
     for name in ("raster:spatial_resolution", "spatial_resolution"):
         if band.get(name):
             return float(band[name])
     transform = band.get("proj:transform")
     if transform:
         return math.hypot(float(transform[0]), float(transform[3]))
-    return float(band.get("gsd") or math.inf)
-
-
-def _scale_and_offset(
-    item: pystac.Item, asset: pystac.Asset, band: dict[str, Any]
-) -> tuple[float, float]:
-    scale = band.get("raster:scale", band.get("scale"))
-    offset = float(band.get("raster:offset", band.get("offset")) or 0)
-    if _of(item, "sentinel-2"):
-        baseline = item.properties.get("s2:processing_baseline")
-        if scale is None and baseline is not None:  # the format of the product defines them
-            scale, offset = 1e-4, -0.1
-        if _has_no_offset(item, asset, baseline):
-            offset = 0.0
-    return float(1 if scale is None else scale), offset
-
-
-def _has_no_offset(item: pystac.Item, asset: pystac.Asset, baseline: str | None) -> bool:
-    """Whether the stored values of a Sentinel-2 asset have no offset, whatever its bands say.
-
-    Before the baseline 04.00 there is none. Earth Search has subtracted it in its GeoTIFFs, not in
-    the JPEG 2000 files of the same item, but the metadata of the bands repeat it.
-    """
-    if baseline is not None and float(baseline) < 4:
-        return True
-    subtracted = any(
-        item.properties.get(f"{prefix}:boa_offset_applied") is True
-        for prefix in ("earthsearch", "sentinel")
-    )
-    return subtracted and not (asset.media_type or "").startswith("image/jp2")
-
-
-def _of(item: pystac.Item, mission: str) -> bool:
-    """Whether an item is of a mission."""
-    names = (item.properties.get(name) or "" for name in ("constellation", "platform"))
-    return any(str(name).lower().startswith(mission) for name in names)
+    suffix = _RESOLUTION_SUFFIX.search(key)
+    return float(band.get("gsd") or (suffix[1] if suffix else math.inf))
 
 
 def _named(item: pystac.Item, bands: list[_AssetBand]) -> tuple[BandFile, ...]:
     """The bands with their common names where these are clear, in the order of the item."""
-    if _of(item, "sentinel-2"):
+    if is_of(item, "sentinel-2"):
         known = [(band, names) for band in bands if (names := sentinel2_names(band.own))]
         if known:  # the rest is classes, aerosol and water vapour
             return tuple(_band_file(band, *names) for band, names in known)

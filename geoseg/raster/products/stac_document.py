@@ -5,6 +5,7 @@ import json
 import re
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -28,7 +29,7 @@ _NOT_ITEMS = {
 
 def may_be_item(path: str) -> bool:
     """Whether a path may be that of a STAC item: a JSON file, or an item of a STAC API."""
-    place = urlsplit(path).path if is_remote(path) else path
+    place = path.partition("?")[0] if is_remote(path) else path
     return place.lower().endswith(_SUFFIXES) or (
         is_remote(path) and _API_ITEM.fullmatch(place) is not None
     )
@@ -51,6 +52,12 @@ def read_document(path: str) -> dict[str, Any] | None:
     if document["type"] != "Feature" or "stac_version" not in document:
         kind = _NOT_ITEMS.get(str(document["type"]), "not a STAC item")
         raise SceneError(f"{path} is {kind}, give a raster or a STAC item")
+    version = str(document["stac_version"])
+    if version.startswith("0."):
+        raise SceneError(
+            f"{path} is an item of STAC {version}, geoseg reads 1.0 and later, give its files with "
+            "--stack"
+        )
     return document
 
 
@@ -75,7 +82,7 @@ def _download(address: str) -> bytes:
         if error.code >= 500 or error.code in _TRY_LATER:
             raise LinkError(f"{problem}, run the same again later") from None
         raise SceneError(f"{problem}, check the address and your credentials") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         reason = root_message(getattr(error, "reason", None) or error)
         raise LinkError(
             f"cannot read {address} ({reason}), check the address, or run the same again later"

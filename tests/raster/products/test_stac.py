@@ -95,19 +95,21 @@ def test_unreachable_addresses_are_refused_in_a_sentence(tmp_path, server):
     server.tell(fail_every=1)
     with refusal(LinkError, "HTTP status 503.*later", tmp_path):
         find_product(f"{server.address}/item.json")
-    with refusal(LinkError, "cannot read http://127.0.0.1:1/item.json", tmp_path):
-        find_product("http://127.0.0.1:1/item.json")
+    for address in ("http://127.0.0.1:1/item.json", "http://h/a b.json", "http://[h/a.json"):
+        with refusal(LinkError, r"cannot read .*\.json .*check the address", tmp_path):
+            find_product(address)
     with refusal(SceneError, "http.s. addresses", tmp_path):
         find_product("s3://bucket/item.json")
 
 
 def test_an_asset_without_a_list_of_bands_is_opened(tmp_path, server):
-    write_raster(tmp_path / "image.tif", random_pixels(3, 4, 4))
+    write_raster(tmp_path / "image.tif", random_pixels(3, 4, 4), photometric="RGB")
+    write_raster(tmp_path / "stack.tif", random_pixels(2, 4, 4))
     write_raster(tmp_path / "dem.tif", random_pixels(1, 4, 4))
-    assets = {"image": {**COG, "href": "image.tif"}, "dem": {**COG, "href": "dem.tif"}}
+    assets = {name: {**COG, "href": f"{name}.tif"} for name in ("image", "stack", "dem")}
     bands = bands_of(tmp_path, assets)
     assert {n: b.number for n, b in bands.items()} == {
-        "image_1": 1, "image_2": 2, "image_3": 3, "dem": 1,
+        "red": 1, "green": 2, "blue": 3, "stack_1": 1, "stack_2": 2, "dem": 1,
     }  # fmt: skip
     (tmp_path / "dem.tif").unlink()
     with refusal(SceneError, "cannot open .*dem.tif", tmp_path):
@@ -177,15 +179,16 @@ def test_sentinel_2_without_scales_has_those_of_its_baseline(tmp_path, baseline,
             for name, common, centre, gsd in (
                 ("B04", "red", 0.665, 10), ("B03", "green", 0.56, 10), ("B02", "blue", 0.49, 10),
                 ("B05", "rededge", 0.704, 20), ("B8A", "rededge", 0.865, 20),
-                ("SCL", None, None, 20),
+                ("B09", None, None, 60), ("SCL", None, None, 20),
             )
         },
     }  # fmt: skip
     properties = {"constellation": "Sentinel 2", "platform": "Sentinel-2A"}
     bands = bands_of(tmp_path, assets, {**properties, "s2:processing_baseline": baseline})
-    assert set(bands) == {"red", "green", "blue", "rededge071", "nir08"}
+    assert set(bands) == {"red", "green", "blue", "rededge071", "nir08", "nir09"}
     assert bands["red"].path.endswith("/B04.tif")
-    assert {(band.scale, band.offset) for band in bands.values()} == {(1e-4, offset)}
+    values = {(band.scale, band.offset, band.nodata) for band in bands.values()}
+    assert values == {(1e-4, offset, 0)}
 
 
 def test_the_finest_of_several_resolutions_is_taken(tmp_path):
@@ -194,7 +197,7 @@ def test_the_finest_of_several_resolutions_is_taken(tmp_path):
         f"{name}_{size}m": {
             "href": f"s3://eodata/{name}_{size}m.jp2", "type": "image/jp2", "nodata": 0,
             "roles": ["data", "reflectance"], "raster:scale": 1e-4, "raster:offset": -0.1,
-            "proj:transform": [size, 0, 600000, 0, -size, 5700000],
+            **({"proj:transform": [size, 0, 600000, 0, -size, 5700000]} if name == "B02" else {}),
             "bands": [{"name": name, "eo:common_name": common}],
         }
         for name, common in (("B02", "blue"), ("B8A", "nir08"))
@@ -223,6 +226,27 @@ def test_landsat_has_its_only_near_infrared_band_as_nir_too(tmp_path):
     assert bands["tirs_b10"].offset == 149.0
 
 
+@pytest.mark.parametrize(("correction", "collection"), [("L2SP", "02"), ("L2SR", "02"),
+                         ("L1TP", "02"), ("L2SP", "01")])  # fmt: skip
+def test_landsat_without_scales_has_those_of_collection_2(tmp_path, correction, collection):
+    """As in the items of USGS."""
+    assets = {
+        name: {**COG, "href": f"https://host/{name}.TIF",
+               "eo:bands": [{"name": name, "common_name": name} if name != "trad" else {}]}
+        for name in ("red", "lwir11", "trad")
+    }  # fmt: skip
+    properties = {"landsat:correction": correction, "landsat:collection_number": collection}
+    bands = bands_of(tmp_path, assets, {"platform": "LANDSAT_8", **properties})
+    scales = {name: (band.scale, band.offset, band.nodata) for name, band in bands.items()}
+    plain = (1.0, 0.0, None)
+    level2 = correction.startswith("L2") and collection == "02"
+    assert scales == {
+        "red": (2.75e-5, -0.2, 0) if level2 else plain,
+        "lwir11": (0.00341802, 149.0, 0) if level2 else plain,
+        "trad": plain,
+    }
+
+
 def test_a_common_name_of_several_bands_is_not_the_name_of_one(tmp_path):
     eo = [{"name": f"RE{n}", "common_name": "rededge"} for n in (1, 2)]
     assert set(bands_of(tmp_path, {"a": {**COG, "href": "a.tif", "eo:bands": eo}})) == {
@@ -246,7 +270,7 @@ def test_an_item_without_roles_has_its_rasters_as_bands(tmp_path):
         "thumb": {"href": "https://host/thumb.jpg"},
         "index": {"href": "https://host/index.html"},
     }
-    assert set(bands_of(tmp_path, assets, version="0.9.0")) == {"red"}
+    assert set(bands_of(tmp_path, assets)) == {"red"}
 
 
 @pytest.mark.parametrize(
@@ -260,6 +284,7 @@ def test_an_item_without_roles_has_its_rasters_as_bands(tmp_path):
         (stac_document("1.1.0", {}), "no raster assets with data, it has none"),
         (stac_document("1.1.0", {"a": {"href": "a.jpg"}}), "it has a,"),
         ({"type": "Feature", "stac_version": "1.1.0"}, "not a valid STAC item"),
+        ({"type": "Feature", "stac_version": "0.7.0"}, "STAC 0.7.0, geoseg reads 1.0"),
         (stac_document("1.1.0", {"a": {"type": "image/tiff"}}), "not a valid STAC item"),
         (stac_document("1.1.0", {"a": {**COG, "href": "a.tif", "bands": [1]}}), "not a valid"),
         (stac_document("1.1.0", {"a": {**COG, "href": "a.tif", "bands": [{"gsd": "x"}]}}),
