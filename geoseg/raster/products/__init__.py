@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from geoseg.errors import SceneError
+from geoseg.raster.datasets import opened
 from geoseg.raster.products.band_file import BandFile, Product
 from geoseg.raster.products.folder import SUFFIXES, rasters_in, read_folder
 from geoseg.raster.products.landsat import landsat_metadata, read_landsat
@@ -33,18 +34,26 @@ def find_product(path: str) -> Product | None:
     if is_remote(path):
         return _stac_item(path) if may_be_item(path) else None
     place = Path(path)
-    if place.is_dir():
+    try:
+        is_folder, is_file, is_in_folder = place.is_dir(), place.is_file(), place.parent.is_dir()
+    except (OSError, ValueError):  # the text of a VRT is no path
+        return None
+    if is_folder:
         return _folder(path, place)
-    if place.is_file():
+    if is_file:
         return _file(path, place)
-    if _WILDCARDS & set(place.name) and place.parent.is_dir():
-        files = rasters_in(place.parent, place.name)
-        if not files:
-            raise SceneError(
-                f"no raster file ({', '.join(SUFFIXES)}) matches {path}, check the pattern"
-            )
-        return read_folder(path, files)
+    if is_in_folder and _WILDCARDS & set(place.name):
+        return _pattern(path, place)
     return None
+
+
+def _pattern(path: str, place: Path) -> Product:
+    files = rasters_in(place.parent, place.name)
+    if not files:
+        raise SceneError(
+            f"no raster file ({', '.join(SUFFIXES)}) matches {path}, check the pattern"
+        )
+    return read_folder(path, files)
 
 
 def _stac_item(path: str) -> Product | None:
@@ -72,7 +81,8 @@ def _file(path: str, file: Path) -> Product | None:
     return _stac_item(path) if may_be_item(path) else None
 
 
-def _folder(path: str, folder: Path) -> Product:
+def _folder(path: str, folder: Path) -> Product | None:
+    """The product of a folder; None if the folder is one raster to GDAL, as of Zarr."""
     if is_safe(folder):
         return read_safe(path, folder)
     metadata = landsat_metadata(folder)
@@ -84,9 +94,19 @@ def _folder(path: str, folder: Path) -> Product:
             "December 2016, download it again, or give the folder of its band files"
         )
     files = rasters_in(folder)
+    if not files and _is_raster(path):
+        return None
     if not files:
         raise SceneError(
             f"{path} has no raster files ({', '.join(SUFFIXES)}) and no metadata of Sentinel-2 or "
             "Landsat, give the folder with the band files"
         )
     return read_folder(path, files)
+
+
+def _is_raster(path: str) -> bool:
+    try:
+        with opened(path):
+            return True
+    except SceneError:
+        return False

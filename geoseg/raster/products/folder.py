@@ -39,6 +39,7 @@ class _File:
     descriptions: tuple[str, ...]
     scales: tuple[float, ...]
     offsets: tuple[float, ...]
+    nodata: float | None
 
 
 def rasters_in(folder: Path, pattern: str = "*") -> list[Path]:
@@ -92,7 +93,11 @@ def _landsat(files: dict[Path, re.Match[str]]) -> tuple[BandFile, ...]:
 
 def _band(path: Path, name: str, aliases: tuple[str, ...]) -> BandFile:
     file = _inspect(path)
-    return BandFile(str(path), name, scale=file.scales[0], offset=file.offsets[0], aliases=aliases)
+    nodata = 0 if file.nodata is None else None  # the format of both; JPEG 2000 has no tag for it
+    return BandFile(
+        str(path), name, scale=file.scales[0], offset=file.offsets[0], nodata=nodata,
+        aliases=aliases,
+    )  # fmt: skip
 
 
 def _named_by_difference(path: str, paths: list[Path]) -> tuple[BandFile, ...]:
@@ -142,6 +147,7 @@ def _inspect(path: Path) -> _File:
             descriptions=tuple(descriptions),
             scales=tuple(dataset.scales[index] for index in kept),
             offsets=tuple(dataset.offsets[index] for index in kept),
+            nodata=dataset.nodata,
         )
 
 
@@ -179,9 +185,12 @@ def _common_length(words: list[list[str]]) -> int:
 def _natural(path: Path) -> list[tuple[int, str]]:
     """Sort key in which b2 comes before b10."""
     parts = re.split(r"(\d+)", path.name.lower())
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
-def _date(text: str) -> datetime:
+def _date(text: str) -> datetime | None:
     form = "%Y%m%dT%H%M%S" if "T" in text else "%Y%m%d"
-    return datetime.strptime(text, form).replace(tzinfo=UTC)
+    try:
+        return datetime.strptime(text, form).replace(tzinfo=UTC)
+    except ValueError:  # not a date, although the name of the file has the form
+        return None

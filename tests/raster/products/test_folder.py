@@ -101,7 +101,14 @@ def test_files_of_sentinel_2_without_metadata_have_their_names(tmp_path):
     assert bands["red"].path.endswith("_B04_10m.jp2")
     assert bands["nir08"].path.endswith("_B8A_20m.jp2")
     assert bands["nir08"].scale == 1  # only the metadata say it
+    assert bands["nir08"].nodata == 0
     assert product.date == datetime(2022, 1, 25, 10, 43, 21, tzinfo=UTC)
+
+
+def test_a_name_with_an_impossible_date_has_no_date(tmp_path):
+    write_files(tmp_path, "T31UFS_20229999T104321_B02.tif")
+    product = product_of(tmp_path)
+    assert (product.bands[0].name, product.date) == ("blue", None)
 
 
 def test_files_of_landsat_without_metadata_have_their_names(tmp_path):
@@ -136,5 +143,13 @@ def test_what_is_not_one_scene_is_refused(tmp_path):
 
 def test_paths_that_are_not_products_are_left_to_gdal(tmp_path):
     write_files(tmp_path, "a.tif")
-    for path in (tmp_path / "a.tif", tmp_path / "b.tif", "https://host/a.tif", "/vsis3/b/*.tif"):
+    vrt = "<VRTDataset>" + 1000 * "[*] " + "</VRTDataset>"
+    paths = (tmp_path / "a.tif", tmp_path / "b.tif", "https://host/a.tif", "/vsis3/b/*.tif", vrt)
+    for path in (*paths, "NETCDF:a.nc:red", "a\0.tif"):
         assert find_product(str(path)) is None
+
+
+def test_a_folder_that_is_one_raster_to_gdal_is_no_product(tmp_path):
+    path = write_raster(tmp_path / "a.zarr", random_pixels(1, 4, 4), driver="Zarr")
+    assert path.is_dir()
+    assert find_product(str(path)) is None
