@@ -311,5 +311,5 @@ def test_other_json_is_left_to_gdal(tmp_path):
 def test_addresses_become_names_of_gdal():
     assert gdal_name("https://me:word@h/a.tif?x=1") == "/vsicurl/https://me:word@h/a.tif?x=1"
     assert gdal_name("gs://bucket/a.tif") == "/vsigs/bucket/a.tif"
-    assert gdal_name("file:///tmp/my%20scene.tif") == "/tmp/my scene.tif"
+    assert gdal_name("file:///data/my%20scene.tif") == "/data/my scene.tif"
     assert gdal_name("/vsicurl/https://h/a.tif") == "/vsicurl/https://h/a.tif"
