@@ -46,7 +46,8 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(content=True)
 
     def status(self, how: dict, file: Path, content: bool) -> int:
-        if how["token"] and self.headers.get("Authorization") != f"Bearer {how['token']}":
+        kind, _, token = self.headers.get("Authorization", "").partition(" ")
+        if how["token"] and (kind not in ("Bearer", "Basic") or token != how["token"]):
             return 401
         if not file.is_file():
             return 404
