@@ -1,5 +1,6 @@
 """Settings of a classification: what determines the map, and how it is computed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from geoseg.blend import TAPERS, Taper
@@ -7,6 +8,7 @@ from geoseg.errors import RunError
 from geoseg.execute import WORKER_TIMEOUT
 from geoseg.grid import CHUNK_BLOCK
 from geoseg.polygons import Cleaning
+from geoseg.raster import normalise_creation_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,7 @@ class ClassifySettings:
 
     Raises:
         RunError: if a value is out of range.
+        OutputError: if a creation option is unknown or could change the pixels.
     """
 
     overlap: int = 32
@@ -47,6 +50,9 @@ class ClassifySettings:
     """Layer of this file; None for the first layer with geometries."""
     cleaning: Cleaning = Cleaning()
     """``min_area`` applies to labels and polygons, the rest to polygons only."""
+    creation_options: Mapping[str, str] | None = None
+    """Creation options of the GeoTIFFs for GDAL's COG driver, such as {"COMPRESS": "ZSTD"}, see
+    `geoseg.raster.normalise_creation_options`; None for DEFLATE in blocks of 512 px."""
 
     def __post_init__(self) -> None:
         if self.overlap < 0:
@@ -55,6 +61,7 @@ class ClassifySettings:
             raise RunError(f"unknown blend {self.blend!r}, use one of {', '.join(TAPERS)}")
         if self.window is not None and self.window < 1:
             raise RunError(f"window is {self.window} px, it must be at least 1")
+        normalise_creation_options(self.creation_options)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """All access to GDAL rasters: open scenes, read windows with their valid mask, write GeoTIFFs."""
 
+from geoseg.raster.creation_options import check_compression, normalise_creation_options
 from geoseg.raster.datasets import CACHE_BYTES
 from geoseg.raster.metadata import RasterMetadata, read_metadata
 from geoseg.raster.preview import percentile_stretch, read_overview, rgb_bands
@@ -7,6 +8,7 @@ from geoseg.raster.probe import pixel_warnings, probe_pixels
 from geoseg.raster.read import open_scene, pad_reflect, read_palette, read_whole, read_window
 from geoseg.raster.remote import is_remote
 from geoseg.raster.scene import Band, Scene
+from geoseg.raster.scene_paths import expand_scenes
 from geoseg.raster.warp import warped_to
 from geoseg.raster.write import RasterProfile, write_cog, write_tile
 
@@ -16,7 +18,10 @@ __all__ = [
     "RasterMetadata",
     "RasterProfile",
     "Scene",
+    "check_compression",
+    "expand_scenes",
     "is_remote",
+    "normalise_creation_options",
     "open_scene",
     "pad_reflect",
     "percentile_stretch",
