@@ -11,16 +11,18 @@ from geoseg.classification.job import Job
 from geoseg.classification.outputs import Outputs
 from geoseg.classification.run_folder.parts import missing_chunks
 from geoseg.errors import OutputError
+from geoseg.raster import normalise_creation_options
 
 log = logging.getLogger("geoseg")
 
+# The constants are above what was measured on aerial images (benchmarks/RESULTS.md). Where nearly
+# every pixel is a polygon, outlines and polygons take more.
 _OVERVIEWS = 4 / 3
 """Pixels of a COG with its overviews, relative to those of the raster."""
-_COMPRESSED = 1.2
-"""Size of compressed labels, relative to that of independent pixels in the best code: DEFLATE is
-not the best code."""
-_SCORES = 1.05
-"""The same of confidence and probabilities, relative to a byte for each."""
+_LABELS = 1.2
+"""Size of compressed labels, relative to that of independent pixels in the best code."""
+_SCORES = 0.8
+"""Size of compressed confidence and probabilities (bytes for each value)."""
 _OUTLINES = 1.0
 """Outlines in the parts (bytes for each pixel)."""
 _POLYGONS = 2.0
@@ -36,15 +38,13 @@ class DiskNeed:
     and all of them are kept until the map is assembled."""
     at_most: int
     """Also the outlines in the parts, and what assembly writes: a plain copy of each raster, its
-    COG with overviews, and the polygons."""
+    COG with overviews, and the polygons. Real maps take about half of it."""
     outputs: int
     """The share of ``at_most`` that stays after the run."""
 
 
 def disk_need(job: Job, outputs: Outputs) -> DiskNeed:
     """Return the space that a run takes.
-
-    The upper bound holds for labels in which pixels are independent; real maps take far less.
 
     Args:
         job: the run; finished chunks are looked for in its folder.
@@ -53,21 +53,16 @@ def disk_need(job: Job, outputs: Outputs) -> DiskNeed:
     classes, pixels = len(job.legend), job.scene.height * job.scene.width
     missing = sum(chunk.height * chunk.width for chunk in missing_chunks(job, job.chunks()))
     part_pixel = 1 + job.confidence + classes * job.probabilities
-    label_bytes = _COMPRESSED * math.log2(classes + 1) / 8
-    score_bytes = _SCORES * (
-        (outputs.confidence is not None) + classes * (outputs.probabilities is not None)
-    )
-    compressed = pixels * (label_bytes + score_bytes)
-    options = job.settings.creation_options or {}
-    cog = compressed * _OVERVIEWS
-    if any(value.upper() == "NONE" for value in options.values()):
-        cog = pixels * _OVERVIEWS * (1 + score_bytes)
+    scores = (outputs.confidence is not None) + classes * (outputs.probabilities is not None)
+    plain = pixels * (_LABELS * math.log2(classes + 1) / 8 + _SCORES * scores)
+    options = normalise_creation_options(job.settings.creation_options)
+    cog = pixels * (1 + scores) if options.get("COMPRESS") == "NONE" else plain
     polygons = pixels * _POLYGONS if outputs.polygons is not None else 0
     outlines = missing * _OUTLINES if job.polygons else 0
     certain = missing * part_pixel
-    final = cog + polygons
+    final = cog * _OVERVIEWS + polygons
     # GDAL writes the overviews into a file of their own first.
-    temporary = compressed + cog * (1 - 1 / _OVERVIEWS)
+    temporary = plain * _OVERVIEWS
     return DiskNeed(certain, int(certain + outlines + temporary + final), int(final))
 
 
