@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     from geoseg.classification import ClassifyReport as ClassifyReport
     from geoseg.classification import ClassifySettings as ClassifySettings
     from geoseg.classification import Execution as Execution
+    from geoseg.classification import RunDescription as RunDescription
     from geoseg.classification import classify as classify
     from geoseg.classification import classify_scenes as classify_scenes
+    from geoseg.classification import describe_run as describe_run
+    from geoseg.classification import describe_runs as describe_runs
     from geoseg.errors import GeosegError as GeosegError
+    from geoseg.errors import ScenesError as ScenesError
     from geoseg.evaluation import EvaluateSettings as EvaluateSettings
     from geoseg.evaluation import EvaluationReport as EvaluationReport
     from geoseg.evaluation import SampleReport as SampleReport
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
     from geoseg.model import export_model as export_model
     from geoseg.models import ModelFile as ModelFile
     from geoseg.models import list_models as list_models
+    from geoseg.raster import expand_scenes as expand_scenes
     from geoseg.tiles import TileSet as TileSet
     from geoseg.tiles import TileSettings as TileSettings
     from geoseg.tiles import open_tiles as open_tiles
@@ -62,10 +67,13 @@ _ROOMS = {
         "ClassifyReport",
         "ClassifySettings",
         "Execution",
+        "RunDescription",
         "classify",
         "classify_scenes",
+        "describe_run",
+        "describe_runs",
     ),
-    "errors": ("GeosegError",),
+    "errors": ("GeosegError", "ScenesError"),
     "evaluation": (
         "EvaluateSettings",
         "EvaluationReport",
@@ -80,6 +88,7 @@ _ROOMS = {
     "metrics": ("Confusion",),
     "model": ("Model", "convert_model", "export_model"),
     "models": ("ModelFile", "list_models"),
+    "raster": ("expand_scenes",),
     "tiles": ("TileSet", "TileSettings", "open_tiles", "tile"),
     "training": (
         "RECIPES",

@@ -3,8 +3,11 @@
 A message is one sentence: what is wrong, where, and what to do.
 """
 
+import difflib
 import os
 import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 _LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
 _QUERY = re.compile(r"(\w+://[^\s?'\"]*|/vsi\w+)\?[^\s'\")]*[^\s'\"):,.;]")
@@ -78,6 +81,34 @@ class RunError(GeosegError):
     """Files on disk belong to another run, or options contradict each other."""
 
 
+class ConfigError(GeosegError):
+    """A file of options cannot be read, or it or the environment has a wrong name or value."""
+
+
+class ScenesError(GeosegError):
+    """Some of several scenes have no map; the maps of the others are made."""
+
+    def __init__(self, failures: Mapping[str, GeosegError], reports: Sequence[Any]) -> None:
+        """Keep what failed, and the reports of the other scenes.
+
+        Args:
+            failures: the error of each scene without a map, by the path of the scene.
+            reports: of the other scenes, in their order, as `classify_scenes` returns them.
+        """
+        self.failures, self.reports = dict(failures), list(reports)
+        sentences = "; ".join(name_scene(path, error) for path, error in failures.items())
+        super().__init__(
+            f"{count_of(len(failures), 'scene')} of {len(failures) + len(reports)} failed: "
+            f"{sentences}"
+        )
+
+
+def name_scene(path: str, error: GeosegError) -> str:
+    """Return the message of an error of a scene, which names the scene."""
+    name = re.split(r"[/\\]", path)[-1]
+    return str(error) if name in str(error) else f"{name}: {error}"
+
+
 class InterruptedRun(GeosegError):  # noqa: N818 - an interruption, not an error
     """The run was stopped or cannot continue now; the same command resumes it."""
 
@@ -114,6 +145,20 @@ def count_of(number: int, noun: str) -> str:
     """
     ending = "es" if noun.endswith("s") else "s"
     return f"{number:,} {noun}{'' if number == 1 else ending}"
+
+
+def closest_names(name: str, names: Iterable[str]) -> str:
+    """Return the name that is most similar to an unknown one, or all if none is similar.
+
+    >>> closest_names("overlp", ["overlap", "blend"])
+    'overlap'
+    >>> closest_names("x", ["overlap", "blend", "tta"])
+    'overlap, blend or tta'
+    """
+    known = list(names)
+    similar = difflib.get_close_matches(name, known, n=1)
+    *first, last = similar or known
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def root_message(error: BaseException) -> str:

@@ -6,6 +6,7 @@ What needs torch is loaded when it is first used: run folders can be read withou
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from geoseg.classification.forecast.description import RunDescription
 from geoseg.classification.job import Job
 from geoseg.classification.report import ClassifyReport, ClassStatistics
 from geoseg.classification.run_folder.manifest import MANIFEST, read_manifest
@@ -15,6 +16,7 @@ from geoseg.polygons import Cleaning
 
 if TYPE_CHECKING:
     from geoseg.classification.chunk import classify_chunk
+    from geoseg.classification.forecast.describe import describe_run, describe_runs
     from geoseg.classification.run import classify, classify_scenes
 
 __all__ = [
@@ -26,9 +28,12 @@ __all__ = [
     "Execution",
     "Job",
     "Part",
+    "RunDescription",
     "classify",
     "classify_chunk",
     "classify_scenes",
+    "describe_run",
+    "describe_runs",
     "finished_parts",
     "read_manifest",
 ]
@@ -37,6 +42,8 @@ _LAZY = {
     "classify": "run",
     "classify_scenes": "run",
     "classify_chunk": "chunk",
+    "describe_run": "forecast.describe",
+    "describe_runs": "forecast.describe",
 }
 
 

@@ -94,7 +94,8 @@ def _write_rasters_and_polygons(
         read_labels = _label_reader(run, map_fn)
         labels = _until_stopped(stop, _label_windows(run, read_labels, counts))
         path, profile = staged[outputs.labels], _label_profile(job)
-        tasks: list[Future[Any]] = [pool.submit(write_cog, path, profile, labels, threads=threads)]
+        write = partial(write_cog, creation_options=job.settings.creation_options, threads=threads)
+        tasks: list[Future[Any]] = [pool.submit(write, path, profile, labels)]
         for name, final in (
             ("confidence", outputs.confidence), ("probabilities", outputs.probabilities),
         ):  # fmt: skip
@@ -184,7 +185,10 @@ def _write_scores(job: Job, path: Path, name: str, stop: StopFlag) -> None:
         (chunk, read_part(job, chunk)[name].reshape(len(names), chunk.height, chunk.width))
         for chunk in job.chunks()
     )
-    write_cog(path, profile, _until_stopped(stop, windows), threads=available_cpus())
+    write_cog(
+        path, profile, _until_stopped(stop, windows),
+        creation_options=job.settings.creation_options, threads=available_cpus(),
+    )  # fmt: skip
 
 
 def _write_polygons(

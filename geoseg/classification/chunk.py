@@ -7,7 +7,6 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.classification.aoi import load_aoi
 from geoseg.classification.job import Job
 from geoseg.classification.pixels import (
     InputPixels,
@@ -15,6 +14,7 @@ from geoseg.classification.pixels import (
     classify_pixels,
     input_of_chunk,
 )
+from geoseg.classification.prepare.aoi import load_aoi
 from geoseg.classification.run_folder.parts import Part, load_record, write_part
 from geoseg.errors import (
     ChunkError,

@@ -68,34 +68,45 @@ def compute(
         InterruptedRun: if a stop is requested, after the running chunks are finished, or if the
             cluster is lost.
     """
-    chunks = _shard_chunks(job, backend.execution.shard)
+    chunks = shard_chunks(job, backend.execution.shard)
     missing = missing_chunks(job, chunks)
     if resumed:
         total = count_of(len(chunks), "chunk")
         log.info("resuming: %d of %s finished", len(chunks) - len(missing), total)
+    workers, kind = choose_workers(job, model, backend.executor, backend.cluster, len(missing))
+    _log_start(job, model, missing, workers, kind)
     if backend.cluster is not None:
-        _log_start(job, model, missing, backend.cluster.threads, "Dask worker")
         _compute_dask(job, missing, backend.cluster, windows_done)
-        return backend.cluster.threads
-    workers = backend.executor.workers or default_workers(job, model)
-    workers = max(1, min(workers, len(missing)))
-    if workers == 1 or not job.processes:
-        _log_start(job, model, missing, workers, "thread")
+    elif kind == "thread":
         _compute_threads(job, missing, workers, backend.stop, windows_done)
     else:
-        _log_start(job, model, missing, workers, "process")
         _compute_processes(job, missing, workers, backend.stop, windows_done)
     return workers
 
 
+def choose_workers(
+    job: Job, model: AnyModel, executor: Executor, cluster: DaskCluster | None, chunks: int
+) -> tuple[int, str]:
+    """Return how many of so many chunks are computed at a time, and what computes each.
+
+    Returns:
+        The number, and "thread", "process" or "Dask worker".
+    """
+    if cluster is not None:
+        return cluster.threads, "Dask worker"
+    workers = executor.workers or default_workers(job, model)
+    workers = max(1, min(workers, chunks))
+    return workers, "thread" if workers == 1 or not job.processes else "process"
+
+
 def count_windows(job: Job, execution: Execution) -> int:
     """Return the number of windows that a run, or its shard, has yet to compute."""
-    chunks = _shard_chunks(job, execution.shard)
+    chunks = shard_chunks(job, execution.shard)
     missing = missing_chunks(job, chunks) if execution.resume else chunks
     return sum(job.count_windows(chunk) for chunk in missing)
 
 
-def _shard_chunks(job: Job, shard: tuple[int, int] | None) -> list[Window]:
+def shard_chunks(job: Job, shard: tuple[int, int] | None) -> list[Window]:
     """Return the chunks of a shard (i, n): every n-th, so that all shards cost about the same.
 
     Law: the n shards are disjoint and together all chunks.
@@ -183,7 +194,7 @@ def _classify_on_worker(job: Job, key: str, chunk: Window) -> Part:
 
 
 def _log_start(job: Job, model: AnyModel, missing: list[Window], workers: int, kind: str) -> None:
-    """Announce a run; ``kind`` is what its workers are: "thread", "process" or "Dask worker"."""
+    """Announce a run; ``kind`` is what its workers are, see `choose_workers`."""
     windows = sum(job.count_windows(chunk) for chunk in missing)
     needed = run_bytes(job, model, workers, processes=kind != "thread")
     log.info(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.classification.engine_trial import TrialRequest, choose_by_trial
-from geoseg.classification.prepare import PreparedScene
+from geoseg.classification.prepare.prepared_scene import PreparedScene
 from geoseg.classification.settings import ClassifySettings, Execution
 from geoseg.files import translate_write_errors
 from geoseg.grid import WindowGrid

@@ -92,7 +92,7 @@ def choose_by_trial(request: TrialRequest, engines: Sequence[str]) -> str:
         return reference
     with one_torch_thread():
         predictor = request.predictor(reference, None)
-        sample = _read_sample(request, predictor.spec.scaling)
+        sample = read_sample(request, predictor.spec.scaling)
         if sample is None:
             return reference
         trial, labels = try_engine(reference, predictor, sample, None, _TRIAL_SECONDS)
@@ -137,7 +137,7 @@ def _log_choice(best: Trial, trials: Sequence[Trial], pixels: int) -> None:
     )  # fmt: skip
 
 
-def _read_sample(request: TrialRequest, scaling: Scaling) -> SampleWindows | None:
+def read_sample(request: TrialRequest, scaling: Scaling) -> SampleWindows | None:
     """Read windows with enough valid pixels; None if the scene has no such window."""
     size = request.window_grid.size
     found = islice(_valid_windows(request, scaling), max(1, _SAMPLE_PIXELS // size**2))

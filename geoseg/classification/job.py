@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from geoseg.classification.settings import ClassifySettings
 from geoseg.grid import MapGrid, Window, WindowGrid, chunks
 from geoseg.legend import Legend
-from geoseg.raster import Scene
+from geoseg.raster import Scene, normalise_creation_options
 from geoseg.version import __version__
 
 if TYPE_CHECKING:  # reading a run folder loads no torch
@@ -171,8 +171,12 @@ class Job:
         return _hash(self.plan())
 
     def map_identity(self) -> str:
-        """Hash of all that the outputs depend on: the parts and the cleaning."""
-        return _hash({"parts": self.identity(), "cleaning": asdict(self.settings.cleaning)})
+        """Hash of all that the outputs depend on: parts, cleaning and creation options."""
+        return _hash({
+            "parts": self.identity(),
+            "cleaning": asdict(self.settings.cleaning),
+            "creation options": normalise_creation_options(self.settings.creation_options),
+        })  # fmt: skip
 
 
 def _hash(data: dict[str, Any]) -> str:

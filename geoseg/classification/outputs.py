@@ -41,9 +41,18 @@ class Outputs:
 
     def requested(self) -> Iterator[Path]:
         """Yield the files that the caller named."""
-        for path in (self.labels, self.polygons, self.confidence, self.probabilities):
+        for path in self.by_option().values():
             if path is not None:
                 yield path
+
+    def by_option(self) -> dict[str, Path | None]:
+        """The files by the options of `geoseg classify` that name them."""
+        return {
+            "out": self.labels,
+            "polygons": self.polygons,
+            "confidence": self.confidence,
+            "probabilities": self.probabilities,
+        }
 
     @property
     def sidecar(self) -> Path:
@@ -95,6 +104,21 @@ class Outputs:
                 "simplify and smooth change polygons, but none are written: name a file for them "
                 "(polygons, --polygons) or leave simplify and smooth out"
             )
+
+
+def outputs_of_files(
+    labels: str | Path,
+    polygons: str | Path | None,
+    confidence: str | Path | None,
+    probabilities: str | Path | None,
+) -> Outputs:
+    """Return the outputs of one scene; None for a file that is not written."""
+    return Outputs(
+        labels=Path(labels),
+        polygons=Path(polygons) if polygons else None,
+        confidence=Path(confidence) if confidence else None,
+        probabilities=Path(probabilities) if probabilities else None,
+    )
 
 
 _FILE_SUFFIXES = (".tif", ".tiff", ".gpkg", ".parquet", ".fgb", ".geojson", ".pmtiles")

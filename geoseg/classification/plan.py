@@ -2,7 +2,10 @@
 
 import heapq
 import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import TypeVar
 
 from geoseg.classification.compute_config import (
     ComputeConfig,
@@ -12,21 +15,19 @@ from geoseg.classification.compute_config import (
 )
 from geoseg.classification.job import Job
 from geoseg.classification.outputs import Outputs
-from geoseg.classification.prepare import PreparedScene
+from geoseg.classification.prepare.prepared_scene import PreparedScene, prepare
 from geoseg.classification.report import ClassifyReport
-from geoseg.classification.run_folder.lock import run_lock
-from geoseg.classification.run_folder.manifest import (
-    check_same_run,
-    read_manifest,
-    remove_run_folder,
-)
+from geoseg.classification.run_folder.manifest import check_same_run, read_manifest
 from geoseg.classification.settings import ClassifySettings, Execution
-from geoseg.execute import DaskCluster
+from geoseg.errors import GeosegError, SceneError, ScenesError, name_scene
+from geoseg.execute import DaskCluster, Executor, StopFlag, connect, stop_on_signal
 from geoseg.files import check_not_there
 from geoseg.grid import WindowGrid, chunks
 from geoseg.model import AnyModel, OnnxModel
 
 log = logging.getLogger("geoseg")
+
+T = TypeVar("T")
 
 _CHUNK_SIZES = (2048, 1536, 1024, 512)
 _TYPICAL_WORKERS = 4
@@ -145,7 +146,69 @@ def _existing_map(job: Job, outputs: Outputs) -> ClassifyReport | None:
     report = outputs.existing_report(job.map_identity())
     if report is not None:
         log.info("this run has made %s already; overwrite (-f) makes it again", outputs.labels)
-        if outputs.parts.exists():  # the run was killed while it deleted its parts
-            with run_lock(outputs.parts, "clearing", exclusive=True):
-                remove_run_folder(outputs.parts)
     return report
+
+
+@contextmanager
+def plan_scenes(
+    inputs: Sequence[tuple[str, Outputs]],
+    model: AnyModel,
+    settings: ClassifySettings,
+    execution: Execution,
+    executor: Executor,
+    *,
+    overwrite: bool,
+) -> Iterator[tuple[list[PlannedRun | GeosegError], DaskCluster | None, StopFlag]]:
+    """Prepare and plan the runs of all scenes; a scene that cannot be used is left out.
+
+    Yields:
+        For each scene its run, or the error because of which it is left out; the cluster of the
+        executor, if it has one; and the flag of a stop by a signal. Both are open in the block.
+
+    Raises:
+        GeosegError: if settings or outputs are wrong.
+    """
+    prepared = [_prepare(path, outputs, model, settings, len(inputs)) for path, outputs in inputs]
+    with (
+        stop_on_signal() as stop,
+        nullcontext()
+        if executor.scheduler is None
+        else connect(executor.scheduler, wait=execution.wait, stop=stop) as cluster,
+    ):
+        runs = [
+            scene
+            if isinstance(scene, GeosegError)
+            else plan_run(scene, model, settings, execution, cluster, overwrite=overwrite)
+            for scene in prepared
+        ]
+        yield runs, cluster, stop
+
+
+def _prepare(
+    path: str, outputs: Outputs, model: AnyModel, settings: ClassifySettings, scenes: int
+) -> PreparedScene | GeosegError:
+    try:
+        return prepare(path, outputs, model, settings)
+    except SceneError as error:
+        return log_failure(path, error, scenes)
+
+
+def log_failure(path: str, error: GeosegError, scenes: int) -> GeosegError:
+    """Tell of a scene that is left out, if there are others; return its error."""
+    if scenes > 1:
+        log.warning("left out: %s", name_scene(path, error))
+    return error
+
+
+def without_failures(paths: Sequence[str], outcomes: Sequence[T | GeosegError]) -> list[T]:
+    """Return the results of all scenes.
+
+    Raises:
+        ScenesError: if a scene failed.
+    """
+    results = [outcome for outcome in outcomes if not isinstance(outcome, GeosegError)]
+    pairs = zip(paths, outcomes, strict=True)
+    failures = {path: error for path, error in pairs if isinstance(error, GeosegError)}
+    if failures:
+        raise ScenesError(failures, results)
+    return results

@@ -1,7 +1,13 @@
 """The report of a finished map: its scene, its model, its settings and its classes."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
+
+from geoseg.classification.job import Job
+from geoseg.errors import redact
+from geoseg.polygons import Cleaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,9 @@ class ClassifyReport:
     """Names of the files."""
     seconds: dict[str, float]
     """Wall-clock time of each step (s)."""
+    config: dict[str, Any]
+    """The options that make the map again, as `geoseg classify --config` reads them; without
+    credentials."""
     classes: tuple[ClassStatistics, ...] = ()
     nodata_pixels: int = 0
 
@@ -61,3 +70,37 @@ class ClassifyReport:
         values = {name: data[_JSON_KEYS.get(name, name)] for name in cls.__slots__}
         classes = tuple(ClassStatistics(**statistics) for statistics in values["classes"])
         return cls(**{**values, "outputs": tuple(values["outputs"]), "classes": classes})
+
+
+def replay_config(job: Job, files: Mapping[str, Path | None], model: str) -> dict[str, Any]:
+    """Return the options of `geoseg classify` that make the same bytes again, without credentials.
+
+    What "auto" stood for is given by its value. Options with their default are left out, and those
+    that do not change the map, such as the number of workers.
+
+    Args:
+        job: the run.
+        files: the outputs by the names of their options; None for one that is not written.
+        model: the model as the caller named it.
+    """
+    settings = job.settings
+    changed = {
+        field.name: value
+        for part in (settings, settings.cleaning)
+        for field in fields(part)
+        if (value := getattr(part, field.name)) != field.default and not isinstance(value, Cleaning)
+    }
+    creation_options = changed.pop("creation_options", None) or {}
+    resolved = {
+        "engine": job.engine_without_version, "device": job.device, "precision": job.precision,
+        "batch_size": job.batch_size, "chunk": job.chunk,
+    }  # fmt: skip
+    return {
+        "scenes": [redact(job.scene.path)],
+        **{name: redact(str(path)) for name, path in files.items() if path is not None},
+        "model": redact(model),
+        **{name: redact(v) if isinstance(v, str) else v for name, v in changed.items()},
+        **({"co": [f"{name}={value}" for name, value in creation_options.items()]}
+           if creation_options else {}),
+        **resolved,
+    }  # fmt: skip

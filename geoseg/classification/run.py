@@ -5,35 +5,49 @@ import logging
 import platform
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import rasterio
 import torch
 
 from geoseg.classification.assemble import assemble
 from geoseg.classification.compute import Backend, compute, count_windows
-from geoseg.classification.outputs import Outputs, outputs_in_folders
-from geoseg.classification.plan import PlannedRun, plan_run
-from geoseg.classification.prepare import load_model, prepare
-from geoseg.classification.report import ClassifyReport
+from geoseg.classification.forecast.disk import check_disk
+from geoseg.classification.outputs import Outputs, outputs_in_folders, outputs_of_files
+from geoseg.classification.plan import (
+    PlannedRun,
+    log_failure,
+    plan_scenes,
+    without_failures,
+)
+from geoseg.classification.prepare.prepared_scene import load_model
+from geoseg.classification.report import ClassifyReport, replay_config
 from geoseg.classification.run_folder.graph import save_graph
+from geoseg.classification.run_folder.lock import run_lock
 from geoseg.classification.run_folder.manifest import open_run, remove_run_folder
 from geoseg.classification.run_folder.parts import finished_parts
 from geoseg.classification.settings import ClassifySettings, Execution
-from geoseg.errors import SceneError, check_list, check_type, count_of, redact
+from geoseg.errors import (
+    GeosegError,
+    InterruptedRun,
+    SceneError,
+    check_list,
+    check_type,
+    count_of,
+    redact,
+)
 from geoseg.execute import (
     Executor,
     Progress,
     ProgressCounter,
     available_cpus,
     available_memory,
-    connect,
-    stop_on_signal,
 )
 from geoseg.files import translate_write_errors
 from geoseg.model import DEFAULT, AnyModel, Model
+from geoseg.raster import check_compression, normalise_creation_options
 from geoseg.version import __version__
 
 log = logging.getLogger("geoseg")
@@ -87,16 +101,14 @@ def classify(  # noqa: PLR0913 - all but two by name
         InterruptedRun: if stopped by SIGINT, SIGTERM or SIGUSR1, if another run works on the same
             output, or if the cluster is lost; the same call resumes.
     """
-    outputs = Outputs(
-        labels=Path(out),
-        polygons=Path(polygons) if polygons else None,
-        confidence=Path(confidence) if confidence else None,
-        probabilities=Path(probabilities) if probabilities else None,
-    )
-    return _classify(
+    outputs = outputs_of_files(out, polygons, confidence, probabilities)
+    [outcome] = _classify(
         [(str(scene), outputs)], model, settings, execution, Executor(workers, scheduler),
         overwrite=overwrite, progress=progress,
-    )[0]  # fmt: skip
+    )  # fmt: skip
+    if isinstance(outcome, GeosegError):
+        raise outcome
+    return outcome
 
 
 def classify_scenes(  # noqa: PLR0913 - all but two by name
@@ -116,8 +128,9 @@ def classify_scenes(  # noqa: PLR0913 - all but two by name
 ) -> list[ClassifyReport | None]:
     """Classify several scenes one after the other, every scene into its own map.
 
-    All scenes and outputs are checked before the first chunk is computed. The same call resumes
-    an interrupted one; finished maps stay.
+    All scenes and outputs are checked before the first chunk is computed. A scene that cannot be
+    read, does not fit the model or fails later is left out, and the others are classified. The same
+    call resumes an interrupted one; finished maps stay.
 
     Args:
         scenes: anything GDAL opens; a map has the name of its scene.
@@ -137,8 +150,9 @@ def classify_scenes(  # noqa: PLR0913 - all but two by name
         The report of every scene, see `classify`.
 
     Raises:
-        SceneError: if the list is empty, or a scene cannot be read or does not fit the model.
+        SceneError: if the list is empty.
         OutputError: if two scenes have the same name, or an output exists or cannot be written.
+        ScenesError: at the end, if scenes failed; it has their errors and the other reports.
         GeosegError: as `classify` does.
         InterruptedRun: as `classify` does.
     """
@@ -150,11 +164,12 @@ def classify_scenes(  # noqa: PLR0913 - all but two by name
         "probabilities": probabilities,
     }  # fmt: skip
     paths = [str(scene) for scene in scenes]
-    inputs = list(zip(paths, outputs_in_folders(paths, folders), strict=True))
-    return _classify(
-        inputs, model, settings, execution, Executor(workers, scheduler),
-        overwrite=overwrite, progress=progress,
+    outputs = outputs_in_folders(paths, folders)
+    outcomes = _classify(
+        list(zip(paths, outputs, strict=True)), model, settings, execution,
+        Executor(workers, scheduler), overwrite=overwrite, progress=progress,
     )  # fmt: skip
+    return without_failures(paths, outcomes)
 
 
 def _classify(
@@ -166,39 +181,57 @@ def _classify(
     *,
     overwrite: bool,
     progress: Progress | None,
-) -> list[ClassifyReport | None]:
+) -> list[ClassifyReport | GeosegError | None]:
     """Prepare all scenes, plan all runs, then finish one run after the other."""
     check_type("settings", settings, ClassifySettings)
     check_type("execution", execution, Execution)
+    check_compression(normalise_creation_options(settings.creation_options))
     loaded = load_model(model, settings)
+    name = str(model.path if isinstance(model, Model) else model)
     log.debug(
         "geoseg %s, Python %s, torch %s, GDAL %s; %s, %.1f GB of memory free",
         __version__, platform.python_version(), torch.__version__, rasterio.__gdal_version__,
         count_of(available_cpus(), "processor core"), available_memory() / 1e9,
     )  # fmt: skip
-    prepared = [prepare(path, outputs, loaded, settings) for path, outputs in inputs]
-    with (
-        stop_on_signal() as stop,
-        nullcontext()
-        if executor.scheduler is None
-        else connect(executor.scheduler, wait=execution.wait, stop=stop) as cluster,
+    with plan_scenes(inputs, loaded, settings, execution, executor, overwrite=overwrite) as (
+        runs,
+        cluster,
+        stop,
     ):
-        runs = [
-            plan_run(scene, loaded, settings, execution, cluster, overwrite=overwrite)
-            for scene in prepared
-        ]
-        pending = [run for run in runs if run.report is None]
-        if not pending:
-            return [run.report for run in runs]
+        pending = [run for run in runs if isinstance(run, PlannedRun) and run.report is None]
+        check_disk([(run.job, run.outputs) for run in pending])
         total = sum(count_windows(run.job, execution) for run in pending)
-        windows_done = ProgressCounter(progress, "windows", total)
+        windows_done = ProgressCounter(progress if pending else None, "windows", total)
         backend = Backend(execution, executor, cluster, stop)
-        return [run.report or _finish(run, loaded, backend, windows_done) for run in runs]
+
+        def finish(run: PlannedRun | GeosegError) -> ClassifyReport | GeosegError | None:
+            if isinstance(run, GeosegError):
+                return run
+            if run.report is not None:
+                return _clear_finished(run, run.report)
+            try:
+                return _finish(run, loaded, name, backend, windows_done)
+            except InterruptedRun:
+                raise
+            except GeosegError as error:
+                return log_failure(run.job.scene.path, error, len(inputs))
+
+        return [finish(run) for run in runs]
+
+
+def _clear_finished(run: PlannedRun, report: ClassifyReport) -> ClassifyReport:
+    """Delete the parts of a complete map: its run was killed while it deleted them."""
+    parts = run.outputs.parts
+    if parts.exists():
+        with run_lock(parts, "clearing", exclusive=True):
+            remove_run_folder(parts)
+    return report
 
 
 def _finish(
     run: PlannedRun,
     model: AnyModel,
+    name: str,
     backend: Backend,
     windows_done: ProgressCounter,
 ) -> ClassifyReport | None:
@@ -221,7 +254,8 @@ def _finish(
             return None
         computed = time.perf_counter()
         _warn_of_mixed_processors(outputs.parts)
-        report = _report(run, model, backend, workers, computed - start)
+        config = replay_config(run.job, outputs.by_option(), name)
+        report = _report(run, model, backend, workers, computed - start, config)
         report = assemble(run, report, backend.stop)
         remove_run_folder(outputs.parts)
     log.info("%s assembled in %.1f s", outputs.labels, time.perf_counter() - computed)
@@ -240,7 +274,12 @@ def _warn_of_mixed_processors(parts: Path) -> None:
 
 
 def _report(
-    run: PlannedRun, model: AnyModel, backend: Backend, workers: int, seconds: float
+    run: PlannedRun,
+    model: AnyModel,
+    backend: Backend,
+    workers: int,
+    seconds: float,
+    config: dict[str, Any],
 ) -> ClassifyReport:
     """Return the report without the classes."""
     job, execution = run.job, backend.execution
@@ -251,9 +290,11 @@ def _report(
         "settings": {**asdict(job.settings), "precision": job.precision, "aoi": aoi},
         "execution": {
             "engine": job.engine, "device": job.device, "batch_size": job.batch_size,
-            "chunk": job.chunk, "workers": workers, "scheduler": backend.executor.scheduler,
+            "chunk": job.chunk, "workers": workers,
+            "scheduler": backend.executor.scheduler,
             "wait": execution.wait, "shard": execution.shard, "resume": execution.resume,
         },
+        "config": config,
     }  # fmt: skip
     return ClassifyReport(
         run=job.map_identity(),

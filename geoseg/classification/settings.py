@@ -1,6 +1,7 @@
 """Settings of a classification: what determines the map, and how it is computed."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +10,7 @@ from geoseg.errors import RunError
 from geoseg.execute import WORKER_TIMEOUT
 from geoseg.grid import CHUNK_BLOCK
 from geoseg.polygons import Cleaning
+from geoseg.raster import normalise_creation_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,7 @@ class ClassifySettings:
 
     Raises:
         RunError: if a value is out of range.
+        OutputError: if a creation option is unknown or could change the pixels.
     """
 
     overlap: int = 32
@@ -64,6 +67,9 @@ class ClassifySettings:
     """Layer of this file; None for the first layer with geometries."""
     cleaning: Cleaning = Cleaning()
     """``min_area`` applies to labels and polygons, the rest to polygons only."""
+    creation_options: Mapping[str, str] | None = None
+    """Creation options of the GeoTIFFs for GDAL's COG driver, such as {"COMPRESS": "ZSTD"}, see
+    `geoseg.raster.normalise_creation_options`; None for DEFLATE in blocks of 512 px."""
 
     def __post_init__(self) -> None:
         if self.overlap < 0:
@@ -86,6 +92,7 @@ class ClassifySettings:
             self.bbox[0] < self.bbox[2] and self.bbox[1] < self.bbox[3]
         ):
             raise RunError("bbox is not west, south, east, north in this order (bbox, --bbox)")
+        normalise_creation_options(self.creation_options)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,11 @@ class _Commands(click.Group):
 )
 @click.version_option(__version__, prog_name="geoseg")
 def cli() -> None:
-    """Land-cover maps from aerial and satellite imagery."""
+    """Land-cover maps from aerial and satellite imagery.
+
+    Each option has an environment variable, such as GEOSEG_CLASSIFY_MIN_AREA for --min-area of
+    classify. Words of an option that takes several are separated by spaces, as in a shell.
+    """
 
 
 def main() -> None:

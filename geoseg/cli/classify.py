@@ -6,10 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geoseg.cli import options
+from geoseg.cli import config, options
 
 if TYPE_CHECKING:
     from geoseg.classification import ClassifyReport
+
+
+def _parse_creation_options(
+    _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, str] | None:
+    """Read creation options: COMPRESS=ZSTD."""
+    for text in texts:
+        if not all(text.partition("=")):
+            raise click.BadParameter(f"{text!r} is not an option like COMPRESS=ZSTD")
+    return {name: value for name, _, value in (text.partition("=") for text in texts)} or None
 
 
 @click.command(
@@ -107,6 +117,14 @@ if TYPE_CHECKING:
         help="Floating-point precision of the network. auto: fp32 on a CPU and on mps, bf16 "
         "or else fp16 on cuda.",
     ),
+    click.option(
+        "--co", "creation_options", multiple=True, metavar="NAME=VALUE",
+        callback=_parse_creation_options,
+        help="Creation option of the GeoTIFFs, one that GDAL's COG driver knows and that does not "
+        "change pixels: BIGTIFF, BLOCKSIZE, COMPRESS (such as ZSTD), GEOTIFF_VERSION, LEVEL, "
+        "OVERVIEWS, PREDICTOR, SPARSE_OK or STATISTICS. Repeat the option for "
+        "several.  [default: COMPRESS=DEFLATE and BLOCKSIZE=512]",
+    ),
 )  # fmt: skip
 @options.group("cleaning", options.min_area, options.simplify, options.smooth)
 @options.group(
@@ -156,7 +174,13 @@ if TYPE_CHECKING:
     help="Compute on the workers of a Dask scheduler: its address (tcp://, tls://) or its file.  "
     "[default: compute on this machine]",
 )  # fmt: skip
+@click.option(
+    "--dry-run", is_flag=True,
+    help="Print what would be done, and try the network for two seconds to estimate the time. "
+    "Nothing is written.",
+)  # fmt: skip
 @options.overwrite
+@config.option
 @options.verbosity
 def command(
     scenes: tuple[str, ...],
@@ -168,55 +192,95 @@ def command(
     execution: dict[str, Any],
     workers: int | None,
     scheduler: str | None,
+    dry_run: bool,
     overwrite: bool,
     quiet: bool,
     verbose: bool,
 ) -> None:
     """Classify SCENES into land-cover maps: GeoTIFF, and polygons if wanted.
 
-    A scene is any raster that GDAL opens. The same command continues an interrupted run.
+    A scene is any raster that GDAL opens. @list.txt stands for the scenes in a text file, one in
+    each line, and "scenes/*.tif" in quotes for all files that match; ** stands for any folders. A
+    scene that fails does not stop the others. The same command continues an interrupted run.
     """
-    from geoseg.cli.console import ProgressBar, setup_logging
+    from geoseg.cli.console import setup_logging
 
     setup_logging(quiet=quiet, verbose=verbose)
-    _check_inputs(scenes, model)
-    from geoseg.classification import (
-        ClassifySettings,
-        Cleaning,
-        Execution,
-        classify,
-        classify_scenes,
-    )
+    paths = _check_inputs(scenes, model)
+    from geoseg.classification import ClassifySettings, Cleaning, Execution
     from geoseg.model import tune_malloc
 
     tune_malloc()
-    progress = ProgressBar(quiet=quiet)
     keywords: dict[str, Any] = {
         **side_outputs, "model": model, "workers": workers, "scheduler": scheduler,
         "settings": ClassifySettings(**settings, cleaning=Cleaning(**cleaning)),
-        "execution": Execution(**execution), "overwrite": overwrite, "progress": progress,
+        "execution": Execution(**execution), "overwrite": overwrite,
     }  # fmt: skip
-    if len(scenes) > 1 or Path(out).is_dir():
-        reports = classify_scenes(scenes, out, **keywords)
+    expanded = paths != list(scenes) and not Path(out).suffix
+    several = len(paths) > 1 or Path(out).is_dir() or expanded
+    if dry_run:
+        _describe(paths, out, keywords, several=several)
     else:
-        reports = [classify(scenes[0], out, **keywords)]
+        _classify(paths, out, keywords, several=several, quiet=quiet)
+
+
+def _describe(paths: list[str], out: str, keywords: dict[str, Any], *, several: bool) -> None:
+    """Print what would be done, also if some of the scenes cannot be used."""
+    from geoseg.classification import describe_run, describe_runs
+    from geoseg.errors import ScenesError
+
+    try:
+        if several:
+            descriptions = describe_runs(paths, out, **keywords)
+        else:
+            descriptions = [describe_run(paths[0], out, **keywords)]
+    except ScenesError as error:
+        click.echo("\n\n".join(description.to_text() for description in error.reports))
+        raise
+    click.echo("\n\n".join(description.to_text() for description in descriptions))
+
+
+def _classify(
+    paths: list[str], out: str, keywords: dict[str, Any], *, several: bool, quiet: bool
+) -> None:
+    """Classify, and print a line for each map, also if some of the scenes failed."""
+    from geoseg.classification import classify, classify_scenes
+    from geoseg.cli.console import ProgressBar
+    from geoseg.errors import ScenesError
+
+    progress = ProgressBar(quiet=quiet)
+    failed: ScenesError | None = None
+    try:
+        if several:
+            reports = classify_scenes(paths, out, **keywords, progress=progress)
+        else:
+            reports = [classify(paths[0], out, **keywords, progress=progress)]
+    except ScenesError as error:
+        reports, failed = error.reports, error
     progress.close()
     for report in reports:
         if report is not None and not quiet:
             click.echo(_summary(out, report))
+    if failed is not None:
+        raise failed
 
 
-def _check_inputs(scenes: tuple[str, ...], model: str) -> None:
-    """Refuse a missing scene or model before torch is loaded, which takes seconds."""
+def _check_inputs(scenes: tuple[str, ...], model: str) -> list[str]:
+    """Return the paths of the scenes.
+
+    A missing model, or a single scene that is missing, is refused before torch is loaded, which
+    takes seconds.
+    """
     from geoseg.errors import ModelError
     from geoseg.models import find_model
-    from geoseg.raster import open_scene
+    from geoseg.raster import expand_scenes, open_scene
 
-    for scene in scenes:
-        if not os.path.exists(scene):  # noqa: PTH110 - Path.exists raises for the text of a VRT
-            open_scene(scene)
+    paths = expand_scenes(scenes)
+    if len(paths) == 1 and not os.path.exists(paths[0]):  # noqa: PTH110 - a VRT may be a text
+        open_scene(paths[0])
     if not find_model(model).is_file():
         raise ModelError(f"cannot read model {model}: No such file, check the path")
+    return paths
 
 
 def _summary(out: str, report: "ClassifyReport") -> str:

@@ -2,7 +2,7 @@
 
 import click
 
-from geoseg.cli import options
+from geoseg.cli import config, options
 
 
 @click.command(
@@ -27,6 +27,7 @@ from geoseg.cli import options
 )  # fmt: skip
 @options.pixel_size("unknown")
 @options.overwrite
+@config.option
 @options.verbosity
 def command(
     path: str,

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from geoseg.cli import options
+from geoseg.cli import config, options
 from geoseg.errors import count_of
 
 
@@ -86,6 +86,7 @@ from geoseg.errors import count_of
     "of cores]",
 )  # fmt: skip
 @options.overwrite
+@config.option
 @options.verbosity
 def command(
     labels: str | None,

@@ -2,7 +2,7 @@
 
 import click
 
-from geoseg.cli import options
+from geoseg.cli import config, options
 
 
 @click.command(
@@ -26,6 +26,7 @@ from geoseg.cli import options
     "validation tiles falls by more than 0.002.  [default: float32]",
 )  # fmt: skip
 @options.overwrite
+@config.option
 @options.verbosity
 def command(
     model: str, out: str, int8: str | None, overwrite: bool, quiet: bool, verbose: bool

@@ -2,7 +2,7 @@
 
 import click
 
-from geoseg.cli import options
+from geoseg.cli import config, options
 
 
 @click.command("info", epilog=options.examples("geoseg info model.safetensors --plot unet.png"))
@@ -13,6 +13,7 @@ from geoseg.cli import options
     help="Also draw a picture (.png, .svg or .pdf): the layers of a model, a map with its legend, "
     "a preview of a scene, or example tiles of a tile set.  [default: no picture]",
 )  # fmt: skip
+@config.option
 @options.verbosity
 def command(path: str, as_data: bool, plot: str | None, quiet: bool, verbose: bool) -> None:
     """Describe PATH: a scene, class map, tile set, model, ONNX file, vector file or run folder.

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from geoseg.cli import options
+from geoseg.cli import config, options
 
 if TYPE_CHECKING:
     from geoseg.models import ModelFile
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 @click.command("models", epilog=options.examples("geoseg models", "geoseg models --json"))
 @click.option("--json", "as_data", is_flag=True, help="Print the list as JSON.")
+@config.option
 def command(as_data: bool) -> None:
     """List the models that have a name: bundled models, and those of the user folder.
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from geoseg.cli import options
+from geoseg.cli import config, options
 from geoseg.errors import count_of
 
 
@@ -61,6 +61,7 @@ def _parse_expected(text: str) -> tuple[str, float]:
     options.seed,
 )  # fmt: skip
 @options.overwrite
+@config.option
 @options.verbosity
 def command(
     labels: str,

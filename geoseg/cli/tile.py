@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from geoseg.cli import options
+from geoseg.cli import config, options
 
 
 def _parse_labels(
@@ -129,6 +129,7 @@ def _has_class(text: str) -> bool:
     "files.  [default: work in this process]",
 )  # fmt: skip
 @options.overwrite
+@config.option
 @options.verbosity
 def command(
     scenes: tuple[str, ...],
@@ -144,16 +145,20 @@ def command(
 ) -> None:
     """Cut labelled scenes into training tiles.
 
+    @list.txt stands for the scenes in a text file, one in each line, and "scenes/*.tif" in quotes
+    for all files that match; ** stands for any folders.
+
     The output folder gets the tiles, an index with their footprints (tiles.parquet, which QGIS
     opens) and a picture for checking them (preview.png).
     """
     from geoseg.cli.console import ProgressBar, setup_logging
+    from geoseg.raster import expand_scenes
     from geoseg.tiles import TileSettings, tile
 
     setup_logging(quiet=quiet, verbose=verbose)
     progress = ProgressBar(quiet=quiet)
     tiles = tile(
-        scenes, labels, out=out, legend=legend, settings=TileSettings(**settings),
+        expand_scenes(scenes), labels, out=out, legend=legend, settings=TileSettings(**settings),
         workers=workers, scheduler=scheduler, overwrite=overwrite, progress=progress,
     )  # fmt: skip
     progress.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from geoseg.cli import options
+from geoseg.cli import config, options
 
 
 @click.command(
@@ -168,6 +168,7 @@ from geoseg.cli import options
     "-f", "--overwrite", is_flag=True,
     help="Replace an existing model. A complete training starts again, a stopped one resumes.",
 )  # fmt: skip
+@config.option
 @options.verbosity
 def command(
     tiles: str,

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from geoseg.cli import options
+from geoseg.cli import config, options
 
 
 @click.command("vectorise", epilog=options.examples("geoseg vectorise lulc.tif --out lulc.gpkg"))
@@ -29,6 +29,7 @@ from geoseg.cli import options
     help="Number of threads, at least 1.  [default: the number of cores]",
 )  # fmt: skip
 @options.overwrite
+@config.option
 @options.verbosity
 def command(
     labels: str,

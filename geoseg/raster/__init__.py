@@ -1,5 +1,6 @@
 """All access to GDAL rasters: open scenes, read windows with their valid mask, write GeoTIFFs."""
 
+from geoseg.raster.creation_options import check_compression, normalise_creation_options
 from geoseg.raster.datasets import CACHE_BYTES
 from geoseg.raster.metadata import RasterMetadata, read_metadata
 from geoseg.raster.mosaic import mosaic
@@ -9,6 +10,7 @@ from geoseg.raster.probe import pixel_warnings, probe_pixels
 from geoseg.raster.read import pad_reflect, read_palette, read_whole, read_window
 from geoseg.raster.remote import is_remote
 from geoseg.raster.scene import Band, Scene
+from geoseg.raster.scene_paths import expand_scenes
 from geoseg.raster.warp import reprojected, warped_to
 from geoseg.raster.write import RasterProfile, write_cog, write_tile
 
@@ -21,8 +23,11 @@ __all__ = [
     "Scene",
     "SceneSource",
     "Stack",
+    "check_compression",
+    "expand_scenes",
     "is_remote",
     "mosaic",
+    "normalise_creation_options",
     "open_scene",
     "pad_reflect",
     "percentile_stretch",

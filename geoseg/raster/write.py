@@ -16,6 +16,7 @@ from rasterio.windows import Window as RasterWindow
 
 from geoseg.files import atomic_file, temporary_path, translate_write_errors
 from geoseg.grid import CHUNK_BLOCK, Window
+from geoseg.raster.creation_options import normalise_creation_options
 from geoseg.raster.datasets import CACHE_BYTES, GDAL_ERRORS
 
 
@@ -77,11 +78,17 @@ def write_tile(
         path.write_bytes(file.getbuffer())
 
 
+_COG_DEFAULTS = {
+    "BLOCKSIZE": str(CHUNK_BLOCK), "COMPRESS": "DEFLATE", "PREDICTOR": "NO", "BIGTIFF": "IF_SAFER",
+}  # fmt: skip
+
+
 def write_cog(
     path: Path,
     profile: RasterProfile,
     windows: Iterable[tuple[Window, NDArray[np.uint8]]],
     *,
+    creation_options: Mapping[str, str] | None = None,
     threads: int = 1,
 ) -> None:
     """Write a Cloud-Optimized GeoTIFF from windows, in bounded memory, and read it back.
@@ -90,6 +97,8 @@ def write_cog(
         path: of the file, which appears when it is complete.
         profile: size, georeferencing, bands and colours.
         windows: windows that partition the raster, with their pixels (bands, height, width).
+        creation_options: of GDAL's COG driver, see `normalise_creation_options`; None for DEFLATE
+            in blocks of 512 px.
         threads: number of threads that compress.
 
     Raises:
@@ -102,10 +111,10 @@ def write_cog(
             rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_PAM_ENABLED=False),
         ):
             sums = _write_plain(plain, profile, windows)
+            options = _COG_DEFAULTS | normalise_creation_options(creation_options)
             rasterio.shutil.copy(
-                plain, cog, driver="COG", BLOCKSIZE=CHUNK_BLOCK, COMPRESS="DEFLATE",
-                PREDICTOR="NO", OVERVIEW_RESAMPLING=profile.overviews.upper(),
-                BIGTIFF="IF_SAFER", NUM_THREADS=threads,
+                plain, cog, driver="COG", OVERVIEW_RESAMPLING=profile.overviews.upper(),
+                NUM_THREADS=threads, **options,
             )  # fmt: skip
             _verify(cog, sums)
     finally:

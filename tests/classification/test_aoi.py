@@ -11,8 +11,8 @@ from affine import Affine
 from shapely import box
 
 from geoseg.classification import ClassifySettings, classify
-from geoseg.classification.aoi import AreaOfInterest
-from geoseg.errors import RunError, VectorError
+from geoseg.classification.prepare.aoi import AreaOfInterest
+from geoseg.errors import SceneError, VectorError
 from geoseg.raster import open_scene
 from tests.support import commands
 from tests.support.rasters import blocks, write_raster
@@ -108,7 +108,7 @@ def test_an_area_without_a_pixel_of_the_scene_is_refused(tmp_path, scene, model,
         r"aoi\.gpkg covers no pixel of scene .*scene\.tif: it lies at x .* y .*, the scene at "
         r"x 57 to 57\.00\d+, y 25\.30\d+ to 25\.31\d+ \(WGS 84\), check its coordinates"
     )
-    with pytest.raises(RunError, match=match):
+    with pytest.raises(SceneError, match=match):
         mapped(scene, path, model, tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["aoi.gpkg", "scene.tif"]
 

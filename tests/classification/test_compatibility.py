@@ -8,7 +8,7 @@ import pytest
 from affine import Affine
 
 from geoseg.classification import ClassifySettings, classify
-from geoseg.classification.compatibility import pixel_size_warning
+from geoseg.classification.prepare.compatibility import pixel_size_warning
 from geoseg.errors import ModelError
 from geoseg.info import as_json, as_text, describe
 from geoseg.legend import DUBAI, DUBAI_MASKS, Legend

@@ -8,9 +8,17 @@ import rasterio
 
 import geoseg
 from geoseg.classification import chunk as chunk_module
-from geoseg.classification.compatibility import match_bands
 from geoseg.classification.outputs import outputs_in_folders
-from geoseg.errors import GeosegError, ModelError, OutputError, RunError, SceneError
+from geoseg.classification.prepare.compatibility import match_bands
+from geoseg.errors import (
+    GeosegError,
+    InterruptedRun,
+    ModelError,
+    OutputError,
+    RunError,
+    SceneError,
+    ScenesError,
+)
 from geoseg.model import Model
 from geoseg.raster import open_scene
 from tests.support.commands import here, refused
@@ -51,14 +59,79 @@ def test_scenes_of_one_name_are_refused_before_any_chunk(model, tmp_path, comput
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_missing_second_scene_is_told_before_the_first_is_computed(model, tmp_path, computed):
-    first = scene_in(tmp_path)
-    with pytest.raises(SceneError, match=r"nope\.tif: No such file"):
-        geoseg.classify_scenes(
-            [first, "nope.tif"], tmp_path / "maps", model=model, settings=SETTINGS
-        )
-    assert not computed
-    assert not (tmp_path / "maps").exists()
+def test_a_scene_that_cannot_be_used_is_left_out(model, tmp_path, computed):
+    names = ("a.tif", "b.tif")
+    alone = scene_in(tmp_path, "a.tif")
+    five = write_raster(tmp_path / "five.tif", np.ones((5, 50, 50), np.uint8))
+    maps = tmp_path / "maps"
+    scenes = [tmp_path / "nope.tif", alone, five, scene_in(tmp_path, "b.tif")]
+    with pytest.raises(
+        ScenesError, match=r"2 scenes of 4 failed: cannot open .*; .*5 bands"
+    ) as told:
+        geoseg.classify_scenes(scenes, maps, model=model, settings=SETTINGS)
+    assert list(told.value.failures) == [str(scenes[0]), str(five)]
+    assert {type(error) for error in told.value.failures.values()} == {SceneError}
+    assert [report.outputs for report in told.value.reports] == [(name,) for name in names]
+    geoseg.classify(alone, tmp_path / "a-alone.tif", model=model, settings=SETTINGS)
+    assert (maps / "a.tif").read_bytes() == (tmp_path / "a-alone.tif").read_bytes()
+    assert sorted(path.name for path in maps.glob("*.tif*")) == [
+        "a.tif", "a.tif.aux.xml", "b.tif", "b.tif.aux.xml",
+    ]  # fmt: skip
+    assert not computed.count(str(five))
+
+
+def test_a_scene_that_fails_while_it_is_computed_does_not_stop_the_rest(model, tmp_path):
+    damaged, good = (scene_in(tmp_path, name) for name in ("a.tif", "b.tif"))
+    maps, read = tmp_path / "maps", chunk_module.read_window
+
+    def failing(scene, window):
+        if scene.path == str(damaged):
+            raise SceneError(f"{scene.path} is damaged")
+        return read(scene, window)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunk_module, "read_window", failing)
+        done = here("classify", damaged, good, "--model", model, "--overlap", 8, "--out", maps)
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert any(line.startswith("geoseg: warning: left out: chunk at rows") for line in lines)
+    assert lines[-1].startswith("geoseg: 1 scene of 2 failed: ")
+    assert "a.tif" in lines[-1]
+    assert done.stdout.startswith(f"{maps / 'b.tif'}: ")
+    assert not (maps / "a.tif").exists()
+    again = here("classify", damaged, good, "--model", model, "--overlap", 8, "--out", maps)
+    assert again.returncode == 0, again.stderr
+    assert (maps / "a.tif").read_bytes() == (maps / "b.tif").read_bytes()
+
+
+def test_an_interruption_stops_all_scenes(model, tmp_path, monkeypatch):
+    scenes = [scene_in(tmp_path, name) for name in ("a.tif", "b.tif")]
+
+    def interrupted(scene, window):
+        raise InterruptedRun("interrupted")
+
+    monkeypatch.setattr(chunk_module, "read_window", interrupted)
+    done = here("classify", *scenes, "--model", model, "--overlap", 8, "--out", tmp_path / "maps")
+    assert done.returncode == 75
+    assert not (tmp_path / "maps" / "b.tif.parts").exists()
+
+
+def test_lists_and_patterns_name_scenes(model, tmp_path, monkeypatch):
+    for name in ("b.tif", "a.tif", "c.tif"):
+        scene_in(tmp_path / "scenes", name)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list.txt").write_text("# the last\nscenes/c.tif\n")
+    options = ("--model", model, "--overlap", 8)
+    done = here("classify", "scenes/[ab].tif", "@list.txt", *options, "--out", "maps")
+    assert done.returncode == 0, done.stderr
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == [
+        "maps/a.tif", "maps/b.tif", "maps/c.tif",
+    ]  # fmt: skip
+    done = here("classify", "@list.txt", *options, "--out", "one")
+    assert done.stdout.startswith("one/c.tif: ")
+    done = here("classify", "@list.txt", *options, "--out", "one.tif")
+    assert done.stdout.startswith("one.tif: ")
+    assert "no file matches none*.tif" in refused(here("classify", "none*.tif", "--out", "maps"))
 
 
 def test_an_existing_second_map_is_told_before_the_first_is_computed(model, tmp_path, computed):

@@ -39,8 +39,9 @@ def job_of(run, model):
         transform=(1, 0, 0, 0, -1, 0), crs=None, bands=bands, band_names=("",) * run.bands,
         nodata=None, masked=False, size=None, modified=None,
     )  # fmt: skip
+    size = run.side, run.side
     return Job(
-        scene=scene, input=scene, map_grid=MapGrid(scene.window, (run.side, run.side), (run.side, run.side)),
+        scene=scene, input=scene, map_grid=MapGrid(scene.window, size, size),
         window_grid=WindowGrid(run.side, run.side, 64, 32), chunk=2048, model="m",
         model_hash="", legend=model.legend, settings=ClassifySettings(),
         precision="fp32", engine="torch 2", device="cpu", batch_size=8,

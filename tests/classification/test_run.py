@@ -39,8 +39,8 @@ from geoseg.classification import chunk as chunk_module
 from geoseg.classification import compute as compute_module
 from geoseg.classification import compute_config as config_module
 from geoseg.classification import run as run_module
-from geoseg.classification.aoi import load_aoi
 from geoseg.classification.plan import default_chunk
+from geoseg.classification.prepare.aoi import load_aoi
 from geoseg.classification.run_folder.parts import read_part_window
 from geoseg.errors import ChunkError, InterruptedRun, OutputError, RunError, SceneError
 from geoseg.grid import Window, WindowGrid, chunks

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from geoseg.classification.aoi import AreaOfInterest
 from geoseg.classification.job import Job
+from geoseg.classification.prepare.aoi import AreaOfInterest
 from geoseg.classification.run_folder.lock import LOCK_FILE, run_lock
 from geoseg.classification.settings import Execution
 from geoseg.errors import RunError

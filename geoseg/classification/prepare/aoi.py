@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geoseg.errors import RunError
+from geoseg.errors import RunError, SceneError
 from geoseg.files import atomic_file
 from geoseg.geodesy import apply_affine
 from geoseg.grid import Window, chunks
@@ -35,7 +35,8 @@ class AreaOfInterest:
 
         Raises:
             VectorError: if it cannot be read, or only one of file and scene has a CRS.
-            RunError: if it has no geometry, or covers the centre of no pixel of the scene.
+            RunError: if it has no geometry.
+            SceneError: if it covers the centre of no pixel of the scene.
         """
         frame = read_vector(path, layer)
         frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty]
@@ -46,7 +47,7 @@ class AreaOfInterest:
         geometries = geometries[np.isfinite(bounds).all(axis=1)]
         aoi = cls(shapely.to_wkb(shapely.GeometryCollection(list(geometries))))
         if not len(geometries) or not aoi._covers_a_pixel(scene):
-            raise RunError(
+            raise SceneError(
                 f"area of interest {path} covers no pixel of scene {scene.path}: "
                 f"{reprojector.describe_extents(scene)}, check its coordinates and its CRS"
             )

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from geoseg.classification.aoi import AreaOfInterest
-from geoseg.classification.compatibility import (
+from geoseg.classification.outputs import Outputs
+from geoseg.classification.prepare.aoi import AreaOfInterest
+from geoseg.classification.prepare.compatibility import (
     check_value_range,
     match_bands,
     scene_warnings,
 )
-from geoseg.classification.grids import choose_grids
-from geoseg.classification.outputs import Outputs
+from geoseg.classification.prepare.grids import choose_grids
 from geoseg.classification.settings import ClassifySettings
 from geoseg.errors import LabelError, ModelError, RunError
 from geoseg.grid import MapGrid

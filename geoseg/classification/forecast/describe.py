@@ -1,0 +1,181 @@
+"""Describe what a classification would do (`geoseg classify --dry-run`); nothing is written."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from pyproj import CRS
+
+from geoseg.classification.compute import choose_workers, shard_chunks
+from geoseg.classification.forecast.description import RunDescription
+from geoseg.classification.forecast.disk import disk_need, free_bytes
+from geoseg.classification.forecast.duration import seconds_per_window
+from geoseg.classification.memory import run_bytes
+from geoseg.classification.outputs import Outputs, outputs_in_folders, outputs_of_files
+from geoseg.classification.plan import PlannedRun, plan_scenes, without_failures
+from geoseg.classification.prepare.prepared_scene import load_model
+from geoseg.classification.run_folder.parts import missing_chunks
+from geoseg.classification.settings import ClassifySettings, Execution
+from geoseg.errors import (
+    GeosegError,
+    SceneError,
+    check_list,
+    check_type,
+    redact,
+)
+from geoseg.execute import DaskCluster, Executor, available_memory
+from geoseg.model import DEFAULT, AnyModel, Model
+from geoseg.raster import Scene, check_compression, normalise_creation_options
+
+_TRIAL_SECONDS = 2.0
+"""Time of the trial of the network (s)."""
+
+
+def describe_run(  # noqa: PLR0913 - all but two by name
+    scene: str | Path,
+    out: str | Path,
+    *,
+    model: Model | str | Path = DEFAULT,
+    polygons: str | Path | None = None,
+    confidence: str | Path | None = None,
+    probabilities: str | Path | None = None,
+    settings: ClassifySettings = ClassifySettings(),
+    execution: Execution = Execution(),
+    workers: int | None = None,
+    scheduler: str | None = None,
+    overwrite: bool = False,
+) -> RunDescription:
+    """Return what `classify` would do with these arguments, without doing it.
+
+    The scene, the model and the outputs are checked as `classify` does. The network is tried for
+    about two seconds.
+
+    Raises:
+        GeosegError: as `classify` does before it computes.
+    """
+    outputs = outputs_of_files(out, polygons, confidence, probabilities)
+    [outcome] = _describe(
+        [(str(scene), outputs)], model, settings, execution, Executor(workers, scheduler),
+        overwrite=overwrite,
+    )  # fmt: skip
+    if isinstance(outcome, GeosegError):
+        raise outcome
+    return outcome
+
+
+def describe_runs(  # noqa: PLR0913 - all but two by name
+    scenes: Sequence[str | Path],
+    out: str | Path,
+    *,
+    model: Model | str | Path = DEFAULT,
+    polygons: str | Path | None = None,
+    confidence: str | Path | None = None,
+    probabilities: str | Path | None = None,
+    settings: ClassifySettings = ClassifySettings(),
+    execution: Execution = Execution(),
+    workers: int | None = None,
+    scheduler: str | None = None,
+    overwrite: bool = False,
+) -> list[RunDescription]:
+    """Return what `classify_scenes` would do with these arguments, without doing it.
+
+    Raises:
+        ScenesError: if scenes cannot be used; its reports are the descriptions of the others.
+        GeosegError: as `classify_scenes` does before it computes.
+    """
+    check_list("scenes", scenes)
+    if not scenes:
+        raise SceneError("the list of scenes is empty, give at least one")
+    folders = {
+        "labels": out, "polygons": polygons, "confidence": confidence,
+        "probabilities": probabilities,
+    }  # fmt: skip
+    paths = [str(scene) for scene in scenes]
+    inputs = list(zip(paths, outputs_in_folders(paths, folders), strict=True))
+    executor = Executor(workers, scheduler)
+    outcomes = _describe(inputs, model, settings, execution, executor, overwrite=overwrite)
+    return without_failures(paths, outcomes)
+
+
+def _describe(
+    inputs: Sequence[tuple[str, Outputs]],
+    model: Model | str | Path,
+    settings: ClassifySettings,
+    execution: Execution,
+    executor: Executor,
+    *,
+    overwrite: bool,
+) -> list[RunDescription | GeosegError]:
+    check_type("settings", settings, ClassifySettings)
+    check_type("execution", execution, Execution)
+    check_compression(normalise_creation_options(settings.creation_options))
+    loaded = load_model(model, settings)
+    # Shards would agree on an engine in a file of the run folder.
+    planned = plan_scenes(
+        inputs, loaded, settings, replace(execution, shard=None), executor, overwrite=overwrite
+    )
+    with planned as (runs, cluster, _):
+        return [
+            run
+            if isinstance(run, GeosegError)
+            else _describe_run(run, loaded, execution, executor, cluster)
+            for run in runs
+        ]
+
+
+def _describe_run(
+    run: PlannedRun,
+    model: AnyModel,
+    execution: Execution,
+    executor: Executor,
+    cluster: DaskCluster | None,
+) -> RunDescription:
+    job, scene, outputs = run.job, run.job.scene, run.outputs
+    chunks = shard_chunks(job, execution.shard)
+    missing = missing_chunks(job, chunks) if execution.resume else chunks
+    if run.report is not None:
+        missing = []
+    workers, kind = choose_workers(job, model, executor, cluster, len(missing))
+    trial = partial(seconds_per_window, seconds=_TRIAL_SECONDS)
+    if run.report is not None:
+        each = None
+    else:
+        each = trial(job) if cluster is None else cluster.map(trial, [job])[0]
+    return RunDescription(
+        scene=redact(scene.path),
+        height=scene.height,
+        width=scene.width,
+        crs=None if scene.crs is None else CRS(scene.crs).name,
+        pixel_size=scene.pixel_size,
+        bands=tuple(zip(scene.bands, scene.band_names, strict=True)),
+        matched=_matched(scene, model, job.settings),
+        model=redact(job.model),
+        window=job.window_grid.size,
+        overlap=job.settings.overlap,
+        windows=sum(job.count_windows(chunk) for chunk in missing),
+        chunk=job.chunk,
+        chunks=len(chunks),
+        finished=len(chunks) - len(missing),
+        engine=job.engine,
+        device=job.device,
+        precision=job.precision,
+        batch_size=job.batch_size,
+        workers=workers,
+        worker_kind=kind,
+        memory=run_bytes(job, model, workers, processes=kind != "thread"),
+        memory_available=available_memory(),
+        disk=disk_need(job, outputs),
+        disk_free=free_bytes(outputs.labels),
+        seconds_per_window=each,
+        outputs=tuple(str(path) for path in outputs.requested()),
+        complete=run.report is not None,
+        warnings=tuple(run.prepared.warnings),
+    )
+
+
+def _matched(scene: Scene, model: AnyModel, settings: ClassifySettings) -> str:
+    """Return how the bands of a scene were chosen, see `match_bands`."""
+    if settings.bands is not None:
+        return "given"
+    return "by name" if scene.band_names == tuple(model.band_names) else "by number"
