@@ -182,10 +182,10 @@ class MapGrid:
         """Return the input pixel of each pixel of a window of the map.
 
         Returns:
-            Rows (height, 1) and columns (width,), counted from the first of `input_window`.
+            Rows (height,) and columns (width,), counted from the first of `input_window`.
         """
         rows, cols = self._indices(window)
-        return (rows - rows[0])[:, None], cols - cols[0]
+        return rows - rows[0], cols - cols[0]
 
     def _indices(self, window: Window) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Row and column in the input of each row and column of a window of the map."""

@@ -103,8 +103,8 @@ def _check_version(name: str, planned: str, here: str) -> None:
 def _valid_in_map(job: Job, chunk: Window, read: InputPixels) -> NDArray[np.bool_]:
     """Return the pixels of a chunk that have data and lie in the area of interest."""
     area = job.map_grid.input_window(chunk)
-    rows, cols = job.map_grid.nearest(chunk)
-    valid = read.valid[area.relative_to(read.window)][rows, cols]
+    nearest = np.ix_(*job.map_grid.nearest(chunk))
+    valid = read.valid[area.relative_to(read.window)][nearest]
     if not job.map_grid.same_pixels and valid.any():
         valid &= read_window(job.scene, chunk)[1]
     if job.aoi is not None:

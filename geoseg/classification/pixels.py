@@ -65,12 +65,12 @@ def classify_pixels(
         as far as the run needs them; and the number of windows that were computed.
     """
     area, windows = job.map_grid.input_window(chunk), job.windows(chunk)
-    nearest = job.map_grid.nearest(chunk)
+    rows, cols = job.map_grid.nearest(chunk)
     needed = valid
     if not job.map_grid.same_pixels:
         needed = np.zeros((area.height, area.width), bool)
-        rows, cols = np.broadcast_arrays(*nearest)
-        needed[rows[valid], cols[valid]] = True
+        for row, valid_cols in zip(rows, valid, strict=True):
+            needed[row, cols[valid_cols]] = True
     useful = [w for w in windows if needed[_shared(w, area)].any()]
     count(len(windows) - len(useful))
     if not useful:
@@ -83,7 +83,7 @@ def classify_pixels(
         total = _blended(job, predictor, padded, inputs, useful, area, count)
         planes = _scores_to_outputs(job, predictor, total, scale)
     if not job.map_grid.same_pixels:
-        planes = planes[:, nearest[0], nearest[1]]
+        planes = planes.take(rows, axis=1).take(cols, axis=2)
     planes[0][~valid] = NODATA
     planes[1:, ~valid] = 0
     arrays: dict[str, NDArray[Any]] = {"labels": planes[0]}

@@ -6,7 +6,7 @@ import rasterio
 import torch
 
 from geoseg.classification import ClassifySettings, Execution, classify
-from geoseg.classification import chunk as chunk_module
+from geoseg.classification import pixels as pixels_module
 from geoseg.model import load_predictor
 from geoseg.model.cuda import GraphedFunction
 from tests.support.cuda import FakeCuda
@@ -54,7 +54,7 @@ def test_the_path_of_a_gpu_makes_the_map_of_the_cpu(scene, model, settings, tmp_
             predictors.append(predictor)
         return predictors[0]
 
-    monkeypatch.setattr(chunk_module, "cached_predictor", on_fake_cuda)
+    monkeypatch.setattr(pixels_module, "cached_predictor", on_fake_cuda)
     (tmp_path / "gpu").mkdir()
     assert maps(scene, tmp_path / "gpu", model, settings) == expected
     assert cuda.captures == 1

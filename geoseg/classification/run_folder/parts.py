@@ -93,7 +93,8 @@ def write_part(
         OutputError: if it cannot be written.
     """
     path = part_path(job.parts, chunk)
-    data = safetensors.numpy.save(dict(arrays))
+    # safetensors writes the memory of an array, whatever its strides are.
+    data = safetensors.numpy.save({k: np.asarray(v, order="C") for k, v in arrays.items()})
     digest = hashlib.sha256(data).hexdigest()
     part = Part(chunk.row, chunk.col, len(data), windows, digest, job.identity(), instruction_set)
     with atomic_file(path, durable=True) as temporary:
