@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from geoseg.model import export_model as export_model
     from geoseg.models import ModelFile as ModelFile
     from geoseg.models import list_models as list_models
+    from geoseg.raster import Mosaic as Mosaic
+    from geoseg.raster import Stack as Stack
     from geoseg.raster import expand_scenes as expand_scenes
     from geoseg.tiles import TileSet as TileSet
     from geoseg.tiles import TileSettings as TileSettings
@@ -88,7 +90,7 @@ _ROOMS = {
     "metrics": ("Confusion",),
     "model": ("Model", "convert_model", "export_model"),
     "models": ("ModelFile", "list_models"),
-    "raster": ("expand_scenes",),
+    "raster": ("Mosaic", "Stack", "expand_scenes"),
     "tiles": ("TileSet", "TileSettings", "open_tiles", "tile"),
     "training": (
         "RECIPES",

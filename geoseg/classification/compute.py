@@ -26,6 +26,7 @@ from geoseg.execute import (
 )
 from geoseg.grid import Window
 from geoseg.model import AnyModel, one_torch_thread, tune_malloc
+from geoseg.raster import Scene
 
 log = logging.getLogger("geoseg")
 
@@ -193,6 +194,12 @@ def _classify_on_worker(job: Job, key: str, chunk: Window) -> Part:
     return classify_chunk(job, chunk, count)
 
 
+def _band_list(scene: Scene) -> str:
+    """Names of the bands that are read, or their numbers if one has no name."""
+    named = all(scene.band_names)
+    return ", ".join(scene.band_names) if named else ",".join(map(str, scene.bands))
+
+
 def _log_start(job: Job, model: AnyModel, missing: list[Window], workers: int, kind: str) -> None:
     """Announce a run; ``kind`` is what its workers are, see `choose_workers`."""
     windows = sum(job.count_windows(chunk) for chunk in missing)
@@ -201,7 +208,7 @@ def _log_start(job: Job, model: AnyModel, missing: list[Window], workers: int, k
         "%s: %d x %d px, bands %s; %s of %d px, overlap %d; %s of %d px, "
         "%d at a time, about %.1f GB; %s %s; model %s",
         Path(redact(job.scene.path)).name, job.scene.height, job.scene.width,
-        ",".join(map(str, job.scene.bands)), count_of(windows, "window"), job.window_grid.size,
+        _band_list(job.scene), count_of(windows, "window"), job.window_grid.size,
         job.settings.overlap, count_of(len(missing), "chunk"), job.chunk, workers,
         needed / 1e9, job.device, job.precision, job.model_hash,
     )  # fmt: skip

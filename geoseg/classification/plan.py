@@ -24,6 +24,7 @@ from geoseg.execute import DaskCluster, Executor, StopFlag, connect, stop_on_sig
 from geoseg.files import check_not_there
 from geoseg.grid import WindowGrid, chunks
 from geoseg.model import AnyModel, OnnxModel
+from geoseg.raster import SceneSource, source_name
 
 log = logging.getLogger("geoseg")
 
@@ -151,7 +152,7 @@ def _existing_map(job: Job, outputs: Outputs) -> ClassifyReport | None:
 
 @contextmanager
 def plan_scenes(
-    inputs: Sequence[tuple[str, Outputs]],
+    inputs: Sequence[tuple[SceneSource, Outputs]],
     model: AnyModel,
     settings: ClassifySettings,
     execution: Execution,
@@ -168,7 +169,9 @@ def plan_scenes(
     Raises:
         GeosegError: if settings or outputs are wrong.
     """
-    prepared = [_prepare(path, outputs, model, settings, len(inputs)) for path, outputs in inputs]
+    prepared = [
+        _prepare(source, outputs, model, settings, len(inputs)) for source, outputs in inputs
+    ]
     with (
         stop_on_signal() as stop,
         nullcontext()
@@ -185,12 +188,12 @@ def plan_scenes(
 
 
 def _prepare(
-    path: str, outputs: Outputs, model: AnyModel, settings: ClassifySettings, scenes: int
+    source: SceneSource, outputs: Outputs, model: AnyModel, settings: ClassifySettings, scenes: int
 ) -> PreparedScene | GeosegError:
     try:
-        return prepare(path, outputs, model, settings)
+        return prepare(source, outputs, model, settings)
     except SceneError as error:
-        return log_failure(path, error, scenes)
+        return log_failure(source_name(source), error, scenes)
 
 
 def log_failure(path: str, error: GeosegError, scenes: int) -> GeosegError:

@@ -8,6 +8,7 @@ from typing import Any
 from geoseg.classification.job import Job
 from geoseg.errors import redact
 from geoseg.polygons import Cleaning
+from geoseg.raster import Mosaic, SceneSource, Stack, source_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,9 @@ class ClassifyReport:
         return cls(**{**values, "outputs": tuple(values["outputs"]), "classes": classes})
 
 
-def replay_config(job: Job, files: Mapping[str, Path | None], model: str) -> dict[str, Any]:
+def replay_config(
+    job: Job, source: SceneSource, files: Mapping[str, Path | None], model: str
+) -> dict[str, Any]:
     """Return the options of `geoseg classify` that make the same bytes again, without credentials.
 
     What "auto" stood for is given by its value. Options with their default are left out, and those
@@ -80,6 +83,7 @@ def replay_config(job: Job, files: Mapping[str, Path | None], model: str) -> dic
 
     Args:
         job: the run.
+        source: where the pixels of its scene come from.
         files: the outputs by the names of their options; None for one that is not written.
         model: the model as the caller named it.
     """
@@ -96,7 +100,7 @@ def replay_config(job: Job, files: Mapping[str, Path | None], model: str) -> dic
         "batch_size": job.batch_size, "chunk": job.chunk,
     }  # fmt: skip
     return {
-        "scenes": [redact(job.scene.path)],
+        **_source_options(source),
         **{name: redact(str(path)) for name, path in files.items() if path is not None},
         "model": redact(model),
         **{name: redact(v) if isinstance(v, str) else v for name, v in changed.items()},
@@ -104,3 +108,13 @@ def replay_config(job: Job, files: Mapping[str, Path | None], model: str) -> dic
            if creation_options else {}),
         **resolved,
     }  # fmt: skip
+
+
+def _source_options(source: SceneSource) -> dict[str, Any]:
+    """Return the arguments and options that name a scene."""
+    if isinstance(source, Stack):
+        return {"scenes": list(map(redact, source.paths)), "stack": True}
+    if isinstance(source, Mosaic):
+        scenes = [redact(source_name(scene)) for scene in source.scenes]
+        return {"scenes": scenes, "mosaic": True, "order": source.order}
+    return {"scenes": [redact(source)]}

@@ -47,14 +47,22 @@ from geoseg.execute import (
 )
 from geoseg.files import translate_write_errors
 from geoseg.model import DEFAULT, AnyModel, Model
-from geoseg.raster import check_compression, normalise_creation_options
+from geoseg.raster import (
+    Mosaic,
+    SceneSource,
+    Stack,
+    as_source,
+    check_compression,
+    normalise_creation_options,
+    source_name,
+)
 from geoseg.version import __version__
 
 log = logging.getLogger("geoseg")
 
 
 def classify(  # noqa: PLR0913 - all but two by name
-    scene: str | Path,
+    scene: str | Path | Stack | Mosaic,
     out: str | Path,
     *,
     model: Model | str | Path = DEFAULT,
@@ -75,7 +83,8 @@ def classify(  # noqa: PLR0913 - all but two by name
     process then keeps freed memory.
 
     Args:
-        scene: anything GDAL opens.
+        scene: anything GDAL opens, a product (a folder of Sentinel-2 or Landsat, a folder of band
+            files, a STAC item), a `Stack` or a `Mosaic`.
         out: labels, a Cloud-Optimized GeoTIFF (uint8, 255 = no data) with palette; next to it go
             category names (.tif.aux.xml), a QGIS style (.qml) and a report (.json).
         model: a loaded model or its file; "default" is the bundled one, for very-high-resolution
@@ -103,7 +112,7 @@ def classify(  # noqa: PLR0913 - all but two by name
     """
     outputs = outputs_of_files(out, polygons, confidence, probabilities)
     [outcome] = _classify(
-        [(str(scene), outputs)], model, settings, execution, Executor(workers, scheduler),
+        [(as_source(scene), outputs)], model, settings, execution, Executor(workers, scheduler),
         overwrite=overwrite, progress=progress,
     )  # fmt: skip
     if isinstance(outcome, GeosegError):
@@ -112,7 +121,7 @@ def classify(  # noqa: PLR0913 - all but two by name
 
 
 def classify_scenes(  # noqa: PLR0913 - all but two by name
-    scenes: Sequence[str | Path],
+    scenes: Sequence[str | Path | Stack | Mosaic],
     out: str | Path,
     *,
     model: Model | str | Path = DEFAULT,
@@ -133,7 +142,7 @@ def classify_scenes(  # noqa: PLR0913 - all but two by name
     call resumes an interrupted one; finished maps stay.
 
     Args:
-        scenes: anything GDAL opens; a map has the name of its scene.
+        scenes: see `classify`; a map has the name of its scene.
         out: folder of the labels, <name>.tif; it is created.
         model: see `classify`.
         polygons: folder of the polygons, <name>.gpkg.
@@ -163,17 +172,18 @@ def classify_scenes(  # noqa: PLR0913 - all but two by name
         "labels": out, "polygons": polygons, "confidence": confidence,
         "probabilities": probabilities,
     }  # fmt: skip
-    paths = [str(scene) for scene in scenes]
-    outputs = outputs_in_folders(paths, folders)
+    sources = [as_source(scene) for scene in scenes]
+    names = [source_name(source) for source in sources]
+    outputs = outputs_in_folders(names, folders)
     outcomes = _classify(
-        list(zip(paths, outputs, strict=True)), model, settings, execution,
+        list(zip(sources, outputs, strict=True)), model, settings, execution,
         Executor(workers, scheduler), overwrite=overwrite, progress=progress,
     )  # fmt: skip
-    return without_failures(paths, outcomes)
+    return without_failures(names, outcomes)
 
 
 def _classify(
-    inputs: Sequence[tuple[str, Outputs]],
+    inputs: Sequence[tuple[SceneSource, Outputs]],
     model: Model | str | Path,
     settings: ClassifySettings,
     execution: Execution,
@@ -254,7 +264,7 @@ def _finish(
             return None
         computed = time.perf_counter()
         _warn_of_mixed_processors(outputs.parts)
-        config = replay_config(run.job, outputs.by_option(), name)
+        config = replay_config(run.job, run.prepared.source, outputs.by_option(), name)
         report = _report(run, model, backend, workers, computed - start, config)
         report = assemble(run, report, backend.stop)
         remove_run_folder(outputs.parts)

@@ -10,6 +10,7 @@ from geoseg.cli import config, options
 
 if TYPE_CHECKING:
     from geoseg.classification import ClassifyReport
+    from geoseg.raster import SceneSource
 
 
 def _parse_creation_options(
@@ -28,9 +29,24 @@ def _parse_creation_options(
         "geoseg classify scene.tif --out lulc.tif --polygons lulc.gpkg",
         "geoseg classify scene.tif --out roads.tif --model roads.onnx \\\n"
         "--legend roads.csv --input-std 255",
+        "geoseg classify S2A_20240531.SAFE --out lulc.tif --model sentinel2.safetensors",
+        'geoseg classify --mosaic "orthophotos/*.tif" --out lulc.tif',
     ),
 )
 @click.argument("scenes", nargs=-1, required=True, metavar="SCENE...")
+@click.option(
+    "--stack", is_flag=True,
+    help="Read the bands of all SCENES as one scene, in this order. Coarser bands are resampled "
+    "onto the finest grid.",
+)  # fmt: skip
+@click.option(
+    "--mosaic", is_flag=True,
+    help="Make one map of SCENES that overlap or touch, on the grid of the first.",
+)  # fmt: skip
+@click.option(
+    "--order", type=click.Choice(["first", "newest"]), default="first", show_default=True,
+    help="What lies on top in a mosaic: the first scene, or the one with the latest date.",
+)  # fmt: skip
 @click.option(
     "--out", required=True, metavar="FILE",
     help="GeoTIFF of the labels, .tif. With several scenes: a folder, in which each map has "
@@ -112,6 +128,32 @@ def _parse_creation_options(
     options.bands,
     options.nodata,
     click.option(
+        "--resolution", type=options.parse_resolution, metavar="SIZE",
+        help="Ground size of the pixels that the network reads: a number of metres above 0, "
+        "'scene' for the pixels as they are, or 'model' for the size in its training.  [default: "
+        "model if the pixels of the scene are more than a quarter smaller or larger, unless they "
+        "are more than 4 times as large; else scene]",
+    ),
+    click.option(
+        "--grid", type=click.Choice(["scene", "model"]), default="scene", show_default=True,
+        help="Pixels of the map if --resolution changes them: those of the scene, with the nearest "
+        "class, or those that the network reads.",
+    ),
+    click.option(
+        "--crs", metavar="CRS",
+        help="CRS of the map, such as EPSG:32640; the scene is warped as it is read.  [default: "
+        "that of the scene]",
+    ),
+    click.option(
+        "--bbox", type=options.parse_bbox, metavar="W,S,E,N",
+        help="West, south, east and north of the map in its CRS. The map is cut to the pixels that "
+        "this box touches.  [default: the whole scene]",
+    ),
+    click.option(
+        "--bbox-crs", metavar="CRS",
+        help="CRS of --bbox, such as EPSG:4326.  [default: that of the map]",
+    ),
+    click.option(
         "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto",
         show_default=True,
         help="Floating-point precision of the network. auto: fp32 on a CPU and on mps, bf16 "
@@ -184,6 +226,9 @@ def _parse_creation_options(
 @options.verbosity
 def command(
     scenes: tuple[str, ...],
+    stack: bool,
+    mosaic: bool,
+    order: str,
     out: str,
     model: str,
     side_outputs: dict[str, str | None],
@@ -199,7 +244,8 @@ def command(
 ) -> None:
     """Classify SCENES into land-cover maps: GeoTIFF, and polygons if wanted.
 
-    A scene is any raster that GDAL opens. @list.txt stands for the scenes in a text file, one in
+    A scene is any raster that GDAL opens, a folder of Sentinel-2 (SAFE), of Landsat or of band
+    files, or a STAC item. @list.txt stands for the scenes in a text file, one in
     each line, and "scenes/*.tif" in quotes for all files that match; ** stands for any folders. A
     scene that fails does not stop the others. The same command continues an interrupted run.
     """
@@ -207,6 +253,7 @@ def command(
 
     setup_logging(quiet=quiet, verbose=verbose)
     paths = _check_inputs(scenes, model)
+    sources = _combined(paths, stack=stack, mosaic=mosaic, order=order)
     from geoseg.classification import ClassifySettings, Cleaning, Execution
     from geoseg.model import tune_malloc
 
@@ -216,24 +263,40 @@ def command(
         "settings": ClassifySettings(**settings, cleaning=Cleaning(**cleaning)),
         "execution": Execution(**execution), "overwrite": overwrite,
     }  # fmt: skip
-    expanded = paths != list(scenes) and not Path(out).suffix
-    several = len(paths) > 1 or Path(out).is_dir() or expanded
+    expanded = sources != list(scenes) and not Path(out).suffix
+    several = len(sources) > 1 or Path(out).is_dir() or expanded
     if dry_run:
-        _describe(paths, out, keywords, several=several)
+        _describe(sources, out, keywords, several=several)
     else:
-        _classify(paths, out, keywords, several=several, quiet=quiet)
+        _classify(sources, out, keywords, several=several, quiet=quiet)
 
 
-def _describe(paths: list[str], out: str, keywords: dict[str, Any], *, several: bool) -> None:
+def _combined(paths: list[str], *, stack: bool, mosaic: bool, order: str) -> "list[SceneSource]":
+    """Return the scenes that paths name together or each for itself."""
+    from geoseg.errors import RunError
+    from geoseg.raster import Mosaic, Stack
+
+    if stack and mosaic:
+        raise RunError("--stack and --mosaic contradict each other, leave one out")
+    if order != "first" and not mosaic:
+        raise RunError("--order is for a mosaic, add --mosaic or leave --order out")
+    if stack:
+        return [Stack(tuple(paths))]
+    return [Mosaic(tuple(paths), order)] if mosaic else [*paths]  # type: ignore[arg-type]
+
+
+def _describe(
+    scenes: "list[SceneSource]", out: str, keywords: dict[str, Any], *, several: bool
+) -> None:
     """Print what would be done, also if some of the scenes cannot be used."""
     from geoseg.classification import describe_run, describe_runs
     from geoseg.errors import ScenesError
 
     try:
         if several:
-            descriptions = describe_runs(paths, out, **keywords)
+            descriptions = describe_runs(scenes, out, **keywords)
         else:
-            descriptions = [describe_run(paths[0], out, **keywords)]
+            descriptions = [describe_run(scenes[0], out, **keywords)]
     except ScenesError as error:
         click.echo("\n\n".join(description.to_text() for description in error.reports))
         raise
@@ -241,7 +304,7 @@ def _describe(paths: list[str], out: str, keywords: dict[str, Any], *, several: 
 
 
 def _classify(
-    paths: list[str], out: str, keywords: dict[str, Any], *, several: bool, quiet: bool
+    scenes: "list[SceneSource]", out: str, keywords: dict[str, Any], *, several: bool, quiet: bool
 ) -> None:
     """Classify, and print a line for each map, also if some of the scenes failed."""
     from geoseg.classification import classify, classify_scenes
@@ -252,9 +315,9 @@ def _classify(
     failed: ScenesError | None = None
     try:
         if several:
-            reports = classify_scenes(paths, out, **keywords, progress=progress)
+            reports = classify_scenes(scenes, out, **keywords, progress=progress)
         else:
-            reports = [classify(paths[0], out, **keywords, progress=progress)]
+            reports = [classify(scenes[0], out, **keywords, progress=progress)]
     except ScenesError as error:
         reports, failed = error.reports, error
     progress.close()

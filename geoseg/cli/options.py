@@ -35,6 +35,27 @@ def parse_numbers(text: str) -> tuple[float, ...]:
         raise click.BadParameter(f"{text!r} is not a list of numbers like 0.5,0.25") from None
 
 
+def parse_resolution(text: str) -> float | str:
+    """Read a pixel size in metres, ``scene`` or ``model``."""
+    if text in ("scene", "model"):
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is not scene, model or a number of metres like 0.9"
+        ) from None
+
+
+def parse_bbox(text: str) -> tuple[float, ...]:
+    """Read west, south, east and north, separated by commas."""
+    try:
+        west, south, east, north = map(float, text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a box like 7.5,46.9,7.6,47.0") from None
+    return west, south, east, north
+
+
 def _parse_bands(text: str) -> tuple[int, ...]:
     """Read band numbers, from 1, separated by commas: ``3,2,1``."""
     try:

@@ -4,7 +4,7 @@ from geoseg.raster.creation_options import check_compression, normalise_creation
 from geoseg.raster.datasets import CACHE_BYTES
 from geoseg.raster.metadata import RasterMetadata, read_metadata
 from geoseg.raster.mosaic import mosaic
-from geoseg.raster.open import Mosaic, SceneSource, Stack, open_scene
+from geoseg.raster.open import Mosaic, SceneSource, Stack, as_source, open_scene, source_name
 from geoseg.raster.preview import percentile_stretch, read_overview, rgb_bands
 from geoseg.raster.probe import pixel_warnings, probe_pixels
 from geoseg.raster.read import pad_reflect, read_palette, read_whole, read_window
@@ -23,6 +23,7 @@ __all__ = [
     "Scene",
     "SceneSource",
     "Stack",
+    "as_source",
     "check_compression",
     "expand_scenes",
     "is_remote",
@@ -40,6 +41,7 @@ __all__ = [
     "read_window",
     "reprojected",
     "rgb_bands",
+    "source_name",
     "warped_to",
     "write_cog",
     "write_tile",

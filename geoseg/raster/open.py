@@ -1,6 +1,7 @@
 """Open a file, a product or a stack as a scene, without reading its pixels."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,8 +13,9 @@ from rasterio.enums import ColorInterp
 from geoseg.errors import SceneError, check_list
 from geoseg.raster.datasets import fingerprint, opened
 from geoseg.raster.metadata import date_in_tags
-from geoseg.raster.products import BandFile, find_product
+from geoseg.raster.products import SUFFIXES, BandFile, find_product, read_folder
 from geoseg.raster.read import is_masked
+from geoseg.raster.remote import is_remote
 from geoseg.raster.scene import Band, Scene, StackBand
 
 
@@ -85,6 +87,16 @@ class Mosaic:
 
 SceneSource = str | Stack | Mosaic
 """Where the pixels of a scene come from: anything GDAL opens, a product, a stack or a mosaic."""
+
+
+def as_source(scene: str | Path | Stack | Mosaic) -> SceneSource:
+    """Return a path as a text, and a stack or mosaic as it is."""
+    return str(scene) if isinstance(scene, str | Path) else scene
+
+
+def source_name(source: SceneSource) -> str:
+    """Return the name of a source in messages."""
+    return source if isinstance(source, str) else source.name
 
 
 def open_scene(
@@ -160,18 +172,33 @@ def _open_file(path: str, bands: tuple[int | str, ...] | None, nodata: float | N
 
 def _stacked_files(stack: Stack) -> list[BandFile]:
     """Return the bands of all files of a stack, in the order given."""
+    named = _names_from_files(stack)
     bands: list[BandFile] = []
     for path in stack.paths:
         product = find_product(path)
         if product is not None:
             bands += product.bands
-            continue
-        file = _open_file(path, None, None)
-        bands += [
-            BandFile(path, name or f"band {len(bands) + index}", number)
-            for index, (number, name) in enumerate(zip(file.bands, file.band_names, strict=True), 1)
-        ]
+        elif path in named:
+            bands.append(named[path])
+        else:
+            file = _open_file(path, None, None)
+            bands += [
+                BandFile(path, name or f"band {len(bands) + index}", number)
+                for index, (number, name) in enumerate(
+                    zip(file.bands, file.band_names, strict=True), 1
+                )
+            ]
     return bands
+
+
+def _names_from_files(stack: Stack) -> dict[str, BandFile]:
+    """Return the bands that the names of local files tell, by path; {} if they tell nothing."""
+    files = [Path(path) for path in stack.paths if not is_remote(path)]
+    if not all(file.suffix.lower() in SUFFIXES and file.is_file() for file in files):
+        return {}
+    with suppress(SceneError):  # of several bands, or of one name
+        return {band.path: band for band in read_folder(stack.name, files).bands}
+    return {}
 
 
 def _open_stack(

@@ -164,7 +164,7 @@ class Scene:
         if self.rescaled is not None:
             inner = self.rescaled.with_bands(bands)
             return replace(self, rescaled=inner, **_bands_of(inner))
-        numbers = tuple(map(self._existing_band, bands))
+        numbers = self._numbers_of(bands)
         chosen = [self.file_bands[number - 1] for number in numbers]
         dtype = np.result_type(*{np.dtype(band.dtype) for band in chosen})
         dtype = np.dtype(np.float32) if self.physical else dtype
@@ -182,17 +182,18 @@ class Scene:
         scene = replace(scene, masked=chosen[0].masked or bool(scene.unread_alphas))
         return _on_finest_grid(scene) if self.stack else scene
 
-    def _existing_band(self, band: int | str) -> int:
-        """Return the number of a band that is given by number or name."""
+    def _numbers_of(self, bands: tuple[int | str, ...]) -> tuple[int, ...]:
+        """Return the numbers of bands that are given by number or name."""
         count = len(self.file_bands)
-        number = self.band_number(band.lower()) if isinstance(band, str) else band
-        if number is not None and 1 <= number <= count:
-            return number
+        numbers = [self.band_number(b.lower()) if isinstance(b, str) else b for b in bands]
+        found = tuple(number for number in numbers if number and 1 <= number <= count)
+        if bands and len(found) == len(bands):
+            return found
         has = "1 band" if count == 1 else f"bands 1 to {count}"
         names = ", ".join(band.name for band in self.file_bands if band.name)
         raise SceneError(
-            f"{self.path} has {has}{f' ({names})' if names else ''}, not {band}, choose others "
-            "(bands, --bands)"
+            f"{self.path} has {has}{f' ({names})' if names else ''}, not "
+            f"{', '.join(map(str, bands))}, choose others (bands, --bands)"
         )
 
     def with_physical_values(self) -> "Scene":

@@ -84,15 +84,15 @@ def test_python_writes_the_same_options_and_those_of_one_scene_of_many(scene, mo
 def test_credentials_are_not_written_into_the_options(scene, model, monkeypatch):
     jobs = []
 
-    def capture(job, files, name):
+    def capture(job, source, files, name):
         jobs.append(job)
-        return replay_config(job, files, name)
+        return replay_config(job, source, files, name)
 
     monkeypatch.setattr(run_module, "replay_config", capture)
     geoseg.classify(scene, "m.tif", model=model, settings=SETTINGS)
-    remote = replace(jobs[0].scene, path="https://me:word@host/a.tif?sig=abc")
+    remote = "https://me:word@host/a.tif?sig=abc"
     settings = replace(SETTINGS, aoi="https://me:word@host/aoi.gpkg?sig=abc")
-    config = replay_config(replace(jobs[0], scene=remote, settings=settings), {}, "default")
+    config = replay_config(replace(jobs[0], settings=settings), remote, {}, "default")
     assert config["scenes"] == ["https://host/a.tif?..."]
     assert config["aoi"] == "https://host/aoi.gpkg?..."
 

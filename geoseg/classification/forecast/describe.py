@@ -26,14 +26,23 @@ from geoseg.errors import (
 )
 from geoseg.execute import DaskCluster, Executor, available_memory
 from geoseg.model import DEFAULT, AnyModel, Model
-from geoseg.raster import Scene, check_compression, normalise_creation_options
+from geoseg.raster import (
+    Mosaic,
+    Scene,
+    SceneSource,
+    Stack,
+    as_source,
+    check_compression,
+    normalise_creation_options,
+    source_name,
+)
 
 _TRIAL_SECONDS = 2.0
 """Time of the trial of the network (s)."""
 
 
 def describe_run(  # noqa: PLR0913 - all but two by name
-    scene: str | Path,
+    scene: str | Path | Stack | Mosaic,
     out: str | Path,
     *,
     model: Model | str | Path = DEFAULT,
@@ -56,7 +65,7 @@ def describe_run(  # noqa: PLR0913 - all but two by name
     """
     outputs = outputs_of_files(out, polygons, confidence, probabilities)
     [outcome] = _describe(
-        [(str(scene), outputs)], model, settings, execution, Executor(workers, scheduler),
+        [(as_source(scene), outputs)], model, settings, execution, Executor(workers, scheduler),
         overwrite=overwrite,
     )  # fmt: skip
     if isinstance(outcome, GeosegError):
@@ -65,7 +74,7 @@ def describe_run(  # noqa: PLR0913 - all but two by name
 
 
 def describe_runs(  # noqa: PLR0913 - all but two by name
-    scenes: Sequence[str | Path],
+    scenes: Sequence[str | Path | Stack | Mosaic],
     out: str | Path,
     *,
     model: Model | str | Path = DEFAULT,
@@ -91,15 +100,16 @@ def describe_runs(  # noqa: PLR0913 - all but two by name
         "labels": out, "polygons": polygons, "confidence": confidence,
         "probabilities": probabilities,
     }  # fmt: skip
-    paths = [str(scene) for scene in scenes]
-    inputs = list(zip(paths, outputs_in_folders(paths, folders), strict=True))
+    sources = [as_source(scene) for scene in scenes]
+    names = [source_name(source) for source in sources]
+    inputs = list(zip(sources, outputs_in_folders(names, folders), strict=True))
     executor = Executor(workers, scheduler)
     outcomes = _describe(inputs, model, settings, execution, executor, overwrite=overwrite)
-    return without_failures(paths, outcomes)
+    return without_failures(names, outcomes)
 
 
 def _describe(
-    inputs: Sequence[tuple[str, Outputs]],
+    inputs: Sequence[tuple[SceneSource, Outputs]],
     model: Model | str | Path,
     settings: ClassifySettings,
     execution: Execution,

@@ -37,6 +37,7 @@ from geoseg.raster import (
 class PreparedScene:
     """A scene that fits the model and the settings, and the outputs of its map."""
 
+    source: SceneSource
     scene: Scene
     """On the grid of the map."""
     input: Scene
@@ -133,7 +134,9 @@ def prepare(
         )
     threshold = settings.cleaning.sieve_threshold(scene.affine, scene.crs, scene.height)
     warnings = scene_warnings(grids.input, model, sample)
-    return PreparedScene(scene, grids.input, grids.map_grid, outputs, aoi, threshold, warnings)
+    return PreparedScene(
+        source, scene, grids.input, grids.map_grid, outputs, aoi, threshold, warnings
+    )
 
 
 def _open_source(source: SceneSource, model: AnyModel, settings: ClassifySettings) -> Scene:

@@ -11,7 +11,7 @@ from geoseg.raster.products.sentinel2 import METADATA, is_safe, read_safe, safe_
 from geoseg.raster.products.stac_document import may_be_item, read_document
 from geoseg.raster.remote import is_remote
 
-__all__ = ["BandFile", "Product", "find_product"]
+__all__ = ["SUFFIXES", "BandFile", "Product", "find_product", "read_folder"]
 
 _WILDCARDS = frozenset("*?[")
 
