@@ -174,6 +174,25 @@ def test_the_commands_for_models(folder, tmp_path):
 
 
 @pytest.mark.slow
+def test_the_commands_for_options_and_many_scenes(folder, monkeypatch):
+    block, completion = code(section("Options from files, and many scenes"))
+    [toml] = code(section("Options from files, and many scenes"), "toml")
+    (folder / "scenes").mkdir()
+    shutil.copy("a.tif", "scenes")
+    Path("more.txt").write_text("b.tif\n")
+    Path("job.toml").write_text(toml)
+    for path in folder.glob("lulc.*"):
+        path.unlink()
+    for words in commands(block):
+        run(words)
+    assert sorted(path.name for path in Path("maps").glob("*.tif")) == ["a.tif", "b.tif"]
+    assert Path("again.tif").read_bytes() == Path("lulc.tif").read_bytes()
+    for words in commands(completion):
+        assert "geoseg" in " ".join(words)
+        assert re.search(r"_GEOSEG_COMPLETE=(bash|zsh|fish)_source", " ".join(words))
+
+
+@pytest.mark.slow
 def test_the_commands_for_large_scenes(folder):
     pytest.importorskip("distributed")
     [block] = code(section("Large scenes and clusters"))

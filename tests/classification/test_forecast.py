@@ -231,3 +231,13 @@ def test_free_space_is_that_of_the_first_folder_that_exists(tmp_path):
     assert free_bytes(tmp_path / "no" / "deeper" / "m.tif") == pytest.approx(
         shutil.disk_usage(tmp_path).free, rel=0.1
     )
+
+
+@pytest.mark.slow
+def test_the_trial_runs_where_the_chunks_will_be_computed(scene, model, tmp_path, dask):
+    pytest.importorskip("distributed")
+    dask.add()
+    told = described(scene, tmp_path / "m.tif", model, scheduler=dask.address)
+    assert (told.workers, told.worker_kind) == (1, "Dask worker")
+    assert told.seconds_per_window > 0
+    assert not (tmp_path / "m.tif.parts").exists()
