@@ -172,6 +172,11 @@ class MapGrid:
         """Whether pixels of the map and of the input have the same size."""
         return self.raster == self.input
 
+    @property
+    def input_part(self) -> Window:
+        """The input pixels that the map has its values from."""
+        return self.input_window(Window(0, 0, self.part.height, self.part.width))
+
     def input_window(self, window: Window) -> Window:
         """Return the input pixels that the pixels of a window of the map have their values from."""
         rows, cols = self._indices(window)

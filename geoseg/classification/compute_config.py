@@ -65,6 +65,7 @@ class ComputeRequest:
             trial=TrialRequest(
                 scene,
                 grid,
+                prepared.map_grid.input_part,
                 str(model.path),
                 model.hash,
                 onnx=model.spec if isinstance(model, OnnxModel) else None,

@@ -42,7 +42,7 @@ _TRIAL_SECONDS = 0.4
 _SAMPLE_PIXELS = 8 * 128**2
 """Pixels of the windows of a trial."""
 _PLACES = (0.5, 0.25, 0.75, 0.1, 0.9)
-"""Rows and columns of the windows of a trial, relative to the scene."""
+"""Rows and columns of the windows of a trial, relative to the part that the map needs."""
 _VALID = 0.5
 """Smallest share of valid pixels in a window of a trial."""
 
@@ -53,6 +53,8 @@ class TrialRequest:
 
     scene: Scene
     window_grid: WindowGrid
+    part: Window
+    """Pixels of the scene that the map needs."""
     model: str
     """Path of the model file."""
     model_hash: str
@@ -87,8 +89,9 @@ def choose_by_trial(request: TrialRequest, engines: Sequence[str]) -> str:
         engines: installed engines, the reference first.
     """
     reference = engines[0]
-    passes = len(request.window_grid) * (SYMMETRIES if request.tta else 1)
-    if is_small(request.window_grid):
+    windows = request.window_grid.count(request.part)
+    passes = windows * (SYMMETRIES if request.tta else 1)
+    if is_small(request.window_grid, request.part):
         return reference
     with one_torch_thread():
         predictor = request.predictor(reference, None)
@@ -149,12 +152,15 @@ def read_sample(request: TrialRequest, scaling: Scaling) -> SampleWindows | None
 
 def _valid_windows(request: TrialRequest, scaling: Scaling) -> Iterator[NDArray[Any]]:
     """Yield the input (bands, side, side) of windows with enough valid pixels."""
-    scene, side = request.scene, request.window_grid.size + 2 * request.margin
+    scene, part = request.scene, request.part
+    side = request.window_grid.size + 2 * request.margin
     for down, right in product(_PLACES, _PLACES):
         row, col = (
-            max(0, round(share * (length - side)))
-            for share, length in ((down, scene.height), (right, scene.width))
-        )
+            max(0, first + round(share * (length - side)))
+            for share, first, length in (
+                (down, part.row, part.height), (right, part.col, part.width),
+            )
+        )  # fmt: skip
         window = Window(row, col, side, side)
         pixels, valid = read_window(scene, window.intersection(scene.window) or window)
         if valid.mean() >= _VALID:

@@ -21,9 +21,14 @@ SMALL_PIXELS = 8 << 20
 2,150 x 2,150 px of the scene at an overlap of 32 px."""
 
 
-def is_small(window_grid: WindowGrid) -> bool:
-    """Whether a scene takes so few seconds that preparing for a long run does not pay."""
-    return len(window_grid) * window_grid.size**2 <= SMALL_PIXELS
+def is_small(window_grid: WindowGrid, part: Window) -> bool:
+    """Whether a map takes so few seconds that preparing for a long run does not pay.
+
+    Args:
+        window_grid: windows over the input.
+        part: pixels of the input that the map needs.
+    """
+    return window_grid.count(part) * window_grid.size**2 <= SMALL_PIXELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,7 @@ class Job:
         Processes take some seconds of computing to start. Engines that hold Python's lock need
         them to use several cores, and a process that dies loses its chunk alone.
         """
-        return self.device == "cpu" and not is_small(self.window_grid)
+        return self.device == "cpu" and not is_small(self.window_grid, self.map_grid.input_part)
 
     def chunks(self, window: Window | None = None) -> list[Window]:
         """The chunks of the scene, or those that share a pixel with ``window``, row-major."""

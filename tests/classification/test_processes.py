@@ -21,7 +21,7 @@ from geoseg.classification.job import is_small
 from geoseg.classification.run_folder.parts import missing_chunks
 from geoseg.errors import ChunkError, GeosegError
 from geoseg.execute import ProgressCounter
-from geoseg.grid import WindowGrid
+from geoseg.grid import Window, WindowGrid
 from tests.support.clusters import wait_for
 from tests.support.commands import ended, start
 from tests.support.rasters import blocks, write_raster
@@ -217,8 +217,9 @@ def test_a_script_without_a_guard_of_its_main_module_runs_once(scene, model, pla
 
 @pytest.mark.parametrize(("side", "small"), [(2000, True), (2300, False)])
 def test_whether_a_scene_is_small_depends_on_the_pixels_of_its_windows(side, small):
-    assert is_small(WindowGrid(side, side, 128, 96)) == small
-    assert is_small(WindowGrid(side, side, 128, 128))
+    whole = Window(0, 0, side, side)
+    assert is_small(WindowGrid(side, side, 128, 96), whole) == small
+    assert is_small(WindowGrid(side, side, 128, 128), whole)
 
 
 def test_windows_are_counted_once_whatever_the_messages(scene, model, tmp_path, monkeypatch):

@@ -158,6 +158,8 @@ def _describe_run(
         width=scene.width,
         crs=None if scene.crs is None else CRS(scene.crs).name,
         pixel_size=scene.pixel_size,
+        input_size=(job.input.height, job.input.width),
+        input_pixel_size=job.input.pixel_size,
         bands=tuple(zip(scene.bands, scene.band_names, strict=True)),
         matched=_matched(scene, model, job.settings),
         model=redact(job.model),

@@ -21,6 +21,10 @@ class RunDescription:
     """Name of its CRS; None if it has none."""
     pixel_size: float | None
     """Ground size of a pixel (m); None if it is unknown."""
+    input_size: tuple[int, int]
+    """Rows and columns of the pixels that the network reads, of the whole scene (px)."""
+    input_pixel_size: float | None
+    """Ground size of a pixel that the network reads (m); None if it is unknown."""
     bands: tuple[tuple[int, str], ...]
     """Number, from 1, and name of each band that is read; "" without a name."""
     matched: str
@@ -84,6 +88,7 @@ class RunDescription:
         lines = {
             "size": f"{self.height:,} x {self.width:,} px, pixels of {size}, "
             f"{self.crs or 'no CRS'}",
+            "read as": self._input_text(),
             "bands": f"{bands} ({self.matched})",
             "model": self.model,
             "windows": f"{self.windows:,} to compute, of {self.window} px, overlap {self.overlap}",
@@ -102,6 +107,13 @@ class RunDescription:
             lines = {"outputs": f"{lines['outputs']}: this run has made them already"}
         texts = [f"  {title:<9}{text}" for title, text in lines.items()]
         return "\n".join([self.scene, *texts, *(f"  warning  {text}" for text in self.warnings)])
+
+    def _input_text(self) -> str:
+        """Return what the network reads, in words."""
+        rows, cols = self.input_size
+        if self.input_pixel_size == self.pixel_size or self.input_pixel_size is None:
+            return f"{rows:,} x {cols:,} px"
+        return f"{rows:,} x {cols:,} px, pixels of {self.input_pixel_size:.3g} m"
 
     def _time_text(self) -> str:
         seconds, each = self.seconds, self.seconds_per_window

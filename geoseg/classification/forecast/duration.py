@@ -18,8 +18,9 @@ def seconds_per_window(job: Job, seconds: float) -> float | None:
         None if the scene has no window with enough valid pixels.
     """
     request = TrialRequest(
-        job.scene, job.window_grid, job.model, job.model_hash, job.onnx, tta=job.settings.tta
-    )
+        job.input, job.window_grid, job.map_grid.input_part, job.model, job.model_hash, job.onnx,
+        tta=job.settings.tta,
+    )  # fmt: skip
     source, graph = job.predictor_source, None
     if job.graph is not None:
         graph = network_graph(Model.load(job.model).with_window(job.window_grid.size))

@@ -103,13 +103,17 @@ def _window_of(raster: Scene, settings: ClassifySettings) -> Window:
     if row_end <= row or col_end <= col:
         corners = np.array([(0, 0), (raster.width, raster.height)], float)
         (left, right), (top, bottom) = apply_affine(raster.affine, *corners.T)
+        xs, ys = sorted((left, right)), sorted((top, bottom))
         raise RunError(
-            f"the box {west:g},{south:g},{east:g},{north:g} is outside of {raster.path}, which "
-            f"reaches from {min(left, right):g},{min(top, bottom):g} to "
-            f"{max(left, right):g},{max(top, bottom):g}, check its coordinates and its CRS (bbox, "
+            f"the box {_numbers(west, south, east, north)} is outside of {raster.path}, which has "
+            f"{_numbers(xs[0], ys[0], xs[1], ys[1])}, check its coordinates and its CRS (bbox, "
             "--bbox)"
         )
     return Window(row, col, row_end - row, col_end - col)
+
+
+def _numbers(*values: float) -> str:
+    return ",".join(f"{value:.10g}" for value in values)
 
 
 def _to_crs_of(
