@@ -197,7 +197,7 @@ def _classify(
     check_type("execution", execution, Execution)
     check_compression(normalise_creation_options(settings.creation_options))
     loaded = load_model(model, settings)
-    name = str(model.path if isinstance(model, Model) else model)
+    model_name = str(model.path if isinstance(model, Model) else model)
     log.debug(
         "geoseg %s, Python %s, torch %s, GDAL %s; %s, %.1f GB of memory free",
         __version__, platform.python_version(), torch.__version__, rasterio.__gdal_version__,
@@ -220,7 +220,7 @@ def _classify(
             if run.report is not None:
                 return _clear_finished(run, run.report)
             try:
-                return _finish(run, loaded, name, backend, windows_done)
+                return _finish(run, loaded, model_name, backend, windows_done)
             except InterruptedRun:
                 raise
             except GeosegError as error:
@@ -241,7 +241,7 @@ def _clear_finished(run: PlannedRun, report: ClassifyReport) -> ClassifyReport:
 def _finish(
     run: PlannedRun,
     model: AnyModel,
-    name: str,
+    model_name: str,
     backend: Backend,
     windows_done: ProgressCounter,
 ) -> ClassifyReport | None:
@@ -264,7 +264,7 @@ def _finish(
             return None
         computed = time.perf_counter()
         _warn_of_mixed_processors(outputs.parts)
-        config = replay_config(run.job, run.prepared.source, outputs.by_option(), name)
+        config = replay_config(run.job, run.prepared.source, outputs.by_option(), model_name)
         report = _report(run, model, backend, workers, computed - start, config)
         report = assemble(run, report, backend.stop)
         remove_run_folder(outputs.parts)

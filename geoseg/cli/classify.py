@@ -263,8 +263,8 @@ def command(
         "settings": ClassifySettings(**settings, cleaning=Cleaning(**cleaning)),
         "execution": Execution(**execution), "overwrite": overwrite,
     }  # fmt: skip
-    expanded = sources != list(scenes) and not Path(out).suffix
-    several = len(sources) > 1 or Path(out).is_dir() or expanded
+    from_list = paths != list(scenes) and not (stack or mosaic or Path(out).suffix)
+    several = len(sources) > 1 or Path(out).is_dir() or from_list
     if dry_run:
         _describe(sources, out, keywords, several=several)
     else:

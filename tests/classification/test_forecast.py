@@ -125,7 +125,17 @@ def test_the_command_prints_the_description_and_writes_nothing(scene, model, tmp
     first, second = done.stdout.split("\n\n")
     assert first.splitlines()[0] == str(scene)
     assert second.splitlines()[0] == str(tmp_path / "b.tif")
-    for title in ("size", "bands", "windows", "chunks", "network", "workers", "time", "disk"):
+    for title in (
+        "size",
+        "read as",
+        "bands",
+        "windows",
+        "chunks",
+        "network",
+        "workers",
+        "time",
+        "disk",
+    ):
         assert f"\n  {title}" in first
     assert "WGS 84 / UTM zone 40N" in first
     assert "(by name)" in first
@@ -205,7 +215,7 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(
     scene, model, tmp_path, monkeypatch
 ):
     with_free(monkeypatch, 700 * 530 - 1)
-    words = r"the finished chunks need 0\.4 MB in .* but 0\.4 MB are free, free some space or"
+    words = r"the finished chunks need 371 kB in .* but 371 kB are free, free some space or"
     with refusal(OutputError, words, tmp_path):
         geoseg.classify(scene, tmp_path / "m.tif", model=model, settings=SETTINGS)
     assert described(scene, tmp_path / "m.tif", model).disk_free == 700 * 530 - 1
@@ -241,3 +251,13 @@ def test_the_trial_runs_where_the_chunks_will_be_computed(scene, model, tmp_path
     assert (told.workers, told.worker_kind) == (1, "Dask worker")
     assert told.seconds_per_window > 0
     assert not (tmp_path / "m.tif.parts").exists()
+
+
+def test_a_scene_in_other_pixels_is_described_as_the_network_reads_it(scene, model, tmp_path):
+    settings = replace(SETTINGS, resolution=20.0)
+    told = geoseg.describe_run(scene, tmp_path / "m.tif", model=model, settings=settings)
+    assert (told.height, told.width) == (700, 530)
+    assert told.input_size == (350, 265)
+    assert told.input_pixel_size == pytest.approx(2 * told.pixel_size, rel=1e-3)
+    assert told.disk.certain == 700 * 530
+    assert "350 x 265 px, pixels of 20 m" in told.to_text()

@@ -7,6 +7,7 @@ import geopandas
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from rio_cogeo.cogeo import cog_validate
 from shapely import box
 
@@ -63,6 +64,51 @@ def test_the_report_of_a_map_makes_it_again(scene, model, tmp_path):
     }  # fmt: skip
     assert here("classify", "--config", report, "-f").returncode == 0
     assert map_files(first) == made
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--resolution", 25, "--grid", "model", "--crs", "EPSG:3857"),
+        ("--bbox", "500100,2799200,503000,2799900", "--bands", "1,2,3"),
+        ("--resolution", "scene", "--blend", "crop"),
+    ],
+    ids=["grid", "box", "scene"],
+)
+def test_a_map_on_another_grid_is_made_again(options, scene, model, tmp_path):
+    done = here("classify", scene, "--model", model, "--overlap", 8, "--out", "a.tif", *options)
+    assert done.returncode == 0, done.stderr
+    done = here("classify", "--config", "a.json", "--out", "b.tif")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "b.tif").read_bytes()
+
+
+@pytest.mark.parametrize("together", ["--stack", "--mosaic"])
+def test_a_map_of_several_files_is_made_again(together, model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bands = 1 if together == "--stack" else 3
+    scenes = [
+        write_raster(
+            tmp_path / f"{name}.tif", np.maximum(blocks(100, 100, bands, seed), 1),
+            transform=Affine(10, 0, 5e5 + (500 * seed if bands == 3 else 0), 0, -10, 2.8e6),
+        )
+        for seed, name in enumerate(["c", "a, b", "d"])
+    ]  # fmt: skip
+    done = here("classify", *scenes, together, "--model", model, "--overlap", 8, "--out", "m.tif")
+    assert done.returncode == 0, done.stderr
+    done = here("classify", "--config", "m.json", "--out", "again.tif")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "again.tif").read_bytes() == (tmp_path / "m.tif").read_bytes()
+    done = here("classify", "--config", "m.json", "--out", "dry.tif", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert str(scenes[0]) in done.stdout.splitlines()[0]
+
+
+def test_a_band_of_transparency_does_not_change_the_name_of_the_model(model, tmp_path):
+    pixels = np.maximum(blocks(60, 60, bands=4), 1)
+    scene = write_raster(tmp_path / "a.tif", pixels, photometric="RGB", alpha="yes")
+    report = geoseg.classify(scene, tmp_path / "m.tif", model=model, settings=SETTINGS)
+    assert report.config["model"] == str(model)
 
 
 def test_python_writes_the_same_options_and_those_of_one_scene_of_many(scene, model, tmp_path):

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from geoseg.classification.forecast.disk import DiskNeed, gigabytes
+from geoseg.classification.forecast.disk import DiskNeed, size_text
 from geoseg.errors import count_of
 
 
@@ -96,11 +96,11 @@ class RunDescription:
             "network": f"{self.engine} on {self.device}, {self.precision}, "
             f"{count_of(self.batch_size, 'window')} in a batch",
             "workers": count_of(self.workers, self.worker_kind),
-            "memory": f"about {gigabytes(self.memory)}, "
-            f"{gigabytes(self.memory_available)} available here",
+            "memory": f"about {size_text(self.memory)}, "
+            f"{size_text(self.memory_available)} available here",
             "time": self._time_text(),
-            "disk": f"at least {gigabytes(self.disk.certain)}, at most "
-            f"{gigabytes(self.disk.at_most)}, {gigabytes(self.disk_free)} free",
+            "disk": f"at least {size_text(self.disk.certain)}, at most "
+            f"{size_text(self.disk.at_most)}, {size_text(self.disk_free)} free",
             "outputs": ", ".join(self.outputs),
         }
         if self.complete:
@@ -119,5 +119,5 @@ class RunDescription:
         seconds, each = self.seconds, self.seconds_per_window
         if seconds is None or each is None:
             return "unknown, as no window of the trial has enough valid pixels"
-        total = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+        total = f"{seconds:.2g} s" if seconds < 100 else f"{seconds / 60:.0f} min"
         return f"about {total} for the network ({1000 * each:.1f} ms for a window on one worker)"

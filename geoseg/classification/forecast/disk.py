@@ -100,17 +100,20 @@ def check_disk(runs: Sequence[tuple[Job, Outputs]]) -> None:
     free = free_bytes(labels)
     if need.certain > free:
         raise OutputError(
-            f"the finished chunks need {gigabytes(need.certain)} in {labels.parent} until the map "
-            f"is assembled, but {gigabytes(free)} are free, free some space or write to another "
+            f"the finished chunks need {size_text(need.certain)} in {labels.parent} until the map "
+            f"is assembled, but {size_text(free)} are free, free some space or write to another "
             "disk"
         )
     if need.at_most > free:
         log.warning(
             "the run needs %s in %s for certain and %s at most, and %s are free",
-            gigabytes(need.certain), labels.parent, gigabytes(need.at_most), gigabytes(free),
+            size_text(need.certain), labels.parent, size_text(need.at_most), size_text(free),
         )  # fmt: skip
 
 
-def gigabytes(size: int) -> str:
-    """Return a number of bytes in words, in MB or GB."""
-    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
+def size_text(size: int) -> str:
+    """Return a number of bytes in words, in kB, MB or GB."""
+    for factor, unit in ((1e9, "GB"), (1e6, "MB")):
+        if size >= factor:
+            return f"{size / factor:,.1f} {unit}"
+    return f"{size / 1e3:,.0f} kB"
