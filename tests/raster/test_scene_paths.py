@@ -6,6 +6,7 @@ import pytest
 
 import geoseg
 from geoseg.errors import GeosegError, SceneError
+from tests.support.commands import here, refused
 
 
 @pytest.fixture
@@ -72,3 +73,10 @@ def test_what_names_no_scene_is_told(scene, words, folder):
 def test_a_text_is_no_list():
     with pytest.raises(GeosegError, match="scenes must be a list"):
         geoseg.expand_scenes("a.tif")
+
+
+@pytest.mark.parametrize("command", ["classify", "tile"])
+def test_commands_read_lists_and_patterns(command, folder):
+    (folder / "list.txt").write_text("missing.tif\n")
+    assert "no file matches none*.tif" in refused(here(command, "none*.tif", "--out", "o.tif"))
+    assert "missing.tif" in refused(here(command, "@list.txt", "--out", "o.tif"))
