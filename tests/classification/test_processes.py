@@ -63,19 +63,17 @@ def assert_same(folder: Path, plain: Path) -> None:
     assert not (folder / "map.tif.parts").exists()
 
 
-def log_process(folder: Path, job, key, chunk):
-    """Compute a chunk, and leave its place and process in a file."""
-    part = _classify_on_worker(job, key, chunk)
-    (folder / f"{chunk.row}-{chunk.col}-{os.getpid()}").touch()
-    return part
-
-
 def die_once(folder: Path, job, key, chunk):
-    """Kill the worker of one chunk, but not a second time."""
+    """Compute a chunk, and leave its place and process in a file.
+
+    Kill the worker of one chunk, but not a second time.
+    """
     if (chunk.row, chunk.col) == (0, 512) and not (folder / "died").exists():
         (folder / "died").touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return _classify_on_worker(job, key, chunk)
+    part = _classify_on_worker(job, key, chunk)
+    (folder / f"{chunk.row}-{chunk.col}-{os.getpid()}").touch()
+    return part
 
 
 def die(job, key, chunk):
@@ -89,8 +87,8 @@ def fail(job, key, chunk):
 
 
 @pytest.mark.slow
-def test_processes_and_the_order_of_chunks_do_not_show(
-    scene, model, plain, tmp_path, processes, monkeypatch
+def test_processes_the_order_of_chunks_and_a_lost_worker_do_not_show(
+    scene, model, plain, tmp_path, processes, monkeypatch, caplog
 ):
     def shuffled(job, chunks):
         return random.Random(1).sample(missing := missing_chunks(job, chunks), len(missing))
@@ -98,9 +96,12 @@ def test_processes_and_the_order_of_chunks_do_not_show(
     calls = []
     (log := tmp_path / "log").mkdir()
     monkeypatch.setattr(compute_module, "missing_chunks", shuffled)
-    monkeypatch.setattr(compute_module, "_classify_on_worker", partial(log_process, log))
-    run(scene, tmp_path, model, progress=lambda *call: calls.append(call))
+    monkeypatch.setattr(compute_module, "_classify_on_worker", partial(die_once, log))
+    with caplog.at_level(logging.DEBUG, "geoseg"):
+        run(scene, tmp_path, model, progress=lambda *call: calls.append(call))
     assert_same(tmp_path, plain)
+    assert any(message.startswith("chunk at rows 0-511, ") for message in caplog.messages)
+    (log / "died").unlink()
     names = [path.name.split("-") for path in log.iterdir()]
     assert len(names) == 6
     assert {int(pid) for _, _, pid in names} & {os.getpid()} == set()
@@ -109,26 +110,6 @@ def test_processes_and_the_order_of_chunks_do_not_show(
     assert done[0] == 0
     assert done[-1] == calls[-1][2]
     assert json.loads((tmp_path / "map.json").read_text())["execution"]["workers"] == 2
-
-
-@pytest.mark.slow
-def test_larger_chunks_in_processes_make_the_same_labels_and_tell_of_them(
-    scene, model, plain, tmp_path, processes, caplog
-):
-    with caplog.at_level(logging.DEBUG, "geoseg"):
-        run(scene, tmp_path, model, execution=Execution(chunk=1024))
-    assert any(message.startswith("chunk at rows 0-599, ") for message in caplog.messages)
-    assert (tmp_path / "map.tif").read_bytes() == (plain / "map.tif").read_bytes()
-
-
-@pytest.mark.slow
-def test_a_worker_that_dies_costs_its_chunk_alone(
-    scene, model, plain, tmp_path, processes, monkeypatch
-):
-    monkeypatch.setattr(compute_module, "_classify_on_worker", partial(die_once, tmp_path))
-    run(scene, tmp_path, model)
-    assert (tmp_path / "died").exists()
-    assert_same(tmp_path, plain)
 
 
 @pytest.mark.slow
@@ -153,12 +134,19 @@ def test_a_failing_chunk_fails_the_run_by_name(scene, model, tmp_path, processes
     assert [path.name for path in tmp_path.iterdir()] == ["map.tif.parts"]
 
 
+@pytest.fixture(scope="module")
+def long(model, tmp_path_factory) -> Path:
+    """A folder with a scene of 18 chunks, of which 10 are whole, and its map."""
+    folder = tmp_path_factory.mktemp("long")
+    write_raster(folder / "scene.tif", blocks(1100, 2600))
+    run(folder / "scene.tif", folder, model, workers=1)
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_ends_its_processes_and_resumes(model, tmp_path, how):
-    scene = write_raster(tmp_path / "scene.tif", blocks(1100, 2600))
-    (tmp_path / "plain").mkdir()
-    run(scene, tmp_path / "plain", model, workers=1)
+def test_a_stopped_run_ends_its_processes_and_resumes(model, long, tmp_path, how):
+    scene = long / "scene.tif"
     process = start(
         "classify", scene, "--out", tmp_path / "map.tif", "--polygons", tmp_path / "map.gpkg",
         "--model", model, "--overlap", 8, "--chunk", 512, "--workers", 2, processes=True,
@@ -174,12 +162,12 @@ def test_a_stopped_run_ends_its_processes_and_resumes(model, tmp_path, how):
     assert "finished chunks are kept, run the same command to go on" in done.stderr
     assert all(line.startswith("geoseg: ") for line in done.stderr.splitlines()), done.stderr
     wait_for(lambda: not any(p.is_running() and p.status() != "zombie" for p in children))
-    assert {path.name for path in tmp_path.iterdir()} == {"scene.tif", "plain", "map.tif.parts"}
+    assert {path.name for path in tmp_path.iterdir()} == {"map.tif.parts"}
     assert 2 <= len(finished_parts(parts)) < 18
     if how == signal.SIGTERM:  # running chunks are finished, so nothing is left of one
         assert not list(parts.glob(".tmp*"))
     run(scene, tmp_path, model, workers=1)
-    assert_same(tmp_path, tmp_path / "plain")
+    assert_same(tmp_path, long)
 
 
 SCRIPT = """
@@ -198,15 +186,15 @@ print("end")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", ["file", "stdin"])
-def test_a_script_without_a_guard_of_its_main_module_runs_once(scene, model, plain, tmp_path, way):
+def test_a_script_without_a_guard_of_its_main_module_runs_once(scene, model, plain, tmp_path):
     (tmp_path / "work").mkdir()
-    text = SCRIPT.format(arguments=tuple(map(str, (scene, tmp_path / "map.tif", model))))
     script = tmp_path / "script.py"
-    script.write_text(text)
+    script.write_text(
+        SCRIPT.format(arguments=tuple(map(str, (scene, tmp_path / "map.tif", model))))
+    )
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", script if way == "file" else "-"],
-        input=text, cwd=tmp_path / "work", capture_output=True, text=True, check=True, timeout=120,
+        [sys.executable, "-W", "ignore", script], cwd=tmp_path / "work", capture_output=True,
+        text=True, check=True, timeout=120,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     assert done.stdout.split() == ["start", "end"]
