@@ -201,6 +201,26 @@ def test_every_chunk_sums_its_windows_in_the_order_of_the_lattice(
     assert all(order == sorted(order) for order in orders)
 
 
+def test_chunks_are_computed_with_one_thread(strip, model, tmp_path, monkeypatch):
+    """The sums of several threads have other last bits."""
+    numbers = []
+    true_scores = Predictor.scores
+
+    def recording(self, *args):
+        numbers.append(torch.get_num_threads())
+        return true_scores(self, *args)
+
+    monkeypatch.setattr(Predictor, "scores", recording)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        run(strip, tmp_path, model, workers=2)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert numbers == [1, 1, 1]
+
+
 # Law 3: invalid in, nodata out.
 
 

@@ -62,8 +62,10 @@ def environment(name: str) -> str | None:
 
 @pytest.fixture(scope="module")
 def cluster():
-    with local_cluster(2, defaults={"GEOSEG_TEST": "given"}) as cluster:
-        yield cluster
+    with pytest.MonkeyPatch.context() as parent:
+        parent.setenv("OMP_NUM_THREADS", "3")
+        with local_cluster(2, defaults={"GEOSEG_TEST": "given"}) as cluster:
+            yield cluster
 
 
 def test_workers_are_processes_with_one_thread_each(cluster):
@@ -198,6 +200,25 @@ def test_workers_end_when_their_parent_is_killed(folder):
     process.stdout.close()
     wait_for(lambda: not any(p.is_running() and p.status() != "zombie" for p in members))
     assert list(folder.iterdir()) == []
+
+
+UNGUARDED = """
+from geoseg.execute import local_cluster
+
+print("start", flush=True)
+with local_cluster(1) as cluster:
+    print(cluster.map(abs, [-1]))
+"""
+
+
+def test_a_script_from_the_standard_input_runs_once():
+    """Also without a guard of its main module; tests of `classify` run such a script of a file."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-"], input=UNGUARDED, capture_output=True, text=True,
+        check=True, timeout=120, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["start", "[1]"]
+    assert done.stderr == ""
 
 
 def test_workers_that_do_not_start_are_told(monkeypatch):

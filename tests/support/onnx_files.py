@@ -124,7 +124,9 @@ def plain_scores(path, image, *, mean, std, size, margin=0, overlap=8, nhwc=Fals
     Returns:
         (classes, height, width), with sum 1 over the classes.
     """
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # more would spin while they wait
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     source = session.get_inputs()[0]
     dtype = {"tensor(uint8)": np.uint8}.get(source.type, np.float32)
     batch = source.shape[0] if isinstance(source.shape[0], int) else 1
