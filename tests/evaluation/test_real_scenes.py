@@ -87,7 +87,7 @@ def parana(data, tmp_path_factory):
     out = tmp_path_factory.mktemp("parana") / "lulc.tif"
     classify(
         folder / f"{PARANA}.TIF", out, model=SAMPLE / "parana.safetensors",
-        settings=ClassifySettings(nodata=0),
+        settings=ClassifySettings(nodata=0, overlap=0), workers=1,
     )  # fmt: skip
     return folder, out
 
