@@ -73,13 +73,12 @@ def required_vertices(labels):
     """Vertices where a polygon's corner, or a change of neighbour, must have a vertex."""
     padded = np.pad(labels.astype(int), 1, constant_values=-1)
     padded[padded == 255] = -1
+    a, b, c, d = padded[:-1, :-1], padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]
+    straight = ((a == b) & (c == d)) | ((a == c) & (b == d))
     need = set()
-    for row in range(labels.shape[0] + 1):
-        for col in range(labels.shape[1] + 1):
-            a, b, c, d = padded[row : row + 2, col : col + 2].ravel()
-            straight = (a == b and c == d) or (a == c and b == d)
-            if not straight:
-                need |= {(int(v), col, row) for v in (a, b, c, d) if v >= 0}
+    for values in (a, b, c, d):
+        rows, cols = np.nonzero(~straight & (values >= 0))
+        need |= set(zip(values[rows, cols].tolist(), cols.tolist(), rows.tolist(), strict=True))
     return need
 
 

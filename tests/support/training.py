@@ -53,7 +53,7 @@ def make_tiles(folder, *, size=SIZE, val=0.25, labels=None, pixels=None, legend=
     pixels = picture(np.minimum(labels, 2)) if pixels is None else pixels
     scene = write_raster(folder / "scene.tif", pixels, **profile)
     mask = write_raster(folder / "labels.tif", labels[None])
-    settings = TileSettings(size=size, split="random", val=val, min_valid=0)
+    settings = TileSettings(size=size, split="random", val=val, min_valid=0, preview=False)
     return tile([scene], [mask], out=folder / "tiles", legend=legend, settings=settings)
 
 
