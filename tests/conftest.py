@@ -1,15 +1,21 @@
-"""Fixtures: a tiny model with the real architecture, and real data or small data like it."""
+"""Fixtures: a tiny model with the real architecture, and real data or small data like it.
+
+Torch and GeoPandas are imported in the fixtures that use them: with several test processes, the
+process that starts the others reads this file first, and needs neither.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
 from tests.support.clusters import DaskProcesses, dask_processes
-from tests.support.models import tiny_model
 from tests.support.paths import SHARED
-from tests.support.realdata import Data
+
+if TYPE_CHECKING:
+    from tests.support.realdata import Data
 
 # Examples are drawn the same way each time, and a busy machine does not fail a test.
 hypothesis.settings.register_profile("geoseg", deadline=None, derandomize=True)
@@ -27,6 +33,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory) -> Path:
+    from tests.support.models import tiny_model
+
     return tiny_model(tmp_path_factory.mktemp("model") / "tiny.safetensors")
 
 
@@ -46,8 +54,10 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session", params=["made", "real"])
-def data(request, tmp_path_factory) -> Data:
+def data(request, tmp_path_factory) -> "Data":
     """Small data made by the tests, and then the real data where it is."""
+    from tests.support.realdata import Data
+
     if request.param == "made":
         return Data(tmp_path_factory.mktemp("data"), real=False)
     return Data(request.getfixturevalue("shared") / "data", real=True)

@@ -171,8 +171,8 @@ def test_the_time_of_workers_counts_as_that_of_the_command():
 
     before = spent()
     with local_cluster(2) as cluster:
-        cluster.map(compute, [2, 2])
-    assert spent() - before > 4
+        cluster.map(compute, [1.25, 1.25])
+    assert spent() - before > 2.5
 
 
 SCRIPT = """
