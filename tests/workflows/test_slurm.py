@@ -45,10 +45,13 @@ def quick(scene, model, tmp_path_factory) -> Path:
 
 
 def local_map(scene: Path, model: Path, folder: Path, overlap: int) -> Path:
-    """Classify in this process."""
+    """Classify in this process.
+
+    With a named engine, here and in the jobs: on a busy machine a trial may choose another one.
+    """
     out = folder / "map.tif"
     settings = ClassifySettings(overlap=overlap)
-    execution = Execution(chunk=512)
+    execution = Execution(chunk=512, engine="torch")
     polygons = out.with_suffix(".gpkg")
     classify(scene, out, model=model, polygons=polygons, settings=settings, execution=execution)
     return out
@@ -56,7 +59,10 @@ def local_map(scene: Path, model: Path, folder: Path, overlap: int) -> Path:
 
 @pytest.fixture
 def arguments(scene, model) -> tuple:
-    return (scene, "--model", model, "--overlap", 24, "--chunk", 512, "--workers", 1)
+    return (
+        scene, "--model", model, "--overlap", 24, "--chunk", 512, "--workers", 1,
+        "--engine", "torch",
+    )  # fmt: skip
 
 
 def parts(folder: Path) -> dict[str, int]:
@@ -177,7 +183,8 @@ def test_many_scenes_are_one_array(slurm, model, tmp_path):
 
 def dask_arguments(scene: Path, model: Path, folder: Path) -> tuple:
     return (
-        scene, "--model", model, "--overlap", 8, "--chunk", 512, *outputs(folder),
+        scene, "--model", model, "--overlap", 8, "--chunk", 512, "--engine", "torch",
+        *outputs(folder),
     )  # fmt: skip
 
 
