@@ -56,12 +56,12 @@ def parse_bbox(text: str) -> tuple[float, ...]:
     return west, south, east, north
 
 
-def _parse_bands(text: str) -> tuple[int, ...]:
-    """Read band numbers, from 1, separated by commas: ``3,2,1``."""
-    try:
-        return tuple(int(band) for band in text.split(","))
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is not a list of band numbers like 1,2,3") from None
+def _parse_bands(text: str) -> tuple[int | str, ...]:
+    """Read numbers (from 1) or names of bands, separated by commas: ``3,2,1`` or ``nir,red``."""
+    bands = [band.strip() for band in text.split(",")]
+    if not all(bands):
+        raise click.BadParameter(f"{text!r} is not a list of bands like 3,2,1 or nir,red,green")
+    return tuple(int(band) if band.isdecimal() else band for band in bands)
 
 
 class ManyValues(click.Command):
@@ -131,9 +131,9 @@ def group(argument: str, *options: Callable[[F], F]) -> Callable[[F], F]:
 
 bands = click.option(
     "--bands", type=_parse_bands, metavar="BANDS",
-    help="Bands to read, in this order: numbers from 1, separated by commas, such as 3,2,1.  "
-    "[default: all bands except transparency (alpha); `classify` first tries the band names of "
-    "the model]",
+    help="Bands to read, in this order: numbers from 1, or names (`geoseg info SCENE` lists them), "
+    "separated by commas, such as 3,2,1 or nir,red,green.  [default: all bands except transparency "
+    "(alpha); `classify` first tries the band names of the model]",
 )  # fmt: skip
 map_legend = click.option(
     "--legend", metavar="FILE",

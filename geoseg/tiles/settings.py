@@ -52,8 +52,8 @@ class TileSettings:
     store: Storage = "files"
     """How pixels are stored: "files" (pairs of GeoTIFFs) or "shards" (.npy files, which training
     reads about 50 times as fast)."""
-    bands: tuple[int, ...] | None = None
-    """Bands of the scenes, from 1, in this order; None for all but alpha."""
+    bands: tuple[int | str, ...] | None = None
+    """Bands of the scenes, by number (from 1) or name, in this order; None for all but alpha."""
     nodata: float | None = None
     """Value of pixels without data; None for the scenes' own."""
 

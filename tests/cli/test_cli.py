@@ -94,7 +94,7 @@ def test_a_scheduler_that_is_not_there_is_said(scene, model, tmp_path):
 
 
 def test_wrong_usage_has_exit_code_2(scene):
-    for args in ((), ("--out", "x.tif", "--shard", "three"), ("--out", "x.tif", "--bands", "red")):
+    for args in ((), ("--out", "x.tif", "--shard", "three"), ("--out", "x.tif", "--bands", "red,")):
         done = here("classify", scene, *args)
         assert done.returncode == 2
         assert "Usage:" in done.stderr
