@@ -44,9 +44,16 @@ def _has_class(text: str) -> bool:
         "geoseg tile scene.tif --labels fields.gpkg --class-field crop \\\n--out tiles",
         "geoseg tile scene.tif --labels building=houses.gpkg road=roads.gpkg \\\n"
         "--background other --out tiles",
+        "geoseg tile S2A_MSIL2A_20220125.SAFE --bands nir,red,green --reflectance \\\n"
+        "--labels fields.gpkg --class-field crop --out tiles",
     ),
 )
 @click.argument("scenes", nargs=-1, required=True, metavar="SCENE...")
+@click.option(
+    "--stack", is_flag=True,
+    help="All SCENES are files or folders of bands of one scene, in this order. Coarser bands are "
+    "resampled onto the finest grid of those that are read.",
+)  # fmt: skip
 @click.option(
     "--labels", multiple=True, metavar="[CLASS=]PATH...", callback=_parse_labels,
     help="Labels: class rasters, colour masks, folders of these, or vector files. Give one for "
@@ -117,6 +124,15 @@ def _has_class(text: str) -> bool:
         help="Draw preview.png: example tiles, and a map of the split."),
     options.bands,
     options.nodata,
+    click.option(
+        "--reflectance", is_flag=True,
+        help="Apply the scale and the offset of the bands, so that tiles hold reflectance (or "
+        "temperature, or another physical value) as 32-bit floats. `geoseg classify` then does the "
+        "same for a model trained on them. For scenes that have a scale: products and stacks."),
+    click.option(
+        "--resolution", type=click.FloatRange(0, min_open=True), metavar="METRES",
+        help="Ground size of the pixels of the tiles in metres, above 0, to which scenes and "
+        "labels are resampled.  [default: the pixels of each scene]"),
     options.seed,
 )  # fmt: skip
 @click.option(
@@ -133,6 +149,7 @@ def _has_class(text: str) -> bool:
 @options.verbosity
 def command(
     scenes: tuple[str, ...],
+    stack: bool,
     labels: tuple[str, ...] | dict[str, str],
     out: str,
     legend: str | None,
@@ -145,6 +162,9 @@ def command(
 ) -> None:
     """Cut labelled scenes into training tiles.
 
+    A scene is any raster that GDAL opens, a product of Sentinel-2 (SAFE) or Landsat, a STAC item,
+    or a folder of scenes; with --stack, a folder of the bands of one scene.
+
     @list.txt stands for the scenes in a text file, one in each line, and "scenes/*.tif" in quotes
     for all files that match; ** stands for any folders.
 
@@ -152,14 +172,16 @@ def command(
     opens) and a picture for checking them (preview.png).
     """
     from geoseg.cli.console import ProgressBar, setup_logging
-    from geoseg.raster import expand_scenes
+    from geoseg.raster import Stack, expand_scenes
     from geoseg.tiles import TileSettings, tile
 
     setup_logging(quiet=quiet, verbose=verbose)
     progress = ProgressBar(quiet=quiet)
+    paths = expand_scenes(scenes)
     tiles = tile(
-        expand_scenes(scenes), labels, out=out, legend=legend, settings=TileSettings(**settings),
-        workers=workers, scheduler=scheduler, overwrite=overwrite, progress=progress,
+        [Stack(tuple(paths))] if stack else paths, labels, out=out, legend=legend,
+        settings=TileSettings(**settings), workers=workers, scheduler=scheduler,
+        overwrite=overwrite, progress=progress,
     )  # fmt: skip
     progress.close()
     splits = ", ".join(f"{tiles.count(s):,} {s}" for s in ("train", "val", "gap") if tiles.count(s))

@@ -7,6 +7,7 @@ from geoseg.raster.mosaic import mosaic
 from geoseg.raster.open import Mosaic, SceneSource, Stack, as_source, open_scene, source_name
 from geoseg.raster.preview import percentile_stretch, read_overview, rgb_bands
 from geoseg.raster.probe import pixel_warnings, probe_pixels
+from geoseg.raster.products import BandFile, Product, find_product, is_product_folder
 from geoseg.raster.read import pad_reflect, read_palette, read_whole, read_window
 from geoseg.raster.remote import is_remote
 from geoseg.raster.scene import Band, Scene
@@ -17,7 +18,9 @@ from geoseg.raster.write import RasterProfile, write_cog, write_tile
 __all__ = [
     "CACHE_BYTES",
     "Band",
+    "BandFile",
     "Mosaic",
+    "Product",
     "RasterMetadata",
     "RasterProfile",
     "Scene",
@@ -26,6 +29,8 @@ __all__ = [
     "as_source",
     "check_compression",
     "expand_scenes",
+    "find_product",
+    "is_product_folder",
     "is_remote",
     "mosaic",
     "normalise_creation_options",

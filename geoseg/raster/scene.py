@@ -254,6 +254,28 @@ class Scene:
             layers=(), stack=(), warped=None, file_bands=(), virtual=False,
         )  # fmt: skip
 
+    def with_pixel_size(self, metres: float) -> "Scene":
+        """Return the scene with pixels of a ground size (m), over the same extent.
+
+        The size is the nearest one that divides the extent into whole pixels.
+
+        Raises:
+            SceneError: if the size of its pixels is unknown.
+        """
+        size = self.pixel_size
+        if size is None:
+            raise SceneError(
+                f"{self.path} has no CRS on the earth, so the size of its pixels is unknown, leave "
+                "out the resolution (--resolution) or give it its CRS"
+            )
+        sides = (max(1, round(side * size / metres)) for side in (self.height, self.width))
+        return self.rescale(*sides)
+
+    @property
+    def has_scale(self) -> bool:
+        """Whether a band of a stack that is read has a scale or an offset, see `StackBand`."""
+        return any((band.scale, band.offset) != (1.0, 0.0) for band in self.read_stack)
+
     def versions(self) -> dict[str, tuple[int | None, int | None, str | None]]:
         """Size, time of change and version of each file of a file or stack."""
         parts = self.read_stack or (self,)

@@ -31,22 +31,23 @@ def stack_vrt(scene: Scene) -> str:
 
 
 def has_data(scene: Scene, pixels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return (height, width), True where every file of a stack has data.
+    """Return (height, width), True where all bands are finite and every file of a stack has data.
 
-    A file has data where one of its bands has another value than its nodata value.
+    A file has data where one of its bands has another value than its nodata value. As a physical
+    value, nodata is NaN, so that it must be in none of them.
 
     Args:
         scene: a stack.
         pixels: (bands, height, width) of its bands to read.
     """
+    finite: NDArray[np.bool_] = np.isfinite(pixels).all(axis=0)
     has: dict[str, NDArray[np.bool_]] = {}
     for band, values in zip(scene.read_stack, pixels, strict=True):
         nodata = math.nan if scene.physical else band.nodata
-        known = np.isfinite(values)
-        if nodata is not None and not math.isnan(nodata):
-            known &= values != nodata
+        none = nodata is None or math.isnan(nodata)
+        known = np.ones_like(finite) if none else values != nodata
         has[band.path] = has[band.path] | known if band.path in has else known
-    data: NDArray[np.bool_] = np.logical_and.reduce(list(has.values()), axis=0)
+    data: NDArray[np.bool_] = np.logical_and.reduce([finite, *has.values()], axis=0)
     return data
 
 

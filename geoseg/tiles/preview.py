@@ -161,12 +161,17 @@ def percent(share: float) -> str:
     return f"{share:.0f} %" if share >= 10 else f"{share:.2g} %"
 
 
+def _stem(scene: str) -> str:
+    """Return the name of a scene without folder and extension; of a stack, that of the first."""
+    return Path(scene.removeprefix("stack of ")).stem
+
+
 def _draw_maps(figure: Figure, top: float, tiles: TileSet) -> None:
     """Draw the split of each tile on the left, and its largest class on the right."""
     corners, paths = read_footprints(Path(tiles.folder) / INDEX)
     titles = [
-        group if Path(path).stem == group else f"{group}/{Path(path).stem}"
-        for group, path in zip(tiles.scenes, paths, strict=True)
+        group if f"_{group}".endswith(f"_{stem}") else f"{group}/{stem}"
+        for group, stem in zip(tiles.scenes, map(_stem, paths), strict=True)
     ]
     width = (_WIDTH - 3 * MARGIN) // 2
     left = MARGIN

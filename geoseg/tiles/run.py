@@ -11,6 +11,7 @@ from geoseg.execute import Executor, Progress, ProgressCounter
 from geoseg.files import atomic_folder, check_folder, output_lock, translate_write_errors
 from geoseg.labels import ClassFiles
 from geoseg.legend import Legend, as_legend
+from geoseg.raster import Stack
 from geoseg.tiles.cut.pairing import find_pairs
 from geoseg.tiles.cut.read_batches import TileCounts, count_tile_pixels, read_batches
 from geoseg.tiles.cut.select import check_several_classes, select_tiles
@@ -29,7 +30,7 @@ PREVIEW = "preview.png"
 
 
 def tile(  # noqa: PLR0913 - all but the first two by name
-    scenes: Sequence[str | Path],
+    scenes: Sequence[str | Path | Stack],
     labels: Sequence[str | Path] | Mapping[str, str | Path] = (),
     *,
     out: str | Path,
@@ -46,8 +47,9 @@ def tile(  # noqa: PLR0913 - all but the first two by name
     tiles, from which the tiles are selected and split, then to write the selected tiles.
 
     Args:
-        scenes: rasters, or folders of rasters; without labels, folders with images/ and masks/ in
-            or below them.
+        scenes: rasters, products of Sentinel-2 or Landsat, STAC items, stacks, or folders of
+            scenes; without labels, folders with images/ and masks/ in or below them. A folder of
+            the bands of one scene is ``Stack((folder,))``.
         labels: class rasters, colour masks, folders of them, or vector files; one for each scene,
             or one vector file for all. A raster on another grid than its scene is warped onto it.
             Of overlapping features of a vector file, the later one in the file wins. Or a mapping
@@ -90,7 +92,7 @@ def tile(  # noqa: PLR0913 - all but the first two by name
         files = (
             ClassFiles.of(labels) if isinstance(labels, Mapping) else [str(path) for path in labels]
         )
-        pairs = find_pairs([str(scene) for scene in scenes], files)
+        pairs = find_pairs([s if isinstance(s, Stack) else str(s) for s in scenes], files)
         sources = open_sources(pairs, as_legend(legend), settings, executor, progress)
         return _write_tiles(out, sources, settings, executor, progress)
 

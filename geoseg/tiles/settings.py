@@ -1,5 +1,6 @@
 """Settings of `tile`."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -56,9 +57,18 @@ class TileSettings:
     """Bands of the scenes, by number (from 1) or name, in this order; None for all but alpha."""
     nodata: float | None = None
     """Value of pixels without data; None for the scenes' own."""
+    reflectance: bool = False
+    """Whether the values of the bands are those of reflectance, temperature or another physical
+    unit, as float32: stored value * scale + offset, which products have. `classify` gives a model
+    trained on such tiles the same values."""
+    resolution: float | None = None
+    """Ground size of the pixels of the tiles (m), above 0, to which scenes are resampled; None for
+    the pixels of the scenes."""
 
     def __post_init__(self) -> None:
         check_list("bands", self.bands)
+        if self.resolution is not None and not 0 < self.resolution < math.inf:
+            raise TileError(f"resolution is {self.resolution:g} m, it must be above 0")
         if self.size < 1 or (self.stride is not None and self.stride < 1):
             raise TileError(f"size {self.size} and stride {self.stride} must be at least 1 px")
         if self.min_valid is not None and not 0 <= self.min_valid <= 1:

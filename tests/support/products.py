@@ -44,22 +44,34 @@ def pixels_of(seed: int, height: int, width: int, margin: int, low: int, high: i
     return pixels[None].astype(np.uint16)
 
 
-def write_band(path: Path, seed: int, size: int, pixel: int, **profile: object) -> Path:
-    """Write one band of a product: ``size`` m a side, pixels of ``pixel`` m; returns path."""
+def write_band(
+    path: Path, seed: int, size: int, pixel: int, *, added: int = 0, **profile: object
+) -> Path:
+    """Write one band of a product: ``size`` m a side, pixels of ``pixel`` m; returns path.
+
+    Values are 1 to 10,000, and ``added`` to them.
+    """
     side = size // pixel
     return write_raster(
-        path, pixels_of(seed, side, side, MARGIN // pixel, 1, 10_000), crs="EPSG:32631",
-        transform=Affine(pixel, 0, WEST, 0, -pixel, NORTH), **profile,
+        path, pixels_of(seed, side, side, MARGIN // pixel, 1 + added, 10_000 + added),
+        crs="EPSG:32631", transform=Affine(pixel, 0, WEST, 0, -pixel, NORTH), **profile,
     )  # fmt: skip
 
 
 def write_safe(
-    folder: Path, *, level: str = "L2A", size: int = 1200, offset: int | None = -1000, seed: int = 0
+    folder: Path,
+    *,
+    level: str = "L2A",
+    size: int = 1200,
+    offset: int | None = -1000,
+    seed: int = 0,
+    added: int = 0,
 ) -> Path:
     """Write a product of Sentinel-2 into a folder, and return its SAFE folder.
 
     ``level`` is L1C or L2A, ``size`` the side on the ground (m, a multiple of 120), ``offset`` the
-    one that the metadata add to stored values, None for the time before baseline 04.00.
+    one that the metadata add to stored values, None for the time before baseline 04.00. ``added``
+    is in the stored values: 1000 with the offset -1000 is the same ground as none before 04.00.
     """
     baseline = "03.01" if offset is None else "04.00"
     tile, date = "T31UFS", "20220125T104321"
@@ -72,7 +84,7 @@ def write_safe(
             files.append(f"{images}/{place if level == 'L2A' else f'{tile}_{date}_{band}'}")
             path = safe / f"{files[-1]}.jp2"
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_band(path, seed + len(files), size, pixel, **REVERSIBLE)
+            write_band(path, seed + len(files), size, pixel, added=added, **REVERSIBLE)
     others = {"L1C": ["TCI"], "L2A": ["R10m/{}_TCI_10m", "R20m/{}_SCL_20m", "R10m/{}_AOT_10m"]}
     for other in others[level]:  # not bands of reflectance: nothing reads their pixels
         files.append(f"{images}/{other.format(f'{tile}_{date}')}")

@@ -46,10 +46,7 @@ def choose_grids(scene: Scene, model: AnyModel, settings: ClassifySettings) -> G
     if target is None or size is None:
         network_input = scene
     else:
-        factor = target / size
-        network_input = scene.rescale(
-            max(1, round(scene.height / factor)), max(1, round(scene.width / factor))
-        )
+        network_input = scene.with_pixel_size(target)
         log.info(
             "%s is read in pixels of %.3g m in place of %.3g m", redact(scene.path), target, size
         )

@@ -11,7 +11,7 @@ from geoseg.raster.products.sentinel2 import METADATA, is_safe, read_safe, safe_
 from geoseg.raster.products.stac_document import may_be_item, read_document
 from geoseg.raster.remote import is_remote
 
-__all__ = ["SUFFIXES", "BandFile", "Product", "find_product", "read_folder"]
+__all__ = ["SUFFIXES", "BandFile", "Product", "find_product", "is_product_folder", "read_folder"]
 
 _WILDCARDS = frozenset("*?[")
 
@@ -45,6 +45,17 @@ def find_product(path: str) -> Product | None:
     if is_in_folder and _WILDCARDS & set(place.name):
         return _pattern(path, place)
     return None
+
+
+def is_product_folder(path: str | Path) -> bool:
+    """Whether a path is a folder of Sentinel-2 or Landsat, by its metadata or the name ``.SAFE``.
+
+    Another folder with rasters may be one scene, or have a scene in each file.
+    """
+    folder = Path(path)
+    return folder.is_dir() and (
+        folder.suffix.upper() == ".SAFE" or is_safe(folder) or landsat_metadata(folder) is not None
+    )
 
 
 def _pattern(path: str, place: Path) -> Product:

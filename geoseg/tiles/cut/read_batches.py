@@ -98,7 +98,9 @@ def read_batches(
         size: side of a tile (px).
         stride: distance between tiles (px).
     """
-    pixel_bytes = len(scene.bands) * np.dtype(scene.dtype).itemsize
+    inner = scene.rescaled or scene  # with the pixels that are read
+    pixels_read = max(1, inner.height * inner.width // (scene.height * scene.width))
+    pixel_bytes = len(scene.bands) * np.dtype(scene.dtype).itemsize * pixels_read
     max_width = max(1, _MAX_BYTES // pixel_bytes // size)
     across = max(1, (max_width - size) // stride + 1)
     max_height = max(1, _MAX_BYTES // pixel_bytes // min(scene.width, max_width))

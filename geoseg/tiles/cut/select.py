@@ -9,7 +9,7 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 
-from geoseg.errors import TileError
+from geoseg.errors import TileError, redact
 from geoseg.legend import Legend
 from geoseg.tiles.cut.balance import balance_classes
 from geoseg.tiles.cut.read_batches import TileCounts
@@ -62,7 +62,7 @@ def select_tiles(
         {
             "tile": [f"{sources[n].name}_{r:06d}_{c:06d}" for n, r, c in tiles],
             "split": splits,
-            "scene": [scenes[n].path for n, _, _ in tiles],
+            "scene": [redact(scenes[n].path) for n, _, _ in tiles],
             "group": groups,
             "row": row,
             "col": col,

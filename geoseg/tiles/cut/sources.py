@@ -4,11 +4,13 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from geoseg.errors import TileError, count_of, redact
 from geoseg.execute import Executor, Progress, ProgressCounter
 from geoseg.labels import LabelFiles, LabelOpener, LabelSource
 from geoseg.legend import Legend
-from geoseg.raster import Scene, open_scene, pixel_warnings, probe_pixels
+from geoseg.raster import Scene, Stack, open_scene, pixel_warnings, probe_pixels
 from geoseg.tiles.cut.pairing import ScenePair
 from geoseg.tiles.settings import TileSettings
 from geoseg.vectors import is_vector_file
@@ -50,7 +52,8 @@ def open_sources(
         progress: called as scenes are opened.
 
     Raises:
-        TileError: if scenes have other bands or dtypes, or labels other classes.
+        TileError: if scenes have other bands or dtypes, or labels other classes, or if a scene has
+            no scale for reflectance.
         LabelError: if labels do not fit a scene or the legend.
         SceneError: if a raster cannot be opened.
     """
@@ -60,26 +63,16 @@ def open_sources(
     scenes_opened = ProgressCounter(progress, "scenes opened", len(pairs))
 
     def open_pair(pair: ScenePair) -> tuple[Scene, LabelSource]:
-        scene = open_scene(pair.scene, bands=settings.bands, nodata=settings.nodata)
-        for warning in pixel_warnings(scene, probe_pixels(scene)):
-            log.warning(warning)
+        scene = _open_scene(pair.scene, settings)
         return scene, opener.open(pair.labels, scene)
 
     opened = executor.map_threads(open_pair, pairs, lambda _: scenes_opened.add())
     first_scene, first_labels = opened[0]
     for pair, (scene, labels) in zip(pairs, opened, strict=True):
-        if (len(scene.bands), scene.dtype) != (len(first_scene.bands), first_scene.dtype):
-            raise TileError(
-                f"{scene.path} has {len(scene.bands)} bands of {scene.dtype}, "
-                f"{first_scene.path} has {len(first_scene.bands)} of {first_scene.dtype}, "
-                "tile scenes of one kind together"
-            )
+        _check_same_kind(scene, first_scene, settings)
         if labels.legend != first_labels.legend:
             raise TileError(f"labels {pair.labels} have other classes, give all of them: --legend")
-    unread = [redact(scene.path) for scene, _ in opened if scene.unread_alphas]
-    if unread:
-        more = f" and of {count_of(len(unread) - 1, 'other scene')}" if len(unread) > 1 else ""
-        log.info("the transparency (alpha) band of %s%s is not read as data", unread[0], more)
+    _report_alphas([scene for scene, _ in opened])
     names = [pair.name for pair in pairs]
     if len(set(names)) < len(names):
         names = [f"{number:04d}_{name}" for number, name in enumerate(names)]
@@ -87,6 +80,45 @@ def open_sources(
         Source(name, pair.group, scene, labels, _min_valid(pair.labels, settings))
         for name, pair, (scene, labels) in zip(names, pairs, opened, strict=True)
     ]
+
+
+def _open_scene(source: str | Stack, settings: TileSettings) -> Scene:
+    """Open a scene with the bands, the values and the pixel size of the tiles."""
+    scene = open_scene(source, bands=settings.bands, nodata=settings.nodata)
+    for warning in pixel_warnings(scene, probe_pixels(scene)):
+        log.warning(warning)
+    if settings.reflectance and not scene.has_scale:
+        raise TileError(
+            f"{scene.path} has no scale and offset that make reflectance of its values, leave out "
+            "reflectance (--reflectance), or give a product, or a stack of files that have them"
+        )
+    # As `classify` does for a model of floats: a stack has floats also if one band of many has.
+    if settings.reflectance or np.issubdtype(scene.dtype, np.floating):
+        scene = scene.with_physical_values()
+    return scene if settings.resolution is None else scene.with_pixel_size(settings.resolution)
+
+
+def _check_same_kind(scene: Scene, first: Scene, settings: TileSettings) -> None:
+    if (len(scene.bands), scene.dtype) != (len(first.bands), first.dtype):
+        raise TileError(
+            f"{scene.path} has {len(scene.bands)} bands of {scene.dtype}, "
+            f"{first.path} has {len(first.bands)} of {first.dtype}, tile scenes of one kind "
+            "together"
+        )
+    stacks = [bool((s.rescaled or s).stack) for s in (scene, first)]
+    if all(stacks) and settings.bands is None and scene.band_names != first.band_names:
+        raise TileError(
+            f"{scene.path} has the bands {', '.join(scene.band_names)}, and {first.path} has "
+            f"{', '.join(first.band_names)}, choose those of both by their names (bands, --bands)"
+        )
+
+
+def _report_alphas(scenes: Sequence[Scene]) -> None:
+    """Tell which transparency bands are not read as data."""
+    unread = [redact(s.path) for s in scenes if (s.rescaled or s).unread_alphas]
+    if unread:
+        more = f" and of {count_of(len(unread) - 1, 'other scene')}" if len(unread) > 1 else ""
+        log.info("the transparency (alpha) band of %s%s is not read as data", unread[0], more)
 
 
 def _min_valid(labels: LabelFiles, settings: TileSettings) -> float:

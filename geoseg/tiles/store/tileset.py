@@ -187,7 +187,7 @@ def _open_images_and_masks(folder: Path, legend: Legend | None) -> TileSet:
         )
     legend = legend or _legend_of_mask(str(pairs[0].labels))
     shape = len(first.bands), first.height, first.width
-    images, masks = zip(*((pair.scene, pair.labels) for pair in pairs), strict=True)
+    images, masks = zip(*((str(pair.scene), str(pair.labels)) for pair in pairs), strict=True)
     return TileSet(
         folder=str(folder),
         names=tuple(pair.name for pair in pairs),
