@@ -18,7 +18,9 @@ from geoseg.cli import config, options
 def command(path: str, as_data: bool, plot: str | None, quiet: bool, verbose: bool) -> None:
     """Describe PATH: a scene, class map, tile set, model, ONNX file, vector file or run folder.
 
-    PATH may also be the name of a model in the list of `geoseg models`.
+    A scene is a raster, a SAFE or Landsat folder, a folder of band files, a pattern of such files
+    in quotes, or a STAC item (file or address). PATH may also be the name of a model in the list of
+    `geoseg models`.
     """
     from pathlib import Path
 

@@ -33,7 +33,7 @@ def as_text(report: InfoReport) -> str:
     """Format a report as text, at most 80 characters wide unless a name is longer."""
     formatters = {
         "model": _model, "onnx": _onnx, "tiles": _tiles, "parts": _parts, "labels": _labels,
-        "scene": _scene, "vectors": _vectors,
+        "scene": _scene, "product": _product, "vectors": _vectors,
     }  # fmt: skip
     return _escape_surrogates("\n".join(formatters[report.kind](report.data)))
 
@@ -130,13 +130,7 @@ def _labels(data: dict[str, Any]) -> list[str]:
 
 
 def _scene(data: dict[str, Any]) -> list[str]:
-    windows = data["windows"]
-    overlap = f"with an overlap of {windows['overlap']} px (model {DEFAULT})"
-    facts = [
-        ("Scene", data["path"]),
-        *_raster_facts(data),
-        ("Windows", f"{windows['count']:,} of {windows['size']} px {overlap}"),
-    ]
+    facts = [("Scene", data["path"]), *_raster_facts(data), _window_fact(data)]
     rows = [(str(b["band"]), b["name"] or "-", b["dtype"]) for b in data["bands"]]
     rows += [(str(b["band"]), "transparency (alpha)", b["dtype"]) for b in data["alphas"]]
     if data["alphas"]:
@@ -144,6 +138,47 @@ def _scene(data: dict[str, Any]) -> list[str]:
         alpha = f"band {data['alphas'][0]['band']} is transparency"
         facts.append(("Alpha", f"{alpha}, --bands {numbers} reads it as data"))
     return [*_two_columns(facts), "", *_table(("Band", "Name", "Type"), rows, left=(1, 2))]
+
+
+def _product(data: dict[str, Any]) -> list[str]:
+    facts = [
+        ("Product", f"{data['path']}, {data['product']}"),
+        ("Date", _date(data["date"])),
+        *_grid_facts(data),
+        _window_fact(data),
+    ]
+    bands = data["bands"]
+    rows = [
+        (
+            str(band["band"]), band["name"], ", ".join(band["other_names"]) or "-",
+            "-" if band["pixel_size"] is None else f"{band['pixel_size']:.3g} m", band["dtype"],
+            f"{band['scale']:.6g}", f"{band['offset']:.6g}",
+            "-" if band["nodata"] is None else str(band["nodata"]),
+        )
+        for band in bands
+    ]  # fmt: skip
+    head = ("Band", "Name", "Other names", "Pixels", "Type", "Scale", "Offset", "No data")
+    files = [(str(band["band"]), _file_of(band, bands)) for band in bands]
+    tables = _table(head, rows, left=(1, 2, 4)), _table(("Band", "File"), files, left=(1,))
+    return [*_two_columns(facts), "", *tables[0], "", *tables[1]]
+
+
+def _date(text: str | None) -> str:
+    """Return a date of ISO 8601 in UTC in words."""
+    return "not known" if text is None else text.replace("T", " ").replace("+00:00", " UTC")
+
+
+def _file_of(band: dict[str, Any], bands: Sequence[dict[str, Any]]) -> str:
+    """Return the name of the file of a band, with the number of the band where it has several."""
+    name = str(band["file"]).rpartition("/")[2]
+    several = sum(other["file"] == band["file"] for other in bands) > 1
+    return f"{name}, band {band['file_band']}" if several else name
+
+
+def _window_fact(data: dict[str, Any]) -> tuple[str, str]:
+    windows = data["windows"]
+    overlap = f"with an overlap of {windows['overlap']} px (model {DEFAULT})"
+    return "Windows", f"{windows['count']:,} of {windows['size']} px {overlap}"
 
 
 def _vectors(data: dict[str, Any]) -> list[str]:
@@ -171,6 +206,7 @@ def _vectors(data: dict[str, Any]) -> list[str]:
 
 def _raster_facts(data: dict[str, Any]) -> Facts:
     """Facts on the size, the file and the georeference of a raster."""
+    size_fact, *place_facts = _grid_facts(data)
     height, width = data["block"]
     size = "" if data["bytes"] is None else format_bytes(data["bytes"])
     overviews = ", ".join(f"1/{factor}" for factor in data["overviews"])
@@ -179,12 +215,20 @@ def _raster_facts(data: dict[str, Any]) -> Facts:
         overviews and f"overviews {overviews}",
     )  # fmt: skip
     return [
-        ("Size", f"{data['height']:,} rows x {data['width']:,} columns, {data['dtype']}"),
+        size_fact,
         ("File", ", ".join(text for text in stored if text)),
+        *place_facts,
+        ("No data by", _nodata(data)),
+    ]
+
+
+def _grid_facts(data: dict[str, Any]) -> Facts:
+    """Facts on the size of a raster in pixels, and where it lies."""
+    return [
+        ("Size", f"{data['height']:,} rows x {data['width']:,} columns, {data['dtype']}"),
         ("CRS", _crs(data["crs"])),
         ("Pixel size", _pixel_size(data)),
         ("Extent", _extent(data["extent"])),
-        ("No data by", _nodata(data)),
     ]
 
 

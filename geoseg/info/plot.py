@@ -1,4 +1,4 @@
-"""Draw a model, tile set, class map or scene into a picture file."""
+"""Draw a model, tile set, class map, scene or product into a picture file."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,14 +18,15 @@ SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def plot(path: str | Path, out: str | Path) -> None:
-    """Draw a model, tile set, class map or scene. An existing picture is replaced.
+    """Draw a model, tile set, class map, scene or product. An existing picture is replaced.
 
-    A model: its layers as a U. A class map: the map with its legend. A scene: a preview in colour,
-    each band stretched from the 2nd to the 98th percentile of its valid pixels. A tile set: example
-    tiles with their labels, and a map of the split. Large rasters are read at reduced size.
+    A model: its layers as a U. A class map: the map with its legend. A scene or product: a preview
+    in colour, each band stretched from the 2nd to the 98th percentile of its valid pixels. A tile
+    set: example tiles with their labels, and a map of the split. Large rasters are read at reduced
+    size.
 
     Args:
-        path: a model file or its name, a tile set, a class map or a scene.
+        path: a model file or its name, a tile set, a class map, a scene or a product.
         out: picture file, .png, .svg or .pdf.
 
     Raises:
@@ -60,7 +61,7 @@ def _draw(path: str | Path) -> "Figure":
     if kind == "labels":
         raster = open_class_raster(path)
         return plot_labels(raster.scene, raster.palette, raster.names)
-    if kind == "scene":
+    if kind in ("scene", "product"):
         return plot_scene(open_scene(path))
     if kind == "onnx":
         raise OutputError(f"{path} is an ONNX file, which geoseg does not draw, open it in Netron")

@@ -1,20 +1,21 @@
-"""Describe a model, tile set, run folder, class map, scene or vector file."""
+"""Describe a model, tile set, run folder, class map, scene, product or vector file."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from geoseg.classification import ClassifySettings
+from geoseg.errors import redact
 from geoseg.grid import WindowGrid
 from geoseg.info.class_counts import count_labels, count_tiles
 from geoseg.info.detect import Kind, find_kind
-from geoseg.info.georeference import crs_of, extent_of, georeference
+from geoseg.info.georeference import crs_of, extent_of, georeference, to_json_number
 from geoseg.info.onnx import describe_onnx
 from geoseg.info.parts import describe_parts
 from geoseg.info.vectors import describe_vectors
 from geoseg.labels import open_class_raster
 from geoseg.models import DEFAULT, find_model, is_bundled, read_window
-from geoseg.raster import RasterMetadata, open_scene, read_metadata
+from geoseg.raster import RasterMetadata, Scene, find_product, open_scene, read_metadata
 from geoseg.tiles import open_tiles
 
 
@@ -23,7 +24,7 @@ class InfoReport:
     """The description of a path."""
 
     kind: Kind
-    """"model", "onnx", "tiles", "parts", "labels", "scene" or "vectors"."""
+    """"model", "onnx", "tiles", "parts", "labels", "scene", "product" or "vectors"."""
     data: dict[str, Any]
     """Plain data, fit for JSON; an unknown value is None."""
 
@@ -33,13 +34,15 @@ class InfoReport:
 
 
 def describe(path: str | Path) -> InfoReport:
-    """Describe a model, tile set, run folder, class map, scene or vector file.
+    """Describe a model, tile set, run folder, class map, scene, product or vector file.
 
     All pixels of a class map are read, chunk by chunk, and all masks of a folder of images and
-    masks. Of a scene only the metadata is read, and of a tile set that `tile` wrote only the index.
+    masks. Of a scene or product only the metadata is read, and of a tile set that `tile` wrote only
+    the index.
 
     Args:
-        path: of the file or folder, or the name of a model, such as "default". A network in an ONNX
+        path: of the file or folder, a pattern of the bands of a scene, the address of a STAC item,
+            or the name of a model, such as "default". A network in an ONNX
             file is run on a few random test windows.
 
     Raises:
@@ -49,7 +52,7 @@ def describe(path: str | Path) -> InfoReport:
     describers = {
         "model": _describe_model, "onnx": describe_onnx, "tiles": _describe_tiles,
         "parts": describe_parts, "labels": _describe_labels, "scene": _describe_scene,
-        "vectors": describe_vectors,
+        "product": _describe_product, "vectors": describe_vectors,
     }  # fmt: skip
     return InfoReport(kind, describers[kind](path))
 
@@ -108,8 +111,6 @@ def _describe_labels(path: str | Path) -> dict[str, Any]:
 
 def _describe_scene(path: str | Path) -> dict[str, Any]:
     scene, metadata = open_scene(path), read_metadata(path)
-    size, overlap = read_window(DEFAULT), ClassifySettings().overlap  # as `classify` by default
-    grid = WindowGrid(scene.height, scene.width, size, size - overlap)
     return {
         **georeference(scene),
         **_storage(metadata),
@@ -120,8 +121,43 @@ def _describe_scene(path: str | Path) -> dict[str, Any]:
         "alphas": [
             {"band": band, "dtype": metadata.dtypes[band - 1]} for band in scene.unread_alphas
         ],
-        "windows": {"count": len(grid), "size": size, "overlap": overlap},
+        "windows": _windows(scene),
     }
+
+
+def _describe_product(path: str | Path) -> dict[str, Any]:
+    product, scene = find_product(str(path)), open_scene(path)
+    assert product is not None  # noqa: S101 - `find_kind` says so
+    return {
+        **georeference(scene),
+        "product": product.kind,
+        "date": product.date and product.date.isoformat(timespec="seconds"),
+        "bands": [
+            {
+                "band": number,
+                "name": band.band.name,
+                "other_names": list(band.aliases),
+                "file": redact(band.path),
+                "file_band": band.number,
+                "height": band.height,
+                "width": band.width,
+                "pixel_size": scene.with_bands((number,)).pixel_size,
+                "dtype": band.band.dtype,
+                "scale": band.scale,
+                "offset": band.offset,
+                "nodata": to_json_number(band.nodata),
+            }
+            for number, band in enumerate(scene.stack, 1)
+        ],
+        "windows": _windows(scene),
+    }
+
+
+def _windows(scene: Scene) -> dict[str, int]:
+    """Return number, size and overlap of the windows of a scene, as `classify` by default."""
+    size, overlap = read_window(DEFAULT), ClassifySettings().overlap
+    grid = WindowGrid(scene.height, scene.width, size, size - overlap)
+    return {"count": len(grid), "size": size, "overlap": overlap}
 
 
 def _storage(metadata: RasterMetadata) -> dict[str, Any]:

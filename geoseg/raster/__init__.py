@@ -7,7 +7,13 @@ from geoseg.raster.mosaic import mosaic
 from geoseg.raster.open import Mosaic, SceneSource, Stack, as_source, open_scene, source_name
 from geoseg.raster.preview import percentile_stretch, read_overview, rgb_bands
 from geoseg.raster.probe import pixel_warnings, probe_pixels
-from geoseg.raster.products import BandFile, Product, find_product, is_product_folder
+from geoseg.raster.products import (
+    BandFile,
+    Product,
+    find_product,
+    is_product_folder,
+    is_stac_document,
+)
 from geoseg.raster.read import pad_reflect, read_palette, read_whole, read_window
 from geoseg.raster.remote import is_remote
 from geoseg.raster.scene import Band, Scene
@@ -32,6 +38,7 @@ __all__ = [
     "find_product",
     "is_product_folder",
     "is_remote",
+    "is_stac_document",
     "mosaic",
     "normalise_creation_options",
     "open_scene",

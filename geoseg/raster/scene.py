@@ -150,7 +150,7 @@ class Scene:
     def with_bands(self, bands: tuple[int | str, ...]) -> "Scene":
         """Return the same scene with other bands to read, by number (from 1) or name, in any order.
 
-        The grid of a stack becomes that of the finest of them.
+        The grid of a stack becomes that of the finest of them, unless it is warped onto another.
 
         Raises:
             SceneError: if there is no such band, no pixels in it that geoseg can read, or if bands
@@ -326,14 +326,16 @@ def _bands_of(scene: Scene) -> dict[str, Any]:
 
 
 def _on_finest_grid(stack: Scene) -> Scene:
-    """Return a stack on the grid of the finest of the bands that are read."""
+    """Return a stack on the grid of the finest of the bands that are read, unless it is warped."""
     finest = stack.finest_band
     for band in stack.read_stack:
         _check_extent(band, finest)
+    stack = replace(stack, nodata=stack.read_stack[0].nodata)
+    if stack.warped is not None:
+        return stack
     return replace(
-        stack, height=finest.height, width=finest.width, transform=finest.transform,
-        crs=finest.crs, nodata=stack.read_stack[0].nodata,
-    )  # fmt: skip
+        stack, height=finest.height, width=finest.width, transform=finest.transform, crs=finest.crs
+    )
 
 
 def _check_extent(band: StackBand, finest: StackBand) -> None:

@@ -84,7 +84,7 @@ def test_words_of_a_variable_are_those_of_a_shell(monkeypatch, tmp_path):
         ("out = 2026-01-01", "it must be a text, a number or a list of these"),
         ("tta = 1", "option tta in {path} is 1, it must be true or false"),
         ("blend = 'hamm'", "option blend in {path}: 'hamm' is not one of"),
-        ("bands = ['red']", "option bands in {path}: 'red' is not a list of band numbers"),
+        ("bands = ['red', '']", "option bands in {path}: 'red,' is not a list of bands"),
         ("co = ['ZSTD']", "option co in {path}: 'ZSTD' is not an option like COMPRESS=ZSTD"),
         ("smooth = 9", "option smooth in {path}: 9 is not in the range"),
         ("[classify]\noverlap = 3", "unknown option 'classify'"),

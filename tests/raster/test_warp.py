@@ -6,7 +6,7 @@ import rasterio
 from affine import Affine
 
 from geoseg.errors import SceneError
-from geoseg.raster import open_scene, read_overview, read_window, warped_to
+from geoseg.raster import Stack, open_scene, read_overview, read_window, warped_to
 from tests.support.rasters import write_raster
 
 HALF = Affine(20, 0, 500200, 0, -20, 2800000)
@@ -55,3 +55,17 @@ def test_a_crs_without_a_way_to_the_other_is_refused(tmp_path, grid):
     raster = open_scene(write_raster(tmp_path / "values.tif", VALUES, crs=local))
     with pytest.raises(SceneError, match=r"cannot warp .*values\.tif.*check its CRS"):
         warped_to(raster, grid)
+
+
+def test_other_bands_of_a_warped_stack_keep_its_grid(tmp_path, grid):
+    files = [
+        str(write_raster(tmp_path / f"{number}.tif", VALUES + number, transform=HALF, nodata=3))
+        for number in range(2)
+    ]
+    warped = warped_to(open_scene(Stack(tuple(files))), grid)
+    chosen = warped.with_bands((2,))
+    assert (chosen.transform, chosen.height, chosen.width) == (grid.transform, 40, 50)
+    pixels, valid = read_window(chosen, grid.window)
+    expected = doubled(VALUES[0]) + 1
+    assert np.array_equal(valid[:, 20:], expected != 3)
+    assert np.array_equal(pixels[0, :, 20:][valid[:, 20:]], expected[expected != 3])

@@ -27,6 +27,7 @@ from tests.support.products import (
 )
 from tests.support.rasters import write_raster
 from tests.support.refusals import refusal
+from tests.support.servers import web
 from tests.support.tilesets import cut
 from tests.support.training import one_thread, run  # noqa: F401 - a fixture
 
@@ -350,3 +351,13 @@ def test_a_folder_of_labels_is_not_that_of_one_scene(tmp_path, safe, bands):
 def test_a_stack_has_no_images_and_masks(tmp_path, bands):
     with refusal(TileError, r"stack of .*red\.tif has no labels, give them", tmp_path):
         tiles_of([Stack((str(bands[0]),))], [], tmp_path / "tiles")
+
+
+def test_what_does_not_answer_is_refused(tmp_path, monkeypatch, tmp_path_factory):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    item = write_stac_item(tmp_path / "item")
+    with web(tmp_path / "item", tmp_path_factory.mktemp("control") / "control.json") as server:
+        assert "HTTP status 404" in message(tmp_path, f"{server.address}/no.json")
+        item.write_text(item.read_text().replace("./nir.tif", f"{server.address}/gone.tif"))
+        assert "gone.tif" in message(tmp_path, item)

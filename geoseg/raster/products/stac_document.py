@@ -35,6 +35,31 @@ def may_be_item(path: str) -> bool:
     )
 
 
+def is_stac_document(path: str) -> bool:
+    """Whether a JSON file or address is a document of STAC, and not other GeoJSON.
+
+    Raises:
+        LinkError: if a server does not answer.
+        SceneError: if it cannot be read.
+    """
+    if not may_be_item(path) or (not is_remote(path) and _is_large(path)):
+        return False
+    try:
+        document = json.loads(_download(path) if is_remote(path) else _read(path))
+    except ValueError:
+        return False
+    is_collection = isinstance(document, dict) and document.get("type") == "FeatureCollection"
+    return isinstance(document, dict) and "stac_version" in document and not is_collection
+
+
+def _is_large(path: str) -> bool:
+    """Whether a file is larger than an item, such as one of many vectors."""
+    try:
+        return Path(path).stat().st_size > _MAX_BYTES
+    except OSError:
+        return False
+
+
 def read_document(path: str) -> dict[str, Any] | None:
     """Read the document of a STAC item from a file or an http(s) address; None if it is other JSON.
 
