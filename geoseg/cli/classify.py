@@ -34,11 +34,7 @@ def _parse_creation_options(
     ),
 )
 @click.argument("scenes", nargs=-1, required=True, metavar="SCENE...")
-@click.option(
-    "--stack", is_flag=True,
-    help="Read the bands of all SCENES as one scene, in this order. Coarser bands are resampled "
-    "onto the finest grid.",
-)  # fmt: skip
+@options.stack
 @click.option(
     "--mosaic", is_flag=True,
     help="Make one map of SCENES that overlap or touch, on the grid of the first.",

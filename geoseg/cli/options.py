@@ -135,6 +135,11 @@ bands = click.option(
     "separated by commas, such as 3,2,1 or nir,red,green.  [default: all bands except transparency "
     "(alpha); `classify` first tries the band names of the model]",
 )  # fmt: skip
+stack = click.option(
+    "--stack", is_flag=True,
+    help="Read the bands of all SCENES as one scene, in this order. Coarser bands are resampled "
+    "onto the finest grid.",
+)  # fmt: skip
 map_legend = click.option(
     "--legend", metavar="FILE",
     help="Classes of the map: CSV (value,name,color) or QGIS palette (.qml, .txt, .clr).  "

@@ -49,11 +49,7 @@ def _has_class(text: str) -> bool:
     ),
 )
 @click.argument("scenes", nargs=-1, required=True, metavar="SCENE...")
-@click.option(
-    "--stack", is_flag=True,
-    help="All SCENES are files or folders of bands of one scene, in this order. Coarser bands are "
-    "resampled onto the finest grid of those that are read.",
-)  # fmt: skip
+@options.stack
 @click.option(
     "--labels", multiple=True, metavar="[CLASS=]PATH...", callback=_parse_labels,
     help="Labels: class rasters, colour masks, folders of these, or vector files. Give one for "

@@ -178,8 +178,8 @@ def _stacked_files(stack: Stack) -> list[BandFile]:
         product = find_product(path)
         if product is not None:
             bands += product.bands
-        elif path in named:
-            bands.append(named[path])
+        elif str(Path(path)) in named:
+            bands += named[str(Path(path))]
         else:
             file = _open_file(path, None, None)
             bands += [
@@ -191,14 +191,16 @@ def _stacked_files(stack: Stack) -> list[BandFile]:
     return bands
 
 
-def _names_from_files(stack: Stack) -> dict[str, BandFile]:
+def _names_from_files(stack: Stack) -> dict[str, list[BandFile]]:
     """Return the bands that the names of local files tell, by path; {} if they tell nothing."""
     files = [Path(path) for path in stack.paths if not is_remote(path)]
     if not all(file.suffix.lower() in SUFFIXES and file.is_file() for file in files):
         return {}
-    with suppress(SceneError):  # of several bands, or of one name
-        return {band.path: band for band in read_folder(stack.name, files).bands}
-    return {}
+    bands: dict[str, list[BandFile]] = {}
+    with suppress(SceneError):  # several of several bands, or of one name
+        for band in read_folder(stack.name, files).bands:
+            bands.setdefault(band.path, []).append(band)
+    return bands
 
 
 def _open_stack(

@@ -189,11 +189,13 @@ class Scene:
         found = tuple(number for number in numbers if number and 1 <= number <= count)
         if bands and len(found) == len(bands):
             return found
+        known = [number is not None and 1 <= number <= count for number in numbers]
+        missing = [str(band) for band, exists in zip(bands, known, strict=True) if not exists]
         has = "1 band" if count == 1 else f"bands 1 to {count}"
         names = ", ".join(band.name for band in self.file_bands if band.name)
         raise SceneError(
             f"{self.path} has {has}{f' ({names})' if names else ''}, not "
-            f"{', '.join(map(str, bands))}, choose others (bands, --bands)"
+            f"{', '.join(missing) or 'none'}, choose others (bands, --bands)"
         )
 
     def with_physical_values(self) -> "Scene":

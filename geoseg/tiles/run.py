@@ -6,12 +6,12 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geoseg.errors import check_list, check_type
+from geoseg.errors import TileError, check_list, check_type
 from geoseg.execute import Executor, Progress, ProgressCounter
 from geoseg.files import atomic_folder, check_folder, output_lock, translate_write_errors
 from geoseg.labels import ClassFiles
 from geoseg.legend import Legend, as_legend
-from geoseg.raster import Stack
+from geoseg.raster import Mosaic, Stack
 from geoseg.tiles.cut.pairing import find_pairs
 from geoseg.tiles.cut.read_batches import TileCounts, count_tile_pixels, read_batches
 from geoseg.tiles.cut.select import check_several_classes, select_tiles
@@ -92,9 +92,16 @@ def tile(  # noqa: PLR0913 - all but the first two by name
         files = (
             ClassFiles.of(labels) if isinstance(labels, Mapping) else [str(path) for path in labels]
         )
-        pairs = find_pairs([s if isinstance(s, Stack) else str(s) for s in scenes], files)
+        pairs = find_pairs([_as_scene(scene) for scene in scenes], files)
         sources = open_sources(pairs, as_legend(legend), settings, executor, progress)
         return _write_tiles(out, sources, settings, executor, progress)
+
+
+def _as_scene(scene: str | Path | Stack | Mosaic) -> str | Stack:
+    """Return a path as a text, and a stack as it is."""
+    if isinstance(scene, Mosaic):
+        raise TileError(f"{scene.name} cannot be cut into tiles, give its scenes one by one")
+    return scene if isinstance(scene, Stack) else str(scene)
 
 
 def _write_tiles(

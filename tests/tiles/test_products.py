@@ -169,6 +169,23 @@ def test_a_folder_is_many_scenes_or_a_stack(tmp_path, bands):
     check_pixels(tiles, open_scene(str(folder)).with_bands(("swir", "red")))
 
 
+def test_a_mosaic_is_refused(tmp_path, bands):
+    with refusal(TileError, r"mosaic of .*red\.tif and 1 more cannot be cut", tmp_path):
+        tiles_of([geoseg.Mosaic(tuple(map(str, bands[:2])))], ["x.tif"], tmp_path / "tiles")
+
+
+def test_a_stack_has_all_bands_of_a_file_of_several(tmp_path, bands):
+    colours = np.stack([np.full((120, 120), value, np.uint16) for value in (1, 2, 3)])
+    place = {"crs": CRS, "transform": Affine(10, 0, WEST, 0, -10, NORTH)}
+    optical = write_raster(tmp_path / "optical.tif", colours, photometric="rgb", **place)
+    labels = label_raster(tmp_path / "labels.tif")
+    stack = Stack((str(optical), str(bands[0])))
+    tiles = tiles_of([stack], labels, tmp_path / "tiles")
+    assert tiles.band_names == ("optical_1", "optical_2", "optical_3", "red")  # as two are red
+    images, valid, _ = tiles.load("train")
+    assert (images.transpose(0, 2, 3, 1)[valid][:, :3] == [1, 2, 3]).all()
+
+
 # Reflectance.
 
 
@@ -344,7 +361,7 @@ def test_an_item_without_assets_is_refused(tmp_path):
 
 
 def test_a_folder_of_labels_is_not_that_of_one_scene(tmp_path, safe, bands):
-    with refusal(TileError, r"are a folder, but .*\.SAFE is one scene, give a file", tmp_path):
+    with refusal(TileError, r"are a folder, but .*\.SAFE is one scene, give a file of", tmp_path):
         tiles_of(safe, bands[0].parent, tmp_path / "tiles")
 
 

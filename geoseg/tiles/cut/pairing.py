@@ -7,7 +7,7 @@ from pathlib import Path
 
 from geoseg.errors import TileError
 from geoseg.labels import ClassFiles, LabelFiles
-from geoseg.raster import Stack, is_product_folder, is_remote
+from geoseg.raster import Stack, is_product_folder, is_remote, source_name
 from geoseg.vectors import is_vector_file
 
 IMAGE_SUFFIXES = frozenset({".tif", ".tiff", ".jpg", ".jpeg", ".png", ".vrt", ".jp2", ".img"})
@@ -100,14 +100,15 @@ def _is_folder_of_scenes(scene: str | Stack) -> bool:
 def _check_no_folder(labels: str, scene: str | Stack) -> None:
     """Refuse a folder of rasters as the labels of a single scene."""
     if Path(labels).is_dir() and _images(Path(labels)):
-        name = scene.name if isinstance(scene, Stack) else scene
-        raise TileError(f"labels {labels} are a folder, but {name} is one scene, give a file in it")
+        raise TileError(
+            f"labels {labels} are a folder, but {source_name(scene)} is one scene, give a file of "
+            "the folder"
+        )
 
 
 def _image_mask_folders(scene: str | Stack) -> list[ScenePair]:
     if not _is_folder_of_scenes(scene):
-        name = scene.name if isinstance(scene, Stack) else scene
-        raise TileError(f"{name} has no labels, give them with --labels")
+        raise TileError(f"{source_name(scene)} has no labels, give them with --labels")
     root = Path(str(scene))
     images = (path for path in root.glob("**/images") if path.is_dir())
     folders = sorted(path.parent for path in images if (path.parent / "masks").is_dir())
