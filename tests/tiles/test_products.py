@@ -12,9 +12,11 @@ from affine import Affine
 
 import geoseg
 from geoseg.errors import SceneError, TileError
+from geoseg.grid import bounds
 from geoseg.legend import Legend
-from geoseg.raster import Stack, open_scene, read_window
+from geoseg.raster import Scene, Stack, open_scene, read_window
 from geoseg.tiles import IGNORE_INDEX, TileSettings, open_tiles
+from geoseg.tiles.cut.read_batches import read_batches
 from tests.support.commands import here, refused
 from tests.support.products import (
     MARGIN,
@@ -378,3 +380,30 @@ def test_what_does_not_answer_is_refused(tmp_path, monkeypatch, tmp_path_factory
         assert "HTTP status 404" in message(tmp_path, f"{server.address}/no.json")
         item.write_text(item.read_text().replace("./nir.tif", f"{server.address}/gone.tif"))
         assert "gone.tif" in message(tmp_path, item)
+
+
+# Memory.
+
+
+@pytest.mark.parametrize("metres", [40, 200])
+def test_a_batch_reads_no_more_of_a_large_scene_that_is_resampled(metres):
+    """The pixels that are read count, not those that come out."""
+    scene = Scene(
+        "large.tif", 20_000, 20_000, "uint16", (10, 0, WEST, 0, -10, NORTH), CRS, (1, 2, 3),
+        ("", "", ""), None, masked=False, size=1, modified=1,
+    )  # fmt: skip
+    tiled = scene.with_pixel_size(metres)
+    factor = tiled.affine.a / 10
+    batches = read_batches(tiled, NoLabels(), 0, SIZE, SIZE)
+    areas = [bounds(list(batch.windows)) for batch in batches]
+    read = max(area.height * area.width for area in areas) * factor**2 * 3 * 2
+    assert 8 << 20 < read <= 16 << 20
+
+
+class NoLabels:
+    """Labels that are not read."""
+
+    legend = LEGEND
+
+    def clipped_to(self, window):
+        return self
