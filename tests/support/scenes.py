@@ -1,0 +1,92 @@
+"""Scenes that consist of others: stacks, mosaics, crops, and scenes in other pixels or CRS."""
+
+from pathlib import Path
+
+import numpy as np
+from affine import Affine
+from pyproj import Transformer
+
+from geoseg.grid import Window
+from tests.support.rasters import blocks, write_raster
+
+WEST, NORTH = 500_000, 2_800_000
+"""Corner of the scenes (m, EPSG:32640)."""
+
+
+def place(pixel: float, row: float = 0, col: float = 0) -> Affine:
+    """Return the transform of pixels of so many metres that begin at a row and column of them."""
+    return Affine(pixel, 0, WEST + col * pixel, 0, -pixel, NORTH - row * pixel)
+
+
+def cut(whole: np.ndarray, window: Window, path: Path, pixel: float = 10, **profile) -> Path:
+    """Write a part of an image (bands, height, width) as a scene of its own; return its path."""
+    transform = place(pixel, window.row, window.col)
+    return write_raster(path, whole[:, *window.slices], transform=transform, **profile)
+
+
+def stack_files(folder: Path, side: int, *, dtype: str = "uint16", seed: int = 0) -> list[Path]:
+    """Write single-band files of 10, 20 and 60 m with the same ground; return their paths.
+
+    Their names have spaces and commas, and each has a hole without data (0).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number, (name, pixel) in enumerate(
+        (("red, 10 m.tif", 10), ("near infrared, 20 m.tif", 20), ("coast (60 m).tif", 60))
+    ):
+        size = side * 10 // pixel
+        rng = np.random.default_rng(seed + number)
+        values = rng.integers(1, 5000, (1, size, size)).astype(dtype)
+        begin = size // 3 + number
+        values[:, begin : begin + size // 6, begin : begin + size // 5] = 0
+        paths.append(write_raster(folder / name, values, transform=place(pixel), nodata=0))
+    return paths
+
+
+def in_zone_41(whole: np.ndarray, window: Window, path: Path, **profile) -> Path:
+    """Write a part of an image of 10 m in zone 40 as if it had been taken in zone 41.
+
+    Its pixels are those of the image under their centres, on a grid north in that zone.
+    """
+    to_41 = Transformer.from_crs("EPSG:32640", "EPSG:32641", always_xy=True)
+    corners = [
+        place(10) @ (col, row)
+        for row in (window.row, window.row_end)
+        for col in (window.col, window.col_end)
+    ]
+    x, y = to_41.transform(*np.transpose(corners))
+    west, north = float(np.floor(x.min() / 10) * 10), float(np.ceil(y.max() / 10) * 10)
+    width, height = int((x.max() - west) // 10) + 1, int((north - y.min()) // 10) + 1
+    transform = Affine(10, 0, west, 0, -10, north)
+    cols, rows = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    back = to_41.transform(*(transform @ (cols.ravel(), rows.ravel())), direction="INVERSE")
+    image_cols, image_rows = np.floor(~place(10) @ back).astype(int)
+    inside = (
+        (image_rows >= window.row) & (image_rows < window.row_end)
+        & (image_cols >= window.col) & (image_cols < window.col_end)
+    )  # fmt: skip
+    pixels = np.zeros((len(whole), height * width), whole.dtype)
+    pixels[:, inside] = whole[:, image_rows[inside], image_cols[inside]]
+    pixels = pixels.reshape(len(whole), height, width)
+    return write_raster(path, pixels, crs="EPSG:32641", transform=transform, nodata=0, **profile)
+
+
+def overlapping(folder: Path, side: int, *, zones: bool = False) -> tuple[np.ndarray, list[Path]]:
+    """Write four overlapping scenes of an image, two by two; return the image and the paths.
+
+    Args:
+        folder: where to write them.
+        side: of the image (px).
+        zones: whether the two in the east are in another UTM zone.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = np.maximum(blocks(side, side), 1)
+    half, over = side // 2, side // 10
+    paths = []
+    for number, (row, col) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
+        first = [place * half - (over if place else 0) for place in (row, col)]
+        end = [side if place else half + over for place in (row, col)]
+        window = Window(first[0], first[1], end[0] - first[0], end[1] - first[1])
+        write = in_zone_41 if zones and col else cut
+        paths.append(write(whole, window, folder / f"scene {number}.tif"))
+    return whole, paths
