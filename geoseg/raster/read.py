@@ -1,6 +1,7 @@
 """Read the pixels of a scene, window by window, with their valid mask."""
 
 import math
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ from geoseg.raster.resample import LinearFilter, resample
 from geoseg.raster.scene import Scene
 from geoseg.raster.stack import has_data
 from geoseg.raster.warp import as_warped, dataset_name
+
+_RESAMPLED = 2048
+"""Pixels of one axis that are resampled at a time, before or after."""
 
 
 def is_masked(flags: list[MaskFlags]) -> bool:
@@ -51,15 +55,7 @@ def read_window(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.
     if scene.layers:
         return _read_layers(scene, window)
     if scene.rescaled is not None:
-        rows, cols = (
-            LinearFilter(first, end, length, inner)
-            for first, end, length, inner in (
-                (window.row, window.row_end, scene.height, scene.rescaled.height),
-                (window.col, window.col_end, scene.width, scene.rescaled.width),
-            )
-        )
-        support = Window(rows.first, cols.first, rows.end - rows.first, cols.end - cols.first)
-        return resample(*read_window(scene.rescaled, support), rows, cols)
+        return _read_rescaled(scene, scene.rescaled, window)
     if not scene.resampled:
         return _read_file(scene, window)
     return _read_aligned(scene, window)
@@ -84,6 +80,36 @@ def _read_layers(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np
         np.copyto(pixels[:, row:row_end, col:col_end], layer_pixels, where=visible)
         seen |= visible
     return pixels, valid
+
+
+def _read_rescaled(
+    scene: Scene, inner: Scene, window: Window
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Resample a window from a scene with other pixels, a part at a time to save memory."""
+    pixels = np.empty((len(scene.bands), window.height, window.width), scene.dtype)
+    valid = np.empty((window.height, window.width), bool)
+    for row_part in _parts(window.row, window.row_end, scene.height, inner.height):
+        for col_part in _parts(window.col, window.col_end, scene.width, inner.width):
+            rows = LinearFilter(*row_part, scene.height, inner.height)
+            cols = LinearFilter(*col_part, scene.width, inner.width)
+            support = Window(rows.first, cols.first, rows.end - rows.first, cols.end - cols.first)
+            target = (
+                slice(row_part[0] - window.row, row_part[1] - window.row),
+                slice(col_part[0] - window.col, col_part[1] - window.col),
+            )
+            pixels[:, *target], valid[target] = resample(*read_window(inner, support), rows, cols)
+    return pixels, valid
+
+
+def _parts(begin: int, end: int, length: int, inner: int) -> list[tuple[int, int]]:
+    """Divide pixels of one axis into parts of about the same size, begin and end.
+
+    A part has at most about `_RESAMPLED` pixels, and comes from at most about as many.
+    """
+    size = end - begin
+    number = min(size, math.ceil(size * max(1.0, inner / length) / _RESAMPLED))
+    ends = [begin + size * part // number for part in range(number + 1)]
+    return list(pairwise(ends))
 
 
 def _read_aligned(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:

@@ -57,20 +57,19 @@ def resample(
         a valid one.
     """
     exact = np.result_type(pixels.dtype, np.float32)
-    weighted = np.where(valid, pixels, 0).astype(exact)
-    total = _filter(_filter(weighted, rows, 1), cols, 2)
-    share = _filter(_filter(valid[None].astype(exact), rows, 1), cols, 2)
+    share = _filter(_filter(valid.astype(exact), rows, 0), cols, 1)
     covers = _any_covered(_any_covered(valid, rows, 0), cols, 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = np.where(covers, total / share, 0)
-    if np.issubdtype(pixels.dtype, np.integer):
-        means = np.rint(means)
-    return means.astype(pixels.dtype), covers
+    means = np.zeros((len(pixels), *covers.shape), pixels.dtype)
+    for band, mean in zip(pixels, means, strict=True):  # one at a time, to save memory
+        total = _filter(_filter(np.where(valid, band, 0).astype(exact), rows, 0), cols, 1)
+        values = np.divide(total, share, out=np.zeros_like(total), where=covers)
+        mean[:] = np.rint(values) if np.issubdtype(pixels.dtype, np.integer) else values
+    return means, covers
 
 
 def _filter(values: NDArray[Any], axis_filter: LinearFilter, axis: int) -> NDArray[Any]:
-    """Return the weighted sums along an axis of (bands, height, width)."""
-    shape = (-1, 1) if axis == 1 else (-1,)
+    """Return the weighted sums along an axis of (height, width)."""
+    shape = (-1, 1) if axis == 0 else (-1,)
     total: NDArray[Any] | None = None
     for taps, weights in zip(axis_filter.taps, axis_filter.weights, strict=True):
         term = values.take(taps, axis=axis) * weights.astype(values.dtype).reshape(shape)
