@@ -194,7 +194,7 @@ def _stacked_files(stack: Stack) -> list[BandFile]:
 def _names_from_files(stack: Stack) -> dict[str, list[BandFile]]:
     """Return the bands that the names of local files tell, by path; {} if they tell nothing."""
     files = [Path(path) for path in stack.paths if not is_remote(path)]
-    if not all(file.suffix.lower() in SUFFIXES and file.is_file() for file in files):
+    if not files or not all(f.suffix.lower() in SUFFIXES and f.is_file() for f in files):
         return {}
     bands: dict[str, list[BandFile]] = {}
     with suppress(SceneError):  # several of several bands, or of one name

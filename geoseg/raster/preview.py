@@ -10,6 +10,7 @@ from geoseg.grid import CHUNK_BLOCK, chunks
 from geoseg.raster.datasets import opened
 from geoseg.raster.read import read_valid, read_window
 from geoseg.raster.scene import Scene
+from geoseg.raster.stack import warp_groups
 from geoseg.raster.warp import as_warped, dataset_name
 
 
@@ -28,7 +29,8 @@ def read_overview(scene: Scene, longest: int) -> tuple[NDArray[Any], NDArray[np.
     """
     factor = max(1.0, max(scene.height, scene.width) / longest)
     shape = max(1, round(scene.height / factor)), max(1, round(scene.width / factor))
-    if scene.layers or scene.rescaled is not None:
+    apart = scene.warped is not None and len(warp_groups(scene)) > 1
+    if scene.layers or scene.rescaled is not None or apart:
         return _read_nearest(scene, shape)
     with opened(dataset_name(scene)) as dataset, as_warped(dataset, scene) as source:
         return read_valid(source, scene, shape=shape)

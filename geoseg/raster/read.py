@@ -24,7 +24,7 @@ from geoseg.raster.datasets import (
 )
 from geoseg.raster.resample import LinearFilter, resample
 from geoseg.raster.scene import Scene
-from geoseg.raster.stack import has_data
+from geoseg.raster.stack import bands_at, has_data, warp_groups
 from geoseg.raster.warp import as_warped, dataset_name
 
 _RESAMPLED = 2048
@@ -126,7 +126,19 @@ def _read_aligned(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[n
 
 
 def _read_file(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Read a window of a file or stack."""
+    """Read a window of a file or stack; bands with different nodata values are warped apart."""
+    groups = warp_groups(scene) if scene.warped is not None else []
+    if len(groups) < 2:
+        return _read_dataset(scene, window)
+    pixels = np.empty((len(scene.bands), window.height, window.width), scene.dtype)
+    valid = np.ones((window.height, window.width), bool)
+    for positions in groups:
+        pixels[positions], group_valid = _read_dataset(bands_at(scene, positions), window)
+        valid &= group_valid
+    return pixels, valid
+
+
+def _read_dataset(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     try:
         with gdal_env():
             dataset = cached_dataset(dataset_name(scene), scene.versions())

@@ -150,15 +150,21 @@ class Scene:
     def with_bands(self, bands: tuple[int | str, ...]) -> "Scene":
         """Return the same scene with other bands to read, by number (from 1) or name, in any order.
 
-        The grid of a stack becomes that of the finest of them, unless it is warped onto another.
+        The grid of a stack becomes that of the finest of them; a stack that is warped or part of a
+        mosaic keeps its grid.
 
         Raises:
             SceneError: if there is no such band, no pixels in it that geoseg can read, or if bands
                 of a stack do not have one extent.
         """
         if self.layers:
+            scenes = [
+                layer.scene.with_bands(bands).rescale(layer.scene.height, layer.scene.width)
+                for layer in self.layers
+            ]
             layers = tuple(
-                replace(layer, scene=layer.scene.with_bands(bands)) for layer in self.layers
+                replace(layer, scene=scene)
+                for layer, scene in zip(self.layers, scenes, strict=True)
             )
             return replace(self, layers=layers, **_bands_of(layers[0].scene))
         if self.rescaled is not None:
@@ -180,7 +186,7 @@ class Scene:
             band_names=tuple(band.name for band in chosen),
         )
         scene = replace(scene, masked=chosen[0].masked or bool(scene.unread_alphas))
-        return _on_finest_grid(scene) if self.stack else scene
+        return _on_finest_grid(scene) if self.stack and self.warped is None else scene
 
     def _numbers_of(self, bands: tuple[int | str, ...]) -> tuple[int, ...]:
         """Return the numbers of bands that are given by number or name."""

@@ -1,6 +1,7 @@
 """Stacks: bands of several files as one scene, which GDAL reads through a VRT in memory."""
 
 import math
+from dataclasses import replace
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -49,6 +50,32 @@ def has_data(scene: Scene, pixels: NDArray[Any]) -> NDArray[np.bool_]:
         has[band.path] = has[band.path] | known if band.path in has else known
     data: NDArray[np.bool_] = np.logical_and.reduce([finite, *has.values()], axis=0)
     return data
+
+
+def warp_groups(scene: Scene) -> list[list[int]]:
+    """Return which bands of a stack may be warped together, as positions among its bands.
+
+    GDAL takes one nodata value for all bands that it warps, and one rule for them: files of one
+    band with the same value go together, and a file of several bands goes alone.
+    """
+    bands = scene.read_stack
+    paths = [band.path for band in bands]
+    groups: dict[tuple[str, str], list[int]] = {}
+    for position, band in enumerate(bands):
+        alone = band.path if paths.count(band.path) > 1 else ""
+        nodata = math.nan if scene.physical else band.nodata
+        groups.setdefault((alone, repr(nodata)), []).append(position)
+    return list(groups.values())
+
+
+def bands_at(scene: Scene, positions: list[int]) -> Scene:
+    """Return a warped stack with some of its bands, in their order."""
+    return replace(
+        scene,
+        bands=tuple(scene.bands[position] for position in positions),
+        band_names=tuple(scene.band_names[position] for position in positions),
+        nodata=scene.read_stack[positions[0]].nodata,
+    )
 
 
 def _band_xml(band: StackBand, number: int, grid: StackBand, *, physical: bool) -> str:

@@ -9,7 +9,7 @@ import rasterio
 
 from geoseg.errors import SceneError
 from geoseg.grid import Window
-from geoseg.raster import Stack, open_scene, read_overview, read_window
+from geoseg.raster import Stack, open_scene, read_overview, read_window, reprojected
 from tests.support.rasters import write_raster
 from tests.support.scenes import place, stack_files
 from tests.support.servers import web
@@ -111,6 +111,30 @@ def test_a_file_of_several_bands_has_data_where_one_of_its_bands_has(tmp_path):
     stack = open_scene(Stack(tuple(paths)))
     _, valid = read_window(stack, stack.window)
     assert np.array_equal(valid, two.any(axis=0) & (one[0] != 0))
+
+
+def test_files_keep_their_own_nodata_values_in_another_crs(tmp_path):
+    """A hole of each file stays empty, and no nodata value is mixed into the values beside it."""
+    image = np.full((3, 90, 90), 100, np.uint8)
+    image[:, 20:40, 20:40], image[0, 60:80, 60:80] = 0, 0
+    height = np.full((1, 90, 90), 1000, np.float32)
+    height[:, 20:40, 60:80] = -9999
+    paths = (
+        write_raster(tmp_path / "image.tif", image, nodata=0),
+        write_raster(tmp_path / "height.tif", height, nodata=-9999),
+    )
+    stack = open_scene(Stack(paths))
+    assert read_window(stack, stack.window)[1].mean() == pytest.approx(1 - 2 * 400 / 8100)
+    scene = reprojected(stack, "EPSG:32641")
+    pixels, valid = read_window(scene, scene.window)
+    inside = read_window(reprojected(open_scene(Stack(paths[:1]), nodata=-1), "EPSG:32641"),
+                         scene.window)[1]  # fmt: skip
+    assert (valid & inside).sum() / inside.sum() == pytest.approx(1 - 2 * 400 / 8100, abs=0.02)
+    assert np.allclose(pixels[3][valid], 1000)
+    assert np.allclose(pixels[1:3][:, valid], 100)
+    assert pixels[0][valid].min() < 1
+    small, small_valid = read_overview(scene, 50)
+    assert np.allclose(small[3][small_valid], 1000)
 
 
 def test_the_grid_is_that_of_the_finest_band_that_is_read(files):
