@@ -75,11 +75,11 @@ def date_in_tags(path: str | Path) -> datetime | None:
 
 def _parse_date(text: str) -> datetime | None:
     """Parse a date in ISO 8601, or in the form of TIFF, such as 2024:05:31 10:00:00."""
-    day, _, time = text.strip().partition(" ")
-    if day.count(":") == 2:
-        text = f"{day.replace(':', '-')} {time}"
+    text = text.strip()
+    if text[4:5] == ":":
+        text = text.replace(":", "-", 2)
     try:
-        date = datetime.fromisoformat(text.strip())
+        date = datetime.fromisoformat(text)
     except ValueError:
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)
