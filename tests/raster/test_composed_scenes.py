@@ -21,12 +21,12 @@ def parts(tmp_path_factory) -> dict[str, Scene]:
     folder = tmp_path_factory.mktemp("scenes")
     image = np.maximum(blocks(SIDE, SIDE), 1)
     image[:, 100:180, 60:300] = 0
-    zones = overlapping(folder / "zones", SIDE, zones=True)[1]
+    zones = overlapping(folder / "zones", SIDE, SIDE, zones=True)[1]
     return {
         "file": open_scene(write_raster(folder / "image.tif", image, nodata=0)),
         "stack": open_scene(Stack(tuple(stack_files(folder / "stack", SIDE)))),
         "over": open_scene(Stack(tuple(stack_files(folder / "over", SIDE, seed=7)))),
-        "mosaic": mosaic([open_scene(p) for p in overlapping(folder / "one", SIDE)[1]]),
+        "mosaic": mosaic([open_scene(p) for p in overlapping(folder / "one", SIDE, SIDE)[1]]),
         "zones": mosaic([open_scene(p) for p in zones]),
     }
 

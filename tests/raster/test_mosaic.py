@@ -26,7 +26,7 @@ def read_all(scene):
 
 
 def test_scenes_cut_from_an_image_are_that_image(tmp_path):
-    whole, paths = overlapping(tmp_path, 300)
+    whole, paths = overlapping(tmp_path, 300, 300)
     scene = mosaic(opened(*paths))
     pixels, valid = read_all(scene)
     assert (scene.affine, scene.height, scene.width) == (place(10), 300, 300)
@@ -35,7 +35,7 @@ def test_scenes_cut_from_an_image_are_that_image(tmp_path):
 
 
 def test_the_order_of_scenes_that_agree_does_not_show_in_the_pixels(tmp_path):
-    whole, paths = overlapping(tmp_path, 300)
+    whole, paths = overlapping(tmp_path, 300, 300)
     scene = mosaic(opened(*paths[::-1]))
     pixels, valid = read_all(scene)
     assert scene.affine.almost_equals(place(10))
@@ -102,7 +102,7 @@ def test_the_newest_scene_lies_on_top_by_the_dates_of_the_files(tmp_path):
 
 
 def test_scenes_in_two_zones_lie_on_the_ground_that_they_show(tmp_path):
-    whole, paths = overlapping(tmp_path, 400, zones=True)
+    whole, paths = overlapping(tmp_path, 400, 400, zones=True)
     scene = mosaic(opened(*paths))
     assert scene.crs == open_scene(paths[0]).crs
     row, col = round(-scene.layers[0].row), round(-scene.layers[0].col)
@@ -139,7 +139,7 @@ def test_one_scene_is_a_mosaic_of_its_own(tmp_path):
 
 
 def test_a_mosaic_is_plain_data_of_all_its_files(tmp_path):
-    paths = overlapping(tmp_path, 100)[1]
+    paths = overlapping(tmp_path, 100, 100)[1]
     scene = mosaic(opened(*paths))
     assert scene.files == tuple(map(str, paths))
     assert scene.path == f"mosaic of {paths[0]} and 3 more"

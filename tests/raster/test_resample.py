@@ -144,7 +144,7 @@ def test_the_ends_of_the_range_do_not_wrap_around(dtype):
 
 @pytest.mark.parametrize(("height", "width"), [(301, 213), (1303, 1201)])
 def test_a_rescaled_mosaic_has_the_bits_of_the_rescaled_image(tmp_path, height, width):
-    whole, paths = overlapping(tmp_path, 600)
+    whole, paths = overlapping(tmp_path, 600, 600)
     image = open_scene(write_raster(tmp_path / "image.tif", whole)).rescale(height, width)
     scenes = mosaic([open_scene(path) for path in paths]).rescale(height, width)
     assert scenes.transform == image.transform

@@ -43,6 +43,21 @@ def stack_files(folder: Path, side: int, *, dtype: str = "uint16", seed: int = 0
     return paths
 
 
+def stack_of(folder: Path, image: np.ndarray) -> list[Path]:
+    """Write the bands of an image (3, height, width) of 10 m in files of 10, 20 and 60 m.
+
+    A coarse pixel has the value of its first fine one, and 0 is no data. Sides are multiples of 6.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    return [
+        write_raster(
+            folder / f"{name}.tif", image[number : number + 1, ::step, ::step],
+            transform=place(10 * step), nodata=0,
+        )
+        for number, (name, step) in enumerate((("red", 1), ("green", 2), ("blue", 6)))
+    ]  # fmt: skip
+
+
 def in_zone_41(whole: np.ndarray, window: Window, path: Path, **profile) -> Path:
     """Write a part of an image of 10 m in zone 40 as if it had been taken in zone 41.
 
@@ -71,22 +86,25 @@ def in_zone_41(whole: np.ndarray, window: Window, path: Path, **profile) -> Path
     return write_raster(path, pixels, crs="EPSG:32641", transform=transform, nodata=0, **profile)
 
 
-def overlapping(folder: Path, side: int, *, zones: bool = False) -> tuple[np.ndarray, list[Path]]:
+def overlapping(
+    folder: Path, height: int, width: int, *, zones: bool = False
+) -> tuple[np.ndarray, list[Path]]:
     """Write four overlapping scenes of an image, two by two; return the image and the paths.
 
     Args:
         folder: where to write them.
-        side: of the image (px).
+        height: of the image (px).
+        width: of the image (px).
         zones: whether the two in the east are in another UTM zone.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    whole = np.maximum(blocks(side, side), 1)
-    half, over = side // 2, side // 10
+    whole = np.maximum(blocks(height, width), 1)
     paths = []
-    for number, (row, col) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
-        first = [place * half - (over if place else 0) for place in (row, col)]
-        end = [side if place else half + over for place in (row, col)]
-        window = Window(first[0], first[1], end[0] - first[0], end[1] - first[1])
-        write = in_zone_41 if zones and col else cut
+    for number, (south, east) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
+        window = Window(
+            south * (height // 2 - height // 10), east * (width // 2 - width // 10),
+            height // 2 + height // 10, width // 2 + width // 10,
+        )  # fmt: skip
+        write = in_zone_41 if zones and east else cut
         paths.append(write(whole, window, folder / f"scene {number}.tif"))
     return whole, paths
