@@ -177,6 +177,11 @@ class MapGrid:
         """The input pixels that the map has its values from."""
         return self.input_window(Window(0, 0, self.part.height, self.part.width))
 
+    @property
+    def input_pixels(self) -> float:
+        """Pixels of the input along a side of a pixel of the map."""
+        return max(self.input[0] / self.raster[0], self.input[1] / self.raster[1])
+
     def input_window(self, window: Window) -> Window:
         """Return the input pixels that the pixels of a window of the map have their values from."""
         rows, cols = self._indices(window)

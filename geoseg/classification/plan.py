@@ -103,7 +103,7 @@ def plan_job(
         input=read,
         map_grid=prepared.map_grid,
         window_grid=WindowGrid(read.height, read.width, window, window - settings.overlap),
-        chunk=chunk or default_chunk(scene.height, scene.width),
+        chunk=chunk or default_chunk(scene.height, scene.width, prepared.map_grid.input_pixels),
         model=str(model.path),
         model_hash=model.hash,
         legend=model.legend,
@@ -121,15 +121,17 @@ def plan_job(
     )
 
 
-def default_chunk(height: int, width: int) -> int:
+def default_chunk(height: int, width: int, input_pixels: float = 1.0) -> int:
     """Choose the chunk side, 512 to 2048 px, with which four workers finish first.
 
     Of large chunks, fewer windows are computed twice; small chunks are shared out more evenly. The
-    choice depends only on the size of the scene, so that all machines of a run agree on it.
+    choice depends only on the pixels of the scene, so that all machines of a run agree on it.
 
     Args:
-        height: rows of the scene (px).
-        width: columns of the scene (px).
+        height: rows of the map (px).
+        width: columns of the map (px).
+        input_pixels: pixels of the network's input along a side of a pixel of the map. If they are
+            more than one, chunks are smaller, so that the input of one takes no more memory.
     """
 
     def longest_load(side: int) -> int:
@@ -139,7 +141,9 @@ def default_chunk(height: int, width: int) -> int:
             heapq.heapreplace(loads, loads[0] + work)
         return max(loads)
 
-    return min(_CHUNK_SIZES, key=longest_load)
+    largest = max(_CHUNK_SIZES) / max(1.0, input_pixels)
+    sizes = [side for side in _CHUNK_SIZES if side <= largest] or [min(_CHUNK_SIZES)]
+    return min(sizes, key=longest_load)
 
 
 def _existing_map(job: Job, outputs: Outputs) -> ClassifyReport | None:

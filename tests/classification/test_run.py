@@ -906,6 +906,13 @@ def test_the_default_chunk_keeps_four_workers_busy(shape, chunk):
     assert default_chunk(*shape) == chunk
 
 
+@pytest.mark.parametrize(
+    ("input_pixels", "chunk"), [(0.4, 2048), (1.0, 2048), (1.2, 1536), (2.0, 1024), (9.0, 512)]
+)
+def test_the_input_of_the_default_chunk_has_a_limit(input_pixels, chunk):
+    assert default_chunk(50_000, 50_000, input_pixels) == chunk
+
+
 def test_a_chunk_that_is_there_is_not_computed_again(strip, model, tmp_path, monkeypatch):
     calls = record_chunks(monkeypatch)
     first_shard(strip, tmp_path, model)

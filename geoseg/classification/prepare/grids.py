@@ -119,7 +119,7 @@ def _to_crs_of(
     """Transform coordinates to the CRS of a raster."""
     if raster.crs is None:
         raise RunError(
-            f"{raster.path} has no CRS, so the box must be in its pixels, leave out --bbox-crs"
+            f"{raster.path} has no CRS, so the box must be in its coordinates, leave out --bbox-crs"
         )
     try:
         transformer = Transformer.from_crs(CRS.from_user_input(crs), raster.crs, always_xy=True)
