@@ -8,10 +8,14 @@ import pytest
 import rasterio
 import shapely
 from affine import Affine
+from PIL import Image
 
 from geoseg import ClassifySettings, Execution, Model, classify
+from geoseg.legend import DUBAI_MASKS
+from geoseg.metrics import Confusion
 from tests.support.paths import SAMPLE
 from tests.support.rasters import write_raster
+from tests.support.realdata import Data
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +86,31 @@ def test_the_bundled_model_has_a_pretrained_encoder_and_five_classes():
     assert (model.spec.encoder, model.spec.window) == ("efficientnet-lite0", 256)
     assert model.legend.names == ("building", "land", "road", "vegetation", "water")
     assert model.temperature != 1
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_the_pixels_of_the_model_give_the_better_map(shared, tmp_path, factor):
+    """Of two images with larger pixels; `benchmarks/resolution.py` has all of a folder."""
+    tile, size = Data(shared / "data", real=True).dubai(3), 0.88 * factor
+    classes = [c for c in DUBAI_MASKS.classes if c.name != "unlabelled"]
+    matrices = {name: Confusion.zeros(len(classes)) for name in ("scene", "model")}
+    for number in (1, 2):
+        name = f"image_part_{number:03d}"
+        image = Image.open(tile / "images" / f"{name}.jpg").reduce(factor)
+        scene = write_raster(
+            tmp_path / f"{name}.tif", np.moveaxis(np.asarray(image), 2, 0),
+            transform=Affine(size, 0, 320000, 0, -size, 2790000),
+        )  # fmt: skip
+        mask = np.asarray(Image.open(tile / "masks" / f"{name}.png").convert("RGB"))
+        colors = mask[factor // 2 :: factor, factor // 2 :: factor]
+        reference = np.full((image.height, image.width), 255, np.uint8)
+        for index, land_cover in enumerate(classes):
+            found = (colors == land_cover.rgb).all(axis=2)
+            reference[: len(found), : found.shape[1]][found] = index
+        for resolution, matrix in matrices.items():
+            out = tmp_path / f"{name}-{resolution}.tif"
+            classify(scene, out, settings=ClassifySettings(resolution=resolution), workers=1)
+            with rasterio.open(out) as map_:
+                of_image = Confusion.of(map_.read(1), reference, len(classes), ignore=255)
+            matrices[resolution] = matrix + of_image
+    assert matrices["model"].mean_iou > matrices["scene"].mean_iou + 0.01
