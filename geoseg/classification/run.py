@@ -46,7 +46,7 @@ from geoseg.execute import (
     available_memory,
 )
 from geoseg.files import translate_write_errors
-from geoseg.model import DEFAULT, AnyModel, Model
+from geoseg.model import DEFAULT, AnyModel, Model, release_memory
 from geoseg.raster import (
     Mosaic,
     SceneSource,
@@ -263,6 +263,7 @@ def _finish(
             log.info("%s is done, run without --shard to assemble", execution.shard_label)
             return None
         computed = time.perf_counter()
+        release_memory()  # of the chunks: assembly allocates in other sizes
         _warn_of_mixed_processors(outputs.parts)
         config = replay_config(run.job, run.prepared.source, outputs.by_option(), model_name)
         report = _report(run, model, backend, workers, computed - start, config)

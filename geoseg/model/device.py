@@ -139,6 +139,14 @@ def one_torch_thread() -> Iterator[None]:
         torch.set_num_threads(number)
 
 
+def release_memory() -> None:
+    """Return freed memory to the kernel, where glibc can; see `tune_malloc`."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(ctypes.util.find_library("c")), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+
+
 @functools.cache
 def tune_malloc() -> bool:
     """Make glibc keep freed memory for the next allocation; True if that worked.

@@ -1,10 +1,13 @@
 """The choice of device and precision, on machines that the test makes up."""
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
 from geoseg.errors import GeosegError
-from geoseg.model import choose_device, choose_precision
+from geoseg.model import choose_device, choose_precision, release_memory
 
 
 @pytest.fixture
@@ -58,3 +61,17 @@ def test_a_device_that_is_not_there_is_refused(machine, name, words):
     machine(cuda=True)
     with pytest.raises(GeosegError, match=words):
         choose_device(name)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems return memory themselves")
+def test_freed_memory_between_blocks_in_use_is_returned():
+    blocks = [bytearray(100_000) for _ in range(1500)]
+    blocks[:-1] = []  # the last one keeps the heap from shrinking
+    before = resident_bytes()
+    release_memory()
+    assert len(blocks) == 1
+    assert before - resident_bytes() > 50e6
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
