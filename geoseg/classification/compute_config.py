@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.classification.engine_trial import TrialRequest, choose_by_trial
-from geoseg.classification.prepare.prepared_scene import PreparedScene
 from geoseg.classification.settings import ClassifySettings, Execution
 from geoseg.files import translate_write_errors
 from geoseg.grid import WindowGrid
@@ -21,6 +20,7 @@ from geoseg.model import (
     engine_name,
     slow_precision,
 )
+from geoseg.raster import Scene
 
 log = logging.getLogger("geoseg")
 
@@ -49,13 +49,13 @@ class ComputeRequest:
     @classmethod
     def of(
         cls,
-        prepared: PreparedScene,
+        scene: Scene,
         model: AnyModel,
         settings: ClassifySettings,
         execution: Execution,
     ) -> "ComputeRequest":
-        """Return the request of a run."""
-        scene, window = prepared.input, model.spec.window
+        """Return the request of a run; ``scene`` is the one that the network reads."""
+        window = model.spec.window
         grid = WindowGrid(scene.height, scene.width, window, window - settings.overlap)
         return cls(
             device=execution.device,

@@ -1,6 +1,7 @@
 """Read the pixels of a scene, window by window, with their valid mask."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +27,27 @@ from geoseg.raster.scene import Scene
 from geoseg.raster.stack import has_data
 from geoseg.raster.warp import as_warped, dataset_name
 
+WindowReader = Callable[[Scene, Window], tuple[NDArray[Any], NDArray[np.bool_]]]
+"""Reads a window of a scene: pixels and valid, see `read_window`."""
+
 
 def is_masked(flags: list[MaskFlags]) -> bool:
     """Whether a band has a mask for all bands that is not just the alpha band."""
     return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
 
 
-def read_window(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def read_window(
+    scene: Scene, window: Window, read_file: WindowReader | None = None
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Read a window of a scene.
 
     Law: the pixels do not depend on the window. What GDAL resamples is therefore read in blocks
     of a fixed lattice.
+
+    Args:
+        scene: the scene.
+        window: pixels of the scene.
+        read_file: reads what is neither cropped nor rescaled; None to read a file or stack.
 
     Returns:
         Pixels (bands, height, width) in the scene's dtype, and valid (height, width), True where
@@ -49,23 +60,48 @@ def read_window(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.
     if window.intersection(scene.window) != window:
         raise SceneError(f"{window} is outside of {scene.path}")
     if scene.layers:
-        return _read_layers(scene, window)
+        return _read_layers(scene, window, read_file)
     if scene.rescaled is not None:
-        rows, cols = (
-            LinearFilter(first, end, length, inner)
-            for first, end, length, inner in (
-                (window.row, window.row_end, scene.height, scene.rescaled.height),
-                (window.col, window.col_end, scene.width, scene.rescaled.width),
-            )
-        )
-        support = Window(rows.first, cols.first, rows.end - rows.first, cols.end - cols.first)
-        return resample(*read_window(scene.rescaled, support), rows, cols)
+        rows, cols, support = _filters(scene, scene.rescaled, window)
+        return resample(*read_window(scene.rescaled, support, read_file), rows, cols)
+    if read_file is not None:
+        return read_file(scene, window)
     if not scene.resampled:
         return _read_file(scene, window)
     return _read_aligned(scene, window)
 
 
-def _read_layers(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def window_to_read(scene: Scene, window: Window) -> Window:
+    """Return the pixels that a window of a scene is computed from, before cropping and rescaling.
+
+    Args:
+        scene: a scene, or a part of it, perhaps rescaled; not a mosaic.
+        window: pixels of the scene.
+    """
+    if scene.layers:
+        [layer] = scene.layers
+        moved = Window(window.row - layer.row, window.col - layer.col, window.height, window.width)
+        return window_to_read(layer.scene, moved)
+    if scene.rescaled is not None:
+        return window_to_read(scene.rescaled, _filters(scene, scene.rescaled, window)[2])
+    return window
+
+
+def _filters(
+    scene: Scene, inner: Scene, window: Window
+) -> tuple[LinearFilter, LinearFilter, Window]:
+    """Return the filters of rows and columns of a rescaled window, and the pixels they need."""
+    rows = LinearFilter(window.row, window.row_end, scene.height, inner.height)
+    cols = LinearFilter(window.col, window.col_end, scene.width, inner.width)
+    return (
+        rows, cols,
+        Window(rows.first, cols.first, rows.end - rows.first, cols.end - cols.first),
+    )  # fmt: skip
+
+
+def _read_layers(
+    scene: Scene, window: Window, read_file: WindowReader | None
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Read a mosaic: each pixel is that of the first layer which has data there."""
     pixels = np.zeros((len(scene.bands), window.height, window.width), scene.dtype)
     valid = np.zeros((window.height, window.width), bool)
@@ -78,7 +114,7 @@ def _read_layers(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np
         inner = Window(
             window.row + row - layer.row, window.col + col - layer.col, row_end - row, col_end - col
         )
-        layer_pixels, layer_valid = read_window(layer.scene, inner)
+        layer_pixels, layer_valid = read_window(layer.scene, inner, read_file)
         seen = valid[row:row_end, col:col_end]
         visible = layer_valid & ~seen
         np.copyto(pixels[:, row:row_end, col:col_end], layer_pixels, where=visible)
@@ -168,11 +204,25 @@ def read_valid(
             valid &= dataset.read(band, window=rio_window, out_shape=shape) > 0
     if scene.stack:
         return pixels, valid & has_data(scene, pixels)
+    return pixels, valid & has_values(scene, pixels)
+
+
+def has_values(scene: Scene, pixels: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return where pixels of a scene are finite in all bands and not nodata in all.
+
+    Args:
+        scene: gives the nodata value.
+        pixels: (bands, height, width).
+
+    Returns:
+        (height, width).
+    """
+    valid = np.ones(pixels.shape[1:], bool)
     if scene.nodata is not None and not math.isnan(scene.nodata):
         valid &= (pixels != scene.nodata).any(axis=0)
     if np.issubdtype(pixels.dtype, np.floating):
         valid &= np.isfinite(pixels).all(axis=0)
-    return pixels, valid
+    return valid
 
 
 def read_whole(path: str | Path) -> tuple[NDArray[Any], NDArray[np.bool_]]:

@@ -127,16 +127,25 @@ def prepare(
     scene = grids.scene
     outputs.check(scene, settings.cleaning)
     aoi = AreaOfInterest.read(settings.aoi, scene, settings.aoi_layer) if settings.aoi else None
-    if settings.overlap >= model.spec.window:
-        raise RunError(
-            f"overlap {settings.overlap} is not smaller than the model's window of "
-            f"{model.spec.window} px"
-        )
+    check_overlap(model, settings)
     threshold = settings.cleaning.sieve_threshold(scene.affine, scene.crs, scene.height)
     warnings = scene_warnings(grids.input, model, sample)
     return PreparedScene(
         source, scene, grids.input, grids.map_grid, outputs, aoi, threshold, warnings
     )
+
+
+def check_overlap(model: AnyModel, settings: ClassifySettings) -> None:
+    """Refuse windows that would not move.
+
+    Raises:
+        RunError: if the overlap is not smaller than the window.
+    """
+    if settings.overlap >= model.spec.window:
+        raise RunError(
+            f"overlap {settings.overlap} is not smaller than the model's window of "
+            f"{model.spec.window} px"
+        )
 
 
 def _open_source(source: SceneSource, model: AnyModel, settings: ClassifySettings) -> Scene:
