@@ -75,8 +75,11 @@ def plan_array(
     settings: ClassifySettings,
     execution: Execution,
     sampled: Callable[[Scene], NDArray[np.float64]],
+    *,
+    confidence: bool = False,
+    probabilities: bool = False,
 ) -> tuple[ArrayRun, list[str]]:
-    """Plan a run that returns labels only.
+    """Plan a run that returns arrays.
 
     Args:
         scene: of the array, with all bands, see `array_scene`.
@@ -84,6 +87,8 @@ def plan_array(
         settings: what determines the map.
         execution: how it is computed; "auto" is torch, or ONNX Runtime for an ONNX file.
         sampled: returns valid pixels (bands, n) of a scene, see `probe_pixels`.
+        confidence: whether the run computes the confidence.
+        probabilities: whether the run computes the probabilities.
 
     Returns:
         The run, and sentences on what may spoil the map.
@@ -109,12 +114,12 @@ def plan_array(
     execution = replace(execution, engine=engines[0])
     config = resolve(ComputeRequest.of(grids.input, model, settings, execution))
     job = plan_labels(grids, model, settings, execution.chunk, config)
+    job = replace(job, confidence=confidence, probabilities=probabilities)
     return ArrayRun(job, aoi), scene_warnings(grids.input, model, sample)
 
 
 def _check_no_files(settings: ClassifySettings, execution: Execution) -> None:
     """Refuse settings that only a map on disk can have."""
-    check_type("settings", settings, ClassifySettings)
     check_type("execution", execution, Execution)
     if settings.crs is not None:
         raise RunError(f"{NAME} is not reprojected, do it first and leave out crs")

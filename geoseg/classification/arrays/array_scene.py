@@ -22,7 +22,7 @@ def array_scene(
     shape: Sequence[int],
     dtype: np.dtype[Any],
     *,
-    transform: Sequence[float] | None = None,
+    transform: Affine | Sequence[float] | None = None,
     crs: object = None,
     nodata: float | None = None,
     band_names: Sequence[str] | None = None,
@@ -62,7 +62,7 @@ def array_scene(
 
 
 def _coefficients(
-    transform: Sequence[float] | None,
+    transform: Affine | Sequence[float] | None,
 ) -> tuple[float, float, float, float, float, float]:
     values = tuple(map(float, Affine.identity() if transform is None else transform))
     if len(values) < 6 or not Affine(*values[:6]).determinant:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from geoseg.classification.arrays.array_scene import NAME, ArrayPixels, array_sc
 from geoseg.classification.memory import default_workers
 from geoseg.classification.prepare.prepared_scene import load_model
 from geoseg.classification.settings import ClassifySettings, Execution
-from geoseg.errors import SceneError
+from geoseg.errors import SceneError, check_type
 from geoseg.execute import Executor, Progress, ProgressCounter, map_threads
 from geoseg.grid import Window
 from geoseg.legend import NODATA, Legend
@@ -41,12 +41,14 @@ class ClassifiedArray:
     """Pixel (col, row) to CRS units."""
     crs: str | None
     """WKT, None if the array has none."""
+    model_hash: str
+    """Hash of the model."""
 
 
 def classify_array(  # noqa: PLR0913 - all but one by name
     array: NDArray[Any],
     *,
-    transform: Sequence[float] | None = None,
+    transform: Affine | Sequence[float] | None = None,
     crs: object = None,
     nodata: float | None = None,
     valid: NDArray[np.bool_] | None = None,
@@ -95,18 +97,19 @@ def classify_array(  # noqa: PLR0913 - all but one by name
     """
     executor = Executor(workers)
     _check_arrays(array, valid)
-    pixels = ArrayPixels(array, valid, Window(0, 0, *array.shape[1:]))
     scene = array_scene(
         array.shape, array.dtype, transform=transform, crs=crs, nodata=nodata,
         band_names=band_names,
     )  # fmt: skip
+    pixels = ArrayPixels(array, valid, scene.window)
+    check_type("settings", settings, ClassifySettings)
     loaded = load_model(model, settings)
     run, warnings = plan_array(
-        scene, loaded, settings, execution, partial(probe_pixels, read=pixels.read)
-    )
+        scene, loaded, settings, execution, partial(probe_pixels, read=pixels.read),
+        confidence=confidence, probabilities=probabilities,
+    )  # fmt: skip
     for warning in warnings:
         log.warning(warning)
-    run = replace(run, job=replace(run.job, confidence=confidence, probabilities=probabilities))
     job = run.job
     outputs = _allocate(
         job.scene.height, job.scene.width, len(job.legend) if probabilities else 0, confidence
@@ -132,6 +135,7 @@ def classify_array(  # noqa: PLR0913 - all but one by name
         legend=job.legend,
         transform=job.scene.affine,
         crs=job.scene.crs,
+        model_hash=job.model_hash,
     )
 
 
