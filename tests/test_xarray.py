@@ -1,6 +1,7 @@
 """Arrays of xarray: the same map as that of a GeoTIFF with the same pixels, lazily with Dask."""
 
 import logging
+import runpy
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 from affine import Affine
 from distributed import Client, LocalCluster
+from matplotlib import pyplot as plt
 from pyproj import CRS
 
+import geoseg
 from geoseg import ClassifySettings, Execution, Model
 from geoseg.errors import ChunkError, GeosegError, RunError, SceneError
 from geoseg.legend import NODATA
@@ -19,6 +22,7 @@ from geoseg.xarray import classify
 from geoseg.xarray.layout import transform_of
 from tests.support.maps import map_of_file
 from tests.support.models import save_model
+from tests.support.paths import ROOT
 from tests.support.rasters import blocks, write_raster
 
 xarray = pytest.importorskip("xarray", reason="needs xarray: pip install 'geoseg[xarray]'")
@@ -326,3 +330,20 @@ def test_without_xarray_the_package_to_install_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "xarray", None)
     with pytest.raises(GeosegError, match=r"pip install 'geoseg\[xarray\]'"):
         classify(None)
+
+
+@pytest.mark.slow
+def test_the_example_runs_and_its_areas_are_those_of_the_command_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    scene, model = ROOT / "sample_data" / "parana.tif", ROOT / "sample_data" / "parana.safetensors"
+    plt.switch_backend("Agg")
+    names = runpy.run_path(str(ROOT / "docs" / "xarray_example.py"))
+    plt.close("all")
+    report = geoseg.classify(
+        scene, "lulc.tif", model=model, settings=ClassifySettings(nodata=0),
+        execution=Execution(engine="torch"), workers=2,
+    )  # fmt: skip
+    pixels = {c.name: c.pixels for c in report.classes}
+    assert {name: int(count) for name, count in names["pixels"].items()} == pixels
+    assert min(names["areas"].values()) > 1
+    assert Path("land_cover.png").stat().st_size > 10_000

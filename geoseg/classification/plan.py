@@ -68,7 +68,7 @@ def plan_run(
     """
     outputs = prepared.outputs
     manifest = read_manifest(outputs.parts) if execution.resume else None
-    request = ComputeRequest.of(prepared.input, model, settings, execution)
+    request = ComputeRequest.of(prepared.grids, model, settings, execution)
     config = request.from_manifest(manifest or {})
     if config is None:
         config = resolve(request) if cluster is None else cluster.map(resolve, [request])[0]
@@ -97,9 +97,8 @@ def plan_job(
     outputs, cleaning = prepared.outputs, settings.cleaning
     # Merged or simplified polygons are traced at assembly, from labels and confidence.
     from_labels = outputs.polygons is not None and bool(cleaning.min_area or cleaning.simplify)
-    grids = Grids(prepared.scene, prepared.input, prepared.map_grid)
     return replace(
-        plan_labels(grids, model, settings, chunk, config),
+        plan_labels(prepared.grids, model, settings, chunk, config),
         parts=str(outputs.parts),
         polygons=outputs.polygons is not None and not from_labels,
         confidence=outputs.confidence is not None or from_labels,

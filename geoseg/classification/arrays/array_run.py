@@ -112,7 +112,7 @@ def plan_array(
     onnx = model.spec if isinstance(model, OnnxModel) else None
     engines, _, _ = choose_engines(execution.engine, execution.device, settings.precision, onnx)
     execution = replace(execution, engine=engines[0])
-    config = resolve(ComputeRequest.of(grids.input, model, settings, execution))
+    config = resolve(ComputeRequest.of(grids, model, settings, execution))
     job = plan_labels(grids, model, settings, execution.chunk, config)
     job = replace(job, confidence=confidence, probabilities=probabilities)
     return ArrayRun(job, aoi), scene_warnings(grids.input, model, sample)

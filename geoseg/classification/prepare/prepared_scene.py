@@ -13,7 +13,7 @@ from geoseg.classification.prepare.compatibility import (
     match_bands,
     scene_warnings,
 )
-from geoseg.classification.prepare.grids import choose_grids
+from geoseg.classification.prepare.grids import Grids, choose_grids
 from geoseg.classification.settings import ClassifySettings
 from geoseg.errors import LabelError, ModelError, RunError
 from geoseg.grid import MapGrid
@@ -49,6 +49,11 @@ class PreparedScene:
     """Which components of the map are too small, None if none are."""
     warnings: list[str]
     """What may spoil the map, one sentence each."""
+
+    @property
+    def grids(self) -> Grids:
+        """The scene on the grid of the map and on that of the network's input."""
+        return Grids(self.scene, self.input, self.map_grid)
 
 
 _ONNX_SETTINGS = ("legend", "input_mean", "input_std")
