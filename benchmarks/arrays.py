@@ -31,7 +31,10 @@ from geoseg.xarray import classify as classify_xarray
 SIDES = (2000, 4000, 10_000)
 BLOCK = 1000
 WORKERS = 2
-SETTINGS, EXECUTION = ClassifySettings(overlap=16), Execution(engine="torch", device="cpu")
+SETTINGS, EXECUTION = (
+    ClassifySettings(overlap=16),
+    Execution(engine="torch", device="cpu", chunk=1024),
+)
 CRS = "EPSG:32640"
 KINDS = ("xarray", "file", "array")
 COMPARED = 4000

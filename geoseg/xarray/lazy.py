@@ -1,12 +1,14 @@
 """The map of a lazy array of Dask: one task for each of its blocks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
 import dask.array
 import numpy as np
-from dask.delayed import delayed
+from dask.base import tokenize
+from dask.highlevelgraph import HighLevelGraph
 from numpy.typing import NDArray
 
 from geoseg.classification import ArrayPixels, ArrayRun
@@ -22,8 +24,9 @@ _LARGEST = 2048
 def classify_blocks(run: ArrayRun, data: Lazy, names: Sequence[str]) -> Lazy:
     """Return the outputs of a run as a lazy array of planes.
 
-    Each block is one task. It depends on a slice of the input, the block with its halo, and on no
-    other block of the map. By law 1 the blocks do not show in the result.
+    Each block is one task. It takes the chunks of the input that its windows read, of the bands of
+    the model only, and depends on no other block of the map. By law 1 the blocks do not show in
+    the result.
 
     Args:
         run: it computes at least these outputs.
@@ -34,24 +37,59 @@ def classify_blocks(run: ArrayRun, data: Lazy, names: Sequence[str]) -> Lazy:
         (names, height, width), uint8, in blocks whose sides are at most 2048 px.
     """
     rows, cols = (block_sizes(sizes, run.job.chunk) for sizes in data.chunks[1:])
-    # As one node of the graph, so that a scheduler has it once.
-    shared = delayed(run, pure=True, traverse=False)
-    classify = delayed(_classify_block, pure=True)
-    blocks = []
-    for row, height in zip(accumulate(rows, initial=0), rows, strict=False):
-        line = []
-        for col, width in zip(accumulate(cols, initial=0), cols, strict=False):
+    token = tokenize(run, data.name, tuple(names), rows, cols)
+    name, run_key = f"geoseg-{token}", f"geoseg-run-{token}"
+    graph: dict[Any, Any] = {run_key: run}
+    for i, (row, height) in enumerate(_spans(rows)):
+        for j, (col, width) in enumerate(_spans(cols)):
             block = Window(row, col, height, width)
             window = run.input_window(block)
-            pixels = data[(slice(None), *window.slices)]
-            planes = classify(shared, block, window, tuple(names), pixels)
-            line.append(
-                dask.array.from_delayed(
-                    planes, (len(names), height, width), meta=np.empty((0, 0, 0), np.uint8)
-                )
+            chunks = list(_chunks_under(data.chunks, window, run.job.input.bands))
+            keys = [(data.name, *index) for index, _, _ in chunks]
+            places = [(band, place) for _, band, place in chunks]
+            classify = partial(
+                _classify_block, block=block, window=window, places=places, names=names
             )
-        blocks.append(line)
-    return dask.array.block(blocks)
+            graph[name, 0, i, j] = (classify, run_key, keys)
+    return dask.array.Array(
+        HighLevelGraph.from_collections(name, graph, dependencies=[data]),
+        name,
+        chunks=((len(names),), tuple(rows), tuple(cols)),
+        meta=np.empty((0, 0, 0), np.uint8),
+    )
+
+
+def _spans(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield the first pixel and the size of each block along an axis."""
+    return zip(accumulate(sizes, initial=0), sizes, strict=False)
+
+
+def _chunks_under(
+    chunks: Sequence[Sequence[int]], window: Window, bands: Sequence[int]
+) -> Iterator[tuple[tuple[int, ...], int, Window]]:
+    """Yield the chunks of the input that hold pixels of a window in one of the bands.
+
+    Args:
+        chunks: sizes of the chunks along bands, rows and columns.
+        window: pixels of the input.
+        bands: numbers of the bands, from 1.
+
+    Yields:
+        Index of the chunk, its first band (from 0), and its place in rows and columns.
+    """
+    of_bands, of_rows, of_cols = (list(enumerate(_spans(sizes))) for sizes in chunks)
+    wanted = [
+        (b, first)
+        for b, (first, count) in of_bands
+        if any(first < band <= first + count for band in bands)
+    ]
+    for r, (row, height) in of_rows:
+        if not (height and row < window.row_end and row + height > window.row):
+            continue
+        for c, (col, width) in of_cols:
+            if width and col < window.col_end and col + width > window.col:
+                for b, first in wanted:
+                    yield (b, r, c), first, Window(row, col, height, width)
 
 
 def block_sizes(chunks: Sequence[int], target: int) -> list[int]:
@@ -84,8 +122,34 @@ def block_sizes(chunks: Sequence[int], target: int) -> list[int]:
 
 
 def _classify_block(
-    run: ArrayRun, block: Window, window: Window, names: tuple[str, ...], pixels: NDArray[Any]
+    run: ArrayRun,
+    chunks: list[NDArray[Any]],
+    *,
+    block: Window,
+    window: Window,
+    places: list[tuple[int, Window]],
+    names: Sequence[str],
 ) -> NDArray[np.uint8]:
-    """Classify a block: ``window`` is the place of the pixels in the input."""
-    arrays = run.classify(block, ArrayPixels(np.asarray(pixels), None, window))
+    """Classify a block from chunks of the input.
+
+    Args:
+        run: the run.
+        chunks: (bands, height, width) each.
+        block: pixels of the map.
+        window: pixels of the input that the block depends on.
+        places: first band (from 0), rows and columns of each chunk.
+        names: the outputs.
+
+    Returns:
+        (names, height, width).
+    """
+    # Bands that the model does not read stay as they are, and take no memory.
+    bands = max(run.job.input.bands)
+    pixels = np.empty((bands, window.height, window.width), chunks[0].dtype)
+    for chunk, (band, place) in zip(chunks, places, strict=True):
+        shared = place.intersection(window)
+        if shared is not None:
+            target = pixels[band : band + len(chunk), *shared.relative_to(window)]
+            target[...] = np.asarray(chunk)[: len(target), *shared.relative_to(place)]
+    arrays = run.classify(block, ArrayPixels(pixels, None, window))
     return np.stack([arrays[name] for name in names])
