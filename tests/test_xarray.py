@@ -207,8 +207,10 @@ def test_the_attributes_name_the_classes_and_the_model(model):
     assert in_memory["data_vars"]["labels"]["attrs"]["_FillValue"] == NODATA
 
 
-@pytest.mark.parametrize("style", ["spatial_ref", "mapping", "attribute", "argument", "replaced"])
-def test_the_crs_is_found_and_kept(style, model, tmp_path):
+@pytest.mark.parametrize(
+    "style", ["spatial_ref", "mapping", "attribute", "argument", "replaced", "wrong"]
+)
+def test_the_crs_is_found_and_kept(style, model):
     image = blocks(60, 70)
     if style == "spatial_ref":
         data, crs = as_array(image), None
@@ -217,6 +219,9 @@ def test_the_crs_is_found_and_kept(style, model, tmp_path):
         data.encoding["grid_mapping"] = "crs"
     elif style == "attribute":
         data, crs = as_array(image, crs=None, attrs={"crs": EPSG}), None
+    elif style == "wrong":
+        data, crs = as_array(image, crs="EPSG:32633"), EPSG
+        data.spatial_ref.attrs["crs_wkt"] = "mars"
     else:
         own = None if style == "argument" else "EPSG:32633"
         data, crs = as_array(image, crs=own), 32640

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from geoseg.classification.arrays.classify_array import ClassifiedArray, classify_array
     from geoseg.classification.chunk import classify_chunk
     from geoseg.classification.forecast.describe import describe_run, describe_runs
-    from geoseg.classification.plan import default_chunk
     from geoseg.classification.prepare.prepared_scene import load_model
     from geoseg.classification.run import classify, classify_scenes
 
@@ -42,7 +41,6 @@ __all__ = [
     "classify_array",
     "classify_chunk",
     "classify_scenes",
-    "default_chunk",
     "describe_run",
     "describe_runs",
     "finished_parts",
@@ -60,7 +58,6 @@ _LAZY = {
     "classify_array": "arrays.classify_array",
     "classify_scenes": "run",
     "classify_chunk": "chunk",
-    "default_chunk": "plan",
     "describe_run": "forecast.describe",
     "describe_runs": "forecast.describe",
     "load_model": "prepare.prepared_scene",

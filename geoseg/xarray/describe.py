@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pyproj import CRS
+from pyproj.exceptions import CRSError
 
 from geoseg.legend import NODATA, Legend
 from geoseg.version import __version__
@@ -57,8 +58,12 @@ def as_xarray(
 
 def _has_crs(array: "xarray.DataArray", wkt: str) -> bool:
     """Whether the grid mapping of an array has this CRS."""
-    own = crs_of(array) if grid_mapping(array) in array.coords else None
-    return own is not None and CRS.from_user_input(own) == CRS.from_wkt(wkt)
+    if grid_mapping(array) not in array.coords:
+        return False
+    try:
+        return bool(CRS.from_user_input(crs_of(array)) == CRS.from_wkt(wkt))
+    except CRSError:
+        return False
 
 
 _CONFIDENCE = {"long_name": "score of the best class, 0 to 255", "_FillValue": np.uint8(0)}
