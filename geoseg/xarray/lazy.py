@@ -24,7 +24,7 @@ _LARGEST = 2048
 def classify_blocks(run: ArrayRun, data: Lazy, names: Sequence[str]) -> Lazy:
     """Return the outputs of a run as a lazy array of planes.
 
-    Each block is one task. It takes the chunks of the input that its windows read, of the bands of
+    Each block is one task. It takes the pixels of the input that its windows read, of the bands of
     the model only, and depends on no other block of the map. By law 1 the blocks do not show in
     the result.
 
@@ -38,15 +38,23 @@ def classify_blocks(run: ArrayRun, data: Lazy, names: Sequence[str]) -> Lazy:
     """
     rows, cols = (block_sizes(sizes, run.job.chunk) for sizes in data.chunks[1:])
     token = tokenize(run, data.name, tuple(names), rows, cols)
-    name, run_key = f"geoseg-{token}", f"geoseg-run-{token}"
+    name, halo, run_key = f"geoseg-{token}", f"geoseg-halo-{token}", f"geoseg-run-{token}"
     graph: dict[Any, Any] = {run_key: run}
     for i, (row, height) in enumerate(_spans(rows)):
         for j, (col, width) in enumerate(_spans(cols)):
             block = Window(row, col, height, width)
             window = run.input_window(block)
-            chunks = list(_chunks_under(data.chunks, window, run.job.input.bands))
-            keys = [(data.name, *index) for index, _, _ in chunks]
-            places = [(band, place) for _, band, place in chunks]
+            keys: list[tuple[Any, ...]] = []
+            places: list[tuple[int, Window]] = []
+            for index, band, place in _chunks_under(data.chunks, window, run.job.input.bands):
+                shared = place.intersection(window) or place
+                key: tuple[Any, ...] = (data.name, *index)
+                if shared != place:  # so that a chunk need not stay for the halos of other blocks
+                    cut = partial(_cut, index=shared.relative_to(place))
+                    key = (halo, i, j, len(keys))
+                    graph[key] = (cut, (data.name, *index))
+                keys.append(key)
+                places.append((band, shared))
             classify = partial(
                 _classify_block, block=block, window=window, places=places, names=names
             )
@@ -121,23 +129,28 @@ def block_sizes(chunks: Sequence[int], target: int) -> list[int]:
     return sizes
 
 
+def _cut(chunk: NDArray[Any], index: tuple[slice, slice]) -> NDArray[Any]:
+    """Return a copy of some rows and columns of (bands, height, width): a view keeps the whole."""
+    return np.asarray(chunk)[:, *index].copy()
+
+
 def _classify_block(
     run: ArrayRun,
-    chunks: list[NDArray[Any]],
+    pieces: list[NDArray[Any]],
     *,
     block: Window,
     window: Window,
     places: list[tuple[int, Window]],
     names: Sequence[str],
 ) -> NDArray[np.uint8]:
-    """Classify a block from chunks of the input.
+    """Classify a block from pieces of the input.
 
     Args:
         run: the run.
-        chunks: (bands, height, width) each.
+        pieces: (bands, height, width) each.
         block: pixels of the map.
         window: pixels of the input that the block depends on.
-        places: first band (from 0), rows and columns of each chunk.
+        places: first band (from 0), rows and columns of each piece.
         names: the outputs.
 
     Returns:
@@ -145,11 +158,9 @@ def _classify_block(
     """
     # Bands that the model does not read stay as they are, and take no memory.
     bands = max(run.job.input.bands)
-    pixels = np.empty((bands, window.height, window.width), chunks[0].dtype)
-    for chunk, (band, place) in zip(chunks, places, strict=True):
-        shared = place.intersection(window)
-        if shared is not None:
-            target = pixels[band : band + len(chunk), *shared.relative_to(window)]
-            target[...] = np.asarray(chunk)[: len(target), *shared.relative_to(place)]
+    pixels = np.empty((bands, window.height, window.width), pieces[0].dtype)
+    for piece, (band, place) in zip(pieces, places, strict=True):
+        target = pixels[band : band + len(piece), *place.relative_to(window)]
+        target[...] = piece[: len(target)]
     arrays = run.classify(block, ArrayPixels(pixels, None, window))
     return np.stack([arrays[name] for name in names])
