@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING
 from geoseg.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from geoseg.classification import ClassifiedArray as ClassifiedArray
     from geoseg.classification import ClassifyReport as ClassifyReport
     from geoseg.classification import ClassifySettings as ClassifySettings
     from geoseg.classification import Execution as Execution
     from geoseg.classification import RunDescription as RunDescription
     from geoseg.classification import classify as classify
+    from geoseg.classification import classify_array as classify_array
     from geoseg.classification import classify_scenes as classify_scenes
     from geoseg.classification import describe_run as describe_run
     from geoseg.classification import describe_runs as describe_runs
@@ -66,11 +68,13 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "classification": (
+        "ClassifiedArray",
         "ClassifyReport",
         "ClassifySettings",
         "Execution",
         "RunDescription",
         "classify",
+        "classify_array",
         "classify_scenes",
         "describe_run",
         "describe_runs",

@@ -3,6 +3,9 @@
 import logging
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +17,7 @@ from geoseg.classification.pixels import (
     classify_pixels,
     input_of_chunk,
 )
-from geoseg.classification.prepare.aoi import load_aoi
+from geoseg.classification.prepare.aoi import AreaOfInterest, load_aoi
 from geoseg.classification.run_folder.parts import Part, load_record, write_part
 from geoseg.errors import (
     ChunkError,
@@ -28,7 +31,7 @@ from geoseg.errors import (
 from geoseg.grid import Window
 from geoseg.model import engine_name, instruction_set, one_torch_thread
 from geoseg.polygons import trace_chunk
-from geoseg.raster import read_window
+from geoseg.raster import WindowReader, read_window
 from geoseg.version import __version__
 
 log = logging.getLogger("geoseg")
@@ -54,11 +57,31 @@ def classify_chunk(job: Job, chunk: Window, count: WindowCounter | None = None) 
     part = load_record(job, chunk)
     if part is not None:
         return part
+    check_versions(job)
+    with naming_the_chunk(chunk), one_torch_thread():
+        return _compute_part(job, chunk, count or (lambda windows: None))
+
+
+def check_versions(job: Job) -> None:
+    """Refuse to compute with other versions than those that planned the run.
+
+    Raises:
+        RunError: if this process has another version of geoseg or of the engine.
+    """
+    _check_version("geoseg", job.version, __version__)
     name, _, version = job.engine.partition(" ")
     _check_version(name, version, engine_name(name).partition(" ")[2])
+
+
+@contextmanager
+def naming_the_chunk(chunk: Window) -> Iterator[None]:
+    """Turn any error inside into one that names the chunk.
+
+    Raises:
+        ChunkError: with the cause.
+    """
     try:
-        with one_torch_thread():
-            return _compute_part(job, chunk, count or (lambda windows: None))
+        yield
     except InterruptedRun:
         raise
     except Exception as error:
@@ -70,9 +93,8 @@ def classify_chunk(job: Job, chunk: Window, count: WindowCounter | None = None) 
 
 def _compute_part(job: Job, chunk: Window, count: WindowCounter) -> Part:
     start = time.perf_counter()
-    window = input_of_chunk(job, chunk)
-    read = InputPixels(window, *read_window(job.input, window))
-    arrays, computed = classify_pixels(job, chunk, read, _valid_in_map(job, chunk, read), count)
+    aoi = load_aoi(job.parts, job.aoi) if job.aoi is not None else None
+    arrays, computed = read_and_classify(job, chunk, read_window, aoi, count)
     if job.polygons:
         size = (job.scene.height, job.scene.width)
         confidence = arrays.get("confidence")
@@ -90,6 +112,33 @@ def _compute_part(job: Job, chunk: Window, count: WindowCounter) -> Part:
     return part
 
 
+def read_and_classify(
+    job: Job,
+    chunk: Window,
+    read: WindowReader,
+    aoi: AreaOfInterest | None,
+    count: WindowCounter,
+) -> tuple[dict[str, NDArray[Any]], int]:
+    """Read the pixels of a chunk with its halo, and classify them; see `classify_pixels`.
+
+    Args:
+        job: the run.
+        chunk: pixels of the map.
+        read: `read_window`, or what reads a window of a scene as it does.
+        aoi: pixels outside of it are nodata; None for no limit.
+        count: counts the windows.
+    """
+    window = input_of_chunk(job, chunk)
+    pixels = InputPixels(window, *read(job.input, window))
+    area = job.map_grid.input_window(chunk)
+    valid = pixels.valid[area.relative_to(window)][np.ix_(*job.map_grid.nearest(chunk))]
+    if not job.map_grid.same_pixels and valid.any():
+        valid &= read(job.scene, chunk)[1]
+    if aoi is not None:
+        valid &= aoi.mask(job.scene, chunk)
+    return classify_pixels(job, chunk, pixels, valid, count)
+
+
 def _check_version(name: str, planned: str, here: str) -> None:
     """Refuse to work with another version than that which planned the run."""
     if planned != here:
@@ -98,15 +147,3 @@ def _check_version(name: str, planned: str, here: str) -> None:
             f"{here}, install the same version there, or use one version everywhere and start "
             "again with resume=False (--no-resume)"
         )
-
-
-def _valid_in_map(job: Job, chunk: Window, read: InputPixels) -> NDArray[np.bool_]:
-    """Return the pixels of a chunk that have data and lie in the area of interest."""
-    area = job.map_grid.input_window(chunk)
-    nearest = np.ix_(*job.map_grid.nearest(chunk))
-    valid = read.valid[area.relative_to(read.window)][nearest]
-    if not job.map_grid.same_pixels and valid.any():
-        valid &= read_window(job.scene, chunk)[1]
-    if job.aoi is not None:
-        valid &= load_aoi(job.parts, job.aoi).mask(job.scene, chunk)
-    return valid

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.classification.engine_trial import TrialRequest, choose_by_trial
-from geoseg.classification.prepare.prepared_scene import PreparedScene
+from geoseg.classification.prepare.grids import Grids
 from geoseg.classification.settings import ClassifySettings, Execution
 from geoseg.files import translate_write_errors
 from geoseg.grid import WindowGrid
@@ -49,13 +49,13 @@ class ComputeRequest:
     @classmethod
     def of(
         cls,
-        prepared: PreparedScene,
+        grids: Grids,
         model: AnyModel,
         settings: ClassifySettings,
         execution: Execution,
     ) -> "ComputeRequest":
         """Return the request of a run."""
-        scene, window = prepared.input, model.spec.window
+        scene, window = grids.input, model.spec.window
         grid = WindowGrid(scene.height, scene.width, window, window - settings.overlap)
         return cls(
             device=execution.device,
@@ -65,7 +65,7 @@ class ComputeRequest:
             trial=TrialRequest(
                 scene,
                 grid,
-                prepared.map_grid.input_part,
+                grids.map_grid.input_part,
                 str(model.path),
                 model.hash,
                 onnx=model.spec if isinstance(model, OnnxModel) else None,

@@ -33,7 +33,7 @@ def is_small(window_grid: WindowGrid, part: Window) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """All that `classify_chunk` needs besides the chunk; small and picklable."""
+    """All that a chunk needs besides its pixels; small and picklable."""
 
     scene: Scene
     """The scene on the grid of the map."""
@@ -58,13 +58,13 @@ class Job:
     """Device that computes the run: "cpu", "cuda", "cuda:N" or "mps", never "auto"."""
     batch_size: int
     """Windows per forward pass."""
-    parts: str
-    """Path of the run folder."""
-    polygons: bool
+    parts: str = ""
+    """Path of the run folder; "" if the map stays in memory."""
+    polygons: bool = False
     """Whether parts hold the outlines of their components."""
-    confidence: bool
+    confidence: bool = False
     """Whether parts hold the confidence."""
-    probabilities: bool
+    probabilities: bool = False
     """Whether parts hold the probabilities."""
     onnx: "OnnxSpec | None" = None
     """How an ONNX file is read; None for a model file of geoseg."""
@@ -81,7 +81,7 @@ class Job:
     @property
     def graph(self) -> Path | None:
         """File of the network of a model of geoseg in the run folder, if the engine reads one."""
-        if self.onnx is not None or self.engine_without_version == "torch":
+        if not self.parts or self.onnx is not None or self.engine_without_version == "torch":
             return None
         return Path(self.parts) / "network.onnx"
 

@@ -4,7 +4,7 @@ import heapq
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from geoseg.classification.compute_config import (
@@ -15,6 +15,7 @@ from geoseg.classification.compute_config import (
 )
 from geoseg.classification.job import Job
 from geoseg.classification.outputs import Outputs
+from geoseg.classification.prepare.grids import Grids
 from geoseg.classification.prepare.prepared_scene import PreparedScene, prepare
 from geoseg.classification.report import ClassifyReport
 from geoseg.classification.run_folder.manifest import check_same_run, read_manifest
@@ -67,7 +68,7 @@ def plan_run(
     """
     outputs = prepared.outputs
     manifest = read_manifest(outputs.parts) if execution.resume else None
-    request = ComputeRequest.of(prepared, model, settings, execution)
+    request = ComputeRequest.of(prepared.grids, model, settings, execution)
     config = request.from_manifest(manifest or {})
     if config is None:
         config = resolve(request) if cluster is None else cluster.map(resolve, [request])[0]
@@ -93,15 +94,32 @@ def plan_job(
     config: ComputeConfig,
 ) -> Job:
     """Return the job that makes the outputs."""
-    scene, read, cleaning = prepared.scene, prepared.input, settings.cleaning
-    outputs = prepared.outputs
+    outputs, cleaning = prepared.outputs, settings.cleaning
     # Merged or simplified polygons are traced at assembly, from labels and confidence.
     from_labels = outputs.polygons is not None and bool(cleaning.min_area or cleaning.simplify)
-    window = model.spec.window
+    return replace(
+        plan_labels(prepared.grids, model, settings, chunk, config),
+        parts=str(outputs.parts),
+        polygons=outputs.polygons is not None and not from_labels,
+        confidence=outputs.confidence is not None or from_labels,
+        probabilities=outputs.probabilities is not None,
+        aoi=prepared.aoi.sha256 if prepared.aoi else None,
+    )
+
+
+def plan_labels(
+    grids: Grids,
+    model: AnyModel,
+    settings: ClassifySettings,
+    chunk: int | None,
+    config: ComputeConfig,
+) -> Job:
+    """Return the job that makes labels, without a run folder."""
+    scene, read, window = grids.scene, grids.input, model.spec.window
     return Job(
         scene=scene,
         input=read,
-        map_grid=prepared.map_grid,
+        map_grid=grids.map_grid,
         window_grid=WindowGrid(read.height, read.width, window, window - settings.overlap),
         chunk=chunk or default_chunk(scene.height, scene.width, prepared.map_grid.input_pixels),
         model=str(model.path),
@@ -113,11 +131,6 @@ def plan_job(
         device=config.device,
         batch_size=config.batch_size,
         onnx=model.spec if isinstance(model, OnnxModel) else None,
-        parts=str(outputs.parts),
-        polygons=outputs.polygons is not None and not from_labels,
-        confidence=outputs.confidence is not None or from_labels,
-        probabilities=outputs.probabilities is not None,
-        aoi=prepared.aoi.sha256 if prepared.aoi else None,
     )
 
 

@@ -14,7 +14,15 @@ from geoseg.raster.products import (
     is_product_folder,
     is_stac_document,
 )
-from geoseg.raster.read import pad_reflect, read_palette, read_whole, read_window
+from geoseg.raster.read import (
+    WindowReader,
+    has_values,
+    pad_reflect,
+    read_palette,
+    read_whole,
+    read_window,
+    window_to_read,
+)
 from geoseg.raster.remote import is_remote
 from geoseg.raster.scene import Band, Scene
 from geoseg.raster.scene_paths import expand_scenes
@@ -32,10 +40,12 @@ __all__ = [
     "Scene",
     "SceneSource",
     "Stack",
+    "WindowReader",
     "as_source",
     "check_compression",
     "expand_scenes",
     "find_product",
+    "has_values",
     "is_product_folder",
     "is_remote",
     "is_stac_document",
@@ -55,6 +65,7 @@ __all__ = [
     "rgb_bands",
     "source_name",
     "warped_to",
+    "window_to_read",
     "write_cog",
     "write_tile",
 ]

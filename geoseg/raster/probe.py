@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import SceneError, redact
 from geoseg.grid import Window
-from geoseg.raster.read import read_window
+from geoseg.raster.read import WindowReader, read_window
 from geoseg.raster.scene import Scene
 
 _WINDOWS = 3
@@ -20,17 +20,21 @@ _FILL_SHARE = 0.1
 """Share of the valid pixels with one value in all bands, above which it is likely no data."""
 
 
-def probe_pixels(scene: Scene) -> NDArray[np.float64]:
+def probe_pixels(scene: Scene, read: WindowReader = read_window) -> NDArray[np.float64]:
     """Read the valid pixels (bands, n) of a grid of small windows; n is 0 if none is valid.
 
     The sample ends before a window that cannot be read: the caller that needs its pixels says why.
+
+    Args:
+        scene: the scene.
+        read: reads a window of it, as `read_window` does.
     """
     pixels_by_window = [np.empty((len(scene.bands), 0))]
     height, width = min(_SIDE, scene.height), min(_SIDE, scene.width)
     with suppress(SceneError):
         for row in _window_starts(scene.height):
             for col in _window_starts(scene.width):
-                pixels, valid = read_window(scene, Window(row, col, height, width))
+                pixels, valid = read(scene, Window(row, col, height, width))
                 pixels_by_window.append(pixels[:, valid].astype(np.float64))
     return np.concatenate(pixels_by_window, axis=1)
 

@@ -1,6 +1,7 @@
 """Read the pixels of a scene, window by window, with their valid mask."""
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -30,17 +31,27 @@ from geoseg.raster.warp import as_warped, dataset_name
 _RESAMPLED = 2048
 """Pixels of one axis that are resampled at a time, before or after."""
 
+WindowReader = Callable[[Scene, Window], tuple[NDArray[Any], NDArray[np.bool_]]]
+"""Reads a window of a scene: pixels and valid, see `read_window`."""
+
 
 def is_masked(flags: list[MaskFlags]) -> bool:
     """Whether a band has a mask for all bands that is not just the alpha band."""
     return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
 
 
-def read_window(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def read_window(
+    scene: Scene, window: Window, read_file: WindowReader | None = None
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Read a window of a scene.
 
     Law: the pixels do not depend on the window. What GDAL resamples is therefore read in blocks
     of a fixed lattice.
+
+    Args:
+        scene: the scene.
+        window: pixels of the scene.
+        read_file: reads what is neither cropped nor rescaled; None to read a file or stack.
 
     Returns:
         Pixels (bands, height, width) in the scene's dtype, and valid (height, width), True where
@@ -53,15 +64,47 @@ def read_window(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.
     if window.intersection(scene.window) != window:
         raise SceneError(f"{window} is outside of {scene.path}")
     if scene.layers:
-        return _read_layers(scene, window)
+        return _read_layers(scene, window, read_file)
     if scene.rescaled is not None:
-        return _read_rescaled(scene, scene.rescaled, window)
+        return _read_rescaled(scene, scene.rescaled, window, read_file)
+    if read_file is not None:
+        return read_file(scene, window)
     if not scene.resampled:
         return _read_file(scene, window)
     return _read_aligned(scene, window)
 
 
-def _read_layers(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def window_to_read(scene: Scene, window: Window) -> Window:
+    """Return the pixels that a window of a scene is computed from, before cropping and rescaling.
+
+    Args:
+        scene: a scene, or a part of it, perhaps rescaled; not a mosaic.
+        window: pixels of the scene.
+    """
+    if scene.layers:
+        [layer] = scene.layers
+        moved = Window(window.row - layer.row, window.col - layer.col, window.height, window.width)
+        return window_to_read(layer.scene, moved)
+    if scene.rescaled is not None:
+        return window_to_read(scene.rescaled, _filters(scene, scene.rescaled, window)[2])
+    return window
+
+
+def _filters(
+    scene: Scene, inner: Scene, window: Window
+) -> tuple[LinearFilter, LinearFilter, Window]:
+    """Return the filters of rows and columns of a rescaled window, and the pixels they need."""
+    rows = LinearFilter(window.row, window.row_end, scene.height, inner.height)
+    cols = LinearFilter(window.col, window.col_end, scene.width, inner.width)
+    return (
+        rows, cols,
+        Window(rows.first, cols.first, rows.end - rows.first, cols.end - cols.first),
+    )  # fmt: skip
+
+
+def _read_layers(
+    scene: Scene, window: Window, read_file: WindowReader | None
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Read a mosaic: each pixel is that of the first layer which has data there."""
     pixels = np.zeros((len(scene.bands), window.height, window.width), scene.dtype)
     valid = np.zeros((window.height, window.width), bool)
@@ -74,7 +117,7 @@ def _read_layers(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np
         inner = Window(
             window.row + row - layer.row, window.col + col - layer.col, row_end - row, col_end - col
         )
-        layer_pixels, layer_valid = read_window(layer.scene, inner)
+        layer_pixels, layer_valid = read_window(layer.scene, inner, read_file)
         seen = valid[row:row_end, col:col_end]
         visible = layer_valid & ~seen
         np.copyto(pixels[:, row:row_end, col:col_end], layer_pixels, where=visible)
@@ -83,21 +126,19 @@ def _read_layers(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np
 
 
 def _read_rescaled(
-    scene: Scene, inner: Scene, window: Window
+    scene: Scene, inner: Scene, window: Window, read_file: WindowReader | None
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Resample a window from a scene with other pixels, a part at a time to save memory."""
     pixels = np.empty((len(scene.bands), window.height, window.width), scene.dtype)
     valid = np.empty((window.height, window.width), bool)
-    for row_part in _parts(window.row, window.row_end, scene.height, inner.height):
-        for col_part in _parts(window.col, window.col_end, scene.width, inner.width):
-            rows = LinearFilter(*row_part, scene.height, inner.height)
-            cols = LinearFilter(*col_part, scene.width, inner.width)
-            support = Window(rows.first, cols.first, rows.end - rows.first, cols.end - cols.first)
-            target = (
-                slice(row_part[0] - window.row, row_part[1] - window.row),
-                slice(col_part[0] - window.col, col_part[1] - window.col),
+    for first_row, end_row in _parts(window.row, window.row_end, scene.height, inner.height):
+        for first_col, end_col in _parts(window.col, window.col_end, scene.width, inner.width):
+            part = Window(first_row, first_col, end_row - first_row, end_col - first_col)
+            rows, cols, support = _filters(scene, inner, part)
+            target = part.relative_to(window)
+            pixels[:, *target], valid[target] = resample(
+                *read_window(inner, support, read_file), rows, cols
             )
-            pixels[:, *target], valid[target] = resample(*read_window(inner, support), rows, cols)
     return pixels, valid
 
 
@@ -206,11 +247,25 @@ def read_valid(
             valid &= dataset.read(band, window=rio_window, out_shape=shape) > 0
     if scene.stack:
         return pixels, valid & has_data(scene, pixels)
+    return pixels, valid & has_values(scene, pixels)
+
+
+def has_values(scene: Scene, pixels: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return where pixels of a scene are finite in all bands and not nodata in all.
+
+    Args:
+        scene: gives the nodata value.
+        pixels: (bands, height, width).
+
+    Returns:
+        (height, width).
+    """
+    valid = np.ones(pixels.shape[1:], bool)
     if scene.nodata is not None and not math.isnan(scene.nodata):
         valid &= (pixels != scene.nodata).any(axis=0)
     if np.issubdtype(pixels.dtype, np.floating):
         valid &= np.isfinite(pixels).all(axis=0)
-    return pixels, valid
+    return valid
 
 
 def read_whole(path: str | Path) -> tuple[NDArray[Any], NDArray[np.bool_]]:

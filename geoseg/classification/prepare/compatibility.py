@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import SceneError, count_of
 from geoseg.model import RGB, AnyModel, OnnxModel
-from geoseg.raster import Scene, pixel_warnings, read_palette
+from geoseg.raster import Scene, pixel_warnings
 
 _PIXEL_SIZE_FACTOR = 2
 _LARGEST_INPUT = 300
@@ -81,7 +81,7 @@ def _band_remedy(scene: Scene, wanted: tuple[str, ...]) -> str:
             f"band {alphas[0]} is tagged as transparency (alpha): if it holds data, choose the "
             f"bands in the model's order, such as bands=({numbers}) (--bands {numbers})"
         )
-    if len(scene.bands) == 1 and len(wanted) == 3 and read_palette(scene.path):
+    if len(scene.bands) == 1 and len(wanted) == 3 and _has_palette(scene):
         return "expand its palette first: gdal_translate -expand rgb"
     if len(scene.bands) == 1:
         return (
@@ -89,6 +89,12 @@ def _band_remedy(scene: Scene, wanted: tuple[str, ...]) -> str:
             "another model"
         )
     return "give a scene that has them or another model"
+
+
+def _has_palette(scene: Scene) -> bool:
+    """Whether the only band that is read holds indices into a colour table."""
+    [number] = scene.bands
+    return scene.file_bands[number - 1].category
 
 
 def _order_by_name(scene: Scene, names: tuple[str, ...]) -> list[int]:

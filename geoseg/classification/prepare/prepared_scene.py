@@ -13,7 +13,7 @@ from geoseg.classification.prepare.compatibility import (
     match_bands,
     scene_warnings,
 )
-from geoseg.classification.prepare.grids import choose_grids
+from geoseg.classification.prepare.grids import Grids, choose_grids
 from geoseg.classification.settings import ClassifySettings
 from geoseg.errors import LabelError, ModelError, RunError
 from geoseg.grid import MapGrid
@@ -49,6 +49,11 @@ class PreparedScene:
     """Which components of the map are too small, None if none are."""
     warnings: list[str]
     """What may spoil the map, one sentence each."""
+
+    @property
+    def grids(self) -> Grids:
+        """The scene on the grid of the map and on that of the network's input."""
+        return Grids(self.scene, self.input, self.map_grid)
 
 
 _ONNX_SETTINGS = ("legend", "input_mean", "input_std")
@@ -127,16 +132,25 @@ def prepare(
     scene = grids.scene
     outputs.check(scene, settings.cleaning)
     aoi = AreaOfInterest.read(settings.aoi, scene, settings.aoi_layer) if settings.aoi else None
-    if settings.overlap >= model.spec.window:
-        raise RunError(
-            f"overlap {settings.overlap} is not smaller than the model's window of "
-            f"{model.spec.window} px"
-        )
+    check_overlap(model, settings)
     threshold = settings.cleaning.sieve_threshold(scene.affine, scene.crs, scene.height)
     warnings = scene_warnings(grids.input, model, sample)
     return PreparedScene(
         source, scene, grids.input, grids.map_grid, outputs, aoi, threshold, warnings
     )
+
+
+def check_overlap(model: AnyModel, settings: ClassifySettings) -> None:
+    """Refuse windows that would not move.
+
+    Raises:
+        RunError: if the overlap is not smaller than the window.
+    """
+    if settings.overlap >= model.spec.window:
+        raise RunError(
+            f"overlap {settings.overlap} is not smaller than the model's window of "
+            f"{model.spec.window} px"
+        )
 
 
 def _open_source(source: SceneSource, model: AnyModel, settings: ClassifySettings) -> Scene:

@@ -1,0 +1,1 @@
+"""Maps of arrays in memory, without files."""

@@ -1,0 +1,115 @@
+"""An array as a scene, and its pixels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+
+from geoseg.errors import SceneError
+from geoseg.grid import Window
+from geoseg.raster import Band, Scene, has_values, read_window
+
+NAME = "the array"
+"""What messages call it."""
+
+
+def array_scene(
+    shape: Sequence[int],
+    dtype: np.dtype[Any],
+    *,
+    transform: Affine | Sequence[float] | None = None,
+    crs: object = None,
+    nodata: float | None = None,
+    band_names: Sequence[str] | None = None,
+) -> Scene:
+    """Describe an array as a scene; `ArrayPixels` reads it.
+
+    Args:
+        shape: bands, height, width.
+        dtype: of the pixels.
+        transform: affine coefficients a..f, pixel (col, row) to CRS units; None for pixels.
+        crs: what pyproj understands as CRS; None for none.
+        nodata: pixels where all bands have this value are invalid.
+        band_names: names of the bands, "" for a band without one; None if they have no names.
+
+    Raises:
+        SceneError: if the array has another number of dimensions, no pixels, another number of
+            names, a dtype that is no integer or float, or an unknown CRS.
+    """
+    if len(shape) != 3 or 0 in shape:
+        sizes = " x ".join(map(str, shape))
+        raise SceneError(f"{NAME} is {sizes or 'a number'}, give bands x height x width")
+    count, height, width = shape
+    if not (np.issubdtype(dtype, np.integer) or np.issubdtype(dtype, np.floating)):
+        raise SceneError(
+            f"{NAME} has {dtype} pixels, but geoseg reads integers and floats, convert it (astype)"
+        )
+    names = [""] * count if band_names is None else [name.strip().lower() for name in band_names]
+    if len(names) != count:
+        raise SceneError(f"{NAME} has {count} bands, but {len(names)} names of bands, give all")
+    scene = Scene(
+        path=NAME, height=height, width=width, dtype="", transform=_coefficients(transform),
+        crs=_as_wkt(crs), bands=(), band_names=(), nodata=None if nodata is None else float(nodata),
+        masked=False, size=None, modified=None,
+        file_bands=tuple(Band(dtype.name, name, alpha=False, masked=False) for name in names),
+    )  # fmt: skip
+    return scene.with_bands(tuple(range(1, count + 1)))
+
+
+def _coefficients(
+    transform: Affine | Sequence[float] | None,
+) -> tuple[float, float, float, float, float, float]:
+    values = tuple(map(float, Affine.identity() if transform is None else transform))
+    if len(values) < 6 or not Affine(*values[:6]).determinant:
+        raise SceneError(
+            f"the transform of {NAME} is {transform}, give six affine coefficients a..f, such as "
+            "those of rasterio (transform)"
+        )
+    a, b, c, d, e, f = values[:6]
+    return a, b, c, d, e, f
+
+
+def _as_wkt(crs: object) -> str | None:
+    if crs is None:
+        return None
+    try:
+        wkt: str = CRS.from_user_input(crs).to_wkt()
+    except CRSError:
+        raise SceneError(f"unknown CRS {crs!r}, give a code such as EPSG:32640 (crs)") from None
+    return wkt
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArrayPixels:
+    """The pixels of an array, or those of a window of it."""
+
+    array: NDArray[Any]
+    """(bands, height, width), all bands of the array; it is not changed. What a masked array masks
+    in all bands is invalid."""
+    valid: NDArray[np.bool_] | None
+    """(height, width), False where a pixel is invalid whatever its value; None if none is."""
+    window: Window
+    """Where these pixels are in the array."""
+
+    def read(self, scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Read a window of the scene of the array, or of a scene made from it; see `read_window`.
+
+        The pixels are a copy, which the caller may change.
+        """
+        return read_window(scene, window, self._read_array)
+
+    def _read_array(self, scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        rows, cols = window.relative_to(self.window)
+        shown = self.array[[number - 1 for number in scene.bands], rows, cols]
+        pixels = np.asarray(shown, scene.dtype)
+        valid = has_values(scene, pixels)
+        if np.ma.isMaskedArray(shown):
+            valid &= ~np.ma.getmaskarray(shown).all(axis=0)
+        if self.valid is not None:
+            valid &= self.valid[rows, cols]
+        return pixels, valid
