@@ -121,7 +121,7 @@ def plan_labels(
         input=read,
         map_grid=grids.map_grid,
         window_grid=WindowGrid(read.height, read.width, window, window - settings.overlap),
-        chunk=chunk or default_chunk(scene.height, scene.width, prepared.map_grid.input_pixels),
+        chunk=chunk or default_chunk(scene.height, scene.width, grids.map_grid.input_pixels),
         model=str(model.path),
         model_hash=model.hash,
         legend=model.legend,
