@@ -757,7 +757,7 @@ def test_a_wrong_number_of_bands_is_refused_with_the_cure(model, tmp_path):
     scene = write_raster(tmp_path / "s.tif", pixels(50, 50, bands=5))
     with pytest.raises(SceneError, match=r"5 bands \(without names\), but the model wants 3"):
         run(scene, tmp_path, model)
-    with pytest.raises(SceneError, match="bands 1 to 5, not 1, 2, 9"):
+    with pytest.raises(SceneError, match="bands 1 to 5, not 9"):
         run(scene, tmp_path, model, settings=ClassifySettings(bands=(1, 2, 9)))
 
 
