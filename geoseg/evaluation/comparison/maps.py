@@ -49,11 +49,17 @@ class MapPair:
         return first, second
 
 
-def open_maps(a: str, b: str, settings: CompareSettings) -> MapPair:
+def open_maps(a: str, b: str, settings: CompareSettings, *, has_reference: bool) -> MapPair:
     """Open two maps; B is warped onto the grid of A (nearest pixel) if it has another grid.
 
     Classes are matched by name, or by value if the maps have no class name in common. A class that
     only B has gets a value that A does not use.
+
+    Args:
+        a: path of map A.
+        b: path of map B.
+        settings: legends, and the classes to be ignored.
+        has_reference: whether classes to be ignored may be those of a reference alone.
 
     Raises:
         EvaluateError: if the maps have no class in common, or more than 255 classes together.
@@ -64,7 +70,8 @@ def open_maps(a: str, b: str, settings: CompareSettings) -> MapPair:
     ignore = settings.ignore
     scene, labels_a = open_map(a, as_legend(settings.legend_a), ignore)
     labels_b = open_on_grid(b, scene, labels_a.legend, as_legend(settings.legend_b), ignore)
-    for name in IgnoreSpec.parse(ignore).unknown_names(labels_a.legend, labels_b.legend):
+    unknown = IgnoreSpec.parse(ignore).unknown_names(labels_a.legend, labels_b.legend)
+    for name in () if has_reference else unknown:
         raise EvaluateError(
             f"{name!r} is to be ignored, but is no class of map {a} "
             f"({', '.join(labels_a.legend.names)}) nor of map {b} "

@@ -77,7 +77,7 @@ def read_reference(path: str, maps: MapPair, settings: CompareSettings) -> Refer
     kept = (frame.geometry.notna() & ~frame.geometry.is_empty).to_numpy(bool)
     for name in wanted:
         texts = frame[name].astype(str).str.strip()
-        kept &= (frame[name].notna() & (texts != "")).to_numpy(bool)
+        kept = kept & (frame[name].notna() & (texts != "")).to_numpy(bool)
     labelled = frame[kept]
     if labelled.empty:
         raise EvaluateError(

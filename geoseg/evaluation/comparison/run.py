@@ -75,7 +75,7 @@ def compare(
     out = Path(out).resolve()
     check_folder(out, _REPORT_JSON, "a report", overwrite=overwrite)
     workers = workers or available_cpus()
-    maps = open_maps(str(a), str(b), settings)
+    maps = open_maps(str(a), str(b), settings, has_reference=reference is not None)
     points = None if reference is None else read_reference(str(reference), maps, settings)
     report = _compare_maps(maps, points, workers, progress, settings)
     legend = report.table.legend(changed_only=settings.changed_only)
