@@ -83,15 +83,15 @@ def command(
     matrix.csv, matrix_m2.csv, classes.csv), the changes as a raster (change.tif) and as polygons
     (change.gpkg).
 
-    REFERENCE is a random sample of points that `geoseg sample changes/change.tif --out points.gpkg`
-    drew, with the truth filled in. With the true classes at both dates (fields reference_a and
-    reference_b), or the true changes ("forest to crop", field reference), the areas of change are
-    estimated with 95 % intervals.
+    REFERENCE is a random sample of points that `geoseg sample DIR/change.tif --out FILE` drew, with
+    the truth filled in. With the true classes at both dates (fields reference_a and reference_b),
+    or the true changes ("forest to crop", field reference), the areas of change are estimated with
+    95 % intervals.
 
     With the true class at one date (field reference), an exact paired test tells which of the two
     maps is better. Draw these points where the maps differ (--changed-only) and in proportion to
-    area: `geoseg sample changes/change.tif --out points.gpkg --size 200 --allocation proportional
-    --min-per-class 0 --reference-legend changes/classes.csv`.
+    area: `geoseg sample DIR/change.tif --out FILE --size N --allocation proportional
+    --min-per-class 0 --reference-legend DIR/classes.csv`.
     """
     from geoseg.cli.console import ProgressBar, setup_logging
     from geoseg.evaluation import CompareSettings, compare

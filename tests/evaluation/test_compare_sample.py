@@ -84,9 +84,7 @@ def test_the_forest_change_example_of_olofsson_2014(olofsson, tmp_path, points):
     changed = estimated["changed"]
     assert changed["area_ha"] == pytest.approx(numbers("area_ha")[:2].sum())
     assert changed["area_ha_ci95"] < numbers("area_ha_ci95")[:2].sum()
-    assert changed["users_accuracy"] == pytest.approx(
-        (18000 * 66 / 75 + 13500 * 55 / 75) / 31500
-    )
+    assert changed["users_accuracy"] == pytest.approx((18000 * 66 / 75 + 13500 * 55 / 75) / 31500)
 
 
 def test_a_change_that_no_map_has_counts_in_the_reference(tmp_path):

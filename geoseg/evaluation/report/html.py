@@ -63,6 +63,8 @@ def _sentence(note: str) -> str:
 
 
 def _value_text(value: Any) -> str:  # noqa: ANN401 - plain data
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list | tuple):
