@@ -11,8 +11,8 @@ from geoseg.cli import config, options
     "compare",
     cls=options.ManyValues,
     epilog=options.examples(
-        "geoseg compare lulc2019.tif lulc2024.tif --out changes\n"
-        "geoseg compare lulc2019.tif lulc2024.tif points.gpkg --out areas"
+        "geoseg compare lulc2019.tif lulc2024.tif --out changes",
+        "geoseg compare lulc2019.tif lulc2024.tif points.gpkg --out areas",
     ),
 )
 @click.argument("a")

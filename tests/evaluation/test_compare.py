@@ -13,7 +13,7 @@ from geoseg import CompareSettings, compare
 from geoseg.evaluation.block_counts import BlockComparison
 from geoseg.geodesy import pixel_areas
 from geoseg.grid import Window
-from geoseg.labels import open_class_raster
+from geoseg.labels import RecodedLabels, open_class_raster
 from geoseg.legend import LandCoverClass, Legend
 from tests.support.assessments import LEGEND, PLACE, write_map
 from tests.support.rasters import write_raster
@@ -145,6 +145,20 @@ def test_windows_workers_and_chunks_do_not_show(tmp_path, monkeypatch):
     assert whole.pixels.tolist() == parts.pixels.tolist()
     for name in ("change.tif", "change.gpkg", "report.csv", "matrix_m2.csv"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
+
+
+def test_nothing_larger_than_a_window_is_read(tmp_path, monkeypatch):
+    two_maps(tmp_path, (1100, 600), same=0.999)
+    monkeypatch.setattr("geoseg.evaluation.block_counts._PIXELS_PER_WINDOW", 512 * 512)
+    monkeypatch.setattr("geoseg.evaluation.comparison.change_raster._CHUNK", 512)
+    windows, read = [], RecodedLabels.read
+    monkeypatch.setattr(
+        RecodedLabels, "read", lambda labels, window: windows.append(window) or read(labels, window)
+    )
+    compare_in(tmp_path, settings=NO_POLYGONS)
+    assert max(window.height * window.width for window in windows) <= 512 * 512
+    areas = [window.height * window.width for window in windows]
+    assert sum(areas) == 2 * 1100 * 600  # each pixel of B is read to count, and to write
 
 
 def test_areas_in_degrees_are_those_of_the_rows(tmp_path):
