@@ -71,18 +71,26 @@ def find_better_map(
     right_b = (points.mapped_b == points.after)[differs]
     shares = np.where(table.is_change, areas, 0) / areas.sum()
     strata, weights, notes = _strata(points.strata[differs], shares, table)
-    means = {
-        name: stratified_mean(values.astype(np.float64), strata, weights)
-        for name, values in (
-            ("a", right_a), ("b", right_b), ("difference", right_a.astype(int) - right_b),
-        )
-    }  # fmt: skip
+    share_a, share_a_se = stratified_mean(right_a.astype(np.float64), strata, weights)
+    share_b, share_b_se = stratified_mean(right_b.astype(np.float64), strata, weights)
+    differences = right_a.astype(np.float64) - right_b
+    difference, difference_se = stratified_mean(differences, strata, weights)
     only_a, only_b = int(right_a.sum()), int(right_b.sum())
     return BetterMap(
-        only_a, only_b, int(differs.sum()) - only_a - only_b, sign_test(only_a, only_b),
-        float(shares.sum()), means["a"][0], means["b"][0], means["a"][1], means["b"][1],
-        *means["difference"], int((~differs).sum()), tuple(notes),
-    )  # fmt: skip
+        only_a=only_a,
+        only_b=only_b,
+        neither=int(differs.sum()) - only_a - only_b,
+        p_value=sign_test(only_a, only_b),
+        differing=float(shares.sum()),
+        share_a=share_a,
+        share_b=share_b,
+        share_a_se=share_a_se,
+        share_b_se=share_b_se,
+        difference=difference,
+        difference_se=difference_se,
+        agreeing=int((~differs).sum()),
+        notes=tuple(notes),
+    )
 
 
 def _strata(
