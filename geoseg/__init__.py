@@ -6,6 +6,7 @@
     >>> geoseg.classify("scene.tif", "lulc.tif", polygons="lulc.gpkg")  # doctest: +SKIP
     >>> geoseg.vectorise("worldcover.tif", "worldcover.gpkg")  # doctest: +SKIP
     >>> geoseg.evaluate("lulc.tif", "reference.tif", out="report")  # doctest: +SKIP
+    >>> geoseg.compare("lulc2019.tif", "lulc2024.tif", out="changes")  # doctest: +SKIP
 
 A public name is imported when it is first used, so that ``import geoseg`` is fast.
 """
@@ -29,10 +30,13 @@ if TYPE_CHECKING:
     from geoseg.classification import describe_runs as describe_runs
     from geoseg.errors import GeosegError as GeosegError
     from geoseg.errors import ScenesError as ScenesError
+    from geoseg.evaluation import CompareSettings as CompareSettings
+    from geoseg.evaluation import ComparisonReport as ComparisonReport
     from geoseg.evaluation import EvaluateSettings as EvaluateSettings
     from geoseg.evaluation import EvaluationReport as EvaluationReport
     from geoseg.evaluation import SampleReport as SampleReport
     from geoseg.evaluation import SampleSettings as SampleSettings
+    from geoseg.evaluation import compare as compare
     from geoseg.evaluation import evaluate as evaluate
     from geoseg.evaluation import evaluate_matrix as evaluate_matrix
     from geoseg.evaluation import sample as sample
@@ -81,10 +85,13 @@ _ROOMS = {
     ),
     "errors": ("GeosegError", "ScenesError"),
     "evaluation": (
+        "CompareSettings",
+        "ComparisonReport",
         "EvaluateSettings",
         "EvaluationReport",
         "SampleReport",
         "SampleSettings",
+        "compare",
         "evaluate",
         "evaluate_matrix",
         "sample",

@@ -80,6 +80,7 @@ def files(tmp_path_factory) -> Path:
     ground = np.kron(np.arange(36).reshape(2, 18) % 3, np.ones((64, 64))).astype(np.uint8)
     for name in ("lulc", "worldcover"):
         write_map(folder / f"{name}.tif", ground)
+    write_map(folder / "later.tif", np.roll(ground, 9, axis=1))
     write_raster(folder / "reference.tif", np.roll(ground, 3)[None], transform=PLACE)
     corners = [(64 * row, 64 * col) for row in range(2) for col in range(18)]
     squares = [
@@ -150,13 +151,14 @@ def test_the_demo(tmp_path, monkeypatch):
 def test_the_commands_for_accuracy(folder):
     [block] = code(section("Accuracy"))
     for words in commands(block):
-        if words[-1] == "report-of-sample":  # by then somebody has filled in the classes
-            points = geopandas.read_file("points.gpkg", layer="points")
-            points["reference"] = points["stratum"]
-            points.to_file("points.gpkg", layer="points")
+        for path, out in (("points", "report-of-sample"), ("change-points", "change-areas")):
+            if words[-1] == out:  # by then somebody has filled in the classes
+                points = geopandas.read_file(f"{path}.gpkg", layer=path)
+                points["reference"] = points["stratum"]
+                points.to_file(f"{path}.gpkg", layer=path)
         run(words)
     pages = sorted(str(path.parent) for path in Path().rglob("report.html"))
-    assert pages == ["again", "report", "report-of-sample"]
+    assert pages == ["again", "change-areas", "changes", "report", "report-of-sample"]
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ _COMMANDS = {
     "classify": "Classify scenes into land-cover maps and polygons.",
     "vectorise": "Convert a class raster to polygons.",
     "evaluate": "Compare a map with a reference and write a report.",
+    "compare": "Compare two maps of one place and write a report on the changes.",
     "sample": "Draw a random sample of points for collecting a reference.",
     "models": "List the bundled models and those of the user folder.",
     "export": "Write a model as ONNX, for QGIS Deepness, GeoDeep and others.",

@@ -55,6 +55,12 @@ def _parse_expected(text: str) -> tuple[str, float]:
     ),
     options.map_legend,
     click.option(
+        "--reference-legend", metavar="FILE",
+        help="Classes that the form in QGIS offers for the field `reference`, a file as for "
+        "--legend. For points of the change.tif of `geoseg compare` to tell which map is better, "
+        "give the classes.csv beside it.  [default: the classes of LABELS]",
+    ),
+    click.option(
         "--ignore", multiple=True, metavar="CLASS...",
         help="Classes from which no points are drawn: names or values.  [default: none]",
     ),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from geoseg.errors import EvaluateError
+from geoseg.evaluation.comparison.settings import CompareSettings
 from geoseg.evaluation.settings import EvaluateSettings
 from geoseg.execute import Progress
 from geoseg.labels import LabelSource
@@ -100,7 +101,7 @@ def provenance_of(assessment: Assessment) -> dict[str, Any]:
             **{k.removeprefix("GEOSEG_").lower(): v for k, v in tags.items() if "GEOSEG_" in k},
         },
         "reference": _file(assessment.reference),
-        "settings": _changed_settings(assessment.settings),
+        "settings": changed_settings(assessment.settings),
         **_version_and_time(),
     }
 
@@ -121,7 +122,7 @@ def _file(path: str | Path) -> dict[str, Any]:
     return {"path": str(path), "bytes": stat.st_size, "modified": modified}
 
 
-def _changed_settings(settings: EvaluateSettings) -> dict[str, Any]:
+def changed_settings(settings: EvaluateSettings | CompareSettings) -> dict[str, Any]:
     """Return the settings that differ from the defaults."""
     changed = dict[str, Any]()
     for field in fields(settings):

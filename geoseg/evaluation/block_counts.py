@@ -1,7 +1,7 @@
 """Map and reference compared window by window, in bounded memory."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +13,14 @@ from geoseg.geodesy import pixel_areas
 from geoseg.grid import Window
 from geoseg.labels import LabelSource
 from geoseg.legend import NODATA
-from geoseg.metrics import VALUES, BoundaryCounts, class_row_counts, count_boundaries, count_pairs
+from geoseg.metrics import (
+    VALUES,
+    BoundaryCounts,
+    class_row_counts,
+    count_boundaries,
+    count_pairs,
+    pair_areas,
+)
 from geoseg.raster import Scene, read_metadata, read_window
 
 _PIXELS_PER_WINDOW = 1 << 23
@@ -35,11 +42,14 @@ class ComparisonCounts:
         default_factory=lambda: np.zeros((2, VALUES), np.int64)
     )
     """(2, 256) wrong and correct pixels by value of the confidence."""
+    pair_area_m2: NDArray[np.float64] = field(default_factory=lambda: np.zeros((VALUES, VALUES)))
+    """(256, 256) m² of the pixels of ``pairs``, if they are measured; NaN without a CRS."""
 
     def __add__(self, other: "ComparisonCounts") -> "ComparisonCounts":
         return ComparisonCounts(
             self.pairs + other.pairs, self.area_m2 + other.area_m2, self.boundary + other.boundary,
             self.hits_by_confidence + other.hits_by_confidence,
+            self.pair_area_m2 + other.pair_area_m2,
         )  # fmt: skip
 
 
@@ -56,6 +66,8 @@ class BlockComparison:
     """On the same grid."""
     distance: int = 0
     """Distance to an outline within which boundary IoU counts pixels (px); 0 for none."""
+    measures_pairs: bool = False
+    """Whether the area of each pair of values is measured."""
 
     @cached_property
     def row_pixel_areas(self) -> NDArray[np.float64]:
@@ -103,6 +115,9 @@ class BlockComparison:
             pairs, self._area_m2(mapped, pairs, window), boundary,
             self._hits_by_confidence(mapped, reference, window),
         )  # fmt: skip
+        if self.measures_pairs:
+            areas = pair_areas(mapped, reference, self.row_pixel_areas[window.slices[0]])
+            counts = replace(counts, pair_area_m2=areas)
         return counts, mapped, reference
 
     def _area_m2(

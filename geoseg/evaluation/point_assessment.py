@@ -68,7 +68,7 @@ def assess_points(assessment: Assessment, file: VectorLabelFile) -> EvaluationRe
     recoded = recode_labels(
         file.on_grid_of(scene), labels.legend, assessment.reference, settings.ignore
     )
-    mapped = points.values(labels.read)
+    mapped = points.pixels.values(labels.read)
     reference = recode_table(recoded)[points.classes]
     samples = _Samples(assessment, file, points, mapped, reference)
     if not samples.labelled.any():
@@ -77,7 +77,7 @@ def assess_points(assessment: Assessment, file: VectorLabelFile) -> EvaluationRe
     totals, thumbnails = count_all(comparison, assessment.workers, assessment.progress)
     area_ha = totals.area_m2[assessment.values] / HECTARE_M2
     sample, estimate, notes, outside_strata = _estimate_map(samples, area_ha)
-    x, y = (points.cols + 0.5) / scene.width, (points.rows + 0.5) / scene.height
+    x, y = (points.pixels.cols + 0.5) / scene.width, (points.pixels.rows + 0.5) / scene.height
     markers = np.stack([y, x, mapped, reference], axis=1)[samples.labelled]
     image = image_thumbnail(settings.image, assessment.path, scene)
     return EvaluationReport(
@@ -87,8 +87,8 @@ def assess_points(assessment: Assessment, file: VectorLabelFile) -> EvaluationRe
         unit="samples",
         area_ha=area_ha,
         left_out={
-            "outside of the map": int((~points.inside).sum()),
-            "no class in the map": int((points.inside & (mapped == NODATA)).sum()),
+            "outside of the map": int((~points.pixels.inside).sum()),
+            "no class in the map": int((points.pixels.inside & (mapped == NODATA)).sum()),
             "no class in the reference": file.unlabelled + int((reference == NODATA).sum()),
             "outside of the strata": outside_strata,
         },
@@ -134,7 +134,7 @@ def _stratified_sample(
     own_legend = as_legend(assessment.settings.strata_legend)
     scene, strata = open_strata(str(path), labels.legend, own_legend)
     points = locate_points(samples.file, scene)
-    point_strata = points.values(strata.read)
+    point_strata = points.pixels.values(strata.read)
     check_strata(points, point_strata, strata.legend, str(path))
     comparison = BlockComparison(scene, strata)
     totals, _ = count_all(comparison, assessment.workers, assessment.progress)
@@ -157,7 +157,7 @@ def _hits_by_confidence(samples: _Samples) -> NDArray[np.int64]:
     confidence, labelled = open_confidence(samples.assessment), samples.labelled
     if confidence is None:
         return np.zeros((2, VALUES), np.int64)
-    values = samples.points.values(lambda window: read_window(confidence, window)[0][0])
+    values = samples.points.pixels.values(lambda window: read_window(confidence, window)[0][0])
     correct = (samples.mapped == samples.reference).astype(np.uint8)
     hits = count_pairs(correct[labelled], values[labelled])[:2]
     hits[:, 0] = 0  # nodata

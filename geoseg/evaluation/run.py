@@ -11,7 +11,7 @@ from geoseg.evaluation.assessment import Assessment, provenance_of_files
 from geoseg.evaluation.estimation import StratifiedSample
 from geoseg.evaluation.pixel_assessment import assess_pixels
 from geoseg.evaluation.point_assessment import assess_points
-from geoseg.evaluation.points import is_point_layer
+from geoseg.evaluation.points import SUGGESTED_FIELD, check_not_suggested, is_point_layer
 from geoseg.evaluation.report.csv_tables import read_areas, read_matrix, table_text
 from geoseg.evaluation.report.evaluation_report import EvaluationReport
 from geoseg.evaluation.report.page import render_page
@@ -87,7 +87,10 @@ def _assess(assessment: Assessment) -> EvaluationReport:
         return assess_pixels(assessment, reference)
     field = settings.class_field or _CLASS_FIELD
     file = VectorLabelFile(path, field, own_legend or legend, settings.ignore, settings.layer)
-    if is_point_layer(file, path, scene):
+    is_sample = is_point_layer(file, path, scene)
+    if is_sample or settings.sampled:
+        check_not_suggested(file.column(SUGGESTED_FIELD), path)
+    if is_sample:
         return assess_points(assessment, file)
     return assess_pixels(
         assessment, recode_labels(file.on_grid_of(scene), legend, path, settings.ignore)

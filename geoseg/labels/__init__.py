@@ -6,7 +6,9 @@ from geoseg.labels.ignore import IgnoreSpec
 from geoseg.labels.open import LabelFiles, LabelOpener, LabelSource
 from geoseg.labels.raster_labels import RasterLabels
 from geoseg.labels.recode import (
+    RecodedLabels,
     open_map,
+    open_on_grid,
     open_reference,
     recode_labels,
     recode_table,
@@ -23,9 +25,11 @@ __all__ = [
     "LabelOpener",
     "LabelSource",
     "RasterLabels",
+    "RecodedLabels",
     "VectorLabelFile",
     "open_class_raster",
     "open_map",
+    "open_on_grid",
     "open_reference",
     "recode_labels",
     "recode_table",

@@ -70,17 +70,36 @@ def open_reference(
             map, or a class to be ignored is unknown.
         SceneError: if it cannot be opened.
     """
-    spec, raster = IgnoreSpec.parse(ignore), open_class_raster(path, color_masks=True)
-    # A palette without names would make classes that are called by their values.
-    own = own if own is not None or raster.names else legend
-    raster = describe_class_raster(on_grid(raster.scene, scene), own, "error")
-    labels = read_by_codes(raster, spec)
+    labels, spec = open_on_grid(path, scene, legend, own, ignore), IgnoreSpec.parse(ignore)
     for name in spec.unknown_names(legend, labels.legend):
         raise LabelError(
             f"{name!r} is to be ignored, but is no class of the map ({', '.join(legend.names)})"
             f" nor of reference {path} ({', '.join(labels.legend.names)}), correct it (--ignore)"
         )
     return recode_labels(labels, legend, path, ignore)
+
+
+def open_on_grid(
+    path: str, scene: Scene, legend: Legend, own: Legend | None, ignore: tuple[str, ...]
+) -> RasterLabels:
+    """Open a class raster on the grid of a map, in the values of its own legend.
+
+    Args:
+        path: of a class raster or a colour mask.
+        scene: the map.
+        legend: of the map, which applies if the raster stores no class names.
+        own: legend of the raster; None for the class names that it stores.
+        ignore: names, values or colours of its classes that mean "not labelled".
+
+    Raises:
+        LabelError: if it is not a class raster, or does not fit the map.
+        SceneError: if it cannot be opened.
+    """
+    raster = open_class_raster(path, color_masks=True)
+    # A palette without names would make classes that are called by their values.
+    own = own if own is not None or raster.names else legend
+    raster = describe_class_raster(on_grid(raster.scene, scene), own, "error")
+    return read_by_codes(raster, IgnoreSpec.parse(ignore))
 
 
 def recode_table(labels: LabelSource) -> NDArray[np.uint8]:

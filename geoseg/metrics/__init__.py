@@ -4,8 +4,9 @@ from geoseg.metrics.accuracy import Disagreement
 from geoseg.metrics.boundary import BoundaryCounts, count_boundaries
 from geoseg.metrics.calibration import Reliability
 from geoseg.metrics.confusion import Confusion
-from geoseg.metrics.counts import VALUES, class_row_counts, count_pairs
+from geoseg.metrics.counts import VALUES, class_row_counts, count_pairs, pair_areas
 from geoseg.metrics.estimate import Z95, Estimate, by_map_class, estimate
+from geoseg.metrics.paired import sign_test, stratified_mean
 from geoseg.metrics.sample_design import ALLOCATIONS, Allocation, allocate, sample_size
 
 __all__ = [
@@ -24,5 +25,8 @@ __all__ = [
     "count_boundaries",
     "count_pairs",
     "estimate",
+    "pair_areas",
     "sample_size",
+    "sign_test",
+    "stratified_mean",
 ]

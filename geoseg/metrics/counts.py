@@ -29,6 +29,31 @@ def count_pairs(mapped: NDArray[np.uint8], reference: NDArray[np.uint8]) -> NDAr
     return counts.reshape(VALUES, VALUES)
 
 
+def pair_areas(
+    mapped: NDArray[np.uint8], reference: NDArray[np.uint8], row_areas: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Add up the areas of the pixels of each pair of values in two arrays of the same shape.
+
+    Args:
+        mapped: (height, width).
+        reference: (height, width).
+        row_areas: (height,) area of a pixel in each row; the unit of the result.
+
+    Returns:
+        (256, 256): area of the pixels with i in the map and j in the reference.
+    """
+    if (row_areas == row_areas[0]).all():
+        return np.asarray(count_pairs(mapped, reference) * row_areas[0])
+    areas = np.zeros(VALUES**2)
+    rows = max(1, _PIXELS_PER_BATCH // mapped.shape[1])
+    for first in range(0, len(mapped), rows):
+        batch = slice(first, first + rows)
+        pairs = mapped[batch].astype(np.uint16) << 8 | reference[batch]
+        weights = np.broadcast_to(row_areas[batch, None], pairs.shape)
+        areas += np.bincount(pairs.reshape(-1), weights.reshape(-1), minlength=VALUES**2)
+    return areas.reshape(VALUES, VALUES)
+
+
 def class_row_counts(
     labels: NDArray[np.uint8],
     values: ArrayLike = range(VALUES),

@@ -43,6 +43,7 @@ SETTINGS = {
     ("vectorise", "settings"): "VectoriseSettings",
     ("vectorise", "cleaning"): "Cleaning",
     ("evaluate", "settings"): "EvaluateSettings",
+    ("compare", "settings"): "CompareSettings",
     ("sample", "settings"): "SampleSettings",
 }
 """The class that a group of options fills."""

@@ -66,7 +66,7 @@ class EvaluationReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers, as in report.json; a number that is not defined is None."""
-        data: dict[str, Any] = _to_json(
+        data: dict[str, Any] = to_json(
             {
                 "title": self.title,
                 "classes": self.names,
@@ -164,12 +164,12 @@ _ADJUSTED = (
 )  # fmt: skip
 
 
-def _to_json(value: Any) -> Any:  # noqa: ANN401 - any value that JSON can hold
+def to_json(value: Any) -> Any:  # noqa: ANN401 - any value that JSON can hold
     """Return arrays and tuples as lists and NaN as None, at every depth."""
     if isinstance(value, np.ndarray):
-        return _to_json(value.tolist())
+        return to_json(value.tolist())
     if isinstance(value, Mapping):
-        return {key: _to_json(item) for key, item in value.items()}
+        return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_to_json(item) for item in value]
+        return [to_json(item) for item in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -62,18 +62,18 @@ def build_pictures(thumbnails: Thumbnails, legend: Legend) -> Iterator[Picture]:
         colors[c.value] = c.rgb
     mapped, reference = thumbnails.mapped, thumbnails.reference
     if thumbnails.image is not None:
-        yield _picture("Scene", thumbnails.image, "jpeg")
-    picture = _picture("Map", colors[mapped])
+        yield encode_picture("Scene", thumbnails.image, "jpeg")
+    picture = encode_picture("Map", colors[mapped])
     if thumbnails.points is not None:
         markers = _markers(thumbnails.points, legend, picture)
         picture = replace(picture, caption="Map and samples", markers=markers)
     yield picture
     if reference is not None:
-        yield _picture("Reference", colors[reference])
+        yield encode_picture("Reference", colors[reference])
         labelled = (mapped != NODATA) & (reference != NODATA)
         codes = np.where(labelled, np.where(mapped == reference, 0, 1), 2)
         palette = np.array([_AGREEMENT, difference_color(legend), _NO_COMPARISON], np.uint8)
-        yield _picture("Differences", palette[codes])
+        yield encode_picture("Differences", palette[codes])
 
 
 def cut_to_reference(thumbnails: Thumbnails) -> Thumbnails:
@@ -135,8 +135,8 @@ def _markers(points: NDArray[np.float64], legend: Legend, picture: Picture) -> t
     )
 
 
-def _picture(caption: str, pixels: NDArray[np.uint8], file_format: str = "png") -> Picture:
-    """Encode pixels (height, width, 3)."""
+def encode_picture(caption: str, pixels: NDArray[np.uint8], file_format: str = "png") -> Picture:
+    """Return pixels (height, width, 3) of uint8 as a picture in a file format, "png" or "jpeg"."""
     from matplotlib.image import imsave  # slow to load
 
     data = io.BytesIO()

@@ -85,6 +85,7 @@ def sample(
             f"labels {scene.path} have no CRS, so that points have no coordinates, assign it with "
             "gdal_edit -a_srs"
         )
+    choices = as_legend(settings.reference_legend)
     legend = without_ignored(mapped.legend, settings.ignore)
     census = count_classes(BlockComparison(scene, mapped), np.array(legend.values))
     if not census.total.any():
@@ -100,7 +101,7 @@ def sample(
         pyogrio.write_dataframe(
             points, temporary, layer=out.stem, layer_options={"GEOMETRY_NAME": "geom"}
         )
-        form = form_qml(legend, [name for name in points.columns if name != "geometry"])
+        form = form_qml(choices or legend, [name for name in points.columns if name != "geometry"])
         add_layer_style(temporary, out.stem, form, "Reference classes to be filled in")
     columns = (census.total, census.area_m2 / HECTARE_M2, sizes)
     strata = zip(legend.names, *(column.tolist() for column in columns), strict=True)

@@ -1,0 +1,176 @@
+"""The points of a sample, with the true classes at the dates of both maps or of one date."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from geoseg.errors import EvaluateError
+from geoseg.evaluation.comparison.changes import Pair, pairs_by_name
+from geoseg.evaluation.comparison.maps import MapPair
+from geoseg.evaluation.comparison.settings import CompareSettings
+from geoseg.evaluation.points import (
+    STRATUM_FIELD,
+    SUGGESTED_FIELD,
+    PointPixels,
+    check_not_suggested,
+    locate_geometries,
+)
+from geoseg.labels import IgnoreSpec
+from geoseg.legend import NODATA, Legend
+from geoseg.vectors import Reprojector, is_vector_file, read_vector
+
+_BOTH_DATES = ("reference_a", "reference_b")
+_ONE_FIELD = ("reference",)
+_MAX_LISTED = 20
+"""Names that a message lists."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReferencePoints:
+    """Points with the true classes, by the pixel of the maps in which they lie."""
+
+    path: str
+    pixels: PointPixels
+    before: NDArray[np.uint8]
+    """(n,) true class value at the date of map A, 255 if ignored."""
+    after: NDArray[np.uint8]
+    """(n,) the same at the date of map B; the same array if the maps are of one date."""
+    one_date: bool
+    """Whether the maps are of one date, so that the points tell which map is better."""
+    strata: list[str] | None
+    """(n,) names of the changes that the points were drawn from; None if the file has none."""
+    unlabelled: int
+    """Number of features without a class or a geometry."""
+
+
+def read_reference(path: str, maps: MapPair, settings: CompareSettings) -> ReferencePoints:
+    """Read the points of a sample.
+
+    Two fields have the class at both dates. One field has a change, such as "forest to crop", or a
+    class: then the maps are of one date.
+
+    Args:
+        path: vector file of points.
+        maps: the two maps.
+        settings: names of layer, fields and classes to be ignored.
+
+    Raises:
+        EvaluateError: if the file does not hold points with such fields and classes, or is no
+            random sample.
+        VectorError: if it cannot be read, or cannot be placed on the maps.
+    """
+    if not is_vector_file(path):
+        raise EvaluateError(
+            f"reference {path} is not a vector file, give the points of a sample with their "
+            "reference, such as a .gpkg of `geoseg sample`"
+        )
+    frame = read_vector(path, settings.layer)
+    fields = [str(c) for c in frame.columns if c != frame.geometry.name]
+    if SUGGESTED_FIELD in fields:
+        check_not_suggested(frame[SUGGESTED_FIELD].tolist(), path)
+    wanted = _reference_fields(path, fields, settings.reference_fields)
+    kept = (frame.geometry.notna() & ~frame.geometry.is_empty).to_numpy(bool)
+    for name in wanted:
+        texts = frame[name].astype(str).str.strip()
+        kept = kept & (frame[name].notna() & (texts != "")).to_numpy(bool)
+    labelled = frame[kept]
+    if labelled.empty:
+        raise EvaluateError(
+            f"no point of reference {path} has a {' and a '.join(wanted)}, fill it in"
+        )
+    if (shapely.get_dimensions(labelled.geometry.to_numpy()) != 0).any():
+        raise EvaluateError(
+            f"reference {path} holds polygons or lines, give the points of a random sample (see "
+            "`geoseg sample`)"
+        )
+    texts_of = [[_text(value) for value in labelled[name]] for name in wanted]
+    pairs = _true_pairs(path, wanted, texts_of, maps.legend, settings.ignore)
+    geometries, _ = Reprojector(labelled, path).onto(maps.scene)
+    pixels, feature = locate_geometries(geometries, maps.scene)
+    strata = labelled[STRATUM_FIELD].tolist() if STRATUM_FIELD in fields else None
+    before, after = np.array(pairs.values, np.uint8).T[:, feature]
+    return ReferencePoints(
+        path, pixels, before, after, pairs.one_date,
+        None if strata is None else [str(strata[i]).strip() for i in feature],
+        int((~kept).sum()),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _TruePairs:
+    values: list[Pair]
+    """True class values at both dates."""
+    one_date: bool
+
+
+def _reference_fields(path: str, fields: list[str], wanted: Sequence[str]) -> Sequence[str]:
+    """Return the fields to read, which the points have."""
+    if not wanted:
+        wanted = _BOTH_DATES if set(_BOTH_DATES) <= set(fields) else _ONE_FIELD
+        if not set(wanted) <= set(fields):
+            raise EvaluateError(
+                f"reference {path} has neither the field reference nor reference_a and "
+                f"reference_b, name its fields (--reference-fields), from: {_listed(fields)}"
+            )
+    missing = [name for name in wanted if name not in fields]
+    if missing:
+        raise EvaluateError(
+            f"reference {path} has no field {' nor '.join(map(repr, missing))}, choose "
+            f"--reference-fields from: {_listed(fields)}"
+        )
+    return wanted
+
+
+def _true_pairs(
+    path: str,
+    fields: Sequence[str],
+    texts: list[list[str]],
+    legend: Legend,
+    ignore: tuple[str, ...],
+) -> _TruePairs:
+    """Return the classes that the texts of one or two fields name."""
+    values = {text: _class_value(text, legend, ignore) for column in texts for text in column}
+    unknown = [text for text, value in values.items() if value is None]
+    if len(texts) == 2:
+        if unknown:
+            raise EvaluateError(
+                f"fields {' and '.join(fields)} of reference {path} have {_listed(unknown)}, which "
+                f"no map has as a class ({_listed(legend.names)}), correct them or ignore them "
+                "(--ignore)"
+            )
+        columns = ([values[text] or 0 for text in column] for column in texts)
+        return _TruePairs(list(zip(*columns, strict=True)), one_date=False)
+    if not unknown:
+        return _TruePairs([(values[t] or 0, values[t] or 0) for t in texts[0]], one_date=True)
+    pairs = pairs_by_name(legend)
+    unknown = [text for text in values if text not in pairs]
+    if unknown:
+        first = legend.names[0], legend.names[-1]
+        raise EvaluateError(
+            f"field {fields[0]!r} of reference {path} has {_listed(unknown)}, and its values are "
+            f"neither all classes ({_listed(legend.names)}) nor all changes, such as "
+            f"'{first[0]} to {first[1]}' or '{first[0]} unchanged', correct them"
+        )
+    return _TruePairs([pairs[text] for text in texts[0]], one_date=False)
+
+
+def _class_value(text: str, legend: Legend, ignore: tuple[str, ...]) -> int | None:
+    """Return the value of a class by its name or value, 255 if ignored; None if unknown."""
+    if text in IgnoreSpec.parse(ignore).texts:
+        return NODATA
+    known = legend.find(text)
+    return None if known is None else known.value
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - a cell of any type
+    whole = isinstance(value, Real) and float(value).is_integer()
+    return str(int(value) if whole else value).strip().casefold()
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_MAX_LISTED]) + (", ..." if len(names) > _MAX_LISTED else "")

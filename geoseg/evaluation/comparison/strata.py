@@ -1,0 +1,88 @@
+"""The points of a sample by the change of the maps that they were drawn from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoseg.errors import EvaluateError, count_of
+from geoseg.evaluation.comparison.changes import ChangeTable
+from geoseg.evaluation.comparison.maps import MapPair
+from geoseg.evaluation.comparison.reference import ReferencePoints
+from geoseg.legend import NODATA
+
+NOT_KNOWN = (
+    "Intervals are valid only if the points were drawn at random within each class of change.tif, "
+    "as `geoseg sample` draws them, not if they were chosen by hand"
+)
+"""Note on points whose file does not say what they were drawn from."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ComparedPoints:
+    """Points with a class in both maps and in the reference."""
+
+    mapped_a: NDArray[np.uint8]
+    """(n,) class value in map A."""
+    mapped_b: NDArray[np.uint8]
+    """(n,) class value in map B."""
+    before: NDArray[np.uint8]
+    """(n,) true class value at the date of A."""
+    after: NDArray[np.uint8]
+    """(n,) true class value at the date of B."""
+    strata: NDArray[np.int64]
+    """(n,) index of the change of the maps, among those of the table."""
+    left_out: dict[str, int]
+    """Number of points that were not compared, by reason."""
+
+
+def compare_points(points: ReferencePoints, maps: MapPair, table: ChangeTable) -> ComparedPoints:
+    """Read both maps at the points.
+
+    Raises:
+        EvaluateError: if no point has a class in both maps, or the points were drawn from something
+            else than the changes between these maps.
+        GeosegError: if a map cannot be read.
+    """
+    a, b = points.pixels.values(maps.a.read), points.pixels.values(maps.b.read)
+    codes = table.codes[a, b]
+    mapped, labelled = codes != NODATA, (points.before != NODATA) & (points.after != NODATA)
+    kept = mapped & labelled
+    if not kept.any():
+        raise EvaluateError(
+            f"no point of reference {points.path} lies where both maps have a class, see with "
+            "`geoseg info` where points and maps lie"
+        )
+    _check_strata(points, table, codes, kept, maps)
+    inside = points.pixels.inside
+    return ComparedPoints(
+        a[kept], b[kept], points.before[kept], points.after[kept],
+        codes[kept].astype(np.int64) - table.changes[0].value,
+        {
+            "outside of the maps": int((~inside).sum()),
+            "no class in one of the maps": int((inside & ~mapped).sum()),
+            "no class in the reference": points.unlabelled + int((mapped & ~labelled).sum()),
+        },
+    )  # fmt: skip
+
+
+def _check_strata(
+    points: ReferencePoints,
+    table: ChangeTable,
+    codes: NDArray[np.uint8],
+    kept: NDArray[np.bool_],
+    maps: MapPair,
+) -> None:
+    """Refuse points that were not drawn from the changes between these maps."""
+    if points.strata is None:
+        return
+    values = {c.name.casefold(): c.value for c in table.changes}
+    drawn_from = np.array([values.get(name.casefold(), NODATA) for name in points.strata])
+    moved = int((drawn_from != codes)[kept].sum())
+    if moved:
+        raise EvaluateError(
+            f"{moved:,} of {count_of(int(kept.sum()), 'point')} of reference {points.path} do not "
+            f"lie in the class of change.tif that their field stratum names, so they were not "
+            f"drawn from the changes between {maps.path_a} and {maps.path_b}, draw them with "
+            "`geoseg sample` from the change.tif of these maps"
+        )
