@@ -186,7 +186,7 @@ class Scene:
             band_names=tuple(band.name for band in chosen),
         )
         scene = replace(scene, masked=chosen[0].masked or bool(scene.unread_alphas))
-        return _on_finest_grid(scene) if self.stack and self.warped is None else scene
+        return _on_finest_grid(scene) if self.stack else scene
 
     def _numbers_of(self, bands: tuple[int | str, ...]) -> tuple[int, ...]:
         """Return the numbers of bands that are given by number or name."""
