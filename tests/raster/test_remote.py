@@ -8,15 +8,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
+import torch
 
 from geoseg.classification import ClassifySettings, Execution, classify
 from geoseg.errors import ChunkError, GeosegError, LinkError, RunError, SceneError, redact
+from geoseg.legend import Legend
+from geoseg.model import Model, UNetSpec, make_network
 from geoseg.raster import is_remote, open_scene
 from geoseg.raster.datasets import raster_error
 from geoseg.raster.remote import clear_vsi_cache, rasterio_private, remote_etag
 from tests.support.clusters import wait_for
 from tests.support.commands import geoseg
+from tests.support.products import write_stac_item
 from tests.support.rasters import blocks, write_raster
 from tests.support.servers import web
 
@@ -89,6 +95,21 @@ def test_credentials_are_taken_out_of_text(text, shown):
 @pytest.mark.parametrize("form", ["{}/scene.tif", "/vsicurl/{}/scene.tif"])
 def test_a_scene_on_a_web_server_gives_the_same_map(form, server, model, plain, tmp_path):
     assert mapped(form.format(server.address), tmp_path, model) == plain
+
+
+def test_a_stac_item_on_a_web_server_gives_the_map_of_its_files(server, scene, tmp_path):
+    item = write_stac_item(scene.parent, size=6000)
+    torch.manual_seed(1)
+    network = make_network(UNetSpec(classes=3, width=4, depth=2, window=32, high=(0.4,)))
+    bands = ("red", "swir16", "nir")  # of 10 and 20 m
+    model = tmp_path / "model.safetensors"
+    Model(network, Legend.from_names(["a", "b", "c"]), bands, dtype="float32").save(model)
+    (tmp_path / "remote").mkdir()
+    remote = mapped(f"{server.address}/{item.name}", tmp_path / "remote", model)
+    assert remote == mapped(item, tmp_path, model)
+    with rasterio.open(tmp_path / "map.tif") as labels:
+        assert labels.shape == (600, 600)
+        assert len(np.unique(labels.read())) > 1
 
 
 def test_a_server_that_stumbles_is_asked_again(server, model, plain, tmp_path):
