@@ -98,6 +98,7 @@ def _write_rasters_and_polygons(
         tasks: list[Future[Any]] = [pool.submit(write, path, profile, labels)]
         for name, final in (
             ("confidence", outputs.confidence), ("probabilities", outputs.probabilities),
+            ("uncertainty", outputs.uncertainty),
         ):  # fmt: skip
             if final is not None:
                 tasks.append(pool.submit(_write_scores, job, staged[final], name, stop))
@@ -175,11 +176,11 @@ def _label_windows(
 
 
 def _write_scores(job: Job, path: Path, name: str, stop: StopFlag) -> None:
-    """Write the confidence or the probabilities, which the parts hold under ``name``."""
-    names = job.legend.names if name == "probabilities" else ("confidence",)
+    """Write the confidence, the probabilities or the uncertainty, which parts hold by ``name``."""
+    names = job.legend.names if name == "probabilities" else (name,)
     profile = RasterProfile(
         job.scene.height, job.scene.width, len(names), job.scene.transform, job.scene.crs,
-        nodata=0 if name == "confidence" else None, names=names, tags=job.tags(),
+        nodata=None if name == "probabilities" else 0, names=names, tags=job.tags(),
     )  # fmt: skip
     windows = (
         (chunk, read_part(job, chunk)[name].reshape(len(names), chunk.height, chunk.width))

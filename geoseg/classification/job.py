@@ -66,6 +66,8 @@ class Job:
     """Whether parts hold the confidence."""
     probabilities: bool = False
     """Whether parts hold the probabilities."""
+    uncertainty: bool = False
+    """Whether parts hold the uncertainty."""
     onnx: "OnnxSpec | None" = None
     """How an ONNX file is read; None for a model file of geoseg."""
     aoi: str | None = None
@@ -163,7 +165,7 @@ class Job:
             "device": self.device.partition(":")[0],
             "batch size": self.batch_size,
             "window": asdict(self.window_grid),
-            "outputs": [self.polygons, self.confidence, self.probabilities],
+            "outputs": [self.polygons, self.confidence, self.probabilities, self.uncertainty],
         }
         if self.input != self.scene:
             plan |= {"resampled": self.input.identity(), "map grid": asdict(self.map_grid)}

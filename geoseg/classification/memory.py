@@ -100,10 +100,11 @@ def chunk_bytes(job: Job, model: AnyModel) -> int:
     copy = 0 if scene.dtype in _NOT_CONVERTED else 4
     input_bytes = pixels_read * (len(scene.bands) * (np.dtype(scene.dtype).itemsize + copy) + 1)
     pixel_bytes = 4 * classes + 15  # float32 scores; the best score and class so far
-    if job.polygons or job.confidence or job.probabilities:
+    if job.polygons or job.confidence or job.uncertainty or job.probabilities:
         pixel_bytes += 12  # scores divided by the summed weights
         pixel_bytes += 2 * classes if model.temperature != 1 else 0
         pixel_bytes += 2 * classes if job.probabilities else 0
+        pixel_bytes += 6 if job.uncertainty else 0  # one float32 array more than for confidence
     return input_bytes + pixels_out * pixel_bytes + job.batch_size * _window_bytes(model)
 
 

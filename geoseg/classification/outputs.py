@@ -24,6 +24,7 @@ class Outputs:
     polygons: Path | None = None
     confidence: Path | None = None
     probabilities: Path | None = None
+    uncertainty: Path | None = None
     create_folders: bool = False
     """Whether the run creates the folders of these files."""
 
@@ -35,7 +36,7 @@ class Outputs:
             )
         if self.polygons is not None:
             check_extension(self.polygons)
-        for raster in (self.labels, self.confidence, self.probabilities):
+        for raster in (self.labels, self.confidence, self.probabilities, self.uncertainty):
             if raster is not None and raster.suffix.lower() not in (".tif", ".tiff"):
                 raise OutputError(f"{raster} will be a GeoTIFF, its name must end in .tif")
 
@@ -52,6 +53,7 @@ class Outputs:
             "polygons": self.polygons,
             "confidence": self.confidence,
             "probabilities": self.probabilities,
+            "uncertainty": self.uncertainty,
         }
 
     @property
@@ -111,6 +113,7 @@ def outputs_of_files(
     polygons: str | Path | None,
     confidence: str | Path | None,
     probabilities: str | Path | None,
+    uncertainty: str | Path | None,
 ) -> Outputs:
     """Return the outputs of one scene; None for a file that is not written."""
     return Outputs(
@@ -118,12 +121,19 @@ def outputs_of_files(
         polygons=Path(polygons) if polygons else None,
         confidence=Path(confidence) if confidence else None,
         probabilities=Path(probabilities) if probabilities else None,
+        uncertainty=Path(uncertainty) if uncertainty else None,
     )
 
 
 _FILE_SUFFIXES = (".tif", ".tiff", ".gpkg", ".parquet", ".fgb", ".geojson", ".pmtiles")
 """Suffixes of output files; the name of a folder to create must not end in one."""
-_EXTENSIONS = {"labels": ".tif", "polygons": ".gpkg", "confidence": ".tif", "probabilities": ".tif"}
+_EXTENSIONS = {
+    "labels": ".tif",
+    "polygons": ".gpkg",
+    "confidence": ".tif",
+    "probabilities": ".tif",
+    "uncertainty": ".tif",
+}
 
 
 def outputs_in_folders(

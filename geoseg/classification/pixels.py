@@ -1,5 +1,6 @@
 """Classify the pixels of a chunk: arrays in, arrays out."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -61,8 +62,8 @@ def classify_pixels(
         count: counts the windows.
 
     Returns:
-        "labels", "confidence" (height, width) and "probabilities" (classes, height, width), uint8,
-        as far as the run needs them; and the number of windows that were computed.
+        "labels", "confidence", "uncertainty" (height, width) and "probabilities" (classes, height,
+        width), uint8, as far as the run needs them; and the number of windows that were computed.
     """
     area, windows = job.map_grid.input_window(chunk), job.windows(chunk)
     rows, cols = job.map_grid.nearest(chunk)
@@ -89,8 +90,10 @@ def classify_pixels(
     arrays: dict[str, NDArray[Any]] = {"labels": planes[0]}
     if scale is not None:
         arrays["confidence"] = planes[1]
+    if job.uncertainty:
+        arrays["uncertainty"] = planes[2]
     if job.probabilities:
-        arrays["probabilities"] = planes[2:]
+        arrays["probabilities"] = planes[2 + job.uncertainty :]
     return arrays, len(useful)
 
 
@@ -140,7 +143,7 @@ def _blended(
 
 def _needs_scores(job: Job) -> bool:
     """Whether a chunk has other outputs than labels."""
-    return job.polygons or job.confidence or job.probabilities
+    return job.polygons or job.confidence or job.uncertainty or job.probabilities
 
 
 def _byte_scale(job: Job, area: Window) -> NDArray[np.float32]:
@@ -162,10 +165,13 @@ def _scores_to_outputs(
     ``byte_scale`` is None if only the labels are needed.
 
     Returns:
-        (planes, height, width): labels; confidence; probabilities, as far as they are needed.
+        (planes, height, width): labels; confidence; uncertainty; probabilities, as far as they are
+        needed.
     """
     labels, best = best_class(total, job.legend.values)
-    planes = 1 if byte_scale is None else 2 + job.probabilities * len(total)
+    planes = 1
+    if byte_scale is not None:
+        planes = 2 + job.uncertainty + job.probabilities * len(total)
     outputs = torch.empty((planes, *labels.shape), dtype=torch.uint8, device=predictor.device)
     outputs[0] = labels
     if byte_scale is not None:
@@ -173,10 +179,35 @@ def _scores_to_outputs(
         if predictor.temperature != 1:
             total = predictor.apply_temperature(total)
             best, scale = total.amax(0), torch.full_like(scale, 255)
-        for plane, scores in zip(outputs[1:], (best, *total), strict=False):
+        outputs[1].copy_((best * scale).round_().clamp_(0, 255))
+        if job.uncertainty:
+            outputs[2].copy_((1 + 254 * relative_entropy(total)).round_().clamp_(1, 255))
+        for plane, scores in zip(outputs[2 + job.uncertainty :], total, strict=False):
             plane.copy_((scores * scale).round_().clamp_(0, 255))
     copied: NDArray[np.uint8] = predictor.to_host(outputs)
     return copied
+
+
+def relative_entropy(scores: torch.Tensor) -> torch.Tensor:
+    """Return the entropy of each pixel, relative to that of equal scores.
+
+    The classes are added one after the other, so that the bits depend on no other pixel.
+
+    Args:
+        scores: (classes, height, width) float32, at least 0, of any sum.
+
+    Returns:
+        (height, width) float32 on the same device, 0 where one class has all, 1 where all classes
+        have the same score; 0 for a single class.
+    """
+    total, entropy = torch.zeros_like(scores[0]), torch.zeros_like(scores[0])
+    for score in scores:
+        total += score
+    total.clamp_(min=torch.finfo(scores.dtype).tiny)
+    for score in scores:
+        share = score / total
+        entropy -= torch.xlogy(share, share)
+    return entropy / math.log(max(2, len(scores)))
 
 
 def _empty_outputs(job: Job, chunk: Window) -> dict[str, NDArray[Any]]:
@@ -184,6 +215,8 @@ def _empty_outputs(job: Job, chunk: Window) -> dict[str, NDArray[Any]]:
     shape = (chunk.height, chunk.width)
     labels, confidence = np.full(shape, NODATA, np.uint8), np.zeros(shape, np.uint8)
     arrays: dict[str, NDArray[Any]] = {"labels": labels, "confidence": confidence}
+    if job.uncertainty:
+        arrays["uncertainty"] = np.zeros(shape, np.uint8)
     if job.probabilities:
         arrays["probabilities"] = np.zeros((len(job.legend), *shape), np.uint8)
     return arrays

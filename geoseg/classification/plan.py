@@ -103,6 +103,7 @@ def plan_job(
         polygons=outputs.polygons is not None and not from_labels,
         confidence=outputs.confidence is not None or from_labels,
         probabilities=outputs.probabilities is not None,
+        uncertainty=outputs.uncertainty is not None,
         aoi=prepared.aoi.sha256 if prepared.aoi else None,
     )
 

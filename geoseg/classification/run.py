@@ -69,6 +69,7 @@ def classify(  # noqa: PLR0913 - all but two by name
     polygons: str | Path | None = None,
     confidence: str | Path | None = None,
     probabilities: str | Path | None = None,
+    uncertainty: str | Path | None = None,
     settings: ClassifySettings = ClassifySettings(),
     execution: Execution = Execution(),
     workers: int | None = None,
@@ -92,6 +93,8 @@ def classify(  # noqa: PLR0913 - all but two by name
         polygons: land-cover polygons, .gpkg, .parquet, .fgb, .geojson or .pmtiles.
         confidence: score of the best class, GeoTIFF, 0..255, 0 = no data.
         probabilities: scores of all classes, GeoTIFF with one band a class, 0..255.
+        uncertainty: entropy of the scores of all classes, GeoTIFF, 1 (one class has all) to 255
+            (all classes have the same score), 0 = no data.
         settings: what determines the map.
         execution: how it is computed; the labels are the same.
         workers: chunks that are computed at the same time, at least 1; None for as many as
@@ -110,7 +113,7 @@ def classify(  # noqa: PLR0913 - all but two by name
         InterruptedRun: if stopped by SIGINT, SIGTERM or SIGUSR1, if another run works on the same
             output, or if the cluster is lost; the same call resumes.
     """
-    outputs = outputs_of_files(out, polygons, confidence, probabilities)
+    outputs = outputs_of_files(out, polygons, confidence, probabilities, uncertainty)
     [outcome] = _classify(
         [(as_source(scene), outputs)], model, settings, execution, Executor(workers, scheduler),
         overwrite=overwrite, progress=progress,
@@ -128,6 +131,7 @@ def classify_scenes(  # noqa: PLR0913 - all but two by name
     polygons: str | Path | None = None,
     confidence: str | Path | None = None,
     probabilities: str | Path | None = None,
+    uncertainty: str | Path | None = None,
     settings: ClassifySettings = ClassifySettings(),
     execution: Execution = Execution(),
     workers: int | None = None,
@@ -148,6 +152,7 @@ def classify_scenes(  # noqa: PLR0913 - all but two by name
         polygons: folder of the polygons, <name>.gpkg.
         confidence: folder of the confidence, <name>.tif.
         probabilities: folder of the probabilities, <name>.tif.
+        uncertainty: folder of the uncertainty, <name>.tif.
         settings: see `classify`.
         execution: see `classify`.
         workers: see `classify`.
@@ -170,7 +175,7 @@ def classify_scenes(  # noqa: PLR0913 - all but two by name
         raise SceneError("the list of scenes is empty, give at least one")
     folders = {
         "labels": out, "polygons": polygons, "confidence": confidence,
-        "probabilities": probabilities,
+        "probabilities": probabilities, "uncertainty": uncertainty,
     }  # fmt: skip
     sources = [as_source(scene) for scene in scenes]
     names = [source_name(source) for source in sources]

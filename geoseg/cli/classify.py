@@ -70,6 +70,12 @@ def _parse_creation_options(
         help="Also write the scores of all classes, 0 to 255, as GeoTIFF with one band for each "
         "class.  [default: no file]",
     ),
+    click.option(
+        "--uncertainty", metavar="FILE",
+        help="Also write the entropy of the scores of all classes, 1 (one class has all) to 255 "
+        "(all classes are equal), 0 is nodata, as GeoTIFF. `geoseg suggest` reads it.  [default: "
+        "no file]",
+    ),
 )  # fmt: skip
 @options.group(
     "settings",

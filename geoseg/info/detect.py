@@ -73,4 +73,5 @@ def _raster_kind(path: str) -> Kind:
     if read_palette(path) or read_categories(path):
         return "labels"
     by_geoseg = any(tag.startswith("GEOSEG_") for tag in read_metadata(path).tags)
-    return "labels" if by_geoseg and scene.band_names != ("confidence",) else "scene"
+    of_scores = scene.band_names in (("confidence",), ("uncertainty",))
+    return "labels" if by_geoseg and not of_scores else "scene"

@@ -11,7 +11,7 @@ from geoseg.grid import chunks
 from geoseg.info.georeference import crs_of
 
 _NOT_OPTIONS = frozenset({"run", "scene", "model", "window", "input", "legend"})
-_OUTPUTS = ("polygons", "confidence", "probabilities")
+_OUTPUTS = ("polygons", "confidence", "probabilities", "uncertainty")
 """The outputs that the manifest lists as true or false; labels are always written."""
 
 
@@ -32,7 +32,8 @@ def describe_parts(folder: str | Path) -> dict[str, Any]:
         scene = manifest["scene"]
         options = {k: v for k, v in manifest.items() if k not in _NOT_OPTIONS}
         if "outputs" in options:
-            written = zip(_OUTPUTS, options["outputs"], strict=True)
+            # Earlier versions list fewer.
+            written = zip(_OUTPUTS, options["outputs"], strict=False)
             options["outputs"] = ["labels", *(name for name, wanted in written if wanted)]
         return {
             "path": str(folder),

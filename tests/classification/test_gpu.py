@@ -18,7 +18,7 @@ SETTINGS = {
     "no overlap": ClassifySettings(overlap=0),
     "symmetries": ClassifySettings(overlap=12, blend="linear", tta=True),
 }
-NAMES = ("lulc.tif", "conf.tif", "probs.tif", "lulc.gpkg")
+NAMES = ("lulc.tif", "conf.tif", "probs.tif", "uncertainty.tif", "lulc.gpkg")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,8 @@ def scene(tmp_path_factory):
 def maps(scene, folder, model, settings):
     classify(
         scene, folder / "lulc.tif", model=model, polygons=folder / "lulc.gpkg",
-        confidence=folder / "conf.tif", probabilities=folder / "probs.tif", settings=settings,
+        confidence=folder / "conf.tif", probabilities=folder / "probs.tif",
+        uncertainty=folder / "uncertainty.tif", settings=settings,
         execution=Execution(device="cpu", chunk=512), workers=1,
     )  # fmt: skip
     return {name: (folder / name).read_bytes() for name in NAMES}
@@ -72,6 +73,7 @@ def test_a_gpu_makes_the_same_files_twice(scene, model, precision, tmp_path):
         classify(
             scene, folder / "lulc.tif", model=model, polygons=folder / "lulc.gpkg",
             confidence=folder / "conf.tif", probabilities=folder / "probs.tif",
+            uncertainty=folder / "uncertainty.tif",
             settings=ClassifySettings(overlap=8, precision=precision),
             execution=Execution(device="cuda", chunk=512),
         )  # fmt: skip

@@ -49,6 +49,7 @@ def describe_run(  # noqa: PLR0913 - all but two by name
     polygons: str | Path | None = None,
     confidence: str | Path | None = None,
     probabilities: str | Path | None = None,
+    uncertainty: str | Path | None = None,
     settings: ClassifySettings = ClassifySettings(),
     execution: Execution = Execution(),
     workers: int | None = None,
@@ -63,7 +64,7 @@ def describe_run(  # noqa: PLR0913 - all but two by name
     Raises:
         GeosegError: as `classify` does before it computes.
     """
-    outputs = outputs_of_files(out, polygons, confidence, probabilities)
+    outputs = outputs_of_files(out, polygons, confidence, probabilities, uncertainty)
     [outcome] = _describe(
         [(as_source(scene), outputs)], model, settings, execution, Executor(workers, scheduler),
         overwrite=overwrite,
@@ -81,6 +82,7 @@ def describe_runs(  # noqa: PLR0913 - all but two by name
     polygons: str | Path | None = None,
     confidence: str | Path | None = None,
     probabilities: str | Path | None = None,
+    uncertainty: str | Path | None = None,
     settings: ClassifySettings = ClassifySettings(),
     execution: Execution = Execution(),
     workers: int | None = None,
@@ -98,7 +100,7 @@ def describe_runs(  # noqa: PLR0913 - all but two by name
         raise SceneError("the list of scenes is empty, give at least one")
     folders = {
         "labels": out, "polygons": polygons, "confidence": confidence,
-        "probabilities": probabilities,
+        "probabilities": probabilities, "uncertainty": uncertainty,
     }  # fmt: skip
     sources = [as_source(scene) for scene in scenes]
     names = [source_name(source) for source in sources]

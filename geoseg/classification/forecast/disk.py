@@ -22,7 +22,7 @@ _OVERVIEWS = 4 / 3
 _LABELS = 1.2
 """Size of compressed labels, relative to that of independent pixels in the best code."""
 _SCORES = 0.8
-"""Size of compressed confidence and probabilities (bytes for each value)."""
+"""Size of compressed confidence, uncertainty and probabilities (bytes for each value)."""
 _OUTLINES = 1.0
 """Outlines in the parts (bytes for each pixel)."""
 _POLYGONS = 2.0
@@ -52,8 +52,9 @@ def disk_need(job: Job, outputs: Outputs) -> DiskNeed:
     """
     classes, pixels = len(job.legend), job.scene.height * job.scene.width
     missing = sum(chunk.height * chunk.width for chunk in missing_chunks(job, job.chunks()))
-    part_pixel = 1 + job.confidence + classes * job.probabilities
-    scores = (outputs.confidence is not None) + classes * (outputs.probabilities is not None)
+    part_pixel = 1 + job.confidence + job.uncertainty + classes * job.probabilities
+    scores = (outputs.confidence is not None) + (outputs.uncertainty is not None)
+    scores += classes * (outputs.probabilities is not None)
     plain = pixels * (_LABELS * math.log2(classes + 1) / 8 + _SCORES * scores)
     options = normalise_creation_options(job.settings.creation_options)
     cog = pixels * (1 + scores) if options.get("COMPRESS") == "NONE" else plain
