@@ -54,6 +54,9 @@ if TYPE_CHECKING:
     from geoseg.raster import Mosaic as Mosaic
     from geoseg.raster import Stack as Stack
     from geoseg.raster import expand_scenes as expand_scenes
+    from geoseg.suggestion import SuggestReport as SuggestReport
+    from geoseg.suggestion import SuggestSettings as SuggestSettings
+    from geoseg.suggestion import suggest as suggest
     from geoseg.tiles import TileSet as TileSet
     from geoseg.tiles import TileSettings as TileSettings
     from geoseg.tiles import open_tiles as open_tiles
@@ -102,6 +105,7 @@ _ROOMS = {
     "model": ("Model", "convert_model", "export_model"),
     "models": ("ModelFile", "list_models"),
     "raster": ("Mosaic", "Stack", "expand_scenes"),
+    "suggestion": ("SuggestReport", "SuggestSettings", "suggest"),
     "tiles": ("TileSet", "TileSettings", "open_tiles", "tile"),
     "training": (
         "RECIPES",

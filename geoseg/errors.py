@@ -68,6 +68,10 @@ class EvaluateError(GeosegError):
     """A map and its reference cannot be compared, or have too few pixels or points in common."""
 
 
+class SuggestError(GeosegError):
+    """Places to label cannot be suggested: an input does not fit the map, or has no class."""
+
+
 class ChunkError(GeosegError):
     """One chunk of a run failed; the message names the chunk and the cause."""
 
@@ -143,7 +147,7 @@ def count_of(number: int, noun: str) -> str:
     >>> count_of(1, "band"), count_of(2_000, "window"), count_of(3, "class")
     ('1 band', '2,000 windows', '3 classes')
     """
-    ending = "es" if noun.endswith("s") else "s"
+    ending = "es" if noun.endswith(("s", "tch")) else "s"
     return f"{number:,} {noun}{'' if number == 1 else ending}"
 
 

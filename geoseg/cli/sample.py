@@ -82,6 +82,9 @@ def command(
     Fill in the true class of each point in the field `reference`, for instance in QGIS, where a
     form lists the classes. Then estimate the accuracy of the map with
     `geoseg evaluate LABELS points.gpkg --out report`.
+
+    Only such a random sample estimates the accuracy. For places to label for training, see `geoseg
+    suggest`: these do not estimate the accuracy.
     """
     from geoseg.cli.console import setup_logging
     from geoseg.evaluation import SampleSettings, sample

@@ -41,29 +41,58 @@ def form_qml(legend: Legend, fields: Sequence[str]) -> str:
         fields: names of all fields; ``reference`` is a list of the classes, ``stratum`` and
             ``inclusion_probability`` are hidden, the others are read-only.
     """
+    # An interpreter must not see the class of the map.
+    hidden = ("stratum", "inclusion_probability")
+    markers = _MARKER.format(name=0, color="215,25,28"), _MARKER.format(name=1, color="26,150,65")
+    return _form(legend, fields, "reference", hidden, markers)
+
+
+def patch_form_qml(legend: Legend, fields: Sequence[str]) -> str:
+    """Return the style of patches that are labelled: a form to choose their ``class``.
+
+    Args:
+        legend: the classes to choose from.
+        fields: names of all fields; ``class`` is a list of the classes, ``suggested`` is hidden,
+            the others are read-only.
+    """
+    outlines = (
+        _OUTLINE.format(name=0, color="215,25,28"),
+        _OUTLINE.format(name=1, color="26,150,65"),
+    )
+    return _form(legend, fields, "class", ("suggested",), outlines)
+
+
+def _form(
+    legend: Legend,
+    fields: Sequence[str],
+    choice: str,
+    hidden: Sequence[str],
+    symbols: tuple[str, str],
+) -> str:
+    """Return a style with a form, in which the field ``choice`` is a list of the classes.
+
+    ``symbols`` are those of features whose class is still to be chosen, and of those with a class.
+    """
     choices = "".join(
         f'<Option type="Map"><Option name={quoteattr(c.name)} value={quoteattr(c.name)} '
         'type="QString"/></Option>'
         for c in legend.classes
     )
-    widgets = {
-        "reference": (
-            '<editWidget type="ValueMap"><config><Option type="Map">'
-            f'<Option name="map" type="List">{choices}</Option></Option></config></editWidget>'
-        ),
-        # An interpreter must not see the class of the map.
-        "stratum": _HIDDEN_WIDGET,
-        "inclusion_probability": _HIDDEN_WIDGET,
-    }
+    widgets = dict.fromkeys(hidden, _HIDDEN_WIDGET)
+    widgets[choice] = (
+        '<editWidget type="ValueMap"><config><Option type="Map">'
+        f'<Option name="map" type="List">{choices}</Option></Option></config></editWidget>'
+    )
     configured = "\n".join(
         f"    <field name={quoteattr(name)}>{widgets.get(name, _TEXT_WIDGET)}</field>"
         for name in fields
     )
     editable = "\n".join(
-        f'    <field name={quoteattr(name)} editable="{int(name == "reference")}"/>'
-        for name in fields
+        f'    <field name={quoteattr(name)} editable="{int(name == choice)}"/>' for name in fields
     )
-    return _FORM_QML.format(fields=configured, editable=editable)
+    return _FORM_QML.format(
+        fields=configured, editable=editable, choice=choice, symbols="\n      ".join(symbols)
+    )
 
 
 def add_layer_style(path: str | Path, layer: str, qml: str, description: str) -> None:
@@ -168,21 +197,23 @@ _MARKER = (
     '<Option type="QString" name="outline_width" value="0.6"/>'
     '<Option type="QString" name="size" value="4"/></Option></layer></symbol>'
 )
-_FORM_QML = (
-    """<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
+_OUTLINE = (
+    '<symbol type="fill" name="{name}" alpha="1" clip_to_extent="1"><layer class="SimpleFill" '
+    'enabled="1" pass="0" locked="0"><Option type="Map">'
+    '<Option type="QString" name="style" value="no"/>'
+    '<Option type="QString" name="outline_color" value="{color},255"/>'
+    '<Option type="QString" name="outline_width" value="0.6"/></Option></layer></symbol>'
+)
+_FORM_QML = """<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
 <qgis version="3.22" styleCategories="Symbology|Fields|Forms">
   <renderer-v2 type="RuleRenderer" symbollevels="0" enableorderby="0" forceraster="0">
     <rules key="all">
       <rule key="open" symbol="0" label="to do"
-        filter="&quot;reference&quot; IS NULL OR &quot;reference&quot; = ''"/>
+        filter="&quot;{choice}&quot; IS NULL OR &quot;{choice}&quot; = ''"/>
       <rule key="done" symbol="1" label="done" filter="ELSE"/>
     </rules>
     <symbols>
-      """
-    + _MARKER.format(name=0, color="215,25,28")
-    + "\n      "
-    + _MARKER.format(name=1, color="26,150,65")
-    + """
+      {symbols}
     </symbols>
   </renderer-v2>
   <fieldConfiguration>
@@ -194,4 +225,3 @@ _FORM_QML = (
   <editorlayout>generatedlayout</editorlayout>
 </qgis>
 """
-)

@@ -1,0 +1,83 @@
+"""``geoseg suggest``."""
+
+from typing import Any
+
+import click
+
+from geoseg.cli import config, options
+
+
+@click.command(
+    "suggest",
+    epilog=options.examples("geoseg suggest lulc.tif --out areas.gpkg --uncertainty unc.tif"),
+)
+@click.argument("labels")
+@click.option("--out", required=True, metavar="FILE", help="GeoPackage of the patches, .gpkg.")
+@click.option(
+    "--uncertainty", metavar="FILE",
+    help="Uncertainty raster that `geoseg classify --uncertainty` wrote with the map.  [default: "
+    "all places count as equally uncertain]",
+)  # fmt: skip
+@click.option(
+    "--confidence", metavar="FILE",
+    help="Confidence raster of the map, in place of --uncertainty.  [default: no confidence]",
+)  # fmt: skip
+@click.option(
+    "--scene", metavar="FILE",
+    help="Raster whose colours tell patches apart, on any grid.  [default: no colours]",
+)  # fmt: skip
+@options.group(
+    "settings",
+    click.option(
+        "--number", default=50, show_default=True, metavar="N",
+        help="Number of patches, at least 1.",
+    ),
+    click.option(
+        "--size", default=128, show_default=True, metavar="PX",
+        help="Side of a patch in pixels, 16 to 4096.",
+    ),
+    click.option(
+        "--distance", type=int, metavar="PX",
+        help="Smallest distance between the centres of two patches along rows or along columns, in "
+        "pixels, 0 to 32 times the size.  [default: twice the size]",
+    ),
+    options.map_legend,
+    options.seed,
+)  # fmt: skip
+@options.overwrite
+@config.option
+@options.verbosity
+def command(
+    labels: str,
+    out: str,
+    uncertainty: str | None,
+    confidence: str | None,
+    scene: str | None,
+    settings: dict[str, Any],
+    overwrite: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Suggest patches of the class map LABELS to label next.
+
+    The patches are uncertain, different from one another in classes and colours, and apart. Label
+    them, cut tiles from the labels with `geoseg tile`, and train the model further with `geoseg
+    train --start`.
+
+    Suggested places are chosen because the model is unsure there. They do not estimate the
+    accuracy of the map; for this, draw a random sample with `geoseg sample`.
+    """
+    from geoseg.cli.console import ProgressBar, setup_logging
+    from geoseg.errors import count_of
+    from geoseg.suggestion import SuggestSettings, suggest
+
+    setup_logging(quiet=quiet, verbose=verbose)
+    progress = ProgressBar(quiet=quiet)
+    report = suggest(
+        labels, out, uncertainty=uncertainty, confidence=confidence, scene=scene,
+        settings=SuggestSettings(**settings), overwrite=overwrite, progress=progress,
+    )  # fmt: skip
+    progress.close()
+    if not quiet:
+        listed = ", ".join(f"{count:,} {name}" for name, count in report.classes.items())
+        click.echo(f"{out}: {count_of(report.patches, 'patch')} ({listed})")
