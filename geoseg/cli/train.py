@@ -113,6 +113,10 @@ from geoseg.cli import config, options
         help="Share of tiles to draw at random for validation, at least 0 and below 1.  "
         "[default: the split of the tile set, or 0.25 if it has none]"),
     click.option(
+        "--replay-share", type=float, metavar="SHARE",
+        help="Share of the windows that come from the tiles of --replay, above 0 and below "
+        "1.  [default: 0.5 with --replay]"),
+    click.option(
         "--ignore", multiple=True, metavar="CLASS",
         help="Class, by name or value, that the model does not get; its pixels count as not "
         "labelled. Repeat the option for several classes; '' for none.  [default: unlabelled, if "
@@ -148,6 +152,11 @@ from geoseg.cli import config, options
     help="Model whose weights the training starts from, to adapt it to new tiles: its file, or its "
     "name in the list of `geoseg models`.  [default: random weights]",
 )  # fmt: skip
+@click.option(
+    "--replay", metavar="TILES",
+    help="Tiles that the model of --start was trained on. Windows of their training tiles are "
+    "mixed in, so that the model does not forget them; see --replay-share.  [default: none]",
+)  # fmt: skip
 @options.pixel_size("the pixel size of the tiles, if they have one")
 @click.option(
     "--resume/--no-resume", default=True, show_default=True,
@@ -177,6 +186,7 @@ def command(
     settings: dict[str, Any],
     legend: str | None,
     start: str | None,
+    replay: str | None,
     pixel_size_range: tuple[float, float] | None,
     resume: bool,
     monitor: dict[str, Any],
@@ -206,7 +216,7 @@ def command(
     progress = ProgressBar(quiet=quiet, seconds=60)
     report = None if quiet else lambda row: progress.say(_describe_epoch(row))
     model = train(
-        tile_set, out, settings=replace(RECIPES[recipe], **given), start=start,
+        tile_set, out, settings=replace(RECIPES[recipe], **given), start=start, replay=replay,
         pixel_size_range=pixel_size_range, device=device, resume=resume, overwrite=overwrite,
         progress=progress, monitor=Monitor(**monitor, report=report),
     )  # fmt: skip

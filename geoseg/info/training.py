@@ -23,6 +23,8 @@ def training_facts(record: Mapping[str, Any], encoder: str) -> Facts:
     ]
     if tiles := record.get("tiles"):
         settings.append(f"on {tiles['train']:,} tiles, {tiles['val']:,} for validation")
+        if replayed := tiles.get("replayed"):
+            settings.append(f"{replayed:,} replayed")
     if settings:
         facts.append(("Training", ", ".join(settings)))
     if (best := record.get("best_epoch")) is not None:

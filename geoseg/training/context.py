@@ -23,7 +23,7 @@ from geoseg.model import (
     torch_dtype,
 )
 from geoseg.tiles import TileDataset
-from geoseg.training.batches import BatchLoader, TileLayout, WindowDraws, cover
+from geoseg.training.batches import BatchLoader, TileLayout, WindowDraws, cover, epoch_size
 from geoseg.training.distributed import ProcessGroup
 from geoseg.training.losses import class_weights
 from geoseg.training.plan import TrainingPlan
@@ -142,7 +142,8 @@ def make_context(
 
 def _check_batch(plan: TrainingPlan, spec: UNetSpec, processes: ProcessGroup) -> None:
     """Refuse batches whose smallest features have a single pixel, which cannot be normalised."""
-    settings, tiles = plan.settings, len(plan.train)
+    settings = plan.settings
+    tiles = epoch_size(settings, len(plan.train), plan.tiles.size, spec.window, plan.replayed)
     rest = tiles % settings.batch_size if settings.sampling == "tiles" else 0
     windows = (rest or settings.batch_size) // processes.world_size
     if spec.encoder != LAB and spec.window == spec.multiple and windows < 2:

@@ -20,7 +20,7 @@ from geoseg.model import (
     pixel_size_range,
 )
 from geoseg.tiles import TileDataset, TileSet
-from geoseg.training.batches import TileLayout
+from geoseg.training.batches import DEFAULT_REPLAY_SHARE, TileLayout
 from geoseg.training.settings import IMAGENET, NO_WEIGHTS, TrainSettings
 
 log = logging.getLogger("geoseg")
@@ -41,6 +41,9 @@ class TrainingPlan:
     tiles: TileSet
     """With a split, and without the labels of ignored classes."""
     train: TileDataset
+    """With the replayed tiles last."""
+    replayed: int
+    """Number of the training tiles that are replayed, 0 for none."""
     val: TileDataset
     layout: TileLayout
     """Of the training tiles."""
@@ -74,12 +77,16 @@ class TrainingPlan:
 
 
 def make_plan(
-    tiles: TileSet, settings: TrainSettings, start: Model | None, pixel_sizes: PixelSizes | None
+    tiles: TileSet,
+    settings: TrainSettings,
+    start: Model | None,
+    pixel_sizes: PixelSizes | None,
+    replay: TileSet | None = None,
 ) -> TrainingPlan:
     """Split the tiles, and check that a run can train on them.
 
     ``pixel_sizes`` is the smallest and largest ground size of the pixels (m); None for that of the
-    tiles.
+    tiles. The training tiles of ``replay`` are added to those of the tiles.
 
     Raises:
         TileError: if there are no training tiles, or fewer than two classes are labelled in them.
@@ -95,6 +102,16 @@ def make_plan(
     _check_labels(tiles, train, val)
     if start is not None:
         _check_start(start, tiles)
+    replayed = 0
+    if replay is not None:
+        joined = _replayed(tiles, replay, settings)
+        train, replayed = joined, len(joined) - len(train)
+        settings = replace(settings, replay_share=settings.replay_share or DEFAULT_REPLAY_SHARE)
+    elif settings.replay_share is not None:
+        raise ModelError(
+            "a replay share is given, but no tiles to replay, give them (replay, --replay) or "
+            "leave the share out"
+        )
     settings = _resolve_network(settings, start)
     layout = TileLayout(tiles.size, len(train), train.places)
     settings = replace(settings, window=_resolve_window(settings, layout))
@@ -113,11 +130,30 @@ def make_plan(
         "validation tiles": val.digest,
         "start model": start.hash if start else None,
         "encoder weights": encoder_weights and _sha256(encoder_weights),
+        **({"replayed tiles": replayed} if replayed else {}),
     }  # fmt: skip
     return TrainingPlan(
-        tiles, train, val, layout, settings, start, encoder_weights,
+        tiles, train, replayed, val, layout, settings, start, encoder_weights,
         pixel_size_range(pixel_sizes), identity,
     )  # fmt: skip
+
+
+def _replayed(tiles: TileSet, replay: TileSet, settings: TrainSettings) -> TileDataset:
+    """Return the training tiles of both sets, those to replay last.
+
+    Raises:
+        TileError: if the sets do not fit, or no tile to replay is for training and labelled.
+    """
+    ignored = [name for name in settings.ignore or () if name in replay.legend.names]
+    replay = replay.ignoring(ignored)
+    split = "train" if any(replay.splits) else ""
+    old = replay.dataset(split)
+    if not len(old) or not old.counts.sum():
+        raise TileError(
+            f"{replay.folder} has no labelled training tiles to replay, give the tiles that the "
+            "start model was trained on (--replay)"
+        )
+    return tiles.dataset_with("train", replay, split)
 
 
 def _ignored(settings: TrainSettings, tiles: TileSet) -> tuple[str, ...]:

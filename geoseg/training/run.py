@@ -44,6 +44,7 @@ def train(  # noqa: PLR0913 - one call for the whole job, all but two by name
     *,
     settings: TrainSettings = TrainSettings(),
     start: Model | str | Path | None = None,
+    replay: str | Path | TileSet | None = None,
     pixel_size_range: PixelSizes | None = None,
     device: str = "auto",
     resume: bool = True,
@@ -69,6 +70,10 @@ def train(  # noqa: PLR0913 - one call for the whole job, all but two by name
         settings: all that determines the run except the tiles and the start model.
         start: model, or its file, whose weights, input scaling, width and depth the run starts
             from; None for random weights. The last layer is kept if the classes are the same.
+        replay: tiles that the start model was trained on, so that it does not forget them. Windows
+            of their training tiles are mixed in, `TrainSettings.replay_share` of all; validation
+            and calibration stay those of ``tiles``. They have the size, bands and classes of
+            ``tiles``.
         pixel_size_range: smallest and largest ground size of the pixels (m); None for that of the
             tiles.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
@@ -96,7 +101,9 @@ def train(  # noqa: PLR0913 - one call for the whole job, all but two by name
     check_file_name(out, ".safetensors")
     tiles = tiles if isinstance(tiles, TileSet) else open_tiles(tiles)
     start = start if isinstance(start, Model | None) else Model.load(start)
-    plan = make_plan(tiles, settings, start, pixel_size_range)
+    if replay is not None and not isinstance(replay, TileSet):
+        replay = open_tiles(replay)
+    plan = make_plan(tiles, settings, start, pixel_size_range, replay)
     with process_group(device) as processes, ExitStack() as stack, stop_on_signal() as stop:
         lock = output_lock(out.with_name(f".{out.name}.lock"), out, "training")
         processes.call_on_main(partial(stack.enter_context, lock))  # if taken, all processes fail
@@ -183,9 +190,9 @@ def _run_epoch(
 
 
 def _steps_per_epoch(context: TrainingContext) -> int:
-    settings, layout = context.plan.settings, context.train.layout
-    windows = epoch_size(settings, len(context.train), layout.size, context.network.spec.window)
-    return -(-windows // settings.batch_size)
+    plan, train, window = context.plan, context.train, context.network.spec.window
+    windows = epoch_size(plan.settings, len(train), train.layout.size, window, plan.replayed)
+    return -(-windows // plan.settings.batch_size)
 
 
 def _train_epoch(
@@ -198,7 +205,8 @@ def _train_epoch(
     settings, processes, network = context.plan.settings, context.processes, context.network
     number, window = _steps_per_epoch(context), network.spec.window
     tile_counts = context.plan.train.tile_counts
-    draws = draw_epoch(settings, context.train.layout, tile_counts, window, state.epoch)
+    layout, replayed = context.train.layout, context.plan.replayed
+    draws = draw_epoch(settings, layout, tile_counts, window, state.epoch, replayed)
     sizes = [
         min(settings.batch_size, len(draws) - step * settings.batch_size) for step in range(number)
     ]
@@ -330,7 +338,11 @@ def _best_model(context: TrainingContext, state: TrainState) -> Model:
             "settings": plan.settings.to_dict(),
             "run": plan.run,
             "start": plan.start.hash if plan.start else None,
-            "tiles": {"train": len(context.train), "val": len(context.val)},
+            "tiles": {
+                "train": len(context.train) - plan.replayed,
+                "val": len(context.val),
+                **({"replayed": plan.replayed} if plan.replayed else {}),
+            },
             "best_epoch": state.best_epoch,
             "epochs": state.epoch,
             "validation": validation,

@@ -33,12 +33,13 @@ _RANGES = {
     "clip": NumberRange(0),
     "val": NumberRange(0, 1, below=True),
     "patience": NumberRange(1, whole=True),
+    "replay_share": NumberRange(0, 1, above=True, below=True),
     "seed": NumberRange(0, 2**32 - 1, whole=True),
     "width": SIZE_RANGES["width"],
     "depth": SIZE_RANGES["depth"],
     "dropout": DROPOUT_RANGE,
 }
-_OPTIONAL = ("window", "val", "patience", "width", "depth")
+_OPTIONAL = ("window", "val", "patience", "replay_share", "width", "depth")
 """Settings that may be None."""
 
 
@@ -99,6 +100,9 @@ class TrainSettings:
     of the tile set, or 0.25 if it has no split."""
     patience: int | None = None
     """Stop after this number of epochs without a lower validation loss, at least 1. None: never."""
+    replay_share: float | None = None
+    """Share of the windows that come from the replayed tiles, above 0 and below 1. None: 0.5 if
+    there are such tiles."""
     seed: int = 0
     """Random seed, 0 to 2**32 - 1."""
     precision: str = "auto"
@@ -145,6 +149,8 @@ class TrainSettings:
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, for JSON."""
         data = asdict(self)
+        if self.replay_share is None:  # as before there were replayed tiles
+            del data["replay_share"]
         if self.ignore is not None:
             data["ignore"] = list(self.ignore)
         if self.encoder_weights is not None:  # not the path, which differs from machine to machine

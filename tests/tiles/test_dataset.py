@@ -160,3 +160,30 @@ def test_a_set_can_be_given_other_names_but_not_other_values(tiles, tmp_path):
     (tmp_path / "other.csv").write_text("value,name,color\n3,sea,#000001\n8,bog,#000002")
     with pytest.raises(LabelError, match=r"has the values 3, 8, but .* was cut with 3, 7, 10"):
         open_tiles(tiles.folder, tmp_path / "other.csv")
+
+
+def test_the_tiles_of_two_sets_are_read_as_one(tmp_path):
+    sets = []
+    for seed, store in ((1, "files"), (2, "shards")):
+        scene = write_raster(tmp_path / f"{seed}.tif", np.roll(pixels(), seed, 1), nodata=0)
+        mask = write_raster(tmp_path / f"labels{seed}.tif", np.roll(ground(), seed, 0)[None])
+        settings = TileSettings(
+            size=16, split="random", val=0.25, min_valid=0, preview=False, store=store
+        )
+        folder = tmp_path / f"tiles{seed}"
+        sets.append(tile([scene], [mask], out=folder, legend=LEGEND, settings=settings))
+    first, second = sets
+    joined = first.dataset_with("train", second, "val")
+    parts = first.dataset("train"), second.dataset("val")
+    own = len(parts[0])
+    assert len(joined) == own + len(parts[1])
+    order = np.random.default_rng(0).permutation(len(joined))
+    read = joined.read(order)
+    for number, index in enumerate(order):
+        tiles, inner = (parts[0], index) if index < own else (parts[1], index - own)
+        for array, wanted in zip(read, tiles.read(np.array([inner])), strict=True):
+            assert np.array_equal(array[number], wanted[0])
+    assert joined.names == parts[0].names + parts[1].names
+    assert np.array_equal(joined.counts, parts[0].counts + parts[1].counts)
+    assert not set(joined.places[:own, 0]) & set(joined.places[own:, 0])
+    assert joined.digest != first.dataset_with("train", second, "train").digest

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.legend import NODATA, Legend
-from geoseg.tiles.store.geotiff_pairs import GeoTiffStore
 from geoseg.tiles.store.index import TileSums, checksum, class_pixels
-from geoseg.tiles.store.npy_shards import ShardStore
+from geoseg.tiles.store.joined import Store
 
 IGNORE_INDEX = 255
 """Class index of pixels that are not labelled.
@@ -29,7 +28,7 @@ class TileDataset:
 
     def __init__(
         self,
-        store: GeoTiffStore | ShardStore,
+        store: Store,
         indices: NDArray[np.int64],
         names: Sequence[str],
         legend: Legend,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import LabelError, TileError
+from geoseg.errors import LabelError, TileError, count_of
 from geoseg.labels import IgnoreSpec, LabelOpener
 from geoseg.legend import DUBAI, Legend, as_legend
 from geoseg.raster import open_scene
@@ -19,6 +19,7 @@ from geoseg.tiles.split import Split, draw_validation
 from geoseg.tiles.store.dataset import TileDataset
 from geoseg.tiles.store.geotiff_pairs import IMAGES, MASKS, GeoTiffStore
 from geoseg.tiles.store.index import INDEX, TileSums, pixel_columns, read_columns
+from geoseg.tiles.store.joined import JoinedStore
 from geoseg.tiles.store.npy_shards import SHARDS, ShardStore
 
 METADATA = "tiles.json"
@@ -63,6 +64,13 @@ class TileSet:
     def written_by_tile(self) -> bool:
         """Whether `tile` wrote the set; otherwise it is a folder of images and masks."""
         return self.checksums is not None
+
+    @property
+    def appearance(self) -> str:
+        """What tiles have in common that are read together, in words."""
+        classes = ", ".join(f"{c.value} {c.name}" for c in self.legend.classes)
+        bands = count_of(len(self.band_names), "band")
+        return f"{self.size} px, {bands} of {self.dtype} and the classes {classes}"
 
     def count(self, split: str) -> int:
         """Count the tiles of one split."""
@@ -117,6 +125,37 @@ class TileSet:
         names = [self.names[i] for i in indices]
         places = None if self.places is None else self.places[rows]
         return TileDataset(self.store, rows, names, self.legend, sums=sums, places=places)
+
+    def dataset_with(self, split: str, other: "TileSet", other_split: str) -> TileDataset:
+        """Return the tiles of a split, and behind them those of a split of another set.
+
+        Tiles of different sets are not neighbours.
+
+        Raises:
+            TileError: if the tiles differ in size, bands, dtype or classes.
+        """
+        if self.appearance != other.appearance:
+            raise TileError(
+                f"tiles of {other.folder} have {other.appearance}, those of {self.folder} "
+                f"{self.appearance}, cut both with the same size, bands and legend"
+            )
+        first, second = self.dataset(split), other.dataset(other_split)
+        indices, others = (
+            np.flatnonzero(np.array(tiles.splits) == name)
+            for tiles, name in ((self, split), (other, other_split))
+        )
+        sums = None
+        if self.checksums and other.checksums:
+            checksums = [self.checksums[i] for i in indices] + [other.checksums[i] for i in others]
+            counts = np.concatenate([first.tile_counts, second.tile_counts])
+            sums = TileSums(tuple(checksums), counts)
+        scenes, other_scenes = _places_of(first), _places_of(second)
+        other_scenes[:, 0] += scenes[:, 0].max(initial=-1) + 1
+        return TileDataset(
+            JoinedStore(self.store, other.store, offset=len(self)),
+            np.concatenate([indices, others + len(self)]), (*first.names, *second.names),
+            self.legend, sums=sums, places=np.concatenate([scenes, other_scenes]),
+        )  # fmt: skip
 
     def load(self, split: str) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8]]:
         """Read all tiles of a split into memory, as `TileDataset.read` does.
@@ -253,6 +292,15 @@ def _number_scenes(scenes: list[str], rows: list[int], cols: list[int]) -> NDArr
         copies[scene, row, col] += 1
         places.append((numbers.setdefault(copy, len(numbers)), row, col))
     return np.array(places, np.int64).reshape(-1, 3)
+
+
+def _places_of(tiles: TileDataset) -> NDArray[np.int64]:
+    """Return the places (n, 3); each tile without neighbours is in a scene of its own."""
+    if tiles.places is not None:
+        return tiles.places.copy()
+    places = np.zeros((len(tiles), 3), np.int64)
+    places[:, 0] = np.arange(len(tiles))
+    return places
 
 
 def _open_store(

@@ -17,6 +17,8 @@ MIN_STEPS = 25
 _CLASS_POWER = 0.5
 """A class is drawn in proportion to its pixels to this power: 1 draws as often as it occurs, and 0
 draws all classes equally often."""
+DEFAULT_REPLAY_SHARE = 0.5
+"""Share of the windows from replayed tiles where the settings do not give it."""
 _UNLABELLED = 0.5
 """With pseudo-labels, share of the windows for which all tiles have the same probability."""
 
@@ -48,18 +50,24 @@ class WindowDraws:
         return cls(tiles, zeros, zeros, np.full_like(tiles, size))
 
 
-def epoch_size(settings: TrainSettings, tiles: int, size: int, window: int) -> int:
+def epoch_size(
+    settings: TrainSettings, tiles: int, size: int, window: int, replayed: int = 0
+) -> int:
     """Return the number of windows of an epoch.
 
     With the sampling "tiles" it is the number of tiles. With "classes" the windows have as many
-    pixels as the tiles, in whole batches, of which there are at least `MIN_STEPS`.
+    pixels as the tiles, in whole batches, of which there are at least `MIN_STEPS`. Of replayed
+    tiles, only as many count as their share of the windows takes.
 
     Args:
-        settings: sampling and batch size.
+        settings: sampling, batch size and share of the replayed tiles.
         tiles: number of training tiles.
         size: side of a tile (px).
         window: side of a window (px).
+        replayed: number of the tiles that are replayed.
     """
+    if replayed:
+        tiles = round((tiles - replayed) / (1 - _replay_share(settings)))
     if settings.sampling == "tiles":
         return tiles
     steps = -(-tiles * size**2 // (window**2 * settings.batch_size))
@@ -68,7 +76,7 @@ def epoch_size(settings: TrainSettings, tiles: int, size: int, window: int) -> i
 
 def draw_epoch(
     settings: TrainSettings, layout: TileLayout, tile_counts: NDArray[np.int64], window: int,
-    epoch: int,
+    epoch: int, replayed: int = 0,
 ) -> WindowDraws:  # fmt: skip
     """Draw the windows of an epoch, which depend on nothing but the arguments.
 
@@ -78,19 +86,32 @@ def draw_epoch(
         tile_counts: (tiles, classes) pixels of each class.
         window: side of a window (px).
         epoch: number of the epoch, from 0.
+        replayed: number of the tiles that are replayed; they are the last ones.
     """
     tiles, seed = len(tile_counts), settings.seed * 100_003 + epoch
+    own, rng = tiles - replayed, np.random.default_rng([seed, 1])
+    number = epoch_size(settings, tiles, layout.size, window, replayed)
     if settings.sampling == "tiles":
         generator = torch.Generator().manual_seed(seed)
-        drawn = torch.randperm(tiles, generator=generator).numpy()
+        drawn = torch.randperm(own, generator=generator).numpy()
+        if replayed:
+            old = rng.choice(replayed, number - own, replace=number - own > replayed) + own
+            drawn = rng.permutation(np.concatenate([drawn, old]))
     else:
-        number = epoch_size(settings, tiles, layout.size, window)
-        shares = tile_shares(tile_counts, _UNLABELLED if settings.pseudo_labels else 0)
-        drawn = np.random.default_rng([seed, 1]).choice(tiles, number, p=shares)
+        unlabelled = _UNLABELLED if settings.pseudo_labels else 0
+        shares = tile_shares(tile_counts[:own], unlabelled)
+        if replayed:
+            share, old_shares = _replay_share(settings), tile_shares(tile_counts[own:], unlabelled)
+            shares = np.concatenate([(1 - share) * shares, share * old_shares])
+        drawn = rng.choice(tiles, number, p=shares)
     if settings.augment != "full" and window == layout.size:
         return WindowDraws.of_tiles(drawn, window)
     scales = SCALE_RANGE if settings.augment == "full" else (1.0, 1.0)
     return place_windows(drawn, layout, window, scales, np.random.default_rng([seed, 2]))
+
+
+def _replay_share(settings: TrainSettings) -> float:
+    return DEFAULT_REPLAY_SHARE if settings.replay_share is None else settings.replay_share
 
 
 def cover(layout: TileLayout, window: int) -> WindowDraws:
