@@ -162,6 +162,23 @@ def test_the_commands_for_accuracy(folder):
 
 
 @pytest.mark.slow
+def test_the_commands_that_improve_a_model(folder, one_epoch):
+    run(["geoseg", "tile", "scene.tif", "--labels", "lulc.tif", "--out", "tiles"])
+    small = ["--recipe", "lab", "--width", "2"]
+    run(["geoseg", "train", "tiles", "--out", "model.safetensors", *small])
+    for path in folder.glob("lulc.*"):
+        path.unlink()
+    [block] = code(DOCUMENTS["docs/improve.md"])
+    for words in commands(block):
+        if words[1] == "tile":  # by then somebody has labelled the areas
+            areas = geopandas.read_file("areas.gpkg", layer="suggested")
+            areas["class"] = areas["class_name"]
+            areas.to_file("corrections.gpkg")
+        run(words)
+    assert Path("improved.tif").exists()
+
+
+@pytest.mark.slow
 def test_the_commands_for_models(folder, tmp_path):
     for package in ("onnxscript", "h5py"):
         pytest.importorskip(package)

@@ -9,6 +9,7 @@ from geoseg.cli import config, options
 
 @click.command(
     "suggest",
+    cls=options.ManyValues,
     epilog=options.examples("geoseg suggest lulc.tif --out areas.gpkg --uncertainty unc.tif"),
 )
 @click.argument("labels")
@@ -25,6 +26,11 @@ from geoseg.cli import config, options
 @click.option(
     "--scene", metavar="FILE",
     help="Raster whose colours tell patches apart, on any grid.  [default: no colours]",
+)  # fmt: skip
+@click.option(
+    "--exclude", multiple=True, metavar="FILE...",
+    help="Vector files of places that are labelled already, such as earlier suggestions; patches "
+    "that they overlap are left out.  [default: none]",
 )  # fmt: skip
 @options.group(
     "settings",
@@ -53,6 +59,7 @@ def command(
     uncertainty: str | None,
     confidence: str | None,
     scene: str | None,
+    exclude: tuple[str, ...],
     settings: dict[str, Any],
     overwrite: bool,
     quiet: bool,
@@ -75,7 +82,8 @@ def command(
     progress = ProgressBar(quiet=quiet)
     report = suggest(
         labels, out, uncertainty=uncertainty, confidence=confidence, scene=scene,
-        settings=SuggestSettings(**settings), overwrite=overwrite, progress=progress,
+        exclude=exclude, settings=SuggestSettings(**settings), overwrite=overwrite,
+        progress=progress,
     )  # fmt: skip
     progress.close()
     if not quiet:

@@ -95,6 +95,7 @@ def find_candidates(
     size: int,
     number: int,
     seed: int,
+    is_new: Callable[["Patches"], NDArray[np.bool_]] | None = None,
 ) -> Patches | None:
     """Return the most uncertain patches of a map, in bounded memory.
 
@@ -105,15 +106,18 @@ def find_candidates(
         size: side of a patch (px).
         number: number of patches, at most.
         seed: of the order of patches with the same uncertainty.
+        is_new: says which patches are to be considered; None for all.
 
     Returns:
-        The patches that have a pixel with a class; None if there are none.
+        The new patches that have a pixel with a class; None if there are none.
     """
     best: Patches | None = None
     for window in windows:
         rng = np.random.default_rng([seed, window.row, window.col])
         found = measure_patches(read(window), window, values, size, rng)
         found = found.take(np.flatnonzero(found.classes.any(1)))
+        if is_new is not None:
+            found = found.take(np.flatnonzero(is_new(found)))
         best = (found if best is None else best.joined(found)).best(number)
     return best if best is not None and len(best) else None
 

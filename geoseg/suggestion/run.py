@@ -3,7 +3,7 @@
 import logging
 import sqlite3
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pyogrio
 import shapely
 from numpy.typing import NDArray
 
-from geoseg.errors import SuggestError, check_type, count_of
+from geoseg.errors import SuggestError, check_list, check_type, count_of
 from geoseg.execute import Progress, ProgressCounter
 from geoseg.files import atomic_file, check_file_name, check_not_there
 from geoseg.geodesy import apply_affine
@@ -23,6 +23,7 @@ from geoseg.legend import Legend, as_legend
 from geoseg.raster import Scene, open_scene, read_window, warped_to
 from geoseg.styles.qgis import add_layer_style, patch_form_qml
 from geoseg.suggestion.draw import draw_patches
+from geoseg.suggestion.exclude import outside_of
 from geoseg.suggestion.patches import BlockPixels, Patches, blocks, find_candidates
 from geoseg.suggestion.settings import SuggestSettings
 
@@ -51,13 +52,14 @@ class SuggestReport:
         return asdict(self)
 
 
-def suggest(
+def suggest(  # noqa: PLR0913 - all but two by name
     labels: str | Path,
     out: str | Path,
     *,
     uncertainty: str | Path | None = None,
     confidence: str | Path | None = None,
     scene: str | Path | None = None,
+    exclude: Sequence[str | Path] = (),
     settings: SuggestSettings = SuggestSettings(),
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -78,18 +80,22 @@ def suggest(
         confidence: confidence raster of the map, in place of the uncertainty. Without both, all
             patches count as equally uncertain.
         scene: raster whose colours tell patches apart, on any grid; None to do without.
+        exclude: vector files of places that are labelled already, in any CRS. Patches that a
+            feature overlaps are not suggested.
         settings: how many patches, how large and how far apart.
         overwrite: replace an existing file.
         progress: called as blocks are read, see `geoseg.execute.Progress`.
 
     Raises:
         SuggestError: if uncertainty and confidence are both given, or the map has no pixel of a
-            class.
+            class outside of the excluded places.
         LabelError: if the classes of the map are not known.
+        VectorError: if a file of places to exclude cannot be read.
         SceneError: if a raster cannot be read, or is not on the grid of the map.
         OutputError: if the file exists, or cannot be written.
     """
     check_type("settings", settings, SuggestSettings)
+    check_list("exclude", exclude)
     out = Path(out)
     check_file_name(out, ".gpkg")
     check_not_there(out, overwrite=overwrite)
@@ -107,10 +113,12 @@ def suggest(
     candidates = find_candidates(
         read_block, windows, mapped.legend.values, settings.size,
         settings.candidates(equal=not known), settings.seed,
+        outside_of(exclude, grid, settings.size),
     )  # fmt: skip
     if candidates is None:
         raise SuggestError(
-            f"labels {grid.path} have no pixel of a class, check the file with `geoseg info`"
+            f"labels {grid.path} have no pixel of a class outside of the excluded places, check "
+            "the files with `geoseg info`"
         )
     rng = np.random.default_rng(settings.seed)
     chosen = candidates.take(draw_patches(candidates, settings.number, settings.spacing, rng))

@@ -99,7 +99,8 @@ def make_plan(
     settings = replace(settings, ignore=_ignored(settings, tiles))
     tiles = tiles.ignoring(settings.ignore or ())
     train, val = tiles.dataset("train"), tiles.dataset("val")
-    _check_labels(tiles, train, val)
+    if not len(train):
+        raise TileError(f"{tiles.folder} has no training tiles, tile more scenes")
     if start is not None:
         _check_start(start, tiles)
     replayed = 0
@@ -112,6 +113,7 @@ def make_plan(
             "a replay share is given, but no tiles to replay, give them (replay, --replay) or "
             "leave the share out"
         )
+    _check_labels(tiles, train, val)  # corrections alone may have a single class
     settings = _resolve_network(settings, start)
     layout = TileLayout(tiles.size, len(train), train.places)
     settings = replace(settings, window=_resolve_window(settings, layout))
@@ -164,8 +166,6 @@ def _ignored(settings: TrainSettings, tiles: TileSet) -> tuple[str, ...]:
 
 
 def _check_labels(tiles: TileSet, train: TileDataset, val: TileDataset) -> None:
-    if not len(train):
-        raise TileError(f"{tiles.folder} has no training tiles, tile more scenes")
     for split, dataset in (("train", train), ("val", val)):
         if len(dataset) and not dataset.counts.sum():
             raise TileError(

@@ -153,6 +153,35 @@ def test_qgis_finds_a_form_with_the_classes(folder, tmp_path):
     assert {symbol.get("type") for symbol in style.iter("symbol")} == {"fill"}
 
 
+def test_places_that_are_labelled_already_are_not_suggested_again(folder, tmp_path):
+    options = {"uncertainty": folder / "unc.tif", "settings": SMALL}
+    suggest(folder / "map.tif", tmp_path / "first.gpkg", **options)
+    first = read(tmp_path / "first.gpkg")
+    degrees = first.to_crs("EPSG:4326").iloc[:3]
+    degrees.to_file(tmp_path / "degrees.gpkg")
+    first.iloc[3:].to_file(tmp_path / "rest.gpkg")
+    exclude = [tmp_path / "degrees.gpkg", tmp_path / "rest.gpkg"]
+    for name in ("second", "third"):  # no neighbour is left out with them
+        suggest(folder / "map.tif", tmp_path / f"{name}.gpkg", exclude=exclude, **options)
+        again = read(tmp_path / f"{name}.gpkg")
+        assert len(again) == 6
+        assert not set(map(tuple, pixels_of(again))) & set(map(tuple, pixels_of(first)))
+        exclude.append(tmp_path / "second.gpkg")
+    write_map(tmp_path / "row.tif", np.ones((16, 48), np.uint8))
+    only = SuggestSettings(number=1, size=SIZE, distance=0)
+    suggest(tmp_path / "row.tif", tmp_path / "a.gpkg", settings=only)
+    rest = SuggestSettings(number=9, size=SIZE, distance=0)
+    done = suggest(
+        tmp_path / "row.tif", tmp_path / "b.gpkg", exclude=[tmp_path / "a.gpkg"], settings=rest
+    )
+    assert done.patches == 2
+    with pytest.raises(SuggestError, match="outside of the excluded places"):
+        suggest(
+            tmp_path / "row.tif", tmp_path / "c.gpkg", settings=rest,
+            exclude=[tmp_path / "a.gpkg", tmp_path / "b.gpkg"],
+        )  # fmt: skip
+
+
 @pytest.mark.parametrize("shape", ["points", "polygons"])
 def test_evaluate_refuses_suggested_places_as_a_sample(folder, tmp_path, shape):
     out = tmp_path / "areas.gpkg"

@@ -105,6 +105,18 @@ def test_a_run_without_replay_has_the_settings_that_it_had_before():
     assert "replay_share" not in TrainSettings().to_dict()
 
 
+def test_corrections_of_a_single_class_are_enough_with_replay(start, old, tmp_path):
+    one = np.full((SIZE, 2 * SIZE), 1, np.uint8)
+    corrections = make_tiles(
+        tmp_path / "one", val=0, labels=one, pixels=np.full((2, *one.shape), 7, np.uint8)
+    )
+    with pytest.raises(TileError, match="only class 'grass' is labelled"):
+        corrected(start, corrections, tmp_path / "m.safetensors")
+    model = corrected(start, corrections, tmp_path / "m.safetensors", replay=old, epochs=8)
+    assert accuracy(model, corrections, "train") > 0.9
+    assert accuracy(model, old, "val") > 0.9
+
+
 @pytest.mark.parametrize("share", [0.2, 0.75])
 def test_a_share_of_the_windows_is_from_replayed_tiles(share):
     counts = np.random.default_rng(0).integers(1, 90, (40, 3))
