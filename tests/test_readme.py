@@ -172,7 +172,7 @@ def test_the_commands_that_improve_a_model(folder, one_epoch):
     for words in commands(block):
         if words[1] == "tile":  # by then somebody has labelled the areas
             areas = geopandas.read_file("areas.gpkg", layer="suggested")
-            areas["class"] = areas["class_name"]
+            areas["class"] = ["water", *["grass"] * (len(areas) - 1)]
             areas.to_file("corrections.gpkg")
         run(words)
     assert Path("improved.tif").exists()

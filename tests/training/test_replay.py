@@ -106,10 +106,10 @@ def test_a_run_without_replay_has_the_settings_that_it_had_before():
 
 
 def test_corrections_of_a_single_class_are_enough_with_replay(start, old, tmp_path):
-    one = np.full((SIZE, 2 * SIZE), 1, np.uint8)
-    corrections = make_tiles(
-        tmp_path / "one", val=0, labels=one, pixels=np.full((2, *one.shape), 7, np.uint8)
-    )
+    labels = np.repeat(np.array([[1, 1, 0]], np.uint8), SIZE, 1).repeat(SIZE, 0)
+    pixels = np.full((2, *labels.shape), 7, np.uint8)
+    tiles = make_tiles(tmp_path / "one", val=0, labels=labels, pixels=pixels)
+    corrections = replace(tiles, splits=("train", "train", "gap"))
     with pytest.raises(TileError, match="only class 'grass' is labelled"):
         corrected(start, corrections, tmp_path / "m.safetensors")
     model = corrected(start, corrections, tmp_path / "m.safetensors", replay=old, epochs=8)
