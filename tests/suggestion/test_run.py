@@ -192,7 +192,7 @@ def test_evaluate_refuses_suggested_places_as_a_sample(folder, tmp_path, shape):
         frame.geometry = frame.geometry.centroid
     frame.to_file(tmp_path / "labelled.gpkg")
     reference = folder / "map.tif", tmp_path / "labelled.gpkg"
-    with pytest.raises(EvaluateError, match="do not estimate accuracy"):
+    with pytest.raises(EvaluateError, match="not a random sample"):
         evaluate(
             *reference, out=tmp_path / "no",
             settings=EvaluateSettings(class_field="class", sampled=shape == "polygons"),
