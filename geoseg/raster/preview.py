@@ -73,20 +73,44 @@ def rgb_bands(names: Sequence[str]) -> tuple[int, ...]:
 def percentile_stretch(pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Stretch each band from the 2nd to the 98th percentile of its valid pixels to 0..255.
 
-    Pixels that are 0 in all bands are drawn but not counted: often they have no data.
+    Takes the arguments of `percentile_ranges`, and returns what `stretch_to_bytes` does.
+    """
+    return stretch_to_bytes(pixels, valid, percentile_ranges(pixels, valid))
+
+
+def percentile_ranges(
+    pixels: NDArray[Any], valid: NDArray[np.bool_]
+) -> tuple[tuple[float, float], ...]:
+    """Return the 2nd and the 98th percentile of the valid pixels of each band.
+
+    Pixels that are 0 in all bands are not counted: often they have no data.
+
+    Args:
+        pixels: (bands, height, width).
+        valid: (height, width), True where a pixel has data.
+    """
+    counted = valid & (pixels != 0).any(axis=0)
+    if not counted.any():
+        return ((0.0, 1.0),) * len(pixels)
+    ranges = [np.percentile(band[counted], (2, 98)) for band in pixels]
+    return tuple((float(low), float(high)) for low, high in ranges)
+
+
+def stretch_to_bytes(
+    pixels: NDArray[Any], valid: NDArray[np.bool_], ranges: Sequence[tuple[float, float]]
+) -> NDArray[np.uint8]:
+    """Map the range of each band to 0..255; values outside of it become 0 or 255.
 
     Args:
         pixels: (bands, height, width); one band gives greys.
-        valid: (height, width), True where a pixel has data.
+        valid: (height, width), True where a pixel has data; others become 0.
+        ranges: lowest and highest value of each band.
 
     Returns:
         (height, width, 3).
     """
     greys = []
-    counted = valid & (pixels != 0).any(axis=0)
-    for band in pixels:
-        counted_pixels = band[counted]
-        low, high = np.percentile(counted_pixels, (2, 98)) if counted_pixels.size else (0.0, 1.0)
+    for band, (low, high) in zip(pixels, ranges, strict=True):
         span = high - low if high > low else 1.0
         filled = np.where(valid, band, low).astype(np.float64)
         greys.append(np.clip((filled - low) / span * 255, 0, 255).astype(np.uint8))
