@@ -19,6 +19,7 @@ _COMMANDS = {
     "evaluate": "Compare a map with a reference and write a report.",
     "compare": "Compare two maps of one place and write a report on the changes.",
     "sample": "Draw a random sample of points for collecting a reference.",
+    "view": "Show a scene and its map in the browser, and correct the map.",
     "models": "List the bundled models and those of the user folder.",
     "export": "Write a model as ONNX, for QGIS Deepness, GeoDeep and others.",
     "convert": "Convert a network of Keras to a model file.",

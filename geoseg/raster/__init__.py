@@ -6,12 +6,13 @@ from geoseg.raster.levels import level_affine, level_shape, read_level
 from geoseg.raster.metadata import RasterMetadata, read_metadata
 from geoseg.raster.mosaic import mosaic
 from geoseg.raster.open import Mosaic, SceneSource, Stack, as_source, open_scene, source_name
-from geoseg.raster.pictures import rgb_jpeg, rgba_png
 from geoseg.raster.preview import (
     percentile_ranges,
     percentile_stretch,
     read_overview,
     rgb_bands,
+    rgb_jpeg,
+    rgba_png,
     stretch_to_bytes,
 )
 from geoseg.raster.probe import pixel_warnings, probe_pixels

@@ -1,10 +1,15 @@
-"""Scenes at reduced size, in three colours or in grey, for pictures."""
+"""Scenes at reduced size, in three colours or in grey, for pictures; and pictures as bytes."""
 
+import struct
+import warnings
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.io import MemoryFile
 
 from geoseg.grid import CHUNK_BLOCK, chunks
 from geoseg.raster.datasets import opened
@@ -12,6 +17,10 @@ from geoseg.raster.read import read_valid, read_window
 from geoseg.raster.scene import Scene
 from geoseg.raster.stack import warp_groups
 from geoseg.raster.warp import as_warped, dataset_name
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_RGBA = 6
+"""Colour type of PNG."""
 
 
 def read_overview(scene: Scene, longest: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -115,3 +124,33 @@ def stretch_to_bytes(
         filled = np.where(valid, band, low).astype(np.float64)
         greys.append(np.clip((filled - low) / span * 255, 0, 255).astype(np.uint8))
     return np.stack(greys if len(greys) == 3 else greys[:1] * 3, axis=-1)
+
+
+def rgba_png(pixels: NDArray[np.uint8]) -> bytes:
+    """Return a PNG of pixels (height, width, 4): red, green, blue and opacity, each 0..255.
+
+    It has 8 bits a band and rows without filter (ISO/IEC 15948).
+    """
+    height, width = pixels.shape[:2]
+    rows = np.zeros((height, 1 + 4 * width), np.uint8)  # each begins with its filter: none
+    rows[:, 1:] = pixels.reshape(height, -1)
+    header = struct.pack(">IIBBBBB", width, height, 8, _RGBA, 0, 0, 0)
+    chunks = (b"IHDR", header), (b"IDAT", zlib.compress(rows.data, 1)), (b"IEND", b"")
+    return _SIGNATURE + b"".join(_chunk(name, content) for name, content in chunks)
+
+
+def rgb_jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    """Return a JPEG of pixels (height, width, 3), for photographs."""
+    height, width, bands = pixels.shape
+    with MemoryFile() as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with file.open(
+            driver="JPEG", height=height, width=width, count=bands, dtype="uint8", QUALITY=85
+        ) as out:
+            out.write(np.moveaxis(pixels, 2, 0))
+        return bytes(file.getbuffer())
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    checksum = zlib.crc32(name + content)
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)

@@ -45,6 +45,7 @@ SETTINGS = {
     ("evaluate", "settings"): "EvaluateSettings",
     ("compare", "settings"): "CompareSettings",
     ("sample", "settings"): "SampleSettings",
+    ("view", "settings"): "ViewSettings",
 }
 """The class that a group of options fills."""
 NO_OPTION = {
