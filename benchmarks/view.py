@@ -35,7 +35,8 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=20_000)
     parser.add_argument("--requests", type=int, default=10_000)
     options = parser.parse_args()
-    write_files(options.folder, options.side)
+    with rasterio.Env(GDAL_CACHEMAX=128 << 20):  # the default would stay in memory
+        write_files(options.folder, options.side)
     for kind in ("cog", "plain"):
         print_tile_times(options.folder, kind)
     print_memory(options.folder, options.requests)

@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import threading
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -148,6 +148,7 @@ class Page:
             "layers": self.tiles.layers,
             "has_polygons": sources.polygons is not None,
             "corrections_file": None if path is None else path.name,
+            "classes": [asdict(c) for c in self.corrections.classes],
         }
 
     def _legend(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from geoseg.errors import LabelError, SceneError, VectorError
+from geoseg.errors import LabelError, SceneError, VectorError, count_of
 from geoseg.geodesy import apply_affine
 from geoseg.labels import ClassRaster, open_class_raster
 from geoseg.labels.class_raster import describe_class_raster
@@ -63,9 +63,14 @@ def open_sources(scene: str | Path, labels: str | Path | None, settings: ViewSet
     if settings.bands is not None:
         chosen = list(image.bands[:3] if len(image.bands) >= 3 else image.bands[:1])
     confidence, probabilities = (
-        None if path is None else _placed(open_scene(path), grid)
+        None if path is None else _placed(_open_scores(path), grid)
         for path in (settings.confidence, settings.probabilities)
     )
+    if confidence is not None and len(confidence.bands) != 1:
+        raise SceneError(
+            f"{confidence.path} has {count_of(len(confidence.bands), 'band')}, but a confidence "
+            "has one, give the raster of classify --confidence"
+        )
     polygons = None if settings.polygons is None else open_layer(settings.polygons)
     if polygons is not None:
         check_same_crs(polygons.path, polygons.crs, grid)
@@ -91,6 +96,17 @@ def _open_map(path: str | Path, legend: Legend | str | Path | None) -> ClassRast
     raster = open_class_raster(path, legend=legend)
     known = raster.own_legend is None and (raster.palette or raster.names)
     return describe_class_raster(raster.scene, None, "error") if known else raster
+
+
+def _open_scores(path: str | Path) -> Scene:
+    """Open a confidence or probabilities, which are stored as bytes."""
+    scores = open_scene(path)
+    if scores.dtype != "uint8":
+        raise SceneError(
+            f"{scores.path} has {scores.dtype} pixels, but confidence and probabilities are 0 to "
+            "255 (uint8), give the rasters of geoseg classify"
+        )
+    return scores
 
 
 def _placed(raster: Scene, grid: Scene) -> Scene:

@@ -49,6 +49,10 @@ def test_what_cannot_be_shown_is_refused_in_one_sentence(files, tmp_path):
     assert "give LULC too" in refused(here("view", files.scene, *second))
     assert "is not a class raster" in refused(here("view", files.scene, files.scene))
     assert "cannot open" in refused(here("view", tmp_path / "none.tif", files.map))
+    scores = ["--confidence", files.scene]
+    assert "give the rasters of geoseg classify" in refused(here("view", files.scene, *scores))
+    scores = ["--confidence", files.probabilities]
+    assert "a confidence has one" in refused(here("view", files.scene, *scores))
     polygons = ["--polygons", tmp_path / "lulc.parquet"]
     assert "neither a GeoPackage" in refused(here("view", files.scene, files.map, *polygons))
 

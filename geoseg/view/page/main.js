@@ -57,25 +57,21 @@ async function start() {
   const parts = {
     polygons: grid.has_polygons ? createPolygonOverlay(grid, stage) : null,
     places: grid.layers.includes("confidence") ? createPlaces(stage, showPixel) : null,
-    corrections: null,
+    corrections: grid.corrections_file === null
+      ? null : createCorrections(grid.corrections_file, grid.classes, stage),
   };
   const act = (latlng, map) => parts.corrections?.act(latlng, map) || showPixel(toPixel(latlng));
   stage.maps.forEach((map) => map.on("click", ({latlng}) => {
     // The brush has painted when the button went down.
     if (parts.corrections?.tool() !== "brush") act(latlng, map);
   }));
-  const legend = await ask("legend");
-  if (legend !== null) {
-    showLegend(legend, (layer, value, on) => {
-      off[layer][on ? "delete" : "add"](value);
-      stage.show();
-    });
-    if (grid.corrections_file !== null) {
-      parts.corrections = createCorrections(grid.corrections_file, legend.map.classes, stage);
-    }
-  }
-  if (grid.layers.includes("confidence")) showConfidenceScale();
   listenToKeys(keyTable(grid, stage, act, parts));
+  const legend = await ask("legend");  // of a large map, it takes a while
+  showLegend(legend ?? {}, (layer, value, on) => {
+    off[layer][on ? "delete" : "add"](value);
+    stage.show();
+  });
+  if (grid.layers.includes("confidence")) showConfidenceScale();
   document.body.dataset.ready = "yes";
 }
 

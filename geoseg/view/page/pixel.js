@@ -35,6 +35,7 @@ function pixelLines(pixel) {
 function createPixelPanel(grid, maps) {
   const list = document.getElementById("pixel");
   let marks = [];
+  let latest = 0;
 
   function mark(row, col) {
     marks.forEach((layer) => layer.remove());
@@ -53,8 +54,10 @@ function createPixelPanel(grid, maps) {
     const col = Math.floor(place.col);
     if (row < 0 || col < 0 || row >= grid.height || col >= grid.width) return;
     mark(row, col);
+    latest += 1;
+    const number = latest;
     const pixel = await ask(`pixel?row=${row}&col=${col}`);
-    if (pixel === null) return;
+    if (pixel === null || number !== latest) return;
     document.getElementById("pixel-hint").hidden = true;
     list.replaceChildren(
       ...pixelLines(pixel).flatMap(([name, text]) => {

@@ -92,6 +92,12 @@ function createDivider(map) {
     clip();
   }
 
+  line.addEventListener("keydown", (event) => {
+    const step = {ArrowLeft: -0.05, ArrowRight: 0.05}[event.key];
+    if (step === undefined) return;
+    event.stopPropagation();
+    moveTo(share + step);
+  });
   line.addEventListener("pointerdown", (event) => line.setPointerCapture(event.pointerId));
   line.addEventListener("pointermove", (event) => {
     if (!line.hasPointerCapture(event.pointerId)) return;
