@@ -37,9 +37,9 @@ def main() -> None:
     options = parser.parse_args()
     with rasterio.Env(GDAL_CACHEMAX=128 << 20):  # the default would stay in memory
         write_files(options.folder, options.side)
+    print_memory(options.folder, options.requests)
     for kind in ("cog", "plain"):
         print_tile_times(options.folder, kind)
-    print_memory(options.folder, options.requests)
 
 
 def write_files(folder: Path, side: int) -> None:

@@ -16,6 +16,8 @@ from geoseg.view.tiles import class_colors, draw_image, draw_values, open_tiles
 _PAGE = Path(__file__).with_name("page")
 _LONGEST = 2000
 """Longest side (px) of the pictures."""
+_BACKGROUND = (0xD8, 0xDC, 0xE1)
+"""Colour behind the maps, as in page.css."""
 
 
 def save_page(
@@ -58,6 +60,7 @@ def _fill(sources: Sources) -> str:
     whole = Window(0, 0, height, width)
     pixels, valid = read_level(sources.shown, level, whole)
     image = draw_image(pixels, valid, open_tiles(sources).ranges)[..., :3]
+    image[~valid] = _BACKGROUND  # a JPEG has no transparency
     names = ("map", "compare")
     maps = {}
     for layer, raster in zip(names, sources.maps, strict=False):
