@@ -14,12 +14,14 @@ from geoseg.view.sources import Sources
 
 MOST_POLYGONS = 3_000
 """Polygons that a page gets at once; where there are more, it gets none and tells the reader."""
+_MOST_VERTICES = 200_000
+"""Vertices of all of them together, at most."""
 _DECIMALS = 2
 """Decimals of coordinates in pixels."""
 
 
 def polygons_in(sources: Sources, window: Window, level: int) -> dict[str, Any]:
-    """Return the polygons whose bounds touch a window.
+    """Return the polygons whose bounds touch a window, without what is far away from it.
 
     Args:
         sources: with polygons.
@@ -28,7 +30,7 @@ def polygons_in(sources: Sources, window: Window, level: int) -> dict[str, Any]:
 
     Returns:
         Key polygons: a list of id and rings, see `rings_of`; key too_many: whether there are more
-        than 3,000, in which case the list is empty.
+        than 3,000, or more than 200,000 vertices, in which case the list is empty.
 
     Raises:
         VectorError: if the file cannot be read.
@@ -45,14 +47,17 @@ def polygons_in(sources: Sources, window: Window, level: int) -> dict[str, Any]:
     if len(features.ids) > MOST_POLYGONS:
         return {"polygons": [], "too_many": True}
     pixels = to_pixels(features.geometries, sources.grid)
-    box = shapely.box(window.col, window.row, window.col_end, window.row_end)
-    shapely.prepare(pixels)
-    near = shapely.intersects(pixels, box)
+    # The cuts lie outside of the window, so that they are not seen as outlines.
+    down, right = window.height / 2, window.width / 2
+    left, top = window.col - right, window.row - down
+    pixels = shapely.clip_by_rect(pixels, left, top, window.col_end + right, window.row_end + down)
     if level:
         pixels = shapely.simplify(pixels, 2**level / 2, preserve_topology=False)
+    if shapely.get_num_coordinates(pixels).sum() > _MOST_VERTICES:
+        return {"polygons": [], "too_many": True}
     polygons = [
         {"id": int(fid), "rings": rings_of(polygon)}
-        for fid, polygon in zip(features.ids[near], pixels[near], strict=True)
+        for fid, polygon in zip(features.ids, pixels, strict=True)
     ]
     return {"polygons": [p for p in polygons if p["rings"]], "too_many": False}
 

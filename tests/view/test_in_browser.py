@@ -235,6 +235,10 @@ def test_all_can_be_done_with_the_keyboard(corrected, browser):
     assert "whole map" in text_of(browser, "#help")
     browser.press("b")  # nothing happens behind the help
     browser.value("document.getElementById('help').close()")
+    browser.value("document.getElementById('opacity').focus()")
+    browser.press("d")
+    assert browser.value("document.body.classList.contains('side')")
+    browser.press("s")
     browser.press(" ")
     browser.until("document.querySelectorAll('#pixel dd').length > 5")
     assert not path.exists()

@@ -74,11 +74,21 @@ def test_polygons_lie_on_their_pixels(place):
     answer = get(page, "polygons?row=100&col=160&height=60&width=80&level=0")
     assert not answer["too_many"]
     rings = [ring for item in answer["polygons"] for part in item["rings"] for ring in part]
-    corners = {tuple(vertex) for ring in rings for vertex in ring}
+    corners = {(col, row) for ring in rings for col, row in ring}
+    assert all(120 <= col <= 280 and 70 <= row <= 190 for col, row in corners)  # no more is sent
+    corners = {(col, row) for col, row in corners if 160 <= col <= 240 and 100 <= row <= 160}
     assert {col % 20 for col, _ in corners} <= {0, 10}  # 10: the corner without data
     assert {row % 20 for _, row in corners} <= {0, 10}
     edges = np.argwhere(files.labels[100:160, 160:239] != files.labels[100:160, 161:240])
     assert {(int(c) + 161) for _, c in edges} <= {int(col) for col, _ in corners}
+
+
+def test_polygons_with_more_vertices_than_can_be_drawn_are_none(place, monkeypatch):
+    _, _, page = place
+    window = "polygons?row=0&col=0&height=100&width=100&level=0"
+    assert not get(page, window)["too_many"]
+    monkeypatch.setattr("geoseg.view.polygons._MOST_VERTICES", 9)
+    assert get(page, window) == {"polygons": [], "too_many": True}
 
 
 def test_more_polygons_than_can_be_drawn_are_none(place, monkeypatch):

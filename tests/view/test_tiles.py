@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -107,3 +108,20 @@ def test_a_scene_on_another_grid_is_warped_onto_the_map(tmp_path):
     grey = np.clip((np.kron(coarse[0], np.ones((10, 10))) - low) / (high - low) * 255, 0, 255)
     assert np.abs(shown[..., 0] - grey).max() <= 1
     assert (shown[..., 3] == 255).all()
+
+
+def test_a_folder_of_bands_is_a_scene(tmp_path):
+    files = write_place(tmp_path, "UTM")
+    crs, transform = PLACES["UTM"]
+    (tmp_path / "bands").mkdir()
+    for name, band in zip(("red", "green", "blue"), files.image, strict=True):
+        place = {"crs": crs, "transform": transform}
+        write_raster(tmp_path / "bands" / f"{name}.tif", band[None], nodata=0, **place)
+    page = open_page(files, ViewSettings())
+    expected = [layer_at(page, "image", level) for level in (0, 1)]
+    page = open_page(replace(files, scene=tmp_path / "bands"), ViewSettings())
+    for level in (0, 1):
+        np.testing.assert_array_equal(layer_at(page, "image", level), expected[level])
+    pixel = json.loads(page.answer("GET", "pixel?row=100&col=200").body)
+    named = {band["name"]: band["value"] for band in pixel["bands"]}
+    assert [named[name] for name in ("red", "green", "blue")] == files.image[:, 100, 200].tolist()

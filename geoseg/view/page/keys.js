@@ -6,10 +6,11 @@ function listenToKeys(table) {
   const actions = new Map(table.flatMap(([keys, , action]) => keys.map((key) => [key, action])));
   const help = document.getElementById("help");
   document.addEventListener("keydown", (event) => {
-    const field = event.target.closest("select, input:not([type=checkbox]):not([type=radio])");
     const command = event.ctrlKey || event.metaKey;
     const key = command ? `Ctrl+${event.key.toLowerCase()}` : event.key;
-    const pressed = event.target.closest("aside button, aside input, a, #divider");
+    const moved = event.target.closest("input[type=radio], input[type=range]");
+    const field = event.target.closest("select, input[type=number]") || (moved && key.startsWith("Arrow"));
+    const pressed = event.target.closest("aside button, a, input[type=checkbox], input[type=radio]:not(:checked)");
     const presses = pressed && (key === " " || key === "Enter");
     const action = actions.get(key);
     if (help.open || event.altKey || field || presses || !action) return;
