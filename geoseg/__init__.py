@@ -72,6 +72,9 @@ if TYPE_CHECKING:
     from geoseg.vectorisation import VectoriseReport as VectoriseReport
     from geoseg.vectorisation import VectoriseSettings as VectoriseSettings
     from geoseg.vectorisation import vectorise as vectorise
+    from geoseg.view import ViewSettings as ViewSettings
+    from geoseg.view import open_view as open_view
+    from geoseg.view import save_page as save_page
 
 _ROOMS = {
     "classification": (
@@ -117,6 +120,7 @@ _ROOMS = {
         "train",
     ),
     "vectorisation": ("Cleaning", "VectoriseReport", "VectoriseSettings", "vectorise"),
+    "view": ("ViewSettings", "open_view", "save_page"),
 }
 """The public names of each room; type checkers read the imports above instead."""
 

@@ -1,10 +1,13 @@
 """The commands and the Python of the documents run as they stand, and their links lead to files."""
 
+import json
 import re
 import shlex
 import shutil
 import subprocess
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import click
 import geopandas
@@ -159,6 +162,27 @@ def test_the_commands_for_accuracy(folder):
         run(words)
     pages = sorted(str(path.parent) for path in Path().rglob("report.html"))
     assert pages == ["again", "change-areas", "changes", "report", "report-of-sample"]
+
+
+def visit_and_draw(scene: str, labels: str, **options: Any) -> None:
+    """Do what somebody does on the page: look at the map and correct it, if that is asked for."""
+    del options["started"]
+    with geoseg.open_view(scene, labels, **options) as address:
+        assert b'"width"' in urllib.request.urlopen(f"{address}view").read()
+        for class_id in (0, 1) if options["corrections"] else ():
+            corners = [[0, 0], [600, 0], [600, 120], [0, 120]]
+            points = [[col + 400 * class_id, row] for col, row in corners]
+            drawn = {"kind": "polygon", "class_id": class_id, "points": points}
+            urllib.request.urlopen(f"{address}correct", json.dumps(drawn).encode())
+
+
+def test_the_commands_for_looking_and_correcting(folder, monkeypatch):
+    monkeypatch.setattr("geoseg.view.serve", visit_and_draw)
+    [block] = code(section("Look and correct"))
+    for words in commands(block):
+        run(words)
+    assert geoseg.open_tiles("corrected").legend.names == ("grass", "water")
+    assert Path("map.html").stat().st_size > 1e5
 
 
 @pytest.mark.slow

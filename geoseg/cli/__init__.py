@@ -20,6 +20,7 @@ _COMMANDS = {
     "compare": "Compare two maps of one place and write a report on the changes.",
     "sample": "Draw a random sample of points for collecting a reference.",
     "suggest": "Suggest places of a map to label next, to improve the model.",
+    "view": "Show a scene and its map in the browser, and correct the map.",
     "models": "List the bundled models and those of the user folder.",
     "export": "Write a model as ONNX, for QGIS Deepness, GeoDeep and others.",
     "convert": "Convert a network of Keras to a model file.",

@@ -140,6 +140,12 @@ stack = click.option(
     help="Read the bands of all SCENES as one scene, in this order. Coarser bands are resampled "
     "onto the finest grid.",
 )  # fmt: skip
+view_bands = click.option(
+    "--bands", type=_parse_bands, metavar="BANDS",
+    help="Bands of the scene: numbers from 1, separated by commas, such as 3,2,1. The first three "
+    "are shown as red, green and blue.  [default: all bands, of which those named red, green and "
+    "blue are shown, or the first three]",
+)  # fmt: skip
 map_legend = click.option(
     "--legend", metavar="FILE",
     help="Classes of the map: CSV (value,name,color) or QGIS palette (.qml, .txt, .clr).  "

@@ -2,10 +2,19 @@
 
 from geoseg.raster.creation_options import check_compression, normalise_creation_options
 from geoseg.raster.datasets import CACHE_BYTES
+from geoseg.raster.levels import level_affine, level_shape, read_level
 from geoseg.raster.metadata import RasterMetadata, read_metadata
 from geoseg.raster.mosaic import mosaic
 from geoseg.raster.open import Mosaic, SceneSource, Stack, as_source, open_scene, source_name
-from geoseg.raster.preview import percentile_stretch, read_overview, rgb_bands
+from geoseg.raster.preview import (
+    percentile_ranges,
+    percentile_stretch,
+    read_overview,
+    rgb_bands,
+    rgb_jpeg,
+    rgba_png,
+    stretch_to_bytes,
+)
 from geoseg.raster.probe import pixel_warnings, probe_pixels
 from geoseg.raster.products import (
     BandFile,
@@ -49,13 +58,17 @@ __all__ = [
     "is_product_folder",
     "is_remote",
     "is_stac_document",
+    "level_affine",
+    "level_shape",
     "mosaic",
     "normalise_creation_options",
     "open_scene",
     "pad_reflect",
+    "percentile_ranges",
     "percentile_stretch",
     "pixel_warnings",
     "probe_pixels",
+    "read_level",
     "read_metadata",
     "read_overview",
     "read_palette",
@@ -63,7 +76,10 @@ __all__ = [
     "read_window",
     "reprojected",
     "rgb_bands",
+    "rgb_jpeg",
+    "rgba_png",
     "source_name",
+    "stretch_to_bytes",
     "warped_to",
     "window_to_read",
     "write_cog",

@@ -97,25 +97,30 @@ def opened(path: str) -> Iterator[rasterio.DatasetReader]:
             ) from None
 
 
-def cached_dataset(name: str, versions: Mapping[str, Fingerprint]) -> rasterio.DatasetReader:
+def cached_dataset(
+    name: str, versions: Mapping[str, Fingerprint], *, overview: int | None = None
+) -> rasterio.DatasetReader:
     """Return an open dataset of this thread: threads must not share one, and opening is slow.
 
     Args:
         name: anything GDAL opens, also the text of a VRT.
         versions: expected fingerprint of each file that it reads.
+        overview: number of the overview to open in place of the full size, from 0.
 
     Raises:
         SceneError: if it cannot be opened, or a fingerprint is another.
     """
     cache = _cache()
-    key = name, tuple(versions.items())
+    files = tuple(versions.items())
+    key = name, overview, files
     if key not in cache:
         for path, expected in versions.items():
             if fingerprint(path) != expected:
                 raise SceneError(f"{path} changed while it was in use, start again")
-        for other in [other for other in cache if other[0] == name]:  # before it was replaced
+        replaced = [other for other in cache if other[0] == name and other[2] != files]
+        for other in replaced:
             del cache[other]
-        cache[key] = _open(name)
+        cache[key] = _open(name, overview)
         if len(cache) > _CACHED:
             cache.popitem(last=False)
     cache.move_to_end(key)
@@ -155,9 +160,10 @@ def raster_error(path: str, problem: str, advice: str) -> SceneError:
     return LinkError(f"{problem}, the link or the server may be down, run the same again later")
 
 
-def _open(path: str) -> rasterio.DatasetReader:
+def _open(path: str, overview: int | None = None) -> rasterio.DatasetReader:
+    options = {} if overview is None else {"overview_level": overview}
     try:
-        return rasterio.open(_in_archive(path))
+        return rasterio.open(_in_archive(path), **options)
     except GDAL_ERRORS as error:
         if is_remote(path):
             clear_vsi_cache(path)

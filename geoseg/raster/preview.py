@@ -1,10 +1,15 @@
-"""Scenes at reduced size, in three colours or in grey, for pictures."""
+"""Scenes at reduced size, in three colours or in grey, for pictures; and pictures as bytes."""
 
+import struct
+import warnings
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.io import MemoryFile
 
 from geoseg.grid import CHUNK_BLOCK, chunks
 from geoseg.raster.datasets import opened
@@ -12,6 +17,10 @@ from geoseg.raster.read import read_valid, read_window
 from geoseg.raster.scene import Scene
 from geoseg.raster.stack import warp_groups
 from geoseg.raster.warp import as_warped, dataset_name
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_RGBA = 6
+"""Colour type of PNG."""
 
 
 def read_overview(scene: Scene, longest: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -73,21 +82,75 @@ def rgb_bands(names: Sequence[str]) -> tuple[int, ...]:
 def percentile_stretch(pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Stretch each band from the 2nd to the 98th percentile of its valid pixels to 0..255.
 
-    Pixels that are 0 in all bands are drawn but not counted: often they have no data.
+    Takes the arguments of `percentile_ranges`, and returns what `stretch_to_bytes` does.
+    """
+    return stretch_to_bytes(pixels, valid, percentile_ranges(pixels, valid))
+
+
+def percentile_ranges(
+    pixels: NDArray[Any], valid: NDArray[np.bool_]
+) -> tuple[tuple[float, float], ...]:
+    """Return the 2nd and the 98th percentile of the valid pixels of each band.
+
+    Pixels that are 0 in all bands are not counted: often they have no data.
+
+    Args:
+        pixels: (bands, height, width).
+        valid: (height, width), True where a pixel has data.
+    """
+    counted = valid & (pixels != 0).any(axis=0)
+    if not counted.any():
+        return ((0.0, 1.0),) * len(pixels)
+    ranges = [np.percentile(band[counted], (2, 98)) for band in pixels]
+    return tuple((float(low), float(high)) for low, high in ranges)
+
+
+def stretch_to_bytes(
+    pixels: NDArray[Any], valid: NDArray[np.bool_], ranges: Sequence[tuple[float, float]]
+) -> NDArray[np.uint8]:
+    """Map the range of each band to 0..255; values outside of it become 0 or 255.
 
     Args:
         pixels: (bands, height, width); one band gives greys.
-        valid: (height, width), True where a pixel has data.
+        valid: (height, width), True where a pixel has data; others become 0.
+        ranges: lowest and highest value of each band.
 
     Returns:
         (height, width, 3).
     """
     greys = []
-    counted = valid & (pixels != 0).any(axis=0)
-    for band in pixels:
-        counted_pixels = band[counted]
-        low, high = np.percentile(counted_pixels, (2, 98)) if counted_pixels.size else (0.0, 1.0)
+    for band, (low, high) in zip(pixels, ranges, strict=True):
         span = high - low if high > low else 1.0
         filled = np.where(valid, band, low).astype(np.float64)
         greys.append(np.clip((filled - low) / span * 255, 0, 255).astype(np.uint8))
     return np.stack(greys if len(greys) == 3 else greys[:1] * 3, axis=-1)
+
+
+def rgba_png(pixels: NDArray[np.uint8]) -> bytes:
+    """Return a PNG of pixels (height, width, 4): red, green, blue and opacity, each 0..255.
+
+    It has 8 bits a band and rows without filter (ISO/IEC 15948).
+    """
+    height, width = pixels.shape[:2]
+    rows = np.zeros((height, 1 + 4 * width), np.uint8)  # each begins with its filter: none
+    rows[:, 1:] = pixels.reshape(height, -1)
+    header = struct.pack(">IIBBBBB", width, height, 8, _RGBA, 0, 0, 0)
+    chunks = (b"IHDR", header), (b"IDAT", zlib.compress(rows.data, 1)), (b"IEND", b"")
+    return _SIGNATURE + b"".join(_chunk(name, content) for name, content in chunks)
+
+
+def rgb_jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    """Return a JPEG of pixels (height, width, 3), for photographs."""
+    height, width, bands = pixels.shape
+    with MemoryFile() as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with file.open(
+            driver="JPEG", height=height, width=width, count=bands, dtype="uint8", QUALITY=85
+        ) as out:
+            out.write(np.moveaxis(pixels, 2, 0))
+        return bytes(file.getbuffer())
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    checksum = zlib.crc32(name + content)
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)

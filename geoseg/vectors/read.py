@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from pyproj import CRS
 
 from geoseg.errors import VectorError, count_of
 
@@ -68,7 +69,7 @@ def read_vector(path: str | Path, layer: str | None = None) -> "geopandas.GeoDat
         raise _unreadable(path, error) from None
     crs = frame.crs
     frame = frame.set_geometry(_plain_geometries(path, frame.geometry.to_numpy()), crs=crs)
-    if crs is not None and _NO_CRS.match(crs.name):
+    if crs is not None and has_no_crs(crs):
         frame = frame.set_crs(None, allow_override=True)
     return frame
 
@@ -92,6 +93,11 @@ def list_layers(path: str | Path) -> list[str]:
     if not names:
         raise VectorError(f"{path} holds no geometries, give a file of polygons, lines or points")
     return names
+
+
+def has_no_crs(crs: Any) -> bool:  # noqa: ANN401 - what pyproj understands as CRS
+    """Return whether the CRS of a layer is None, or one that GDAL calls "undefined"."""
+    return crs is None or _NO_CRS.match(CRS.from_user_input(crs).name) is not None
 
 
 def _is_parquet(path: str) -> bool:

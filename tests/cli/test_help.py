@@ -46,6 +46,7 @@ SETTINGS = {
     ("compare", "settings"): "CompareSettings",
     ("sample", "settings"): "SampleSettings",
     ("suggest", "settings"): "SuggestSettings",
+    ("view", "settings"): "ViewSettings",
 }
 """The class that a group of options fills."""
 NO_OPTION = {

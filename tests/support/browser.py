@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -73,15 +74,42 @@ class Browser:
         return json.loads(text)
 
     def value(self, expression: str) -> Any:
-        """Evaluate JavaScript in the page."""
-        return self.call("Runtime.evaluate", expression=expression)["result"]["value"]
+        """Evaluate JavaScript in the page; None where it has no value."""
+        return self.call("Runtime.evaluate", expression=expression)["result"].get("value")
 
-    def open(self, page: Path, width: int) -> PageView:
-        """Open a file in a window of this width (px)."""
+    def until(self, expression: str, seconds: float = 30) -> None:
+        """Wait until JavaScript in the page is true."""
+        end = time.monotonic() + seconds
+        while not self.value(expression):
+            assert time.monotonic() < end, expression
+            time.sleep(0.02)
+
+    def press(self, key: str) -> None:
+        """Press and release a key."""
+        text = {"text": key} if len(key) == 1 else {}
+        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, **text)
+        self.call("Input.dispatchKeyEvent", type="keyUp", key=key)
+
+    def drag(self, *places: tuple[float, float]) -> None:
+        """Press the mouse at the first place (x, y), move to the others, and release; or click."""
+        mouse = {"button": "left", "buttons": 1, "clickCount": 1}
+        for kind, (x, y) in zip(
+            ("mousePressed", *("mouseMoved",) * (len(places) - 1), "mouseReleased"),
+            (*places, places[-1]),
+            strict=True,
+        ):
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **mouse)
+
+    def screenshot(self) -> bytes:
+        """Return a PNG of what is seen."""
+        return base64.b64decode(self.call("Page.captureScreenshot")["data"])
+
+    def open(self, page: Path | str, width: int) -> PageView:
+        """Open a file or an address in a window of this width (px)."""
         self.events.clear()
         metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
         self.call("Emulation.setDeviceMetricsOverride", **metrics)
-        self.call("Page.navigate", url=page.as_uri())
+        self.call("Page.navigate", url=page if isinstance(page, str) else page.as_uri())
         while not any(e.get("method") == "Page.loadEventFired" for e in self.events):
             self.events.append(self.read())
         root = "document.documentElement"
@@ -90,19 +118,19 @@ class Browser:
         screenshot = self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
         return PageView(
             *size, text, base64.b64decode(screenshot),
-            console_messages=[
-                json.dumps(e["params"])
-                for e in self.events
-                if e.get("method")
-                in ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
-            ],
-            requests=[
-                url
-                for e in self.events
-                if e.get("method") == "Network.requestWillBeSent"
-                and not (url := e["params"]["request"]["url"]).startswith("data:")
-            ],
+            self.console_messages(), self.requests(),
         )  # fmt: skip
+
+    def console_messages(self) -> list[str]:
+        """Errors and warnings of the console since the page was opened."""
+        kinds = ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
+        return [json.dumps(e["params"]) for e in self.events if e.get("method") in kinds]
+
+    def requests(self) -> list[str]:
+        """Addresses requested since the page was opened, without data inside the page."""
+        sent = [e for e in self.events if e.get("method") == "Network.requestWillBeSent"]
+        urls = [e["params"]["request"]["url"] for e in sent]
+        return [url for url in urls if not url.startswith("data:")]
 
     def pdf(self) -> bytes:
         """Return the page as a PDF."""

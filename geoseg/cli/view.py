@@ -1,0 +1,114 @@
+"""``geoseg view``."""
+
+from typing import Any
+
+import click
+
+from geoseg.cli import config, options
+
+
+@click.command(
+    "view",
+    epilog=options.examples(
+        "geoseg view scene.tif lulc.tif --confidence confidence.tif",
+        "geoseg view scene.tif lulc.tif --corrections corrections.gpkg --author Ada",
+        "geoseg view scene.tif lulc.tif --save map.html",
+    ),
+)
+@click.argument("scene")
+@click.argument("labels", metavar="[LULC]", required=False)
+@options.group(
+    "settings",
+    click.option(
+        "--confidence",
+        metavar="FILE",
+        help="Raster of the confidence of the map, to show it and to find the least certain "
+        "places.  [default: none]",
+    ),
+    click.option(
+        "--probabilities",
+        metavar="FILE",
+        help="Raster of the probabilities of the classes, told of a pixel that is clicked.  "
+        "[default: none]",
+    ),
+    click.option(
+        "--polygons",
+        metavar="FILE",
+        help="Polygons to draw over the map: GeoPackage or FlatGeobuf in the CRS of the map.  "
+        "[default: none]",
+    ),
+    click.option(
+        "--compare",
+        metavar="LULC2",
+        help="A second map of the same place, on any grid.  [default: none]",
+    ),
+    options.map_legend,
+    options.view_bands,
+    options.nodata,
+)
+@click.option(
+    "--corrections",
+    metavar="FILE",
+    help="GeoPackage (.gpkg) of corrections of the map, which are drawn on the page. An existing "
+    "file is continued.  [default: no corrections]",
+)
+@click.option(
+    "--author",
+    default="",
+    metavar="NAME",
+    help="Name that is written with each correction.  [default: none]",
+)
+@click.option(
+    "--save",
+    metavar="FILE",
+    help="Write one HTML file (.html) that shows scene, map and legend at 2,000 px a side at most, "
+    "and end.  [default: serve the page until Ctrl-C]",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    metavar="N",
+    help="Number of the port of this machine, 0 to 65535; 0 means any free port.  [default: 0]",
+)
+@click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
+@options.overwrite
+@config.option
+@options.verbosity
+def command(
+    scene: str,
+    labels: str | None,
+    settings: dict[str, Any],
+    corrections: str | None,
+    author: str,
+    save: str | None,
+    port: int,
+    no_browser: bool,
+    overwrite: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Show SCENE and its map LULC in the browser, and correct the map there.
+
+    The page is served to this machine only, at a secret address. It shows the stored pixels,
+    without reprojection. Press ? on the page for its keys. Train a model with the corrections:
+    `geoseg tile SCENE --labels corrections.gpkg --class-field class --out tiles`.
+    """
+    from geoseg.cli.console import setup_logging
+    from geoseg.view import ViewSettings, open_browser, save_page, serve
+
+    setup_logging(quiet=quiet, verbose=verbose)
+    shown = ViewSettings(**settings)
+    if save is not None:
+        save_page(scene, labels, save, settings=shown, overwrite=overwrite)
+        return
+
+    def started(address: str) -> None:
+        click.echo(f"{address}\nCtrl-C ends the page.")
+        if not (no_browser or open_browser(address)):
+            click.echo("There is no display here: open the address in a browser.", err=True)
+
+    serve(
+        scene, labels, settings=shown, corrections=corrections, author=author, port=port,
+        started=started,
+    )  # fmt: skip

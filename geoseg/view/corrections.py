@@ -1,0 +1,230 @@
+"""Corrections of a map: polygons with the right class, in a GeoPackage that grows as one draws."""
+
+import threading
+import warnings
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from geoseg.errors import LabelError, OutputError
+from geoseg.files import atomic_file, check_file_name
+from geoseg.geodesy import apply_affine
+from geoseg.legend import LandCoverClass, Legend
+from geoseg.raster import Scene
+from geoseg.vectors import open_layer, read_vector
+from geoseg.view.polygons import rings_of, to_pixels
+from geoseg.view.sources import check_same_crs
+
+FIELDS = ("class", "class_id", "time", "author")
+"""Fields of a file of corrections: name and value of the class, UTC in ISO 8601, free text."""
+MOST_VERTICES = 20_000
+"""Vertices of one drawn shape, at most."""
+_WIDEST = 4096
+"""Largest width of the brush (px)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A polygon whose pixels have another class than the map says."""
+
+    geometry: Any
+    """Polygon or multipolygon (shapely) in the CRS of the map."""
+    class_id: int
+    class_name: str
+    time: str
+    """UTC, as 2026-01-31T23:59:59Z."""
+    author: str
+
+
+@dataclass(slots=True)
+class Corrections:
+    """The corrections of a map, and the file that holds them; any thread may call it.
+
+    The file is written after each change. Of corrections that overlap, the later one counts, as
+    `geoseg tile --labels` reads them.
+    """
+
+    path: Path | None
+    """None where corrections are not asked for."""
+    grid: Scene
+    classes: tuple[LandCoverClass, ...]
+    author: str = ""
+    done: list[Correction] = field(default_factory=list)
+    _undone: list[Correction] = field(default_factory=list, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    def add(self, shape: Any, class_id: int) -> None:  # noqa: ANN401 - of shapely
+        """Add a correction.
+
+        Args:
+            shape: polygon or multipolygon with vertices (col, row); parts outside of the map are
+                cut off.
+            class_id: value of the class.
+
+        Raises:
+            LabelError: if the legend has no such class, or the shape covers no area of the map.
+            OutputError: if the file cannot be written; the correction is not kept then.
+        """
+        names = {c.value: c.name for c in self.classes}
+        if class_id not in names:
+            raise LabelError(f"{class_id} is not a class of the map, choose one of the legend")
+        geometry = _to_crs(_clip(shape, self.grid), self.grid)
+        time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        new = Correction(geometry, class_id, names[class_id], time, self.author)
+        with self._lock:
+            self._write([*self.done, new])
+            self.done.append(new)
+            self._undone.clear()
+
+    def undo(self) -> None:
+        """Take the last correction back; nothing happens without one.
+
+        Raises:
+            OutputError: if the file cannot be written.
+        """
+        with self._lock:
+            if self.done:
+                self._write(self.done[:-1])
+                self._undone.append(self.done.pop())
+
+    def redo(self) -> None:
+        """Repeat the correction that was taken back last; nothing happens without one.
+
+        Raises:
+            OutputError: if the file cannot be written.
+        """
+        with self._lock:
+            if self._undone:
+                self._write([*self.done, self._undone[-1]])
+                self.done.append(self._undone.pop())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the corrections with rings in pixels (see `rings_of`), and what can be undone."""
+        with self._lock:
+            done, undone = list(self.done), len(self._undone)
+        geometries = np.array([c.geometry for c in done], object)
+        pixels = to_pixels(geometries, self.grid) if done else geometries
+        return {
+            "corrections": [
+                {
+                    "class_id": c.class_id, "class": c.class_name, "time": c.time,
+                    "author": c.author, "rings": rings_of(shape),
+                }
+                for c, shape in zip(done, pixels, strict=True)
+            ],
+            "undo": len(done),
+            "redo": undone,
+        }  # fmt: skip
+
+    def _write(self, corrections: list[Correction]) -> None:
+        if self.path is None:
+            return
+        import geopandas
+        import pyogrio
+
+        rows = [(c.class_name, c.class_id, c.time, c.author) for c in corrections]
+        columns = {name: [row[i] for row in rows] for i, name in enumerate(FIELDS)}
+        frame = geopandas.GeoDataFrame(
+            columns, geometry=[c.geometry for c in corrections], crs=self.grid.crs
+        ).astype({"class": str, "class_id": int, "time": str, "author": str})
+        # RuntimeError and ValueError are what pyogrio raises.
+        errors = (OSError, RuntimeError, ValueError)
+        with atomic_file(self.path, errors=errors) as temporary, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
+            pyogrio.write_dataframe(
+                frame, temporary, layer="corrections", geometry_type="MultiPolygon",
+                promote_to_multi=True, layer_options={"GEOMETRY_NAME": "geom"},
+            )  # fmt: skip
+
+
+def open_corrections(path: str | Path, grid: Scene, legend: Legend, author: str) -> Corrections:
+    """Open a file of corrections, or begin a new one, which is written with the first correction.
+
+    Args:
+        path: GeoPackage.
+        grid: the map.
+        legend: classes of the map.
+        author: written with each new correction.
+
+    Raises:
+        OutputError: if the name does not end in .gpkg, or the file holds no corrections.
+        LabelError: if a correction has a class that the map has not.
+        VectorError: if the file cannot be read, or has another CRS than the map.
+    """
+    path = Path(path)
+    check_file_name(path, ".gpkg")
+    done = _read(path, grid, legend) if path.exists() else []
+    return Corrections(path, grid, legend.classes, author, done)
+
+
+def _read(path: Path, grid: Scene, legend: Legend) -> list[Correction]:
+    layer = open_layer(path)
+    if not set(FIELDS) <= set(layer.fields):
+        raise OutputError(
+            f"{path} has not the fields of corrections ({', '.join(FIELDS)}), give another name"
+        )
+    check_same_crs(str(path), layer.crs, grid)
+    frame = read_vector(path)
+    known = {c.value: c.name for c in legend.classes}
+    rows = zip(frame.geometry, *(frame[name].tolist() for name in FIELDS), strict=True)
+    done = []
+    for geometry, name, class_id, time, author in rows:
+        if known.get(class_id) != name:
+            raise LabelError(
+                f"{path} has the class {name!r} ({class_id}), which the map has not, give the file "
+                "of corrections of this map, or its --legend"
+            )
+        if geometry is not None:
+            done.append(Correction(geometry, int(class_id), str(name), str(time), str(author)))
+    return done
+
+
+def polygon_shape(vertices: NDArray[np.float64]) -> Any:  # noqa: ANN401 - of shapely
+    """Return the polygon of vertices (n, 2) as (col, row); one that crosses itself is divided.
+
+    Raises:
+        LabelError: if there are less than three vertices.
+    """
+    if len(vertices) < 3:
+        raise LabelError("a polygon needs at least three vertices, draw more")
+    return shapely.make_valid(shapely.Polygon(vertices))
+
+
+def brush_shape(path: NDArray[np.float64], width: float) -> Any:  # noqa: ANN401 - of shapely
+    """Return what a round brush paints on its way.
+
+    Its centre jumps from pixel centre to pixel centre, so that the pixels on its way are covered by
+    a brush of any width.
+
+    Args:
+        path: (n, 2) places (col, row), at least one.
+        width: of the brush (px), 1 to 4096.
+
+    Raises:
+        LabelError: if there is no place, or the width is out of range.
+    """
+    if not 1 <= width <= _WIDEST or len(path) == 0:
+        raise LabelError(f"the brush has a width of 1 to {_WIDEST} px and a way, paint again")
+    centres = np.floor(path) + 0.5
+    line = shapely.Point(centres[0]) if len(centres) == 1 else shapely.LineString(centres)
+    return shapely.buffer(line, width / 2)
+
+
+def _clip(shape: Any, grid: Scene) -> Any:  # noqa: ANN401 - of shapely
+    """Return the polygons of a shape inside of the map."""
+    inside = shapely.intersection(shape, shapely.box(0, 0, grid.width, grid.height))
+    parts = shapely.get_parts(inside)
+    polygons = parts[shapely.get_type_id(parts) == shapely.GeometryType.POLYGON]
+    polygons = polygons[shapely.area(polygons) > 0]
+    if not polygons.size:
+        raise LabelError("the shape covers nothing of the map, draw inside of it")
+    return polygons[0] if polygons.size == 1 else shapely.MultiPolygon(list(polygons))
+
+
+def _to_crs(shape: Any, grid: Scene) -> Any:  # noqa: ANN401 - of shapely
+    return shapely.transform(shape, lambda x, y: apply_affine(grid.affine, x, y), interleaved=False)

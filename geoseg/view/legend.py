@@ -1,0 +1,54 @@
+"""The classes of the maps of a page, with their areas."""
+
+from typing import Any
+
+import numpy as np
+
+from geoseg.geodesy import pixel_areas
+from geoseg.grid import Window
+from geoseg.labels import ClassRaster
+from geoseg.metrics import class_row_counts
+from geoseg.raster import level_affine, level_shape, read_level
+
+_LONGEST = 8192
+"""Longest side (px) of a map that is counted at full size; a larger one is counted at a level of
+at most this size."""
+_ROWS = 512
+"""Rows that are counted together."""
+
+
+def count_areas(raster: ClassRaster) -> dict[str, Any]:
+    """Count the pixels and the area of the classes of a map.
+
+    Returns:
+        Key exact: whether each pixel was counted. Key classes: a list of value, name, color, share
+        (of the pixels with data) and area_m2 (None without CRS), of the classes that have a name
+        or occur.
+
+    Raises:
+        SceneError: if the map cannot be read.
+    """
+    scene, level = raster.scene, 0
+    while max(level_shape(scene, level)) > _LONGEST:
+        level += 1
+    height, width = level_shape(scene, level)
+    affine = level_affine(scene, level)
+    pixels, areas = np.zeros(256, np.int64), np.zeros(256)
+    for row in range(0, height, _ROWS):
+        window = Window(row, 0, min(_ROWS, height - row), width)
+        values, valid = read_level(scene, level, window)
+        known = valid & (values[0] >= 0) & (values[0] <= 255)
+        counts = class_row_counts(np.where(known, values[0], 0).astype(np.uint8), valid=known)
+        pixels += counts.sum(axis=0)
+        areas += counts.T @ pixel_areas(affine, scene.crs, np.arange(row, row + window.height))
+    total = int(pixels[list(raster.legend.values)].sum())
+    classes = [
+        {
+            "value": c.value, "name": c.name, "color": c.color,
+            "share": pixels[c.value] / total if total else None,
+            "area_m2": float(areas[c.value]) if np.isfinite(areas[c.value]) else None,
+        }
+        for c in raster.legend.classes
+        if raster.own_legend is not None or pixels[c.value]
+    ]  # fmt: skip
+    return {"exact": level == 0, "classes": classes}

@@ -1,0 +1,33 @@
+"use strict";
+// Jump to the least certain places of the map, one after another.
+
+function createPlaces(stage, showPixel) {
+  let places = null;
+  let index = -1;
+
+  async function go(step) {
+    if (places === null) {
+      tell("The confidence is read ...");
+      const answer = await ask("places");
+      if (answer === null) return;
+      tell("");
+      places = answer.places;
+    }
+    if (places.length === 0) {
+      document.getElementById("place").textContent = "The confidence has no such place.";
+      return;
+    }
+    index = index < 0 && step < 0 ? places.length - 1 : (index + step + places.length) % places.length;
+    const {row, col, size, confidence} = places[index];
+    document.getElementById("place").textContent =
+      `${index + 1} of ${places.length}: mean confidence ${confidence.toFixed(3)}`;
+    const around = L.latLngBounds(toLatLng(row + size, col - size), toLatLng(row - size, col + size));
+    stage.maps[0].fitBounds(around, {animate: false, maxZoom: 3});
+    showPixel({row, col});
+  }
+
+  document.getElementById("places-section").hidden = false;
+  document.getElementById("next-place").addEventListener("click", () => go(1));
+  document.getElementById("previous-place").addEventListener("click", () => go(-1));
+  return {go};
+}

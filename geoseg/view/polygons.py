@@ -1,0 +1,84 @@
+"""The outlines of polygons inside a window, in pixels of the map."""
+
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from geoseg.geodesy import apply_affine
+from geoseg.grid import Window
+from geoseg.raster import Scene
+from geoseg.vectors import read_features
+from geoseg.view.sources import Sources
+
+MOST_POLYGONS = 3_000
+"""Polygons that a page gets at once; where there are more, it gets none and tells the reader."""
+_MOST_VERTICES = 200_000
+"""Vertices of all of them together, at most."""
+_DECIMALS = 2
+"""Decimals of coordinates in pixels."""
+
+
+def polygons_in(sources: Sources, window: Window, level: int) -> dict[str, Any]:
+    """Return the polygons whose bounds touch a window, without what is far away from it.
+
+    Args:
+        sources: with polygons.
+        window: pixels of the map.
+        level: at which they are drawn; details below half a pixel of it are left out.
+
+    Returns:
+        Key polygons: a list of id and rings, see `rings_of`; key too_many: whether there are more
+        than 3,000, or more than 200,000 vertices, in which case the list is empty.
+
+    Raises:
+        VectorError: if the file cannot be read.
+    """
+    if sources.polygons is None:
+        return {"polygons": [], "too_many": False}
+    corners = [
+        (window.col, window.row), (window.col_end, window.row),
+        (window.col, window.row_end), (window.col_end, window.row_end),
+    ]  # fmt: skip
+    x, y = apply_affine(sources.grid.affine, *np.transpose(corners).astype(float))
+    bounds = float(x.min()), float(y.min()), float(x.max()), float(y.max())
+    features = read_features(sources.polygons, bounds, MOST_POLYGONS + 1)
+    if len(features.ids) > MOST_POLYGONS:
+        return {"polygons": [], "too_many": True}
+    pixels = to_pixels(features.geometries, sources.grid)
+    # The cuts lie outside of the window, so that they are not seen as outlines.
+    down, right = window.height / 2, window.width / 2
+    left, top = window.col - right, window.row - down
+    pixels = shapely.clip_by_rect(pixels, left, top, window.col_end + right, window.row_end + down)
+    if level:
+        pixels = shapely.simplify(pixels, 2**level / 2, preserve_topology=False)
+    if shapely.get_num_coordinates(pixels).sum() > _MOST_VERTICES:
+        return {"polygons": [], "too_many": True}
+    polygons = [
+        {"id": int(fid), "rings": rings_of(polygon)}
+        for fid, polygon in zip(features.ids, pixels, strict=True)
+    ]
+    return {"polygons": [p for p in polygons if p["rings"]], "too_many": False}
+
+
+def to_pixels(geometries: NDArray[Any], grid: Scene) -> NDArray[Any]:
+    """Return geometries with their vertices as (col, row) of a grid."""
+    inverse = ~grid.affine
+    transformed = shapely.transform(
+        geometries, lambda x, y: apply_affine(inverse, x, y), interleaved=False
+    )
+    return np.asarray(transformed)
+
+
+def rings_of(geometry: Any) -> list[list[list[list[float]]]]:  # noqa: ANN401 - of shapely
+    """Return the polygons of a geometry: each a list of rings, a ring a list of [col, row]."""
+    parts = shapely.get_parts(geometry)
+    return [
+        [
+            np.round(shapely.get_coordinates(ring), _DECIMALS).tolist()
+            for ring in (part.exterior, *part.interiors)
+        ]
+        for part in parts
+        if part.geom_type == "Polygon" and not part.is_empty
+    ]

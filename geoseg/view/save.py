@@ -1,0 +1,95 @@
+"""One HTML file that shows a scene, its map and the legend, to send to somebody."""
+
+import base64
+import json
+from pathlib import Path
+
+from geoseg.errors import check_type
+from geoseg.files import atomic_file, check_file_name, check_not_there
+from geoseg.grid import Window
+from geoseg.raster import level_shape, read_level, rgb_jpeg, rgba_png
+from geoseg.view.legend import count_areas
+from geoseg.view.settings import ViewSettings
+from geoseg.view.sources import Sources, open_sources
+from geoseg.view.tiles import class_colors, draw_image, draw_values, open_tiles
+
+_PAGE = Path(__file__).with_name("page")
+_LONGEST = 2000
+"""Longest side (px) of the pictures."""
+_BACKGROUND = (0xD8, 0xDC, 0xE1)
+"""Colour behind the maps, as in page.css."""
+
+
+def save_page(
+    scene: str | Path,
+    labels: str | Path | None,
+    out: str | Path,
+    *,
+    settings: ViewSettings = ViewSettings(),
+    overwrite: bool = False,
+) -> None:
+    """Write one HTML file that shows a scene and its map at 2,000 px a side at most.
+
+    Args:
+        scene: anything GDAL opens, or a product.
+        labels: the map; None to show the scene alone.
+        out: file to write, .html.
+        settings: classes, bands and nodata, and a second map; other files are not shown.
+        overwrite: replace an existing file.
+
+    Raises:
+        OutputError: if the file exists, or cannot be written.
+        GeosegError: if a file cannot be read, see `open_view`.
+    """
+    check_type("settings", settings, ViewSettings)
+    out = Path(out)
+    check_file_name(out, ".html")
+    check_not_there(out, overwrite=overwrite)
+    sources = open_sources(scene, labels, settings)
+    page = _fill(sources)
+    with atomic_file(out) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _fill(sources: Sources) -> str:
+    """Return the page, with styles, scripts and pictures inside."""
+    grid, level = sources.grid, 0
+    while max(level_shape(grid, level)) > _LONGEST:
+        level += 1
+    height, width = level_shape(grid, level)
+    whole = Window(0, 0, height, width)
+    pixels, valid = read_level(sources.shown, level, whole)
+    image = draw_image(pixels, valid, open_tiles(sources).ranges)[..., :3]
+    image[~valid] = _BACKGROUND  # a JPEG has no transparency
+    names = ("map", "compare")
+    maps = {}
+    for layer, raster in zip(names, sources.maps, strict=False):
+        values, known = read_level(raster.scene, level, whole)
+        drawn = draw_values(values[0], known, class_colors(raster, frozenset()))
+        maps[layer] = _data_url("image/png", rgba_png(drawn))
+    data = {
+        "name": sources.name,
+        "height": height * 2**level,
+        "width": width * 2**level,
+        "reduced": 2**level,
+        "pictures": {"image": _data_url("image/jpeg", rgb_jpeg(image)), **maps},
+        "legend": {n: count_areas(r) for n, r in zip(names, sources.maps, strict=False)},
+    }
+    # "</script>" in a name would end the script.
+    text = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
+    files = {name: (_PAGE / name).read_text(encoding="utf-8") for name in _FILES}
+    page = files.pop("saved.html").replace("/* DATA */", f"const DATA = {text};")
+    for name, content in files.items():
+        page = page.replace(f"/* {name} */", content)
+    return page
+
+
+_FILES = (
+    "saved.html", "leaflet.css", "page.css", "leaflet.js", "pixels.js", "swipe.js", "legend.js",
+    "saved.js",
+)  # fmt: skip
+"""The page, and what is put into it."""
+
+
+def _data_url(content_type: str, content: bytes) -> str:
+    return f"data:{content_type};base64,{base64.b64encode(content).decode()}"
