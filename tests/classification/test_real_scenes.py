@@ -49,7 +49,7 @@ def test_chunks_and_workers_do_not_show_on_a_real_scene(data, tile4, tmp_path):
         polygons.append(set(zip(shapes, columns[0], columns[2], columns[4], strict=True)))
     assert maps[0] == maps[1] == maps[2]
     assert polygons[0] == polygons[1] == polygons[2]
-    assert len(polygons[0]) > (1000 if data.real else 100)
+    assert len(polygons[0]) > (500 if data.real else 100)
 
 
 def test_the_model_lab_is_the_reference_network():
