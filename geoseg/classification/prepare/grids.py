@@ -38,18 +38,17 @@ def choose_grids(scene: Scene, model: AnyModel, settings: ClassifySettings) -> G
     """Return the scene as the network reads it, and as the map shows it.
 
     Raises:
-        RunError: if a resolution is asked for that cannot be computed, or a box is outside of the
+        SceneError: if a pixel size is wanted, and that of the scene is unknown.
+        RunError: if the pixel size of the model is wanted and unknown, or a box is outside of the
             scene.
     """
     target = _pixel_size(scene, model, settings.resolution)
-    size = scene.pixel_size
-    if target is None or size is None:
-        network_input = scene
-    else:
-        network_input = scene.with_pixel_size(target)
+    network_input = scene if target is None else scene.with_pixel_size(target)
+    if network_input is not scene:
         log.info(
-            "%s is read in pixels of %.3g m in place of %.3g m", redact(scene.path), target, size
-        )
+            "%s is read in pixels of %.3g m in place of %.3g m",
+            redact(scene.path), target, scene.pixel_size,
+        )  # fmt: skip
     raster = network_input if settings.grid == "model" else scene
     part = raster.window if settings.bbox is None else _window_of(raster, settings)
     return Grids(
@@ -65,11 +64,6 @@ def _pixel_size(scene: Scene, model: AnyModel, resolution: float | str | None) -
     if resolution == "scene":
         return None
     if isinstance(resolution, float | int):
-        if size is None:
-            raise RunError(
-                f"{scene.path} has no CRS, so the size of its pixels is unknown, leave out the "
-                "resolution (--resolution) or give it its CRS"
-            )
         return float(resolution)
     if size is None or trained is None:
         if resolution == "model":
