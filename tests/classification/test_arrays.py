@@ -254,7 +254,7 @@ def test_an_array_without_a_valid_pixel_is_told(model, caplog):
         (RunError, "cleaning is for maps in files", {"cleaning": Cleaning(min_area=5)}),
         (RunError, "creation_options is for", {"creation_options": {"COMPRESS": "LZW"}}),
         (RunError, "not reprojected", {"crs_of_map": "EPSG:4326"}),
-        (RunError, "has no CRS, so the size", {"resolution": 2.0}),
+        (SceneError, "has no CRS on the earth, so the size", {"resolution": 2.0}),
         (RunError, "shard is for maps in files", {"execution": Execution(shard=(1, 2))}),
         (RunError, "overlap 32 is not smaller", {"overlap": 32}),
         (GeosegError, "number of workers is 0", {"workers": 0}),

@@ -125,8 +125,8 @@ def test_what_does_not_fit_the_scene_is_refused(model, tmp_path, options, senten
     [
         ({"crs": "EPSG:32640"}, r"scene\.tif has no CRS, so it cannot be reprojected, leave out "
          r"--crs$"),
-        ({"resolution": 3.0}, r"scene\.tif has no CRS on the earth, so the size of its pixels is unknown, leave "
-         r"out the resolution \(--resolution\) or give it its CRS$"),
+        ({"resolution": 3.0}, r"scene\.tif has no CRS on the earth, so the size of its pixels is "
+         r"unknown, leave out the resolution \(--resolution\) or give it its CRS$"),
         ({"bbox": (500_000, 2_799_700, 500_100, 2_800_000), "bbox_crs": "EPSG:4326"},
          r"scene\.tif has no CRS, so the box must be in its coordinates, leave out --bbox-crs$"),
     ],
