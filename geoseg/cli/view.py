@@ -12,6 +12,7 @@ from geoseg.cli import config, options
     epilog=options.examples(
         "geoseg view scene.tif lulc.tif --confidence confidence.tif",
         "geoseg view scene.tif lulc.tif --corrections corrections.gpkg --author Ada",
+        "geoseg view scene.tif lulc.tif --places areas.gpkg --corrections c.gpkg",
         "geoseg view scene.tif lulc.tif --save map.html",
     ),
 )
@@ -36,6 +37,12 @@ from geoseg.cli import config, options
         metavar="FILE",
         help="Polygons to draw over the map: GeoPackage or FlatGeobuf in the CRS of the map.  "
         "[default: none]",
+    ),
+    click.option(
+        "--places",
+        metavar="FILE",
+        help="Places to look at one after another: a vector file in any CRS, such as that of "
+        "`geoseg suggest`.  [default: the least certain places of --confidence]",
     ),
     click.option(
         "--compare",

@@ -1,17 +1,24 @@
-"""The least certain places of a map, from its confidence."""
+"""Places to look at one after another: the least certain ones of a map, or those of a file."""
 
+import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
+from geoseg.errors import VectorError
+from geoseg.geodesy import apply_affine
 from geoseg.grid import Window
 from geoseg.raster import Scene, level_shape, read_level
+from geoseg.vectors import Reprojector, read_vector
 
 _LONGEST = 4096
 """Longest side (px) of the level at which the confidence is read."""
 _BLOCK = 32
 """Side of the blocks (px of that level) whose mean is compared."""
+_SHOWN_FIELDS = ("rank", "uncertainty", "class_name")
 MOST_PLACES = 100
 """Places that are listed."""
 
@@ -25,7 +32,7 @@ def least_certain_places(confidence: Scene) -> list[dict[str, Any]]:
         confidence: one band, 1 to 255 where there is data.
 
     Returns:
-        At most 100 places: row and col of the centre and size (px of the map), confidence 0..1.
+        At most 100 places: row and col of the centre and size (px of the map), and text.
 
     Raises:
         SceneError: if the confidence cannot be read.
@@ -42,10 +49,51 @@ def least_certain_places(confidence: Scene) -> list[dict[str, Any]]:
             "row": min(int((row + 0.5) * size), confidence.height - 1),
             "col": min(int((col + 0.5) * size), confidence.width - 1),
             "size": size,
-            "confidence": float(means[row, col] / 255),
+            "text": f"mean confidence {means[row, col] / 255:.3f}",
         }
         for row, col in zip(rows[order], cols[order], strict=True)
     ]
+
+
+def places_in_file(path: str | Path, grid: Scene) -> list[dict[str, Any]]:
+    """Return the features of a vector file that lie on a map, in the order of their field rank.
+
+    Without this field, they have the order of the file.
+
+    Args:
+        path: vector file in any CRS.
+        grid: the map.
+
+    Returns:
+        For each feature: row and col of its centre and its size (px of the map), and text, which
+        has the values of the fields rank, uncertainty and class_name.
+
+    Raises:
+        VectorError: if it cannot be read, or no feature lies on the map.
+    """
+    frame = read_vector(str(path))
+    frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty]
+    if "rank" in frame:
+        frame = frame.sort_values("rank", kind="stable")
+    reprojector = Reprojector(frame, str(path))
+    geometries, _ = reprojector.onto(grid)
+    places = []
+    for geometry, (_, fields) in zip(geometries, frame.iterrows(), strict=True):
+        x, y = shapely.get_coordinates(shapely.box(*shapely.bounds(geometry))).T
+        cols, rows = apply_affine(~grid.affine, x, y)
+        row, col = (rows.min() + rows.max()) / 2, (cols.min() + cols.max()) / 2
+        if 0 <= row < grid.height and 0 <= col < grid.width:
+            size = max(float(np.ptp(rows)), float(np.ptp(cols)), _BLOCK)
+            text = ", ".join(
+                f"{name} {fields[name]}" for name in _SHOWN_FIELDS if fields.get(name) is not None
+            )
+            places.append({"row": int(row), "col": int(col), "size": math.ceil(size), "text": text})
+    if not places:
+        raise VectorError(
+            f"no place of {path} lies on the map: {reprojector.describe_extents(grid)}, check its "
+            "coordinates and its CRS"
+        )
+    return places
 
 
 def _block_means(confidence: Scene, level: int) -> NDArray[np.float64]:

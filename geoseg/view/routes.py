@@ -66,6 +66,8 @@ class Page:
 
     tiles: Tiles
     corrections: Corrections
+    places: list[dict[str, Any]] | None = None
+    """Places of a file, see `places_in_file`; None for the least certain ones of the confidence."""
     _counted: dict[str, Any] = field(default_factory=dict, init=False)
     _counting: threading.Lock = field(default_factory=threading.Lock, init=False)
 
@@ -147,6 +149,7 @@ class Page:
             "levels": max_level(grid),
             "layers": self.tiles.layers,
             "has_polygons": sources.polygons is not None,
+            "places": self._kind_of_places(),
             "corrections_file": None if path is None else path.name,
             "classes": [asdict(c) for c in self.corrections.classes],
         }
@@ -156,9 +159,17 @@ class Page:
         maps = zip(names, self.tiles.sources.maps, strict=False)
         return {layer: count_areas(raster) for layer, raster in maps}
 
+    def _kind_of_places(self) -> str | None:
+        """Return the title of the places; None if there are none."""
+        if self.places is not None:
+            return "Places"
+        return None if self.tiles.sources.confidence is None else "Least certain places"
+
     def _places(self) -> dict[str, Any]:
         confidence = self.tiles.sources.confidence
-        return {"places": [] if confidence is None else least_certain_places(confidence)}
+        if self.places is not None or confidence is None:
+            return {"places": self.places or []}
+        return {"places": least_certain_places(confidence)}
 
     def _pixel(self, query: dict[str, list[str]]) -> Answer:
         grid = self.tiles.sources.grid

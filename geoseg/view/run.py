@@ -11,6 +11,7 @@ from pathlib import Path
 from geoseg.errors import LabelError, check_type
 from geoseg.files import output_lock
 from geoseg.view.corrections import Corrections, open_corrections
+from geoseg.view.places import places_in_file
 from geoseg.view.routes import Page
 from geoseg.view.server import serving
 from geoseg.view.settings import ViewSettings
@@ -47,7 +48,7 @@ def open_view(
     Raises:
         SceneError: if a raster cannot be read, or cannot be placed on the map.
         LabelError: if the map is no class raster, or corrections are asked for without a map.
-        VectorError: if the polygons or the corrections cannot be read, or have another CRS.
+        VectorError: if the polygons, places or corrections cannot be read, or lie elsewhere.
         OutputError: if the corrections cannot be written there.
         InterruptedRun: if another page writes the same corrections.
         GeosegError: if the port cannot be used.
@@ -56,7 +57,8 @@ def open_view(
     sources = open_sources(scene, labels, settings)
     with ExitStack() as stack:
         drawn = _open_corrections(sources, corrections, author, stack)
-        page = Page(open_tiles(sources), drawn)
+        places = settings.places and places_in_file(settings.places, sources.grid)
+        page = Page(open_tiles(sources), drawn, places or None)
         yield stack.enter_context(serving(page, port))
 
 

@@ -21,6 +21,9 @@ class ViewSettings:
     """Raster of the probabilities, one band (0 to 255) for each class."""
     polygons: str | Path | None = None
     """GeoPackage or FlatGeobuf in the CRS of the map."""
+    places: str | Path | None = None
+    """Vector file of places to look at one after another, such as that of `geoseg.suggest`; None
+    for the least certain places of the confidence."""
     compare: str | Path | None = None
     """A second map of the same place."""
     legend: Legend | str | Path | None = None

@@ -1,13 +1,16 @@
 """Areas of the legend, and the least certain places."""
 
+import geopandas
 import numpy as np
 import pytest
+import shapely
 
+from geoseg.errors import VectorError
 from geoseg.geodesy import pixel_areas
 from geoseg.labels import open_class_raster
 from geoseg.raster import open_scene
 from geoseg.view.legend import count_areas
-from geoseg.view.places import least_certain_places
+from geoseg.view.places import least_certain_places, places_in_file
 from tests.support.assessments import write_map
 from tests.support.rasters import write_raster
 from tests.support.views import LEGEND, PLACES, write_place
@@ -61,10 +64,10 @@ def test_the_least_certain_places_come_first_and_are_no_neighbours(tmp_path):
         open_scene(write_raster(tmp_path / "confidence.tif", scores[None], nodata=0))
     )
     assert [(p["row"], p["col"]) for p in places[:2]] == [(80, 144), (272, 432)]
-    assert places[0]["confidence"] == pytest.approx(90 / 255)
+    assert places[0]["text"] == "mean confidence 0.353"  # 90 / 255
     assert (64, 176) not in [(p["row"], p["col"]) for p in places]
     assert (16, 16) not in [(p["row"], p["col"]) for p in places]
-    assert [p["confidence"] for p in places] == sorted(p["confidence"] for p in places)
+    assert [p["text"] for p in places] == sorted(p["text"] for p in places)
 
 
 def test_places_of_a_large_map_lie_on_its_pixels(tmp_path, monkeypatch):
@@ -74,3 +77,33 @@ def test_places_of_a_large_map_lie_on_its_pixels(tmp_path, monkeypatch):
     scene = open_scene(write_raster(tmp_path / "confidence.tif", scores[None], nodata=0))
     first = least_certain_places(scene)[0]
     assert (first["row"], first["col"], first["size"]) == (448, 192, 128)
+
+
+def write_places(path, boxes, crs="EPSG:32640", **fields):
+    shapes = [shapely.box(*box) for box in boxes]
+    geopandas.GeoDataFrame(fields, geometry=shapes, crs=crs).to_file(path)
+    return path
+
+
+def test_places_of_a_file_come_by_their_rank_and_those_elsewhere_are_left_out(tmp_path):
+    grid = open_scene(write_raster(tmp_path / "map.tif", np.ones((1, 200, 300), np.uint8)))
+    boxes = [
+        (501000, 2799000, 501640, 2799640),
+        (500000, 2799680, 500320, 2800000),
+        (600000, 2799000, 600640, 2799640),
+    ]
+    path = write_places(tmp_path / "a.gpkg", boxes, rank=[2, 1, 3], class_name=["a", "b", "c"])
+    first, second = places_in_file(path, grid)
+    assert first == {"row": 16, "col": 16, "size": 32, "text": "rank 1, class_name b"}
+    assert second == {"row": 68, "col": 132, "size": 64, "text": "rank 2, class_name a"}
+    degrees = geopandas.read_file(path).to_crs(4326)
+    degrees.to_file(tmp_path / "degrees.gpkg")
+    again = places_in_file(tmp_path / "degrees.gpkg", grid)
+    assert [(p["row"], p["col"]) for p in again] == [(16, 16), (68, 132)]
+
+
+def test_a_file_of_places_elsewhere_is_refused(tmp_path):
+    grid = open_scene(write_raster(tmp_path / "map.tif", np.ones((1, 200, 300), np.uint8)))
+    path = write_places(tmp_path / "a.gpkg", [(600000, 2799000, 600640, 2799640)])
+    with pytest.raises(VectorError, match=r"no place of .*a\.gpkg lies on the map: .*check its"):
+        places_in_file(path, grid)

@@ -64,7 +64,9 @@ def trainings(images: Sequence[Path], epochs: int) -> list[Training]:
                 what = f"{share:.0%} of the labels{', pseudo-labels' if pseudo else ''}"
                 name = f"labels-{share * 100:.0f}{'-pseudo' if pseudo else ''}-{seed}"
                 settings = replace(short, seed=seed, pseudo_labels=pseudo)
-                planned.append(Training(name, what, settings, drawn_images(images, seed), share))
+                planned.append(
+                    Training(name, what, settings, drawn_images(images, seed), labels=share)
+                )
     longer = replace(standard, epochs=2 * epochs)
     validated = drawn_images(images, 0)[::5]
     return [*planned, Training("default", "all images but three", longer, validated=validated)]

@@ -31,7 +31,7 @@ function keyTable(grid, stage, act, parts) {
     [[" "], "act in the middle: show the pixel, add a vertex, paint", () => act(map.getCenter(), map)],
   ];
   if (polygons) table.push([["v"], "polygons on or off", polygons.toggle]);
-  if (places) table.push([["n", "p"], "next, previous place of least certainty", (key) => places.go(key === "n" ? 1 : -1)]);
+  if (places) table.push([["n", "p"], "next, previous place", (key) => places.go(key === "n" ? 1 : -1)]);
   if (corrections) {
     table.push(
       [["g", "b"], "polygon, brush", (key) => corrections.setTool(key === "g" ? "polygon" : "brush")],
@@ -56,7 +56,7 @@ async function start() {
   const showPixel = createPixelPanel(grid, stage.maps);
   const parts = {
     polygons: grid.has_polygons ? createPolygonOverlay(grid, stage) : null,
-    places: grid.layers.includes("confidence") ? createPlaces(stage, showPixel) : null,
+    places: grid.places === null ? null : createPlaces(grid.places, stage, showPixel),
     corrections: grid.corrections_file === null
       ? null : createCorrections(grid.corrections_file, grid.classes, stage),
   };

@@ -1,7 +1,7 @@
 "use strict";
-// Jump to the least certain places of the map, one after another.
+// Jump to places of the map, one after another: those of a file, or the least certain ones.
 
-function createPlaces(stage, showPixel) {
+function createPlaces(title, stage, showPixel) {
   let places = null;
   let index = -1;
 
@@ -18,14 +18,15 @@ function createPlaces(stage, showPixel) {
       return;
     }
     index = index < 0 && step < 0 ? places.length - 1 : (index + step + places.length) % places.length;
-    const {row, col, size, confidence} = places[index];
+    const {row, col, size, text} = places[index];
     document.getElementById("place").textContent =
-      `${index + 1} of ${places.length}: mean confidence ${confidence.toFixed(3)}`;
+      `${index + 1} of ${places.length}${text ? ": " : ""}${text}`;
     const around = L.latLngBounds(toLatLng(row + size, col - size), toLatLng(row - size, col + size));
     stage.maps[0].fitBounds(around, {animate: false, maxZoom: 3});
     showPixel({row, col});
   }
 
+  document.getElementById("places-title").textContent = title;
   document.getElementById("places-section").hidden = false;
   document.getElementById("next-place").addEventListener("click", () => go(1));
   document.getElementById("previous-place").addEventListener("click", () => go(-1));
