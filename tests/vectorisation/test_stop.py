@@ -21,15 +21,28 @@ def labels(tmp_path):
     return write_raster(tmp_path / "labels.tif", class_labels()[None], nodata=255)
 
 
+class OneSignal:
+    """Sends a signal to the main thread once: a second one might come when the run has ended."""
+
+    def __init__(self, number: int):
+        self._number, self._first = number, threading.Lock()
+
+    def send(self) -> None:
+        if self._first.acquire(blocking=False):
+            signal.pthread_kill(threading.main_thread().ident, self._number)
+
+
 @pytest.mark.parametrize("extension", ["gpkg", "parquet", "geojson", "pmtiles"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_without_a_trace(labels, tmp_path, extension, number):
     out = tmp_path / f"lulc.{extension}"
     out.write_text("the map of last week")
 
+    one = OneSignal(number)
+
     def interrupt(_: str, done: int, __: int) -> None:
         if done:
-            signal.pthread_kill(threading.main_thread().ident, number)
+            one.send()
 
     with pytest.raises(InterruptedRun, match="interrupted, nothing was written"):
         geoseg.vectorise(labels, out, overwrite=True, progress=interrupt)
@@ -40,12 +53,12 @@ def test_a_signal_ends_it_without_a_trace(labels, tmp_path, extension, number):
 def test_a_signal_while_areas_are_merged_ends_it_too(tmp_path):
     big = write_raster(tmp_path / "big.tif", np.zeros((1, 2100, 2100), np.uint8))
     done: list[int] = []
+    one = OneSignal(signal.SIGTERM)
 
     def interrupt(_: str, number: int, __: int) -> None:
         done.append(number)
-        if not number:
-            return
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
+        if number:
+            one.send()
 
     settings = geoseg.VectoriseSettings(cleaning=geoseg.Cleaning(min_area=1e4))
     with pytest.raises(InterruptedRun):
