@@ -11,7 +11,8 @@ from rasterio.errors import NotGeoreferencedWarning
 
 warnings.simplefilter("ignore", NotGeoreferencedWarning)
 
-PLACE = {"crs": "EPSG:32640", "transform": Affine(0.5, 0, 320000, 0, -0.5, 2790000)}
+PLACE = {"crs": "EPSG:32640", "transform": Affine(0.9, 0, 320000, 0, -0.9, 2790000)}
+"""Pixels of the size of the training, so that scenes are not read in pixels of another size."""
 
 
 def textured(path: Path, side: int) -> Path:
