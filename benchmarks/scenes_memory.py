@@ -23,6 +23,8 @@ from geoseg.model import Model, UNetSpec, make_network
 
 SIDE = 2000
 """Side of a scene (px)."""
+PIXEL = PLACE["transform"].a
+"""Ground size of the pixels of the scenes (m)."""
 STEP = 1900
 """From one scene of the mosaic to the next (px)."""
 
@@ -65,9 +67,9 @@ def main(folder: Path, names: list[str]) -> None:
         "large": lambda: [large],
         "mosaic": lambda: ["--mosaic", *scenes_of_mosaic(folder, one, zones=False)],
         "zones": lambda: ["--mosaic", *scenes_of_mosaic(folder, one, zones=True)],
-        "larger": lambda: [large, "--resolution", "1"],
-        "map": lambda: [large, "--resolution", "1", "--grid", "model"],
-        "smaller": lambda: [middle, "--resolution", "0.35"],
+        "larger": lambda: [large, "--resolution", f"{2 * PIXEL:g}"],
+        "map": lambda: [large, "--resolution", f"{2 * PIXEL:g}", "--grid", "model"],
+        "smaller": lambda: [middle, "--resolution", f"{0.7 * PIXEL:g}"],
     }
     first = None
     for name in names or runs:
