@@ -107,7 +107,7 @@ def blend_batches(
     zeros: Callable[[tuple[int, ...]], Array],
     classes: int,
 ) -> Array:
-    """Blend batches of weighted scores, with the result of `blend` and fewer additions.
+    """Blend batches of weighted scores. The result is that of `blend`, from fewer additions.
 
     A series of windows is cut into vertical strips as wide as their distance. The n-th strips of
     all windows of a series share no pixel, so one addition takes them all. The last strips come

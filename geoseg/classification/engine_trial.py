@@ -141,7 +141,7 @@ def _log_choice(best: Trial, trials: Sequence[Trial], pixels: int) -> None:
 
 
 def read_sample(request: TrialRequest, scaling: Scaling) -> SampleWindows | None:
-    """Read windows with enough valid pixels; None if the scene has no such window."""
+    """Return the pixels of windows with enough valid pixels; None if there is no such window."""
     size = request.window_grid.size
     found = islice(_valid_windows(request, scaling), max(1, _SAMPLE_PIXELS // size**2))
     pixels = list(found)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geoseg.classification.report import ClassifyReport
-from geoseg.errors import OutputError, RunError
+from geoseg.errors import OutputError, RunError, SceneError, check_list
 from geoseg.files import check_file_name
 from geoseg.polygons import Cleaning, check_extension, check_format_fits
-from geoseg.raster import Scene
+from geoseg.raster import Mosaic, Scene, SceneSource, Stack, as_source, source_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +134,27 @@ _EXTENSIONS = {
     "probabilities": ".tif",
     "uncertainty": ".tif",
 }
+
+
+def scenes_in_folders(
+    scenes: Sequence[str | Path | Stack | Mosaic], folders: Mapping[str, str | Path | None]
+) -> list[tuple[SceneSource, Outputs]]:
+    """Return several scenes, each with its outputs, which are named after it.
+
+    Args:
+        scenes: at least one.
+        folders: the folder for each kind of output, such as "labels"; None for no such output.
+
+    Raises:
+        SceneError: if the list is empty.
+        OutputError: if a folder has the name of a file, or two scenes have the same name.
+    """
+    check_list("scenes", scenes)
+    if not scenes:
+        raise SceneError("the list of scenes is empty, give at least one")
+    sources = [as_source(scene) for scene in scenes]
+    outputs = outputs_in_folders([source_name(source) for source in sources], folders)
+    return list(zip(sources, outputs, strict=True))
 
 
 def outputs_in_folders(

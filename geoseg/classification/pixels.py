@@ -1,4 +1,4 @@
-"""Classify the pixels of a chunk: arrays in, arrays out."""
+"""Classify the pixels of a chunk, from arrays to arrays; no file is read or written."""
 
 import math
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class InputPixels:
 
     window: Window
     pixels: NDArray[Any]
-    """(bands, height, width); what is not valid may be overwritten."""
+    """(bands, height, width); invalid pixels may be overwritten."""
     valid: NDArray[np.bool_]
     """(height, width), True where a pixel has data."""
 
@@ -52,7 +52,7 @@ def classify_pixels(
 ) -> tuple[dict[str, NDArray[Any]], int]:
     """Classify the pixels of a chunk.
 
-    Windows that no valid pixel of the chunk has its class from are not computed.
+    Only windows that contain a valid pixel of the chunk are computed.
 
     Args:
         job: the run.

@@ -215,21 +215,30 @@ def _prepare(
 
 
 def log_failure(path: str, error: GeosegError, scenes: int) -> GeosegError:
-    """Tell of a scene that is left out, if there are others; return its error."""
+    """Warn that a scene is left out, unless it is the only one; return its error."""
     if scenes > 1:
         log.warning("left out: %s", name_scene(path, error))
     return error
 
 
-def without_failures(paths: Sequence[str], outcomes: Sequence[T | GeosegError]) -> list[T]:
+def without_failures(
+    inputs: Sequence[tuple[SceneSource, Outputs]], outcomes: Sequence[T | GeosegError]
+) -> list[T]:
     """Return the results of all scenes.
+
+    Args:
+        inputs: the scenes with their outputs.
+        outcomes: for each of them its result, or the error because of which it has none.
 
     Raises:
         ScenesError: if a scene failed.
     """
     results = [outcome for outcome in outcomes if not isinstance(outcome, GeosegError)]
-    pairs = zip(paths, outcomes, strict=True)
-    failures = {path: error for path, error in pairs if isinstance(error, GeosegError)}
+    failures = {
+        source_name(source): outcome
+        for (source, _), outcome in zip(inputs, outcomes, strict=True)
+        if isinstance(outcome, GeosegError)
+    }
     if failures:
         raise ScenesError(failures, results)
     return results

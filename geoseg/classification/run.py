@@ -15,7 +15,7 @@ import torch
 from geoseg.classification.assemble import assemble
 from geoseg.classification.compute import Backend, compute, count_windows
 from geoseg.classification.forecast.disk import check_disk
-from geoseg.classification.outputs import Outputs, outputs_in_folders, outputs_of_files
+from geoseg.classification.outputs import Outputs, outputs_of_files, scenes_in_folders
 from geoseg.classification.plan import (
     PlannedRun,
     log_failure,
@@ -28,13 +28,10 @@ from geoseg.classification.run_folder.graph import save_graph
 from geoseg.classification.run_folder.lock import run_lock
 from geoseg.classification.run_folder.manifest import open_run, remove_run_folder
 from geoseg.classification.run_folder.parts import finished_parts
-from geoseg.classification.settings import ClassifySettings, Execution
+from geoseg.classification.settings import ClassifySettings, Execution, check_settings
 from geoseg.errors import (
     GeosegError,
     InterruptedRun,
-    SceneError,
-    check_list,
-    check_type,
     count_of,
     redact,
 )
@@ -52,9 +49,6 @@ from geoseg.raster import (
     SceneSource,
     Stack,
     as_source,
-    check_compression,
-    normalise_creation_options,
-    source_name,
 )
 from geoseg.version import __version__
 
@@ -170,21 +164,16 @@ def classify_scenes(  # noqa: PLR0913 - all but two by name
         GeosegError: as `classify` does.
         InterruptedRun: as `classify` does.
     """
-    check_list("scenes", scenes)
-    if not scenes:
-        raise SceneError("the list of scenes is empty, give at least one")
     folders = {
         "labels": out, "polygons": polygons, "confidence": confidence,
         "probabilities": probabilities, "uncertainty": uncertainty,
     }  # fmt: skip
-    sources = [as_source(scene) for scene in scenes]
-    names = [source_name(source) for source in sources]
-    outputs = outputs_in_folders(names, folders)
+    inputs = scenes_in_folders(scenes, folders)
     outcomes = _classify(
-        list(zip(sources, outputs, strict=True)), model, settings, execution,
-        Executor(workers, scheduler), overwrite=overwrite, progress=progress,
+        inputs, model, settings, execution, Executor(workers, scheduler),
+        overwrite=overwrite, progress=progress,
     )  # fmt: skip
-    return without_failures(names, outcomes)
+    return without_failures(inputs, outcomes)
 
 
 def _classify(
@@ -198,9 +187,7 @@ def _classify(
     progress: Progress | None,
 ) -> list[ClassifyReport | GeosegError | None]:
     """Prepare all scenes, plan all runs, then finish one run after the other."""
-    check_type("settings", settings, ClassifySettings)
-    check_type("execution", execution, Execution)
-    check_compression(normalise_creation_options(settings.creation_options))
+    check_settings(settings, execution)
     loaded = load_model(model, settings)
     model_name = str(model.path if isinstance(model, Model) else model)
     log.debug(

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from geoseg.blend import TAPERS, Taper
-from geoseg.errors import RunError
+from geoseg.errors import RunError, check_type
 from geoseg.execute import WORKER_TIMEOUT
 from geoseg.grid import CHUNK_BLOCK
 from geoseg.polygons import Cleaning
-from geoseg.raster import normalise_creation_options
+from geoseg.raster import check_compression, normalise_creation_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,3 +149,15 @@ class Execution:
     def shard_label(self) -> str:
         """What this process computes, for messages."""
         return "shard {}/{}".format(*self.shard) if self.shard else "a whole run"
+
+
+def check_settings(settings: ClassifySettings, execution: Execution) -> None:
+    """Refuse settings of another type, and a compression that this GDAL does not have.
+
+    Raises:
+        GeosegError: if they are of another type.
+        OutputError: if GDAL was built without the compression.
+    """
+    check_type("settings", settings, ClassifySettings)
+    check_type("execution", execution, Execution)
+    check_compression(normalise_creation_options(settings.creation_options))

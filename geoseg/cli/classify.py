@@ -274,7 +274,7 @@ def command(
 
 
 def _combined(paths: list[str], *, stack: bool, mosaic: bool, order: str) -> "list[SceneSource]":
-    """Return the scenes that paths name together or each for itself."""
+    """Return one scene for all paths (a stack or a mosaic), or one for each path."""
     from geoseg.errors import RunError
     from geoseg.raster import Mosaic, Stack
 
@@ -290,7 +290,7 @@ def _combined(paths: list[str], *, stack: bool, mosaic: bool, order: str) -> "li
 def _describe(
     scenes: "list[SceneSource]", out: str, keywords: dict[str, Any], *, several: bool
 ) -> None:
-    """Print what would be done, also if some of the scenes cannot be used."""
+    """Print what would be done for each scene that can be used, then raise the errors of others."""
     from geoseg.classification import describe_run, describe_runs
     from geoseg.errors import ScenesError
 
@@ -308,7 +308,7 @@ def _describe(
 def _classify(
     scenes: "list[SceneSource]", out: str, keywords: dict[str, Any], *, several: bool, quiet: bool
 ) -> None:
-    """Classify, and print a line for each map, also if some of the scenes failed."""
+    """Classify, print a line for each map, then raise the errors of scenes that failed."""
     from geoseg.classification import classify, classify_scenes
     from geoseg.cli.console import ProgressBar
     from geoseg.errors import ScenesError

@@ -12,16 +12,13 @@ from geoseg.classification.forecast.description import RunDescription
 from geoseg.classification.forecast.disk import disk_need, free_bytes
 from geoseg.classification.forecast.duration import seconds_per_window
 from geoseg.classification.memory import run_bytes
-from geoseg.classification.outputs import Outputs, outputs_in_folders, outputs_of_files
+from geoseg.classification.outputs import Outputs, outputs_of_files, scenes_in_folders
 from geoseg.classification.plan import PlannedRun, plan_scenes, without_failures
 from geoseg.classification.prepare.prepared_scene import load_model
 from geoseg.classification.run_folder.parts import missing_chunks
-from geoseg.classification.settings import ClassifySettings, Execution
+from geoseg.classification.settings import ClassifySettings, Execution, check_settings
 from geoseg.errors import (
     GeosegError,
-    SceneError,
-    check_list,
-    check_type,
     redact,
 )
 from geoseg.execute import DaskCluster, Executor, available_memory
@@ -32,9 +29,6 @@ from geoseg.raster import (
     SceneSource,
     Stack,
     as_source,
-    check_compression,
-    normalise_creation_options,
-    source_name,
 )
 
 _TRIAL_SECONDS = 2.0
@@ -95,19 +89,14 @@ def describe_runs(  # noqa: PLR0913 - all but two by name
         ScenesError: if scenes cannot be used; its reports are the descriptions of the others.
         GeosegError: as `classify_scenes` does before it computes.
     """
-    check_list("scenes", scenes)
-    if not scenes:
-        raise SceneError("the list of scenes is empty, give at least one")
     folders = {
         "labels": out, "polygons": polygons, "confidence": confidence,
         "probabilities": probabilities, "uncertainty": uncertainty,
     }  # fmt: skip
-    sources = [as_source(scene) for scene in scenes]
-    names = [source_name(source) for source in sources]
-    inputs = list(zip(sources, outputs_in_folders(names, folders), strict=True))
+    inputs = scenes_in_folders(scenes, folders)
     executor = Executor(workers, scheduler)
     outcomes = _describe(inputs, model, settings, execution, executor, overwrite=overwrite)
-    return without_failures(names, outcomes)
+    return without_failures(inputs, outcomes)
 
 
 def _describe(
@@ -119,9 +108,7 @@ def _describe(
     *,
     overwrite: bool,
 ) -> list[RunDescription | GeosegError]:
-    check_type("settings", settings, ClassifySettings)
-    check_type("execution", execution, Execution)
-    check_compression(normalise_creation_options(settings.creation_options))
+    check_settings(settings, execution)
     loaded = load_model(model, settings)
     # Shards would agree on an engine in a file of the run folder.
     planned = plan_scenes(

@@ -71,7 +71,10 @@ class RunDescription:
 
     @property
     def seconds(self) -> float | None:
-        """Estimated time of the network for all windows (s); workers of a GPU share it."""
+        """Estimated time that the network needs for all windows (s).
+
+        Workers share a GPU, so more of them do not shorten it there.
+        """
         if self.seconds_per_window is None:
             return None
         at_a_time = self.workers if self.device == "cpu" else 1

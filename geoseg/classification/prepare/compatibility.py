@@ -85,7 +85,7 @@ def _band_remedy(scene: Scene, wanted: tuple[str, ...]) -> str:
         return "expand its palette first: gdal_translate -expand rgb"
     if len(scene.bands) == 1:
         return (
-            "give a scene that has them (stack single-band files with gdalbuildvrt -separate) or "
+            "give a scene that has them (--stack or geoseg.Stack makes one of several files) or "
             "another model"
         )
     return "give a scene that has them or another model"
@@ -177,5 +177,5 @@ def pixel_size_warning(scene: Scene, model: AnyModel) -> str | None:
     sizes = low_text if low_text == high_text else f"{low_text} to {high_text}"
     return (
         f"{scene.path} has pixels of {size:.3g} m, the model was trained on {sizes} m, "
-        "expect poor classes or resample the scene (gdalwarp -tr)"
+        "expect poor classes, or set the size at which the scene is read (resolution, --resolution)"
     )

@@ -18,11 +18,13 @@ from geoseg.raster import Scene
 log = logging.getLogger("geoseg")
 
 _TOLERANCE = 1.25
-"""A scene is read as it is if its pixels differ from those of the training by this factor."""
+"""A scene is read as it is if its pixels are at most this factor larger or smaller than in the
+training."""
 _LARGEST_PIXELS = 4.0
-"""Relative size of pixels from which smaller ones would show nothing that the scene has not."""
+"""A scene whose pixels are larger than in the training by more than this factor is read as it is:
+smaller pixels would show no more detail."""
 _ON_EDGE = 1e-6
-"""A box that ends this close to the edge of a pixel ends on it (px)."""
+"""Distance from the edge of a pixel up to which a box counts as ending on that edge (px)."""
 
 
 @dataclass(frozen=True, slots=True)

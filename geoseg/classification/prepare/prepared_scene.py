@@ -141,7 +141,7 @@ def prepare(
 
 
 def check_overlap(model: AnyModel, settings: ClassifySettings) -> None:
-    """Refuse windows that would not move.
+    """Refuse an overlap that is not smaller than a window.
 
     Raises:
         RunError: if the overlap is not smaller than the window.
@@ -154,7 +154,7 @@ def check_overlap(model: AnyModel, settings: ClassifySettings) -> None:
 
 
 def _open_source(source: SceneSource, model: AnyModel, settings: ClassifySettings) -> Scene:
-    """Open a scene or a mosaic with the bands of the model, in the CRS of the map."""
+    """Open a scene or a mosaic, choose its bands, and reproject it to the CRS of the map."""
     if isinstance(source, Mosaic):
         first, *others = (_open_one(scene, model, settings) for scene in source.in_order())
         return mosaic([_in_crs(first, settings.crs), *others])
