@@ -17,6 +17,7 @@ from geoseg.classification.forecast import disk as disk_module
 from geoseg.classification.forecast.disk import DiskNeed, disk_need, free_bytes, total_need
 from geoseg.errors import OutputError, ScenesError
 from tests.support.commands import here, refused
+from tests.support.paths import names_in
 from tests.support.rasters import blocks, write_raster
 from tests.support.refusals import refusal
 
@@ -141,6 +142,14 @@ def test_the_command_prints_the_description_and_writes_nothing(scene, model, tmp
     assert "(by name)" in first
     (tmp_path / "b.tif").unlink()
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_description_of_a_shard_writes_nothing_for_the_others(scene, model, tmp_path):
+    """The shards of a run agree on their engine in a file of the run folder."""
+    shard = geoseg.Execution(chunk=512, shard=(1, 2))
+    before = names_in(tmp_path)
+    described(scene, tmp_path / "lulc.tif", model, execution=shard)
+    assert names_in(tmp_path) == before
 
 
 def test_what_a_run_would_refuse_is_refused(scene, model, tmp_path):
