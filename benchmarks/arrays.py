@@ -1,10 +1,10 @@
-"""Memory and time of maps of lazy arrays, beside the same pixels in a file.
+"""Memory and time of maps of lazy arrays, compared with the same pixels in a file.
 
 python benchmarks/arrays.py OUT.json [SIDE ...]
 
 For each side (px), in a process of its own: Dask makes the pixels of an array in blocks of 1000 px
-as they are needed, geoseg.xarray classifies it with two threads, and the labels go block by block
-into a file on disk. The network is tiny, so that memory is that of pixels and blocks. Up to
+when they are needed, geoseg.xarray classifies it with two threads, and the labels are written block
+by block into a file. The network is tiny, so that memory is that of pixels and blocks. Up to
 4000 px, the same pixels in a GeoTIFF are classified by `geoseg.classify` and, in memory, by
 `geoseg.classify_array`, and the labels are compared.
 """
@@ -31,18 +31,16 @@ from geoseg.xarray import classify as classify_xarray
 SIDES = (2000, 4000, 10_000)
 BLOCK = 1000
 WORKERS = 2
-SETTINGS, EXECUTION = (
-    ClassifySettings(overlap=16),
-    Execution(engine="torch", device="cpu", chunk=1024),
-)
+SETTINGS = ClassifySettings(overlap=16)
+EXECUTION = Execution(engine="torch", device="cpu", chunk=1024)
 CRS = "EPSG:32640"
 KINDS = ("xarray", "file", "array")
 COMPARED = 4000
-"""Largest side of which all kinds are computed (px)."""
+"""Largest side (px) for which all kinds are computed."""
 
 
 def make_block(block_info: dict) -> np.ndarray:
-    """Fields of 40 px with noise; the same pixels whatever is computed first."""
+    """Make fields of 40 px with noise; the pixels do not depend on the order of the blocks."""
     (_, rows, cols) = block_info[None]["array-location"]
     rng = np.random.default_rng([rows[0], cols[0]])
     coarse = rng.integers(0, 230, (3, BLOCK // 40, BLOCK // 40), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Time of the tiles of `geoseg view`, and its memory under many requests.
+"""Processor time of the tiles of `geoseg view`, and memory of the process under many requests.
 
 ``python benchmarks/view.py FOLDER [--side 20000] [--requests 10000]`` writes a scene and a map into
 the folder (about 1 GB), once as COGs with overviews and once without, and prints two tables.
@@ -19,6 +19,7 @@ import psutil
 import rasterio
 import rasterio.shutil
 
+from geoseg.raster import open_scene
 from geoseg.view import ViewSettings, open_view
 from geoseg.view.corrections import Corrections
 from geoseg.view.routes import Page
@@ -100,8 +101,8 @@ def print_memory(folder: Path, requests: int) -> None:
     files = [folder / f"{name}.cog.tif" for name in ("scene", "lulc", "confidence")]
     settings = ViewSettings(confidence=files[2])
     with open_view(files[0], files[1], settings=settings) as address:
-        with rasterio.open(files[0]) as dataset:
-            side, levels = dataset.width, max(0, (-(-dataset.width // TILE) - 1).bit_length())
+        grid = open_scene(files[0])
+        side, levels = grid.width, max_level(grid)
         statuses: dict[int, int] = {}
         for step in range(10):
             threads = [

@@ -1,4 +1,4 @@
-"""A lazy cube of satellite images to land cover, areas and a picture, with geoseg.xarray.
+"""Classify a lazy cube of satellite images with geoseg.xarray: land cover, areas, a picture.
 
 Run it cell by cell in an editor that knows ``# %%``, or as a script. It needs
 ``pip install 'geoseg[xarray]'``, and writes land_cover.png into the current folder.
@@ -12,8 +12,8 @@ Run it cell by cell in an editor that knows ``# %%``, or as a script. It needs
 #     items = pystac_client.Client.open(url).search(...).item_collection()
 #     cube = odc.stac.load(items, bands=["red", "green", "blue"], chunks={"y": 1024, "x": 1024})
 #
-# Here, the pixels are those of the example scene, and the bands are in another order than the
-# model's.
+# Here, the pixels are those of the example scene, and the order of the bands is not that of the
+# model.
 
 from pathlib import Path
 
@@ -71,7 +71,7 @@ image = cube.isel(time=0).to_dataarray("band")
 land_cover = classify(image, model=MODEL, settings=ClassifySettings(nodata=0), confidence=True)
 print(land_cover)
 
-# %% Areas of the classes, computed block by block: no more than some blocks are in memory
+# %% Areas of the classes, computed block by block: memory holds only a few blocks
 
 labels = land_cover["labels"]
 values, names = labels.attrs["flag_values"], labels.attrs["class_names"]

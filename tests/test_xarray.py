@@ -301,7 +301,7 @@ def test_bands_are_matched_by_name(model):
         classify(as_array(image), model=model, settings=SETTINGS)
 
 
-def test_an_unchecked_range_of_lazy_pixels_is_told(model, tmp_path, caplog):
+def test_an_unchecked_range_of_lazy_pixels_gets_a_warning(model, tmp_path, caplog):
     trained = tmp_path / "m.safetensors"
     replace(Model.load(model), dtype="uint8").save(trained)
     data = as_array(blocks(60, 70).astype("float32")).chunk()

@@ -23,14 +23,14 @@ from geoseg.cli import config, options
     click.option(
         "--confidence",
         metavar="FILE",
-        help="Raster of the confidence of the map, to show it and to find the least certain "
+        help="Raster of the confidence of the map. The page shows it and lists its least certain "
         "places.  [default: none]",
     ),
     click.option(
         "--probabilities",
         metavar="FILE",
-        help="Raster of the probabilities of the classes, told of a pixel that is clicked.  "
-        "[default: none]",
+        help="Raster of the probabilities of the classes. The page shows those of a pixel that is "
+        "clicked.  [default: none]",
     ),
     click.option(
         "--polygons",
@@ -56,8 +56,8 @@ from geoseg.cli import config, options
 @click.option(
     "--corrections",
     metavar="FILE",
-    help="GeoPackage (.gpkg) of corrections of the map, which are drawn on the page. An existing "
-    "file is continued.  [default: no corrections]",
+    help="GeoPackage (.gpkg) for corrections of the map that are drawn on the page. They are added "
+    "to those of an existing file.  [default: no corrections]",
 )
 @click.option(
     "--author",
@@ -68,8 +68,8 @@ from geoseg.cli import config, options
 @click.option(
     "--save",
     metavar="FILE",
-    help="Write one HTML file (.html) that shows scene, map and legend at 2,000 px a side at most, "
-    "and end.  [default: serve the page until Ctrl-C]",
+    help="Write one HTML file (.html) with scene, map and legend at 2,000 px a side at most, "
+    "instead of serving the page.  [default: serve the page until Ctrl-C]",
 )
 @click.option(
     "--port",
@@ -78,7 +78,11 @@ from geoseg.cli import config, options
     metavar="N",
     help="Number of the port of this machine, 0 to 65535; 0 means any free port.  [default: 0]",
 )
-@click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
+@click.option(
+    "--no-browser",
+    is_flag=True,
+    help="Print the address of the page, but do not open it in a browser.",
+)
 @options.overwrite
 @config.option
 @options.verbosity
@@ -98,16 +102,16 @@ def command(
     """Show SCENE and its map LULC in the browser, and correct the map there.
 
     The page is served to this machine only, at a secret address. It shows the stored pixels,
-    without reprojection. Press ? on the page for its keys. Train a model with the corrections:
-    `geoseg tile SCENE --labels corrections.gpkg --class-field class --out tiles`.
+    without reprojection. Press ? on the page for a list of keys. To train a model with the
+    corrections: `geoseg tile SCENE --labels corrections.gpkg --class-field class --out tiles`.
     """
     from geoseg.cli.console import setup_logging
     from geoseg.view import ViewSettings, open_browser, save_page, serve
 
     setup_logging(quiet=quiet, verbose=verbose)
-    shown = ViewSettings(**settings)
+    view_settings = ViewSettings(**settings)
     if save is not None:
-        save_page(scene, labels, save, settings=shown, overwrite=overwrite)
+        save_page(scene, labels, save, settings=view_settings, overwrite=overwrite)
         return
 
     def started(address: str) -> None:
@@ -116,6 +120,6 @@ def command(
             click.echo("There is no display here: open the address in a browser.", err=True)
 
     serve(
-        scene, labels, settings=shown, corrections=corrections, author=author, port=port,
-        started=started,
+        scene, labels, settings=view_settings, corrections=corrections, author=author,
+        port=port, started=started,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Corrections of a map: polygons with the right class, in a GeoPackage that grows as one draws."""
+"""Corrections of a map: polygons with the right class, in a GeoPackage."""
 
 import threading
 import warnings
@@ -23,14 +23,14 @@ from geoseg.view.sources import check_same_crs
 FIELDS = ("class", "class_id", "time", "author")
 """Fields of a file of corrections: name and value of the class, UTC in ISO 8601, free text."""
 MOST_VERTICES = 20_000
-"""Vertices of one drawn shape, at most."""
+"""Largest number of vertices of one drawn shape."""
 _WIDEST = 4096
 """Largest width of the brush (px)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """A polygon whose pixels have another class than the map says."""
+    """A polygon, and the right class of its pixels."""
 
     geometry: Any
     """Polygon or multipolygon (shapely) in the CRS of the map."""
@@ -43,18 +43,19 @@ class Correction:
 
 @dataclass(slots=True)
 class Corrections:
-    """The corrections of a map, and the file that holds them; any thread may call it.
+    """The corrections of a map, and the file that holds them; any thread may call its methods.
 
     The file is written after each change. Of corrections that overlap, the later one counts, as
     `geoseg tile --labels` reads them.
     """
 
     path: Path | None
-    """None where corrections are not asked for."""
+    """None if the page takes no corrections."""
     grid: Scene
     classes: tuple[LandCoverClass, ...]
     author: str = ""
     done: list[Correction] = field(default_factory=list)
+    """The corrections in the order in which they were drawn, without those that were undone."""
     _undone: list[Correction] = field(default_factory=list, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
@@ -82,7 +83,7 @@ class Corrections:
             self._undone.clear()
 
     def undo(self) -> None:
-        """Take the last correction back; nothing happens without one.
+        """Take the last correction back; do nothing if there is none.
 
         Raises:
             OutputError: if the file cannot be written.
@@ -93,7 +94,7 @@ class Corrections:
                 self._undone.append(self.done.pop())
 
     def redo(self) -> None:
-        """Repeat the correction that was taken back last; nothing happens without one.
+        """Repeat the correction that was taken back last; do nothing if there is none.
 
         Raises:
             OutputError: if the file cannot be written.
@@ -104,7 +105,7 @@ class Corrections:
                 self.done.append(self._undone.pop())
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the corrections with rings in pixels (see `rings_of`), and what can be undone."""
+        """Return the corrections, with rings in pixels, and how many can be undone and redone."""
         with self._lock:
             done, undone = list(self.done), len(self._undone)
         geometries = np.array([c.geometry for c in done], object)
@@ -153,7 +154,7 @@ def open_corrections(path: str | Path, grid: Scene, legend: Legend, author: str)
 
     Raises:
         OutputError: if the name does not end in .gpkg, or the file holds no corrections.
-        LabelError: if a correction has a class that the map has not.
+        LabelError: if a correction has a class that the legend does not have.
         VectorError: if the file cannot be read, or has another CRS than the map.
     """
     path = Path(path)
@@ -166,7 +167,8 @@ def _read(path: Path, grid: Scene, legend: Legend) -> list[Correction]:
     layer = open_layer(path)
     if not set(FIELDS) <= set(layer.fields):
         raise OutputError(
-            f"{path} has not the fields of corrections ({', '.join(FIELDS)}), give another name"
+            f"{path} does not have the fields of corrections ({', '.join(FIELDS)}), give another "
+            "name"
         )
     check_same_crs(str(path), layer.crs, grid)
     frame = read_vector(path)
@@ -176,8 +178,8 @@ def _read(path: Path, grid: Scene, legend: Legend) -> list[Correction]:
     for geometry, name, class_id, time, author in rows:
         if known.get(class_id) != name:
             raise LabelError(
-                f"{path} has the class {name!r} ({class_id}), which the map has not, give the file "
-                "of corrections of this map, or its --legend"
+                f"{path} has the class {name!r} ({class_id}), which the map does not have, give "
+                "the file of corrections of this map, or its --legend"
             )
         if geometry is not None:
             done.append(Correction(geometry, int(class_id), str(name), str(time), str(author)))
@@ -185,7 +187,7 @@ def _read(path: Path, grid: Scene, legend: Legend) -> list[Correction]:
 
 
 def polygon_shape(vertices: NDArray[np.float64]) -> Any:  # noqa: ANN401 - of shapely
-    """Return the polygon of vertices (n, 2) as (col, row); one that crosses itself is divided.
+    """Return the polygon of vertices (n, 2) as (col, row); it is divided where it crosses itself.
 
     Raises:
         LabelError: if there are less than three vertices.
@@ -196,20 +198,22 @@ def polygon_shape(vertices: NDArray[np.float64]) -> Any:  # noqa: ANN401 - of sh
 
 
 def brush_shape(path: NDArray[np.float64], width: float) -> Any:  # noqa: ANN401 - of shapely
-    """Return what a round brush paints on its way.
+    """Return the area that a round brush paints along a path.
 
-    Its centre jumps from pixel centre to pixel centre, so that the pixels on its way are covered by
-    a brush of any width.
+    The points of the path are moved to the centres of their pixels, so that a brush of any width
+    covers these centres.
 
     Args:
-        path: (n, 2) places (col, row), at least one.
+        path: (n, 2) points (col, row), at least one.
         width: of the brush (px), 1 to 4096.
 
     Raises:
-        LabelError: if there is no place, or the width is out of range.
+        LabelError: if there is no point, or the width is out of range.
     """
     if not 1 <= width <= _WIDEST or len(path) == 0:
-        raise LabelError(f"the brush has a width of 1 to {_WIDEST} px and a way, paint again")
+        raise LabelError(
+            f"a brush stroke has at least one point and a width of 1 to {_WIDEST} px, paint again"
+        )
     centres = np.floor(path) + 0.5
     line = shapely.Point(centres[0]) if len(centres) == 1 else shapely.LineString(centres)
     return shapely.buffer(line, width / 2)

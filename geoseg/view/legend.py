@@ -9,28 +9,28 @@ from geoseg.grid import Window
 from geoseg.labels import ClassRaster
 from geoseg.metrics import class_row_counts
 from geoseg.raster import level_affine, level_shape, read_level
+from geoseg.view.tiles import first_level
 
 _LONGEST = 8192
-"""Longest side (px) of a map that is counted at full size; a larger one is counted at a level of
-at most this size."""
+"""Longest side (px) of the raster whose pixels are counted. A larger map is counted at its first
+level that has this size or less."""
 _ROWS = 512
-"""Rows that are counted together."""
+"""Number of rows that are read and counted at once."""
 
 
 def count_areas(raster: ClassRaster) -> dict[str, Any]:
     """Count the pixels and the area of the classes of a map.
 
     Returns:
-        Key exact: whether each pixel was counted. Key classes: a list of value, name, color, share
-        (of the pixels with data) and area_m2 (None without CRS), of the classes that have a name
-        or occur.
+        Key exact: True if every pixel was counted, False if the map was counted at a level. Key
+        classes: a list with value, name, color, share (of the pixels with data) and area_m2 (None
+        without CRS) of each class. Without a legend, only classes that occur are listed.
 
     Raises:
         SceneError: if the map cannot be read.
     """
-    scene, level = raster.scene, 0
-    while max(level_shape(scene, level)) > _LONGEST:
-        level += 1
+    scene = raster.scene
+    level = first_level(scene, _LONGEST)
     height, width = level_shape(scene, level)
     affine = level_affine(scene, level)
     pixels, areas = np.zeros(256, np.int64), np.zeros(256)

@@ -1,4 +1,4 @@
-"""What all files of a page tell of one pixel."""
+"""The values of one pixel in all files of a page."""
 
 import math
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from geoseg.vectors import read_features
 from geoseg.view.sources import Sources, map_coordinates
 
 _TOP_SCORE = 255
-"""Confidence or probability of 1, as it is stored."""
+"""Stored value of a confidence or probability of 1."""
 _FIELDS = ("class_name", "class_id", "area_m2")
-"""Fields of polygons that are told."""
+"""Fields of a polygon that are returned."""
 _MOST_POLYGONS = 100
-"""Polygons whose bounds contain a place, at most so many are compared with it."""
+"""Largest number of polygons that are tested, of those whose bounds contain the pixel centre."""
 
 
 def describe_pixel(sources: Sources, row: int, col: int) -> dict[str, Any]:
@@ -27,8 +27,9 @@ def describe_pixel(sources: Sources, row: int, col: int) -> dict[str, Any]:
 
     Returns:
         Keys row, col, x, y (CRS units; None without CRS), lon, lat (degrees; None without CRS),
-        bands (names and values; value None without data), maps (classes by layer), confidence,
-        probabilities, polygon. None stands for what is not given or has no data there.
+        bands (names and values), maps (classes by layer), confidence (0 to 1), probabilities (names
+        and values, 0 to 1), polygon (id and fields). A value is None if its file is not given or
+        has no data at this pixel.
 
     Raises:
         GeosegError: if a file cannot be read.
@@ -37,7 +38,7 @@ def describe_pixel(sources: Sources, row: int, col: int) -> dict[str, Any]:
     x, y = map_coordinates(grid, row + 0.5, col + 0.5)
     lon, lat = _lon_lat(grid, x, y)
     confidence = _values(sources.confidence, row, col)
-    layers = zip(("map", "compare"), sources.maps, strict=False)
+    maps = sources.maps_by_layer
     return {
         "row": row,
         "col": col,
@@ -45,8 +46,8 @@ def describe_pixel(sources: Sources, row: int, col: int) -> dict[str, Any]:
         "y": None if grid.crs is None else y,
         "lon": lon,
         "lat": lat,
-        "bands": _named(sources.image, row, col),
-        "maps": {layer: _class_at(raster, row, col) for layer, raster in layers},
+        "bands": _bands(sources.image, row, col),
+        "maps": {layer: _class_at(raster, row, col) for layer, raster in maps.items()},
         "confidence": None if confidence is None else confidence[0] / _TOP_SCORE,
         "probabilities": _probabilities(sources, row, col),
         "polygon": _polygon(sources, x, y),
@@ -62,7 +63,7 @@ def _values(scene: Scene | None, row: int, col: int) -> list[int | float] | None
     return column.tolist() if valid[0, 0] else None
 
 
-def _named(scene: Scene, row: int, col: int) -> list[dict[str, Any]]:
+def _bands(scene: Scene, row: int, col: int) -> list[dict[str, Any]]:
     """Return name and value of each band of the scene."""
     values: Sequence[float | None]
     values = _values(scene, row, col) or [None] * len(scene.bands)

@@ -13,14 +13,15 @@ from geoseg.geodesy import apply_affine
 from geoseg.grid import Window
 from geoseg.raster import Scene, level_shape, read_level
 from geoseg.vectors import Reprojector, read_vector
+from geoseg.view.tiles import first_level
 
 _LONGEST = 4096
 """Longest side (px) of the level at which the confidence is read."""
 _BLOCK = 32
-"""Side of the blocks (px of that level) whose mean is compared."""
+"""Side of the blocks (px of that level) whose means are compared."""
 _SHOWN_FIELDS = ("rank", "uncertainty", "class_name")
 MOST_PLACES = 100
-"""Places that are listed."""
+"""Largest number of least certain places."""
 
 
 def least_certain_places(confidence: Scene) -> list[dict[str, Any]]:
@@ -37,9 +38,7 @@ def least_certain_places(confidence: Scene) -> list[dict[str, Any]]:
     Raises:
         SceneError: if the confidence cannot be read.
     """
-    level = 0
-    while max(level_shape(confidence, level)) > _LONGEST:
-        level += 1
+    level = first_level(confidence, _LONGEST)
     means = _block_means(confidence, level)
     rows, cols = np.nonzero(_is_local_minimum(means))
     order = np.argsort(means[rows, cols], kind="stable")[:MOST_PLACES]
@@ -113,7 +112,7 @@ def _block_means(confidence: Scene, level: int) -> NDArray[np.float64]:
 
 
 def _is_local_minimum(means: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return where a value is lower than its eight neighbours; of equal ones, the first counts."""
+    """Return where a mean is lower than its eight neighbours; of equal ones, the first is taken."""
     padded = np.pad(means, 1, constant_values=np.inf)
     height, width = means.shape
     lowest = np.isfinite(means)

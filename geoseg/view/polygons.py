@@ -13,20 +13,20 @@ from geoseg.vectors import read_features
 from geoseg.view.sources import Sources
 
 MOST_POLYGONS = 3_000
-"""Polygons that a page gets at once; where there are more, it gets none and tells the reader."""
+"""Largest number of polygons in an answer; if there are more, it has none."""
 _MOST_VERTICES = 200_000
-"""Vertices of all of them together, at most."""
+"""Largest number of vertices of all polygons in an answer."""
 _DECIMALS = 2
 """Decimals of coordinates in pixels."""
 
 
 def polygons_in(sources: Sources, window: Window, level: int) -> dict[str, Any]:
-    """Return the polygons whose bounds touch a window, without what is far away from it.
+    """Return the polygons whose bounds touch a window, cut off half a window outside of it.
 
     Args:
         sources: with polygons.
         window: pixels of the map.
-        level: at which they are drawn; details below half a pixel of it are left out.
+        level: level of the display; details below half a pixel of this level are left out.
 
     Returns:
         Key polygons: a list of id and rings, see `rings_of`; key too_many: whether there are more

@@ -1,4 +1,4 @@
-"""Requests of the page and their answers, without a network: method, path and body in, bytes out.
+"""Answers to the requests of the page; `geoseg.view.server` sends them over the network.
 
 No part of a request is ever used as the name of a file.
 """
@@ -31,13 +31,13 @@ _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _PAGE_FILES = {
     path.name: path for path in _PAGE.iterdir() if path.suffix in _TYPES and path.stem != "saved"
 }
-"""The only files that are ever sent."""
+"""Files of the page by name; no other file is ever sent."""
 _TILE = re.compile(r"tiles/(\w{1,20})/(\d{1,2})/(\d{1,7})/(\d{1,7})\.png", re.ASCII)
 _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 MOST_BYTES = 1 << 20
-"""Bytes of the body of a request, at most."""
+"""Largest size of the body of a request (bytes)."""
 _MOST_CHARACTERS = 2048
-"""Characters of the path of a request, at most."""
+"""Largest length of the path and query of a request (characters)."""
 
 
 class RequestError(Exception):
@@ -57,22 +57,22 @@ class Answer:
     content_type: str
     body: bytes
     keep: bool = False
-    """Whether the browser may keep it."""
+    """True if the browser may store the answer and use it again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Everything that the requests of one page need; any thread may call it."""
+    """Answers the requests of one page, in any thread."""
 
     tiles: Tiles
     corrections: Corrections
     places: list[dict[str, Any]] | None = None
-    """Places of a file, see `places_in_file`; None for the least certain ones of the confidence."""
+    """Places of a file, see `places_in_file`; None for the least certain places of the map."""
     _counted: dict[str, Any] = field(default_factory=dict, init=False)
     _counting: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def answer(self, method: str, target: str, body: bytes = b"") -> Answer:
-        """Answer a request; what is wrong with it is told as JSON, with the key error.
+        """Answer a request; the answer to a wrong one is JSON with the key error, a sentence.
 
         Args:
             method: "GET" or "POST".
@@ -85,7 +85,7 @@ class Page:
             return error_answer(error.status, str(error))
         except GeosegError as error:
             return error_answer(409, str(error))
-        except Exception:  # the server goes on
+        except Exception:  # one failure does not end the server
             log.exception("geoseg failed to answer %s %.80s", method, target)
             return error_answer(500, "geoseg failed to answer, its log says why")
 
@@ -107,7 +107,7 @@ class Page:
         if path in ("", *_PAGE_FILES):
             file = _PAGE_FILES[path or "index.html"]
             content_type = f"{_TYPES[file.suffix]}; charset=utf-8"
-            return Answer(200, content_type, _read(file), keep=False)
+            return Answer(200, content_type, _read(file))
         if path == "pixel":
             return self._pixel(query)
         if path == "polygons":
@@ -128,7 +128,10 @@ class Page:
         return Answer(200, "image/png", png, keep=True)
 
     def _described(self, what: str) -> dict[str, Any]:
-        """Return what is asked for; legend and places are computed once, by the first request."""
+        """Return the content of view, legend, places or corrections.
+
+        Legend and places are computed once, by the first request.
+        """
         if what == "corrections":
             return self.corrections.to_dict()
         if what == "view":
@@ -155,9 +158,8 @@ class Page:
         }
 
     def _legend(self) -> dict[str, Any]:
-        names = ("map", "compare")
-        maps = zip(names, self.tiles.sources.maps, strict=False)
-        return {layer: count_areas(raster) for layer, raster in maps}
+        maps = self.tiles.sources.maps_by_layer
+        return {layer: count_areas(raster) for layer, raster in maps.items()}
 
     def _kind_of_places(self) -> str | None:
         """Return the title of the places; None if there are none."""
@@ -208,7 +210,7 @@ def _whole(query: dict[str, list[str]], name: str, largest: int) -> int:
 
 
 def _drawn(body: bytes) -> tuple[Any, int]:
-    """Read what was drawn: its shape in pixels (shapely), and the value of the class."""
+    """Read a drawn shape from JSON: return its geometry (shapely, px) and its class value."""
     wrong = RequestError(
         400, "a correction is JSON with class_id, kind (polygon or brush), points and width"
     )

@@ -32,10 +32,10 @@ def open_view(
     """Serve a page that shows a scene and its map, until the end of the block.
 
     Only programs of this machine that know the address can open it. Corrections of the map that
-    are drawn on the page are written to a file after each of them.
+    are drawn on the page are written to a file after each shape, undo and redo.
 
     Args:
-        scene: anything GDAL opens, or a product, of which the map was made.
+        scene: the scene of the map: anything GDAL opens, or a product.
         labels: the map, a class raster; None to show the scene alone.
         settings: further files to show.
         corrections: GeoPackage of corrections, which may exist already; None for no corrections.
@@ -106,9 +106,9 @@ def serve(
 
 
 def open_browser(address: str) -> bool:
-    """Open a page in the browser of the user; return whether there is one.
+    """Open a page in the browser of the user; return True if a browser was started.
 
-    Without a display, none is started: it would be one of the terminal, which shows no map.
+    Without a display, no browser is started: it would be a text browser, which cannot show maps.
     """
     no_display = not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     if sys.platform.startswith("linux") and no_display:

@@ -11,7 +11,7 @@ from geoseg.raster import level_shape, read_level, rgb_jpeg, rgba_png
 from geoseg.view.legend import count_areas
 from geoseg.view.settings import ViewSettings
 from geoseg.view.sources import Sources, open_sources
-from geoseg.view.tiles import class_colors, draw_image, draw_values, open_tiles
+from geoseg.view.tiles import class_colors, draw_image, draw_values, first_level, open_tiles
 
 _PAGE = Path(__file__).with_name("page")
 _LONGEST = 2000
@@ -34,7 +34,7 @@ def save_page(
         scene: anything GDAL opens, or a product.
         labels: the map; None to show the scene alone.
         out: file to write, .html.
-        settings: classes, bands and nodata, and a second map; other files are not shown.
+        settings: legend, bands, nodata and second map; the other files are not shown.
         overwrite: replace an existing file.
 
     Raises:
@@ -53,17 +53,15 @@ def save_page(
 
 def _fill(sources: Sources) -> str:
     """Return the page, with styles, scripts and pictures inside."""
-    grid, level = sources.grid, 0
-    while max(level_shape(grid, level)) > _LONGEST:
-        level += 1
+    grid = sources.grid
+    level = first_level(grid, _LONGEST)
     height, width = level_shape(grid, level)
     whole = Window(0, 0, height, width)
     pixels, valid = read_level(sources.shown, level, whole)
     image = draw_image(pixels, valid, open_tiles(sources).ranges)[..., :3]
     image[~valid] = _BACKGROUND  # a JPEG has no transparency
-    names = ("map", "compare")
     maps = {}
-    for layer, raster in zip(names, sources.maps, strict=False):
+    for layer, raster in sources.maps_by_layer.items():
         values, known = read_level(raster.scene, level, whole)
         drawn = draw_values(values[0], known, class_colors(raster, frozenset()))
         maps[layer] = _data_url("image/png", rgba_png(drawn))
@@ -73,7 +71,7 @@ def _fill(sources: Sources) -> str:
         "width": width * 2**level,
         "reduced": 2**level,
         "pictures": {"image": _data_url("image/jpeg", rgb_jpeg(image)), **maps},
-        "legend": {n: count_areas(r) for n, r in zip(names, sources.maps, strict=False)},
+        "legend": {layer: count_areas(raster) for layer, raster in sources.maps_by_layer.items()},
     }
     # "</script>" in a name would end the script.
     text = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
@@ -88,7 +86,7 @@ _FILES = (
     "saved.html", "leaflet.css", "page.css", "leaflet.js", "pixels.js", "swipe.js", "legend.js",
     "saved.js",
 )  # fmt: skip
-"""The page, and what is put into it."""
+"""The page, and the files whose content is put into it."""
 
 
 def _data_url(content_type: str, content: bytes) -> str:

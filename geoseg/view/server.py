@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 _HOST = "127.0.0.1"
 _READERS = 4
-"""Threads that read rasters: they keep files open, and bound the memory."""
+"""Number of threads that read rasters. Each keeps files open; their number bounds the memory."""
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' "
     "'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; "
@@ -67,14 +67,14 @@ def serving(page: Page, port: int) -> Iterator[str]:
 
 @dataclass(slots=True)
 class _Site:
-    """What all connections share."""
+    """The values that all connections share."""
 
     page: Page
     readers: ThreadPoolExecutor
     root: str
     """Path of the page: the token between slashes."""
     hosts: tuple[str, ...] = ()
-    """Names by which the browser may call the server: a page of another name is refused."""
+    """Host names, with port, that a request may have; requests with another one are refused."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -100,17 +100,18 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(self._checked("GET", b""))
 
     def do_POST(self) -> None:
-        """Answer a POST, whose body has a known and bounded length."""
+        """Answer a POST, but refuse unknown or too large lengths, and requests of other sites."""
         text = self.headers.get("Content-Length", "")
         length = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else None
         if length is None or length > MOST_BYTES:
             self.close_connection = True  # its body is not read
-            self._send(error_answer(411 if length is None else 413, "no length, or too long"))
+            status = 411 if length is None else 413
+            self._send(error_answer(status, "the request has no length, or is too long"))
             return
         origin = self.headers.get("Origin")
         if origin is not None and origin.removeprefix("http://") not in self.site.hosts:
             self.close_connection = True
-            self._send(error_answer(403, "this page does not take orders from other pages"))
+            self._send(error_answer(403, "a page of another site cannot change the corrections"))
             return
         self._send(self._checked("POST", self.rfile.read(length)))
 
@@ -141,7 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(answer.body)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Tell of a request that is no HTTP, as JSON."""
+        """Answer a request that is not valid HTTP: an error as JSON."""
         del explain
         self.close_connection = True
         self._send(error_answer(code, message or "the request is malformed"))

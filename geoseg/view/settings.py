@@ -1,4 +1,4 @@
-"""What the page shows beside the scene and the map."""
+"""Settings of the page: further files to show, and how scene and map are read."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +30,9 @@ class ViewSettings:
     """Classes of the maps, or their file; None for the palette and names of each map."""
     bands: tuple[int, ...] | None = None
     """Bands of the scene, from 1; the first three are shown as red, green and blue. None for all
-    but transparency, of which those named red, green and blue are shown, or the first three."""
+    bands but transparency: those named red, green and blue are shown, else the first three."""
     nodata: float | None = None
-    """Pixel value of the scene that means no data; None for that of its file."""
+    """Pixel value of the scene that means no data; None for the nodata value of its file."""
 
     def __post_init__(self) -> None:
         if self.bands is not None:

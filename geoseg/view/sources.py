@@ -18,7 +18,7 @@ from geoseg.view.settings import ViewSettings
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Everything that a page shows; it holds no open file."""
+    """The rasters and polygons that a page shows, without open files."""
 
     image: Scene
     """All bands of the scene."""
@@ -32,8 +32,13 @@ class Sources:
 
     @property
     def grid(self) -> Scene:
-        """The raster whose pixels are those of the page: the map, or the scene without a map."""
+        """The raster whose pixel grid the page has: the map, or the scene if there is no map."""
         return self.maps[0].scene if self.maps else self.image
+
+    @property
+    def maps_by_layer(self) -> dict[str, ClassRaster]:
+        """The maps by the names of their layers: "map", and "compare" for the second one."""
+        return dict(zip(("map", "compare"), self.maps, strict=False))
 
     @property
     def name(self) -> str:
@@ -43,7 +48,7 @@ class Sources:
 
 
 def open_sources(scene: str | Path, labels: str | Path | None, settings: ViewSettings) -> Sources:
-    """Open all that a page shows; what lies on another grid is warped, nearest pixel.
+    """Open the files of a page; rasters on another grid are warped to that of the map (nearest).
 
     Args:
         scene: anything GDAL opens, or a product.
@@ -99,7 +104,7 @@ def _open_map(path: str | Path, legend: Legend | str | Path | None) -> ClassRast
 
 
 def _open_scores(path: str | Path) -> Scene:
-    """Open a confidence or probabilities, which are stored as bytes."""
+    """Open a raster of the confidence or of the probabilities, stored as bytes."""
     scores = open_scene(path)
     if scores.dtype != "uint8":
         raise SceneError(
@@ -143,6 +148,6 @@ def check_same_crs(path: str, crs: str | None, grid: Scene) -> None:
 
 
 def map_coordinates(grid: Scene, row: float, col: float) -> tuple[float, float]:
-    """Return x and y (CRS units) of a place in pixels; 0.5 is the centre of the first pixel."""
+    """Return x and y (CRS units) of a row and column; 0.5 is the centre of the first pixel."""
     x, y = apply_affine(grid.affine, np.array([float(col)]), np.array([float(row)]))
     return float(x[0]), float(y[0])

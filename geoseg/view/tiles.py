@@ -23,26 +23,36 @@ from geoseg.view.sources import Sources
 TILE = 256
 """Side of a tile (px)."""
 _CACHED = 256
-"""Tiles that are kept; one of an image takes up to 0.25 MB."""
+"""Number of tiles that are kept in memory; a tile of the scene takes up to 0.25 MB."""
 _SAMPLE_BLOCKS, _SAMPLE_SIDE = 6, 128
-"""Blocks a side, and their size (px), of the sample from which an image is stretched."""
+"""Number of blocks along each axis, and their side (px), of the sample that sets the colours of the
+scene."""
 
 CONFIDENCE_COLORS = ("#440154", "#31688e", "#35b779", "#fde725")
-"""Colours of confidence 0, 1/3, 2/3 and 1: from matplotlib's viridis, for all kinds of sight."""
+"""Colours of confidence 0, 1/3, 2/3 and 1: from matplotlib's viridis, which people
+with colour blindness can read too."""
+
+
+def first_level(scene: Scene, longest: int) -> int:
+    """Return the first level whose sides have at most ``longest`` pixels."""
+    level = 0
+    while max(level_shape(scene, level)) > longest:
+        level += 1
+    return level
 
 
 def max_level(scene: Scene) -> int:
     """Return the first level at which the scene is one tile."""
-    return max(0, (-(-max(scene.height, scene.width) // TILE) - 1).bit_length())
+    return first_level(scene, TILE)
 
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
-    """Draws the map tiles of all layers of a page, and keeps the last ones."""
+    """Draws the map tiles of all layers of a page, and keeps the latest ones in memory."""
 
     sources: Sources
     ranges: tuple[tuple[float, float], ...]
-    """Lowest and highest value of each band of the image that is drawn."""
+    """Of each drawn band of the scene: the values that are drawn as 0 and as 255."""
     _cached: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -51,18 +61,18 @@ class Tiles:
     @property
     def layers(self) -> tuple[str, ...]:
         """Names of the layers: image, map, compare, confidence."""
-        names = ["image", *("map", "compare")[: len(self.sources.maps)]]
-        return (*names, "confidence") if self.sources.confidence is not None else tuple(names)
+        names = "image", *self.sources.maps_by_layer
+        return names if self.sources.confidence is None else (*names, "confidence")
 
     def png(self, layer: str, level: int, row: int, col: int, off: frozenset[int]) -> bytes:
-        """Return a tile of 256 x 256 px; what is outside of the raster or nodata is transparent.
+        """Return a tile of 256 x 256 px, transparent outside of the raster and where it is nodata.
 
         Args:
             layer: one of `layers`.
             level: as in `read_level`.
             row: row of the tile, from 0.
             col: column of the tile, from 0.
-            off: class values that are not drawn, of a map.
+            off: class values that are not drawn; for maps only.
 
         Raises:
             SceneError: if the pixels cannot be read.
@@ -86,13 +96,11 @@ class Tiles:
         elif layer == "confidence":
             drawn = draw_values(pixels[0], valid, _confidence_colors())
         else:
-            drawn = draw_values(pixels[0], valid, class_colors(self._map(layer), off))
+            raster = self.sources.maps_by_layer[layer]
+            drawn = draw_values(pixels[0], valid, class_colors(raster, off))
         tile = np.zeros((TILE, TILE, 4), np.uint8)
         tile[: window.height, : window.width] = drawn
         return rgba_png(tile)
-
-    def _map(self, layer: str) -> ClassRaster:
-        return self.sources.maps[layer == "compare"]
 
     def _scene(self, layer: str) -> Scene:
         if layer not in self.layers:
@@ -102,14 +110,14 @@ class Tiles:
         if layer == "confidence":
             assert self.sources.confidence is not None  # noqa: S101 - it is a layer
             return self.sources.confidence
-        return self._map(layer).scene
+        return self.sources.maps_by_layer[layer].scene
 
 
 def open_tiles(sources: Sources) -> Tiles:
-    """Sample the image, from which its colours are stretched.
+    """Return the tiles of a page; a sample of the scene sets the range of its colours.
 
     Raises:
-        SceneError: if it cannot be read.
+        SceneError: if the scene cannot be read.
     """
     return Tiles(sources, percentile_ranges(*_sample(sources.shown)))
 

@@ -1,4 +1,4 @@
-"""Classify a DataArray: at once, or lazily block by block if Dask holds its pixels."""
+"""Classify a DataArray: at once, or lazily, block by block, if its pixels are a Dask array."""
 
 import logging
 from collections.abc import Sequence
@@ -66,10 +66,10 @@ def classify(
 ) -> "xarray.DataArray | xarray.Dataset":
     """Classify an array of xarray.
 
-    If Dask holds its pixels, nothing is read before the result is computed, and then block by
-    block, on any scheduler: its workers must see the model file and have the same versions of
-    geoseg and of the engine. Blocks of the result are the chunks of the array, merged or split to
-    512 to 2048 px a side.
+    If its pixels are a Dask array, the result is lazy: pixels are read only when the result is
+    computed, block by block, on any scheduler. The workers of the scheduler must be able to read
+    the model file, and must have the same versions of geoseg and of the engine. Blocks of the
+    result are the chunks of the array, merged or split to 512 to 2048 px a side.
 
     Law: the labels and the confidence are those that `geoseg.classify` writes for a GeoTIFF with
     the same pixels, on the same engine and device, byte for byte, whatever the chunks are.
@@ -83,12 +83,12 @@ def classify(
         model: see `geoseg.classify`.
         confidence: whether to return the confidence too.
         settings: what determines the map; ``crs``, ``cleaning`` and ``creation_options`` are for
-            files, ``grid`` is that of the array, and a part is cut out of the result, not by
-            ``bbox``.
-        execution: see `geoseg.classify_array`; "auto" is resolved where this function is called.
+            files. ``grid`` must be that of the array, and ``bbox`` None: cut the result instead.
+        execution: see `geoseg.classify_array`; engine and device "auto" are chosen
+            in the process that calls this function.
         band_dim: name of the dimension of the bands.
-        crs: what pyproj understands as CRS; None for that of the grid mapping (``spatial_ref``) or
-            of the attribute ``crs``.
+        crs: CRS in any form that pyproj reads; None for that of the grid mapping
+            (``spatial_ref``) or of the attribute ``crs``.
 
     Returns:
         Labels (rows, columns), uint8, 255 = no data, with the coordinates of the array, and in
@@ -98,7 +98,7 @@ def classify(
 
     Raises:
         SceneError: if the array does not fit the model, or its coordinates are not regular.
-        RunError: if a setting is about files, or does not fit.
+        RunError: if a setting is for maps in files only, or does not fit the array or the model.
         GeosegError: if xarray is not installed, or as `geoseg.classify_array` does.
     """
     array = as_bands_rows_cols(data, band_dim)

@@ -1,4 +1,4 @@
-"""Labels as an array of xarray, which names its classes and keeps the place of its pixels."""
+"""Labels as an array of xarray, with its classes as attributes and the coordinates of the input."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What the attributes of a map say."""
+    """The content of the attributes of a map."""
 
     legend: Legend
     model_hash: str
@@ -32,9 +32,9 @@ def as_xarray(
     """Return the labels, or a Dataset of labels and confidence, on the coordinates of an array.
 
     Args:
-        array: what was classified, with the dimensions band, row, column.
-        planes: "labels", and perhaps "confidence", (height, width) of NumPy or Dask.
-        map_: what the attributes say.
+        array: the array that was classified, with the dimensions band, row, column.
+        planes: "labels" and, if it was computed, "confidence": (height, width) of NumPy or Dask.
+        map_: content of the attributes.
     """
     xr = import_xarray()
     band, *dims = array.dims
@@ -57,7 +57,7 @@ def as_xarray(
 
 
 def _has_crs(array: "xarray.DataArray", wkt: str) -> bool:
-    """Whether the grid mapping of an array has this CRS."""
+    """Return True if the grid mapping of an array has this CRS."""
     if grid_mapping(array) not in array.coords:
         return False
     try:

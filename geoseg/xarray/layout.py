@@ -1,4 +1,4 @@
-"""What a DataArray says of its pixels: dimensions, place, CRS, nodata value, names of bands."""
+"""The metadata of a DataArray: dimensions, transform, CRS, nodata value, names of bands."""
 
 import importlib
 from collections.abc import Sequence
@@ -27,25 +27,25 @@ _SAME_PLACE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What an array says of its pixels; None where it says nothing."""
+    """The metadata of an array that geoseg needs; None where the array has none."""
 
     transform: Affine | None
     """Pixel (col, row) to CRS units."""
     crs: object
-    """What pyproj understands as CRS."""
+    """CRS in any form that pyproj reads."""
     nodata: float | None
     band_names: list[str] | None
 
 
 def read_layout(array: "xarray.DataArray", crs: object) -> Layout:
-    """Read what an array says of its pixels.
+    """Read the metadata of an array.
 
     Args:
         array: with the dimensions band, row, column.
-        crs: the CRS in place of that of the array; None for that of the array.
+        crs: CRS that replaces that of the array; None to keep that of the array.
 
     Raises:
-        SceneError: if it contradicts itself.
+        SceneError: if its coordinates are not regular, or its transform or nodata is no number.
     """
     return Layout(
         transform_of(array),
@@ -127,9 +127,9 @@ def crs_of(data: "xarray.DataArray") -> object:
 def transform_of(array: "xarray.DataArray") -> Affine | None:
     """Return the affine transform, pixel (col, row) to CRS units; None without coordinates.
 
-    It is that of the coordinates, which are the centres of the pixels. A ``GeoTransform`` of the
-    grid mapping counts where there are no coordinates, or where it is the same but more exact: it
-    stays when an array is cut.
+    It comes from the coordinates, which are the centres of the pixels. The ``GeoTransform`` of the
+    grid mapping is used if there are no coordinates, or if it describes the same grid, as it is
+    more exact. It is ignored if it differs: cutting an array changes only the coordinates.
 
     Args:
         array: with the dimensions band, row, column.
@@ -169,7 +169,7 @@ def _axis(coordinate: "xarray.DataArray", step: float | None) -> tuple[float, fl
 
     Args:
         coordinate: their centres.
-        step: of a single pixel; None if it is unknown.
+        step: size of a pixel, for an axis of one pixel; None if it is unknown.
     """
     name, values = coordinate.name, coordinate.values
     if values.ndim != 1 or not np.issubdtype(values.dtype, np.number):

@@ -15,7 +15,7 @@ from geoseg.classification import ArrayPixels, ArrayRun
 from geoseg.grid import CHUNK_BLOCK, Window
 
 Lazy = Any
-"""A dask.array.Array, which has no types."""
+"""A dask.array.Array; Dask has no type hints."""
 
 _LARGEST = 2048
 """Largest side of a block (px)."""
@@ -24,12 +24,12 @@ _LARGEST = 2048
 def classify_blocks(run: ArrayRun, data: Lazy, names: Sequence[str]) -> Lazy:
     """Return the outputs of a run as a lazy array of planes.
 
-    Each block is one task. It takes the pixels of the input that its windows read, of the bands of
-    the model only, and depends on no other block of the map. By law 1 the blocks do not show in
-    the result.
+    Each block is one task. It takes only the pixels of the input that its windows read, in the
+    bands of the model, and depends on no other block of the map. By law 1, the result does not
+    depend on the blocks.
 
     Args:
-        run: it computes at least these outputs.
+        run: the run, which computes at least these outputs.
         data: (bands, height, width) of Dask.
         names: "labels", or "labels" and "confidence".
 
@@ -48,11 +48,12 @@ def classify_blocks(run: ArrayRun, data: Lazy, names: Sequence[str]) -> Lazy:
             places: list[tuple[int, Window]] = []
             for index, band, place in _chunks_under(data.chunks, window, run.job.input.bands):
                 shared = place.intersection(window) or place
-                key: tuple[Any, ...] = (data.name, *index)
-                if shared != place:  # so that a chunk need not stay for the halos of other blocks
+                source: tuple[Any, ...] = (data.name, *index)
+                key = source
+                if shared != place:  # so that memory holds the halo, not the whole chunk
                     cut = partial(_cut, index=shared.relative_to(place))
                     key = (halo, i, j, len(keys))
-                    graph[key] = (cut, (data.name, *index))
+                    graph[key] = (cut, source)
                 keys.append(key)
                 places.append((band, shared))
             classify = partial(
@@ -130,7 +131,7 @@ def block_sizes(chunks: Sequence[int], target: int) -> list[int]:
 
 
 def _cut(chunk: NDArray[Any], index: tuple[slice, slice]) -> NDArray[Any]:
-    """Return a copy of some rows and columns of (bands, height, width): a view keeps the whole."""
+    """Copy some rows and columns of (bands, height, width): a view would keep all of it."""
     return np.asarray(chunk)[:, *index].copy()
 
 
@@ -147,7 +148,7 @@ def _classify_block(
 
     Args:
         run: the run.
-        pieces: (bands, height, width) each.
+        pieces: pixels of the input, (bands, height, width) each.
         block: pixels of the map.
         window: pixels of the input that the block depends on.
         places: first band (from 0), rows and columns of each piece.
@@ -156,7 +157,7 @@ def _classify_block(
     Returns:
         (names, height, width).
     """
-    # Bands that the model does not read stay as they are, and take no memory.
+    # Bands that the model does not read are never written, so they take no memory.
     bands = max(run.job.input.bands)
     pixels = np.empty((bands, window.height, window.width), pieces[0].dtype)
     for piece, (band, place) in zip(pieces, places, strict=True):

@@ -204,7 +204,7 @@ def test_progress_counts_all_windows(model):
     assert calls[-1][1] == calls[-1][2] > 0
 
 
-def test_besides_the_result_memory_holds_a_chunk(model):
+def test_memory_holds_the_result_and_one_chunk(model):
     pixels = np.broadcast_to(np.float32(7), (3, 3000, 3000))  # takes no memory itself
     valid = np.zeros((3000, 3000), bool)
     valid[:600:20, :600:20] = True  # the rest is read, but not computed
@@ -228,7 +228,7 @@ def test_a_failing_chunk_is_named(model, monkeypatch):
         classify_array(blocks(40, 40), model=model, settings=SETTINGS)
 
 
-def test_an_array_without_a_valid_pixel_is_told(model, caplog):
+def test_an_array_without_a_valid_pixel_gets_a_warning(model, caplog):
     with caplog.at_level(logging.WARNING, "geoseg"):
         result = classify_array(
             np.zeros((3, 40, 40), np.uint8), nodata=0, model=model, settings=SETTINGS
@@ -253,7 +253,7 @@ def test_an_array_without_a_valid_pixel_is_told(model, caplog):
         (SceneError, "trained on uint8", {"array": np.full((3, 40, 40), 60000, np.uint16)}),
         (RunError, "cleaning is for maps in files", {"cleaning": Cleaning(min_area=5)}),
         (RunError, "creation_options is for", {"creation_options": {"COMPRESS": "LZW"}}),
-        (RunError, "not reprojected", {"crs_of_map": "EPSG:4326"}),
+        (RunError, "cannot be reprojected", {"crs_of_map": "EPSG:4326"}),
         (SceneError, "has no CRS on the earth, so the size", {"resolution": 2.0}),
         (RunError, "shard is for maps in files", {"execution": Execution(shard=(1, 2))}),
         (RunError, "overlap 32 is not smaller", {"overlap": 32}),

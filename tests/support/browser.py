@@ -74,11 +74,11 @@ class Browser:
         return json.loads(text)
 
     def value(self, expression: str) -> Any:
-        """Evaluate JavaScript in the page; None where it has no value."""
+        """Evaluate JavaScript in the page; return None if it has no value."""
         return self.call("Runtime.evaluate", expression=expression)["result"].get("value")
 
     def until(self, expression: str, seconds: float = 30) -> None:
-        """Wait until JavaScript in the page is true."""
+        """Wait until a JavaScript expression is true in the page."""
         end = time.monotonic() + seconds
         while not self.value(expression):
             assert time.monotonic() < end, expression
@@ -91,7 +91,7 @@ class Browser:
         self.call("Input.dispatchKeyEvent", type="keyUp", key=key)
 
     def drag(self, *places: tuple[float, float]) -> None:
-        """Press the mouse at the first place (x, y), move to the others, and release; or click."""
+        """Press the mouse at the first place (x, y), move to the others, release; or just click."""
         mouse = {"button": "left", "buttons": 1, "clickCount": 1}
         for kind, (x, y) in zip(
             ("mousePressed", *("mouseMoved",) * (len(places) - 1), "mouseReleased"),
@@ -101,7 +101,7 @@ class Browser:
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **mouse)
 
     def screenshot(self) -> bytes:
-        """Return a PNG of what is seen."""
+        """Return a PNG of the visible part of the page."""
         return base64.b64decode(self.call("Page.captureScreenshot")["data"])
 
     def open(self, page: Path | str, width: int) -> PageView:

@@ -1,4 +1,4 @@
-"""Scenes, maps and what belongs to them at several places, for the tests of the page."""
+"""Scenes with maps, scores and polygons at several places, for the tests of the page."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ PLACES = {
     "no CRS": (None, Affine.identity()),
     "antimeridian": ("EPSG:4326", Affine(0.001, 0, 179.8, 0, -0.001, -16)),
 }
-"""CRS and transform."""
+"""CRS and transform of each place, by its name."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class ViewFiles:
 
 
 def write_place(folder: Path, name: str) -> ViewFiles:
-    """Write a map of blocks of 20 px with a corner without data, and what belongs to it."""
+    """Write a map of blocks of 20 px with a corner without data, its scene, scores and polygons."""
     crs, transform = PLACES[name]
     rng = np.random.default_rng(1)
     height, width = SHAPE
@@ -87,7 +87,7 @@ def write_place(folder: Path, name: str) -> ViewFiles:
 def open_page(
     files: ViewFiles, settings: ViewSettings | None = None, corrections: Path | None = None
 ) -> Page:
-    """Return what answers the requests of a page, without a server."""
+    """Return a page that answers requests without a server."""
     sources = open_sources(files.scene, files.map, settings or files.settings)
     drawn = Corrections(None, sources.grid, ())
     if corrections is not None:

@@ -98,12 +98,12 @@ def test_undo_and_redo_change_the_file(place):
     for _ in range(3):
         page.answer("POST", "undo")
     assert len(read_vector(path)) == 0
-    assert json.loads(draw_none(page))["redo"] == 2
+    assert corrections_of(page)["redo"] == 2
     assert draw(page, 0, [[10, 10], [60, 10], [60, 90]])["redo"] == 0
 
 
-def draw_none(page) -> bytes:
-    return page.answer("GET", "corrections").body
+def corrections_of(page) -> dict:
+    return json.loads(page.answer("GET", "corrections").body)
 
 
 def test_a_page_that_is_opened_again_shows_them(place):
@@ -112,8 +112,8 @@ def test_a_page_that_is_opened_again_shows_them(place):
     before = draw(page, 3, [[10.5, 12.25], [60, 12.25], [60, 90]])
     draw(page, 7, [[200, 30], [230, 60], [200, 90], [230, 30]])  # crosses itself
     again = open_page(files, corrections=path)
-    answer = json.loads(draw_none(again))
-    assert answer == json.loads(draw_none(page)) | {"redo": 0}
+    answer = corrections_of(again)
+    assert answer == corrections_of(page) | {"redo": 0}
     [ring] = before["corrections"][0]["rings"][0]
     np.testing.assert_allclose(sorted(ring[:3]), [[10.5, 12.25], [60, 12.25], [60, 90]], atol=0.01)
     assert len(answer["corrections"][1]["rings"]) == 2
@@ -171,7 +171,7 @@ def test_a_shape_that_corrects_nothing_is_refused_and_not_kept(utm, content, mat
     assert answer.status == 409
     assert match in json.loads(answer.body)["error"]
     assert not path.exists()
-    assert json.loads(draw_none(page))["corrections"] == []
+    assert corrections_of(page)["corrections"] == []
 
 
 def test_a_correction_that_cannot_be_written_is_not_kept(utm, monkeypatch):
@@ -188,7 +188,7 @@ def test_a_correction_that_cannot_be_written_is_not_kept(utm, monkeypatch):
     answer = page.answer("POST", "correct", json.dumps(content).encode())
     assert "cannot write corrections.gpkg" in json.loads(answer.body)["error"]
     assert page.answer("POST", "undo").status == 409
-    assert len(json.loads(draw_none(page))["corrections"]) == 1
+    assert len(corrections_of(page)["corrections"]) == 1
     assert path.read_bytes() == before
     assert list(path.parent.glob(".tmp*")) == []
 
@@ -209,14 +209,14 @@ def test_two_pages_do_not_write_one_file(utm):
 def test_other_files_are_no_corrections(utm):
     files, path = utm
     grid, folder = open_scene(files.map), path.parent
-    with refusal(OutputError, "has not the fields of corrections", folder):
+    with refusal(OutputError, "does not have the fields of corrections", folder):
         open_corrections(files.polygons, grid, LEGEND, "")
     with refusal(OutputError, r"must end in \.gpkg", folder):
         open_corrections(folder / "c.shp", grid, LEGEND, "")
     with refusal(OutputError, "does not exist", folder):
         open_corrections(folder / "none" / "c.gpkg", grid, LEGEND, "")
     draw(open_page(files, corrections=path), 3, [[10, 10], [60, 10], [60, 90]])
-    with refusal(LabelError, "which the map has not", folder):
+    with refusal(LabelError, "which the map does not have", folder):
         open_corrections(path, grid, Legend.from_names(["roof", "road", "tree", "rail"]), "")
     with refusal(VectorError, "is in the CRS", folder):
         open_corrections(path, replace(grid, crs="EPSG:32641"), LEGEND, "")

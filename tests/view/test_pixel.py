@@ -1,4 +1,4 @@
-"""What a click tells is what the files hold."""
+"""The values of a clicked pixel are those of the files."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""A run whose pixels are given and whose map is returned, as a value."""
+"""A run that classifies an array chunk by chunk, without files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ from geoseg.raster import Scene, window_to_read
 
 @dataclass(frozen=True, slots=True)
 class ArrayRun:
-    """All that a part of the map of an array needs besides its pixels; small and picklable."""
+    """All that the map of a part of an array needs besides its pixels; small and picklable."""
 
     job: Job
     aoi: AreaOfInterest | None
@@ -47,16 +47,16 @@ class ArrayRun:
     def classify(
         self, chunk: Window, pixels: ArrayPixels, count: WindowCounter = lambda windows: None
     ) -> dict[str, NDArray[Any]]:
-        """Classify a chunk of any size and place, whatever the other chunks are.
+        """Classify a chunk of any size at any place; the result does not depend on other chunks.
 
         Args:
             chunk: pixels of the map.
             pixels: at least those of `input_window`.
-            count: counts the windows that are done.
+            count: called with the number of windows that were just computed.
 
         Returns:
-            "labels" (height, width), and those of "confidence" (height, width) and "probabilities"
-            (classes, height, width) that the run needs, uint8.
+            "labels" (height, width), and "confidence" (height, width) and "probabilities" (classes,
+            height, width) if the run computes them, uint8.
 
         Raises:
             RunError: if this process has another version of geoseg or of the engine than the one
@@ -82,19 +82,19 @@ def plan_array(
     """Plan a run that returns arrays.
 
     Args:
-        scene: of the array, with all bands, see `array_scene`.
+        scene: describes the array, with all bands, see `array_scene`.
         model: the loaded model.
         settings: what determines the map.
-        execution: how it is computed; "auto" is torch, or ONNX Runtime for an ONNX file.
-        sampled: returns valid pixels (bands, n) of a scene, see `probe_pixels`.
+        execution: how it is computed; engine "auto" is torch, or ONNX Runtime for an ONNX file.
+        sampled: returns a sample of the valid pixels (bands, n) of a scene, see `probe_pixels`.
         confidence: whether the run computes the confidence.
         probabilities: whether the run computes the probabilities.
 
     Returns:
-        The run, and sentences on what may spoil the map.
+        The run, and its warnings: one sentence for each risk to the quality of the map.
 
     Raises:
-        RunError: if a setting is about files, or does not fit.
+        RunError: if a setting is for maps in files only, or does not fit the array or the model.
         SceneError: if the array does not fit the model.
         GeosegError: if the engine or the device cannot compute the model.
     """
@@ -122,7 +122,7 @@ def _check_no_files(settings: ClassifySettings, execution: Execution) -> None:
     """Refuse settings that only a map on disk can have."""
     check_type("execution", execution, Execution)
     if settings.crs is not None:
-        raise RunError(f"{NAME} is not reprojected, do it first and leave out crs")
+        raise RunError(f"{NAME} cannot be reprojected here, reproject it first and leave out crs")
     for name, given in (
         ("cleaning", settings.cleaning != Cleaning()),
         ("creation_options", settings.creation_options is not None),

@@ -15,7 +15,7 @@ from geoseg.grid import Window
 from geoseg.raster import Band, Scene, has_values, read_window
 
 NAME = "the array"
-"""What messages call it."""
+"""Name of the array in messages."""
 
 
 def array_scene(
@@ -31,15 +31,16 @@ def array_scene(
 
     Args:
         shape: bands, height, width.
-        dtype: of the pixels.
-        transform: affine coefficients a..f, pixel (col, row) to CRS units; None for pixels.
-        crs: what pyproj understands as CRS; None for none.
+        dtype: dtype of the pixels.
+        transform: affine coefficients a..f, pixel (col, row) to CRS units; None for the identity.
+        crs: CRS in any form that pyproj reads; None if the array has none.
         nodata: pixels where all bands have this value are invalid.
         band_names: names of the bands, "" for a band without one; None if they have no names.
 
     Raises:
-        SceneError: if the array has another number of dimensions, no pixels, another number of
-            names, a dtype that is no integer or float, or an unknown CRS.
+        SceneError: if the array does not have three dimensions, or has no pixels; if the number of
+            names is not that of the bands; if the dtype is no integer or float; if the transform
+            is wrong, or the CRS unknown.
     """
     if len(shape) != 3 or 0 in shape:
         sizes = " x ".join(map(str, shape))
@@ -89,15 +90,16 @@ class ArrayPixels:
     """The pixels of an array, or those of a window of it."""
 
     array: NDArray[Any]
-    """(bands, height, width), all bands of the array; it is not changed. What a masked array masks
-    in all bands is invalid."""
+    """(bands, height, width), all bands of the array; it is not changed. In a masked array, a pixel
+    that is masked in all bands is invalid."""
     valid: NDArray[np.bool_] | None
-    """(height, width), False where a pixel is invalid whatever its value; None if none is."""
+    """(height, width), False where a pixel is invalid whatever its value; None if the values alone
+    decide."""
     window: Window
-    """Where these pixels are in the array."""
+    """Position of these pixels in the whole array."""
 
     def read(self, scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Read a window of the scene of the array, or of a scene made from it; see `read_window`.
+        """Read a window of the scene of the array, on its grid or on another; see `read_window`.
 
         The pixels are a copy, which the caller may change.
         """
@@ -105,11 +107,11 @@ class ArrayPixels:
 
     def _read_array(self, scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         rows, cols = window.relative_to(self.window)
-        shown = self.array[[number - 1 for number in scene.bands], rows, cols]
-        pixels = np.asarray(shown, scene.dtype)
+        selected = self.array[[number - 1 for number in scene.bands], rows, cols]
+        pixels = np.asarray(selected, scene.dtype)
         valid = has_values(scene, pixels)
-        if np.ma.isMaskedArray(shown):
-            valid &= ~np.ma.getmaskarray(shown).all(axis=0)
+        if np.ma.isMaskedArray(selected):
+            valid &= ~np.ma.getmaskarray(selected).all(axis=0)
         if self.valid is not None:
             valid &= self.valid[rows, cols]
         return pixels, valid

@@ -45,7 +45,7 @@ class ClassifiedArray:
     """Hash of the model."""
 
 
-def classify_array(  # noqa: PLR0913 - all but one by name
+def classify_array(  # noqa: PLR0913 - all but one are keyword-only
     array: NDArray[Any],
     *,
     transform: Affine | Sequence[float] | None = None,
@@ -72,11 +72,11 @@ def classify_array(  # noqa: PLR0913 - all but one by name
         array: (bands, height, width), integers or floats. A pixel is invalid if a band is not
             finite, or if all bands are masked or have the nodata value.
         transform: affine coefficients a..f, pixel (col, row) to CRS units, such as those of
-            rasterio; None for none.
-        crs: what pyproj understands as CRS, such as "EPSG:32640"; None for none, and then the size
-            of the pixels is unknown.
-        nodata: nodata value of the array; None for none. That of the settings replaces it.
-        valid: (height, width) bool, False where a pixel is invalid; None if only values tell it.
+            rasterio; None for the identity.
+        crs: CRS in any form that pyproj reads, such as "EPSG:32640"; None if there is none, and
+            then the size of the pixels is unknown.
+        nodata: nodata value of the array; None if it has none. ``settings.nodata`` replaces it.
+        valid: (height, width) bool, False where a pixel is invalid; None if only the values decide.
         band_names: names of the bands, such as "red"; bands are then found by their names.
         model: see `classify`.
         confidence: whether to return the confidence.
@@ -90,8 +90,9 @@ def classify_array(  # noqa: PLR0913 - all but one by name
         progress: called with "windows", the number done and the total.
 
     Raises:
-        SceneError: if the array, or what is said of it, is wrong, or does not fit the model.
-        RunError: if a setting is about files, or does not fit.
+        SceneError: if the array or its description (transform, CRS, nodata, valid, names) is wrong,
+            or does not fit the model.
+        RunError: if a setting is for maps in files only, or does not fit the array or the model.
         ModelError: as `classify` does.
         ChunkError: if a chunk fails; the message names the chunk and the cause.
     """
@@ -140,7 +141,7 @@ def classify_array(  # noqa: PLR0913 - all but one by name
 
 
 def _check_arrays(array: NDArray[Any], valid: NDArray[np.bool_] | None) -> None:
-    """Refuse what is no array, and a mask of another size."""
+    """Refuse values that are no arrays, and a mask of another size."""
     for name, value in (("the array", array), ("valid", valid)):
         given: object = value
         if given is not None and not isinstance(given, np.ndarray):
@@ -153,12 +154,12 @@ def _check_arrays(array: NDArray[Any], valid: NDArray[np.bool_] | None) -> None:
 
 
 def _allocate(
-    height: int, width: int, probabilities: int, confidence: bool
+    height: int, width: int, classes: int, confidence: bool
 ) -> dict[str, NDArray[np.uint8]]:
-    """Return arrays for the outputs by name; ``probabilities`` is their number, 0 for none."""
+    """Return arrays for the outputs by name; 0 ``classes`` means no probabilities."""
     outputs = {"labels": np.empty((height, width), np.uint8)}
     if confidence:
         outputs["confidence"] = np.empty((height, width), np.uint8)
-    if probabilities:
-        outputs["probabilities"] = np.empty((probabilities, height, width), np.uint8)
+    if classes:
+        outputs["probabilities"] = np.empty((classes, height, width), np.uint8)
     return outputs

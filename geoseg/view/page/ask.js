@@ -1,13 +1,13 @@
 "use strict";
 // Requests to the server of this page.
 
-// Show one sentence to the reader; an empty one hides it.
+// Show a message of one sentence; an empty text hides it.
 function tell(message) {
   document.getElementById("message").textContent = message;
 }
 
-// Return the answer to a request; null, and a message, if there is none.
-// With content, it is sent as JSON to change something.
+// Return the answer to a request. If it fails, show a message and return null.
+// Content is sent as JSON with POST, and changes something.
 async function ask(path, content) {
   const options = content === undefined ? {} : {method: "POST", body: JSON.stringify(content)};
   try {

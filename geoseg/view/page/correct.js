@@ -81,7 +81,7 @@ function createCorrections(file, classes, stage) {
     setSketch(L.polyline(stroke, {color: color(), weight, opacity: 0.7, interactive: false}), map);
   }
 
-  // Do at a place what the tool does there; return whether there is a tool.
+  // Use the chosen tool at a place; return false if no tool is chosen.
   function act(latlng, map) {
     if (tool() === "polygon") addVertex(latlng, map);
     else if (tool() === "brush") send("brush", [latlng]);

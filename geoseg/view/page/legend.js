@@ -12,7 +12,7 @@ function describeAmount(item, exact) {
   return item.area_m2 === null ? share : `${about}${formatArea(item.area_m2)}, ${share}`;
 }
 
-// Return the row of a class. With `change`, it has a box, and change(value, on) is called.
+// Return the row of a class. With `change`, it has a box that calls change(value, on).
 function createClassRow(item, exact, change) {
   const row = document.createElement(change ? "label" : "div");
   const swatch = document.createElement("i");

@@ -1,10 +1,10 @@
 "use strict";
-// Ask for what there is to see, and put the page together.
+// Ask the server for the layers and tools of the page, and create them.
 
 const PAN_STEP = 120;  // pixels of the screen
 const DIVIDER_STEP = 0.05;  // of the width
 
-// Return the keys that the page knows; parts that it does not have are null.
+// Return the table of keys, see listenToKeys. Parts that the page does not have are null.
 function keyTable(grid, stage, act, parts) {
   const {polygons, places, corrections} = parts;
   const map = stage.maps[0];
@@ -28,7 +28,7 @@ function keyTable(grid, stage, act, parts) {
       select.selectedIndex = (select.selectedIndex + 1) % select.length;
       stage.show();
     }],
-    [[" "], "act in the middle: show the pixel, add a vertex, paint", () => act(map.getCenter(), map)],
+    [[" "], "use the tool in the middle of the map: show the pixel, add a vertex, paint", () => act(map.getCenter(), map)],
   ];
   if (polygons) table.push([["v"], "polygons on or off", polygons.toggle]);
   if (places) table.push([["n", "p"], "next, previous place", (key) => places.go(key === "n" ? 1 : -1)]);
@@ -62,11 +62,11 @@ async function start() {
   };
   const act = (latlng, map) => parts.corrections?.act(latlng, map) || showPixel(toPixel(latlng));
   stage.maps.forEach((map) => map.on("click", ({latlng}) => {
-    // The brush has painted when the button went down.
+    // The brush already paints when the mouse button is pressed.
     if (parts.corrections?.tool() !== "brush") act(latlng, map);
   }));
   listenToKeys(keyTable(grid, stage, act, parts));
-  const legend = await ask("legend");  // of a large map, it takes a while
+  const legend = await ask("legend");  // takes a while for a large map
   showLegend(legend ?? {}, (layer, value, on) => {
     off[layer][on ? "delete" : "add"](value);
     stage.show();

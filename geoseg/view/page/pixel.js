@@ -1,5 +1,5 @@
 "use strict";
-// The panel that tells what all files say of one pixel.
+// The panel with the values of one pixel in all files.
 
 function formatNumber(value) {
   return value === null ? "no data" : Number(value.toPrecision(10)).toString();

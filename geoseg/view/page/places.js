@@ -7,14 +7,14 @@ function createPlaces(title, stage, showPixel) {
 
   async function go(step) {
     if (places === null) {
-      tell("The confidence is read ...");
+      tell("Loading the places ...");
       const answer = await ask("places");
       if (answer === null) return;
       tell("");
       places = answer.places;
     }
     if (places.length === 0) {
-      document.getElementById("place").textContent = "The confidence has no such place.";
+      document.getElementById("place").textContent = "There are no places on this map.";
       return;
     }
     index = index < 0 && step < 0 ? places.length - 1 : (index + step + places.length) % places.length;

@@ -1,5 +1,5 @@
 "use strict";
-// The outlines of polygons over the map: those of the window that is seen.
+// The outlines of the polygons in the visible window, drawn over the map.
 
 function createPolygonOverlay(grid, stage) {
   const box = document.getElementById("polygons");

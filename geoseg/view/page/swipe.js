@@ -1,5 +1,5 @@
 "use strict";
-// Two layers of the same place: with a divider between them, one over the other, or side by side.
+// Show two layers of the same place: with a divider between them, one over the other, or side by side.
 
 const LAYER_NAMES = {image: "Scene", map: "Map", compare: "Second map", confidence: "Confidence"};
 
@@ -55,10 +55,10 @@ function createStage(grid, layers, createLayer) {
   first.on("move", () => follow(first, second));
   second.on("move", () => follow(second, first));
   show();
-  return {maps, show, setMode, moveDivider: divider.move, visibleMaps: () => (mode() === "side" ? maps : [first])};
+  return {maps, show, setMode, moveDivider: divider.move};
 }
 
-// Return the divider of a swipe: what lies in the pane "above" is only seen on its right.
+// Return the divider of a swipe: the pane "above" is only visible to the right of it.
 function createDivider(map) {
   const line = document.createElement("div");
   const pane = map.getPane("above");
