@@ -42,7 +42,8 @@ def rectangle_outline(
 ) -> tuple[Floats, Floats]:
     """Return x and y of points along the sides of a rectangle.
 
-    They show where it lies in another CRS, in which its sides are curves.
+    Transformed to another CRS, where the sides are curves, the points show where the rectangle
+    lies.
     """
     share = np.linspace(0, 1, _OUTLINE_POINTS)
     zero, one = np.zeros_like(share), np.ones_like(share)

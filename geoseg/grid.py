@@ -179,7 +179,7 @@ class MapGrid:
 
     @property
     def input_pixels(self) -> float:
-        """Pixels of the input along a side of a pixel of the map."""
+        """Number of input pixels along a side of a map pixel; the larger one of both axes."""
         return max(self.input[0] / self.raster[0], self.input[1] / self.raster[1])
 
     def input_window(self, window: Window) -> Window:

@@ -162,7 +162,7 @@ def command(
     or a folder of scenes; with --stack, a folder of the bands of one scene.
 
     @list.txt stands for the scenes in a text file, one in each line, and "scenes/*.tif" in quotes
-    for all files that match; ** stands for any folders.
+    for all files that match; ** stands for any number of folders.
 
     The output folder gets the tiles, an index with their footprints (tiles.parquet, which QGIS
     opens) and a picture for checking them (preview.png).

@@ -164,12 +164,12 @@ def _product(data: dict[str, Any]) -> list[str]:
 
 
 def _date(text: str | None) -> str:
-    """Return a date of ISO 8601 in UTC in words."""
+    """Format a date (ISO 8601, UTC) for reading, such as 2022-01-25 10:43:21 UTC."""
     return "not known" if text is None else text.replace("T", " ").replace("+00:00", " UTC")
 
 
 def _file_of(band: dict[str, Any], bands: Sequence[dict[str, Any]]) -> str:
-    """Return the name of the file of a band, with the number of the band where it has several."""
+    """Return the name of the file of a band, with the band number if several bands are in it."""
     name = str(band["file"]).rpartition("/")[2]
     several = sum(other["file"] == band["file"] for other in bands) > 1
     return f"{name}, band {band['file_band']}" if several else name

@@ -32,7 +32,7 @@ def describe_parts(folder: str | Path) -> dict[str, Any]:
         scene = manifest["scene"]
         options = {k: v for k, v in manifest.items() if k not in _NOT_OPTIONS}
         if "outputs" in options:
-            # Earlier versions list fewer.
+            # The manifests of earlier versions list fewer outputs.
             written = zip(_OUTPUTS, options["outputs"], strict=False)
             options["outputs"] = ["labels", *(name for name, wanted in written if wanted)]
         return {

@@ -42,8 +42,8 @@ def describe(path: str | Path) -> InfoReport:
 
     Args:
         path: of the file or folder, a pattern of the bands of a scene, the address of a STAC item,
-            or the name of a model, such as "default". A network in an ONNX
-            file is run on a few random test windows.
+            or the name of a model, such as "default". A network in an ONNX file is run on a few
+            random test windows.
 
     Raises:
         GeosegError: of the type that fits, if the path is missing, unknown or damaged.
@@ -127,7 +127,7 @@ def _describe_scene(path: str | Path) -> dict[str, Any]:
 
 def _describe_product(path: str | Path) -> dict[str, Any]:
     product, scene = find_product(str(path)), open_scene(path)
-    assert product is not None  # noqa: S101 - `find_kind` says so
+    assert product is not None  # noqa: S101 - `find_kind` has found it
     return {
         **georeference(scene),
         "product": product.kind,
@@ -154,7 +154,7 @@ def _describe_product(path: str | Path) -> dict[str, Any]:
 
 
 def _windows(scene: Scene) -> dict[str, int]:
-    """Return number, size and overlap of the windows of a scene, as `classify` by default."""
+    """Return number, size and overlap (px) of the windows that `classify` uses by default."""
     size, overlap = read_window(DEFAULT), ClassifySettings().overlap
     grid = WindowGrid(scene.height, scene.width, size, size - overlap)
     return {"count": len(grid), "size": size, "overlap": overlap}

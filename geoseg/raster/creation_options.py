@@ -1,4 +1,4 @@
-"""Creation options of a Cloud-Optimized GeoTIFF: those of GDAL that do not change its pixels."""
+"""Creation options of a Cloud-Optimized GeoTIFF: only those that do not change its pixels."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ _LEVELS = {
     "DEFLATE": range(1, 10), "ZSTD": range(1, 23), "LZMA": range(10),
     "LERC_DEFLATE": range(1, 10), "LERC_ZSTD": range(1, 23),
 }  # fmt: skip
-"""Compressions that have levels."""
+"""Levels of each compression that has levels."""
 _LOSSLESS = ("NONE", "LZW", "LERC", *_LEVELS)
 _LOSSY = ("JPEG", "WEBP", "JXL")
 _SWITCH = ("YES", "NO")
@@ -29,14 +29,13 @@ _CHOICES = {
 _SWITCH_WORDS = {"TRUE": "YES", "ON": "YES", "FALSE": "NO", "OFF": "NO"}
 _NAMES = sorted({*_CHOICES, "BLOCKSIZE", "LEVEL"})
 _BLOCK_SIDES = range(128, 4097, 16)
-_NONE: dict[str, str] = {}
 
 
 def normalise_creation_options(options: Mapping[str, str] | None) -> dict[str, str]:
-    """Check creation options, and return them as GDAL spells them, in the order of the alphabet.
+    """Check creation options, and return them as GDAL spells them, in alphabetical order.
 
-    Options that could change the pixels or the grid are not known: an assembled map reads back as
-    it was computed.
+    Options that could change the pixels or the grid are refused, because a map must be read back
+    as it was computed.
 
     Args:
         options: names and values in any case; None for no options.
@@ -45,10 +44,10 @@ def normalise_creation_options(options: Mapping[str, str] | None) -> dict[str, s
         Names and values in capital letters.
 
     Raises:
-        OutputError: if a name or a value is not known, a compression is lossy, or it has no such
-            level.
+        OutputError: if a name or a value is not known, the compression is lossy, or it does not
+            have the level.
     """
-    given = {name.upper(): str(value).upper() for name, value in (options or _NONE).items()}
+    given = {name.upper(): str(value).upper() for name, value in (options or {}).items()}
     checked = {name: _checked_value(name, given[name]) for name in sorted(given)}
     compress = checked.get("COMPRESS", "DEFLATE")
     levels = _LEVELS.get(compress)
@@ -95,13 +94,13 @@ def _number(name: str, value: str, numbers: range, condition: str) -> str:
 
 
 def check_compression(options: Mapping[str, str]) -> None:
-    """Refuse a compression that this build of GDAL does not have: it would write without any.
+    """Refuse a compression that this build of GDAL lacks: it would write uncompressed files.
 
     Args:
         options: as `normalise_creation_options` returns them.
 
     Raises:
-        OutputError: if GDAL cannot compress so.
+        OutputError: if GDAL lacks the compression.
     """
     compress = options.get("COMPRESS", "NONE")
     if compress == "NONE":

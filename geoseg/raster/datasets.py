@@ -54,7 +54,7 @@ _ARCHIVE = re.compile(r"(zip|tar)(?:\+file)?://([^!]+)!/?(.+)")
 
 _thread_datasets = threading.local()
 _CACHED = 8
-"""Datasets that a thread keeps open."""
+"""Largest number of datasets that a thread keeps open."""
 
 
 def fingerprint(path: str) -> Fingerprint:
@@ -104,11 +104,11 @@ def cached_dataset(
 
     Args:
         name: anything GDAL opens, also the text of a VRT.
-        versions: expected fingerprint of each file that it reads.
+        versions: expected fingerprint of each file that the dataset reads.
         overview: number of the overview to open in place of the full size, from 0.
 
     Raises:
-        SceneError: if it cannot be opened, or a fingerprint is another.
+        SceneError: if it cannot be opened, or a file has another fingerprint than expected.
     """
     cache = _cache()
     files = tuple(versions.items())
@@ -128,7 +128,7 @@ def cached_dataset(
 
 
 def drop_cached(paths: tuple[str, ...]) -> None:
-    """Close the open datasets of this thread, after an error in one that reads these files."""
+    """Close all open datasets of this thread, after an error in reading these files."""
     _cache().clear()
     for path in paths:
         if is_remote(path):
@@ -136,7 +136,7 @@ def drop_cached(paths: tuple[str, ...]) -> None:
 
 
 def _cache() -> OrderedDict[Any, rasterio.DatasetReader]:
-    """The open datasets of this thread, the latest at the end."""
+    """The open datasets of this thread, the most recently used one last."""
     if not hasattr(_thread_datasets, "cache"):
         _thread_datasets.cache = OrderedDict()
     cache: OrderedDict[Any, rasterio.DatasetReader] = _thread_datasets.cache

@@ -37,10 +37,11 @@ def level_affine(scene: Scene, level: int) -> Affine:
 def read_level(scene: Scene, level: int, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Read a window of a level of a scene: the nearest pixels, from overviews if it has them.
 
-    Law: pixel (row, col) of level n is the stored pixel at row * 2**n + 2**n // 2, and so for the
-    column; beyond the end of a file, it is the last one. With an overview that is 2**m times
-    reduced, m at most n, it is that pixel of the overview for level n - m. So all scenes of one
-    size show the same place at the same row and column.
+    Law: pixel (row, col) of level n is the stored pixel at row * 2**n + 2**n // 2 and
+    col * 2**n + 2**n // 2, or the last one of the row or column if that is beyond the end of the
+    file. If the file has an overview that is reduced by 2**m, m at most n, the rule applies to the
+    pixels of the overview, with n - m in place of n. So all scenes of one size show the same place
+    at the same row and column.
 
     Args:
         scene: a file or stack, which may be warped.
@@ -93,9 +94,9 @@ def _read_file(scene: Scene, level: int, window: Window) -> tuple[NDArray[Any], 
 
 
 def _open_for_level(scene: Scene, level: int) -> tuple[rasterio.DatasetReader, int]:
-    """Return the open overview that is the smallest which suffices for a level, and its level.
+    """Open the smallest overview that is not smaller than a level; return it and its own level.
 
-    Without such an overview, it is the full size, level 0.
+    If the file has no such overview, return the dataset at full size, and 0.
     """
     name, versions = dataset_name(scene), scene.versions()
     full = cached_dataset(name, versions)
@@ -115,13 +116,13 @@ def _pieces(first: int, count: int, factor: int, length: int) -> list[tuple[int,
     Args:
         first: first pixel of the level.
         count: pixels of the level.
-        factor: pixels of the source for each.
+        factor: pixels of the source for each pixel of the level.
         length: pixels of the source.
 
     Returns:
-        First pixel and number of pixels of the source, number of pixels of the level, and the first
-        of these, counted from ``first``. The last pixel of a level may have fewer pixels of the
-        source than others: it is read alone.
+        For each part: first pixel of the source, number of pixels of the source, number of pixels
+        of the level, and first pixel of the level, counted from ``first``. The last pixel of a
+        level is a part of its own if it has fewer pixels of the source than the others.
     """
     whole = min(count, length // factor - first)
     pieces = [(first * factor, whole * factor, whole, 0)] if whole > 0 else []

@@ -56,11 +56,14 @@ _DATE_TAGS = (
     ("ACQUISITIONDATETIME", "IMAGERY"), ("ACQUISITIONDATETIME", None), ("DATETIME", None),
     ("TIFFTAG_DATETIME", None),
 )  # fmt: skip
-"""Tags with a date, and their domains, the most certain first."""
+"""Tags that hold a date, and the domain of each tag, the most reliable first."""
 
 
 def date_in_tags(path: str | Path) -> datetime | None:
-    """Read when a raster was acquired, or else when it was made; in UTC, None without a date.
+    """Read the date on which a raster was acquired, or else the date on which it was made.
+
+    Returns:
+        The date, in UTC if the tag gives no time zone; None if no tag holds a date.
 
     Raises:
         SceneError: if the raster cannot be opened.

@@ -17,7 +17,7 @@ from geoseg.raster.scene import Layer, Scene
 from geoseg.raster.warp import warped_to
 
 _SAME_PLACE = 0.01
-"""Pixels of two scenes are those of one grid if their corners are less than this apart (px)."""
+"""Two scenes have one grid if the corners of their pixels differ by less than this (px)."""
 
 
 def mosaic(scenes: Sequence[Scene]) -> Scene:
@@ -29,8 +29,8 @@ def mosaic(scenes: Sequence[Scene]) -> Scene:
         scenes: files or stacks, with their bands chosen.
 
     Raises:
-        SceneError: if there is none, if they differ in their bands, if one has no georeference, or
-            if one lies on another grid and far from all others.
+        SceneError: if there is no scene, if the scenes differ in the number of bands, if one has no
+            georeference, or if one on another grid touches no other scene.
     """
     if not scenes:
         raise SceneError("the mosaic is empty, give at least one scene")
@@ -62,7 +62,7 @@ def mosaic(scenes: Sequence[Scene]) -> Scene:
 
 
 def _layer(scene: Scene, first: Scene) -> Layer:
-    """Return a scene on the grid of the first one, warped onto it if need be."""
+    """Return a scene on the grid of the first one, warped onto it if it has another grid."""
     _check_fits(scene, first)
     offset = _offset_on_grid(scene, first)
     if offset is not None:

@@ -78,7 +78,7 @@ class Mosaic:
         """Return the scenes, the one on top first.
 
         Raises:
-            SceneError: if the newest is asked for and a scene has no date.
+            SceneError: if the order is "newest" and a scene has no date.
         """
         if self.order == "first":
             return list(self.scenes)
@@ -124,14 +124,14 @@ def open_scene(
 
 
 def _date(source: str | Stack) -> datetime:
-    """Date of a scene: of a stack, that of its first file."""
+    """Date of a scene; for a stack, the date of its first file."""
     path = source.paths[0] if isinstance(source, Stack) else source
     product = find_product(path)
     date = product.date if product is not None else date_in_tags(path)
     if date is None:
         raise SceneError(
             f"{path} has no date in its tags (ACQUISITIONDATETIME, TIFFTAG_DATETIME), give the "
-            "scenes in the order that they are to lie, the first on top (order, --order first)"
+            "scenes in the order in which they lie, the first on top (order, --order first)"
         )
     return date
 
@@ -192,12 +192,12 @@ def _stacked_files(stack: Stack) -> list[BandFile]:
 
 
 def _names_from_files(stack: Stack) -> dict[str, list[BandFile]]:
-    """Return the bands that the names of local files tell, by path; {} if they tell nothing."""
+    """Return the bands of each local file, named as in a folder; {} if they cannot be named so."""
     files = [Path(path) for path in stack.paths if not is_remote(path)]
     if not files or not all(f.suffix.lower() in SUFFIXES and f.is_file() for f in files):
         return {}
     bands: dict[str, list[BandFile]] = {}
-    with suppress(SceneError):  # several of several bands, or of one name
+    with suppress(SceneError):  # several files with several bands, or two bands with one name
         for band in read_folder(stack.name, files).bands:
             bands.setdefault(band.path, []).append(band)
     return bands

@@ -1,4 +1,4 @@
-"""Scenes at reduced size, in three colours or in grey, for pictures; and pictures as bytes."""
+"""Scenes at reduced size, in three colours or in grey; and pictures encoded as PNG or JPEG."""
 
 import struct
 import warnings
@@ -38,8 +38,8 @@ def read_overview(scene: Scene, longest: int) -> tuple[NDArray[Any], NDArray[np.
     """
     factor = max(1.0, max(scene.height, scene.width) / longest)
     shape = max(1, round(scene.height / factor)), max(1, round(scene.width / factor))
-    apart = scene.warped is not None and len(warp_groups(scene)) > 1
-    if scene.layers or scene.rescaled is not None or apart:
+    several_warps = scene.warped is not None and len(warp_groups(scene)) > 1
+    if scene.layers or scene.rescaled is not None or several_warps:
         return _read_nearest(scene, shape)
     with opened(dataset_name(scene)) as dataset, as_warped(dataset, scene) as source:
         return read_valid(source, scene, shape=shape)
@@ -82,7 +82,7 @@ def rgb_bands(names: Sequence[str]) -> tuple[int, ...]:
 def percentile_stretch(pixels: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Stretch each band from the 2nd to the 98th percentile of its valid pixels to 0..255.
 
-    Takes the arguments of `percentile_ranges`, and returns what `stretch_to_bytes` does.
+    The arguments are those of `percentile_ranges`; the result is that of `stretch_to_bytes`.
     """
     return stretch_to_bytes(pixels, valid, percentile_ranges(pixels, valid))
 
@@ -132,15 +132,16 @@ def rgba_png(pixels: NDArray[np.uint8]) -> bytes:
     It has 8 bits a band and rows without filter (ISO/IEC 15948).
     """
     height, width = pixels.shape[:2]
-    rows = np.zeros((height, 1 + 4 * width), np.uint8)  # each begins with its filter: none
+    # The first byte of a row is its filter; 0 is none.
+    rows = np.zeros((height, 1 + 4 * width), np.uint8)
     rows[:, 1:] = pixels.reshape(height, -1)
     header = struct.pack(">IIBBBBB", width, height, 8, _RGBA, 0, 0, 0)
-    chunks = (b"IHDR", header), (b"IDAT", zlib.compress(rows.data, 1)), (b"IEND", b"")
-    return _SIGNATURE + b"".join(_chunk(name, content) for name, content in chunks)
+    parts = (b"IHDR", header), (b"IDAT", zlib.compress(rows.data, 1)), (b"IEND", b"")
+    return _SIGNATURE + b"".join(_png_chunk(name, content) for name, content in parts)
 
 
 def rgb_jpeg(pixels: NDArray[np.uint8]) -> bytes:
-    """Return a JPEG of pixels (height, width, 3), for photographs."""
+    """Return a JPEG of pixels (height, width, 3): red, green and blue; colours change slightly."""
     height, width, bands = pixels.shape
     with MemoryFile() as file, warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -151,6 +152,7 @@ def rgb_jpeg(pixels: NDArray[np.uint8]) -> bytes:
         return bytes(file.getbuffer())
 
 
-def _chunk(name: bytes, content: bytes) -> bytes:
+def _png_chunk(name: bytes, content: bytes) -> bytes:
+    """Return a chunk of a PNG file: length, name, content and checksum."""
     checksum = zlib.crc32(name + content)
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)

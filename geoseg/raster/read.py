@@ -29,7 +29,7 @@ from geoseg.raster.stack import bands_at, has_data, warp_groups
 from geoseg.raster.warp import as_warped, dataset_name
 
 _RESAMPLED = 2048
-"""Pixels of one axis that are resampled at a time, before or after."""
+"""Most pixels along an axis that are resampled at a time, of the input or of the result."""
 
 WindowReader = Callable[[Scene, Window], tuple[NDArray[Any], NDArray[np.bool_]]]
 """Reads a window of a scene: pixels and valid, see `read_window`."""
@@ -51,7 +51,7 @@ def read_window(
     Args:
         scene: the scene.
         window: pixels of the scene.
-        read_file: reads what is neither cropped nor rescaled; None to read a file or stack.
+        read_file: reads a window of a file or stack in place of GDAL; None for GDAL.
 
     Returns:
         Pixels (bands, height, width) in the scene's dtype, and valid (height, width), True where
@@ -128,7 +128,7 @@ def _read_layers(
 def _read_rescaled(
     scene: Scene, inner: Scene, window: Window, read_file: WindowReader | None
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Resample a window from a scene with other pixels, a part at a time to save memory."""
+    """Resample a window from a scene with pixels of another size, in parts to save memory."""
     pixels = np.empty((len(scene.bands), window.height, window.width), scene.dtype)
     valid = np.empty((window.height, window.width), bool)
     for first_row, end_row in _parts(window.row, window.row_end, scene.height, inner.height):
@@ -143,9 +143,9 @@ def _read_rescaled(
 
 
 def _parts(begin: int, end: int, length: int, inner: int) -> list[tuple[int, int]]:
-    """Divide pixels of one axis into parts of about the same size, begin and end.
+    """Divide pixels of one axis into parts of about the same size; return their begins and ends.
 
-    A part has at most about `_RESAMPLED` pixels, and comes from at most about as many.
+    A part has at most about `_RESAMPLED` pixels, and is computed from at most about as many.
     """
     size = end - begin
     number = min(size, math.ceil(size * max(1.0, inner / length) / _RESAMPLED))
@@ -167,7 +167,7 @@ def _read_aligned(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[n
 
 
 def _read_file(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Read a window of a file or stack; bands with different nodata values are warped apart."""
+    """Read a window of a file or stack; bands that cannot be warped together are read in groups."""
     groups = warp_groups(scene) if scene.warped is not None else []
     if len(groups) < 2:
         return _read_dataset(scene, window)

@@ -1,4 +1,4 @@
-"""Pixels of another size: a linear filter, exact for each pixel whatever window is read."""
+"""Resample to pixels of another size; the value of a pixel does not depend on the window read."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ class LinearFilter:
     """The weights of a linear (triangle) filter along one axis.
 
     An axis of ``length`` pixels is computed from one of ``inner`` pixels over the same extent. The
-    filter reaches as far as the larger of both pixel sizes, so that it interpolates to smaller
-    pixels, and averages to larger ones without aliasing.
+    filter reaches as far as the larger of both pixel sizes: it interpolates to smaller pixels, and
+    averages to larger ones without aliasing.
     """
 
     def __init__(self, begin: int, end: int, length: int, inner: int) -> None:
@@ -33,7 +33,7 @@ class LinearFilter:
         """(taps, pixels): inner pixels of each pixel, counted from `first`."""
         self.weights = weights / weights.sum(axis=0)
         """(taps, pixels): their weights, with a sum of 1."""
-        # In integers, because a pixel that only touches must not count.
+        # In integers, so that a pixel that is only touched does not count.
         self.covered = (taps * length < (index + 1) * inner) & ((taps + 1) * length > index * inner)
         """(taps, pixels): whether a pixel covers a part of the inner pixel."""
 
@@ -79,9 +79,9 @@ def _filter(values: NDArray[Any], axis_filter: LinearFilter, axis: int) -> NDArr
 
 
 def _any_covered(valid: NDArray[np.bool_], axis_filter: LinearFilter, axis: int) -> NDArray[Any]:
-    """Return whether a pixel covers a part of a valid one, along an axis of (height, width)."""
+    """Return whether each pixel covers a part of a valid one, along an axis of (height, width)."""
     shape = (-1, 1) if axis == 0 else (-1,)
-    found = np.zeros(1, bool)
+    covers = np.zeros(1, bool)
     for taps, covered in zip(axis_filter.taps, axis_filter.covered, strict=True):
-        found = found | (valid.take(taps, axis=axis) & covered.reshape(shape))
-    return found
+        covers = covers | (valid.take(taps, axis=axis) & covered.reshape(shape))
+    return covers

@@ -139,13 +139,13 @@ class Scene:
         return tuple(n for n, band in bands if band.alpha and n not in self.bands)
 
     def band_number(self, name: str) -> int | None:
-        """Return the number of the only band with a name (lower case); None without one."""
+        """Return the number of the only band with a name (lower case); None if there is not one."""
         names = [
             (band.name, *(self.stack[index].aliases if self.stack else ()))
             for index, band in enumerate(self.file_bands)
         ]
-        found = [number for number, own in enumerate(names, 1) if name and name in own]
-        return found[0] if len(found) == 1 else None
+        numbers = [number for number, own in enumerate(names, 1) if name and name in own]
+        return numbers[0] if len(numbers) == 1 else None
 
     def with_bands(self, bands: tuple[int | str, ...]) -> "Scene":
         """Return the same scene with other bands to read, by number (from 1) or name, in any order.
@@ -154,8 +154,8 @@ class Scene:
         mosaic keeps its grid.
 
         Raises:
-            SceneError: if there is no such band, no pixels in it that geoseg can read, or if bands
-                of a stack do not have one extent.
+            SceneError: if there is no such band, if geoseg cannot read its pixels, or if bands of a
+                stack have different extents.
         """
         if self.layers:
             scenes = [
@@ -192,11 +192,12 @@ class Scene:
         """Return the numbers of bands that are given by number or name."""
         count = len(self.file_bands)
         numbers = [self.band_number(b.lower()) if isinstance(b, str) else b for b in bands]
-        found = tuple(number for number in numbers if number and 1 <= number <= count)
-        if bands and len(found) == len(bands):
-            return found
-        known = [number is not None and 1 <= number <= count for number in numbers]
-        missing = [str(band) for band, exists in zip(bands, known, strict=True) if not exists]
+        existing = tuple(number for number in numbers if number and 1 <= number <= count)
+        if bands and len(existing) == len(bands):
+            return existing
+        missing = [
+            str(band) for band, number in zip(bands, numbers, strict=True) if number not in existing
+        ]
         has = "1 band" if count == 1 else f"bands 1 to {count}"
         names = ", ".join(band.name for band in self.file_bands if band.name)
         raise SceneError(
@@ -205,9 +206,10 @@ class Scene:
         )
 
     def with_physical_values(self) -> "Scene":
-        """Return a stack whose values are those of reflectance, temperature or height, as float32.
+        """Return a stack with the scale and offset of its bands applied, as float32.
 
-        Other scenes are returned as they are.
+        Its values are then reflectance, temperature, height or another physical quantity. Other
+        scenes are returned as they are.
         """
         return replace(self, physical=True, dtype="float32") if self.stack else self
 
@@ -312,7 +314,7 @@ class Scene:
         return values
 
     def identity(self) -> dict[str, Any]:
-        """Plain data that tell other pixels: without the path of a file whose version is known."""
+        """Plain data that differ if pixels differ: without the paths of files of known version."""
         return _without_known_paths(self.to_dict())
 
 
@@ -328,7 +330,7 @@ class Layer:
 
 
 def _bands_of(scene: Scene) -> dict[str, Any]:
-    """Return what a scene that is made of this one has from its bands."""
+    """Return the fields that a scene made of this one takes over, because bands decide them."""
     names = ("dtype", "bands", "band_names", "nodata", "masked")
     return {name: getattr(scene, name) for name in names}
 
@@ -349,7 +351,7 @@ def _on_finest_grid(stack: Scene) -> Scene:
 def _check_extent(band: StackBand, finest: StackBand) -> None:
     """Refuse a band of a stack that does not cover the same ground as the finest one.
 
-    The limit is half of a pixel of the coarser grid: products of one sensor differ by as much.
+    The limit is half a pixel of the coarser grid: bands of one product may differ by as much.
     """
     if (band.crs is None) != (finest.crs is None) or (
         band.crs is not None and CRS.from_user_input(band.crs) != CRS.from_user_input(finest.crs)

@@ -34,8 +34,8 @@ def stack_vrt(scene: Scene) -> str:
 def has_data(scene: Scene, pixels: NDArray[Any]) -> NDArray[np.bool_]:
     """Return (height, width), True where all bands are finite and every file of a stack has data.
 
-    A file has data where one of its bands has another value than its nodata value. As a physical
-    value, nodata is NaN, so that it must be in none of them.
+    A file has data where one of its bands has another value than its nodata value. In physical
+    values, nodata is NaN, so every band must have data.
 
     Args:
         scene: a stack.
@@ -45,9 +45,9 @@ def has_data(scene: Scene, pixels: NDArray[Any]) -> NDArray[np.bool_]:
     has: dict[str, NDArray[np.bool_]] = {}
     for band, values in zip(scene.read_stack, pixels, strict=True):
         nodata = math.nan if scene.physical else band.nodata
-        none = nodata is None or math.isnan(nodata)
-        known = np.ones_like(finite) if none else values != nodata
-        has[band.path] = has[band.path] | known if band.path in has else known
+        no_value = nodata is None or math.isnan(nodata)
+        differs = np.ones_like(finite) if no_value else values != nodata
+        has[band.path] = has[band.path] | differs if band.path in has else differs
     data: NDArray[np.bool_] = np.logical_and.reduce([finite, *has.values()], axis=0)
     return data
 
@@ -55,8 +55,8 @@ def has_data(scene: Scene, pixels: NDArray[Any]) -> NDArray[np.bool_]:
 def warp_groups(scene: Scene) -> list[list[int]]:
     """Return which bands of a stack may be warped together, as positions among its bands.
 
-    GDAL takes one nodata value for all bands that it warps, and one rule for them: files of one
-    band with the same value go together, and a file of several bands goes alone.
+    GDAL uses one nodata value and one rule for all bands that it warps together. So single-band
+    files with the same nodata value form a group, and each file of several bands is a group.
     """
     bands = scene.read_stack
     paths = [band.path for band in bands]
@@ -69,7 +69,7 @@ def warp_groups(scene: Scene) -> list[list[int]]:
 
 
 def bands_at(scene: Scene, positions: list[int]) -> Scene:
-    """Return a warped stack with some of its bands, in their order."""
+    """Return a warped stack with only the bands at these positions."""
     return replace(
         scene,
         bands=tuple(scene.bands[position] for position in positions),

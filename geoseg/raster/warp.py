@@ -17,7 +17,7 @@ from geoseg.raster.scene import Resampling, Scene
 from geoseg.raster.stack import stack_vrt
 
 _EXACT = 1e-9
-"""Largest error of the transformation (px); rasterio cannot set 0, which means exact."""
+"""Largest error of the transformation (px). For GDAL 0 means exact, but rasterio cannot set 0."""
 
 
 def warped_to(raster: Scene, grid: Scene, resampling: Resampling = "nearest") -> Scene:
@@ -44,14 +44,15 @@ def warped_to(raster: Scene, grid: Scene, resampling: Resampling = "nearest") ->
 def reprojected(scene: Scene, crs: str) -> Scene:
     """Return a file or stack in another CRS, warped bilinearly as it is read.
 
-    The grid is the one that GDAL suggests: about as many pixels, all of the ground.
+    The grid is the one that GDAL suggests: it covers the whole scene with about as many pixels.
 
     Args:
         scene: the file or stack.
         crs: what pyproj understands as CRS, such as "EPSG:32640".
 
     Raises:
-        SceneError: if the CRS is unknown, or the scene has none, or none leads to the other.
+        SceneError: if the CRS is unknown, if the scene has no CRS, or if it cannot be transformed
+            to the other one.
     """
     try:
         target = CRS.from_user_input(crs)
@@ -103,10 +104,10 @@ def as_warped(
 
 
 def _unified_nodata(scene: Scene) -> str:
-    """How GDAL takes the nodata values of several bands together.
+    """How GDAL combines the nodata values of several bands.
 
-    A pixel of a file has no data if all bands have the nodata value, and a pixel of a stack of
-    files with one band each if one of them has it.
+    A pixel of one file has no data if all bands have the nodata value. A pixel of a stack of
+    single-band files has no data if one band has it.
     """
     paths = [band.path for band in scene.read_stack]
     return "PARTIAL" if len(paths) > 1 and len(set(paths)) == len(paths) else "YES"

@@ -97,8 +97,8 @@ def write_cog(
         path: of the file, which appears when it is complete.
         profile: size, georeferencing, bands and colours.
         windows: windows that partition the raster, with their pixels (bands, height, width).
-        creation_options: of GDAL's COG driver, see `normalise_creation_options`; None for DEFLATE
-            in blocks of 512 px.
+        creation_options: options of GDAL's COG driver, see `normalise_creation_options`; None for
+            DEFLATE in blocks of 512 px.
         threads: number of threads that compress.
 
     Raises:

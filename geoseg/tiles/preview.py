@@ -162,7 +162,7 @@ def percent(share: float) -> str:
 
 
 def _stem(scene: str) -> str:
-    """Return the name of a scene without folder and extension; of a stack, that of the first."""
+    """Return the stem of the file of a scene, or of the first file of a stack."""
     return Path(scene.removeprefix("stack of ")).stem
 
 

@@ -58,9 +58,9 @@ class TileSettings:
     nodata: float | None = None
     """Value of pixels without data; None for the scenes' own."""
     reflectance: bool = False
-    """Whether the values of the bands are those of reflectance, temperature or another physical
-    unit, as float32: stored value * scale + offset, which products have. `classify` gives a model
-    trained on such tiles the same values."""
+    """Whether tiles hold physical values (reflectance, temperature), as float32: stored value *
+    scale + offset. Products and stacks have a scale and an offset. `classify` computes the same
+    values for a model trained on such tiles."""
     resolution: float | None = None
     """Ground size of the pixels of the tiles (m), above 0, to which scenes are resampled; None for
     the pixels of the scenes."""

@@ -36,7 +36,7 @@ class Features:
     geometries: NDArray[Any]
     """(n,) shapely geometries in the CRS of the file."""
     values: dict[str, list[Any]]
-    """Values of each field that was asked for and exists."""
+    """Values (n) of each requested field that the layer has, by its name."""
 
 
 def open_layer(path: str | Path) -> VectorLayer:

@@ -54,7 +54,7 @@ COMPOSED: dict[str, Callable[[dict[str, Scene]], Scene]] = {
 }  # fmt: skip
 
 WARPED = ("reprojected", "zones", "rescaled mosaic", "rescaled crop")
-"""What takes long, in the names of scenes."""
+"""Words in the names of the scenes whose tests take long."""
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_a_window_is_that_part_of_the_scene(whole, name, data):
 
 @pytest.mark.parametrize("name", COMPOSED)
 def test_a_scene_has_valid_pixels_and_others(whole, name):
-    """Else the law would say little."""
+    """Otherwise the law would hold without testing the valid mask."""
     scene, pixels, valid = whole(name)
     assert 0.5 < valid.mean() <= 1
     assert len(np.unique(pixels[0][valid])) > 50

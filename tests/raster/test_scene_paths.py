@@ -63,7 +63,7 @@ def test_a_list_has_a_scene_or_a_pattern_in_each_line(folder):
         ("@bytes.txt", r"bytes\.txt: it is not a text in UTF-8"),
     ],
 )
-def test_what_names_no_scene_is_told(scene, words, folder):
+def test_lists_and_patterns_without_a_scene_are_refused(scene, words, folder):
     (folder / "empty.txt").write_text("# nothing\n\n")
     (folder / "bytes.txt").write_bytes(b"\xff\xfe\xfd")
     with pytest.raises(SceneError, match=words):

@@ -47,9 +47,9 @@ def pixels_of(seed: int, height: int, width: int, margin: int, low: int, high: i
 def write_band(
     path: Path, seed: int, size: int, pixel: int, *, added: int = 0, **profile: object
 ) -> Path:
-    """Write one band of a product: ``size`` m a side, pixels of ``pixel`` m; returns path.
+    """Write one band of a product: ``size`` m a side, pixels of ``pixel`` m; return its path.
 
-    Values are 1 to 10,000, and ``added`` to them.
+    Stored values are 1 to 10,000, plus ``added``.
     """
     side = size // pixel
     return write_raster(
@@ -69,9 +69,10 @@ def write_safe(
 ) -> Path:
     """Write a product of Sentinel-2 into a folder, and return its SAFE folder.
 
-    ``level`` is L1C or L2A, ``size`` the side on the ground (m, a multiple of 120), ``offset`` the
-    one that the metadata add to stored values, None for the time before baseline 04.00. ``added``
-    is in the stored values: 1000 with the offset -1000 is the same ground as none before 04.00.
+    ``level`` is L1C or L2A, and ``size`` the side on the ground (m, a multiple of 120). ``offset``
+    is the one in the metadata; None makes a product from before baseline 04.00, which has none.
+    ``added`` is added to the stored values: 1000 with the offset -1000 gives the reflectance of 0
+    without an offset.
     """
     baseline = "03.01" if offset is None else "04.00"
     tile, date = "T31UFS", "20220125T104321"

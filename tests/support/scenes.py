@@ -14,7 +14,7 @@ WEST, NORTH = 500_000, 2_800_000
 
 
 def place(pixel: float, row: float = 0, col: float = 0) -> Affine:
-    """Return the transform of pixels of so many metres that begin at a row and column of them."""
+    """Return the transform of a scene of pixels of ``pixel`` m from a row and column on."""
     return Affine(pixel, 0, WEST + col * pixel, 0, -pixel, NORTH - row * pixel)
 
 
@@ -61,7 +61,7 @@ def stack_of(folder: Path, image: np.ndarray) -> list[Path]:
 def in_zone_41(whole: np.ndarray, window: Window, path: Path, **profile) -> Path:
     """Write a part of an image of 10 m in zone 40 as if it had been taken in zone 41.
 
-    Its pixels are those of the image under their centres, on a grid north in that zone.
+    Its grid is aligned with zone 41, and each pixel has the value of the image at its centre.
     """
     to_41 = Transformer.from_crs("EPSG:32640", "EPSG:32641", always_xy=True)
     corners = [
@@ -95,7 +95,7 @@ def overlapping(
         folder: where to write them.
         height: of the image (px).
         width: of the image (px).
-        zones: whether the two in the east are in another UTM zone.
+        zones: whether the two scenes in the east are in another UTM zone.
     """
     folder.mkdir(parents=True, exist_ok=True)
     whole = np.maximum(blocks(height, width), 1)

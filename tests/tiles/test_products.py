@@ -120,7 +120,7 @@ def test_a_folder_of_products_is_a_folder_of_scenes(tmp_path):
     assert len(stems) == 2
 
 
-def test_scenes_of_one_name_are_told_apart_by_their_folders(tmp_path):
+def test_scenes_of_one_name_get_the_names_of_their_folders_too(tmp_path):
     items = [write_stac_item(tmp_path / name, size=600) for name in ("a", "b")]
     labels = label_raster(tmp_path / "labels.tif", size=600)
     settings = {"bands": ("red",), "split": "scene", "val": 0.5}

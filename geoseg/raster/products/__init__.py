@@ -32,8 +32,8 @@ def find_product(path: str) -> Product | None:
     (``bands/*_10m.tif``), or a STAC item: a JSON file, or an address that ends with .json or with
     .../collections/NAME/items/NAME.
 
-    The files of the bands are looked up, but only those of a folder without metadata are opened,
-    and those of a STAC item that does not say what its bands are.
+    Band files are opened only if they are in a folder without metadata, or belong to a STAC item
+    that does not describe its bands.
 
     Raises:
         SceneError: if it is a product, but incomplete, damaged or without bands.
@@ -44,7 +44,7 @@ def find_product(path: str) -> Product | None:
     place = Path(path)
     try:
         is_folder, is_file, is_in_folder = place.is_dir(), place.is_file(), place.parent.is_dir()
-    except (OSError, ValueError):  # the text of a VRT is no path
+    except (OSError, ValueError):  # the text of a VRT is not a path
         return None
     if is_folder:
         return _folder(path, place)
@@ -58,7 +58,7 @@ def find_product(path: str) -> Product | None:
 def is_product_folder(path: str | Path) -> bool:
     """Whether a path is a folder of Sentinel-2 or Landsat, by its metadata or the name ``.SAFE``.
 
-    Another folder with rasters may be one scene, or have a scene in each file.
+    Any other folder of rasters may be one scene, or hold a scene in each file.
     """
     folder = Path(path)
     return folder.is_dir() and (
@@ -101,7 +101,7 @@ def _file(path: str, file: Path) -> Product | None:
 
 
 def _folder(path: str, folder: Path) -> Product | None:
-    """The product of a folder; None if the folder is one raster to GDAL, as of Zarr."""
+    """The product of a folder; None if GDAL opens the folder as one raster, such as Zarr."""
     if is_safe(folder):
         return read_safe(path, folder)
     metadata = landsat_metadata(folder)

@@ -1,10 +1,11 @@
 """Products as values: the bands of a scene that lie in several files."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from geoseg.errors import SceneError
+from geoseg.errors import SceneError, count_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,9 @@ class Product:
         """Check the bands and the date."""
         if not self.bands:
             raise SceneError(f"{self.path} ({self.kind}) has no bands, give the band files")
-        first: dict[str, BandFile] = {}
+        by_name: dict[str, BandFile] = {}
         for band in self.bands:
-            twin = first.setdefault(band.name, band)
+            twin = by_name.setdefault(band.name, band)
             if twin is not band:
                 raise SceneError(
                     f"{self.path} has two bands with the name {band.name} ({twin.path} and "
@@ -77,3 +78,20 @@ class Product:
                 )
         if self.date is not None and self.date.tzinfo is None:
             raise SceneError(f"the date of {self.path} has no time zone, give it in UTC")
+
+
+def check_complete(path: str, missing: Sequence[str]) -> None:
+    """Refuse a product that lacks files.
+
+    Args:
+        path: the product, as the user gave it.
+        missing: band files that its metadata name, but that do not exist.
+
+    Raises:
+        SceneError: if a file is missing.
+    """
+    if missing:
+        raise SceneError(
+            f"{path} lacks {count_of(len(missing), 'band file')} that its metadata name, such as "
+            f"{missing[0]}, download it again, or give the files that are there with --stack"
+        )

@@ -51,9 +51,13 @@ def rasters_in(folder: Path, pattern: str = "*") -> list[Path]:
 def read_folder(path: str, files: list[Path]) -> Product:
     """Return the bands of files that are one scene.
 
-    Files with the names of Sentinel-2 or Landsat get the names of their bands; quality and colour
-    files among them are left out. Others are named by their description, or by what differs
-    between the names of the files. The path is that of the user.
+    If all files are named as in products of Sentinel-2 or Landsat, the bands get the names of the
+    sensor, and files of quality and true colour are left out. Otherwise the name of a band is its
+    description, or else what differs between the names of the files.
+
+    Args:
+        path: the folder or pattern, as the user gave it.
+        files: the raster files.
 
     Raises:
         SceneError: if several files have several bands, if two bands have one name, or if a file
@@ -61,10 +65,10 @@ def read_folder(path: str, files: list[Path]) -> Product:
     """
     for bands_of, pattern in ((_sentinel2, _SENTINEL2), (_landsat, _LANDSAT)):
         matches = {file: pattern.fullmatch(file.stem) for file in files}
-        certain = {file: match for file, match in matches.items() if match}
-        if len(certain) == len(files):
-            date = next(iter(certain.values()))["date"]
-            return Product(path, "folder", bands_of(certain), _date(date))
+        named = {file: match for file, match in matches.items() if match}
+        if len(named) == len(files):
+            date = next(iter(named.values()))["date"]
+            return Product(path, "folder", bands_of(named), _date(date))
     return Product(path, "folder", _named_by_difference(path, files))
 
 
@@ -93,7 +97,7 @@ def _landsat(files: dict[Path, re.Match[str]]) -> tuple[BandFile, ...]:
 
 def _band(path: Path, name: str, aliases: tuple[str, ...]) -> BandFile:
     file = _inspect(path)
-    nodata = 0 if file.nodata is None else None  # the format of both; JPEG 2000 has no tag for it
+    nodata = 0 if file.nodata is None else None  # 0 in both formats; JPEG 2000 has no tag for it
     return BandFile(
         str(path), name, scale=file.scales[0], offset=file.offsets[0], nodata=nodata,
         aliases=aliases,
@@ -101,6 +105,7 @@ def _band(path: Path, name: str, aliases: tuple[str, ...]) -> BandFile:
 
 
 def _named_by_difference(path: str, paths: list[Path]) -> tuple[BandFile, ...]:
+    """Bands named by their descriptions, or else by what differs between the names of the files."""
     files = [_inspect(file) for file in paths]
     multiband = [file for file in files if len(file.numbers) > 1]
     if len(multiband) > 1:
@@ -117,7 +122,7 @@ def _named_by_difference(path: str, paths: list[Path]) -> tuple[BandFile, ...]:
     ]
     descriptions = [text for file in files for text in file.descriptions]
     names = [text or name for text, name in zip(descriptions, by_file, strict=True)]
-    if len(set(names)) < len(names):  # a description of the whole scene, in each file
+    if len(set(names)) < len(names):  # each file has the description of the whole scene
         names = by_file
     places = [
         (str(file.path), number, scale, offset)
@@ -162,7 +167,7 @@ def band_description(text: str | None, colour: ColorInterp) -> str:
 
 
 def _differences(stems: list[str]) -> list[str]:
-    """What differs between file names, in whole words, lower case.
+    """The words that differ between file names, lower case.
 
     >>> _differences(["scene_B02_10m", "scene_B8A_10m"]), _differences(["red", "NIR"])
     (['b02', 'b8a'], ['red', 'nir'])

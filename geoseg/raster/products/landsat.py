@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from geoseg.errors import SceneError, count_of, root_message
-from geoseg.raster.products.band_file import BandFile, Product
+from geoseg.raster.products.band_file import BandFile, Product, check_complete
 from geoseg.raster.products.names import LANDSAT_BANDS, landsat_names
 
 _ROOT = "LANDSAT_METADATA_FILE"
@@ -49,7 +49,11 @@ def read_landsat(path: str, metadata: Path) -> Product:
 
     Values of level 2 are surface reflectance and temperature (K). Those of level 1 are reflectance
     at the top of the atmosphere without the correction for the angle of the sun, and radiance
-    (W/(m² sr µm)) of thermal bands. The path is that of the user.
+    (W/(m² sr µm)) of thermal bands.
+
+    Args:
+        path: the product, as the user gave it.
+        metadata: its metadata file.
 
     Raises:
         SceneError: if the metadata cannot be read, are of another collection or sensor, or if a
@@ -79,19 +83,14 @@ def read_landsat(path: str, metadata: Path) -> Product:
             f"{metadata} is incomplete or not of Collection 2 ({root_message(error)}), download "
             "the product again, or give its band files with --stack"
         ) from None
-    missing = [band.path for band in bands if not Path(band.path).is_file()]
-    if missing:
-        raise SceneError(
-            f"{path} lacks {count_of(len(missing), 'band file')} that its metadata name, such as "
-            f"{missing[0]}, download it again, or give the files that are there with --stack"
-        )
+    check_complete(path, [band.path for band in bands if not Path(band.path).is_file()])
     return Product(path, f"Landsat {satellite} L{level}", bands, date.astimezone(UTC))
 
 
 def _bands(
     groups: _Groups, satellite: str, level: str, files: dict[str, Path]
 ) -> Iterator[BandFile]:
-    """The bands of the sensor; ``files`` are by the last part of their key: "4", "ST_B10"."""
+    """The bands of the sensor; the keys of ``files`` are "4" or "ST_B10", without _BAND_KEY."""
     for band, file in files.items():
         own = f"SR_B{band}" if level == "2" and band.isdigit() else band
         names = landsat_names(satellite, own)
@@ -103,7 +102,7 @@ def _bands(
 
 
 def _rescaling(groups: _Groups, level: str, band: str) -> tuple[float, float]:
-    """Scale and offset of a band."""
+    """Scale and offset of a band; its name is the last part of the key of its file."""
     for group, quantity in _RESCALING[level]:
         values = groups.get(group, {})
         if f"{quantity}_MULT_BAND_{band}" in values:

@@ -26,7 +26,7 @@ LANDSAT_BANDS = {"4": _TM, "5": _TM, "7": _ETM, "8": _OLI_TIRS, "9": _OLI_TIRS}
 """Common name of each band, for each Landsat."""
 
 _LANDSAT_SYNONYMS = {"nir08": ("nir",), "swir16": ("swir1",), "swir22": ("swir2",)}
-"""A Landsat has one near-infrared band; models call it "nir" too."""
+"""Other names of bands. Landsat has one near-infrared band, which models also call "nir"."""
 
 _LANDSAT_BAND = re.compile(r"(?:(sr|st)_)?b?(\d+(?:_vcid_\d)?)")
 _RED_EDGES = ((0.69, 0.73, "rededge071"), (0.73, 0.76, "rededge075"), (0.76, 0.80, "rededge078"))
@@ -69,7 +69,7 @@ def landsat_names(satellite: str, band: str) -> tuple[str, tuple[str, ...]] | No
 
 
 def refined_name(common: str, centre: float | None) -> str:
-    """Return the exact common name of a red-edge band, from the centre of its wavelengths (µm).
+    """Return the common name of a band; for a red-edge band, the exact one of its centre (µm).
 
     Older STAC items call four bands of Sentinel-2 "rededge".
     """

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from geoseg.errors import SceneError, count_of, root_message
-from geoseg.raster.products.band_file import BandFile, Product
+from geoseg.errors import SceneError, root_message
+from geoseg.raster.products.band_file import BandFile, Product, check_complete
 from geoseg.raster.products.names import SENTINEL2_BANDS, sentinel2_names
 
 METADATA = {"MTD_MSIL1C.xml": "Sentinel-2 L1C", "MTD_MSIL2A.xml": "Sentinel-2 L2A"}
@@ -48,8 +48,12 @@ def is_safe(folder: _Folder) -> bool:
 def read_safe(path: str, folder: _Folder) -> Product:
     """Return the reflectance bands of a product, each at its finest resolution.
 
-    The path is that of the user. Reflectance is (stored value + added offset) / quantification;
-    the metadata have no offsets before the processing baseline 04.00.
+    Reflectance is (stored value + added offset) / quantification value. Before the processing
+    baseline 04.00 the metadata have no offsets.
+
+    Args:
+        path: the product, as the user gave it.
+        folder: its SAFE folder, on disk or in a zip archive.
 
     Raises:
         SceneError: if the metadata cannot be read, or if a band file is missing.
@@ -76,7 +80,7 @@ def read_safe(path: str, folder: _Folder) -> Product:
         raise SceneError(
             f"the metadata {name} of {path} name no band files, download the product again"
         )
-    _check_files(path, folder, files)
+    check_complete(path, [file for file in files.values() if not (folder / file).is_file()])
     bands = []
     for own, offset in offset_of.items():
         if own in files and (names := sentinel2_names(own)):
@@ -100,15 +104,6 @@ def _finest(images: list[str]) -> dict[str, str]:
             band = match[1].lower()
             finest[band] = min(finest.get(band, file), file)
     return {band: name for band, (_, name) in finest.items()}
-
-
-def _check_files(path: str, folder: _Folder, files: dict[str, str]) -> None:
-    missing = [file for file in files.values() if not (folder / file).is_file()]
-    if missing:
-        raise SceneError(
-            f"{path} lacks {count_of(len(missing), 'band file')} that its metadata name, such as "
-            f"{missing[0]}, download it again, or give the files that are there with --stack"
-        )
 
 
 def _nodes(metadata: ET.Element, tags: tuple[str, ...]) -> list[ET.Element]:

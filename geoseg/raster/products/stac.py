@@ -19,13 +19,12 @@ import pystac
 from geoseg.errors import SceneError, root_message
 from geoseg.raster.datasets import opened
 from geoseg.raster.products.band_file import BandFile, Product
-from geoseg.raster.products.folder import band_description
+from geoseg.raster.products.folder import SUFFIXES, band_description
 from geoseg.raster.products.names import refined_name, sentinel2_names
 from geoseg.raster.products.stac_scale import is_of, scale_of
 from geoseg.raster.remote import is_remote
 
 _MEDIA_TYPES = ("image/tiff", "image/vnd.stac.geotiff", "image/jp2", "application/vrt+xml")
-_SUFFIXES = (".tif", ".tiff", ".jp2", ".vrt", ".img")
 _DATA_ROLES = {"data", "reflectance"}
 _OTHER_ROLES = {"thumbnail", "overview", "visual", "metadata"}
 _RESOLUTION_SUFFIX = re.compile(r"_(\d+)m$")
@@ -35,7 +34,7 @@ _VSI = {"http": "/vsicurl/http://", "https": "/vsicurl/https://", "s3": "/vsis3/
 
 @dataclass(frozen=True, slots=True)
 class _AssetBand:
-    """A band of an asset, before the choice among those that are the same band."""
+    """A band of an asset; several assets may hold the same band at different resolutions."""
 
     href: str
     number: int
@@ -57,7 +56,9 @@ class _AssetBand:
 def read_stac(path: str, document: dict[str, Any]) -> Product:
     """Return the bands of the assets of an item that are data, each at its finest resolution.
 
-    The path is that of the user; relative addresses of assets start from it.
+    Args:
+        path: the item, as the user gave it; relative addresses of assets start from it.
+        document: the JSON of the item.
 
     Raises:
         SceneError: if the item is not valid, or has no raster asset with data.
@@ -87,11 +88,13 @@ def read_stac(path: str, document: dict[str, Any]) -> Product:
     return Product(path, "STAC item", _named(item, list(finest.values())), _date(item))
 
 
-def gdal_name(href: str) -> str:
-    """Return GDAL's name of an address; a local path stays as it is.
+def asset_path(href: str) -> str:
+    """Return GDAL's name of the address of an asset; a local path stays as it is.
 
-    >>> gdal_name("https://host/a.tif?sig=b"), gdal_name("s3://bucket/a.tif"), gdal_name("/a.tif")
-    ('/vsicurl/https://host/a.tif?sig=b', '/vsis3/bucket/a.tif', '/a.tif')
+    Unlike `remote.gdal_name` it keeps a # in an address, and understands file://.
+
+    >>> asset_path("https://host/a.tif?sig=b"), asset_path("s3://bucket/a.tif")
+    ('/vsicurl/https://host/a.tif?sig=b', '/vsis3/bucket/a.tif')
     """
     scheme, separator, rest = href.partition("://")
     if not separator:
@@ -115,7 +118,7 @@ def _data_assets(item: pystac.Item) -> dict[str, pystac.Asset]:
 def _is_raster(asset: pystac.Asset) -> bool:
     if asset.media_type:
         return asset.media_type.partition(";")[0].strip().lower() in _MEDIA_TYPES
-    return Path(urlsplit(asset.href).path).suffix.lower() in _SUFFIXES
+    return Path(urlsplit(asset.href).path).suffix.lower() in SUFFIXES
 
 
 def _asset_bands(
@@ -124,11 +127,11 @@ def _asset_bands(
     href = asset.get_absolute_href()
     if href is None:
         raise ValueError(f"the address of {key} is relative")
-    path = gdal_name(href)
+    path = asset_path(href)
     fields = _band_fields(asset)
     if not fields:
-        # If other assets say what their bands are, this one has a single band, as quality bands of
-        # many catalogs; otherwise only the file can tell.
+        # If other assets list their bands, this one has a single band, such as the quality band in
+        # many catalogs; otherwise only the file says how many bands it has.
         described = any(_band_fields(other) for other in assets.values())
         fields = [{**asset.extra_fields}] if described else _file_bands(path, asset)
     return [
@@ -138,7 +141,7 @@ def _asset_bands(
 
 
 def _band_fields(asset: pystac.Asset) -> list[dict[str, Any]]:
-    """The fields of each band, with those that it has from its asset."""
+    """The fields of each band that an asset lists; a band inherits the fields of its asset."""
     extra = asset.extra_fields
     lists = [extra.get(name) or [] for name in ("eo:bands", "raster:bands", "bands")]
     return [
@@ -186,7 +189,7 @@ def _resolution(key: str, band: dict[str, Any]) -> float:
 
 
 def _named(item: pystac.Item, bands: list[_AssetBand]) -> tuple[BandFile, ...]:
-    """The bands with their common names where these are clear, in the order of the item."""
+    """The bands in the order of the item, with their common names if no other band has these."""
     if is_of(item, "sentinel-2"):
         known = [(band, names) for band in bands if (names := sentinel2_names(band.own))]
         if known:  # the rest is classes, aerosol and water vapour
@@ -200,7 +203,7 @@ def _named(item: pystac.Item, bands: list[_AssetBand]) -> tuple[BandFile, ...]:
 
 
 def _is_clear(band: _AssetBand, bands: list[_AssetBand]) -> bool:
-    """Whether the common name of a band means no other band."""
+    """Whether a band has a common name, and no other band has this name."""
     others = (other for other in bands if other is not band)
     return band.common != "" and not any(
         band.common in (other.common, other.own) for other in others

@@ -16,11 +16,11 @@ from geoseg.raster.remote import is_remote
 _SUFFIXES = (".json", ".geojson")
 _API_ITEM = re.compile(r".*/collections/[^/]+/items/[^/]+/?")
 _TIMEOUT = 30
-"""Seconds without an answer of the server."""
+"""Longest time to wait for the server (s)."""
 _MAX_BYTES = 16 << 20
-"""An item is smaller than this."""
+"""Largest size of an item."""
 _TRY_LATER = (408, 429)
-"""Status codes of HTTP, besides those from 500, after which a later try may succeed."""
+"""Status codes of HTTP below 500 after which a later try may succeed; all from 500 may."""
 _NOT_ITEMS = {
     "FeatureCollection": "a collection of features", "Catalog": "a STAC catalog",
     "Collection": "a STAC collection", "Feature": "a GeoJSON feature",
@@ -36,7 +36,7 @@ def may_be_item(path: str) -> bool:
 
 
 def is_stac_document(path: str) -> bool:
-    """Whether a JSON file or address is a document of STAC, and not other GeoJSON.
+    """Whether a JSON file or address is a document of STAC, not another kind of GeoJSON.
 
     Raises:
         LinkError: if a server does not answer.
@@ -53,7 +53,7 @@ def is_stac_document(path: str) -> bool:
 
 
 def _is_large(path: str) -> bool:
-    """Whether a file is larger than an item, such as one of many vectors."""
+    """Whether a file is too large for an item, such as a GeoJSON file of many features."""
     try:
         return Path(path).stat().st_size > _MAX_BYTES
     except OSError:
@@ -113,12 +113,12 @@ def _download(address: str) -> bytes:
             f"cannot read {address} ({reason}), check the address, or run the same again later"
         ) from None
     if len(content) > _MAX_BYTES:
-        raise SceneError(f"{address} is too large for a STAC item, give that of a scene")
+        raise SceneError(f"{address} is too large for a STAC item, give the item of one scene")
     return content
 
 
 def _request(address: str) -> urllib.request.Request:
-    """The request for an address; a login in it becomes a header, as the library has none."""
+    """The request for an address; a login becomes a header, because urllib does not send it."""
     parts = urlsplit(address)
     login, _, host = parts.netloc.rpartition("@")
     request = urllib.request.Request(urlunsplit(parts._replace(netloc=host)))  # noqa: S310 - http(s) only

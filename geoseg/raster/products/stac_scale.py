@@ -1,4 +1,4 @@
-"""Scale, offset and nodata of a band of a STAC item, where catalogs leave them out or err."""
+"""Scale, offset and nodata of a band of a STAC item, also if they are left out or wrong in it."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _SENTINEL2_REFLECTANCE = (1e-4, -0.1)
 
 
 def is_of(item: pystac.Item, mission: str) -> bool:
-    """Whether an item is of a mission, such as "sentinel-2"; the constellation or platform says."""
+    """Whether the constellation or platform of an item is of a mission, such as "sentinel-2"."""
     names = (item.properties.get(name) or "" for name in ("constellation", "platform"))
     return any(str(name).lower().replace(" ", "-").startswith(mission) for name in names)
 
@@ -20,10 +20,16 @@ def is_of(item: pystac.Item, mission: str) -> bool:
 def scale_of(
     item: pystac.Item, asset: pystac.Asset, band: dict[str, Any], common: str
 ) -> tuple[float, float, float | None]:
-    """Return scale, offset and nodata of a band with given fields; nodata is None if unknown.
+    """Return scale, offset and nodata of a band; nodata is None if unknown.
 
-    Where the item gives no scale, that of the format of Sentinel-2 and of Landsat Collection 2,
-    level 2, is taken, for bands with a common name.
+    If the item gives no scale, a band with a common name gets the scale that all products of
+    Sentinel-2, or of Landsat Collection 2, level 2, have.
+
+    Args:
+        item: the item.
+        asset: the asset of the band.
+        band: the fields of the band.
+        common: common name of the band, "" if it has none.
 
     Raises:
         TypeError, ValueError: if a field is not a number.
@@ -45,7 +51,7 @@ def scale_of(
 
 
 def _standard_scale(item: pystac.Item) -> tuple[float, float] | None:
-    """Scale and offset of reflectance in the format of a product; None if that is not certain."""
+    """Scale and offset of reflectance in the products of a mission; None if it is not certain."""
     properties = item.properties
     if is_of(item, "sentinel-2") and "s2:processing_baseline" in properties:
         return _SENTINEL2_REFLECTANCE
@@ -59,10 +65,10 @@ def _is_thermal(item: pystac.Item, common: str) -> bool:
 
 
 def _has_no_offset(item: pystac.Item, asset: pystac.Asset) -> bool:
-    """Whether the stored values of a Sentinel-2 asset have no offset, whatever its bands say.
+    """Whether the values of a Sentinel-2 asset have no offset, even if its metadata give one.
 
-    Before the baseline 04.00 there is none. Earth Search has subtracted it in its GeoTIFFs, not in
-    the JPEG 2000 files of the same item, but the metadata of the bands repeat it.
+    Before the baseline 04.00 there is no offset. Earth Search has subtracted the offset in its
+    GeoTIFFs, not in the JPEG 2000 files of the same item, but the metadata of both give it.
     """
     baseline = item.properties.get("s2:processing_baseline")
     if baseline is not None and float(baseline) < 4:

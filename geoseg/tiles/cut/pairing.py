@@ -67,15 +67,15 @@ def _pair(scene: str | Stack, labels: LabelFiles, group: str, name: str | None =
 
 def _pairs_with_all(scenes: Sequence[str | Stack], labels: LabelFiles) -> list[ScenePair]:
     """Pairs of every scene with the same labels."""
-    every = [one for scene in scenes for one in _scenes_of(scene)]
-    names = _names(every)
-    return [_pair(scene, labels, names[scene]) for scene in every]
+    single = [scene for given in scenes for scene in _scenes_of(given)]
+    names = _names(single)
+    return [_pair(scene, labels, names[scene]) for scene in single]
 
 
 def _names(scenes: Sequence[str | Stack]) -> dict[str | Stack, str]:
-    """Name scenes by the stem of their file or folder, or of the first one of a stack.
+    """Name scenes by the stem of their file or folder, and stacks by that of their first file.
 
-    Where several have one stem, such as ``item.json``, the name begins with that of their folder.
+    If several scenes have the same stem, such as ``item.json``, the name of the folder precedes it.
     """
     by_stem: dict[str, list[str | Stack]] = {}
     for scene in dict.fromkeys(scenes):
@@ -88,7 +88,7 @@ def _names(scenes: Sequence[str | Stack]) -> dict[str | Stack, str]:
 
 
 def _place(scene: str | Stack) -> Path:
-    """Return the path of a scene, of a stack the first one; of an address without its query."""
+    """Return the path of a scene: the first of a stack, and an address without its query."""
     path = scene.paths[0] if isinstance(scene, Stack) else scene
     return Path(path.partition("?")[0] if is_remote(path) else path).absolute()
 

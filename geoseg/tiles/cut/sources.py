@@ -92,7 +92,8 @@ def _open_scene(source: str | Stack, settings: TileSettings) -> Scene:
             f"{scene.path} has no scale and offset that make reflectance of its values, leave out "
             "reflectance (--reflectance), or give a product, or a stack of files that have them"
         )
-    # As `classify` does for a model of floats: a stack has floats also if one band of many has.
+    # `classify` does the same if the model was trained on floats. One band of floats in a stack
+    # makes all its bands floats.
     if settings.reflectance or np.issubdtype(scene.dtype, np.floating):
         scene = scene.with_physical_values()
     return scene if settings.resolution is None else scene.with_pixel_size(settings.resolution)
@@ -114,7 +115,7 @@ def _check_same_kind(scene: Scene, first: Scene, settings: TileSettings) -> None
 
 
 def _report_alphas(scenes: Sequence[Scene]) -> None:
-    """Tell which transparency bands are not read as data."""
+    """Log which transparency bands are not read as data."""
     unread = [redact(s.path) for s in scenes if (s.rescaled or s).unread_alphas]
     if unread:
         more = f" and of {count_of(len(unread) - 1, 'other scene')}" if len(unread) > 1 else ""

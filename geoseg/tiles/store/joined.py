@@ -26,7 +26,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class JoinedStore:
-    """The tiles of two stores of one shape and dtype."""
+    """The tiles of two stores with the same shape and dtype."""
 
     first: Store
     second: Store
@@ -44,7 +44,7 @@ class JoinedStore:
         return self.first.dtype
 
     def read(self, indices: NDArray[np.int64]) -> Pixels:
-        """Read the tiles with these indices, as the stores do."""
+        """Read the tiles with these indices, in this order; see `Store.read`."""
         images = np.zeros((len(indices), *self.shape), self.dtype)
         valid = np.zeros((len(indices), *self.shape[1:]), bool)
         labels = np.zeros(valid.shape, np.uint8)

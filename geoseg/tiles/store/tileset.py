@@ -67,7 +67,7 @@ class TileSet:
 
     @property
     def appearance(self) -> str:
-        """What tiles have in common that are read together, in words."""
+        """Size, bands, dtype and classes in words; sets that are read together must agree in it."""
         classes = ", ".join(f"{c.value} {c.name}" for c in self.legend.classes)
         bands = count_of(len(self.band_names), "band")
         return f"{self.size} px, {bands} of {self.dtype} and the classes {classes}"
@@ -127,7 +127,7 @@ class TileSet:
         return TileDataset(self.store, rows, names, self.legend, sums=sums, places=places)
 
     def dataset_with(self, split: str, other: "TileSet", other_split: str) -> TileDataset:
-        """Return the tiles of a split, and behind them those of a split of another set.
+        """Return the tiles of a split, followed by those of a split of another set.
 
         Tiles of different sets are not neighbours.
 
@@ -295,7 +295,7 @@ def _number_scenes(scenes: list[str], rows: list[int], cols: list[int]) -> NDArr
 
 
 def _places_of(tiles: TileDataset) -> NDArray[np.int64]:
-    """Return the places (n, 3); each tile without neighbours is in a scene of its own."""
+    """Return the places (n, 3); if they are unknown, each tile is in a scene of its own."""
     if tiles.places is not None:
         return tiles.places.copy()
     places = np.zeros((len(tiles), 3), np.int64)

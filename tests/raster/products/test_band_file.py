@@ -1,4 +1,4 @@
-"""Values of products are checked at birth."""
+"""Products check their values when they are made."""
 
 from datetime import UTC, datetime
 

@@ -11,7 +11,7 @@ import rasterio
 
 from geoseg.errors import LinkError, SceneError
 from geoseg.raster.products import BandFile, Product, find_product
-from geoseg.raster.products.stac import gdal_name
+from geoseg.raster.products.stac import asset_path
 from tests.support.products import STAC_BANDS, stac_document, write_stac_item
 from tests.support.rasters import random_pixels, write_raster
 from tests.support.refusals import refusal
@@ -309,7 +309,7 @@ def test_other_json_is_left_to_gdal(tmp_path):
 
 
 def test_addresses_become_names_of_gdal():
-    assert gdal_name("https://me:word@h/a.tif?x=1") == "/vsicurl/https://me:word@h/a.tif?x=1"
-    assert gdal_name("gs://bucket/a.tif") == "/vsigs/bucket/a.tif"
-    assert gdal_name("file:///data/my%20scene.tif") == "/data/my scene.tif"
-    assert gdal_name("/vsicurl/https://h/a.tif") == "/vsicurl/https://h/a.tif"
+    assert asset_path("https://me:word@h/a.tif?x=1") == "/vsicurl/https://me:word@h/a.tif?x=1"
+    assert asset_path("gs://bucket/a.tif") == "/vsigs/bucket/a.tif"
+    assert asset_path("file:///data/my%20scene.tif") == "/data/my scene.tif"
+    assert asset_path("/vsicurl/https://h/a.tif") == "/vsicurl/https://h/a.tif"
