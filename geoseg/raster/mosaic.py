@@ -44,7 +44,7 @@ def mosaic(scenes: Sequence[Scene]) -> Scene:
         ):
             raise SceneError(
                 f"{scene.path} has another grid than {first.path} and touches no other scene of "
-                "the mosaic, make a map of its own of it"
+                "the mosaic, classify it separately"
             )
     row, col = min(layer.row for layer in layers), min(layer.col for layer in layers)
     moved = tuple(Layer(layer.scene, layer.row - row, layer.col - col) for layer in layers)
