@@ -57,11 +57,7 @@ from geoseg.cli import config, options
         "them, else reference]",
     ),
 )  # fmt: skip
-@click.option(
-    "--workers", type=click.IntRange(1), metavar="N",
-    help="Number of windows that are compared at the same time, at least 1.  [default: the number "
-    "of cores]",
-)  # fmt: skip
+@options.workers("windows that are compared at the same time")
 @options.overwrite
 @config.option
 @options.verbosity
@@ -76,21 +72,21 @@ def command(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Compare the class maps A and B of one place and write a report on what differs.
+    """Compare two class maps A and B of one place, and write a report on their differences.
 
     A and B are of two dates, or of one date by two models. B may be on another grid. Classes are
     matched by name. The report has a page (report.html), data (report.json), tables (report.csv,
     matrix.csv, matrix_m2.csv, classes.csv), the changes as a raster (change.tif) and as polygons
     (change.gpkg).
 
-    REFERENCE is a random sample of points that `geoseg sample DIR/change.tif --out FILE` drew, with
-    the truth filled in. With the true classes at both dates (fields reference_a and reference_b),
-    or the true changes ("forest to crop", field reference), the areas of change are estimated with
-    95 % intervals.
+    REFERENCE is a random sample of points that `geoseg sample DIR/change.tif --out FILE` drew, and
+    whose true classes were filled in. If the points have the true classes at both dates (fields
+    reference_a and reference_b), or the true changes ("forest to crop", field reference), the areas
+    of change are estimated with 95 % intervals.
 
-    With the true class at one date (field reference), an exact paired test tells which of the two
-    maps is better. Draw these points where the maps differ (--changed-only) and in proportion to
-    area: `geoseg sample DIR/change.tif --out FILE --size N --allocation proportional
+    If the points have the true class at one date (field reference), an exact paired test tells
+    which of the two maps is better. Draw these points where the maps differ (--changed-only) and in
+    proportion to area: `geoseg sample DIR/change.tif --out FILE --size N --allocation proportional
     --min-per-class 0 --reference-legend DIR/classes.csv`.
     """
     from geoseg.cli.console import ProgressBar, setup_logging

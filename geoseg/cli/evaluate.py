@@ -80,11 +80,7 @@ from geoseg.errors import count_of
     "(class,area_ha). Accuracy and areas of the whole map are then estimated.  "
     "[default: no estimate]",
 )  # fmt: skip
-@click.option(
-    "--workers", type=click.IntRange(1), metavar="N",
-    help="Number of windows that are compared at the same time, at least 1.  [default: the number "
-    "of cores]",
-)  # fmt: skip
+@options.workers("windows that are compared at the same time")
 @options.overwrite
 @config.option
 @options.verbosity

@@ -183,6 +183,16 @@ seed = click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, metavar="N",
     help="Random seed, at least 0. The same seed gives the same result.",
 )  # fmt: skip
+
+
+def workers(items: str) -> Callable[[F], F]:
+    """Add --workers, the number of ``items`` that run at the same time."""
+    return click.option(
+        "--workers", type=click.IntRange(1), metavar="N",
+        help=f"Number of {items}, at least 1.  [default: the number of cores]",
+    )  # fmt: skip
+
+
 overwrite = click.option("-f", "--overwrite", is_flag=True, help="Replace an existing output.")
 
 

@@ -56,9 +56,10 @@ def _parse_expected(text: str) -> tuple[str, float]:
     options.map_legend,
     click.option(
         "--reference-legend", metavar="FILE",
-        help="Classes that the form in QGIS offers for the field `reference`, a file as for "
-        "--legend. For points of the change.tif of `geoseg compare` to tell which map is better, "
-        "give the classes.csv beside it.  [default: the classes of LABELS]",
+        help="Classes that the form in QGIS lists for the field `reference`, a file as for "
+        "--legend. If LABELS is the change.tif of `geoseg compare`, and the points are to show "
+        "which map is better, give the classes.csv of the same folder.  [default: the classes of "
+        "LABELS]",
     ),
     click.option(
         "--ignore", multiple=True, metavar="CLASS...",
@@ -83,8 +84,8 @@ def command(
     form lists the classes. Then estimate the accuracy of the map with
     `geoseg evaluate LABELS points.gpkg --out report`.
 
-    Only such a random sample estimates the accuracy. For places to label for training, see `geoseg
-    suggest`: these do not estimate the accuracy.
+    Accuracy can be estimated only from such a random sample. `geoseg suggest` finds places to label
+    for training; accuracy cannot be estimated from these.
     """
     from geoseg.cli.console import setup_logging
     from geoseg.evaluation import SampleSettings, sample

@@ -17,7 +17,7 @@ from geoseg.cli import config, options
 @click.option(
     "--uncertainty", metavar="FILE",
     help="Uncertainty raster that `geoseg classify --uncertainty` wrote with the map.  [default: "
-    "all places count as equally uncertain]",
+    "all pixels count as equally uncertain]",
 )  # fmt: skip
 @click.option(
     "--confidence", metavar="FILE",
@@ -25,7 +25,8 @@ from geoseg.cli import config, options
 )  # fmt: skip
 @click.option(
     "--scene", metavar="FILE",
-    help="Raster whose colours tell patches apart, on any grid.  [default: no colours]",
+    help="Raster of the same place, on any grid. Patches with different values of its bands are "
+    "preferred.  [default: patches differ in classes and uncertainty only]",
 )  # fmt: skip
 @click.option(
     "--exclude", multiple=True, metavar="FILE...",
@@ -67,12 +68,12 @@ def command(
 ) -> None:
     """Suggest patches of the class map LABELS to label next.
 
-    The patches are uncertain, different from one another in classes and colours, and apart. Label
-    them, cut tiles from the labels with `geoseg tile`, and train the model further with `geoseg
-    train --start`.
+    The model is unsure in these patches. They differ from one another in classes and colours, and
+    are not close together. Label them, cut tiles from the labels with `geoseg tile`, and train the
+    model further with `geoseg train --start`.
 
-    Suggested places are chosen because the model is unsure there. They do not estimate the
-    accuracy of the map; for this, draw a random sample with `geoseg sample`.
+    The accuracy of the map cannot be estimated from suggested patches, because they are chosen
+    where the model is unsure. For this, draw a random sample with `geoseg sample`.
     """
     from geoseg.cli.console import ProgressBar, setup_logging
     from geoseg.errors import count_of

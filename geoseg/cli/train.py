@@ -114,8 +114,8 @@ from geoseg.cli import config, options
         "[default: the split of the tile set, or 0.25 if it has none]"),
     click.option(
         "--replay-share", type=float, metavar="SHARE",
-        help="Share of the windows that come from the tiles of --replay, above 0 and below "
-        "1.  [default: 0.5 with --replay]"),
+        help="Share of the training windows that come from the tiles of --replay, above 0 and "
+        "below 1.  [default: 0.5 with --replay]"),
     click.option(
         "--ignore", multiple=True, metavar="CLASS",
         help="Class, by name or value, that the model does not get; its pixels count as not "
@@ -154,8 +154,9 @@ from geoseg.cli import config, options
 )  # fmt: skip
 @click.option(
     "--replay", metavar="TILES",
-    help="Tiles that the model of --start was trained on. Windows of their training tiles are "
-    "mixed in, so that the model does not forget them; see --replay-share.  [default: none]",
+    help="Folder of tiles that the model of --start was trained on. The training also uses windows "
+    "of its training tiles, so that the model does not forget them; see --replay-share.  "
+    "[default: none]",
 )  # fmt: skip
 @options.pixel_size("the pixel size of the tiles, if they have one")
 @click.option(

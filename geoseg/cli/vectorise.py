@@ -24,10 +24,7 @@ from geoseg.cli import config, options
 )  # fmt: skip
 @options.group("settings", options.nodata)
 @options.group("cleaning", options.min_area, options.simplify, options.smooth)
-@click.option(
-    "--workers", type=click.IntRange(1), metavar="N",
-    help="Number of threads, at least 1.  [default: the number of cores]",
-)  # fmt: skip
+@options.workers("threads")
 @options.overwrite
 @config.option
 @options.verbosity

@@ -43,7 +43,7 @@ class ComparisonCounts:
     )
     """(2, 256) wrong and correct pixels by value of the confidence."""
     pair_area_m2: NDArray[np.float64] = field(default_factory=lambda: np.zeros((VALUES, VALUES)))
-    """(256, 256) m² of the pixels of ``pairs``, if they are measured; NaN without a CRS."""
+    """(256, 256) area of the pixels of each pair (m²); 0 if not measured, NaN without a CRS."""
 
     def __add__(self, other: "ComparisonCounts") -> "ComparisonCounts":
         return ComparisonCounts(

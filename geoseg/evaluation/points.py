@@ -79,7 +79,7 @@ def is_point_layer(file: VectorLabelFile, path: str, scene: Scene) -> bool:
 
 
 def check_not_suggested(marks: Iterable[Any] | None, path: str) -> None:
-    """Refuse points that were suggested for labelling: they are no random sample.
+    """Refuse points that were suggested for labelling: they are not a random sample.
 
     Args:
         marks: values of the field `SUGGESTED_FIELD`; None if the file has no such field.

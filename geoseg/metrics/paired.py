@@ -12,7 +12,7 @@ def sign_test(first: int, second: int) -> float:
     """Return the two-sided p-value of the exact binomial test with a chance of one half.
 
     This is the exact form of McNemar's test (1947, doi:10.1007/BF02295996), where ``first`` and
-    ``second`` are the samples of which only the first or only the second map is right.
+    ``second`` are the numbers of samples where only the first or only the second map is right.
 
     Returns:
         Probability of a split at least as uneven, if each sample falls to either side with the
@@ -22,7 +22,7 @@ def sign_test(first: int, second: int) -> float:
         ValueError: if a number is negative.
     """
     if min(first, second) < 0:
-        raise ValueError(f"counts of {first} and {second}")
+        raise ValueError(f"counts are {first} and {second}, they must be at least 0")
     total, fewer = first + second, min(first, second)
     if first == second:
         return 1.0
@@ -38,10 +38,10 @@ def stratified_mean(
     """Estimate the mean of a property over an area from a stratified random sample.
 
     Args:
-        values: (n,) of the samples.
+        values: (n,) value of the property at each sample.
         strata: (n,) index of the stratum of each sample.
-        weights: (strata,) share of each stratum in the area. What they lack to 1 is area where the
-            property is 0; a stratum with a weight must have a sample.
+        weights: (strata,) share of each stratum in the area. If their sum is below 1, the
+            property is 0 in the rest of the area. A stratum with a weight must have a sample.
 
     Returns:
         The mean and its standard error, which is NaN if a stratum has a single sample.

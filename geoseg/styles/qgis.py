@@ -48,7 +48,7 @@ def form_qml(legend: Legend, fields: Sequence[str]) -> str:
 
 
 def patch_form_qml(legend: Legend, fields: Sequence[str]) -> str:
-    """Return the style of patches that are labelled: a form to choose their ``class``.
+    """Return the style of patches to label, with a form in which their ``class`` is chosen.
 
     Args:
         legend: the classes to choose from.

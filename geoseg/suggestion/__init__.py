@@ -1,4 +1,4 @@
-"""Where to label next: patches of a map that teach a model most."""
+"""Where to label next: the patches of a map from which a model learns most."""
 
 from geoseg.suggestion.run import SuggestReport, suggest
 from geoseg.suggestion.settings import SuggestSettings

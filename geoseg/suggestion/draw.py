@@ -1,4 +1,4 @@
-"""Draw patches that are uncertain, different from one another, and apart."""
+"""Draw uncertain patches that differ from one another and are not close together."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,11 +7,12 @@ from geoseg.suggestion.patches import Patches
 
 
 def features(patches: Patches) -> NDArray[np.float64]:
-    """Return vectors whose distances say how different patches are.
+    """Return a vector for each patch: the more two patches differ, the larger is their distance.
 
-    Classes, uncertainty and bands are groups of about equal weight. Of the shares of classes and of
-    bins the square root is taken, so that the distance is that of Hellinger, at most the square
-    root of 2. Mean and standard deviation of the bands are standardised over the patches.
+    Classes, uncertainty and bands are groups of about equal weight. The shares of classes and of
+    bins are stored as square roots, so that their distance is the square root of 2 times the
+    Hellinger distance, at most the square root of 2. Mean and standard deviation of the bands are
+    standardised over the patches.
 
     Returns:
         (n, classes + 8 + 2 * bands).
@@ -19,7 +20,7 @@ def features(patches: Patches) -> NDArray[np.float64]:
     pixels = patches.classes.sum(1, keepdims=True)
     groups = [np.sqrt(patches.classes / pixels), np.sqrt(patches.bins / pixels)]
     if patches.bands.shape[1]:
-        # A patch without data, or a band that is the same everywhere, says nothing.
+        # A patch without data, or a band with the same value everywhere, gets the number 0.
         known = np.isfinite(patches.bands)
         number = np.maximum(known.sum(0), 1)
         mean = np.where(known, patches.bands, 0).sum(0) / number
@@ -37,8 +38,8 @@ def draw_patches(
 
     The chance of a patch is proportional to its sum of uncertainty, times the squared distance of
     its features to those of the most similar patch that is drawn already. A patch that is closer to
-    a drawn one than ``distance`` has no chance. Any first patches of the result are a good choice
-    of that number.
+    a drawn one than ``distance`` has no chance. A draw of fewer patches gives the first patches of
+    a draw of more.
 
     Args:
         patches: (n,) to draw from.
@@ -54,15 +55,15 @@ def draw_patches(
     drawn: list[int] = []
     while len(drawn) < number and allowed.any():
         chances = value * novelty * allowed
-        # Patches that are all alike, or all sure, differ in nothing but their place.
-        for instead in (value * allowed, allowed.astype(float)):
-            chances = chances if chances.sum() > 0 else instead
+        # If all have the same features, draw by uncertainty; if that is 0 too, draw any of them.
+        for fallback in (value * allowed, allowed.astype(float)):
+            chances = chances if chances.sum() > 0 else fallback
         index = int(rng.choice(len(patches), p=chances / chances.sum()))
         squared = ((vectors - vectors[index]) ** 2).sum(1)
         novelty = np.minimum(novelty, squared) if drawn else squared
-        apart = np.maximum(
+        distances = np.maximum(
             np.abs(patches.row - patches.row[index]), np.abs(patches.col - patches.col[index])
         )
-        allowed &= apart >= max(distance, 1)
+        allowed &= distances >= max(distance, 1)
         drawn.append(index)
     return np.array(drawn, np.int64)

@@ -13,7 +13,7 @@ from geoseg.suggestion.patches import Patches
 from geoseg.vectors import Reprojector, read_vector
 
 _INSET = 0.5
-"""A patch that shares less than this with a feature (px) is only its neighbour."""
+"""A patch is excluded only if a feature reaches further into it than this (px)."""
 
 IsNew = Callable[[Patches], NDArray[np.bool_]]
 """Returns (n,) True for the patches that are to be considered."""

@@ -20,7 +20,7 @@ class BlockPixels:
     """The pixels of a block of a map."""
 
     labels: NDArray[np.uint8]
-    """(height, width) class values; a value of no class where a pixel has none."""
+    """(height, width) class values; a pixel without a class has a value that no class has."""
     uncertainty: NDArray[np.float32]
     """(height, width) 0 to 1; NaN where it is unknown."""
     bands: NDArray[np.float32]
@@ -30,7 +30,7 @@ class BlockPixels:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Patches:
-    """What n square patches of a map contain. Patches at the lower and right edge are cut off."""
+    """What n square patches of a map contain. Patches at the lower and right edge are smaller."""
 
     row: NDArray[np.int64]
     """(n,) first row (px)."""
@@ -106,7 +106,7 @@ def find_candidates(
         size: side of a patch (px).
         number: number of patches, at most.
         seed: of the order of patches with the same uncertainty.
-        is_new: says which patches are to be considered; None for all.
+        is_new: returns (n,) True for the patches to be considered; None for all.
 
     Returns:
         The new patches that have a pixel with a class; None if there are none.
@@ -114,11 +114,11 @@ def find_candidates(
     best: Patches | None = None
     for window in windows:
         rng = np.random.default_rng([seed, window.row, window.col])
-        found = measure_patches(read(window), window, values, size, rng)
-        found = found.take(np.flatnonzero(found.classes.any(1)))
+        patches = measure_patches(read(window), window, values, size, rng)
+        patches = patches.take(np.flatnonzero(patches.classes.any(1)))
         if is_new is not None:
-            found = found.take(np.flatnonzero(is_new(found)))
-        best = (found if best is None else best.joined(found)).best(number)
+            patches = patches.take(np.flatnonzero(is_new(patches)))
+        best = (patches if best is None else best.joined(patches)).best(number)
     return best if best is not None and len(best) else None
 
 

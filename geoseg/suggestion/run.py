@@ -30,7 +30,7 @@ from geoseg.suggestion.settings import SuggestSettings
 log = logging.getLogger("geoseg")
 
 LAYER = "suggested"
-"""Layer of the patches, and the field that marks them."""
+"""Name of the layer of the patches."""
 
 ReadUncertainty = Callable[[Window], NDArray[np.float32]]
 """Reads the uncertainty (height, width) of a window, 0 to 1; NaN where it is unknown."""
@@ -38,14 +38,14 @@ ReadUncertainty = Callable[[Window], NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class SuggestReport:
-    """The patches of a call."""
+    """The number of suggested patches, their uncertainty and their classes."""
 
     patches: int
     """Number of suggested patches."""
     mean_uncertainty: float | None
     """Mean of their uncertainty, 0 to 1; None if neither uncertainty nor confidence was given."""
     classes: dict[str, int]
-    """Patches by the class that is most frequent in them."""
+    """Number of patches by their most frequent class."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers for JSON."""
@@ -64,12 +64,13 @@ def suggest(  # noqa: PLR0913 - all but two by name
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> SuggestReport:
-    """Suggest patches of a class map to label next: uncertain, different, and apart.
+    """Suggest patches of a class map to label next: uncertain, different, and not close together.
 
     The map is divided into patches. The most uncertain ones are candidates, at least ten times as
     many as wanted. Patches are drawn from them one after the other; the chance of a patch grows
     with its uncertainty and with its difference to those drawn before, in classes, uncertainty and
-    colours. The patches are no random sample of the map: they do not estimate its accuracy.
+    colours. The patches are not a random sample: the accuracy of the map cannot be estimated from
+    them.
 
     Args:
         labels: class map.
@@ -79,7 +80,8 @@ def suggest(  # noqa: PLR0913 - all but two by name
         uncertainty: uncertainty raster of the map, as `classify` writes it.
         confidence: confidence raster of the map, in place of the uncertainty. Without both, all
             patches count as equally uncertain.
-        scene: raster whose colours tell patches apart, on any grid; None to do without.
+        scene: raster of the same place, on any grid; patches with different values of its bands
+            are preferred. None for none.
         exclude: vector files of places that are labelled already, in any CRS. Patches that a
             feature overlaps are not suggested.
         settings: how many patches, how large and how far apart.
@@ -193,7 +195,7 @@ def _open_uncertainty(
 
 
 def _is_on_grid(raster: Scene, grid: Scene) -> bool:
-    """Whether two rasters have the same pixels."""
+    """Return whether two rasters have the same size, transform and CRS."""
     return (raster.height, raster.width, raster.transform, raster.crs) == (
         grid.height, grid.width, grid.transform, grid.crs,
     )  # fmt: skip

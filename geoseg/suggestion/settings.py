@@ -9,7 +9,7 @@ from geoseg.legend import Legend
 MIN_SIZE, MAX_SIZE = 16, 4096
 """Smallest and largest side of a patch (px)."""
 MAX_DISTANCE = 32
-"""Largest distance between two patches, in sides of a patch."""
+"""Largest value of ``distance``, in sides of a patch."""
 _EQUAL_CANDIDATES = 10_000
 """Smallest number of random patches to draw from where all are equally uncertain."""
 
@@ -49,16 +49,16 @@ class SuggestSettings:
 
     @property
     def spacing(self) -> int:
-        """The distance as a number (px)."""
+        """The smallest distance (px), also if ``distance`` is None."""
         return 2 * self.size if self.distance is None else self.distance
 
     def candidates(self, *, equal: bool) -> int:
-        """Return the number of the most uncertain patches to draw from, at least ten times as many.
+        """Return the number of patches to draw from, at least ten times ``number``.
 
-        Each drawn patch excludes those around it, so that more are needed for large distances.
+        Each drawn patch excludes those around it, so a large distance needs more.
 
         Args:
-            equal: whether all patches count as equally uncertain; then there are more.
+            equal: whether all patches count as equally uncertain; then it is at least 10,000.
         """
         excluded = 2 * max(0, -(-self.spacing // self.size) - 1) + 1
         return max(self.number * max(10, excluded**2), _EQUAL_CANDIDATES if equal else 0)

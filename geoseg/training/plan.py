@@ -41,7 +41,7 @@ class TrainingPlan:
     tiles: TileSet
     """With a split, and without the labels of ignored classes."""
     train: TileDataset
-    """With the replayed tiles last."""
+    """Training tiles; the replayed ones come last."""
     replayed: int
     """Number of the training tiles that are replayed, 0 for none."""
     val: TileDataset
@@ -86,7 +86,7 @@ def make_plan(
     """Split the tiles, and check that a run can train on them.
 
     ``pixel_sizes`` is the smallest and largest ground size of the pixels (m); None for that of the
-    tiles. The training tiles of ``replay`` are added to those of the tiles.
+    tiles. The training tiles of ``replay`` are added to those of ``tiles``.
 
     Raises:
         TileError: if there are no training tiles, or fewer than two classes are labelled in them.
@@ -105,14 +105,9 @@ def make_plan(
         _check_start(start, tiles)
     replayed = 0
     if replay is not None:
-        joined = _replayed(tiles, replay, settings)
+        joined = _with_replayed(tiles, replay, settings)
         train, replayed = joined, len(joined) - len(train)
-        settings = replace(settings, replay_share=settings.replay_share or DEFAULT_REPLAY_SHARE)
-    elif settings.replay_share is not None:
-        raise ModelError(
-            "a replay share is given, but no tiles to replay, give them (replay, --replay) or "
-            "leave the share out"
-        )
+    settings = _resolve_replay_share(settings, replay)
     _check_labels(tiles, train, val)  # corrections alone may have a single class
     settings = _resolve_network(settings, start)
     layout = TileLayout(tiles.size, len(train), train.places)
@@ -140,11 +135,23 @@ def make_plan(
     )  # fmt: skip
 
 
-def _replayed(tiles: TileSet, replay: TileSet, settings: TrainSettings) -> TileDataset:
-    """Return the training tiles of both sets, those to replay last.
+def _resolve_replay_share(settings: TrainSettings, replay: TileSet | None) -> TrainSettings:
+    """Return settings with the share of the replayed tiles, if there are any."""
+    if replay is not None:
+        return replace(settings, replay_share=settings.replay_share or DEFAULT_REPLAY_SHARE)
+    if settings.replay_share is not None:
+        raise ModelError(
+            "a replay share is given, but no tiles to replay, give them (replay, --replay) or "
+            "leave the share out"
+        )
+    return settings
+
+
+def _with_replayed(tiles: TileSet, replay: TileSet, settings: TrainSettings) -> TileDataset:
+    """Return the training tiles of both sets, those of ``replay`` last.
 
     Raises:
-        TileError: if the sets do not fit, or no tile to replay is for training and labelled.
+        TileError: if the sets do not match, or ``replay`` has no labelled training tile.
     """
     ignored = [name for name in settings.ignore or () if name in replay.legend.names]
     replay = replay.ignoring(ignored)

@@ -70,10 +70,10 @@ def train(  # noqa: PLR0913 - one call for the whole job, all but two by name
         settings: all that determines the run except the tiles and the start model.
         start: model, or its file, whose weights, input scaling, width and depth the run starts
             from; None for random weights. The last layer is kept if the classes are the same.
-        replay: tiles that the start model was trained on, so that it does not forget them. Windows
-            of their training tiles are mixed in, `TrainSettings.replay_share` of all; validation
-            and calibration stay those of ``tiles``. They have the size, bands and classes of
-            ``tiles``.
+        replay: tiles that the start model was trained on, so that it does not forget them. The
+            training also uses windows of their training tiles, a share
+            `TrainSettings.replay_share` of all windows. Validation and calibration use ``tiles``
+            only. Size, bands and classes must be those of ``tiles``.
         pixel_size_range: smallest and largest ground size of the pixels (m); None for that of the
             tiles.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".

@@ -102,7 +102,7 @@ class TrainSettings:
     """Stop after this number of epochs without a lower validation loss, at least 1. None: never."""
     replay_share: float | None = None
     """Share of the windows that come from the replayed tiles, above 0 and below 1. None: 0.5 if
-    there are such tiles."""
+    tiles are replayed."""
     seed: int = 0
     """Random seed, 0 to 2**32 - 1."""
     precision: str = "auto"
@@ -149,7 +149,7 @@ class TrainSettings:
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, for JSON."""
         data = asdict(self)
-        if self.replay_share is None:  # as before there were replayed tiles
+        if self.replay_share is None:  # the same data as before this setting existed
             del data["replay_share"]
         if self.ignore is not None:
             data["ignore"] = list(self.ignore)

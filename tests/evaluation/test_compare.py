@@ -87,7 +87,7 @@ def test_sums_are_those_of_a_plain_script_and_b_to_a_is_the_transpose(tmp_path):
     assert len(lines) == len(there.table.changes)
 
 
-def test_the_change_raster_says_the_pair_of_each_pixel(tmp_path):
+def test_the_change_raster_has_the_pair_of_classes_of_each_pixel(tmp_path):
     a, b = two_maps(tmp_path)
     report = compare_in(tmp_path)
     raster = open_class_raster(tmp_path / "out" / "change.tif")
@@ -221,7 +221,7 @@ def test_classes_are_matched_by_name_whatever_their_values(tmp_path):
     assert report.notes == ()
 
 
-def test_a_class_of_one_map_alone_is_kept_and_told(tmp_path):
+def test_a_class_of_one_map_alone_is_kept_and_noted(tmp_path):
     a, b = two_maps(tmp_path)
     snow = Legend(
         (

@@ -218,7 +218,7 @@ def test_intervals_cover_the_true_difference(two_models, tmp_path):
     assert any("not in proportion" in note for note in better.notes)
 
 
-def test_small_strata_are_counted_together_and_told(two_models, tmp_path):
+def test_small_strata_are_counted_together_and_noted(two_models, tmp_path):
     folder, true, a, b = two_models
     rare = b.copy()
     rare[0, :2] = (a[0, :2] + 1) % 3
@@ -232,7 +232,7 @@ def test_small_strata_are_counted_together_and_told(two_models, tmp_path):
     assert np.isfinite(better.difference_se)
 
 
-def test_equal_maps_in_a_small_sample_are_not_told_apart(tmp_path):
+def test_of_equally_good_maps_neither_is_called_better(tmp_path):
     a, b = np.zeros((10, 10), np.uint8), np.zeros((10, 10), np.uint8)
     b[:5] = 1
     write_map(tmp_path / "a.tif", a), write_map(tmp_path / "b.tif", b)

@@ -17,7 +17,7 @@ def test_it_is_the_binomial_test_of_scipy(first, second):
 
 
 def test_negative_counts_are_refused():
-    with pytest.raises(ValueError, match="counts of -1"):
+    with pytest.raises(ValueError, match="counts are -1 and 3, they must"):
         sign_test(-1, 3)
 
 

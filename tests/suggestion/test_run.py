@@ -56,7 +56,7 @@ def pixels_of(frame, place=PLACE):
     return np.stack([row, col, end_row, end_col], 1).round().astype(int)
 
 
-def test_patches_are_uncertain_apart_and_never_without_data(folder, classes, tmp_path):
+def test_patches_are_uncertain_not_close_together_and_have_data(folder, classes, tmp_path):
     out = tmp_path / "areas.gpkg"
     report = suggest(folder / "map.tif", out, uncertainty=folder / "unc.tif", settings=SMALL)
     frame = read(out)
@@ -108,7 +108,7 @@ def test_without_uncertainty_patches_are_spread_over_the_classes(folder, tmp_pat
     assert read(out)["uncertainty"].isna().all()
 
 
-def test_the_colours_of_a_scene_on_another_grid_tell_patches_apart(classes, tmp_path):
+def test_a_patch_of_another_colour_in_a_scene_on_another_grid_is_drawn(classes, tmp_path):
     """One patch has another colour; it is drawn first or second, whatever the seed."""
     write_map(tmp_path / "map.tif", np.ones((160, 160), np.uint8))
     image = np.full((3, 80, 80), 90, np.uint8)

@@ -132,7 +132,7 @@ def test_a_share_of_the_windows_is_from_replayed_tiles(share):
     assert not np.array_equal(drawn, other)
 
 
-def test_a_large_share_shows_old_tiles_more_than_once():
+def test_with_a_large_share_old_tiles_are_drawn_more_than_once():
     counts = np.ones((12, 2), int)
     drawn = draw_epoch(small(replay_share=0.8), TileLayout(16, 12, None), counts, 16, 0, 2).tile
     assert np.bincount(drawn)[:10].tolist() == [1] * 10

@@ -1,4 +1,4 @@
-"""The table and the curve of the loop."""
+"""The scores of suggested and random patches as a table and as curves."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 Scores = Mapping[str, Sequence[Sequence[float]]]
-"""Mean IoU by arm: of each seed, before and after each round."""
+"""Mean IoU by arm ("suggested", "random"), then by seed, then before and after each round."""
 COLORS = {"suggested": "#1f6fb4", "random": "#c44e52"}
 
 

@@ -34,7 +34,7 @@ from geoseg.vectors import read_vector
 log = logging.getLogger("loop")
 ARMS = ("suggested", "random")
 TEST_IMAGES = 3
-"""Last images of the new folder, which test the model and give no labels."""
+"""Number of the last images of the new folder, which test the model and give no labels."""
 GAP = 64
 """Pixels without data between the images of a scene (px)."""
 
@@ -51,11 +51,11 @@ class Plan:
     size: int
     """Side of a patch (px)."""
     first: TrainSettings
-    """Of the first model."""
+    """Settings of the first training."""
     later: TrainSettings
-    """Of the models that learn the labels of the rounds."""
+    """Settings of the trainings on the labels of the rounds."""
     execution: Execution
-    """Of maps and models."""
+    """Device that trains the models and computes the maps."""
 
 
 def main() -> None:

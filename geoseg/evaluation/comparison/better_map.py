@@ -13,16 +13,17 @@ from geoseg.metrics import sign_test, stratified_mean
 
 @dataclass(frozen=True, slots=True)
 class BetterMap:
-    """A paired comparison. Shares are of the area with a class in both maps, 0..1."""
+    """A paired comparison. Shares are shares of the area where both maps have a class, 0 to 1."""
 
     only_a: int
     """Number of points where only map A is right."""
     only_b: int
     """Number of points where only map B is right."""
     neither: int
-    """Number of points where the maps differ and none is right."""
+    """Number of points where the maps differ and neither is right."""
     p_value: float
-    """Of the exact two-sided test that both maps are right equally often where one of them is."""
+    """Of the exact two-sided test. Its null hypothesis: where exactly one map is right, it is A or
+    B equally often."""
     differing: float
     """Share of the area where the maps differ."""
     share_a: float
@@ -35,7 +36,7 @@ class BetterMap:
     """Overall accuracy of A minus that of B, for the whole area, estimated."""
     difference_se: float
     agreeing: int
-    """Number of points where the maps agree; they say nothing about the difference."""
+    """Number of points where the maps agree; the difference does not depend on them."""
     notes: tuple[str, ...]
     """Limits of the numbers."""
 
@@ -98,8 +99,8 @@ def _strata(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], list[str]]:
     """Return the stratum of each point, the weight of each stratum, and notes.
 
-    A sample in proportion to the areas has no or one point in small strata. These are taken
-    together, until the common stratum has two points, from which a variance can be computed.
+    If a sample is in proportion to the areas, small strata have one point or none. They are merged
+    into one stratum with at least two points, so that its variance can be computed.
     """
     sizes = np.bincount(indices, minlength=len(shares))
     notes = []
@@ -107,7 +108,7 @@ def _strata(
     if (np.abs(sizes - expected) > 1).any():
         notes.append(
             "The points are not in proportion to the areas of the differences: the interval "
-            "weights them by area, the exact test counts each point once, so go by the interval"
+            "weights them by area, the exact test counts each point once, so rely on the interval"
         )
     present = np.flatnonzero(shares > 0)
     order = present[np.argsort(sizes[present], kind="stable")]
@@ -121,7 +122,7 @@ def _strata(
     more = ", ..." if len(pooled) > len(names) else ""
     notes.append(
         f"{count_of(len(pooled), 'kind')} of difference with too few points "
-        f"({shares[pooled].sum():.2%} of the area) counted together: {', '.join(names)}{more}"
+        f"({shares[pooled].sum():.2%} of the area) were counted together: {', '.join(names)}{more}"
     )
     common, strata, weights = pooled[0], indices.copy(), shares.copy()
     strata[np.isin(indices, pooled)] = common

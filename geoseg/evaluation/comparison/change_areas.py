@@ -14,7 +14,7 @@ from geoseg.metrics import Estimate, by_map_class, estimate
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChangeAreas:
-    """Areas of the true changes; those that only the reference has come last."""
+    """Areas of the true changes; changes that occur only in the reference come last."""
 
     names: tuple[str, ...]
     """(n,) names of the changes."""
@@ -25,7 +25,7 @@ class ChangeAreas:
     estimate: Estimate
     """Estimates of each change; areas in ha."""
     changed: Estimate
-    """The same of two classes, all that is unchanged and all that changed."""
+    """Estimates of two classes, "unchanged" and "changed", in this order; areas in ha."""
     notes: tuple[str, ...]
     """Limits of the numbers."""
 
@@ -69,6 +69,7 @@ def estimate_changes(
 
 
 def _indices(table: ChangeTable, only_true: list[Pair]) -> dict[Pair, int]:
+    """Return the index in `ChangeAreas.names` of each pair."""
     indices = {pair: index for index, c in enumerate(table.changes) for pair in c.pairs}
     first = len(table.changes)
     return indices | {pair: first + index for index, pair in enumerate(only_true)}

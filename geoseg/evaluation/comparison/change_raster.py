@@ -44,7 +44,7 @@ def write_change_raster(
         folder: where the files are written.
         maps: both maps.
         table: values of the changes.
-        pixels: (changes,) number of pixels of each.
+        pixels: (changes,) number of pixels of each change.
         changed_only: whether pixels of the same class in both maps are nodata.
         workers: number of chunks that are read at the same time.
         progress: called as chunks are done.
@@ -63,10 +63,10 @@ def write_change_raster(
         return window, codes[maps.a.read(window), maps.b.read(window)][None]
 
     def counted(
-        chunks: Iterator[tuple[Window, NDArray[np.uint8]]],
+        parts: Iterator[tuple[Window, NDArray[np.uint8]]],
     ) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
-        for chunk in chunks:
-            yield chunk
+        for part in parts:
+            yield part
             chunks_done.add()
 
     profile = RasterProfile(

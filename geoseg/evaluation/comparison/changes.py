@@ -13,7 +13,7 @@ MAX_CHANGES = 254
 _ALL_UNCHANGED, _REST = "unchanged", "other change"
 _REST_COLOR = "#1a1a1a"
 _FROM_SHARE, _PAPER_SHARE = 0.3, 0.72
-"""Share of the colour of the class before a change, and of white where nothing changed."""
+"""Share of the old class in the colour of a change, share of white in that of no change."""
 
 Number = TypeVar("Number", np.int64, np.float64)
 
@@ -51,12 +51,12 @@ class ChangeTable:
     """Number of pairs of different classes in "other change", at least 2; 0 if there is none."""
 
     def sums(self, by_pair: NDArray[Number]) -> NDArray[Number]:
-        """Return the sums (changes,) of numbers by pair of class values (256, 256)."""
+        """Add up numbers (256, 256) of pairs of class values; return a sum for each change."""
         sums = [by_pair[tuple(np.transpose(change.pairs))].sum() for change in self.changes]
         return np.array(sums, by_pair.dtype)
 
     def legend(self, *, changed_only: bool) -> Legend:
-        """Return the legend of change.tif, without what is unchanged if ``changed_only``."""
+        """Return the legend of change.tif, without unchanged classes if ``changed_only``."""
         kept = (c for c in self.changes if c.is_change or not changed_only)
         return Legend(tuple(LandCoverClass(c.value, c.name, c.color) for c in kept))
 
@@ -75,7 +75,7 @@ def make_change_table(pixels: NDArray[np.int64], legend: Legend) -> ChangeTable:
     """Give a value to each pair of classes that occurs, in order of the classes of A, then of B.
 
     If there are more than 254 pairs, the most frequent changes have values of their own. The other
-    changes are "other change", and all that did not change is "unchanged".
+    changes together are "other change", and all unchanged classes together are "unchanged".
 
     Args:
         pixels: (256, 256) pixels by class value in A and B.
@@ -136,7 +136,7 @@ def _all_pairs(legend: Legend) -> list[Pair]:
 
 
 def _color(legend: Legend, pair: Pair) -> str:
-    """Return the colour of the new class, with a little of the old; pale where it is the same."""
+    """Return the colour of the new class mixed with the old one; a pale colour if unchanged."""
     before, after = (
         np.array(legend.classes[legend.values.index(value)].rgb, np.float64) for value in pair
     )

@@ -51,7 +51,7 @@ class ComparisonReport:
     notes: tuple[str, ...] = ()
     """Limits of the numbers, as sentences without a full stop."""
     thumbnails: Thumbnails | None = None
-    """A as the map and B as the reference."""
+    """Reduced copies of both maps: A is its map, B its reference."""
     polygons: int | None = None
     """Number of polygons in change.gpkg; None if it was not written."""
     provenance: Mapping[str, Any] = field(default_factory=dict)

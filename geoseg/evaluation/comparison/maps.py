@@ -59,7 +59,7 @@ def open_maps(a: str, b: str, settings: CompareSettings, *, has_reference: bool)
         a: path of map A.
         b: path of map B.
         settings: legends, and the classes to be ignored.
-        has_reference: whether classes to be ignored may be those of a reference alone.
+        has_reference: whether there is a reference; then its own classes may be ignored too.
 
     Raises:
         EvaluateError: if the maps have no class in common, or more than 255 classes together.
@@ -103,22 +103,22 @@ def _common_legend(
         notes.append("The maps have no class name in common, so classes are matched by their value")
     only_b = [c for c in b.classes if matched[c.value] is None]
     only_a = [c.name for c in a.classes if c.value not in matched.values()]
-    for names, name, other in ((only_a, "A", "B"), ([c.name for c in only_b], "B", "A")):
+    for names, own_map, other_map in ((only_a, "A", "B"), ([c.name for c in only_b], "B", "A")):
         if names:
-            notes.append(f"Classes of {name} that {other} does not have: {', '.join(names)}")
+            notes.append(f"Classes of {own_map} that {other_map} does not have: {', '.join(names)}")
     free = [value for value in range(NODATA) if value not in a.values]
     if len(only_b) > len(free):
         raise EvaluateError(
             f"maps {path_a} and {path_b} have {len(a) + len(only_b)} classes together, but 255 is "
             "the maximum, merge classes or ignore some (--ignore)"
         )
-    # A value of its own is kept where it is free.
+    # A class that only B has keeps its value if A does not use this value.
     own = {c.value for c in only_b} & set(free)
     rest = iter([value for value in free if value not in own])
     classes = [*a.classes]
     for c in only_b:
         matched[c.value] = value = c.value if c.value in own else next(rest)
-        used = {other.color for other in classes}
+        used = {known.color for known in classes}
         color = spare_color(c.name, used) if c.color in used else c.color
         classes.append(replace(c, value=value, color=color))
     table = np.full(NODATA + 1, NODATA, np.uint8)
@@ -128,7 +128,7 @@ def _common_legend(
 
 
 def _with_own_names(classes: list[LandCoverClass]) -> tuple[LandCoverClass, ...]:
-    """Return the classes, the later of two with the same name with its value behind the name."""
+    """Return the classes with unique names: a repeated name gets its class value in brackets."""
     names, result = set[str](), []
     for c in classes:
         name = f"{c.name} ({c.value})" if c.name.casefold() in names else c.name

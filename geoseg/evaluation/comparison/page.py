@@ -15,7 +15,7 @@ from geoseg.legend import NODATA
 from geoseg.metrics import Z95
 
 _MAX_CHANGES = 24
-"""Changes in the table of the page; all are in report.csv."""
+"""Largest number of changes in the table of the page; report.csv has all."""
 _NOT_MAPPED = "#1a1a1a"
 """Colour of changes that only the reference has."""
 _NO_COMPARISON = 255
@@ -89,7 +89,10 @@ def _change_rows(report: ComparisonReport) -> list[dict[str, Any]]:
 
 
 def _estimated_rows(areas: ChangeAreas, table: ChangeTable) -> dict[str, Any]:
-    """Return the rows of estimated areas, changes first, the largest first; and the largest end."""
+    """Return the rows of the table of estimated areas, and the largest value of its bars (ha).
+
+    Changes come before unchanged classes, and large areas before small ones.
+    """
     estimate, colors = areas.estimate, [c.color for c in table.changes]
     half_widths = Z95 * estimate.area_se
     order = np.lexsort((-estimate.area, ~areas.is_change))

@@ -27,7 +27,7 @@ from geoseg.vectors import Reprojector, is_vector_file, read_vector
 _BOTH_DATES = ("reference_a", "reference_b")
 _ONE_FIELD = ("reference",)
 _MAX_LISTED = 20
-"""Names that a message lists."""
+"""Largest number of names that a message lists."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +60,7 @@ def read_reference(path: str, maps: MapPair, settings: CompareSettings) -> Refer
         settings: names of layer, fields and classes to be ignored.
 
     Raises:
-        EvaluateError: if the file does not hold points with such fields and classes, or is no
+        EvaluateError: if the file does not hold points with such fields and classes, or is not a
             random sample.
         VectorError: if it cannot be read, or cannot be placed on the maps.
     """
@@ -109,7 +109,7 @@ class _TruePairs:
 
 
 def _reference_fields(path: str, fields: list[str], wanted: Sequence[str]) -> Sequence[str]:
-    """Return the fields to read, which the points have."""
+    """Return the names of the fields to read; the points have all of them."""
     if not wanted:
         wanted = _BOTH_DATES if set(_BOTH_DATES) <= set(fields) else _ONE_FIELD
         if not set(wanted) <= set(fields):
@@ -168,6 +168,7 @@ def _class_value(text: str, legend: Legend, ignore: tuple[str, ...]) -> int | No
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - a cell of any type
+    """Return a cell as text in lower case, a whole number without decimals."""
     whole = isinstance(value, Real) and float(value).is_integer()
     return str(int(value) if whole else value).strip().casefold()
 

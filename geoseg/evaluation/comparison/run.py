@@ -46,8 +46,9 @@ def compare(
     in A and in B. Memory does not grow with the size of the maps.
 
     Points with the true classes at both dates give unbiased areas of change with 95 % intervals.
-    Points with the true class at one date, drawn where the maps differ, tell which map is better.
-    Both are a sample that `sample` drew from the change.tif of these maps.
+    Points with the true class at one date, drawn where the maps differ, show which map is better.
+    Both kinds of points must be a random sample that `sample` drew from the change.tif of these
+    maps.
 
     Args:
         a: class map; its grid is that of the comparison.
@@ -159,7 +160,7 @@ def _merged_note(table: ChangeTable) -> list[str]:
         return []
     rest = f", and {table.rest:,} rare changes are its class 'other change'" if table.rest else ""
     return [
-        "There are more than 254 pairs of classes, so what did not change is one class of "
+        "There are more than 254 pairs of classes, so all unchanged classes are one class of "
         f"change.tif{rest}; the matrix has all pairs"
     ]
 

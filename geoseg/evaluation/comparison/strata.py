@@ -40,8 +40,8 @@ def compare_points(points: ReferencePoints, maps: MapPair, table: ChangeTable) -
     """Read both maps at the points.
 
     Raises:
-        EvaluateError: if no point has a class in both maps, or the points were drawn from something
-            else than the changes between these maps.
+        EvaluateError: if no point has a class in both maps, or the points were not drawn from
+            the changes between these maps.
         GeosegError: if a map cannot be read.
     """
     a, b = points.pixels.values(maps.a.read), points.pixels.values(maps.b.read)
@@ -78,11 +78,11 @@ def _check_strata(
         return
     values = {c.name.casefold(): c.value for c in table.changes}
     drawn_from = np.array([values.get(name.casefold(), NODATA) for name in points.strata])
-    moved = int((drawn_from != codes)[kept].sum())
-    if moved:
+    misplaced = int((drawn_from != codes)[kept].sum())
+    if misplaced:
         raise EvaluateError(
-            f"{moved:,} of {count_of(int(kept.sum()), 'point')} of reference {points.path} do not "
-            f"lie in the class of change.tif that their field stratum names, so they were not "
+            f"{misplaced:,} of {count_of(int(kept.sum()), 'point')} of reference {points.path} do "
+            f"not lie in the class of change.tif that their field stratum names, so they were not "
             f"drawn from the changes between {maps.path_a} and {maps.path_b}, draw them with "
             "`geoseg sample` from the change.tif of these maps"
         )

@@ -38,7 +38,7 @@ class SampleSettings:
     legend: Legend | str | Path | None = None
     """Classes of the map, or their file; None for the palette and names of the map."""
     reference_legend: Legend | str | Path | None = None
-    """Classes that the form of the points offers, or their file; None for those of the map."""
+    """Classes that the form in QGIS lists, or their file; None for those of the map."""
     ignore: tuple[str, ...] = ()
     """Names or values of classes from which no points are drawn."""
 

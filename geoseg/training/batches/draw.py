@@ -18,7 +18,7 @@ _CLASS_POWER = 0.5
 """A class is drawn in proportion to its pixels to this power: 1 draws as often as it occurs, and 0
 draws all classes equally often."""
 DEFAULT_REPLAY_SHARE = 0.5
-"""Share of the windows from replayed tiles where the settings do not give it."""
+"""Share of the windows that come from replayed tiles, if the settings do not give it."""
 _UNLABELLED = 0.5
 """With pseudo-labels, share of the windows for which all tiles have the same probability."""
 
@@ -56,8 +56,9 @@ def epoch_size(
     """Return the number of windows of an epoch.
 
     With the sampling "tiles" it is the number of tiles. With "classes" the windows have as many
-    pixels as the tiles, in whole batches, of which there are at least `MIN_STEPS`. Of replayed
-    tiles, only as many count as their share of the windows takes.
+    pixels as the tiles, in whole batches, of which there are at least `MIN_STEPS`. If some are
+    replayed, the number of tiles is that of the tiles that are not replayed, divided by one minus
+    the share of the replayed ones.
 
     Args:
         settings: sampling, batch size and share of the replayed tiles.
@@ -111,6 +112,7 @@ def draw_epoch(
 
 
 def _replay_share(settings: TrainSettings) -> float:
+    """Return the share of the windows that come from replayed tiles."""
     return DEFAULT_REPLAY_SHARE if settings.replay_share is None else settings.replay_share
 
 
