@@ -142,9 +142,9 @@ stack = click.option(
 )  # fmt: skip
 view_bands = click.option(
     "--bands", type=_parse_bands, metavar="BANDS",
-    help="Bands of the scene: numbers from 1, separated by commas, such as 3,2,1. The first three "
-    "are shown as red, green and blue.  [default: all bands, of which those named red, green and "
-    "blue are shown, or the first three]",
+    help="Bands of the scene, by number (from 1) or name, separated by commas, such as 3,2,1 or "
+    "nir,red,green. The first three are shown as red, green and blue.  [default: all bands, of "
+    "which those named red, green and blue are shown, or the first three]",
 )  # fmt: skip
 map_legend = click.option(
     "--legend", metavar="FILE",

@@ -131,10 +131,7 @@ def _has_class(text: str) -> bool:
         "labels are resampled.  [default: the pixels of each scene]"),
     options.seed,
 )  # fmt: skip
-@click.option(
-    "--workers", type=click.IntRange(1), metavar="N",
-    help="Number of threads, at least 1.  [default: the number of cores]",
-)  # fmt: skip
+@options.workers("threads")
 @click.option(
     "--scheduler", metavar="ADDRESS",
     help="Address (tcp://...) or scheduler file of a Dask cluster, whose workers must see the same "

@@ -28,9 +28,10 @@ class ViewSettings:
     """A second map of the same place."""
     legend: Legend | str | Path | None = None
     """Classes of the maps, or their file; None for the palette and names of each map."""
-    bands: tuple[int, ...] | None = None
-    """Bands of the scene, from 1; the first three are shown as red, green and blue. None for all
-    bands but transparency: those named red, green and blue are shown, else the first three."""
+    bands: tuple[int | str, ...] | None = None
+    """Bands of the scene, by number (from 1) or name; the first three are shown as red, green and
+    blue. None for all bands but transparency: those named red, green and blue are shown, else the
+    first three."""
     nodata: float | None = None
     """Pixel value of the scene that means no data; None for the nodata value of its file."""
 

@@ -72,8 +72,8 @@ CASES: dict[str, tuple[Callable[[Path], SceneSource], type[GeosegError], str]] =
     "scenes far apart": (
         lambda f: Mosaic((image(f / "a.tif"), image(f / "b.tif", transform=place(7, col=900)))),
         SceneError,
-        r"b\.tif has another grid than .*a\.tif and touches no other scene of the mosaic, make a "
-        r"map of its own of it$",
+        r"b\.tif has another grid than .*a\.tif and touches no other scene of the mosaic, "
+        r"classify it separately$",
     ),
     "no dates": (
         lambda f: Mosaic((image(f / "a.tif"), image(f / "b.tif")), order="newest"), SceneError,
