@@ -73,13 +73,15 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=3e-4, help="of the models of the rounds")
     parser.add_argument("--width", type=int, help="filters of the first level of the networks")
     parser.add_argument("--encoder", default="efficientnet-lite0")
+    parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16", "fp16"])
     parser.add_argument("--device", default="auto")
     args = parser.parse_args()
     warnings.simplefilter("ignore", NotGeoreferencedWarning)  # the images have no georeference
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     first = replace(
-        RECIPES["standard"], epochs=args.first_epochs, encoder=args.encoder, width=args.width
-    )
+        RECIPES["standard"], epochs=args.first_epochs, encoder=args.encoder, width=args.width,
+        precision=args.precision,
+    )  # fmt: skip
     later = replace(first, epochs=args.epochs, lr=args.lr)
     plan = Plan(
         args.folder, args.rounds, args.patches, args.size, first, later,
