@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 _SIDE_OUTPUTS = ("polygons", "confidence", "probabilities", "uncertainty")
-"""Options that name further files, in the order of `ClassifyReport.outputs`."""
+"""Options that name further files."""
 
 
 def _parse_creation_options(
@@ -323,7 +323,7 @@ def _classify(
         keywords = {**keywords, "progress": progress}
         reports, failed = _call(function, scenes, out, keywords, several=several)
     maps = [report for report in reports if report is not None]  # a shard has none
-    places = [out, *filter(None, (keywords[name] for name in _SIDE_OUTPUTS))]
+    places = {"out": out, **{name: keywords[name] for name in _SIDE_OUTPUTS if keywords[name]}}
     data = {"maps": [_as_data(report, places, in_folders=several) for report in maps]}
     return data, "\n".join(_summary(out, report) for report in maps), failed
 
@@ -341,10 +341,15 @@ def _call(
         return error.reports, error
 
 
-def _as_data(report: "ClassifyReport", places: list[str], *, in_folders: bool) -> dict[str, Any]:
+def _as_data(
+    report: "ClassifyReport", places: dict[str, str], *, in_folders: bool
+) -> dict[str, Any]:
     """Return a report with the paths of its files; ``places`` are their paths or their folders."""
-    names = zip(places, report.outputs, strict=True)
-    paths = [str(Path(folder, name)) for folder, name in names] if in_folders else places
+    paths = [*places.values()]
+    if in_folders:
+        labels = Path(report.outputs[0])
+        names = [labels.with_suffix(".gpkg") if o == "polygons" else labels for o in places]
+        paths = [str(Path(*parts)) for parts in zip(paths, names, strict=True)]
     return {**report.to_dict(), "outputs": paths}
 
 

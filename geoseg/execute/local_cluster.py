@@ -85,8 +85,8 @@ def local_cluster(
         },
         start_new_session=True,  # Ctrl-C of the terminal does not reach it
     )  # fmt: skip
-    if process.stderr is not None:
-        threading.Thread(target=_log_lines, args=(process.stderr,), daemon=True).start()
+    reader = threading.Thread(target=_log_lines, args=(process.stderr,), daemon=True)
+    reader.start()
     try:
         from distributed import Client, Security  # while the program starts
 
@@ -99,10 +99,13 @@ def local_cluster(
             yield DaskCluster(client, address, wait=_START_TIMEOUT, stop=stop, local=True)
     finally:
         _end(process)
+        reader.join(_KILL_TIMEOUT)
 
 
-def _log_lines(stderr: IO[bytes]) -> None:
-    """Log what the program and the workers print, until they end."""
+def _log_lines(stderr: IO[bytes] | None) -> None:
+    """Log what the program and the workers print, until they end; None if it is not wanted."""
+    if stderr is None:
+        return
     with stderr:
         for line in stderr:
             log.debug("worker processes: %s", line.decode("utf-8", "backslashreplace").rstrip())

@@ -20,7 +20,9 @@ import pytest
 
 from geoseg.cli import cli
 from geoseg.cli.console import Console
-from geoseg.errors import OutputError, SceneError
+from geoseg.errors import GeosegError, OutputError, SceneError
+from geoseg.execute.dask_client import quiet_dask
+from geoseg.execute.local_cluster import local_cluster
 from tests.support.assessments import write_map
 from tests.support.commands import ended, here, refused, start
 from tests.support.paths import ROOT
@@ -177,6 +179,22 @@ def test_messages_of_libraries_go_to_the_log_file_and_not_to_a_terminal(tmp_path
     assert "WARNING from GDAL" in log.read_text()
     assert capsys.readouterr().err == ""
     assert logging.getLogger("rasterio").handlers == before
+
+
+def test_messages_of_dask_and_of_its_workers_go_to_the_log_file(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("distributed")
+    program = "import sys; sys.exit('no room for workers at http://me:secret@host/')"
+    monkeypatch.setattr(sys.modules["geoseg.execute.local_cluster"], "_PROGRAM", program)
+    log = tmp_path / "run.log"
+    with Console(log_file=str(log)).logging_on():
+        with quiet_dask():
+            logging.getLogger("distributed").warning("a connection is lost")
+        with pytest.raises(GeosegError, match="did not start"), local_cluster(1):
+            pytest.fail("it has no workers")
+    text = log.read_text()
+    assert "WARNING a connection is lost" in text
+    assert "DEBUG worker processes: no room for workers at http://host/" in text
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.slow

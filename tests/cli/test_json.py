@@ -177,6 +177,18 @@ def test_several_scenes_are_one_object_that_names_those_that_failed(folder, mode
     assert all(Path(path).exists() for path in paths)
 
 
+@pytest.mark.slow
+def test_outputs_of_a_map_that_was_made_before_are_those_asked_for_now(folder, model, tmp_path):
+    places = {name: tmp_path / name for name in ("out", "polygons", "confidence", "uncertainty")}
+    options = [word for name, place in places.items() for word in (f"--{name}", place)]
+    words = ("classify", folder / "scene.tif", "--model", model, "--overlap", 8, "--min-area", 9)
+    (tmp_path / "out").mkdir()
+    run(*words, *options)
+    [lulc] = run(*words, *options[:4], *options[6:])["maps"]
+    files = [("out", "scene.tif"), ("polygons", "scene.gpkg"), ("uncertainty", "scene.tif")]
+    assert lulc["outputs"] == [str(places[name] / file) for name, file in files]
+
+
 def test_a_failure_prints_nothing_on_stdout(folder, tmp_path):
     done = here("vectorise", folder / "no.tif", "--out", tmp_path / "o.gpkg", "--json")
     assert "no.tif" in refused(done)
