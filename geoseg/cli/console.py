@@ -124,7 +124,11 @@ def _handlers(handlers: Sequence[logging.Handler], *, details: bool) -> Iterator
             logger.handlers[:], logger.propagate = own, propagate
             logger.setLevel(level)
         for handler in handlers:
-            handler.close()
+            try:
+                handler.close()
+            except OSError as error:  # the disk is full
+                reason = root_message(error)
+                click.echo(f"geoseg: warning: the log file is not complete ({reason})", err=True)
 
 
 def _open_log_file(path: str) -> logging.Handler:

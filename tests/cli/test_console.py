@@ -168,6 +168,16 @@ def test_a_log_file_that_cannot_be_used_is_refused_before_any_work(lulc, tmp_pat
     assert lulc.read_bytes() == before
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_log_file_without_room_is_told_and_does_not_stop_the_command(lulc, tmp_path):
+    out = tmp_path / "o.gpkg"
+    done = here("vectorise", lulc, "--out", out, "--log-file", "/dev/full", "-q")
+    assert (done.returncode, done.stdout) == (0, "")
+    [line] = done.stderr.splitlines()
+    assert line == "geoseg: warning: the log file is not complete (No space left on device)"
+    assert out.exists()
+
+
 def test_messages_of_libraries_go_to_the_log_file_and_not_to_a_terminal(tmp_path, capsys):
     log = tmp_path / "run.log"
     before = logging.getLogger("rasterio").handlers[:]
