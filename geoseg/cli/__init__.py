@@ -3,6 +3,7 @@
 A command is imported when it is called, so that ``geoseg --help`` is fast.
 """
 
+import os
 import sys
 from importlib import import_module
 
@@ -63,6 +64,8 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line. A deliberate error ends in one sentence on stderr and its exit code."""
+    # Else Numba wraps stdout where colorama is installed, and prints codes of colours at the end.
+    os.environ.setdefault("NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING", "1")
     try:
         cli(prog_name="geoseg")
     except GeosegError as error:

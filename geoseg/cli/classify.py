@@ -1,16 +1,23 @@
 """``geoseg classify``."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from geoseg.cli import config, options
+from geoseg.cli.console import Console
+from geoseg.errors import ScenesError, redact
 
 if TYPE_CHECKING:
     from geoseg.classification import ClassifyReport
     from geoseg.raster import SceneSource
+
+
+_SIDE_OUTPUTS = ("polygons", "confidence", "probabilities", "uncertainty")
+"""Options that name further files."""
 
 
 def _parse_creation_options(
@@ -225,7 +232,7 @@ def _parse_creation_options(
 )  # fmt: skip
 @options.overwrite
 @config.option
-@options.verbosity
+@options.console
 def command(
     scenes: tuple[str, ...],
     stack: bool,
@@ -241,8 +248,7 @@ def command(
     scheduler: str | None,
     dry_run: bool,
     overwrite: bool,
-    quiet: bool,
-    verbose: bool,
+    console: Console,
 ) -> None:
     """Classify SCENES into land-cover maps: GeoTIFF, and polygons if wanted.
 
@@ -251,9 +257,6 @@ def command(
     each line, and "scenes/*.tif" in quotes for all files that match; ** stands for any folders. A
     scene that fails does not stop the others. The same command continues an interrupted run.
     """
-    from geoseg.cli.console import setup_logging
-
-    setup_logging(quiet=quiet, verbose=verbose)
     paths = _check_inputs(scenes, model)
     sources = _combined(paths, stack=stack, mosaic=mosaic, order=order)
     from geoseg.classification import ClassifySettings, Cleaning, Execution
@@ -267,10 +270,15 @@ def command(
     }  # fmt: skip
     from_list = paths != list(scenes) and not (stack or mosaic or Path(out).suffix)
     several = len(sources) > 1 or Path(out).is_dir() or from_list
-    if dry_run:
-        _describe(sources, out, keywords, several=several)
-    else:
-        _classify(sources, out, keywords, several=several, quiet=quiet)
+    run = _describe if dry_run else _classify
+    result, text, failed = run(sources, out, keywords, console, several=several)
+    failures = {} if failed is None else failed.failures
+    result["failed"] = [
+        {"scene": redact(path), "error": str(error)} for path, error in failures.items()
+    ]
+    console.print_result(result, text or None, always=dry_run)
+    if failed is not None:
+        raise failed
 
 
 def _combined(paths: list[str], *, stack: bool, mosaic: bool, order: str) -> "list[SceneSource]":
@@ -287,47 +295,62 @@ def _combined(paths: list[str], *, stack: bool, mosaic: bool, order: str) -> "li
     return [Mosaic(tuple(paths), order)] if mosaic else [*paths]  # type: ignore[arg-type]
 
 
-def _describe(
-    scenes: "list[SceneSource]", out: str, keywords: dict[str, Any], *, several: bool
-) -> None:
-    """Print what would be done for each scene that can be used, then raise the errors of others."""
-    from geoseg.classification import describe_run, describe_runs
-    from geoseg.errors import ScenesError
+Outcome = tuple[dict[str, Any], str, ScenesError | None]
+"""The result as plain data and in words, and the errors of scenes that failed."""
 
-    try:
-        if several:
-            descriptions = describe_runs(scenes, out, **keywords)
-        else:
-            descriptions = [describe_run(scenes[0], out, **keywords)]
-    except ScenesError as error:
-        click.echo("\n\n".join(description.to_text() for description in error.reports))
-        raise
-    click.echo("\n\n".join(description.to_text() for description in descriptions))
+
+def _describe(
+    scenes: "list[SceneSource]", out: str, keywords: dict[str, Any], _: Console, *, several: bool
+) -> Outcome:
+    """Tell what would be done for each scene that can be used."""
+    from geoseg.classification import describe_run, describe_runs
+
+    function = describe_runs if several else describe_run
+    runs, failed = _call(function, scenes, out, keywords, several=several)
+    data = {"runs": [run.to_dict() for run in runs]}
+    return data, "\n\n".join(run.to_text() for run in runs), failed
 
 
 def _classify(
-    scenes: "list[SceneSource]", out: str, keywords: dict[str, Any], *, several: bool, quiet: bool
-) -> None:
-    """Classify, print a line for each map, then raise the errors of scenes that failed."""
+    scenes: "list[SceneSource]", out: str, keywords: dict[str, Any], console: Console, *,
+    several: bool,
+) -> Outcome:  # fmt: skip
+    """Classify, and tell of each map."""
     from geoseg.classification import classify, classify_scenes
-    from geoseg.cli.console import ProgressBar
-    from geoseg.errors import ScenesError
 
-    progress = ProgressBar(quiet=quiet)
-    failed: ScenesError | None = None
+    function = classify_scenes if several else classify
+    with console.progress() as progress:
+        keywords = {**keywords, "progress": progress}
+        reports, failed = _call(function, scenes, out, keywords, several=several)
+    maps = [report for report in reports if report is not None]  # a shard has none
+    places = {"out": out, **{name: keywords[name] for name in _SIDE_OUTPUTS if keywords[name]}}
+    data = {"maps": [_as_data(report, places, in_folders=several) for report in maps]}
+    return data, "\n".join(_summary(out, report) for report in maps), failed
+
+
+def _call(
+    function: Callable[..., Any], scenes: "list[SceneSource]", out: str, keywords: dict[str, Any],
+    *, several: bool,
+) -> tuple[list[Any], ScenesError | None]:  # fmt: skip
+    """Call a function of several scenes or of one; return its results, and the errors of others."""
+    if not several:
+        return [function(scenes[0], out, **keywords)], None
     try:
-        if several:
-            reports = classify_scenes(scenes, out, **keywords, progress=progress)
-        else:
-            reports = [classify(scenes[0], out, **keywords, progress=progress)]
+        return function(scenes, out, **keywords), None
     except ScenesError as error:
-        reports, failed = error.reports, error
-    progress.close()
-    for report in reports:
-        if report is not None and not quiet:
-            click.echo(_summary(out, report))
-    if failed is not None:
-        raise failed
+        return error.reports, error
+
+
+def _as_data(
+    report: "ClassifyReport", places: dict[str, str], *, in_folders: bool
+) -> dict[str, Any]:
+    """Return a report with the paths of its files; ``places`` are their paths or their folders."""
+    paths = [*places.values()]
+    if in_folders:
+        labels = Path(report.outputs[0])
+        names = [labels.with_suffix(".gpkg") if o == "polygons" else labels for o in places]
+        paths = [str(Path(*parts)) for parts in zip(paths, names, strict=True)]
+    return {**report.to_dict(), "outputs": paths}
 
 
 def _check_inputs(scenes: tuple[str, ...], model: str) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from geoseg.cli import config, options
+from geoseg.cli.console import Console
 
 
 @click.command(
@@ -60,7 +61,7 @@ from geoseg.cli import config, options
 @options.workers("windows that are compared at the same time")
 @options.overwrite
 @config.option
-@options.verbosity
+@options.console
 def command(
     a: str,
     b: str,
@@ -69,8 +70,7 @@ def command(
     settings: dict[str, Any],
     workers: int | None,
     overwrite: bool,
-    quiet: bool,
-    verbose: bool,
+    console: Console,
 ) -> None:
     """Compare two class maps A and B of one place, and write a report on their differences.
 
@@ -89,17 +89,12 @@ def command(
     proportion to area: `geoseg sample DIR/change.tif --out FILE --size N --allocation proportional
     --min-per-class 0 --reference-legend DIR/classes.csv`.
     """
-    from geoseg.cli.console import ProgressBar, setup_logging
     from geoseg.evaluation import CompareSettings, compare
 
-    setup_logging(quiet=quiet, verbose=verbose)
-    progress = ProgressBar(quiet=quiet)
-    report = compare(
-        a, b, out=out, reference=reference, settings=CompareSettings(**settings), workers=workers,
-        overwrite=overwrite, progress=progress,
-    )  # fmt: skip
-    progress.close()
-    if not quiet:
-        click.echo(f"{out}/report.html: {' '.join(report.summary())}")
-    for note in report.notes:
-        click.echo(f"geoseg: {note}", err=True)
+    with console.progress() as progress:
+        report = compare(
+            a, b, out=out, reference=reference, settings=CompareSettings(**settings),
+            workers=workers, overwrite=overwrite, progress=progress,
+        )  # fmt: skip
+    data = {"outputs": [out], **report.to_dict()}
+    console.print_result(data, f"{out}/report.html: {' '.join(report.summary())}", report.notes)

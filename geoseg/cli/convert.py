@@ -3,6 +3,7 @@
 import click
 
 from geoseg.cli import config, options
+from geoseg.cli.console import Console
 
 
 @click.command(
@@ -28,7 +29,7 @@ from geoseg.cli import config, options
 @options.pixel_size("unknown")
 @options.overwrite
 @config.option
-@options.verbosity
+@options.console
 def command(
     path: str,
     out: str,
@@ -36,21 +37,18 @@ def command(
     band_names: str | None,
     pixel_size_range: tuple[float, float] | None,
     overwrite: bool,
-    quiet: bool,
-    verbose: bool,
+    console: Console,
 ) -> None:
     """Convert FILE, the reference U-Net as Keras 3 saves it (.keras), to a model file.
 
     Keras need not be installed, and no code of FILE is run. Other networks are refused.
     """
-    from geoseg.cli.console import setup_logging
     from geoseg.model import convert_model
 
-    setup_logging(quiet=quiet, verbose=verbose)
     names = None if band_names is None else [name.strip() for name in band_names.split(",")]
     model = convert_model(
         path, out, legend=legend, band_names=names, pixel_size_range=pixel_size_range,
         overwrite=overwrite,
     )  # fmt: skip
-    if not quiet:
-        click.echo(f"{out}: {model.parameters:,} parameters, {model.spec.classes} classes")
+    text = f"{out}: {model.parameters:,} parameters, {model.spec.classes} classes"
+    console.print_result({"outputs": [out], **model.to_dict()}, text)

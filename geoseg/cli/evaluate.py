@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from geoseg.cli import config, options
+from geoseg.cli.console import Console
 from geoseg.errors import count_of
 
 
@@ -83,7 +84,7 @@ from geoseg.errors import count_of
 @options.workers("windows that are compared at the same time")
 @options.overwrite
 @config.option
-@options.verbosity
+@options.console
 def command(
     labels: str | None,
     reference: str | None,
@@ -93,8 +94,7 @@ def command(
     areas: str | None,
     workers: int | None,
     overwrite: bool,
-    quiet: bool,
-    verbose: bool,
+    console: Console,
 ) -> None:
     """Compare the class map LABELS with REFERENCE and write a report on its accuracy.
 
@@ -104,10 +104,8 @@ def command(
 
     The report is a page (report.html), data (report.json) and tables (report.csv, matrix.csv).
     """
-    from geoseg.cli.console import ProgressBar, setup_logging
     from geoseg.evaluation import EvaluateSettings, evaluate, evaluate_matrix
 
-    setup_logging(quiet=quiet, verbose=verbose)
     if matrix is not None:
         if labels is not None:
             raise click.UsageError("Give either LABELS and REFERENCE or --matrix.")
@@ -117,16 +115,13 @@ def command(
     else:
         if labels is None or reference is None:
             raise click.UsageError("Missing LABELS and REFERENCE, or --matrix.")
-        progress = ProgressBar(quiet=quiet)
-        report = evaluate(
-            labels, reference, out, settings=EvaluateSettings(**settings), workers=workers,
-            overwrite=overwrite, progress=progress,
-        )  # fmt: skip
-        progress.close()
-    if not quiet:
-        click.echo(f"{out}/report.html: {_summary(report.to_dict())}")
-    for note in report.notes:
-        click.echo(f"geoseg: {note}", err=True)
+        with console.progress() as progress:
+            report = evaluate(
+                labels, reference, out, settings=EvaluateSettings(**settings), workers=workers,
+                overwrite=overwrite, progress=progress,
+            )  # fmt: skip
+    data = {"outputs": [out], **report.to_dict()}
+    console.print_result(data, f"{out}/report.html: {_summary(data)}", report.notes)
 
 
 def _summary(report: dict[str, Any]) -> str:

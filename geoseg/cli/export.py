@@ -3,6 +3,7 @@
 import click
 
 from geoseg.cli import config, options
+from geoseg.cli.console import Console
 
 
 @click.command(
@@ -27,10 +28,8 @@ from geoseg.cli import config, options
 )  # fmt: skip
 @options.overwrite
 @config.option
-@options.verbosity
-def command(
-    model: str, out: str, int8: str | None, overwrite: bool, quiet: bool, verbose: bool
-) -> None:
+@options.console
+def command(model: str, out: str, int8: str | None, overwrite: bool, console: Console) -> None:
     """Write MODEL as ONNX, with the metadata that QGIS Deepness and GeoDeep read.
 
     MODEL is a model file, or the name of a model in the list of `geoseg models`.
@@ -40,17 +39,14 @@ def command(
     tools do so. The outputs are the scores of the classes, which `geoseg classify` computes from
     one window: the largest score is the confidence.
     """
-    from geoseg.cli.console import setup_logging
-
-    setup_logging(quiet=quiet, verbose=verbose)
     if int8 is None:
         from geoseg.model import export_model
 
         onnx, item = export_model(model, out, overwrite=overwrite)
-        text = f"{onnx}: ONNX; {item}: STAC item"
+        text, numbers = f"{onnx}: ONNX; {item}: STAC item", None
     else:
         from geoseg.training import export_int8
 
-        text = export_int8(model, int8, out, overwrite=overwrite).to_text()
-    if not quiet:
-        click.echo(text)
+        report = export_int8(model, int8, out, overwrite=overwrite)
+        onnx, item, text, numbers = report.onnx, report.item, report.to_text(), report.to_dict()
+    console.print_result({"outputs": [str(onnx), str(item)], "int8": numbers}, text)

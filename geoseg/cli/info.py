@@ -3,19 +3,19 @@
 import click
 
 from geoseg.cli import config, options
+from geoseg.cli.console import Console
 
 
 @click.command("info", epilog=options.examples("geoseg info model.safetensors --plot unet.png"))
 @click.argument("path")
-@click.option("--json", "as_data", is_flag=True, help="Print the description as JSON.")
 @click.option(
     "--plot", metavar="FILE",
     help="Also draw a picture (.png, .svg or .pdf): the layers of a model, a map with its legend, "
     "a preview of a scene, or example tiles of a tile set.  [default: no picture]",
 )  # fmt: skip
 @config.option
-@options.verbosity
-def command(path: str, as_data: bool, plot: str | None, quiet: bool, verbose: bool) -> None:
+@options.console
+def command(path: str, plot: str | None, console: Console) -> None:
     """Describe PATH: a scene, class map, tile set, model, ONNX file, vector file or run folder.
 
     A scene is a raster, a SAFE or Landsat folder, a folder of band files, a pattern of such files
@@ -24,12 +24,10 @@ def command(path: str, as_data: bool, plot: str | None, quiet: bool, verbose: bo
     """
     from pathlib import Path
 
-    from geoseg.cli.console import setup_logging
-    from geoseg.info import as_json, as_text, describe
+    from geoseg.info import as_text, describe
     from geoseg.info import plot as draw
 
-    setup_logging(quiet=quiet, verbose=verbose)
     report = describe(path)
-    click.echo(as_json(report) if as_data else as_text(report))
     if plot is not None:
         draw(path, Path(plot))
+    console.print_result(report.to_dict(), as_text(report), always=True)

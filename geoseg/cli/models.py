@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 import click
 
 from geoseg.cli import config, options
+from geoseg.cli.console import Console
 
 if TYPE_CHECKING:
     from geoseg.models import ModelFile
 
 
 @click.command("models", epilog=options.examples("geoseg models", "geoseg models --json"))
-@click.option("--json", "as_data", is_flag=True, help="Print the list as JSON.")
 @config.option
-def command(as_data: bool) -> None:
+@options.console
+def command(console: Console) -> None:
     """List the models that have a name: bundled models, and those of the user folder.
 
     Other commands take the name in place of a file. The user folder is that of the environment
@@ -23,16 +24,11 @@ def command(as_data: bool) -> None:
     has the name of its file without .safetensors or .onnx; of two files of one name, .safetensors
     comes first. `geoseg info NAME` describes a model.
     """
-    import json
-
     from geoseg.models import list_models
 
     models = list_models()
-    if as_data:
-        data = [model.to_dict() for model in models]
-        click.echo(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
-    else:
-        click.echo("\n\n".join(map(_as_text, models)))
+    data = [model.to_dict() for model in models]
+    console.print_result(data, "\n\n".join(map(_as_text, models)), always=True)
 
 
 def _as_text(model: "ModelFile") -> str:

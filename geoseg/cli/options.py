@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
+from geoseg.cli.console import Console
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -217,8 +219,37 @@ def pixel_size(default: str) -> Callable[[F], F]:
     )  # fmt: skip
 
 
-def verbosity(function: F) -> F:
-    """Add -q and -v."""
-    quiet = click.option("-q", "--quiet", is_flag=True, help="Print only warnings and errors.")
-    verbose = click.option("-v", "--verbose", is_flag=True, help="Print more details.")
-    return quiet(verbose(function))
+_CONSOLE = (
+    click.option(
+        "--json", "as_json", is_flag=True,
+        help="Print the result as JSON on stdout, and nothing else there, also with -q.",
+    ),
+    click.option(
+        "--log-file", metavar="FILE",
+        help="Text file to which all messages are appended with their time, also those that only "
+        "-v prints, and the error that ends the command.  [default: no file]",
+    ),
+    click.option("-q", "--quiet", is_flag=True, help="Print only warnings and errors."),
+    click.option("-v", "--verbose", is_flag=True, help="Print more details."),
+)  # fmt: skip
+
+
+def console(function: F) -> F:
+    """Add --json, --log-file, -q and -v; the command gets them as one `Console`.
+
+    The log goes to stderr and to the log file while the command runs.
+    """
+
+    @wraps(function)
+    def command(
+        *, quiet: bool, verbose: bool, as_json: bool, log_file: str | None,
+        **values: Any,  # noqa: ANN401 - as the command
+    ) -> Any:  # noqa: ANN401 - as the command  # fmt: skip
+        console = Console(quiet, verbose, as_json, log_file)
+        with console.logging_on():
+            return function(console=console, **values)
+
+    result: Any = command
+    for option in reversed(_CONSOLE):
+        result = option(result)
+    return result  # type: ignore[no-any-return]

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from geoseg.cli import config, options
+from geoseg.cli.console import Console
 from geoseg.errors import count_of
 
 
@@ -69,14 +70,13 @@ def _parse_expected(text: str) -> tuple[str, float]:
 )  # fmt: skip
 @options.overwrite
 @config.option
-@options.verbosity
+@options.console
 def command(
     labels: str,
     out: str,
     settings: dict[str, Any],
     overwrite: bool,
-    quiet: bool,
-    verbose: bool,
+    console: Console,
 ) -> None:
     """Draw a stratified random sample of points from the class map LABELS.
 
@@ -87,14 +87,12 @@ def command(
     Accuracy can be estimated only from such a random sample. `geoseg suggest` finds places to label
     for training; accuracy cannot be estimated from these.
     """
-    from geoseg.cli.console import setup_logging
     from geoseg.evaluation import SampleSettings, sample
 
-    setup_logging(quiet=quiet, verbose=verbose)
     accuracies = dict(settings.pop("expected"))
     settings["expected"] = accuracies.pop("", SampleSettings().expected)
     settings["expected_by_class"] = tuple(accuracies.items())
     report = sample(labels, out, settings=SampleSettings(**settings), overwrite=overwrite)
     listed = ", ".join(f"{s.points:,} {s.name}" for s in report.strata if s.points)
-    if not quiet:
-        click.echo(f"{out}: {count_of(report.points, 'point')} ({listed})")
+    data = {"outputs": [out], **report.to_dict()}
+    console.print_result(data, f"{out}: {count_of(report.points, 'point')} ({listed})")

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from geoseg.cli import config, options
+from geoseg.cli.console import Console
 
 
 @click.command(
@@ -53,7 +54,7 @@ from geoseg.cli import config, options
 )  # fmt: skip
 @options.overwrite
 @config.option
-@options.verbosity
+@options.console
 def command(
     labels: str,
     out: str,
@@ -63,8 +64,7 @@ def command(
     exclude: tuple[str, ...],
     settings: dict[str, Any],
     overwrite: bool,
-    quiet: bool,
-    verbose: bool,
+    console: Console,
 ) -> None:
     """Suggest patches of the class map LABELS to label next.
 
@@ -75,18 +75,15 @@ def command(
     The accuracy of the map cannot be estimated from suggested patches, because they are chosen
     where the model is unsure. For this, draw a random sample with `geoseg sample`.
     """
-    from geoseg.cli.console import ProgressBar, setup_logging
     from geoseg.errors import count_of
     from geoseg.suggestion import SuggestSettings, suggest
 
-    setup_logging(quiet=quiet, verbose=verbose)
-    progress = ProgressBar(quiet=quiet)
-    report = suggest(
-        labels, out, uncertainty=uncertainty, confidence=confidence, scene=scene,
-        exclude=exclude, settings=SuggestSettings(**settings), overwrite=overwrite,
-        progress=progress,
-    )  # fmt: skip
-    progress.close()
-    if not quiet:
-        listed = ", ".join(f"{count:,} {name}" for name, count in report.classes.items())
-        click.echo(f"{out}: {count_of(report.patches, 'patch')} ({listed})")
+    with console.progress() as progress:
+        report = suggest(
+            labels, out, uncertainty=uncertainty, confidence=confidence, scene=scene,
+            exclude=exclude, settings=SuggestSettings(**settings), overwrite=overwrite,
+            progress=progress,
+        )  # fmt: skip
+    listed = ", ".join(f"{count:,} {name}" for name, count in report.classes.items())
+    data = {"outputs": [out], **report.to_dict()}
+    console.print_result(data, f"{out}: {count_of(report.patches, 'patch')} ({listed})")

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from geoseg.cli import config, options
+from geoseg.cli.console import Console
 
 
 def _parse_labels(
@@ -139,7 +140,7 @@ def _has_class(text: str) -> bool:
 )  # fmt: skip
 @options.overwrite
 @config.option
-@options.verbosity
+@options.console
 def command(
     scenes: tuple[str, ...],
     stack: bool,
@@ -150,8 +151,7 @@ def command(
     workers: int | None,
     scheduler: str | None,
     overwrite: bool,
-    quiet: bool,
-    verbose: bool,
+    console: Console,
 ) -> None:
     """Cut labelled scenes into training tiles.
 
@@ -164,19 +164,16 @@ def command(
     The output folder gets the tiles, an index with their footprints (tiles.parquet, which QGIS
     opens) and a picture for checking them (preview.png).
     """
-    from geoseg.cli.console import ProgressBar, setup_logging
     from geoseg.raster import Stack, expand_scenes
     from geoseg.tiles import TileSettings, tile
 
-    setup_logging(quiet=quiet, verbose=verbose)
-    progress = ProgressBar(quiet=quiet)
     paths = expand_scenes(scenes)
-    tiles = tile(
-        [Stack(tuple(paths))] if stack else paths, labels, out=out, legend=legend,
-        settings=TileSettings(**settings), workers=workers, scheduler=scheduler,
-        overwrite=overwrite, progress=progress,
-    )  # fmt: skip
-    progress.close()
+    with console.progress() as progress:
+        tiles = tile(
+            [Stack(tuple(paths))] if stack else paths, labels, out=out, legend=legend,
+            settings=TileSettings(**settings), workers=workers, scheduler=scheduler,
+            overwrite=overwrite, progress=progress,
+        )  # fmt: skip
     splits = ", ".join(f"{tiles.count(s):,} {s}" for s in ("train", "val", "gap") if tiles.count(s))
-    if not quiet:
-        click.echo(f"{out}: {len(tiles):,} tiles of {tiles.size} px ({splits})")
+    data = {"outputs": [out], **tiles.to_dict()}
+    console.print_result(data, f"{out}: {len(tiles):,} tiles of {tiles.size} px ({splits})")

@@ -1,5 +1,6 @@
 """``geoseg train``."""
 
+import logging
 import os
 from dataclasses import replace
 from typing import Any
@@ -7,6 +8,9 @@ from typing import Any
 import click
 
 from geoseg.cli import config, options
+from geoseg.cli.console import Console
+
+log = logging.getLogger("geoseg")
 
 
 @click.command(
@@ -179,7 +183,7 @@ from geoseg.cli import config, options
     help="Replace an existing model. A complete training starts again, a stopped one resumes.",
 )  # fmt: skip
 @config.option
-@options.verbosity
+@options.console
 def command(
     tiles: str,
     out: str,
@@ -193,8 +197,7 @@ def command(
     monitor: dict[str, Any],
     device: str,
     overwrite: bool,
-    quiet: bool,
-    verbose: bool,
+    console: Console,
 ) -> None:
     """Train a U-Net on TILES: what `geoseg tile` wrote, or a folder with images/ and masks/.
 
@@ -202,10 +205,8 @@ def command(
     resumes when the same command is run again. The checkpoint may be deleted when the training is
     complete; without it, the model cannot be trained for more epochs.
     """
-    from geoseg.cli.console import ProgressBar, setup_logging
     from geoseg.tiles import open_tiles
 
-    setup_logging(quiet=quiet, verbose=verbose)
     tile_set = open_tiles(tiles, legend)  # before importing torch, so that a wrong path fails fast
     from geoseg.model import tune_malloc
     from geoseg.training import RECIPES, Monitor, train
@@ -214,24 +215,23 @@ def command(
     given = {name: value for name, value in settings.items() if value not in (None, ())}
     if "ignore" in given:
         given["ignore"] = tuple(name for name in given["ignore"] if name)
-    progress = ProgressBar(quiet=quiet, seconds=60)
-    report = None if quiet else lambda row: progress.say(_describe_epoch(row))
-    model = train(
-        tile_set, out, settings=replace(RECIPES[recipe], **given), start=start, replay=replay,
-        pixel_size_range=pixel_size_range, device=device, resume=resume, overwrite=overwrite,
-        progress=progress, monitor=Monitor(**monitor, report=report),
-    )  # fmt: skip
-    progress.close()
-    if os.environ.get("RANK", "0") == "0" and not quiet:  # only the first process of torchrun
+    with console.progress(seconds=60) as progress:
+        model = train(
+            tile_set, out, settings=replace(RECIPES[recipe], **given), start=start, replay=replay,
+            pixel_size_range=pixel_size_range, device=device, resume=resume, overwrite=overwrite,
+            progress=progress, monitor=Monitor(**monitor, report=_log_epoch),
+        )  # fmt: skip
+    if os.environ.get("RANK", "0") == "0":  # only the first process of torchrun
         best_epoch = model.training["best_epoch"]
-        click.echo(f"{out}: best epoch {best_epoch}, {model.parameters:,} parameters")
+        text = f"{out}: best epoch {best_epoch}, {model.parameters:,} parameters"
+        console.print_result({"outputs": [out], **model.to_dict()}, text)
 
 
-def _describe_epoch(row: dict[str, float]) -> str:
+def _log_epoch(row: dict[str, float]) -> None:
     line = f"epoch {row['epoch']}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.4f}"
     if "val_loss" in row:
         line += (
             f"; validation loss {row['val_loss']:.4f}, accuracy {row['val_accuracy']:.4f}, "
             f"mean IoU {row['val_mean_iou']:.4f}"
         )
-    return f"{line}; {row['seconds']:.0f} s"
+    log.info("%s; %.0f s", line, row["seconds"])

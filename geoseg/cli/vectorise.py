@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from geoseg.cli import config, options
+from geoseg.cli.console import Console
 
 
 @click.command("vectorise", epilog=options.examples("geoseg vectorise lulc.tif --out lulc.gpkg"))
@@ -27,7 +28,7 @@ from geoseg.cli import config, options
 @options.workers("threads")
 @options.overwrite
 @config.option
-@options.verbosity
+@options.console
 def command(
     labels: str,
     out: str,
@@ -37,8 +38,7 @@ def command(
     cleaning: dict[str, Any],
     workers: int | None,
     overwrite: bool,
-    quiet: bool,
-    verbose: bool,
+    console: Console,
 ) -> None:
     """Turn LABELS, a class raster, into polygons.
 
@@ -51,16 +51,13 @@ def command(
     and at the edge of the map: the polygons then cover slightly more or less than the valid
     pixels, and area_m2 and perimeter_m are those of the moved outlines.
     """
-    from geoseg.cli.console import ProgressBar, setup_logging
     from geoseg.vectorisation import Cleaning, VectoriseSettings, vectorise
 
-    setup_logging(quiet=quiet, verbose=verbose)
-    progress = ProgressBar(quiet=quiet)
-    report = vectorise(
-        labels, out, legend=legend, confidence=confidence,
-        settings=VectoriseSettings(**settings, cleaning=Cleaning(**cleaning)),
-        workers=workers, overwrite=overwrite, progress=progress,
-    )  # fmt: skip
-    progress.close()
-    if not quiet:
-        click.echo(f"{out}: {report.polygons:,} polygons")
+    with console.progress() as progress:
+        report = vectorise(
+            labels, out, legend=legend, confidence=confidence,
+            settings=VectoriseSettings(**settings, cleaning=Cleaning(**cleaning)),
+            workers=workers, overwrite=overwrite, progress=progress,
+        )  # fmt: skip
+    data = {"outputs": [out], **report.to_dict()}
+    console.print_result(data, f"{out}: {report.polygons:,} polygons")

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from geoseg.cli import config, options
+from geoseg.cli.console import Console
 
 
 @click.command(
@@ -85,7 +86,7 @@ from geoseg.cli import config, options
 )
 @options.overwrite
 @config.option
-@options.verbosity
+@options.console
 def command(
     scene: str,
     labels: str | None,
@@ -96,8 +97,7 @@ def command(
     port: int,
     no_browser: bool,
     overwrite: bool,
-    quiet: bool,
-    verbose: bool,
+    console: Console,
 ) -> None:
     """Show SCENE and its map LULC in the browser, and correct the map there.
 
@@ -105,17 +105,17 @@ def command(
     without reprojection. Press ? on the page for a list of keys. To train a model with the
     corrections: `geoseg tile SCENE --labels corrections.gpkg --class-field class --out tiles`.
     """
-    from geoseg.cli.console import setup_logging
     from geoseg.view import ViewSettings, open_browser, save_page, serve
 
-    setup_logging(quiet=quiet, verbose=verbose)
     view_settings = ViewSettings(**settings)
     if save is not None:
         save_page(scene, labels, save, settings=view_settings, overwrite=overwrite)
+        console.print_result({"outputs": [save]}, None)
         return
 
     def started(address: str) -> None:
-        click.echo(f"{address}\nCtrl-C ends the page.")
+        text = f"{address}\nCtrl-C ends the page."
+        console.print_result({"address": address}, text, always=True)
         if not (no_browser or open_browser(address)):
             click.echo("There is no display here: open the address in a browser.", err=True)
 

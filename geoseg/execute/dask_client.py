@@ -60,17 +60,23 @@ def connect(
 
 @contextmanager
 def quiet_dask() -> Iterator[None]:
-    """Suppress Dask's tracebacks of broken connections, except at level DEBUG."""
+    """Suppress Dask's tracebacks of broken connections.
+
+    At level DEBUG, the handlers of geoseg take all that Dask logs here.
+    """
     loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
-    levels = [logger.level for logger in loggers]
-    if not log.isEnabledFor(logging.DEBUG):
-        for logger in loggers:
+    before = [(logger.level, logger.handlers[:]) for logger in loggers]
+    for logger in loggers:
+        if not log.isEnabledFor(logging.DEBUG):
             logger.setLevel(logging.CRITICAL)
+        elif log.handlers:
+            logger.handlers[:] = log.handlers
     try:
         yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
+        for logger, (level, handlers) in zip(loggers, before, strict=True):
             logger.setLevel(level)
+            logger.handlers[:] = handlers
 
 
 def _resolve_address(address: str, wait: float, stop: StopFlag) -> str:

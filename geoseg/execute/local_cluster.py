@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import psutil
 
@@ -73,30 +73,42 @@ def local_cluster(
         InterruptedRun: if a stop is requested meanwhile.
     """
     stop, start = stop or StopFlag(), time.perf_counter()
-    verbose = log.isEnabledFor(logging.DEBUG)
+    debug = log.isEnabledFor(logging.DEBUG)
     process = subprocess.Popen(  # noqa: S603 - this interpreter
         [sys.executable, "-W", "ignore", "-c", _PROGRAM, str(workers), *preload],
         stdin=subprocess.PIPE,  # it ends when this is closed, also if this process is killed
         stdout=subprocess.PIPE,
-        stderr=None if verbose else subprocess.DEVNULL,
+        stderr=subprocess.PIPE if debug else subprocess.DEVNULL,
         env={
             **(defaults or {}), **os.environ,
             "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1",
         },
         start_new_session=True,  # Ctrl-C of the terminal does not reach it
     )  # fmt: skip
+    reader = threading.Thread(target=_log_lines, args=(process.stderr,), daemon=True)
+    reader.start()
     try:
         from distributed import Client, Security  # while the program starts
 
         address = _read_address(process, stop)
         plain = Security(require_encryption=False)  # whatever clusters elsewhere need
         with quiet_dask(), Client(address, security=plain) as client:
-            if verbose:
+            if debug:
                 client.forward_logging("geoseg", logging.DEBUG)
             log.debug("%d worker processes, %.1f s", workers, time.perf_counter() - start)
             yield DaskCluster(client, address, wait=_START_TIMEOUT, stop=stop, local=True)
     finally:
         _end(process)
+        reader.join(_KILL_TIMEOUT)
+
+
+def _log_lines(stderr: IO[bytes] | None) -> None:
+    """Log what the program and the workers print, until they end; None if it is not wanted."""
+    if stderr is None:
+        return
+    with stderr:
+        for line in stderr:
+            log.debug("worker processes: %s", line.decode("utf-8", "backslashreplace").rstrip())
 
 
 def _read_address(process: "subprocess.Popen[bytes]", stop: StopFlag) -> str:

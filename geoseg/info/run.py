@@ -64,20 +64,10 @@ def _describe_model(path: str | Path) -> dict[str, Any]:
     model = Model.load(path)
     layers = layer_table(model.spec)
     return {
-        "path": str(find_model(path)),
+        **model.to_dict(),
         "bundled": is_bundled(path),
-        "hash": model.hash,
         "bytes": find_model(path).stat().st_size,
-        "bands": list(model.band_names),
-        "dtype": model.dtype,
-        "pixel_size": model.pixel_size,
-        "pixel_size_range": model.pixel_size_range and list(model.pixel_size_range),
-        "unet": _with_lists(model.spec.to_dict()),
-        **model.legend.to_dict(),
-        "temperature": model.temperature,
-        "training": dict(model.training),
         "parameters": sum(layer.parameters for layer in layers),
-        "trainable": model.parameters,
         "layers": [_with_lists(asdict(layer)) for layer in layers],
     }
 

@@ -104,6 +104,23 @@ class Model:
         """Number of trainable parameters."""
         return sum(p.numel() for p in self.network.parameters())
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return all but the weights as plain data, for JSON."""
+        spec = self.spec.to_dict()
+        return {
+            "path": self.path,
+            "hash": self.hash,
+            "bands": list(self.band_names),
+            "dtype": self.dtype,
+            "pixel_size": self.pixel_size,
+            "pixel_size_range": self.pixel_size_range and list(self.pixel_size_range),
+            "unet": {key: list(v) if isinstance(v, tuple) else v for key, v in spec.items()},
+            **self.legend.to_dict(),
+            "temperature": self.temperature,
+            "training": dict(self.training),
+            "trainable": self.parameters,
+        }
+
     def with_window(self, window: int) -> "Model":
         """Return the same model with windows of another side (px).
 

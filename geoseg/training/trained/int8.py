@@ -2,9 +2,10 @@
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,10 @@ class Int8Report:
     """The same in int8."""
     changed: float
     """Share of the pixels of the validation tiles that have another class in int8, 0 to 1."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, for JSON."""
+        return {**asdict(self), "onnx": str(self.onnx), "item": str(self.item)}
 
     def to_text(self) -> str:
         """Return the report in one line."""

@@ -200,3 +200,9 @@ def test_the_command_prints_the_report_in_one_line(case, tmp_path):
     [line] = done.stdout.splitlines()
     assert f"mean IoU on 3 validation tiles: {report.mean_iou:.4f}" in line
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.json", "m.onnx"]
+    done = here(
+        "export", model.path, "--out", tmp_path / "m.onnx", "--int8", tiles.folder, "-f", "--json"
+    )
+    paths = [str(tmp_path / name) for name in ("m.onnx", "m.json")]
+    numbers = {**report.to_dict(), "onnx": paths[0], "item": paths[1]}
+    assert json.loads(done.stdout) == {"outputs": paths, "int8": numbers}
