@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
 OUT := demo-output
+DIST := dist
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint qgis-plugin clean
 
 demo: $(VENV)/.installed
 	rm -rf $(OUT) && mkdir $(OUT)
@@ -20,6 +21,11 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# The files of the commit, to install in QGIS or to upload to a repository of plugins.
+qgis-plugin:
+	mkdir -p $(DIST)
+	git archive --format=zip --output=$(DIST)/geoseg_processing.zip HEAD:workflows/qgis geoseg_processing
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

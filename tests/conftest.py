@@ -22,7 +22,9 @@ hypothesis.settings.register_profile("geoseg", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("geoseg")
 
 
-STARTED_FIRST = ("test_slurm.py", "test_faults.py", "test_dask_cluster.py", "test_workflows.py")
+STARTED_FIRST = (
+    "test_slurm.py", "test_faults.py", "test_dask_cluster.py", "test_workflows.py", "test_qgis.py",
+)  # fmt: skip
 """Files that mostly wait for other processes: they start first, and other tests fill the time."""
 
 
