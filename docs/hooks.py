@@ -27,7 +27,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pictures, and all files outside of docs/ to which documents lead."""
     for name, content in make_pictures(ROOT / "sample_data").items():
         files.append(File.generated(config, f"pictures/{name}", content=content))
-    for path in linked_files([ROOT / "docs" / file.src_uri for file in files.documentation_pages()]):
+    for path in linked_files(
+        [ROOT / "docs" / file.src_uri for file in files.documentation_pages()]
+    ):
         source = str(ROOT / path)
         files.append(File.generated(config, f"{COPIES}/{path}", abs_src_path=source))
     return files

@@ -38,5 +38,7 @@ def _section(title: str, text: str) -> str:
 
 
 if __name__ == "__main__":
-    out = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("reference") / "cli.md"
+    out = (
+        Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("reference") / "cli.md"
+    )
     out.write_text(reference())
