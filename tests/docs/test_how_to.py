@@ -21,7 +21,7 @@ from tests.support.assessments import PLACE
 from tests.support.clusters import dask_processes
 from tests.support.documents import BLOCK, DOCUMENTS, code, follow
 from tests.support.keras_files import KerasFile
-from tests.support.models import save_model, tiny_model
+from tests.support.models import save_model
 from tests.support.onnx_files import conv_onnx
 from tests.support.paths import SAMPLE, names_in
 from tests.support.rasters import blocks, write_raster
@@ -145,14 +145,16 @@ def test_own_network(folder):
 
 
 @pytest.mark.slow
-def test_export(folder):
-    for package in ("onnxscript", "h5py"):
+def test_export(folder, trained, monkeypatch):
+    use(trained, folder, made=True)
+    # A network that has hardly learnt anything changes more than one that has.
+    monkeypatch.setattr("geoseg.training.trained.int8.LARGEST_LOSS", 1)
+    for package in ("onnxscript", "h5py", "openvino"):
         pytest.importorskip(package)
     KerasFile(classes=3).save(folder / "network.keras")
     Path("classes.csv").write_text(Legend.from_names([*"abc"]).to_csv())
-    tiny_model(Path("model.safetensors"))
     follow("docs/how-to/export.md")
-    for name in ("model.onnx", "model.json", "converted.safetensors"):
+    for name in ("model.onnx", "model.json", "model-int8.onnx", "converted.safetensors"):
         assert Path(name).exists()
 
 

@@ -78,7 +78,7 @@ def test_commands_inside_of_sentences(folder):
         if concrete and words[0][0] != "-" and text not in in_blocks:
             run(shlex.split(text))
             ran.add(text)
-    assert {"geoseg info default", "geoseg info fields.gpkg"} <= ran
+    assert "geoseg info default" in ran
 
 
 def test_scripts_and_links_lead_to_files():
