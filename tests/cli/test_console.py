@@ -79,7 +79,9 @@ def test_a_pipe_gets_lines_of_progress_on_stderr_and_the_result_on_stdout(lulc, 
 
 
 def test_the_line_of_progress_on_the_page_has_the_form():
-    [line] = re.findall("^geoseg: .*left$", (ROOT / "docs/reference/output.md").read_text(), re.MULTILINE)
+    [line] = re.findall(
+        "^geoseg: .*left$", (ROOT / "docs/reference/output.md").read_text(), re.MULTILINE
+    )
     assert PROGRESS.fullmatch(line).groups() == ("12", "50", "windows", "24")
 
 

@@ -1,4 +1,7 @@
-"""`--json`: the result of each command is one JSON document, with the keys of docs/reference/output.md."""
+"""`--json`: the result of each command is one JSON document; its keys are on a page.
+
+The page is docs/reference/output.md.
+"""
 
 import json
 import re
