@@ -149,7 +149,7 @@ def test_export(folder, trained, monkeypatch):
     use(trained, folder, made=True)
     # A network that has hardly learnt anything changes more than one that has.
     monkeypatch.setattr("geoseg.training.trained.int8.LARGEST_LOSS", 1)
-    for package in ("onnxscript", "h5py", "openvino"):
+    for package in ("onnxscript", "h5py"):
         pytest.importorskip(package)
     KerasFile(classes=3).save(folder / "network.keras")
     Path("classes.csv").write_text(Legend.from_names([*"abc"]).to_csv())
