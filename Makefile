@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requi
 OUT := demo-output
 DIST := dist
 
-.PHONY: demo test lint qgis-plugin clean
+.PHONY: demo test lint docs qgis-plugin clean
 
 demo: $(VENV)/.installed
 	rm -rf $(OUT) && mkdir $(OUT)
@@ -27,6 +27,9 @@ qgis-plugin:
 	mkdir -p $(DIST)
 	git archive --format=zip --output=$(DIST)/geoseg_processing.zip HEAD:workflows/qgis geoseg_processing
 
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -38,5 +41,9 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) -e '.[dev]'
 	touch $@
 
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(PIP) -e '.[docs]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(OUT)
+	rm -rf $(VENV) $(OUT) site

@@ -1,4 +1,4 @@
-"""Write docs/cli.md, the command reference, from the help of each command.
+"""Write docs/reference/cli.md, the command reference, from the help of each command.
 
 Run ``python docs/make_cli.py`` after a change of an option. With a path, it writes there: a test
 compares the two files.
@@ -38,5 +38,7 @@ def _section(title: str, text: str) -> str:
 
 
 if __name__ == "__main__":
-    out = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("cli.md")
+    out = (
+        Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("reference") / "cli.md"
+    )
     out.write_text(reference())

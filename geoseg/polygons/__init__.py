@@ -1,6 +1,6 @@
 """Labels to polygons, in four steps: trace chunks, stitch them, clean, and write.
 
-docs/polygons.md describes how.
+docs/explanation/polygons.md describes how.
 """
 
 from geoseg.polygons.arrays import PolygonArrays

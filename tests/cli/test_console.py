@@ -32,7 +32,7 @@ LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} (DEBUG|INFO|WARNING|
 PROGRESS = re.compile(
     r"geoseg: ([\d,]+) of ([\d,]+) ([a-z ]+) \((\d+)%\), [\d.]+ [a-z ]+/s, \d+:\d\d left"
 )
-"""A line of progress, as docs/output.md promises it to other programs."""
+"""A line of progress, as docs/reference/output.md promises it to other programs."""
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,9 @@ def test_a_pipe_gets_lines_of_progress_on_stderr_and_the_result_on_stdout(lulc, 
 
 
 def test_the_line_of_progress_on_the_page_has_the_form():
-    [line] = re.findall("^geoseg: .*left$", (ROOT / "docs/output.md").read_text(), re.MULTILINE)
+    [line] = re.findall(
+        "^geoseg: .*left$", (ROOT / "docs/reference/output.md").read_text(), re.MULTILINE
+    )
     assert PROGRESS.fullmatch(line).groups() == ("12", "50", "windows", "24")
 
 

@@ -1,4 +1,7 @@
-"""`--json`: the result of each command is one JSON document, with the keys of docs/output.md."""
+"""`--json`: the result of each command is one JSON document; its keys are on a page.
+
+The page is docs/reference/output.md.
+"""
 
 import json
 import re
@@ -23,7 +26,7 @@ from tests.support.paths import ROOT
 from tests.support.products import write_safe
 from tests.support.rasters import blocks, write_raster
 
-PAGE = (ROOT / "docs" / "output.md").read_text()
+PAGE = (ROOT / "docs" / "reference" / "output.md").read_text()
 SMALL = ["--recipe", "lab", "--width", 2, "--depth", 1, "--epochs", 1, "--batch-size", 4]
 """A training of a few steps."""
 

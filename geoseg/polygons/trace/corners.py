@@ -16,7 +16,7 @@ An *ambiguous pair* is a vertex where two components of equal label meet only at
 touch a seam: they may prove to be one component elsewhere. Then the two outlines swap their next
 lines, by the same turning rule.
 
-See docs/polygons.md for figures.
+See docs/explanation/polygons.md for figures.
 """
 
 from dataclasses import dataclass

@@ -1,0 +1,1 @@
+"""Tests of the documents: README and the pages of docs/."""
