@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -26,12 +27,13 @@ from geoseg.model import (
     try_engine,
 )
 from geoseg.model.engines import names
-from geoseg.model.engines.session import reason_of
+from geoseg.model.engines.session import reason_of, start_session
 from geoseg.model.onnx.file import read_onnx
 from geoseg.model.onnx.network import OnnxNetwork
 from geoseg.model.onnx.spec import OnnxSpec
 from tests.support.models import tiny_model
 from tests.support.onnx_files import conv_onnx
+from tests.support.processes import CONTEXT
 from tests.support.windows import scores_of
 
 OTHERS = ENGINES[1:]
@@ -125,6 +127,36 @@ def test_openvino_computes_in_bf16(network):
     full = scores_of(Predictor(network, engine="openvino"), windows)
     half = scores_of(Predictor(network, engine="openvino", precision="bf16"), windows)
     assert np.abs(full - half).max() < 0.1
+
+
+def compute_first_batches(engine, path, threads=32):
+    """Let threads compute at the same moment, the first batches of this process."""
+    sys.setswitchinterval(5)  # so that a thread goes on until it waits
+    session = start_session(engine, read_onnx(path), (1, 3, 32, 32), "fp32")
+    barrier = threading.Barrier(threads)
+
+    def compute(_):
+        barrier.wait()
+        return session(np.ones((1, 3, 32, 32), np.float32))
+
+    with ThreadPoolExecutor(threads) as pool:
+        first, *others = pool.map(compute, range(threads))
+    assert all(np.array_equal(first, other) for other in others)
+
+
+@pytest.mark.parametrize("engine", OTHERS)
+def test_threads_compute_the_first_batches_of_a_process_together(engine, tmp_path):
+    path = conv_onnx(tmp_path / "m.onnx")
+    processes = [
+        CONTEXT.Process(target=compute_first_batches, args=(engine, path), daemon=True)
+        for _ in range(4)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+        process.kill()
+    assert [process.exitcode for process in processes] == [0] * 4
 
 
 def test_the_import_of_mnn_prints_nothing():

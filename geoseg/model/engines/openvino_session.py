@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from geoseg.model.onnx.file import OnnxFile
 
+_first_use = threading.Lock()
+
 
 def start_openvino(
     file: OnnxFile, shape: tuple[int, ...], precision: str
@@ -17,6 +19,10 @@ def start_openvino(
     """Compile a graph for one thread; see `start_session`."""
     import openvino
 
+    # The binding looks for NumPy when it reads the data of a tensor for the first time; two threads
+    # that do this at the same moment wait for each other for ever.
+    with _first_use:
+        openvino.Tensor(np.zeros(1, np.float32)).data  # noqa: B018
     core = openvino.Core()
     model = core.read_model(io.BytesIO(file.data))
     model.reshape({0: list(shape)})
