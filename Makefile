@@ -1,12 +1,14 @@
 # `make demo` and `make test` set up what they need in .venv and do nothing twice.
+# Another Python: make test PYTHON=python3.13 VENV=.venv-3.13
 PYTHON ?= python3
 VENV := .venv
+LOCK := requirements.lock
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(LOCK)
 OUT := demo-output
 DIST := dist
 
-.PHONY: demo test lint docs qgis-plugin clean
+.PHONY: demo test suite test-oldest test-newest lint docs qgis-plugin clean
 
 demo: $(VENV)/.installed
 	rm -rf $(OUT) && mkdir $(OUT)
@@ -14,8 +16,18 @@ demo: $(VENV)/.installed
 	  --out $(OUT)/lulc.tif --polygons $(OUT)/lulc.gpkg --confidence $(OUT)/confidence.tif
 	$(BIN)/geoseg info $(OUT)/lulc.tif --plot $(OUT)/lulc.png
 
-test: $(VENV)/.installed-dev lint
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+test: lint suite
+
+suite: $(VENV)/.installed-dev
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST)
+
+# The oldest versions that pyproject.toml allows. They warn about packages that came after them.
+test-oldest:
+	$(MAKE) suite VENV=.venv-oldest LOCK=requirements-oldest.lock PYTEST="-W default"
+
+# The newest versions that there are.
+test-newest:
+	$(MAKE) suite VENV=.venv-newest LOCK=/dev/null
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check
@@ -33,7 +45,7 @@ docs: $(VENV)/.installed-docs
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: $(VENV)/bin/python pyproject.toml requirements.lock
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml $(LOCK)
 	$(PIP) -e .
 	touch $@
 
@@ -46,4 +58,4 @@ $(VENV)/.installed-docs: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(OUT) site
+	rm -rf $(VENV) .venv-* $(OUT) site

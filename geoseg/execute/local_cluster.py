@@ -7,7 +7,6 @@ caller again, which may be a script without a guard, a notebook or the standard 
 
 import logging
 import os
-import select
 import shutil
 import signal
 import subprocess
@@ -114,15 +113,17 @@ def _log_lines(stderr: IO[bytes] | None) -> None:
 def _read_address(process: "subprocess.Popen[bytes]", stop: StopFlag) -> str:
     """Return the address of the scheduler, which the program prints when the workers run."""
     assert process.stdout is not None  # noqa: S101 - it is a pipe
+    lines: list[bytes] = []
+    read = process.stdout.readline
+    reader = threading.Thread(target=lambda: lines.append(read()), daemon=True)
+    reader.start()  # Windows cannot wait for a pipe for a limited time
     deadline = time.monotonic() + _START_TIMEOUT
-    while not select.select([process.stdout], [], [], _POLL_INTERVAL)[0]:
+    while reader.is_alive() and time.monotonic() < deadline:
         stop.check(" while the worker processes start")
-        if time.monotonic() > deadline:
-            break
-    else:
-        address = process.stdout.readline().decode().strip()
-        if address:
-            return address
+        reader.join(_POLL_INTERVAL)
+    address = lines[0].decode().strip() if lines else ""
+    if address:
+        return address
     raise GeosegError(
         "the worker processes did not start, see why with verbose messages (-v) or use one worker "
         "(workers=1, --workers 1)"
@@ -131,14 +132,18 @@ def _read_address(process: "subprocess.Popen[bytes]", stop: StopFlag) -> str:
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """End the program and its workers."""
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            pipe.close()
+    if process.stdin is not None:
+        process.stdin.close()
     try:
         process.wait(_END_TIMEOUT)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+    if process.stdout is not None:
+        process.stdout.close()  # after the end, because a thread may still read it
 
 
 def main() -> None:
@@ -148,7 +153,8 @@ def main() -> None:
     """
     workers, preload = int(sys.argv[1]), sys.argv[2:]
     for name in SIGNALS:  # workers inherit this; the process that started them reacts
-        signal.signal(getattr(signal, name), signal.SIG_IGN)
+        if hasattr(signal, name):  # Windows has no SIGUSR1
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     with suppress(OSError):  # not Linux
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
     answer = os.fdopen(os.dup(sys.stdout.fileno()), "w")
@@ -157,7 +163,8 @@ def main() -> None:
         tempfile.tempdir = folder
         nannies: list[Nanny] = []
         threading.Thread(target=_end_with_input, args=(folder, nannies), daemon=True).start()
-        method = "spawn" if sys.platform == "darwin" else "forkserver"  # macOS cannot fork safely
+        # macOS cannot fork safely, Windows not at all
+        method = "spawn" if sys.platform in ("darwin", "win32") else "forkserver"
         if method == "forkserver":
             import multiprocessing.forkserver
 
@@ -172,7 +179,9 @@ def main() -> None:
 def _short_folder() -> str:
     """Return a folder for temporary files whose path leaves room for that of a socket in it."""
     folder = tempfile.gettempdir()
-    return folder if len(folder) <= _LONGEST_PATH else "/tmp"  # noqa: S108 - names are random
+    if sys.platform == "win32" or len(folder) <= _LONGEST_PATH:
+        return folder
+    return "/tmp"  # noqa: S108 - names are random
 
 
 def _start_cluster(workers: int, method: str, folder: str) -> "LocalCluster":

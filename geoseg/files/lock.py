@@ -22,7 +22,7 @@ def output_lock(
     """Lock an output; the operating system releases the lock when the process dies.
 
     The lock is the kernel's (flock), which NFS carries to other machines. On a file system without
-    locks every process gets it.
+    locks, and on Windows, every process gets it.
 
     Args:
         file: the lock file. It is created, and gets one line for each process that had the lock.
@@ -56,6 +56,8 @@ def output_lock(
                 yield
             finally:
                 if exclusive and not keep:
+                    if sys.platform == "win32":  # it deletes no open file
+                        stream.close()
                     file.unlink(missing_ok=True)
         return
 

@@ -69,8 +69,8 @@ def save_checkpoint(path: Path, state: TrainState, context: TrainingContext) -> 
     }
     buffer = io.BytesIO()  # torch's own file writer hides why a write failed
     torch.save(content, buffer)
-    with atomic_file(path) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
+    with buffer.getbuffer() as data, atomic_file(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -179,15 +179,15 @@ def folder_size(folder: Path) -> int:
     ("kinds", "min_area", "bytes_per_pixel"),
     [
         ((), 0, 1),
-        (("polygons",), 10_000, 2),
+        (("polygons",), 40_000, 2),
         (("confidence", "probabilities"), 0, 6),
-        (("polygons", "confidence", "probabilities"), 10_000, 6),
+        (("polygons", "confidence", "probabilities"), 40_000, 6),
     ],
 )
 def test_the_parts_take_what_is_certain_and_the_peak_stays_below_the_bound(
     kinds, min_area, bytes_per_pixel, scene, model, tmp_path, monkeypatch
 ):
-    """The smallest area is that of 100 px: the map of random weights is not like a real one."""
+    """The smallest area is that of 400 px: the map of random weights is not like a real one."""
     out, seen, needs = tmp_path / "out", [], []
     out.mkdir()
     names = {"polygons": "p.gpkg", "confidence": "c.tif", "probabilities": "s.tif"}

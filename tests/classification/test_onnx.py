@@ -154,7 +154,7 @@ def test_an_exported_model_makes_the_map_of_the_model(encoder, dtype, tmp_path):
     _, second, best = np.sort(scores, axis=0)
     margin = best - second
     assert margin[own != onnx].max(initial=0) < 1e-4  # the last bits differ, and with them ties
-    assert (margin > 1e-4).mean() > 0.95
+    assert (margin > 1e-4).mean() > 0.9
     assert len(np.unique(own)) > 1
 
 

@@ -1,5 +1,8 @@
 """Samples of the changes: published areas of change, and which of two maps is better."""
 
+import sqlite3
+from contextlib import closing
+
 import geopandas
 import numpy as np
 import pytest
@@ -251,14 +254,12 @@ def test_of_equally_good_maps_neither_is_called_better(tmp_path):
 
 
 def test_the_form_of_a_sample_offers_the_given_classes(two_models, tmp_path):
-    import sqlite3
-
     folder, *_ = two_models
     compare(folder / "a.tif", folder / "b.tif", out=tmp_path / "d", settings=NO_POLYGONS)
     classes = tmp_path / "d" / "classes.csv"
     settings = SampleSettings(size=50, min_per_class=0, reference_legend=classes)
     sample(tmp_path / "d" / "change.tif", tmp_path / "points.gpkg", settings=settings)
-    with sqlite3.connect(tmp_path / "points.gpkg") as database:
+    with closing(sqlite3.connect(tmp_path / "points.gpkg")) as database:
         [[form]] = database.execute("SELECT styleQML FROM layer_styles")
     assert 'value="grass"' in form
     assert 'value="water to grass"' not in form

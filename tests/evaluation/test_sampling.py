@@ -2,6 +2,7 @@
 
 import sqlite3
 import xml.etree.ElementTree as ET
+from contextlib import closing
 from pathlib import Path
 
 import geopandas
@@ -169,7 +170,7 @@ def test_in_degrees_ground_counts_not_pixels(tmp_path):
 def test_qgis_finds_a_form_with_the_classes(labels, tmp_path):
     """As QGIS 3.22 asks for it; there the field is a drop-down list and the stratum hidden."""
     sample(labels, out=tmp_path / "points.gpkg")
-    with sqlite3.connect(tmp_path / "points.gpkg") as database:
+    with closing(sqlite3.connect(tmp_path / "points.gpkg")) as database:
         [(text,)] = database.execute(
             "SELECT styleQML FROM layer_styles WHERE f_table_schema='' AND f_table_name='points' "
             "AND f_geometry_column='geom' ORDER BY CASE WHEN useAsDefault THEN 1 ELSE 2 END, "

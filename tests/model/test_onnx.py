@@ -166,7 +166,7 @@ def test_a_network_of_torch_with_weights_in_a_file_of_its_own_is_read(tmp_path):
     layers = [torch.nn.Conv2d(3, 64, 3, padding=1), torch.nn.Conv2d(64, 4, 3, padding=1)]
     path, data = tmp_path / "m.onnx", tmp_path / "m.onnx.data"
     torch.onnx.export(
-        torch.nn.Sequential(*layers).eval(), (torch.zeros(1, 3, 64, 64),), path, dynamo=True,
+        torch.nn.Sequential(*layers).eval(), (torch.zeros(2, 3, 64, 64),), path, dynamo=True,
         external_data=True, dynamic_shapes={"input": {0: "n", 2: "h", 3: "w"}}, verbose=False,
     )  # fmt: skip
     assert data.is_file()

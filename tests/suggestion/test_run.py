@@ -2,6 +2,7 @@
 
 import sqlite3
 import xml.etree.ElementTree as ET
+from contextlib import closing
 
 import geopandas
 import numpy as np
@@ -138,7 +139,7 @@ def test_a_small_map_has_fewer_patches_and_says_so(tmp_path, caplog):
 
 def test_qgis_finds_a_form_with_the_classes(folder, tmp_path):
     suggest(folder / "map.tif", tmp_path / "areas.gpkg", settings=SMALL)
-    with sqlite3.connect(tmp_path / "areas.gpkg") as database:
+    with closing(sqlite3.connect(tmp_path / "areas.gpkg")) as database:
         [(text, default)] = database.execute(
             "SELECT styleQML, useAsDefault FROM layer_styles WHERE f_table_name='suggested' "
             "AND f_geometry_column='geom'"

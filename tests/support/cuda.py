@@ -82,4 +82,8 @@ class FakeCuda:
 def arithmetic():
     """Return the settings of cuDNN and cuBLAS that change bits."""
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    return cudnn.deterministic, cudnn.benchmark, cudnn.conv.fp32_precision, matmul.fp32_precision
+    if hasattr(matmul, "fp32_precision"):  # torch 2.9
+        precisions = [cudnn.conv.fp32_precision, matmul.fp32_precision]
+    else:
+        precisions = ["tf32" if owner.allow_tf32 else "ieee" for owner in (cudnn, matmul)]
+    return (cudnn.deterministic, cudnn.benchmark, *precisions)

@@ -1,5 +1,6 @@
 """Packages that import torchvision, which may be built for another torch."""
 
+import importlib
 from types import ModuleType
 
 import pytest
@@ -15,10 +16,13 @@ def import_or_skip(name: str) -> ModuleType:
     torchvision from another index than torch does not define its own operators, and then cannot be
     imported. Nothing calls them here, so their names are enough.
     """
-    if not _LIBRARIES:
+    try:
+        importlib.import_module("torchvision")
+    except RuntimeError:  # only then: torchvision ends the process if its operators are there
         library = torch.library.Library("torchvision", "FRAGMENT")
         _LIBRARIES.append(library)
         for operator in ("nms", "qnms"):
-            if not hasattr(torch.ops.torchvision, operator):
-                library.define(f"{operator}(Tensor dets, Tensor scores, float threshold) -> Tensor")
+            library.define(f"{operator}(Tensor dets, Tensor scores, float threshold) -> Tensor")
+    except ImportError:
+        pass
     return pytest.importorskip(name, exc_type=ImportError)
