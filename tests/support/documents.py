@@ -19,6 +19,7 @@ DOCUMENTS = {
     str(path.relative_to(ROOT)): path.read_text()
     for pattern in PATTERNS
     for path in ROOT.glob(pattern)
+    if not path.relative_to(ROOT).parts[0].startswith(".")
 }
 """The text of each document by its path."""
 README = DOCUMENTS["README.md"]

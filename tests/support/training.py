@@ -19,7 +19,7 @@ SMALL_STANDARD = {
     **SMALL, "encoder": "lab", "window": 16, "batch_size": 2, "epochs": 2, "average": 0.9,
 }  # fmt: skip
 """Changes of the recipe "standard" that make it small."""
-WILD = {"epochs": 6, "lr": 0.3, "optimizer": "sgd", "seed": 2}
+WILD = {"epochs": 6, "lr": 3.0, "optimizer": "sgd", "seed": 2}
 """Settings with a learning rate so high that the last epoch is not the best."""
 
 

@@ -250,7 +250,7 @@ def test_a_model_of_reflectance_reads_scenes_of_any_baseline(tmp_path):
     classes = (read_window(scene, scene.window)[0][0] > 5000).astype(np.uint8)
     labels = label_raster(tmp_path / "labels.tif", labels=classes)
     tiles = tiles_of(new, labels, tmp_path / "tiles", bands=bands, reflectance=True)
-    model = run(tiles, tmp_path / "m.safetensors", epochs=4, lr=0.01, dropout=0.0)
+    model = run(tiles, tmp_path / "m.safetensors", epochs=12, lr=0.01, dropout=0.0)
     assert model.dtype == "float32"
     assert max(model.spec.scaling.high) < 1.1
     maps = []

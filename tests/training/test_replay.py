@@ -74,10 +74,10 @@ def test_replayed_tiles_are_not_forgotten(start, old, new, tmp_path):
     before = accuracy(start, old, "val")
     assert before > 0.95
     assert accuracy(start, new, "train") < 0.5
-    plain = corrected(start, new, tmp_path / "plain.safetensors", epochs=20)
+    plain = corrected(start, new, tmp_path / "plain.safetensors", epochs=40)
     assert accuracy(plain, new, "train") > 0.85
     assert accuracy(plain, old, "val") < before - 0.5
-    replayed = corrected(start, new, tmp_path / "replayed.safetensors", epochs=20, replay=old)
+    replayed = corrected(start, new, tmp_path / "replayed.safetensors", epochs=40, replay=old)
     assert accuracy(replayed, new, "train") > 0.75
     assert accuracy(replayed, old, "val") > before - 0.1
 

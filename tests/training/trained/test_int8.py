@@ -58,7 +58,7 @@ def case(tmp_path_factory):
     """A trained model, its tiles, its report and its file in int8."""
     folder = tmp_path_factory.mktemp("int8")
     tiles = make_tiles(folder)
-    run(tiles, folder / "m.safetensors", width=8, depth=2, epochs=15, lr=0.01)
+    run(tiles, folder / "m.safetensors", width=8, depth=2, epochs=40, lr=0.01)
     model = Model.load(folder / "m.safetensors")
     return model, tiles, export_int8(model, tiles, folder / "m8.onnx")
 
