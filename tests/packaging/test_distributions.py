@@ -10,7 +10,7 @@ from zipfile import ZipFile
 import pytest
 
 from geoseg.version import __version__
-from tests.support.distributions import Distributions, build, install_hatchling
+from tests.support.distributions import Distributions, build
 from tests.support.paths import ROOT
 
 CODE = ("**/*.py", "py.typed")
@@ -38,13 +38,8 @@ def package_files() -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def hatchling(tmp_path_factory) -> Path:
-    return install_hatchling(tmp_path_factory.mktemp("hatchling"))
-
-
-@pytest.fixture(scope="module")
-def built(hatchling, tmp_path_factory) -> Distributions:
-    return build(ROOT, tmp_path_factory.mktemp("dist"), hatchling)
+def built(tmp_path_factory) -> Distributions:
+    return build(ROOT, tmp_path_factory.mktemp("dist"))
 
 
 def metadata(wheel: Path) -> Message:
@@ -78,14 +73,12 @@ def test_both_are_small(built):
     assert built.sdist.stat().st_size < LARGEST
 
 
-def test_the_sdist_builds_the_same_wheel_and_the_same_sdist_byte_for_byte(
-    built, hatchling, tmp_path
-):
+def test_the_sdist_builds_the_same_wheel_and_the_same_sdist_byte_for_byte(built, tmp_path):
     source = built.unpacked_sdist(tmp_path / "source")
     for path in source.rglob("*"):  # another clone has other times and another umask
         path.chmod(0o700 if path.is_dir() else 0o600)
         path.touch()
-    again = build(source, tmp_path / "dist", hatchling)
+    again = build(source, tmp_path / "dist")
     assert again.wheel.read_bytes() == built.wheel.read_bytes()
     assert again.sdist.read_bytes() == built.sdist.read_bytes()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import here
-from tests.support.distributions import build, install, install_hatchling
+from tests.support.distributions import build, install
 from tests.support.paths import ROOT, SAMPLE, names_in
 
 pytestmark = pytest.mark.slow
@@ -17,8 +17,7 @@ pytestmark = pytest.mark.slow
 def programs(tmp_path_factory) -> Path:
     """The programs of an environment with nothing but the wheel and what it requires."""
     folder = tmp_path_factory.mktemp("installed")
-    hatchling = install_hatchling(folder / "hatchling")
-    wheel = build(ROOT, folder / "dist", hatchling).wheel
+    wheel = build(ROOT, folder / "dist").wheel
     return install(wheel, folder / "env")
 
 

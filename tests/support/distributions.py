@@ -1,6 +1,5 @@
 """The wheel and the sdist of a source tree, built as a release builds them, and installed."""
 
-import os
 import subprocess
 import sys
 import tarfile
@@ -27,12 +26,6 @@ class Distributions:
             archive.extractall(folder, filter="data")
         [source] = folder.iterdir()
         return source
-
-
-def install_hatchling(folder: Path) -> Path:
-    """Install the build backend into a folder of its own: it is no part of the environment."""
-    pip("install", "--target", folder, "hatchling>=1.27")
-    return folder
 
 
 def install(wheel: Path, folder: Path) -> Path:
@@ -89,15 +82,14 @@ def required(start: Distribution) -> list[Distribution]:
 
 
 def pip(*arguments: object) -> None:
-    """Run pip; a connection that hangs is tried again soon."""
+    """Run pip."""
     command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*command, "--timeout", "20", *map(str, arguments)], check=True)
+    subprocess.run([*command, *map(str, arguments)], check=True)
 
 
-def build(source: Path, out: Path, hatchling: Path) -> Distributions:
+def build(source: Path, out: Path) -> Distributions:
     """Build both from a source tree."""
-    env = {**os.environ, "PYTHONPATH": str(hatchling)}
     command = [sys.executable, "-m", "hatchling", "build", "--directory", out]
-    subprocess.run(command, cwd=source, env=env, check=True, capture_output=True)
+    subprocess.run(command, cwd=source, check=True, capture_output=True)
     [wheel], [sdist] = out.glob("*.whl"), out.glob("*.tar.gz")
     return Distributions(wheel, sdist)
