@@ -34,9 +34,13 @@ def why_not() -> str | None:
 
 
 def _clean() -> dict[str, str]:
-    """The environment without what leads to the Python of the tests."""
+    """The environment without what leads to the Python of the tests.
+
+    The Python inside of QGIS takes its packages from where ``PATH`` has a ``python3``.
+    """
     names = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")
-    return {name: value for name, value in os.environ.items() if name not in names}
+    others = {name: value for name, value in os.environ.items() if name not in names}
+    return others | {"PATH": os.defpath}
 
 
 @dataclass(frozen=True)
