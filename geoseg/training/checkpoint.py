@@ -1,6 +1,7 @@
 """The checkpoint of a training run, from which the run resumes bit for bit."""
 
 import io
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,8 +70,9 @@ def save_checkpoint(path: Path, state: TrainState, context: TrainingContext) -> 
     }
     buffer = io.BytesIO()  # torch's own file writer hides why a write failed
     torch.save(content, buffer)
-    with buffer.getbuffer() as data, atomic_file(path) as temporary:
-        temporary.write_bytes(data)
+    buffer.seek(0)
+    with atomic_file(path) as temporary, temporary.open("wb") as file:
+        shutil.copyfileobj(buffer, file)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
