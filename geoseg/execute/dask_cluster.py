@@ -195,7 +195,10 @@ class DaskCluster:
         while True:
             self._check_stop()
             with self._translate_lost_scheduler():
-                workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+                info = self._client.scheduler_info(n_workers=-1)
+                if "workers" not in info:  # Dask is just finding out that the scheduler is gone
+                    raise ConnectionError
+                workers = info["workers"].values()
             self._last_refresh = time.monotonic()
             gpus = sum(worker["resources"].get("GPU", 0) for worker in workers)
             if gpus:

@@ -134,6 +134,16 @@ def test_a_killed_scheduler_ends_the_run_in_one_sentence(dask, done):
     assert time.monotonic() - start < 60
 
 
+def test_a_scheduler_that_is_lost_while_workers_are_counted_is_gone(dask, done, monkeypatch):
+    """Dask's client then knows a scheduler without workers, not even an empty list of them."""
+    dask.add()
+    monkeypatch.setattr("geoseg.execute.dask_cluster._REFRESH_INTERVAL", 0)
+    with connect(str(dask.file)) as cluster:
+        monkeypatch.setattr("distributed.Client.scheduler_info", lambda *_, **__: {})
+        with pytest.raises(InterruptedRun, match=r"scheduler at .* is gone"):
+            cluster.map(partial(note, done), range(3))
+
+
 def test_a_scheduler_that_gets_no_workers_is_given_up(dask, done):
     start = time.monotonic()
     with (
