@@ -344,7 +344,13 @@ def _call(
 def _as_data(
     report: "ClassifyReport", places: dict[str, str], *, in_folders: bool
 ) -> dict[str, Any]:
-    """Return a report with the paths of its files; ``places`` are their paths or their folders."""
+    """Return a report as plain data, with the path of each file that was written.
+
+    Args:
+        report: of one map.
+        places: the value of each option that names an output.
+        in_folders: whether these values are folders, as for several scenes.
+    """
     paths = [*places.values()]
     if in_folders:
         labels = Path(report.outputs[0])
