@@ -4,6 +4,7 @@ Torch and GeoPandas are imported in the fixtures that use them: with several tes
 process that starts the others reads this file first, and needs neither.
 """
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 # Examples are drawn the same way each time, and a busy machine does not fail a test.
 hypothesis.settings.register_profile("geoseg", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("geoseg")
+
+# Tests that a shell starts in the background ignore Ctrl-C, and so would the commands that they
+# start. Here and not in the package, which workers of Dask import in a thread.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 STARTED_FIRST = (
