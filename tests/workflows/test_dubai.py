@@ -44,6 +44,8 @@ def test_sixteen_images_are_drawn_by_seed_and_folders_are_left_out_whole(workflo
     assert planned["without-5"].tested == tuple(i for i in IMAGES if "Tile 5" in str(i))
     few = planned["labels-20-pseudo-2"]
     assert (few.labels, few.tested, few.validated) == (0.2, drawn[2], ())
+    assert len(few.unused) == 28
+    assert not set(few.unused) & set(few.tested)
     assert few.settings.pseudo_labels
     assert planned["default"].tested == ()
     assert len(planned["default"].validated) == 4

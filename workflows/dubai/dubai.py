@@ -126,7 +126,7 @@ def write_png(path: Path, pixels: np.ndarray) -> None:
 
 def run(training: Training, tiles: TileSet, path: Path, precision: str, device: str) -> None:
     """Run a training, or resume it."""
-    images = {image_name(image): "gap" for image in training.tested}
+    images = {image_name(image): "gap" for image in (*training.tested, *training.unused)}
     images |= {image_name(image): "val" for image in training.validated}
     splits = tuple(images.get(name.rsplit("_", 2)[0], "train") for name in tiles.names)
     tune_malloc()

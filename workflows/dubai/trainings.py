@@ -30,6 +30,8 @@ class Training:
     """Images that it is tested on, and not trained on."""
     validated: tuple[Path, ...] = ()
     """Images that choose its best epoch and its temperature, and that it is not trained on."""
+    unused: tuple[Path, ...] = ()
+    """Images that it neither sees nor is tested on."""
     labels: float | None = None
     """Share of the labels that is kept, from `LABEL_SHARES`, in tiles of 256 px; None for all
     labels in tiles of 64 px."""
@@ -40,8 +42,8 @@ def trainings(images: Sequence[Path], epochs: int) -> list[Training]:
 
     Args:
         images: all images of the data set, sorted.
-        epochs: of each training. Those with few labels have two thirds of them, and the bundled
-            model has twice as many.
+        epochs: of each training. Those with few labels have two thirds of them and half of the
+            images, because there are many of them; the bundled model has twice as many epochs.
     """
     standard = replace(RECIPES["standard"], epochs=epochs)
     reference = replace(standard, encoder="lab")
@@ -59,14 +61,14 @@ def trainings(images: Sequence[Path], epochs: int) -> list[Training]:
             planned.append(Training(f"without-{folder}{suffix}", what, settings, tested))
     short = replace(standard, epochs=max(1, epochs * 2 // 3))
     for seed in SEEDS:
+        tested = drawn_images(images, seed)
+        unused = tuple(image for image in images if image not in tested)[::2]
         for share in LABEL_SHARES:
             for pseudo in (False, True) if share < 1 else (False,):
                 what = f"{share:.0%} of the labels{', pseudo-labels' if pseudo else ''}"
                 name = f"labels-{share * 100:.0f}{'-pseudo' if pseudo else ''}-{seed}"
                 settings = replace(short, seed=seed, pseudo_labels=pseudo)
-                planned.append(
-                    Training(name, what, settings, drawn_images(images, seed), labels=share)
-                )
+                planned.append(Training(name, what, settings, tested, unused=unused, labels=share))
     longer = replace(standard, epochs=2 * epochs)
     validated = drawn_images(images, 0)[::5]
     return [*planned, Training("default", "all images but three", longer, validated=validated)]

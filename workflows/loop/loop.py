@@ -9,6 +9,7 @@ Humans in the Loop with MBRSC, CC0). Finished rounds are kept; a stopped trainin
 import argparse
 import json
 import logging
+import shutil
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -64,6 +65,7 @@ def main() -> None:
     parser.add_argument("dubai", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--folder", type=int, default=5, help="folder that is new to the model")
+    parser.add_argument("--first", type=Path, help="model that has not seen it; trained if absent")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--patches", type=int, default=10, help="patches labelled in a round")
     parser.add_argument("--size", type=int, default=128, help="side of a patch (px)")
@@ -88,6 +90,9 @@ def main() -> None:
         Execution(device=args.device),
     )  # fmt: skip
     tune_malloc()
+    if args.first:
+        args.out.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(args.first, args.out / "first.safetensors")
     run(args.dubai, args.out, plan, args.seeds)
 
 
@@ -96,10 +101,11 @@ def run(dubai: Path, out: Path, plan: Plan, seeds: Sequence[int]) -> dict[str, l
     out.mkdir(parents=True, exist_ok=True)
     old_tiles = cut_old_tiles(dubai, out, plan)
     first = out / "first.safetensors"
-    geoseg.train(
-        old_tiles, first, settings=plan.first, device=plan.execution.device,
-        monitor=Monitor(pictures=0),
-    )  # fmt: skip
+    if not first.exists():
+        geoseg.train(
+            old_tiles, first, settings=plan.first, device=plan.execution.device,
+            monitor=Monitor(pictures=0),
+        )  # fmt: skip
     images = sorted((dubai / f"Tile {plan.folder}" / "images").glob("*.jpg"))
     for name, chosen in (("pool", images[:-TEST_IMAGES]), ("test", images[-TEST_IMAGES:])):
         write_scene(out / f"{name}.tif", out / f"{name}-labels.tif", chosen, plan.size)
