@@ -156,6 +156,8 @@ def test_a_scheduler_that_gets_no_workers_is_given_up(dask, done):
 
 def test_workers_that_leave_for_good_are_given_up_and_new_ones_are_waited_for(dask, done):
     dask.add()
+    with Client(dask.address) as client:
+        client.wait_for_workers(1)
     with connect(str(dask.file), wait=3) as cluster:
 
         def replace() -> None:
