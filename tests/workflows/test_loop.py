@@ -70,4 +70,9 @@ def test_a_run_labels_new_patches_in_each_round_and_keeps_finished_ones(loop, pl
     lines = (tmp_path / "out" / "loop.md").read_text().splitlines()
     assert lines[0] == "| labelled patches | 0 | 2 | 4 |"
     assert lines[2].startswith(f"| suggested | {scores['suggested'][0][0]:.3f} (")
+    assert [line.split(" | ")[0] for line in lines[5:]] == [
+        "| trained with all patches", "|---|---|---|", "| before", "| replay", "| no replay",
+        "| no replay, a tenth of the learning rate",
+    ]  # fmt: skip
+    assert lines[8].startswith(f"| replay | {scores['suggested'][0][-1]:.3f} | ")
     assert imread(tmp_path / "out" / "loop.png").shape[1] > 600

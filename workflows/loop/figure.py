@@ -27,6 +27,13 @@ def table(scores: Scores, patches: int) -> str:
     return "\n".join(lines) + "\n"
 
 
+def replay_table(scores: Mapping[str, tuple[float, float]]) -> str:
+    """Return a Markdown table of the mean IoU of new and of old images, by way of training."""
+    lines = ["| trained with all patches | new images | old images |", "|---|---|---|"]
+    lines += [f"| {way} | {new:.3f} | {old:.3f} |" for way, (new, old) in scores.items()]
+    return "\n".join(lines) + "\n"
+
+
 def draw_curve(path: Path, scores: Scores, patches: int) -> None:
     """Draw the mean IoU over the number of labelled patches: each seed, and the mean of an arm."""
     sheet = Figure(figsize=(6.5, 4.5), layout="constrained", facecolor="white")

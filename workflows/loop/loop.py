@@ -19,7 +19,7 @@ import geopandas
 import numpy as np
 import rasterio
 import shapely
-from figure import draw_curve, table
+from figure import draw_curve, replay_table, table
 from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
 
@@ -107,9 +107,11 @@ def run(dubai: Path, out: Path, plan: Plan, seeds: Sequence[int]) -> dict[str, l
             monitor=Monitor(pictures=0),
         )  # fmt: skip
     images = sorted((dubai / f"Tile {plan.folder}" / "images").glob("*.jpg"))
-    for name, chosen in (("pool", images[:-TEST_IMAGES]), ("test", images[-TEST_IMAGES:])):
+    old = [min((folder / "images").glob("*.jpg")) for folder in old_folders(dubai, plan)]
+    scenes = {"pool": images[:-TEST_IMAGES], "test": images[-TEST_IMAGES:], "old": old}
+    for name, chosen in scenes.items():
         write_scene(out / f"{name}.tif", out / f"{name}-labels.tif", chosen, plan.size)
-    before = test(out, first, out / "first", plan)
+    before = score(out, first, out / "first", plan, "test")
     scores: dict[str, list[list[float]]] = {}
     for arm in ARMS:
         for seed in seeds:
@@ -118,7 +120,8 @@ def run(dubai: Path, out: Path, plan: Plan, seeds: Sequence[int]) -> dict[str, l
             scores.setdefault(arm, []).append([before, *after])
             log.info("%s, seed %d: %s", arm, seed, " ".join(f"{v:.3f}" for v in [before, *after]))
     (out / "loop.json").write_text(json.dumps(scores, indent=1) + "\n")
-    (out / "loop.md").write_text(table(scores, plan.patches))
+    forgetting = compare_replay(out, plan, seeds[0])
+    (out / "loop.md").write_text(f"{table(scores, plan.patches)}\n{replay_table(forgetting)}")
     draw_curve(out / "loop.png", scores, plan.patches)
     return scores
 
@@ -127,13 +130,17 @@ def cut_old_tiles(dubai: Path, out: Path, plan: Plan) -> geoseg.TileSet:
     """Cut the images of all folders but the new one into tiles of half the side of a patch."""
     folder = out / "old-tiles"
     if not folder.exists():
-        old = [path for path in sorted(dubai.glob("Tile *")) if path.name != f"Tile {plan.folder}"]
         settings = TileSettings(
             size=plan.size // 2, split="random", val=0.1, min_valid=0, store="shards",
             preview=False,
         )  # fmt: skip
-        geoseg.tile(old, out=folder, settings=settings)
+        geoseg.tile(old_folders(dubai, plan), out=folder, settings=settings)
     return geoseg.open_tiles(folder)
+
+
+def old_folders(dubai: Path, plan: Plan) -> list[Path]:
+    """Return the folders that the first model has seen."""
+    return [path for path in sorted(dubai.glob("Tile *")) if path.name != f"Tile {plan.folder}"]
 
 
 def write_scene(path: Path, labels: Path, images: Sequence[Path], size: int) -> None:
@@ -188,7 +195,7 @@ def run_rounds(out: Path, folder: Path, plan: Plan, arm: str, seed: int) -> list
             choose = suggest if arm == "suggested" else draw_random
             choose(out, name, model, areas[:-1], plan, seed)
         model = learn(out, name, areas, plan, seed)
-        scores.append(test(out, model, name, plan))
+        scores.append(score(out, model, name, plan, "test"))
     return scores
 
 
@@ -243,7 +250,9 @@ def labelled(areas: Sequence[Path], shape: tuple[int, int]) -> NDArray[np.bool_]
     return inside
 
 
-def learn(out: Path, name: Path, areas: Sequence[Path], plan: Plan, seed: int) -> Path:
+def learn(
+    out: Path, name: Path, areas: Sequence[Path], plan: Plan, seed: int, *, replay: bool = True
+) -> Path:
     """Train the first model on the labels of all patches so far, and on replayed tiles."""
     model, tiles = name.with_suffix(".safetensors"), name.with_name(f"{name.name}-tiles")
     if not tiles.exists():
@@ -256,28 +265,54 @@ def learn(out: Path, name: Path, areas: Sequence[Path], plan: Plan, seed: int) -
         )
         geoseg.tile([out / "pool.tif"], [labels], out=tiles, legend=DUBAI, settings=settings)
     geoseg.train(
-        tiles, model, start=out / "first.safetensors", replay=out / "old-tiles",
+        tiles, model, start=out / "first.safetensors",
+        replay=out / "old-tiles" if replay else None,
         settings=replace(plan.later, seed=seed, encoder=None, width=None),
         device=plan.execution.device, monitor=Monitor(pictures=0),
     )  # fmt: skip
     return model
 
 
-def test(out: Path, model: Path, name: Path, plan: Plan) -> float:
-    """Return the mean IoU of the map of the test images, which is computed once."""
-    scores = name.with_suffix(".score.json")
-    if not scores.exists():
-        lulc, report = name.with_suffix(".test.tif"), name.with_name(f"{name.name}-report")
+def compare_replay(out: Path, plan: Plan, seed: int) -> dict[str, tuple[float, float]]:
+    """Return the mean IoU of the test images and of old images, by how a model learnt patches.
+
+    The patches are those that were suggested with one seed. The old images are the first one of
+    each folder that the first model was trained on.
+    """
+    folder = out / f"{ARMS[0]}-{seed}"
+    areas = [folder / f"round-{number}.gpkg" for number in range(1, plan.rounds + 1)]
+    slow = replace(plan, later=replace(plan.later, lr=plan.later.lr / 10))
+    last, plain, slower = folder / areas[-1].stem, folder / "no-replay", folder / "slow"
+    models = {
+        "before": (out / "first.safetensors", out / "first"),
+        "replay": (last.with_suffix(".safetensors"), last),
+        "no replay": (learn(out, plain, areas, plan, seed, replay=False), plain),
+        "no replay, a tenth of the learning rate": (
+            learn(out, slower, areas, slow, seed, replay=False), slower,
+        ),
+    }  # fmt: skip
+    return {
+        way: (score(out, model, name, plan, "test"), score(out, model, name, plan, "old"))
+        for way, (model, name) in models.items()
+    }
+
+
+def score(out: Path, model: Path, name: Path, plan: Plan, scene: str) -> float:
+    """Return the mean IoU of the map of a scene, which is computed once."""
+    path = name.with_suffix(f".{scene}-score.json")
+    if not path.exists():
+        lulc = name.with_suffix(f".{scene}.tif")
+        report = name.with_name(f"{name.name}-{scene}-report")
         geoseg.classify(
-            out / "test.tif", lulc, model=model, execution=plan.execution, overwrite=True
+            out / f"{scene}.tif", lulc, model=model, execution=plan.execution, overwrite=True
         )
         # The class "unlabelled" is no land cover, and the model does not have it.
         settings = EvaluateSettings(ignore=("unlabelled",), reference_legend=DUBAI)
         result = geoseg.evaluate(
-            lulc, out / "test-labels.tif", report, settings=settings, overwrite=True
+            lulc, out / f"{scene}-labels.tif", report, settings=settings, overwrite=True
         )
-        scores.write_text(json.dumps({"mean_iou": result.to_dict()["mean_iou"]}) + "\n")
-    return float(json.loads(scores.read_text())["mean_iou"])
+        path.write_text(json.dumps({"mean_iou": result.to_dict()["mean_iou"]}) + "\n")
+    return float(json.loads(path.read_text())["mean_iou"])
 
 
 if __name__ == "__main__":
