@@ -1,5 +1,6 @@
 """The engines give the scores of torch, and the same bits whatever came before."""
 
+import signal
 import subprocess
 import sys
 import threading
@@ -157,6 +158,26 @@ def test_threads_compute_the_first_batches_of_a_process_together(engine, tmp_pat
         process.join(60)
         process.kill()
     assert [process.exitcode for process in processes] == [0] * 4
+
+
+def interrupt_after_the_end_of_a_session(engine, path):
+    signal.signal(signal.SIGINT, lambda *_: None)
+    file = read_onnx(path)
+    sessions = [start_session(engine, file, (1, 3, 32, 32), "fp32")]
+    sessions[0](np.zeros((1, 3, 32, 32), np.float32))
+    thread = threading.Thread(target=sessions.clear)
+    thread.start()
+    thread.join()
+    signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("engine", OTHERS)
+def test_a_signal_is_received_after_another_thread_has_ended_a_session(engine, tmp_path):
+    path = conv_onnx(tmp_path / "m.onnx")
+    process = CONTEXT.Process(target=interrupt_after_the_end_of_a_session, args=(engine, path))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
 
 
 def test_the_import_of_mnn_prints_nothing():

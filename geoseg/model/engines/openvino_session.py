@@ -3,6 +3,7 @@
 import io
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,6 @@ def start_openvino(
     # that do this at the same moment wait for each other for ever.
     with _first_use:
         openvino.Tensor(np.zeros(1, np.float32)).data  # noqa: B018
-    core = openvino.Core()
-    model = core.read_model(io.BytesIO(file.data))
-    model.reshape({0: list(shape)})
     settings = {
         "INFERENCE_NUM_THREADS": 1,
         "NUM_STREAMS": 1,
@@ -33,7 +31,17 @@ def start_openvino(
         "ENABLE_CPU_PINNING": False,
         "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
     }
-    compiled = core.compile_model(model, "CPU", settings)
+
+    def compile_graph() -> "openvino.CompiledModel":
+        core = openvino.Core()
+        model = core.read_model(io.BytesIO(file.data))
+        model.reshape({0: list(shape)})
+        return core.compile_model(model, "CPU", settings)
+
+    # OpenVINO gives the thread that compiles a stack for signals, and frees it with the model. If
+    # another thread does this, the next signal, such as Ctrl-C, ends the process with a fault.
+    with ThreadPoolExecutor(1) as thread:
+        compiled = thread.submit(compile_graph).result()
     local = threading.local()  # requests are not safe to share
 
     def run(batch: NDArray[Any]) -> NDArray[Any]:
