@@ -49,7 +49,7 @@ class VectorError(GeosegError):
 
 
 class ModelError(GeosegError):
-    """A model file cannot be loaded, or a value of a model or of its spec is out of range."""
+    """A model cannot be loaded or does not fit, or a setting of a training is wrong."""
 
 
 class TileError(GeosegError):

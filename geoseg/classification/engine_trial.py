@@ -129,22 +129,22 @@ def _try_others(
 def _log_choice(best: Trial, trials: Sequence[Trial], pixels: int) -> None:
     """Say which engine was chosen, and what the trial found about each of the others."""
     reference = trials[0]
-    found = ", ".join(
+    comparisons = ", ".join(
         f"{trial.engine} {reference.seconds / trial.seconds:.2f} times as fast with "
         f"{trial.agreement:.3%} of the labels"
         for trial in trials[1:]
     )
     log.info(
         "engine %s, chosen by a trial on %s pixels: compared with %s, %s",
-        engine_name(best.engine), f"{pixels:,}", reference.engine, found or "no other is installed",
+        engine_name(best.engine), f"{pixels:,}", reference.engine,
+        comparisons or "no other is installed",
     )  # fmt: skip
 
 
 def read_sample(request: TrialRequest, scaling: Scaling) -> SampleWindows | None:
     """Return the pixels of windows with enough valid pixels; None if there is no such window."""
     size = request.window_grid.size
-    found = islice(_valid_windows(request, scaling), max(1, _SAMPLE_PIXELS // size**2))
-    pixels = list(found)
+    pixels = list(islice(_valid_windows(request, scaling), max(1, _SAMPLE_PIXELS // size**2)))
     if not pixels:
         return None
     return SampleWindows(np.concatenate(pixels, axis=2), size + 2 * request.margin)

@@ -116,12 +116,14 @@ def plan_labels(
     config: ComputeConfig,
 ) -> Job:
     """Return the job that makes labels, without a run folder."""
-    scene, read, window = grids.scene, grids.input, model.spec.window
+    scene, network_input, window = grids.scene, grids.input, model.spec.window
     return Job(
         scene=scene,
-        input=read,
+        input=network_input,
         map_grid=grids.map_grid,
-        window_grid=WindowGrid(read.height, read.width, window, window - settings.overlap),
+        window_grid=WindowGrid(
+            network_input.height, network_input.width, window, window - settings.overlap
+        ),
         chunk=chunk or default_chunk(scene.height, scene.width, grids.map_grid.input_pixels),
         model=str(model.path),
         model_hash=model.hash,

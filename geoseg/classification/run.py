@@ -85,12 +85,12 @@ def classify(  # noqa: PLR0913 - all but two by name
         model: a loaded model or its file; "default" is the bundled one, for very-high-resolution
             RGB. Or an ONNX file (.onnx) of a segmentation network of another program.
         polygons: land-cover polygons, .gpkg, .parquet, .fgb, .geojson or .pmtiles.
-        confidence: score of the best class, GeoTIFF, 0..255, 0 = no data.
+        confidence: score of the best class, GeoTIFF, 1..255, 0 = no data.
         probabilities: scores of all classes, GeoTIFF with one band a class, 0..255.
         uncertainty: entropy of the scores of all classes, GeoTIFF, 1 (one class has all) to 255
             (all classes have the same score), 0 = no data.
         settings: what determines the map.
-        execution: how it is computed; the labels are the same.
+        execution: how it is computed; see there what this can change.
         workers: chunks that are computed at the same time, at least 1; None for as many as
             processors and memory allow. More than one are processes, unless the scene is small or
             computed on a GPU.
@@ -239,7 +239,7 @@ def _finish(
 ) -> ClassifyReport | None:
     """Compute the missing chunks of a run, and assemble the map unless it is a shard."""
     start = time.perf_counter()
-    scene, outputs, execution = run.prepared.scene, run.outputs, backend.execution
+    scene, outputs, execution = run.job.scene, run.outputs, backend.execution
     for warning in run.prepared.warnings:
         log.warning(warning)
     for band in scene.unread_alphas:

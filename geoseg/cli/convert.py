@@ -50,5 +50,5 @@ def command(
         path, out, legend=legend, band_names=names, pixel_size_range=pixel_size_range,
         overwrite=overwrite,
     )  # fmt: skip
-    text = f"{out}: {model.parameters:,} parameters, {model.spec.classes} classes"
+    text = f"{out}: {model.trainable_parameters:,} parameters, {model.spec.classes} classes"
     console.print_result({"outputs": [out], **model.to_dict()}, text)

@@ -154,7 +154,7 @@ log = logging.getLogger("geoseg")
 @click.option(
     "--start", metavar="MODEL",
     help="Model whose weights the training starts from, to adapt it to new tiles: its file, or its "
-    "name in the list of `geoseg models`.  [default: random weights]",
+    "name in the list of `geoseg models`.  [default: a new network]",
 )  # fmt: skip
 @click.option(
     "--replay", metavar="TILES",
@@ -223,7 +223,7 @@ def command(
         )  # fmt: skip
     if os.environ.get("RANK", "0") == "0":  # only the first process of torchrun
         best_epoch = model.training["best_epoch"]
-        text = f"{out}: best epoch {best_epoch}, {model.parameters:,} parameters"
+        text = f"{out}: best epoch {best_epoch}, {model.trainable_parameters:,} parameters"
         console.print_result({"outputs": [out], **model.to_dict()}, text)
 
 

@@ -16,7 +16,7 @@ from geoseg.execute import Progress
 from geoseg.labels import LabelSource
 from geoseg.legend import Legend
 from geoseg.metrics import Reliability
-from geoseg.raster import Scene, open_scene, read_metadata
+from geoseg.raster import Scene, open_scene, read_metadata, same_grid
 from geoseg.version import __version__
 
 HECTARE_M2 = 1e4
@@ -57,14 +57,14 @@ def open_confidence(assessment: Assessment) -> Scene | None:
     """Open the confidence raster, on the grid of the map; None if the settings name none.
 
     Raises:
-        EvaluateError: if it has another data type or another size than the map.
+        EvaluateError: if it has another data type or another grid than the map.
         SceneError: if it cannot be opened.
     """
     if assessment.settings.confidence is None:
         return None
-    confidence, grid = open_scene(assessment.settings.confidence), assessment.scene
-    same_size = (confidence.height, confidence.width) == (grid.height, grid.width)
-    if not same_size or confidence.dtype != "uint8" or len(confidence.bands) != 1:
+    confidence = open_scene(assessment.settings.confidence)
+    on_grid = same_grid(confidence, assessment.scene)
+    if not on_grid or confidence.dtype != "uint8" or len(confidence.bands) != 1:
         raise EvaluateError(
             f"confidence {confidence.path} is not a raster of bytes on the grid of "
             f"{assessment.path}, give the one that `geoseg classify --confidence` wrote with it"

@@ -17,7 +17,7 @@ from geoseg.evaluation.report.evaluation_report import EvaluationReport
 from geoseg.evaluation.report.page import render_page
 from geoseg.evaluation.settings import EvaluateSettings
 from geoseg.execute import Progress, available_cpus
-from geoseg.files import atomic_folder, check_folder, translate_write_errors
+from geoseg.files import atomic_folder, check_folder, write_texts
 from geoseg.labels import VectorLabelFile, open_map, open_reference, recode_labels, without_ignored
 from geoseg.legend import Legend, as_legend
 from geoseg.metrics import by_map_class
@@ -174,6 +174,4 @@ def _write_report(out: Path, report: EvaluationReport) -> None:
         rows = report.area_ha[:, None].tolist()
         files["areas.csv"] = table_text(["class", "area_ha"], names, rows)
     with atomic_folder(out) as folder:
-        for name, text in files.items():
-            with translate_write_errors(folder / name):
-                (folder / name).write_text(text, encoding="utf-8")
+        write_texts(folder, files)

@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import GeosegError
-from geoseg.raster import Scene, open_scene, percentile_stretch, read_overview, rgb_bands, warped_to
+from geoseg.raster import (
+    Scene,
+    open_scene,
+    percentile_stretch,
+    read_overview,
+    rgb_bands,
+    same_grid,
+    warped_to,
+)
 
 _MAX_SIZE = 720
 """Largest side of a thumbnail (px)."""
@@ -59,10 +67,7 @@ def image_thumbnail(image: str | Path | None, labels: str, grid: Scene) -> NDArr
 
 def _read_image(path: str, grid: Scene) -> NDArray[np.uint8]:
     scene = open_scene(path)
-    same_grid = (scene.height, scene.width, scene.transform, scene.crs) == (
-        grid.height, grid.width, grid.transform, grid.crs,
-    )  # fmt: skip
-    if not same_grid and scene.crs and grid.crs:
+    if scene.crs and grid.crs and not same_grid(scene, grid):
         scene = warped_to(scene, grid)
     rgb = scene.with_bands(tuple(scene.bands[index - 1] for index in rgb_bands(scene.band_names)))
     side = -(-max(grid.height, grid.width) // thumbnail_step(grid))

@@ -173,9 +173,8 @@ class DaskCluster:
         return True
 
     def _check_stop(self) -> None:
-        if self._local:
-            self._stop.check(", finished chunks are kept")
-        self._stop.check(", finished work is kept and the workers finish the running tasks")
+        elsewhere = ", finished work is kept and the workers finish the running tasks"
+        self._stop.check(", finished chunks are kept" if self._local else elsewhere)
 
     def _wait_for_any(self, futures: list[Any]) -> list[tuple[Any, BaseException | None, Any]]:
         """Return (future, error, result) of what is finished; nothing after a poll interval."""

@@ -10,6 +10,7 @@ from geoseg.files.atomic import (
     replace_durably,
     temporary_path,
     translate_write_errors,
+    write_texts,
 )
 from geoseg.files.lock import output_lock
 
@@ -24,4 +25,5 @@ __all__ = [
     "replace_durably",
     "temporary_path",
     "translate_write_errors",
+    "write_texts",
 ]

@@ -10,7 +10,7 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -116,6 +116,17 @@ def translate_write_errors(
             f"cannot write {path.name} in {path.parent} ({root_message(error)}), "
             "check the free space and permissions, then run the same command again"
         ) from None
+
+
+def write_texts(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write text files (UTF-8) into a folder, by name.
+
+    Raises:
+        OutputError: if one cannot be written.
+    """
+    for name, text in texts.items():
+        with translate_write_errors(folder / name):
+            (folder / name).write_text(text, encoding="utf-8")
 
 
 def check_file_name(path: Path, *suffixes: str) -> None:

@@ -7,8 +7,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import Transformer
-from pyproj.exceptions import ProjError
 
 from geoseg.errors import LabelError
 from geoseg.grid import Window
@@ -19,13 +17,10 @@ from geoseg.labels.raster_labels import RasterLabels, read_by_codes
 from geoseg.labels.vector_file import VectorLabelFile
 from geoseg.labels.vector_labels import VectorLabels
 from geoseg.legend import Legend
-from geoseg.raster import Scene, open_scene, warped_to
+from geoseg.raster import Scene, open_scene, same_grid, warped_to
 from geoseg.vectors import is_vector_file
 
 log = logging.getLogger(__name__)
-
-_MAX_SHIFT = 0.1
-"""Corners of one grid are less than this apart (px)."""
 
 
 class LabelSource(Protocol):
@@ -136,30 +131,15 @@ def on_grid(raster: Scene, scene: Scene) -> Scene:
     Raises:
         LabelError: if the sizes differ and only one of them, or none, has a CRS.
     """
-    same_size = (raster.height, raster.width) == (scene.height, scene.width)
     if not scene.crs or not raster.crs:
-        if not same_size:
+        if (raster.height, raster.width) != (scene.height, scene.width):
             raise LabelError(
                 f"labels {raster.path} are {raster.height} x {raster.width} px, scene "
                 f"{scene.path} is {scene.height} x {scene.width}, and not both have a CRS by "
                 "which to match them, assign it with gdal_edit -a_srs"
             )
         return raster
-    if same_size and _same_grid(scene, raster):
+    if same_grid(raster, scene):
         return raster
     log.info("%s is on another grid than %s: warped, nearest pixel", raster.path, scene.path)
     return warped_to(raster, scene)
-
-
-def _same_grid(scene: Scene, raster: Scene) -> bool:
-    """Whether the corners of two rasters of one size lie at the same places."""
-    corners = [(0, 0), (scene.width, 0), (0, scene.height), (scene.width, scene.height)]
-    x, y = np.transpose([raster.affine @ corner for corner in corners])
-    try:
-        if raster.crs != scene.crs:
-            to_scene = Transformer.from_crs(raster.crs, scene.crs, always_xy=True)
-            x, y = to_scene.transform(x, y, errcheck=True)
-    except ProjError:
-        return False
-    pixels = [~scene.affine @ xy for xy in zip(x, y, strict=True)]
-    return bool(np.abs(np.subtract(pixels, corners)).max() < _MAX_SHIFT)

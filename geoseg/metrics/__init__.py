@@ -1,6 +1,5 @@
 """Accuracy measures of maps: arrays in, numbers out."""
 
-from geoseg.metrics.accuracy import Disagreement
 from geoseg.metrics.boundary import BoundaryCounts, count_boundaries
 from geoseg.metrics.calibration import Reliability
 from geoseg.metrics.confusion import Confusion
@@ -16,7 +15,6 @@ __all__ = [
     "Allocation",
     "BoundaryCounts",
     "Confusion",
-    "Disagreement",
     "Estimate",
     "Reliability",
     "allocate",

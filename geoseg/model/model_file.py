@@ -100,7 +100,7 @@ class Model:
         return self.network.spec
 
     @property
-    def parameters(self) -> int:
+    def trainable_parameters(self) -> int:
         """Number of trainable parameters."""
         return sum(p.numel() for p in self.network.parameters())
 
@@ -118,7 +118,7 @@ class Model:
             **self.legend.to_dict(),
             "temperature": self.temperature,
             "training": dict(self.training),
-            "trainable": self.parameters,
+            "trainable": self.trainable_parameters,
         }
 
     def with_window(self, window: int) -> "Model":

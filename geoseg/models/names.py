@@ -9,8 +9,8 @@ from pathlib import Path
 from geoseg.errors import ModelError
 
 DEFAULT = "default"
-"""Name of the bundled model, for very-high-resolution RGB."""
-FOLDER = "GEOSEG_MODELS"
+"""Name of the model that is taken if none is given; for very-high-resolution RGB."""
+FOLDER_VARIABLE = "GEOSEG_MODELS"
 """Environment variable that names the folder of the user's models."""
 _SUFFIX = ".safetensors"
 _ONNX_SUFFIX = ".onnx"
@@ -68,7 +68,7 @@ def user_folder() -> Path:
     of users of the platform: XDG_DATA_HOME or ~/.local/share on Linux, ~/Library/Application
     Support on macOS, LOCALAPPDATA on Windows.
     """
-    if folder := os.environ.get(FOLDER):
+    if folder := os.environ.get(FOLDER_VARIABLE):
         return Path(folder).expanduser()
     home = Path.home()
     if sys.platform == "darwin":

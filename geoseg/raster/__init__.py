@@ -35,7 +35,7 @@ from geoseg.raster.read import (
 from geoseg.raster.remote import is_remote
 from geoseg.raster.scene import Band, Scene
 from geoseg.raster.scene_paths import expand_scenes
-from geoseg.raster.warp import reprojected, warped_to
+from geoseg.raster.warp import reprojected, same_grid, warped_to
 from geoseg.raster.write import RasterProfile, write_cog, write_tile
 
 __all__ = [
@@ -78,6 +78,7 @@ __all__ = [
     "rgb_bands",
     "rgb_jpeg",
     "rgba_png",
+    "same_grid",
     "source_name",
     "stretch_to_bytes",
     "warped_to",

@@ -4,9 +4,10 @@ import math
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
+import numpy as np
 import rasterio
-from pyproj import CRS
-from pyproj.exceptions import CRSError
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError, ProjError
 from rasterio import enums
 from rasterio.enums import ColorInterp
 from rasterio.vrt import WarpedVRT
@@ -18,6 +19,28 @@ from geoseg.raster.stack import stack_vrt
 
 _EXACT = 1e-9
 """Largest error of the transformation (px). For GDAL 0 means exact, but rasterio cannot set 0."""
+
+_MAX_SHIFT = 0.1
+"""Corners of one grid are less than this apart (px)."""
+
+
+def same_grid(raster: Scene, grid: Scene) -> bool:
+    """Whether two rasters have the same size, and their corners lie at the same places.
+
+    If one of them has no CRS, it is taken to have that of the other one.
+    """
+    if (raster.height, raster.width) != (grid.height, grid.width):
+        return False
+    corners = [(0, 0), (grid.width, 0), (0, grid.height), (grid.width, grid.height)]
+    x, y = np.transpose([raster.affine @ corner for corner in corners])
+    if raster.crs and grid.crs and raster.crs != grid.crs:
+        try:
+            to_grid = Transformer.from_crs(raster.crs, grid.crs, always_xy=True)
+            x, y = to_grid.transform(x, y, errcheck=True)
+        except ProjError:
+            return False
+    pixels = [~grid.affine @ xy for xy in zip(x, y, strict=True)]
+    return bool(np.abs(np.subtract(pixels, corners)).max() < _MAX_SHIFT)
 
 
 def warped_to(raster: Scene, grid: Scene, resampling: Resampling = "nearest") -> Scene:

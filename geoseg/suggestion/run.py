@@ -20,7 +20,7 @@ from geoseg.geodesy import apply_affine
 from geoseg.grid import Window
 from geoseg.labels import LabelSource, open_map
 from geoseg.legend import Legend, as_legend
-from geoseg.raster import Scene, open_scene, read_window, warped_to
+from geoseg.raster import Scene, open_scene, read_window, same_grid, warped_to
 from geoseg.styles.qgis import add_layer_style, patch_form_qml
 from geoseg.suggestion.draw import draw_patches
 from geoseg.suggestion.exclude import outside_of
@@ -157,7 +157,7 @@ def _block_reader(
 def _scene_on_grid(path: str | Path, grid: Scene) -> Scene:
     """Open a scene on the grid of the map, warped (nearest pixel) if it has another grid."""
     scene = open_scene(path)
-    if _is_on_grid(scene, grid):
+    if same_grid(scene, grid):
         return scene
     if scene.crs is None or grid.crs is None:
         raise SuggestError(
@@ -177,7 +177,7 @@ def _open_uncertainty(
     if path is None:
         return lambda window: np.ones((window.height, window.width), np.float32)
     raster = open_scene(path)
-    if not _is_on_grid(raster, grid) or raster.dtype != "uint8" or len(raster.bands) != 1:
+    if not same_grid(raster, grid) or raster.dtype != "uint8" or len(raster.bands) != 1:
         kind = "an uncertainty" if confidence is None else "a confidence"
         raise SuggestError(
             f"{path} is not one band of bytes on the grid of {grid.path}, use {kind} raster that "
@@ -192,13 +192,6 @@ def _open_uncertainty(
         return values
 
     return read
-
-
-def _is_on_grid(raster: Scene, grid: Scene) -> bool:
-    """Return whether two rasters have the same size, transform and CRS."""
-    return (raster.height, raster.width, raster.transform, raster.crs) == (
-        grid.height, grid.width, grid.transform, grid.crs,
-    )  # fmt: skip
 
 
 def _class_names(patches: Patches, legend: Legend) -> list[str]:

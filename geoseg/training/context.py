@@ -143,10 +143,10 @@ def make_context(
 def _check_batch(plan: TrainingPlan, spec: UNetSpec, processes: ProcessGroup) -> None:
     """Refuse batches whose smallest features have a single pixel, which cannot be normalised."""
     settings = plan.settings
-    tiles = epoch_size(settings, len(plan.train), plan.tiles.size, spec.window, plan.replayed)
-    rest = tiles % settings.batch_size if settings.sampling == "tiles" else 0
-    windows = (rest or settings.batch_size) // processes.world_size
-    if spec.encoder != LAB and spec.window == spec.multiple and windows < 2:
+    windows = epoch_size(settings, len(plan.train), plan.tiles.size, spec.window, plan.replayed)
+    rest = windows % settings.batch_size if settings.sampling == "tiles" else 0
+    in_step = (rest or settings.batch_size) // processes.world_size
+    if spec.encoder != LAB and spec.window == spec.multiple and in_step < 2:
         raise ModelError(
             f"a step would normalise a single window of {spec.window} px, give larger windows "
             "(window), larger batches (batch size), or sampling by classes"

@@ -1,4 +1,4 @@
-"""Pictures of a training run: learning curves and predictions of example tiles."""
+"""Pictures of a training run: learning curves and predictions of example windows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _DPI = 110
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PredictionExample:
-    """A tile, its labels and its prediction."""
+    """A window, its labels and its prediction."""
 
     image: NDArray[np.float32]
     """(bands, s, s), normalised: mostly 0 to 1."""
@@ -90,10 +90,10 @@ def _plot_column(
 def plot_examples(
     path: Path, examples: Sequence[PredictionExample], legend: Legend, title: str
 ) -> None:
-    """Draw one tile or more in columns: image, labels and prediction, into a PNG."""
+    """Draw one window or more in columns: image, labels and prediction, into a PNG."""
     colors = np.full((256, 3), 255, np.uint8)
     for index, land_cover in enumerate(legend.classes):
-        colors[index] = list(bytes.fromhex(land_cover.color[1:]))
+        colors[index] = land_cover.rgb
     figure = _new_figure(1.62 * len(examples) + 0.9, 6.1)
     grid = figure.subplots(3, len(examples), squeeze=False)
     for column, example in zip(grid.T, examples, strict=True):

@@ -69,7 +69,7 @@ def train(  # noqa: PLR0913 - one call for the whole job, all but two by name
         out: model file to write, .safetensors.
         settings: all that determines the run except the tiles and the start model.
         start: model, or its file, whose weights, input scaling, width and depth the run starts
-            from; None for random weights. The last layer is kept if the classes are the same.
+            from; None for a new network. The last layer is kept if the classes are the same.
         replay: tiles that the start model was trained on, so that it does not forget them. The
             training also uses windows of their training tiles, a share
             `TrainSettings.replay_share` of all windows. Validation and calibration use ``tiles``
@@ -166,7 +166,7 @@ def _record_epoch(
 def _run_epoch(
     context: TrainingContext, state: TrainState, stop: StopFlag, steps: ProgressCounter
 ) -> tuple[dict[str, float], EpochResult]:
-    """Train on all tiles and validate; return the row of the history and the result.
+    """Train one epoch and validate; return the row of the history and the result.
 
     The result is that of the training tiles if there are no validation tiles.
     """
@@ -245,7 +245,7 @@ def _train_step(
     context: TrainingContext, batch: Batch, rate: float, step: int, metrics: EpochMetrics,
     pseudo_labels: bool,
 ) -> Tensor:  # fmt: skip
-    """Update the weights by one batch, and its average; return the loss of this process.
+    """Update the weights by one batch, and their average; return the loss of this process.
 
     Args:
         context: of the run.

@@ -26,7 +26,7 @@ from geoseg.polygons import (
     vector_windows,
     write_polygons,
 )
-from geoseg.raster import Scene, open_scene, read_window
+from geoseg.raster import Scene, open_scene, read_window, same_grid
 
 log = logging.getLogger("geoseg")
 
@@ -173,9 +173,7 @@ def _open_confidence(path: str | Path, labels: Scene) -> Scene:
         SceneError: if it is not one band of bytes on the grid of the map.
     """
     confidence = open_scene(path)
-    if (confidence.height, confidence.width, confidence.transform) != (
-        labels.height, labels.width, labels.transform,
-    ):  # fmt: skip
+    if not same_grid(confidence, labels):
         raise SceneError(
             f"{path} is not on the grid of {labels.path}, use the confidence raster of this map"
         )

@@ -94,7 +94,7 @@ def classify(
         Labels (rows, columns), uint8, 255 = no data, with the coordinates of the array, and in
         their attributes the classes (``flag_values``, ``flag_meanings``, ``flag_colors``,
         ``class_names``) and the hash of the model. With confidence, a Dataset of "labels" and
-        "confidence" (rows, columns), uint8, score of the best class, 0..255, 0 = no data.
+        "confidence" (rows, columns), uint8, score of the best class, 1..255, 0 = no data.
 
     Raises:
         SceneError: if the array does not fit the model, or its coordinates are not regular.

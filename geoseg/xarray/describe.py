@@ -66,7 +66,7 @@ def _has_crs(array: "xarray.DataArray", wkt: str) -> bool:
         return False
 
 
-_CONFIDENCE = {"long_name": "score of the best class, 0 to 255", "_FillValue": np.uint8(0)}
+_CONFIDENCE = {"long_name": "score of the best class, 1 to 255", "_FillValue": np.uint8(0)}
 
 
 def label_attributes(map_: Described) -> dict[str, Any]:

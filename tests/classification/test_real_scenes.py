@@ -54,7 +54,7 @@ def test_chunks_and_workers_do_not_show_on_a_real_scene(data, tile4, tmp_path):
 
 def test_the_model_lab_is_the_reference_network():
     model = Model.load("lab")
-    assert model.parameters == 1_941_190
+    assert model.trainable_parameters == 1_941_190
     assert model.band_names == ("red", "green", "blue")
     assert model.legend.names[:5] == ("building", "land", "road", "vegetation", "water")
 

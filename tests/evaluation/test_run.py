@@ -492,6 +492,7 @@ def test_a_missing_crs(labels, tmp_path):
     [
         ({"strata": "map.tif"}, "strata are for points"),
         ({"confidence": "small.tif"}, "small.tif is not a raster of bytes on the grid"),
+        ({"confidence": "elsewhere.tif"}, "elsewhere.tif is not a raster of bytes on the grid"),
         (
             {"legend": None, "class_field": "x"},
             "have neither a palette nor class names, name their classes",
@@ -502,6 +503,8 @@ def test_a_missing_crs(labels, tmp_path):
 )
 def test_settings_that_do_not_fit(labels, tmp_path, settings, match):
     write_raster(tmp_path / "small.tif", np.ones((1, 9, 9), np.uint8))
+    elsewhere = PLACE @ Affine.translation(1, 0)
+    write_raster(tmp_path / "elsewhere.tif", np.ones((1, 20, 30), np.uint8), transform=elsewhere)
     with_paths = {
         k: tmp_path / v if k in ("strata", "confidence") else v for k, v in settings.items()
     }

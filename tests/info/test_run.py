@@ -206,7 +206,7 @@ def test_model_with_another_encoder_in_words_and_as_json(tmp_path):
     spec = Model.load(path).spec
     assert UNetSpec.from_dict({**data["unet"], "low": (0,), "high": (255,)}) == spec
     assert data["unet"].keys() == spec.to_dict().keys()
-    assert data["trainable"] == Model.load(path).parameters < data["parameters"]
+    assert data["trainable"] == Model.load(path).trainable_parameters < data["parameters"]
     rows = {row[0].split()[0]: row for row in layer_rows(text)}
     assert len(rows) == len(data["layers"])
     assert rows["stage_6"][0] == "stage_6 (4 x InvertedResidual)"
@@ -225,7 +225,7 @@ def test_model_as_json(tmp_path):
     path = save_model(tmp_path / "m.safetensors", training=TRAINING)
     data = json.loads(as_json(describe(path)))
     assert data["kind"] == "model"
-    assert data["parameters"] == data["trainable"] == Model.load(path).parameters
+    assert data["parameters"] == data["trainable"] == Model.load(path).trainable_parameters
     assert sum(layer["parameters"] for layer in data["layers"]) == data["parameters"]
     assert data["unet"]["depth"] == 2
     assert data["training"] == TRAINING

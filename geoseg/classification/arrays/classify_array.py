@@ -33,7 +33,7 @@ class ClassifiedArray:
     labels: NDArray[np.uint8]
     """(height, width), values of the legend, 255 = no data."""
     confidence: NDArray[np.uint8] | None
-    """(height, width), score of the best class, 0..255, 0 = no data; None if not asked for."""
+    """(height, width), score of the best class, 1..255, 0 = no data; None if not asked for."""
     probabilities: NDArray[np.uint8] | None
     """(classes, height, width), scores of all classes, 0..255; None if not asked for."""
     legend: Legend

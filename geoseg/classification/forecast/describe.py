@@ -138,9 +138,9 @@ def _describe_run(
     workers, kind = choose_workers(job, model, executor, cluster, len(missing))
     trial = partial(seconds_per_window, seconds=_TRIAL_SECONDS)
     if run.report is not None:
-        each = None
+        window_seconds = None
     else:
-        each = trial(job) if cluster is None else cluster.map(trial, [job])[0]
+        window_seconds = trial(job) if cluster is None else cluster.map(trial, [job])[0]
     return RunDescription(
         scene=redact(scene.path),
         height=scene.height,
@@ -168,7 +168,7 @@ def _describe_run(
         memory_available=available_memory(),
         disk=disk_need(job, outputs),
         disk_free=free_bytes(outputs.labels),
-        seconds_per_window=each,
+        seconds_per_window=window_seconds,
         outputs=tuple(str(path) for path in outputs.requested()),
         complete=run.report is not None,
         warnings=tuple(run.prepared.warnings),

@@ -87,7 +87,7 @@ class RunDescription:
     def to_text(self) -> str:
         """Return the description in lines of a title and a text."""
         bands = ", ".join(f"{number} {name}".strip() for number, name in self.bands)
-        size = "size unknown" if self.pixel_size is None else f"{self.pixel_size:.3g} m"
+        size = "unknown size" if self.pixel_size is None else f"{self.pixel_size:.3g} m"
         lines = {
             "size": f"{self.height:,} x {self.width:,} px, pixels of {size}, "
             f"{self.crs or 'no CRS'}",
@@ -119,8 +119,9 @@ class RunDescription:
         return f"{rows:,} x {cols:,} px, pixels of {self.input_pixel_size:.3g} m"
 
     def _time_text(self) -> str:
-        seconds, each = self.seconds, self.seconds_per_window
-        if seconds is None or each is None:
+        seconds, window_seconds = self.seconds, self.seconds_per_window
+        if seconds is None or window_seconds is None:
             return "unknown, as no window of the trial has enough valid pixels"
         total = f"{seconds:.2g} s" if seconds < 100 else f"{seconds / 60:.0f} min"
-        return f"about {total} for the network ({1000 * each:.1f} ms for a window on one worker)"
+        milliseconds = f"{1000 * window_seconds:.1f} ms"
+        return f"about {total} for the network ({milliseconds} for a window on one worker)"

@@ -16,7 +16,6 @@ from geoseg.classification.prepare.compatibility import (
 from geoseg.classification.prepare.grids import Grids, choose_grids
 from geoseg.classification.settings import ClassifySettings
 from geoseg.errors import LabelError, ModelError, RunError
-from geoseg.grid import MapGrid
 from geoseg.legend import as_legend
 from geoseg.model import AnyModel, Model, OnnxMetadata, OnnxModel
 from geoseg.models import find_model, is_onnx
@@ -38,22 +37,14 @@ class PreparedScene:
     """A scene that fits the model and the settings, and the outputs of its map."""
 
     source: SceneSource
-    scene: Scene
-    """On the grid of the map."""
-    input: Scene
-    """As the network reads it."""
-    map_grid: MapGrid
+    grids: Grids
+    """The scene on the grid of the map and on that of the network's input."""
     outputs: Outputs
     aoi: AreaOfInterest | None
     sieve_threshold: SieveThreshold | None
     """Which components of the map are too small, None if none are."""
     warnings: list[str]
     """What may spoil the map, one sentence each."""
-
-    @property
-    def grids(self) -> Grids:
-        """The scene on the grid of the map and on that of the network's input."""
-        return Grids(self.scene, self.input, self.map_grid)
 
 
 _ONNX_SETTINGS = ("legend", "input_mean", "input_std")
@@ -135,9 +126,7 @@ def prepare(
     check_overlap(model, settings)
     threshold = settings.cleaning.sieve_threshold(scene.affine, scene.crs, scene.height)
     warnings = scene_warnings(grids.input, model, sample)
-    return PreparedScene(
-        source, scene, grids.input, grids.map_grid, outputs, aoi, threshold, warnings
-    )
+    return PreparedScene(source, grids, outputs, aoi, threshold, warnings)
 
 
 def check_overlap(model: AnyModel, settings: ClassifySettings) -> None:

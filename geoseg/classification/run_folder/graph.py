@@ -10,7 +10,7 @@ def save_graph(job: Job, model: AnyModel) -> None:
 
     Raises:
         OutputError: if it cannot be written.
-        ModelError: if onnx or onnxscript is not installed.
+        ModelError: if onnx is not installed.
     """
     path = job.graph
     if path is None or path.exists() or not isinstance(model, Model):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from geoseg.evaluation.comparison.changes import ChangeTable
 from geoseg.evaluation.comparison.maps import MapPair
 from geoseg.execute import Progress, ProgressCounter, prefetch_map
-from geoseg.files import translate_write_errors
+from geoseg.files import write_texts
 from geoseg.grid import Window, chunks
 from geoseg.labels import open_class_raster
 from geoseg.legend import NODATA, Legend
@@ -81,9 +81,7 @@ def write_change_raster(
         f"{RASTER}.aux.xml": pam_sidecar(legend, [count_of[value] for value in legend.values]),
         "change.qml": raster_qml(legend),
     }
-    for name, text in texts.items():
-        with translate_write_errors(folder / name):
-            (folder / name).write_text(text, encoding="utf-8")
+    write_texts(folder, texts)
 
 
 def write_change_polygons(

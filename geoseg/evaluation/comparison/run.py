@@ -22,7 +22,7 @@ from geoseg.evaluation.comparison.strata import NOT_KNOWN, compare_points
 from geoseg.evaluation.report.csv_tables import table_text
 from geoseg.evaluation.thumbnails import Thumbnails
 from geoseg.execute import Progress, available_cpus
-from geoseg.files import atomic_folder, check_folder, translate_write_errors
+from geoseg.files import atomic_folder, check_folder, write_texts
 from geoseg.legend import NODATA
 
 _REPORT_JSON = "report.json"
@@ -187,6 +187,4 @@ def _write_texts(folder: Path, report: ComparisonReport) -> None:
     if np.isfinite(report.area_ha).all():
         m2 = (report.area_ha * HECTARE_M2).tolist()
         files["matrix_m2.csv"] = table_text(head, names, m2)
-    for name, text in files.items():
-        with translate_write_errors(folder / name):
-            (folder / name).write_text(text, encoding="utf-8")
+    write_texts(folder, files)

@@ -12,6 +12,7 @@ from typing import Any
 from geoseg.legend import Legend
 from geoseg.model.exchange.onnx_file import INPUT, OUTPUT, input_divisor, pixel_size
 from geoseg.model.model_file import Model
+from geoseg.model.networks import network_weights
 
 _EXTENSIONS = (
     "https://stac-extensions.github.io/mlm/v1.6.0/schema.json",
@@ -80,7 +81,7 @@ def _model_fields(model: Model, name: str, int8: Mapping[str, Any] | None) -> di
         "architecture": "U-Net",
         "tasks": [task],
         "framework": "ONNX",
-        "total_parameters": model.parameters,
+        "total_parameters": sum(v.numel() for v in network_weights(model.network).values()),
         "accelerator_constrained": False,
         "hyperparameters": {
             "encoder": spec.encoder, "depth": spec.depth, "width": spec.width,

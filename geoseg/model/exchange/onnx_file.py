@@ -3,8 +3,11 @@
 import copy
 import importlib
 import json
+import logging
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -90,8 +93,7 @@ def _trace(model: Model) -> "ModelProto":
     network = _Scores(_with_unit_input(model), model.temperature).eval()
     # A batch of 1 would become a fixed size.
     example = torch.zeros(2, spec.bands, spec.window, spec.window)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of PyTorch about itself
+    with _quiet_exporter():
         program = torch.onnx.export(
             network, (example,), dynamo=True, verbose=False, opset_version=_OPSET,
             input_names=[INPUT], output_names=[OUTPUT],
@@ -99,6 +101,20 @@ def _trace(model: Model) -> "ModelProto":
         )  # fmt: skip
     assert program is not None  # noqa: S101 - for mypy: it is None only for the older exporter
     return program.model_proto
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Suppress the warnings of PyTorch about itself and about operators of torchvision."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _with_unit_input(model: Model) -> Network:

@@ -1,4 +1,4 @@
-"""The packages of the extra ``onnx``, imported when an ONNX file is used."""
+"""The packages onnx and onnxruntime, imported when an ONNX file is used."""
 
 from importlib import import_module
 from pathlib import Path
@@ -10,27 +10,28 @@ Onnx = Any
 """An object of the packages onnx and onnxruntime, which have no types or need not be installed."""
 
 
-def import_onnx(path: str | Path) -> Onnx:
+def import_onnx(needed_by: str | Path) -> Onnx:
     """Return the package onnx.
 
     Raises:
-        ModelError: if it is not installed; the message names the file that needs it.
+        ModelError: if it is not installed; the message says what needs it.
     """
-    onnx = _import("onnx", path)
+    onnx = _import("onnx", needed_by)
     for module in ("checker", "defs", "external_data_helper", "helper", "shape_inference"):
         import_module(f"onnx.{module}")
     return onnx
 
 
-def import_onnxruntime(path: str | Path) -> Onnx:
+def import_onnxruntime(needed_by: str | Path) -> Onnx:
     """Return the package onnxruntime; see `import_onnx`."""
-    return _import("onnxruntime", path)
+    return _import("onnxruntime", needed_by)
 
 
-def _import(package: str, path: str | Path) -> Onnx:
+def _import(package: str, needed_by: str | Path) -> Onnx:
     try:
         return import_module(package)
     except ImportError as error:
         raise ModelError(
-            f"{path} needs the package {package} ({error}), install it: pip install 'geoseg[onnx]'"
+            f"{needed_by} needs the package {package} ({error}), install it: "
+            "pip install 'geoseg[onnx]'"
         ) from None

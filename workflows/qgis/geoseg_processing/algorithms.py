@@ -30,7 +30,7 @@ CLASSIFY = Algorithm(
         Parameter(
             "MODEL", "Model", "file", "--model", optional=True,
             help="Model file (.safetensors), network of another program (.onnx), or the name of a "
-            "model that `geoseg models` lists. Empty: the bundled model.",
+            "model that `geoseg models` lists. Empty: the model `default`.",
         ),
         Parameter(
             "BANDS", "Bands", "bands", "--bands", optional=True, parent="SCENE",
