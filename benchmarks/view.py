@@ -22,9 +22,9 @@ import rasterio.shutil
 from geoseg.raster import open_scene
 from geoseg.view import ViewSettings, open_view
 from geoseg.view.corrections import Corrections
+from geoseg.view.map_tiles import TILE, max_level, open_map_tiles
 from geoseg.view.routes import Page
 from geoseg.view.sources import open_sources
-from geoseg.view.tiles import TILE, max_level, open_tiles
 
 TILES_A_LEVEL = 12
 
@@ -74,7 +74,7 @@ def print_tile_times(folder: Path, kind: str) -> None:
     """Print the processor time of tiles of each level, in one thread, each tile read once."""
     scene, labels = folder / f"scene.{kind}.tif", folder / f"lulc.{kind}.tif"
     sources = open_sources(scene, labels, ViewSettings())
-    page = Page(open_tiles(sources), Corrections(None, sources.grid, ()))
+    page = Page(open_map_tiles(sources), Corrections(None, sources.grid, ()))
     rng = random.Random(0)
     print(f"{kind}: CPU ms of a tile, median (largest)")
     for level in range(max_level(sources.grid) + 1):

@@ -11,10 +11,10 @@ from geoseg.evaluation.assessment import (
     provenance_of,
     reliability_of,
 )
-from geoseg.evaluation.block_counts import BlockComparison, count_all
 from geoseg.evaluation.estimation import StratifiedSample
 from geoseg.evaluation.report.evaluation_report import EvaluationReport
 from geoseg.evaluation.thumbnails import Thumbnails, image_thumbnail
+from geoseg.evaluation.window_counts import WindowComparison, count_all
 from geoseg.labels import LabelSource, was_warped
 from geoseg.legend import NODATA
 from geoseg.metrics import by_map_class
@@ -43,7 +43,7 @@ def assess_pixels(assessment: Assessment, reference: LabelSource) -> EvaluationR
             "strata out (--strata)"
         )
     distance, distance_text = _boundary_distance(scene, settings.boundary)
-    comparison = BlockComparison(
+    comparison = WindowComparison(
         scene, assessment.labels, reference, open_confidence(assessment), distance
     )
     totals, thumbnails = count_all(comparison, assessment.workers, assessment.progress)

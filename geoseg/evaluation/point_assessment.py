@@ -14,12 +14,12 @@ from geoseg.evaluation.assessment import (
     provenance_of,
     reliability_of,
 )
-from geoseg.evaluation.block_counts import BlockComparison, count_all
 from geoseg.evaluation.estimation import StratifiedSample
 from geoseg.evaluation.points import Points, locate_points
 from geoseg.evaluation.report.evaluation_report import EvaluationReport
 from geoseg.evaluation.strata import check_strata, open_strata
 from geoseg.evaluation.thumbnails import Thumbnails, image_thumbnail
+from geoseg.evaluation.window_counts import WindowComparison, count_all
 from geoseg.labels import VectorLabelFile, recode_labels, recode_table
 from geoseg.legend import NODATA, as_legend
 from geoseg.metrics import VALUES, Estimate, by_map_class, count_pairs
@@ -73,7 +73,7 @@ def assess_points(assessment: Assessment, file: VectorLabelFile) -> EvaluationRe
     samples = _Samples(assessment, file, points, mapped, reference)
     if not samples.labelled.any():
         raise no_overlap_error(assessment)
-    comparison = BlockComparison(scene, labels)
+    comparison = WindowComparison(scene, labels)
     totals, thumbnails = count_all(comparison, assessment.workers, assessment.progress)
     area_ha = totals.area_m2[assessment.values] / HECTARE_M2
     sample, estimate, notes, outside_strata = _estimate_map(samples, area_ha)
@@ -136,7 +136,7 @@ def _stratified_sample(
     points = locate_points(samples.file, scene)
     point_strata = points.pixels.values(strata.read)
     check_strata(points, point_strata, strata.legend, str(path))
-    comparison = BlockComparison(scene, strata)
+    comparison = WindowComparison(scene, strata)
     totals, _ = count_all(comparison, assessment.workers, assessment.progress)
     strata_values = np.array(strata.legend.values)
     labelled = samples.labelled & (point_strata != NODATA)

@@ -13,7 +13,7 @@ from geoseg.grid import Window
 from geoseg.labels.class_files import ClassFileLabels, ClassFiles
 from geoseg.labels.class_raster import describe_class_raster
 from geoseg.labels.ignore import IgnoreSpec
-from geoseg.labels.raster_labels import RasterLabels, read_by_codes
+from geoseg.labels.raster_labels import RasterLabels, as_raster_labels
 from geoseg.labels.vector_file import VectorLabelFile
 from geoseg.labels.vector_labels import VectorLabels
 from geoseg.legend import Legend
@@ -116,7 +116,7 @@ class LabelOpener:
             )
         spec = IgnoreSpec.parse(self.ignore)
         raster = describe_class_raster(on_grid(open_scene(path), scene), self.legend, "error")
-        labels = read_by_codes(raster, spec)
+        labels = as_raster_labels(raster, spec)
         for name in spec.unknown_names(labels.legend):
             raise LabelError(
                 f"{name!r} is to be ignored, but is no class of labels {path} "

@@ -129,8 +129,8 @@ class RasterLabels:
         return f"#{int(code):06x}" if self.colors else f"{code:g}"
 
 
-def read_by_codes(raster: ClassRaster, ignore: IgnoreSpec) -> RasterLabels:
-    """Read the pixels of a class raster as codes of the classes of its legend.
+def as_raster_labels(raster: ClassRaster, ignore: IgnoreSpec) -> RasterLabels:
+    """Return a class raster as labels that are read by the codes of the classes of its legend.
 
     Three bands or more are colours. One band is class values, or colours if its palette has a
     colour of the legend. Classes of the Dubai legend in map colours stand for the colours of the

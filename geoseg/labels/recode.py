@@ -10,7 +10,7 @@ from geoseg.grid import Window
 from geoseg.labels.class_raster import describe_class_raster, open_class_raster
 from geoseg.labels.ignore import IgnoreSpec
 from geoseg.labels.open import LabelSource, on_grid
-from geoseg.labels.raster_labels import RasterLabels, read_by_codes
+from geoseg.labels.raster_labels import RasterLabels, as_raster_labels
 from geoseg.legend import NODATA, LandCoverClass, Legend
 from geoseg.raster import Scene
 
@@ -49,7 +49,7 @@ def open_map(
         SceneError: if it cannot be opened.
     """
     raster = open_class_raster(path, legend=legend, on_missing="error", color_masks=True)
-    labels = read_by_codes(raster, IgnoreSpec.parse(ignore))
+    labels = as_raster_labels(raster, IgnoreSpec.parse(ignore))
     return raster.scene, recode_labels(labels, labels.legend, path, ignore)
 
 
@@ -99,7 +99,7 @@ def open_on_grid(
     # A palette without names would make classes that are called by their values.
     own = own if own is not None or raster.names else legend
     raster = describe_class_raster(on_grid(raster.scene, scene), own, "error")
-    return read_by_codes(raster, IgnoreSpec.parse(ignore))
+    return as_raster_labels(raster, IgnoreSpec.parse(ignore))
 
 
 def recode_table(labels: LabelSource) -> NDArray[np.uint8]:

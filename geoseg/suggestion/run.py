@@ -123,7 +123,9 @@ def suggest(  # noqa: PLR0913 - all but two by name
             "the files with `geoseg info`"
         )
     rng = np.random.default_rng(settings.seed)
-    chosen = candidates.take(draw_patches(candidates, settings.number, settings.spacing, rng))
+    chosen = candidates.take(
+        draw_patches(candidates, settings.number, settings.resolved_distance, rng)
+    )
     if len(chosen) < settings.number:
         log.warning(
             "%s has room for only %s of %d px at this distance, lower the size or the distance",

@@ -39,16 +39,16 @@ class SuggestSettings:
             raise SuggestError(f"number is {self.number} patches, it must be at least 1")
         if not MIN_SIZE <= self.size <= MAX_SIZE:
             raise SuggestError(f"size is {self.size} px, it must be {MIN_SIZE} to {MAX_SIZE}")
-        if not 0 <= self.spacing <= MAX_DISTANCE * self.size:
+        if not 0 <= self.resolved_distance <= MAX_DISTANCE * self.size:
             raise SuggestError(
-                f"distance is {self.spacing} px, it must be 0 to {MAX_DISTANCE} times the size of "
-                f"a patch ({MAX_DISTANCE * self.size} px)"
+                f"distance is {self.resolved_distance} px, it must be 0 to {MAX_DISTANCE} times "
+                f"the size of a patch ({MAX_DISTANCE * self.size} px)"
             )
         if self.seed < 0:
             raise SuggestError(f"seed is {self.seed}, it must be at least 0")
 
     @property
-    def spacing(self) -> int:
+    def resolved_distance(self) -> int:
         """The smallest distance (px), also if ``distance`` is None."""
         return 2 * self.size if self.distance is None else self.distance
 
@@ -60,5 +60,5 @@ class SuggestSettings:
         Args:
             equal: whether all patches count as equally uncertain; then it is at least 10,000.
         """
-        excluded = 2 * max(0, -(-self.spacing // self.size) - 1) + 1
+        excluded = 2 * max(0, -(-self.resolved_distance // self.size) - 1) + 1
         return max(self.number * max(10, excluded**2), _EQUAL_CANDIDATES if equal else 0)

@@ -116,7 +116,9 @@ def _write_tiles(
     batches = [
         batch
         for number, source in enumerate(sources)
-        for batch in read_batches(source.scene, source.labels, number, settings.size, settings.step)
+        for batch in read_batches(
+            source.scene, source.labels, number, settings.size, settings.resolved_stride
+        )
     ]
     read = ProgressCounter(progress, "tiles read", sum(map(len, batches)))
     counts = executor.map(count_tile_pixels, batches, lambda part: read.add(len(part)))
@@ -163,7 +165,7 @@ def _write_metadata(
     scene, legend = sources[0].scene, sources[0].labels.legend
     metadata = {
         "size": settings.size,
-        "stride": settings.step,
+        "stride": settings.resolved_stride,
         "split": settings.split,
         "val": settings.val,
         "seed": settings.seed,

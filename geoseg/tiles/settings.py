@@ -84,7 +84,7 @@ class TileSettings:
         IgnoreSpec.parse(self.ignore)
 
     @property
-    def step(self) -> int:
+    def resolved_stride(self) -> int:
         """Distance between tiles (px)."""
         return self.stride or self.size
 

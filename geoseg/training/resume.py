@@ -72,7 +72,7 @@ def find_start(out: Path, plan: TrainingPlan, *, resume: bool, overwrite: bool) 
         check_not_there(out, overwrite=overwrite)
     _check_end(out, plan, checkpoint, "overwrite (-f)" if written else START_AGAIN)
     if epoch == last_epoch(plan.settings, checkpoint.state.losses):
-        if model is not None and written and _same_appearance(model, plan):
+        if model is not None and written and _same_legend_and_pixel_sizes(model, plan):
             _log_complete(out, plan, epoch)
             return StartPoint(complete=True)
     else:
@@ -92,10 +92,10 @@ def _is_complete(model: Model, plan: TrainingPlan) -> bool:
         return False
     since_best = epochs - model.training.get("best_epoch", epochs)
     ended = epochs == settings.epochs or since_best == settings.patience
-    return ended and _same_appearance(model, plan)
+    return ended and _same_legend_and_pixel_sizes(model, plan)
 
 
-def _same_appearance(model: Model, plan: TrainingPlan) -> bool:
+def _same_legend_and_pixel_sizes(model: Model, plan: TrainingPlan) -> bool:
     """Whether legend colours and pixel sizes, which need no training, are those of the plan."""
     same_colours = model.legend.classes == plan.tiles.legend.classes
     return same_colours and model.pixel_size_range == plan.pixel_sizes

@@ -9,7 +9,7 @@ from geoseg.grid import Window
 from geoseg.labels import ClassRaster
 from geoseg.metrics import class_row_counts
 from geoseg.raster import level_affine, level_shape, read_level
-from geoseg.view.tiles import first_level
+from geoseg.view.map_tiles import first_level
 
 _LONGEST = 8192
 """Longest side (px) of the raster whose pixels are counted. A larger map is counted at its first

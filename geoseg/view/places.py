@@ -13,7 +13,7 @@ from geoseg.geodesy import apply_affine
 from geoseg.grid import Window
 from geoseg.raster import Scene, level_shape, read_level
 from geoseg.vectors import Reprojector, read_vector
-from geoseg.view.tiles import first_level
+from geoseg.view.map_tiles import first_level
 
 _LONGEST = 4096
 """Longest side (px) of the level at which the confidence is read."""

@@ -19,10 +19,10 @@ from geoseg.errors import GeosegError
 from geoseg.grid import Window
 from geoseg.view.corrections import MOST_VERTICES, Corrections, brush_shape, polygon_shape
 from geoseg.view.legend import count_areas
+from geoseg.view.map_tiles import MapTiles, max_level
 from geoseg.view.pixel import describe_pixel
 from geoseg.view.places import least_certain_places
 from geoseg.view.polygons import polygons_in
-from geoseg.view.tiles import Tiles, max_level
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Answer:
 class Page:
     """Answers the requests of one page, in any thread."""
 
-    tiles: Tiles
+    tiles: MapTiles
     corrections: Corrections
     places: list[dict[str, Any]] | None = None
     """Places of a file, see `places_in_file`; None for the least certain places of the map."""

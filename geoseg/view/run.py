@@ -11,12 +11,12 @@ from pathlib import Path
 from geoseg.errors import LabelError, check_type
 from geoseg.files import output_lock
 from geoseg.view.corrections import Corrections, open_corrections
+from geoseg.view.map_tiles import open_map_tiles
 from geoseg.view.places import places_in_file
 from geoseg.view.routes import Page
 from geoseg.view.server import serving
 from geoseg.view.settings import ViewSettings
 from geoseg.view.sources import Sources, open_sources
-from geoseg.view.tiles import open_tiles
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def open_view(
     with ExitStack() as stack:
         drawn = _open_corrections(sources, corrections, author, stack)
         places = settings.places and places_in_file(settings.places, sources.grid)
-        page = Page(open_tiles(sources), drawn, places or None)
+        page = Page(open_map_tiles(sources), drawn, places or None)
         yield stack.enter_context(serving(page, port))
 
 

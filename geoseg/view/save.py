@@ -9,9 +9,9 @@ from geoseg.files import atomic_file, check_file_name, check_not_there
 from geoseg.grid import Window
 from geoseg.raster import level_shape, read_level, rgb_jpeg, rgba_png
 from geoseg.view.legend import count_areas
+from geoseg.view.map_tiles import class_colors, draw_image, draw_values, first_level, open_map_tiles
 from geoseg.view.settings import ViewSettings
 from geoseg.view.sources import Sources, open_sources
-from geoseg.view.tiles import class_colors, draw_image, draw_values, first_level, open_tiles
 
 _PAGE = Path(__file__).with_name("page")
 _LONGEST = 2000
@@ -58,7 +58,7 @@ def _fill(sources: Sources) -> str:
     height, width = level_shape(grid, level)
     whole = Window(0, 0, height, width)
     pixels, valid = read_level(sources.shown, level, whole)
-    image = draw_image(pixels, valid, open_tiles(sources).ranges)[..., :3]
+    image = draw_image(pixels, valid, open_map_tiles(sources).ranges)[..., :3]
     image[~valid] = _BACKGROUND  # a JPEG has no transparency
     maps = {}
     for layer, raster in sources.maps_by_layer.items():

@@ -18,7 +18,7 @@ from geoseg.classification.settings import ClassifySettings, Execution
 from geoseg.errors import RunError, check_type
 from geoseg.model import DEFAULT, AnyModel, Model
 from geoseg.raster import Scene
-from geoseg.xarray.describe import Described, as_xarray
+from geoseg.xarray.describe import MapAttributes, as_xarray
 from geoseg.xarray.layout import as_bands_rows_cols, read_layout
 from geoseg.xarray.lazy import classify_blocks
 
@@ -118,7 +118,7 @@ def classify(
             execution=execution,
         )  # fmt: skip
         planes: Sequence[Any] = [getattr(done, name) for name in names]
-        map_ = Described(done.legend, done.model_hash, done.crs)
+        attributes = MapAttributes(done.legend, done.model_hash, done.crs)
     else:
         scene = array_scene(
             array.shape, array.dtype, transform=layout.transform, crs=layout.crs,
@@ -126,8 +126,8 @@ def classify(
         )  # fmt: skip
         run = _plan(scene, load_model(model, settings), settings, execution, confidence)
         planes = classify_blocks(run, array.data, names)
-        map_ = Described(run.job.legend, run.job.model_hash, run.job.scene.crs)
-    return as_xarray(array, dict(zip(names, planes, strict=True)), map_)
+        attributes = MapAttributes(run.job.legend, run.job.model_hash, run.job.scene.crs)
+    return as_xarray(array, dict(zip(names, planes, strict=True)), attributes)
 
 
 def _plan(

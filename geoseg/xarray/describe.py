@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class MapAttributes:
     """The content of the attributes of a map."""
 
     legend: Legend
@@ -27,25 +27,25 @@ class Described:
 
 
 def as_xarray(
-    array: "xarray.DataArray", planes: Mapping[str, Any], map_: Described
+    array: "xarray.DataArray", planes: Mapping[str, Any], attributes: MapAttributes
 ) -> "xarray.DataArray | xarray.Dataset":
     """Return the labels, or a Dataset of labels and confidence, on the coordinates of an array.
 
     Args:
         array: the array that was classified, with the dimensions band, row, column.
         planes: "labels" and, if it was computed, "confidence": (height, width) of NumPy or Dask.
-        map_: content of the attributes.
+        attributes: content of the attributes.
     """
     xr = import_xarray()
     band, *dims = array.dims
     mapping = grid_mapping(array)
     coords = {name: c for name, c in array.coords.items() if band not in c.dims}
-    if map_.crs is not None and not _has_crs(array, map_.crs):
+    if attributes.crs is not None and not _has_crs(array, attributes.crs):
         mapping = "spatial_ref"
-        coords[mapping] = ((), 0, {"crs_wkt": map_.crs, "spatial_ref": map_.crs})
-    attributes = {"labels": label_attributes(map_), "confidence": _CONFIDENCE}
+        coords[mapping] = ((), 0, {"crs_wkt": attributes.crs, "spatial_ref": attributes.crs})
+    by_name = {"labels": label_attributes(attributes), "confidence": _CONFIDENCE}
     arrays = {
-        name: xr.DataArray(plane, coords, dims, name, attributes[name])
+        name: xr.DataArray(plane, coords, dims, name, by_name[name])
         for name, plane in planes.items()
     }
     for plane in arrays.values():
@@ -69,9 +69,9 @@ def _has_crs(array: "xarray.DataArray", wkt: str) -> bool:
 _CONFIDENCE = {"long_name": "score of the best class, 1 to 255", "_FillValue": np.uint8(0)}
 
 
-def label_attributes(map_: Described) -> dict[str, Any]:
+def label_attributes(attributes: MapAttributes) -> dict[str, Any]:
     """Return the attributes of labels: those of the CF conventions for flags, and geoseg's own."""
-    legend = map_.legend
+    legend = attributes.legend
     return {
         "long_name": "land cover",
         "_FillValue": np.uint8(NODATA),
@@ -79,6 +79,6 @@ def label_attributes(map_: Described) -> dict[str, Any]:
         "flag_meanings": " ".join("_".join(name.split()) for name in legend.names),
         "flag_colors": " ".join(c.color for c in legend.classes),
         "class_names": list(legend.names),
-        "geoseg_model": map_.model_hash,
+        "geoseg_model": attributes.model_hash,
         "geoseg_version": __version__,
     }

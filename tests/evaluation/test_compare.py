@@ -10,7 +10,7 @@ from affine import Affine
 from pyproj import Transformer
 
 from geoseg import CompareSettings, compare
-from geoseg.evaluation.block_counts import BlockComparison
+from geoseg.evaluation.window_counts import WindowComparison
 from geoseg.geodesy import pixel_areas
 from geoseg.grid import Window
 from geoseg.labels import RecodedLabels, open_class_raster
@@ -136,10 +136,10 @@ def test_changed_only_leaves_out_what_is_the_same(tmp_path):
 def test_windows_workers_and_chunks_do_not_show(tmp_path, monkeypatch):
     two_maps(tmp_path, (1100, 600), same=0.999)
     whole = compare_in(tmp_path, "whole", workers=1)
-    monkeypatch.setattr("geoseg.evaluation.block_counts._PIXELS_PER_WINDOW", 512 * 512)
+    monkeypatch.setattr("geoseg.evaluation.window_counts._PIXELS_PER_WINDOW", 512 * 512)
     monkeypatch.setattr("geoseg.evaluation.comparison.change_raster._CHUNK", 512)
     assert (
-        len(list(BlockComparison(open_class_raster(tmp_path / "a.tif").scene, None).windows())) > 3
+        len(list(WindowComparison(open_class_raster(tmp_path / "a.tif").scene, None).windows())) > 3
     )
     parts = compare_in(tmp_path, "parts", workers=3)
     assert whole.pixels.tolist() == parts.pixels.tolist()
@@ -149,7 +149,7 @@ def test_windows_workers_and_chunks_do_not_show(tmp_path, monkeypatch):
 
 def test_nothing_larger_than_a_window_is_read(tmp_path, monkeypatch):
     two_maps(tmp_path, (1100, 600), same=0.999)
-    monkeypatch.setattr("geoseg.evaluation.block_counts._PIXELS_PER_WINDOW", 512 * 512)
+    monkeypatch.setattr("geoseg.evaluation.window_counts._PIXELS_PER_WINDOW", 512 * 512)
     monkeypatch.setattr("geoseg.evaluation.comparison.change_raster._CHUNK", 512)
     windows, read = [], RecodedLabels.read
     monkeypatch.setattr(

@@ -12,7 +12,7 @@ from affine import Affine
 
 from geoseg.errors import EvaluateError, GeosegError, LabelError, OutputError, VectorError
 from geoseg.evaluation import EvaluateSettings, evaluate, evaluate_matrix
-from geoseg.evaluation.block_counts import BlockComparison
+from geoseg.evaluation.window_counts import WindowComparison
 from geoseg.labels import open_map
 from geoseg.legend import LandCoverClass, Legend
 from geoseg.metrics import Confusion, count_boundaries
@@ -375,7 +375,7 @@ def test_numbers_do_not_depend_on_windows_or_workers(pair, tmp_path, monkeypatch
     write_raster(tmp_path / "reference.tif", reference[None], transform=PLACE, nodata=255)
     reports = []
     for number, (pixels, workers) in enumerate(((1 << 23, 1), (1 << 17, 2), (1 << 19, 2))):
-        monkeypatch.setattr("geoseg.evaluation.block_counts._PIXELS_PER_WINDOW", pixels)
+        monkeypatch.setattr("geoseg.evaluation.window_counts._PIXELS_PER_WINDOW", pixels)
         out = tmp_path / f"report{number}"
         evaluate(tmp_path / "map.tif", tmp_path / "reference.tif", out=out, workers=workers)
         report = json.loads((out / "report.json").read_text())
@@ -385,8 +385,8 @@ def test_numbers_do_not_depend_on_windows_or_workers(pair, tmp_path, monkeypatch
     expected = count_boundaries(mapped, reference, 3, 255).iou[:3]
     assert reports[0][1]["boundary_iou"] == pytest.approx(expected)
     scene, labels = open_map(str(tmp_path / "map.tif"), None, ())
-    monkeypatch.setattr("geoseg.evaluation.block_counts._PIXELS_PER_WINDOW", 1 << 17)
-    assert len(list(BlockComparison(scene, labels, None).windows())) > 4
+    monkeypatch.setattr("geoseg.evaluation.window_counts._PIXELS_PER_WINDOW", 1 << 17)
+    assert len(list(WindowComparison(scene, labels, None).windows())) > 4
 
 
 def test_true_areas_in_degrees(tmp_path):

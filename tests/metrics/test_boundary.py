@@ -143,7 +143,7 @@ def test_a_report_has_it_by_windows_of_the_file(tmp_path, monkeypatch):
     reference[:, 500:530] = NONE
     write_map(tmp_path / "map.tif", mapped)
     write_raster(tmp_path / "reference.tif", reference[None], transform=PLACE, nodata=NONE)
-    monkeypatch.setattr("geoseg.evaluation.block_counts._PIXELS_PER_WINDOW", 512 * 512)
+    monkeypatch.setattr("geoseg.evaluation.window_counts._PIXELS_PER_WINDOW", 512 * 512)
     report = evaluate(
         tmp_path / "map.tif", tmp_path / "reference.tif", out=tmp_path / "report",
         settings=EvaluateSettings(legend=LEGEND, boundary=60.0),

@@ -10,9 +10,9 @@ from geoseg.legend import LandCoverClass, Legend
 from geoseg.vectorisation import vectorise
 from geoseg.view import ViewSettings
 from geoseg.view.corrections import Corrections, open_corrections
+from geoseg.view.map_tiles import open_map_tiles
 from geoseg.view.routes import Page
 from geoseg.view.sources import open_sources
-from geoseg.view.tiles import open_tiles
 from tests.support.assessments import write_map
 from tests.support.rasters import write_raster
 
@@ -92,7 +92,7 @@ def open_page(
     drawn = Corrections(None, sources.grid, ())
     if corrections is not None:
         drawn = open_corrections(corrections, sources.grid, sources.maps[0].legend, "Ada")
-    return Page(open_tiles(sources), drawn)
+    return Page(open_map_tiles(sources), drawn)
 
 
 def nearest(pixels: np.ndarray, level: int) -> np.ndarray:

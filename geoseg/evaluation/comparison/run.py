@@ -8,7 +8,6 @@ import numpy as np
 
 from geoseg.errors import EvaluateError, check_type
 from geoseg.evaluation.assessment import HECTARE_M2, changed_settings, provenance_of_files
-from geoseg.evaluation.block_counts import BlockComparison, count_all
 from geoseg.evaluation.comparison.better_map import BetterMap, find_better_map
 from geoseg.evaluation.comparison.change_areas import ChangeAreas, estimate_changes
 from geoseg.evaluation.comparison.change_raster import write_change_polygons, write_change_raster
@@ -18,9 +17,10 @@ from geoseg.evaluation.comparison.maps import MapPair, open_maps
 from geoseg.evaluation.comparison.page import render_comparison
 from geoseg.evaluation.comparison.reference import ReferencePoints, read_reference
 from geoseg.evaluation.comparison.settings import CompareSettings
-from geoseg.evaluation.comparison.strata import NOT_KNOWN, compare_points
+from geoseg.evaluation.comparison.strata import UNKNOWN_DESIGN_NOTE, compare_points
 from geoseg.evaluation.report.csv_tables import table_text
 from geoseg.evaluation.thumbnails import Thumbnails
+from geoseg.evaluation.window_counts import WindowComparison, count_all
 from geoseg.execute import Progress, available_cpus
 from geoseg.files import atomic_folder, check_folder, write_texts
 from geoseg.legend import NODATA
@@ -101,7 +101,7 @@ def _compare_maps(
     settings: CompareSettings,
 ) -> ComparisonReport:
     """Count both maps, and estimate from the points."""
-    comparison = BlockComparison(maps.scene, maps.a, maps.b, measures_pairs=True)
+    comparison = WindowComparison(maps.scene, maps.a, maps.b, measures_pairs=True)
     totals, thumbnails = count_all(comparison, workers, progress)
     pairs, values = totals.pairs, np.array(maps.legend.values)
     pixels = pairs[np.ix_(values, values)]
@@ -169,7 +169,7 @@ def _sample_notes(
     points: ReferencePoints, areas: ChangeAreas | None, better: BetterMap | None
 ) -> list[str]:
     notes = [*(areas.notes if areas else ()), *(better.notes if better else ())]
-    return notes if points.strata is not None else [*notes, NOT_KNOWN]
+    return notes if points.strata is not None else [*notes, UNKNOWN_DESIGN_NOTE]
 
 
 def _write_texts(folder: Path, report: ComparisonReport) -> None:

@@ -11,7 +11,7 @@ from geoseg.evaluation.comparison.maps import MapPair
 from geoseg.evaluation.comparison.reference import ReferencePoints
 from geoseg.legend import NODATA
 
-NOT_KNOWN = (
+UNKNOWN_DESIGN_NOTE = (
     "Intervals are valid only if the points were drawn at random within each class of change.tif, "
     "as `geoseg sample` draws them, not if they were chosen by hand"
 )

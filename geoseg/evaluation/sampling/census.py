@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.evaluation.block_counts import BlockComparison
+from geoseg.evaluation.window_counts import WindowComparison
 from geoseg.grid import Window
 from geoseg.metrics import class_row_counts
 
@@ -17,7 +17,7 @@ _ROWS_PER_WINDOW = 256
 class ClassCensus:
     """The pixels of each class in each row of a map."""
 
-    comparison: BlockComparison
+    comparison: WindowComparison
     """The map alone."""
     values: NDArray[np.int64]
     """(classes,) values of the classes."""
@@ -75,7 +75,7 @@ class ClassCensus:
         return np.array(list(drawn), np.int64).reshape(-1, 2)
 
 
-def count_classes(comparison: BlockComparison, values: NDArray[np.int64]) -> ClassCensus:
+def count_classes(comparison: WindowComparison, values: NDArray[np.int64]) -> ClassCensus:
     """Count the pixels of each value in each row of a map.
 
     Raises:

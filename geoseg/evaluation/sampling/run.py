@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from geoseg.errors import EvaluateError, check_type, count_of
 from geoseg.evaluation.assessment import HECTARE_M2
-from geoseg.evaluation.block_counts import BlockComparison
 from geoseg.evaluation.points import STRATUM_FIELD
 from geoseg.evaluation.sampling.census import ClassCensus, count_classes
 from geoseg.evaluation.sampling.settings import SampleSettings
+from geoseg.evaluation.window_counts import WindowComparison
 from geoseg.files import atomic_file, check_file_name, check_not_there
 from geoseg.geodesy import apply_affine
 from geoseg.labels import open_map, without_ignored
@@ -87,7 +87,7 @@ def sample(
         )
     choices = as_legend(settings.reference_legend)
     legend = without_ignored(mapped.legend, settings.ignore)
-    census = count_classes(BlockComparison(scene, mapped), np.array(legend.values))
+    census = count_classes(WindowComparison(scene, mapped), np.array(legend.values))
     if not census.total.any():
         raise EvaluateError(
             f"labels {scene.path} have no pixel of a class to draw from, check the file with "

@@ -25,7 +25,7 @@ from geoseg.raster import Scene, read_metadata, read_window
 
 _PIXELS_PER_WINDOW = 1 << 23
 """Approximate size of a window: rows of whole blocks, so that each block is read once."""
-_WINDOWS_PER_TASK = 64
+_WINDOWS_AT_A_TIME = 64
 """Windows whose counts are in memory at the same time."""
 
 
@@ -54,7 +54,7 @@ class ComparisonCounts:
 
 
 @dataclass(frozen=True, eq=False)
-class BlockComparison:
+class WindowComparison:
     """A map and a reference, and how to compare them."""
 
     scene: Scene
@@ -140,7 +140,7 @@ class BlockComparison:
 
 
 def count_all(
-    comparison: BlockComparison, workers: int, progress: Progress | None
+    comparison: WindowComparison, workers: int, progress: Progress | None
 ) -> tuple[ComparisonCounts, NDArray[np.uint8]]:
     """Count all pixels of a comparison, several windows at a time.
 
@@ -165,8 +165,8 @@ def count_all(
         windows_done.add()
         return counts
 
-    for first in range(0, len(windows), _WINDOWS_PER_TASK):
-        indices = range(first, min(first + _WINDOWS_PER_TASK, len(windows)))
+    for first in range(0, len(windows), _WINDOWS_AT_A_TIME):
+        indices = range(first, min(first + _WINDOWS_AT_A_TIME, len(windows)))
         total = sum(map_threads(count, indices, workers), total)
     return total, thumbnails
 

@@ -47,7 +47,7 @@ def max_level(scene: Scene) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Tiles:
+class MapTiles:
     """Draws the map tiles of all layers of a page, and keeps the latest ones in memory."""
 
     sources: Sources
@@ -113,13 +113,13 @@ class Tiles:
         return self.sources.maps_by_layer[layer].scene
 
 
-def open_tiles(sources: Sources) -> Tiles:
+def open_map_tiles(sources: Sources) -> MapTiles:
     """Return the tiles of a page; a sample of the scene sets the range of its colours.
 
     Raises:
         SceneError: if the scene cannot be read.
     """
-    return Tiles(sources, percentile_ranges(*_sample(sources.shown)))
+    return MapTiles(sources, percentile_ranges(*_sample(sources.shown)))
 
 
 def _sample(scene: Scene) -> tuple[NDArray[Any], NDArray[np.bool_]]:

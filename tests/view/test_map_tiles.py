@@ -1,4 +1,4 @@
-"""Tiles show the stored pixels, at each level and at each place."""
+"""Map tiles show the stored pixels, at each level and at each place."""
 
 import json
 import math
@@ -9,7 +9,7 @@ import pytest
 from rasterio.io import MemoryFile
 
 from geoseg.view import ViewSettings
-from geoseg.view.tiles import CONFIDENCE_COLORS, TILE, max_level
+from geoseg.view.map_tiles import CONFIDENCE_COLORS, TILE, max_level
 from tests.support.rasters import write_raster
 from tests.support.views import LEGEND, PLACES, SHAPE, nearest, open_page, write_place
 
