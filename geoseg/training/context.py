@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - the customary name
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from geoseg.errors import ModelError
 from geoseg.legend import Legend
@@ -48,6 +49,16 @@ class TrainableNetwork:
     device: torch.device
     precision: str
     """Of the forward pass: "fp32", "bf16" or "fp16"."""
+    keeps_statistics: bool
+    """Whether batch normalisation keeps its statistics, which are those of the start model."""
+
+    def set_training_mode(self) -> None:
+        """Set the U-Net to training: dropout, and statistics of each batch unless they are kept."""
+        self.unet.train()
+        if self.keeps_statistics:
+            for module in self.unet.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
 
     @property
     def spec(self) -> UNetSpec:
@@ -136,12 +147,15 @@ def make_context(
         network=TrainableNetwork(
             unet, processes.wrap_network(unet), averaged, _make_optimizer(plan, unet),
             torch.amp.GradScaler(device.type, enabled=precision == "fp16"), device, precision,
+            keeps_statistics=plan.start is not None,
         ),
     )  # fmt: skip
 
 
 def _check_batch(plan: TrainingPlan, spec: UNetSpec, processes: ProcessGroup) -> None:
     """Refuse batches whose smallest features have a single pixel, which cannot be normalised."""
+    if plan.start is not None:
+        return
     settings = plan.settings
     windows = epoch_size(settings, len(plan.train), plan.tiles.size, spec.window, plan.replayed)
     rest = windows % settings.batch_size if settings.sampling == "tiles" else 0

@@ -69,7 +69,8 @@ def train(  # noqa: PLR0913 - one call for the whole job, all but two by name
         out: model file to write, .safetensors.
         settings: all that determines the run except the tiles and the start model.
         start: model, or its file, whose weights, input scaling, width and depth the run starts
-            from; None for a new network. The last layer is kept if the classes are the same.
+            from; None for a new network. The last layer is kept if the classes are the same. Batch
+            normalisation keeps the statistics of the start model: those of a few tiles are poor.
         replay: tiles that the start model was trained on, so that it does not forget them. The
             training also uses windows of their training tiles, a share
             `TrainSettings.replay_share` of all windows. Validation and calibration use ``tiles``
@@ -218,7 +219,7 @@ def _train_epoch(
     rng = torch.Generator().manual_seed(process_seed)
     torch.manual_seed(process_seed)
     metrics, losses, rate = EpochMetrics(network.spec.classes, network.device), [], settings.lr
-    network.unet.train()
+    network.set_training_mode()
     for step, batch in enumerate(context.train.load(own, window)):
         if stop.is_set():
             raise InterruptedRun(

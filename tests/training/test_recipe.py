@@ -145,6 +145,17 @@ def test_an_encoder_is_trained_and_can_be_started_from(lite_tiles, tmp_path):
     assert torch.allclose(weights(second), weights(first), atol=1e-6)
 
 
+def test_a_start_model_keeps_its_statistics_of_batch_normalisation(lite_tiles, tmp_path):
+    first = run(lite_tiles, tmp_path / "a.safetensors", **LITE)
+    settings = small_standard(encoder=None, width=None, depth=None, window=32, epochs=1, lr=0.01)
+    second = train(lite_tiles, tmp_path / "b.safetensors", settings=settings, start=first,
+                   device="cpu", monitor=Monitor(pictures=0))  # fmt: skip
+    before, after = first.network.state_dict(), second.network.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert "encoder.stem.norm.weight" in changed
+    assert not [name for name in changed if "running_" in name]
+
+
 def test_a_pretrained_encoder_learns_slowly(lite_tiles, tmp_path):
     """With the smallest relative rate the encoder stays what it was, and the decoder moves."""
     spec = UNetSpec(bands=2, classes=3, width=2, depth=5, window=32, encoder="efficientnet-lite0")
