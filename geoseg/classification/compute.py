@@ -88,7 +88,7 @@ def compute(
 def choose_workers(
     job: Job, model: AnyModel, executor: Executor, cluster: DaskCluster | None, chunks: int
 ) -> tuple[int, str]:
-    """Return the number of workers for a number of missing chunks, and their kind.
+    """Choose how many workers compute a number of missing chunks, and of which kind.
 
     Returns:
         The number, and "thread", "process" or "Dask worker".

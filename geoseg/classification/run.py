@@ -90,7 +90,7 @@ def classify(  # noqa: PLR0913 - all but two by name
         uncertainty: entropy of the scores of all classes, GeoTIFF, 1 (one class has all) to 255
             (all classes have the same score), 0 = no data.
         settings: what determines the map.
-        execution: how it is computed; see there what this can change.
+        execution: how it is computed; `Execution` says what this can change.
         workers: chunks that are computed at the same time, at least 1; None for as many as
             processors and memory allow. More than one are processes, unless the scene is small or
             computed on a GPU.

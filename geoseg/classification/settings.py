@@ -112,7 +112,7 @@ class Execution:
     engine: str = "auto"
     """What computes the network: "torch", "onnxruntime", "openvino" or "mnn". "auto" is torch, and
     for an ONNX file ONNX Runtime; for a large scene on a CPU, in fp32, it tries those that are
-    installed, and takes the fastest that gives at least 99.99 % of the labels of torch."""
+    installed, and takes the fastest whose labels agree on at least 99.99 % of the pixels."""
     batch_size: int | None = None
     """Windows per forward pass, at least 1. None: with torch as many as have 131,072 px on a CPU (8
     of 128 px or 2 of 256 px) and 4,194,304 px on a GPU; with other engines 1, or the fixed number

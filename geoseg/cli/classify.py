@@ -185,8 +185,8 @@ def _parse_creation_options(
         "--engine", type=click.Choice(["auto", "torch", "onnxruntime", "openvino", "mnn"]),
         default="auto", show_default=True,
         help="What computes the network; all but torch run on a CPU. auto: torch (ONNX Runtime for "
-        "an .onnx model); for a large scene, the fastest of the installed engines that gives "
-        "at least 99.99 % of its labels, found by a trial of about two seconds.",
+        "an .onnx model); for a large scene, the fastest of the installed engines whose "
+        "labels agree on at least 99.99 % of the pixels, found by a trial of about two seconds.",
     ),
     click.option(
         "--batch-size", type=click.IntRange(1), metavar="N",

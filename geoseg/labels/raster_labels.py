@@ -130,7 +130,7 @@ class RasterLabels:
 
 
 def as_raster_labels(raster: ClassRaster, ignore: IgnoreSpec) -> RasterLabels:
-    """Return a class raster as labels that are read by the codes of the classes of its legend.
+    """Return the labels of a class raster, which are read by the codes of its classes.
 
     Three bands or more are colours. One band is class values, or colours if its palette has a
     colour of the legend. Classes of the Dubai legend in map colours stand for the colours of the

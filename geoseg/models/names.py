@@ -9,7 +9,7 @@ from pathlib import Path
 from geoseg.errors import ModelError
 
 DEFAULT = "default"
-"""Name of the model that is taken if none is given; for very-high-resolution RGB."""
+"""Name of the model that is used if none is given; it is for very-high-resolution RGB."""
 FOLDER_VARIABLE = "GEOSEG_MODELS"
 """Environment variable that names the folder of the user's models."""
 _SUFFIX = ".safetensors"

@@ -21,11 +21,11 @@ _EXACT = 1e-9
 """Largest error of the transformation (px). For GDAL 0 means exact, but rasterio cannot set 0."""
 
 _MAX_SHIFT = 0.1
-"""Corners of one grid are less than this apart (px)."""
+"""Corners of two rasters on the same grid are less than this apart (px)."""
 
 
 def same_grid(raster: Scene, grid: Scene) -> bool:
-    """Whether two rasters have the same size, and their corners lie at the same places.
+    """Whether two rasters have the same size and, to a tenth of a pixel, the same corners.
 
     If one of them has no CRS, it is taken to have that of the other one.
     """

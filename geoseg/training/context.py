@@ -50,10 +50,11 @@ class TrainableNetwork:
     precision: str
     """Of the forward pass: "fp32", "bf16" or "fp16"."""
     keeps_statistics: bool
-    """Whether batch normalisation keeps its statistics, which are those of the start model."""
+    """Whether batch normalisation normalises by its statistics, those of the start model, and does
+    not change them."""
 
     def set_training_mode(self) -> None:
-        """Set the U-Net to training: dropout, and statistics of each batch unless they are kept."""
+        """Set the U-Net to training mode, except batch normalisation that keeps its statistics."""
         self.unet.train()
         if self.keeps_statistics:
             for module in self.unet.modules():

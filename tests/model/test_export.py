@@ -13,7 +13,7 @@ import torch
 from geoseg import ClassifySettings, Execution, Model, classify, export_model
 from geoseg.errors import ModelError, OutputError
 from geoseg.legend import LandCoverClass, Legend
-from geoseg.model import OnnxModel, UNetSpec, make_network
+from geoseg.model import OnnxModel, UNetSpec, layer_table, make_network
 from geoseg.model.exchange.export import write_export
 from tests.support.commands import here
 from tests.support.paths import ROOT
@@ -190,6 +190,7 @@ def test_the_item_is_valid_and_describes_the_file(case):
     schema.MLModelExtension.ext(item)
     fields = {key: v for key, v in data["properties"].items() if key.startswith("mlm:")}
     model = schema.MLModelProperties.model_validate(fields)
+    assert model.total_parameters == sum(layer.parameters for layer in layer_table(spec))
     [image], [scores] = model.input, model.output
     assert image.input.shape == [-1, spec.bands, spec.window, spec.window]
     assert scores.result.shape == [-1, 3, spec.window, spec.window]

@@ -6,7 +6,7 @@ import rasterio
 from affine import Affine
 
 from geoseg.errors import SceneError
-from geoseg.raster import Stack, open_scene, read_overview, read_window, warped_to
+from geoseg.raster import Stack, open_scene, read_overview, read_window, same_grid, warped_to
 from tests.support.rasters import write_raster
 
 HALF = Affine(20, 0, 500200, 0, -20, 2800000)
@@ -48,6 +48,25 @@ def test_pixels_are_the_nearest_and_valid_where_the_raster_has_any(tmp_path, gri
     assert np.array_equal(valid[:, 20:], expected)
     assert np.array_equal(pixels[0][:, 20:][expected], doubled(VALUES[0])[expected])
     assert (warped.height, warped.width, warped.crs) == (grid.height, grid.width, grid.crs)
+
+
+@pytest.mark.parametrize(
+    ("shape", "east", "crs", "same"),
+    [
+        ((40, 50), 0.9, "EPSG:32640", True),  # a tenth of a pixel is 1 m
+        ((40, 50), 1.1, "EPSG:32640", False),
+        ((40, 50), 0.0, "EPSG:32740", False),  # the southern hemisphere
+        ((40, 50), 0.0, None, True),
+        ((40, 50), 1.1, None, False),
+        ((39, 50), 0.0, "EPSG:32640", False),
+    ],
+)
+def test_a_grid_is_the_same_where_size_and_corners_are(tmp_path, grid, shape, east, crs, same):
+    place = grid.affine @ Affine.translation(east / 10, 0)
+    pixels = np.zeros((1, *shape), np.uint8)
+    other = open_scene(write_raster(tmp_path / "other.tif", pixels, transform=place, crs=crs))
+    assert same_grid(other, grid) is same
+    assert same_grid(grid, other) is same
 
 
 def test_a_crs_without_a_way_to_the_other_is_refused(tmp_path, grid):

@@ -37,7 +37,7 @@ def test_it_prints_the_address_and_ends_on_ctrl_c(files, tmp_path):
     locked = here("view", files.scene, files.map, "--corrections", drawn)
     assert "is in use" in refused(locked, 75)
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == 0
     assert stdout == ""
     assert stderr == "There is no display here: open the address in a browser.\n"

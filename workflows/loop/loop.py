@@ -111,7 +111,7 @@ def run(dubai: Path, out: Path, plan: Plan, seeds: Sequence[int]) -> dict[str, l
     scenes = {"pool": images[:-TEST_IMAGES], "test": images[-TEST_IMAGES:], "old": old}
     for name, chosen in scenes.items():
         write_scene(out / f"{name}.tif", out / f"{name}-labels.tif", chosen, plan.size)
-    before = score(out, first, out / "first", plan, "test")
+    before = score(out, first, plan, "test")
     scores: dict[str, list[list[float]]] = {}
     for arm in ARMS:
         for seed in seeds:
@@ -195,7 +195,7 @@ def run_rounds(out: Path, folder: Path, plan: Plan, arm: str, seed: int) -> list
             choose = suggest if arm == "suggested" else draw_random
             choose(out, name, model, areas[:-1], plan, seed)
         model = learn(out, name, areas, plan, seed)
-        scores.append(score(out, model, name, plan, "test"))
+        scores.append(score(out, model, plan, "test"))
     return scores
 
 
@@ -282,27 +282,26 @@ def compare_replay(out: Path, plan: Plan, seed: int) -> dict[str, tuple[float, f
     folder = out / f"{ARMS[0]}-{seed}"
     areas = [folder / f"round-{number}.gpkg" for number in range(1, plan.rounds + 1)]
     slow = replace(plan, later=replace(plan.later, lr=plan.later.lr / 10))
-    last, plain, slower = folder / areas[-1].stem, folder / "no-replay", folder / "slow"
     models = {
-        "before": (out / "first.safetensors", out / "first"),
-        "replay": (last.with_suffix(".safetensors"), last),
-        "no replay": (learn(out, plain, areas, plan, seed, replay=False), plain),
-        "no replay, a tenth of the learning rate": (
-            learn(out, slower, areas, slow, seed, replay=False), slower,
+        "before": out / "first.safetensors",
+        "replay": areas[-1].with_suffix(".safetensors"),
+        "no replay": learn(out, folder / "no-replay", areas, plan, seed, replay=False),
+        "no replay, a tenth of the learning rate": learn(
+            out, folder / "slow", areas, slow, seed, replay=False
         ),
-    }  # fmt: skip
+    }
     return {
-        way: (score(out, model, name, plan, "test"), score(out, model, name, plan, "old"))
-        for way, (model, name) in models.items()
+        way: (score(out, model, plan, "test"), score(out, model, plan, "old"))
+        for way, model in models.items()
     }
 
 
-def score(out: Path, model: Path, name: Path, plan: Plan, scene: str) -> float:
+def score(out: Path, model: Path, plan: Plan, scene: str) -> float:
     """Return the mean IoU of the map of a scene, which is computed once."""
-    path = name.with_suffix(f".{scene}-score.json")
+    path = model.with_suffix(f".{scene}-score.json")
     if not path.exists():
-        lulc = name.with_suffix(f".{scene}.tif")
-        report = name.with_name(f"{name.name}-{scene}-report")
+        lulc = model.with_suffix(f".{scene}.tif")
+        report = model.with_name(f"{model.stem}-{scene}-report")
         geoseg.classify(
             out / f"{scene}.tif", lulc, model=model, execution=plan.execution, overwrite=True
         )

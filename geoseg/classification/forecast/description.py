@@ -123,5 +123,5 @@ class RunDescription:
         if seconds is None or window_seconds is None:
             return "unknown, as no window of the trial has enough valid pixels"
         total = f"{seconds:.2g} s" if seconds < 100 else f"{seconds / 60:.0f} min"
-        milliseconds = f"{1000 * window_seconds:.1f} ms"
-        return f"about {total} for the network ({milliseconds} for a window on one worker)"
+        per_window = f"{1000 * window_seconds:.1f} ms"
+        return f"about {total} for the network ({per_window} for a window on one worker)"

@@ -105,16 +105,18 @@ def _trace(model: Model) -> "ModelProto":
 
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """Suppress the warnings of PyTorch about itself and about operators of torchvision."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Suppress what PyTorch and onnxscript say about themselves and about torchvision."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _with_unit_input(model: Model) -> Network:

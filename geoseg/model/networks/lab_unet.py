@@ -81,7 +81,7 @@ def initialise_as_keras(module: nn.Module) -> None:
     """Draw kernels as the reference U-Net does: He normal for 3x3, Glorot uniform for others."""
     if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         return
-    if module.weight.is_meta:  # to draw no values, PyTorch 2.7 loads its compiler
+    if module.weight.is_meta:  # it has no values, and PyTorch 2.7 would load its compiler
         return
     assert module.bias is not None  # noqa: S101 - for mypy
     nn.init.zeros_(module.bias)

@@ -66,7 +66,7 @@ class TileSet:
         return self.checksums is not None
 
     @property
-    def format_text(self) -> str:
+    def tile_format(self) -> str:
         """Size, bands, dtype and classes in words; sets that are read together must agree in it."""
         classes = ", ".join(f"{c.value} {c.name}" for c in self.legend.classes)
         bands = count_of(len(self.band_names), "band")
@@ -134,10 +134,10 @@ class TileSet:
         Raises:
             TileError: if the tiles differ in size, bands, dtype or classes.
         """
-        if self.format_text != other.format_text:
+        if self.tile_format != other.tile_format:
             raise TileError(
-                f"tiles of {other.folder} have {other.format_text}, those of {self.folder} "
-                f"{self.format_text}, cut both with the same size, bands and legend"
+                f"tiles of {other.folder} have {other.tile_format}, those of {self.folder} "
+                f"{self.tile_format}, cut both with the same size, bands and legend"
             )
         first, second = self.dataset(split), other.dataset(other_split)
         indices, others = (
