@@ -73,11 +73,11 @@ def small_standard(**changes) -> TrainSettings:
 
 
 def run(
-    tiles, out, *, resume=True, overwrite=False, report=None, pixel_size_range=None, recipe=small,
-    **changes,
+    tiles, out, *, start=None, resume=True, overwrite=False, report=None, pixel_size_range=None,
+    recipe=small, **changes,
 ):  # fmt: skip
     return train(
-        tiles, out, settings=recipe(**changes), device="cpu", resume=resume,
+        tiles, out, settings=recipe(**changes), start=start, device="cpu", resume=resume,
         overwrite=overwrite, pixel_size_range=pixel_size_range,
         monitor=Monitor(pictures=0, report=report),
     )  # fmt: skip

@@ -75,6 +75,12 @@ def test_a_stopped_training_with_pseudo_labels_comes_to_the_same_file(tmp_path, 
     check_resume(tiles, tmp_path, {"pseudo_labels": True})
 
 
+def test_a_stopped_training_from_a_start_model_comes_to_the_same_file(lite_tiles, tmp_path):
+    start = run(lite_tiles, tmp_path / "start.safetensors", **LITE)
+    same = {"encoder": None, "width": None, "depth": None, "window": 32}
+    check_resume(lite_tiles, tmp_path, {**same, "start": start, "val": 0.25})
+
+
 def check_resume(tiles, tmp_path, changes):
     changes = {"recipe": small_standard, **changes, "epochs": 3}
     whole = run(tiles, tmp_path / "whole.safetensors", **changes)
@@ -147,9 +153,10 @@ def test_an_encoder_is_trained_and_can_be_started_from(lite_tiles, tmp_path):
 
 def test_a_start_model_keeps_its_statistics_of_batch_normalisation(lite_tiles, tmp_path):
     first = run(lite_tiles, tmp_path / "a.safetensors", **LITE)
-    settings = small_standard(encoder=None, width=None, depth=None, window=32, epochs=1, lr=0.01)
-    second = train(lite_tiles, tmp_path / "b.safetensors", settings=settings, start=first,
-                   device="cpu", monitor=Monitor(pictures=0))  # fmt: skip
+    second = run(
+        lite_tiles, tmp_path / "b.safetensors", start=first, recipe=small_standard, encoder=None,
+        width=None, depth=None, window=32, epochs=1, lr=0.01, batch_size=1,
+    )  # fmt: skip
     before, after = first.network.state_dict(), second.network.state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert "encoder.stem.norm.weight" in changed
