@@ -20,18 +20,20 @@ from geoseg.execute import (
     Executor,
     ProgressCounter,
     StopFlag,
+    discard_preloaded,
     local_cluster,
     map_threads,
     send_message,
 )
 from geoseg.grid import Window
-from geoseg.model import AnyModel, one_torch_thread, tune_malloc
+from geoseg.model import AnyModel, tune_malloc
 from geoseg.raster import Scene
 
 log = logging.getLogger("geoseg")
 
 _INTERRUPTED = ", finished chunks are kept"
-_PRELOAD = "geoseg.classification.preload"
+WORKER_MODULE = "geoseg.classification.preload"
+"""Module that imports what worker processes need."""
 _REPORT_INTERVAL = 0.25
 """Seconds between two messages of a worker about the windows that it has done."""
 
@@ -79,6 +81,7 @@ def compute(
     if backend.cluster is not None:
         _compute_dask(job, missing, backend.cluster, windows_done)
     elif kind == "thread":
+        discard_preloaded()
         _compute_threads(job, missing, workers, backend.stop, windows_done)
     else:
         _compute_processes(job, missing, workers, backend.stop, windows_done)
@@ -130,8 +133,7 @@ def _compute_threads(
         stop.check(_INTERRUPTED)
         return classify_chunk(job, chunk, count)
 
-    with one_torch_thread():
-        map_threads(classify, chunks, workers)
+    map_threads(classify, chunks, workers)
 
 
 def _compute_processes(
@@ -139,7 +141,7 @@ def _compute_processes(
 ) -> None:
     """Compute chunks in worker processes of this machine, and end the processes."""
     cache = {"GDAL_CACHEMAX": str(cache_share(workers))}
-    with local_cluster(workers, preload=[_PRELOAD], defaults=cache, stop=stop) as cluster:
+    with local_cluster(workers, preload=[WORKER_MODULE], defaults=cache, stop=stop) as cluster:
         _compute_dask(job, chunks, cluster, windows_done)
 
 

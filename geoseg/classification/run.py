@@ -43,7 +43,7 @@ from geoseg.execute import (
     available_memory,
 )
 from geoseg.files import translate_write_errors
-from geoseg.model import DEFAULT, AnyModel, Model, release_memory
+from geoseg.model import DEFAULT, AnyModel, Model, one_torch_thread, release_memory
 from geoseg.raster import (
     Mosaic,
     SceneSource,
@@ -176,6 +176,7 @@ def classify_scenes(  # noqa: PLR0913 - all but two by name
     return without_failures(inputs, outcomes)
 
 
+@one_torch_thread()
 def _classify(
     inputs: Sequence[tuple[SceneSource, Outputs]],
     model: Model | str | Path,

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import click
 
 from geoseg.cli import config, options
 from geoseg.cli.console import Console
-from geoseg.errors import ScenesError, redact
+from geoseg.errors import SceneError, ScenesError, redact
 
 if TYPE_CHECKING:
     from geoseg.classification import ClassifyReport
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _SIDE_OUTPUTS = ("polygons", "confidence", "probabilities", "uncertainty")
 """Options that name further files."""
+_LARGE_SCENE = 5_000_000
+"""Pixels of a scene from which worker processes are likely to compute it."""
 
 
 def _parse_creation_options(
@@ -259,6 +262,9 @@ def command(
     """
     paths = _check_inputs(scenes, model)
     sources = _combined(paths, stack=stack, mosaic=mosaic, order=order)
+    may_use_cpu = scheduler is None and execution["device"] in ("auto", "cpu")
+    if may_use_cpu and workers != 1 and not dry_run:
+        _preload_workers(paths[0])
     from geoseg.classification import ClassifySettings, Cleaning, Execution
     from geoseg.model import tune_malloc
 
@@ -279,6 +285,17 @@ def command(
     console.print_result(result, text or None, always=dry_run)
     if failed is not None:
         raise failed
+
+
+def _preload_workers(path: str) -> None:
+    """Let worker processes import their modules from now on, if a scene is large."""
+    from geoseg.execute import available_cpus, preload_workers
+    from geoseg.raster import open_scene
+
+    with suppress(SceneError):  # the run reports it
+        scene = open_scene(path)
+        if scene.height * scene.width >= _LARGE_SCENE and available_cpus() > 1:
+            preload_workers(["geoseg.classification.preload"])
 
 
 def _combined(paths: list[str], *, stack: bool, mosaic: bool, order: str) -> "list[SceneSource]":

@@ -4,7 +4,7 @@ from geoseg.execute.dask_client import WORKER_TIMEOUT, connect
 from geoseg.execute.dask_cluster import DaskCluster, send_message
 from geoseg.execute.executor import Executor
 from geoseg.execute.interrupts import StopFlag, stop_on_signal
-from geoseg.execute.local_cluster import local_cluster
+from geoseg.execute.local_cluster import discard_preloaded, local_cluster, preload_workers
 from geoseg.execute.progress import Progress, ProgressCounter
 from geoseg.execute.resources import available_cpus, available_memory
 from geoseg.execute.threads import map_threads, prefetch_map
@@ -19,9 +19,11 @@ __all__ = [
     "available_cpus",
     "available_memory",
     "connect",
+    "discard_preloaded",
     "local_cluster",
     "map_threads",
     "prefetch_map",
+    "preload_workers",
     "send_message",
     "stop_on_signal",
 ]

@@ -1,10 +1,12 @@
 """Worker processes on this machine: a Dask cluster that ends with the process that started it.
 
 `local_cluster` starts a program of its own, `main`, which holds the scheduler and forks the workers
-from a process that has imported their modules once. So nothing here imports the main module of the
-caller again, which may be a script without a guard, a notebook or the standard input.
+from a process that has imported their modules once; `preload_workers` starts it earlier. So nothing
+here imports the main module of the caller again, which may be a script without a guard, a notebook
+or the standard input.
 """
 
+import json
 import logging
 import os
 import shutil
@@ -17,7 +19,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import psutil
 
@@ -46,6 +48,26 @@ _LONGEST_PATH = 50
 _OOM_SCORE = "500"
 """If memory runs out, Linux ends a worker and not the process that started it."""
 
+_preloaded: "dict[tuple[str, ...], subprocess.Popen[bytes]]" = {}
+"""Programs that `preload_workers` has started, by the modules that they import."""
+
+
+def preload_workers(modules: Sequence[str]) -> None:
+    """Start the program that the next `local_cluster` with these modules uses.
+
+    It imports the modules while the caller goes on, so that the workers start sooner. If it is not
+    used, it ends with this process or by `discard_preloaded`.
+    """
+    _preloaded[tuple(modules)] = _start_program(modules)
+
+
+def discard_preloaded() -> None:
+    """Let the programs end that `preload_workers` started and `local_cluster` did not use."""
+    while _preloaded:
+        _, process = _preloaded.popitem()
+        # It closes their standard input, and waits, which may take a second.
+        threading.Thread(target=process.communicate, daemon=True).start()
+
 
 @contextmanager
 def local_cluster(
@@ -72,33 +94,47 @@ def local_cluster(
         InterruptedRun: if a stop is requested meanwhile.
     """
     stop, start = stop or StopFlag(), time.perf_counter()
-    debug = log.isEnabledFor(logging.DEBUG)
-    process = subprocess.Popen(  # noqa: S603 - this interpreter
-        [sys.executable, "-W", "ignore", "-c", _PROGRAM, str(workers), *preload],
-        stdin=subprocess.PIPE,  # it ends when this is closed, also if this process is killed
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE if debug else subprocess.DEVNULL,
-        env={
-            **(defaults or {}), **os.environ,
-            "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1",
-        },
-        start_new_session=True,  # Ctrl-C of the terminal does not reach it
-    )  # fmt: skip
+    process = _preloaded.pop(tuple(preload), None) or _start_program(preload)
     reader = threading.Thread(target=_log_lines, args=(process.stderr,), daemon=True)
     reader.start()
     try:
-        from distributed import Client, Security  # while the program starts
+        missing = {k: v for k, v in (defaults or {}).items() if k not in os.environ}
+        _request_workers(process, workers, missing)
+        from distributed import Client, Security  # while the workers start
 
         address = _read_address(process, stop)
         plain = Security(require_encryption=False)  # whatever clusters elsewhere need
         with quiet_dask(), Client(address, security=plain) as client:
-            if debug:
+            if log.isEnabledFor(logging.DEBUG):
                 client.forward_logging("geoseg", logging.DEBUG)
             log.debug("%d worker processes, %.1f s", workers, time.perf_counter() - start)
             yield DaskCluster(client, address, wait=_START_TIMEOUT, stop=stop, local=True)
     finally:
         _end(process)
         reader.join(_KILL_TIMEOUT)
+
+
+def _start_program(modules: Sequence[str]) -> "subprocess.Popen[bytes]":
+    """Start the program that imports modules, and waits for a request."""
+    return subprocess.Popen(  # noqa: S603 - this interpreter
+        [sys.executable, "-W", "ignore", "-c", _PROGRAM, *modules],
+        stdin=subprocess.PIPE,  # it ends when this is closed, also if this process is killed
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE if log.isEnabledFor(logging.DEBUG) else subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
+        start_new_session=True,  # Ctrl-C of the terminal does not reach it
+    )
+
+
+def _request_workers(
+    process: "subprocess.Popen[bytes]", workers: int, environment: Mapping[str, str]
+) -> None:
+    """Tell the program how many workers to start, and environment variables that they get."""
+    assert process.stdin is not None  # noqa: S101 - it is a pipe
+    request = json.dumps({"workers": workers, "environment": environment})
+    with suppress(BrokenPipeError):  # it has ended: `_read_address` finds no address
+        process.stdin.write(request.encode() + b"\n")
+        process.stdin.flush()
 
 
 def _log_lines(stderr: IO[bytes] | None) -> None:
@@ -133,7 +169,8 @@ def _read_address(process: "subprocess.Popen[bytes]", stop: StopFlag) -> str:
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """End the program and its workers."""
     if process.stdin is not None:
-        process.stdin.close()
+        with suppress(BrokenPipeError):  # it has ended before it could read the request
+            process.stdin.close()
     try:
         process.wait(_END_TIMEOUT)
     except subprocess.TimeoutExpired:
@@ -147,11 +184,12 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def main() -> None:
-    """Run a scheduler and workers until the standard input ends; arguments as of `local_cluster`.
+    """Import modules, then run a scheduler and workers until the standard input ends.
 
-    It prints the address of the scheduler when all workers run.
+    The arguments are the modules. The first line of the standard input is the request, see
+    `_request_workers`. The program prints the address of the scheduler when all workers run.
     """
-    workers, preload = int(sys.argv[1]), sys.argv[2:]
+    modules = sys.argv[1:]
     for name in SIGNALS:  # workers inherit this; the process that started them reacts
         if hasattr(signal, name):  # Windows has no SIGUSR1
             signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -161,16 +199,20 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     with tempfile.TemporaryDirectory(prefix="geoseg-", dir=_short_folder()) as folder:
         tempfile.tempdir = folder
-        nannies: list[Nanny] = []
-        threading.Thread(target=_end_with_input, args=(folder, nannies), daemon=True).start()
         # macOS cannot fork safely, Windows not at all
         method = "spawn" if sys.platform in ("darwin", "win32") else "forkserver"
         if method == "forkserver":
             import multiprocessing.forkserver
 
-            multiprocessing.set_forkserver_preload(["distributed.nanny", *preload])
+            multiprocessing.set_forkserver_preload(["distributed.nanny", *modules])
             multiprocessing.forkserver.ensure_running()  # it imports while this process goes on
-        cluster = _start_cluster(workers, method, folder)
+        _configure_dask(method)
+        line = sys.stdin.readline()
+        if not line:
+            return
+        nannies: list[Nanny] = []
+        threading.Thread(target=_end_with_input, args=(folder, nannies), daemon=True).start()
+        cluster = _start_cluster(json.loads(line), folder)
         nannies += cluster.workers.values()
         print(cluster.scheduler_address, file=answer, flush=True)
         threading.Event().wait()
@@ -184,11 +226,12 @@ def _short_folder() -> str:
     return "/tmp"  # noqa: S108 - names are random
 
 
-def _start_cluster(workers: int, method: str, folder: str) -> "LocalCluster":
+def _configure_dask(method: str) -> None:
+    """Load Dask, with settings for short runs; ``method`` starts the workers."""
     import dask
 
     dask.config.refresh(paths=[], env={})  # settings of the user are for clusters elsewhere
-    from distributed import LocalCluster
+    import distributed  # noqa: F401 - it adds its own settings
 
     dask.config.set(
         {
@@ -201,9 +244,14 @@ def _start_cluster(workers: int, method: str, folder: str) -> "LocalCluster":
             "distributed.scheduler.allowed-failures": 0,
         }
     )
+
+
+def _start_cluster(request: dict[str, Any], folder: str) -> "LocalCluster":
+    from distributed import LocalCluster
+
     return LocalCluster(
-        n_workers=workers, threads_per_worker=1, memory_limit=0, host=_LOOPBACK,
-        local_directory=folder, dashboard_address=None,
+        n_workers=request["workers"], threads_per_worker=1, memory_limit=0, host=_LOOPBACK,
+        env=request["environment"], local_directory=folder, dashboard_address=None,
         scheduler_kwargs={"dashboard_address": f"{_LOOPBACK}:0"},
     )  # fmt: skip
 

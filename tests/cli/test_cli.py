@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from geoseg.classification.compute import WORKER_MODULE
 from tests.support.commands import geoseg, here, refused
 from tests.support.rasters import write_raster
 
@@ -197,3 +198,24 @@ def test_quiet_commands_print_nothing(scene, model, tmp_path):
         for result in (done, outline):
             assert result.returncode == 0
             assert bool(result.stdout + result.stderr) is not bool(extra)
+
+
+@pytest.mark.parametrize(
+    ("options", "large", "early"),
+    [
+        ((), True, True),
+        (("--workers", 2, "--device", "cpu"), True, True),
+        (("--workers", 1), True, False),
+        (("--dry-run",), True, False),
+        ((), False, False),
+    ],
+)
+def test_worker_processes_of_a_large_scene_start_early(
+    scene, model, tmp_path, monkeypatch, options, large, early
+):
+    preloaded = []
+    monkeypatch.setattr("geoseg.execute.preload_workers", preloaded.append)
+    monkeypatch.setattr("geoseg.execute.available_cpus", lambda: 2)
+    monkeypatch.setattr("geoseg.cli.classify._LARGE_SCENE", 80 * 90 + (not large))
+    assert classified(scene, model, tmp_path / "map.tif", *options).returncode == 0
+    assert preloaded == [[WORKER_MODULE]] * early

@@ -15,7 +15,13 @@ import psutil
 import pytest
 
 from geoseg.errors import GeosegError, InterruptedRun
-from geoseg.execute import StopFlag, local_cluster, send_message
+from geoseg.execute import (
+    StopFlag,
+    discard_preloaded,
+    local_cluster,
+    preload_workers,
+    send_message,
+)
 from tests.support.clusters import wait_for
 
 pytestmark = pytest.mark.slow
@@ -129,12 +135,48 @@ def test_a_stop_finishes_what_runs_unless_it_is_immediate(tmp_path, immediate):
 
 
 def test_a_stop_while_the_workers_start_ends_them():
-    stop = StopFlag()
+    stop, before = StopFlag(), programs()
     stop.request()
     with pytest.raises(InterruptedRun, match="while the worker processes start"):
         local_cluster(1, stop=stop).__enter__()
-    names = [" ".join(p.cmdline()) for p in psutil.Process().children()]
-    assert not [name for name in names if "geoseg.execute.local_cluster" in name and " 1" in name]
+    assert programs() == before
+
+
+def programs() -> set[int]:
+    """Return the processes of this one that hold workers, or will."""
+    return {
+        process.pid
+        for process in psutil.process_iter(["ppid", "cmdline"])
+        if process.info["ppid"] == os.getpid()
+        and "geoseg.execute.local_cluster" in " ".join(process.info["cmdline"] or [])
+    }
+
+
+def group_of(item: int) -> int:
+    return os.getpgid(0)
+
+
+def test_a_preloaded_program_holds_the_workers_of_one_cluster():
+    before = programs()
+    preload_workers(["colorsys"])
+    wait_for(lambda: programs() != before)
+    [preloaded] = programs() - before
+    with local_cluster(1, preload=["json"]) as other:
+        assert other.map(group_of, [0]) != [preloaded]
+    with local_cluster(1, preload=["colorsys"], defaults={"GEOSEG_TEST": "late"}) as cluster:
+        assert cluster.map(group_of, [0]) == [preloaded]
+        assert cluster.map(environment, ["GEOSEG_TEST"]) == ["late"]
+    with local_cluster(1, preload=["colorsys"]) as cluster:
+        assert cluster.map(group_of, [0]) != [preloaded]
+    assert programs() == before
+
+
+def test_a_preloaded_program_that_is_not_used_is_discarded():
+    before = programs()
+    preload_workers([])
+    wait_for(lambda: programs() != before)
+    discard_preloaded()
+    wait_for(lambda: programs() == before)
 
 
 @pytest.fixture
@@ -200,6 +242,26 @@ def test_workers_end_when_their_parent_is_killed(folder):
     process.stdout.close()
     wait_for(lambda: not any(p.is_running() and p.status() != "zombie" for p in members))
     assert list(folder.iterdir()) == []
+
+
+UNUSED = """
+from geoseg.execute import preload_workers
+
+preload_workers(["json"])
+"""
+
+
+def test_a_preloaded_program_ends_with_its_parent(folder):
+    subprocess.run(
+        [sys.executable, "-c", UNUSED], check=True, cwd=folder,
+        env={**os.environ, "TMPDIR": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+
+    def left() -> list[psutil.Process]:
+        names = [(p, p.info["cmdline"] or []) for p in psutil.process_iter(["cmdline"])]
+        return [p for p, name in names if name[-1:] == ["json"] and "-c" in name]
+
+    wait_for(lambda: not left() and not list(folder.iterdir()))
 
 
 UNGUARDED = """
