@@ -18,10 +18,10 @@ from geoseg.errors import count_of, redact
 from geoseg.execute import (
     DaskCluster,
     Executor,
+    LocalWorkers,
     ProgressCounter,
     StopFlag,
     discard_preloaded,
-    local_cluster,
     map_threads,
     send_message,
 )
@@ -47,6 +47,8 @@ class Backend:
     """Its ``workers`` are None for as many as processors and memory allow."""
     cluster: DaskCluster | None
     """The workers behind its scheduler; None to compute on this machine."""
+    processes: LocalWorkers
+    """Worker processes of this machine."""
     stop: StopFlag
     """Checked between chunks."""
 
@@ -76,15 +78,20 @@ def compute(
     if resumed:
         total = count_of(len(chunks), "chunk")
         log.info("resuming: %d of %s finished", len(chunks) - len(missing), total)
-    workers, kind = choose_workers(job, model, backend.executor, backend.cluster, len(missing))
+    executor, cluster, processes = backend.executor, backend.cluster, backend.processes
+    workers, kind = choose_workers(job, model, executor, cluster, len(missing))
+    if workers < min(processes.number, len(missing)):  # perhaps they take too much memory
+        processes.end()
+        workers, kind = choose_workers(job, model, executor, cluster, len(missing))
     _log_start(job, model, missing, workers, kind)
-    if backend.cluster is not None:
-        _compute_dask(job, missing, backend.cluster, windows_done)
+    if cluster is not None:
+        _compute_dask(job, missing, cluster, windows_done)
     elif kind == "thread":
         discard_preloaded()
         _compute_threads(job, missing, workers, backend.stop, windows_done)
     else:
-        _compute_processes(job, missing, workers, backend.stop, windows_done)
+        with processes.use(workers, {"GDAL_CACHEMAX": str(cache_share(workers))}) as local:
+            _compute_dask(job, missing, local, windows_done)
     return workers
 
 
@@ -134,15 +141,6 @@ def _compute_threads(
         return classify_chunk(job, chunk, count)
 
     map_threads(classify, chunks, workers)
-
-
-def _compute_processes(
-    job: Job, chunks: list[Window], workers: int, stop: StopFlag, windows_done: ProgressCounter
-) -> None:
-    """Compute chunks in worker processes of this machine, and end the processes."""
-    cache = {"GDAL_CACHEMAX": str(cache_share(workers))}
-    with local_cluster(workers, preload=[WORKER_MODULE], defaults=cache, stop=stop) as cluster:
-        _compute_dask(job, chunks, cluster, windows_done)
 
 
 def _compute_dask(

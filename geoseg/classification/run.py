@@ -13,7 +13,7 @@ import rasterio
 import torch
 
 from geoseg.classification.assemble import assemble
-from geoseg.classification.compute import Backend, compute, count_windows
+from geoseg.classification.compute import WORKER_MODULE, Backend, compute, count_windows
 from geoseg.classification.forecast.disk import check_disk
 from geoseg.classification.outputs import Outputs, outputs_of_files, scenes_in_folders
 from geoseg.classification.plan import (
@@ -37,6 +37,7 @@ from geoseg.errors import (
 )
 from geoseg.execute import (
     Executor,
+    LocalWorkers,
     Progress,
     ProgressCounter,
     available_cpus,
@@ -205,7 +206,8 @@ def _classify(
         check_disk([(run.job, run.outputs) for run in pending])
         total = sum(count_windows(run.job, execution) for run in pending)
         windows_done = ProgressCounter(progress if pending else None, "windows", total)
-        backend = Backend(execution, executor, cluster, stop)
+        processes = LocalWorkers([WORKER_MODULE], stop, stay=len(pending) > 1)
+        backend = Backend(execution, executor, cluster, processes, stop)
 
         def finish(run: PlannedRun | GeosegError) -> ClassifyReport | GeosegError | None:
             if isinstance(run, GeosegError):
@@ -219,7 +221,8 @@ def _classify(
             except GeosegError as error:
                 return log_failure(run.job.scene.path, error, len(inputs))
 
-        return [finish(run) for run in runs]
+        with processes:
+            return [finish(run) for run in runs]
 
 
 def _clear_finished(run: PlannedRun, report: ClassifyReport) -> ClassifyReport:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from geoseg.classification import ClassifyReport
     from geoseg.raster import SceneSource
 
-
 _SIDE_OUTPUTS = ("polygons", "confidence", "probabilities", "uncertainty")
 """Options that name further files."""
+_MAY_BE_CPU = ("auto", "cpu")
 _LARGE_SCENE = 5_000_000
 """Pixels of a scene from which worker processes are likely to compute it."""
 
@@ -204,8 +204,7 @@ def _parse_creation_options(
     ),
     click.option(
         "--wait", default=300.0, show_default=True, metavar="SECONDS",
-        help="Seconds to wait for a Dask worker, at least 0; then the command ends with exit code "
-        "75.",
+        help="Seconds to wait for a Dask worker, at least 0; then the exit code is 75.",
     ),
     click.option(
         "--shard", type=options.parse_shard, metavar="I/N",
@@ -262,8 +261,7 @@ def command(
     """
     paths = _check_inputs(scenes, model)
     sources = _combined(paths, stack=stack, mosaic=mosaic, order=order)
-    may_use_cpu = scheduler is None and execution["device"] in ("auto", "cpu")
-    if may_use_cpu and workers != 1 and not dry_run:
+    if scheduler is None and workers != 1 and not dry_run and execution["device"] in _MAY_BE_CPU:
         _preload_workers(paths[0])
     from geoseg.classification import ClassifySettings, Cleaning, Execution
     from geoseg.model import tune_malloc

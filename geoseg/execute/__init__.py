@@ -5,6 +5,7 @@ from geoseg.execute.dask_cluster import DaskCluster, send_message
 from geoseg.execute.executor import Executor
 from geoseg.execute.interrupts import StopFlag, stop_on_signal
 from geoseg.execute.local_cluster import discard_preloaded, local_cluster, preload_workers
+from geoseg.execute.local_workers import LocalWorkers
 from geoseg.execute.progress import Progress, ProgressCounter
 from geoseg.execute.resources import available_cpus, available_memory
 from geoseg.execute.threads import map_threads, prefetch_map
@@ -13,6 +14,7 @@ __all__ = [
     "WORKER_TIMEOUT",
     "DaskCluster",
     "Executor",
+    "LocalWorkers",
     "Progress",
     "ProgressCounter",
     "StopFlag",

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,13 +14,19 @@ from pathlib import Path
 import psutil
 import pytest
 
-from geoseg.classification import ClassifySettings, Execution, classify, finished_parts
+from geoseg.classification import (
+    ClassifySettings,
+    Execution,
+    classify,
+    classify_scenes,
+    finished_parts,
+)
 from geoseg.classification import compute as compute_module
 from geoseg.classification import job as job_module
 from geoseg.classification.compute import _classify_on_worker, _WindowCounts
 from geoseg.classification.job import is_small
 from geoseg.classification.run_folder.parts import missing_chunks
-from geoseg.errors import ChunkError, GeosegError
+from geoseg.errors import ChunkError, GeosegError, ScenesError
 from geoseg.execute import ProgressCounter
 from geoseg.grid import Window, WindowGrid
 from tests.support.clusters import wait_for
@@ -133,6 +140,61 @@ def test_a_failing_chunk_fails_the_run_by_name(scene, model, tmp_path, processes
     with pytest.raises(ChunkError, match=r"^chunk at rows \d+-\d+, columns .* failed: out of luck"):
         run(scene, tmp_path, model)
     assert [path.name for path in tmp_path.iterdir()] == ["map.tif.parts"]
+
+
+def leave_pid(folder: Path, job, key, chunk):
+    """Compute a chunk, and leave the process in a file; fail for scenes with such a name."""
+    name = Path(job.scene.path).stem
+    (folder / f"{name}-{os.getpid()}").touch()
+    if name.startswith("bad"):
+        fail(job, key, chunk)
+    return _classify_on_worker(job, key, chunk)
+
+
+def pids(folder: Path, name: str) -> set[str]:
+    return {path.name.split("-")[1] for path in folder.glob(f"{name}-*")}
+
+
+@pytest.mark.slow
+def test_workers_stay_for_the_next_scene_unless_one_fails(
+    scene, model, plain, tmp_path, processes, monkeypatch
+):
+    monkeypatch.setattr(compute_module, "_classify_on_worker", partial(leave_pid, tmp_path))
+    names = ["a", "b", "bad", "c"]
+    scenes = [Path(shutil.copy(scene, tmp_path / f"{name}.tif")) for name in names]
+    with pytest.raises(ScenesError, match=r"bad.*out of luck"):
+        classify_scenes(
+            scenes, tmp_path / "maps", model=model, settings=SETTINGS, execution=CHUNKS, workers=2,
+        )  # fmt: skip
+    assert len(pids(tmp_path, "a")) == 2
+    assert pids(tmp_path, "a") == pids(tmp_path, "b") >= pids(tmp_path, "bad")
+    assert not pids(tmp_path, "a") & pids(tmp_path, "c")
+    for name in ("a", "b", "c"):
+        labels = (tmp_path / "maps" / f"{name}.tif").read_bytes()
+        assert labels == (plain / "map.tif").read_bytes()
+    running = psutil.Process().children(recursive=True)
+    assert not {str(process.pid) for process in running} & pids(tmp_path, "c")
+
+
+@pytest.mark.slow
+def test_more_workers_than_memory_has_room_for_do_not_stay(
+    scene, model, tmp_path, processes, monkeypatch
+):
+    """The memory that the workers of the first scene hold would else count as not there."""
+    before = len(psutil.Process().children(recursive=True))
+    seen = []
+
+    def choose(job, model, executor, cluster, chunks):
+        seen.append(len(psutil.Process().children(recursive=True)) > before)
+        return (1, "thread") if seen[-1] else (2, "process")
+
+    monkeypatch.setattr(compute_module, "choose_workers", choose)
+    scenes = [Path(shutil.copy(scene, tmp_path / f"{name}.tif")) for name in "ab"]
+    reports = classify_scenes(
+        scenes, tmp_path / "maps", model=model, settings=SETTINGS, execution=CHUNKS
+    )
+    assert [report.execution["workers"] for report in reports] == [2, 2]
+    assert seen == [False, True, False]
 
 
 @pytest.fixture(scope="module")
