@@ -106,8 +106,9 @@ log = logging.getLogger("geoseg")
         "themselves.  [default: 0.998; recipe lab: 0]"),
     click.option(
         "--pseudo-labels", is_flag=True,
-        help="Train also on pixels that are not labelled, with the classes of which the averaged "
-        "network is sure. For tiles of which only a small part is labelled."),
+        help="In the second half of the epochs, train also on pixels that are not labelled, with "
+        "the classes of which the averaged network is sure. For tiles of which only a part is "
+        "labelled."),
     click.option(
         "--dropout", type=float, metavar="SHARE",
         help="Share of activations that are set to 0 in training, at least 0 and below "

@@ -1,7 +1,8 @@
 """Pseudo-labels: classes of which the averaged network is sure, on pixels that are not labelled.
 
-Fixed-confidence pseudo-labels by a mean teacher (Tarvainen and Valpola 2017, arXiv:1703.01780; Sohn
-et al. 2020, arXiv:2001.07685).
+The averaged network is a mean teacher (Tarvainen and Valpola 2017, arXiv:1703.01780). It reads the
+images before their colours change, and the trained network after it (Sohn et al. 2020,
+arXiv:2001.07685).
 """
 
 import torch
@@ -13,8 +14,8 @@ from geoseg.training.batches import Batch
 
 CONFIDENCE = 0.9
 """Smallest score of a class that becomes a pseudo-label."""
-FIRST_EPOCH = 5
-"""Epochs without pseudo-labels at the start, when the network knows too little."""
+FIRST_EPOCHS = 0.5
+"""Share of the epochs, at the start, without pseudo-labels, when the network knows too little."""
 
 
 def make_pseudo_labels(logits: Tensor, batch: Batch) -> Tensor:

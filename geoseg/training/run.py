@@ -19,7 +19,7 @@ from geoseg.model import Model, PixelSizes, slow_precision
 from geoseg.tiles import IGNORE_INDEX, TileSet, open_tiles
 from geoseg.training.artifacts import ArtifactWriter, Monitor
 from geoseg.training.average import update_average
-from geoseg.training.batches import Batch, augment, draw_epoch, epoch_size
+from geoseg.training.batches import Batch, change_images, draw_epoch, epoch_size, flip
 from geoseg.training.calibration import calibrate, collect_logits
 from geoseg.training.checkpoint import TrainState, save_checkpoint
 from geoseg.training.context import TrainingContext, make_context
@@ -27,7 +27,7 @@ from geoseg.training.distributed import process_group
 from geoseg.training.epoch_metrics import EpochMetrics, EpochResult
 from geoseg.training.losses import compute_loss
 from geoseg.training.plan import make_plan
-from geoseg.training.pseudo_labels import FIRST_EPOCH, make_pseudo_labels, pseudo_loss, unlabelled
+from geoseg.training.pseudo_labels import FIRST_EPOCHS, make_pseudo_labels, pseudo_loss, unlabelled
 from geoseg.training.resume import checkpoint_path, find_start
 from geoseg.training.schedule import last_epoch, learning_rate
 from geoseg.training.settings import TrainSettings
@@ -219,6 +219,7 @@ def _train_epoch(
     rng = torch.Generator().manual_seed(process_seed)
     torch.manual_seed(process_seed)
     metrics, losses, rate = EpochMetrics(network.spec.classes, network.device), [], settings.lr
+    pseudo_labels = settings.pseudo_labels and state.epoch >= FIRST_EPOCHS * settings.epochs
     network.set_training_mode()
     for step, batch in enumerate(context.train.load(own, window)):
         if stop.is_set():
@@ -231,9 +232,10 @@ def _train_epoch(
         if sizes[step] <= processes.rank:  # no window remains, but all processes must step
             nothing = torch.zeros_like(batch.valid)
             batch = Batch(batch.images, torch.full_like(batch.labels, IGNORE_INDEX), nothing)
-        batch = augment(settings.augment, batch, context.value_range, rng)
-        pseudo_labels = settings.pseudo_labels and state.epoch >= FIRST_EPOCH
-        losses.append(_train_step(context, batch, rate, total_step, metrics, pseudo_labels))
+        flipped = flip(settings.augment, batch, rng)
+        batch = change_images(settings.augment, flipped, context.value_range, rng)
+        plain = flipped.images if pseudo_labels else None
+        losses.append(_train_step(context, batch, plain, rate, total_step, metrics))
         if len(losses) == _CHECK_INTERVAL or step == number - 1:
             summed = processes.all_reduce_sum(torch.stack(losses))
             _check_finite(summed.tolist(), state.epoch + 1, step + 1, number)
@@ -243,18 +245,18 @@ def _train_epoch(
 
 
 def _train_step(
-    context: TrainingContext, batch: Batch, rate: float, step: int, metrics: EpochMetrics,
-    pseudo_labels: bool,
+    context: TrainingContext, batch: Batch, plain: Tensor | None, rate: float, step: int,
+    metrics: EpochMetrics,
 ) -> Tensor:  # fmt: skip
     """Update the weights by one batch, and their average; return the loss of this process.
 
     Args:
         context: of the run.
         batch: the windows of this process.
+        plain: their images before colours change, if pixels without label train the network too.
         rate: learning rate.
         step: number of finished steps, over all epochs.
         metrics: gets the loss and the predictions.
-        pseudo_labels: whether pixels without label train the network too.
     """
     settings, processes, network = context.plan.settings, context.processes, context.network
     optimizer, scaler = network.optimizer, network.scaler
@@ -264,10 +266,10 @@ def _train_step(
     logits = network.logits(network.data_parallel, batch.images)
     loss = compute_loss(settings.loss, logits, batch.labels, context.class_weights, labelled)
     total = loss
-    if pseudo_labels:
+    if plain is not None:
         pixels = processes.all_reduce_sum(unlabelled(batch).sum())
         with torch.no_grad():
-            teacher = network.logits(network.averaged, batch.images)
+            teacher = network.logits(network.averaged, plain)
         total = loss + pseudo_loss(logits, make_pseudo_labels(teacher, batch), pixels)
     optimizer.zero_grad(set_to_none=True)
     # DDP averages the gradients over the processes, but their losses are to be summed.

@@ -90,8 +90,8 @@ class TrainSettings:
     """Decay of the exponential average of the weights in each step, at least 0 and below 1. The
     average is validated and kept as the model. 0: the weights themselves."""
     pseudo_labels: bool = False
-    """Whether pixels that are not labelled also train the network after five epochs, with the
-    classes of which the averaged network is sure. Needs `average`."""
+    """Whether pixels that are not labelled also train the network in the second half of the epochs,
+    with the classes of which the averaged network is sure. Needs `average`."""
     ignore: tuple[str, ...] | None = None
     """Classes, by name or value, that the model does not get; their pixels count as not labelled.
     None: the class "unlabelled", if the tiles have it."""

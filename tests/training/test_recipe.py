@@ -14,6 +14,7 @@ from geoseg.tiles import IGNORE_INDEX
 from geoseg.training import RECIPES, Monitor, score, train
 from geoseg.training.average import update_average
 from geoseg.training.batches import Batch
+from geoseg.training.context import TrainableNetwork
 from geoseg.training.pseudo_labels import make_pseudo_labels, pseudo_loss
 from tests.support.commands import here
 from tests.support.training import (
@@ -68,7 +69,7 @@ def test_a_stopped_training_comes_to_the_same_file(lite_tiles, tmp_path, changes
 
 def test_a_stopped_training_with_pseudo_labels_comes_to_the_same_file(tmp_path, monkeypatch):
     monkeypatch.setattr("geoseg.training.pseudo_labels.CONFIDENCE", 0.4)
-    monkeypatch.setattr("geoseg.training.run.FIRST_EPOCH", 1)
+    monkeypatch.setattr("geoseg.training.run.FIRST_EPOCHS", 0.25)
     labels = ground(2 * SIZE, 6 * SIZE)
     sparse = np.where(np.indices(labels.shape)[0] % 8, 255, labels)
     tiles = make_tiles(tmp_path / "set", labels=sparse, pixels=picture(labels))
@@ -225,9 +226,31 @@ def test_sure_pixels_without_label_get_the_class():
     assert float(loss) == pytest.approx(-(np.log(0.95) + np.log(0.98)) / 4, rel=1e-5)
 
 
+def test_the_averaged_network_reads_images_before_their_colours_change(tmp_path, monkeypatch):
+    seen = {False: [], True: []}
+    logits = TrainableNetwork.logits
+
+    def look(self, network, images):
+        seen[network is self.averaged].append(images)
+        return logits(self, network, images)
+
+    monkeypatch.setattr(TrainableNetwork, "logits", look)
+    monkeypatch.setattr("geoseg.training.run.FIRST_EPOCHS", 0.0)
+    monkeypatch.setattr(
+        "geoseg.training.run.change_images",
+        lambda kind, batch, *_: replace(batch, images=batch.images + 1000),
+    )
+    labels = ground(2 * SIZE, 6 * SIZE)
+    tiles = make_tiles(tmp_path / "set", labels=np.where(labels == 0, 255, labels), val=0)
+    run(tiles, tmp_path / "m.safetensors", recipe=small_standard, pseudo_labels=True, epochs=1)
+    assert len(seen[True]) == len(seen[False]) > 0
+    for plain, changed in zip(seen[True], seen[False], strict=True):
+        assert torch.equal(plain + 1000, changed)
+
+
 def test_pseudo_labels_need_pixels_without_label_and_a_warm_up(tmp_path, monkeypatch):
     monkeypatch.setattr("geoseg.training.pseudo_labels.CONFIDENCE", 0.4)
-    monkeypatch.setattr("geoseg.training.run.FIRST_EPOCH", 0)
+    monkeypatch.setattr("geoseg.training.run.FIRST_EPOCHS", 0.0)
     labels = ground(2 * SIZE, 6 * SIZE)
     full = make_tiles(tmp_path / "full", labels=labels)
     sparse = make_tiles(
@@ -244,7 +267,7 @@ def test_pseudo_labels_need_pixels_without_label_and_a_warm_up(tmp_path, monkeyp
 
     assert torch.equal(*pair(full, "a"))  # every pixel is labelled
     assert not torch.equal(*pair(sparse, "b"))
-    monkeypatch.setattr("geoseg.training.run.FIRST_EPOCH", 3)
+    monkeypatch.setattr("geoseg.training.run.FIRST_EPOCHS", 1.0)
     drawn = [run(sparse, tmp_path / f"{p}.safetensors", recipe=small_standard, pseudo_labels=p,
                  sampling="tiles", epochs=3) for p in (False, True)]  # fmt: skip
     assert torch.equal(*map(weights, drawn))

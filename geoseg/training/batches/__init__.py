@@ -1,6 +1,6 @@
 """Tiles to batches of training windows: which windows to draw, their pixels, random changes."""
 
-from geoseg.training.batches.augment import augment
+from geoseg.training.batches.augment import change_images, flip
 from geoseg.training.batches.draw import (
     DEFAULT_REPLAY_SHARE,
     WindowDraws,
@@ -17,8 +17,9 @@ __all__ = [
     "BatchLoader",
     "TileLayout",
     "WindowDraws",
-    "augment",
+    "change_images",
     "cover",
     "draw_epoch",
     "epoch_size",
+    "flip",
 ]

@@ -20,33 +20,16 @@ _BLUR_RADIUS = 3
 """Of the kernel of the blur (px)."""
 
 
-def augment(kind: Augment, batch: Batch, value_range: Tensor, rng: torch.Generator) -> Batch:
-    """Draw and apply random changes; `draw_epoch` has drawn the scales.
+def flip(kind: Augment, batch: Batch, rng: torch.Generator) -> Batch:
+    """Apply one of the eight symmetries of the square to each window; not with "none".
 
     Args:
-        kind: "none"; "flips": one of the eight symmetries of the square for each window; "full":
-            also colour and blur.
+        kind: the augmentation; `draw_epoch` has drawn the scales of "full".
         batch: windows.
-        value_range: (2, bands) scene values that the network reads as 0 and 1.
         rng: random number generator; no other source of randomness is used.
-
-    Returns:
-        A batch of the same shape.
     """
     if kind == "none":
         return batch
-    batch = _flip(batch, rng)
-    if kind == "full":
-        low, high = value_range[:, :, None, None]
-        images = _change_colour((batch.images - low) / (high - low), rng)
-        images = _blur(images, rng) * (high - low) + low
-        # The network sees the same value where a scene has no data.
-        images = torch.where(batch.valid[:, None], images, batch.images)
-        batch = replace(batch, images=images)
-    return batch
-
-
-def _flip(batch: Batch, rng: torch.Generator) -> Batch:
     symmetries = torch.randint(SYMMETRIES, (len(batch.labels),), generator=rng).tolist()
 
     def turn(tensor: Tensor) -> Tensor:
@@ -54,6 +37,24 @@ def _flip(batch: Batch, rng: torch.Generator) -> Batch:
         return torch.stack([apply_symmetry(x, symmetry) for x, symmetry in pairs])
 
     return batch.map(turn)
+
+
+def change_images(kind: Augment, batch: Batch, value_range: Tensor, rng: torch.Generator) -> Batch:
+    """Change the colours of all windows and blur some of them, with "full" only.
+
+    Args:
+        kind: the augmentation.
+        batch: windows.
+        value_range: (2, bands) scene values that the network reads as 0 and 1.
+        rng: random number generator; no other source of randomness is used.
+    """
+    if kind != "full":
+        return batch
+    low, high = value_range[:, :, None, None]
+    images = _change_colour((batch.images - low) / (high - low), rng)
+    images = _blur(images, rng) * (high - low) + low
+    # The network sees the same value where a scene has no data.
+    return replace(batch, images=torch.where(batch.valid[:, None], images, batch.images))
 
 
 def _change_colour(x: Tensor, rng: torch.Generator) -> Tensor:

@@ -20,7 +20,7 @@ draws all classes equally often."""
 DEFAULT_REPLAY_SHARE = 0.5
 """Share of the windows that come from replayed tiles, if the settings do not give it."""
 _UNLABELLED = 0.5
-"""With pseudo-labels, share of the windows for which all tiles have the same probability."""
+"""With pseudo-labels, largest share of the windows that are drawn from tiles without labels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,10 +99,10 @@ def draw_epoch(
             old = rng.choice(replayed, number - own, replace=number - own > replayed) + own
             drawn = rng.permutation(np.concatenate([drawn, old]))
     else:
-        unlabelled = _UNLABELLED if settings.pseudo_labels else 0
-        shares = tile_shares(tile_counts[:own], unlabelled)
+        largest = _UNLABELLED if settings.pseudo_labels else 0
+        shares = tile_shares(tile_counts[:own], largest)
         if replayed:
-            share, old_shares = _replay_share(settings), tile_shares(tile_counts[own:], unlabelled)
+            share, old_shares = _replay_share(settings), tile_shares(tile_counts[own:], largest)
             shares = np.concatenate([(1 - share) * shares, share * old_shares])
         drawn = rng.choice(tiles, number, p=shares)
     if settings.augment != "full" and window == layout.size:
@@ -144,16 +144,18 @@ def tile_shares(tile_counts: NDArray[np.int64], unlabelled: float = 0.0) -> NDAr
     """Return the probability of each tile (n,), so that rare classes are drawn more often.
 
     It is that of drawing a class in proportion to the square root of its pixels, then one of its
-    pixels.
+    pixels. Tiles without labels share their part of the tiles, at most ``unlabelled``.
 
     Args:
         tile_counts: (n, classes) pixels of each class in each tile.
-        unlabelled: share of the windows for which all tiles are equally probable, 0 to 1.
+        unlabelled: largest share of the windows that are drawn from tiles without labels, 0 to 1.
     """
     totals = tile_counts.sum(axis=0)
     class_shares = totals**_CLASS_POWER / (totals**_CLASS_POWER).sum()
     shares = (tile_counts / np.maximum(totals, 1)) @ class_shares
-    return np.asarray((1 - unlabelled) * shares / shares.sum() + unlabelled / len(tile_counts))
+    empty = ~tile_counts.any(axis=1)
+    share = min(unlabelled, empty.mean())
+    return np.asarray((1 - share) * shares / shares.sum() + share * empty / max(empty.sum(), 1))
 
 
 def place_windows(

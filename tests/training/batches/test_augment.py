@@ -9,13 +9,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geoseg.training.batches import Batch, augment
+from geoseg.training.batches import Batch, change_images, flip
 from tests.support.training import SIZE
 
 MODULE = importlib.import_module("geoseg.training.batches.augment")
 VALUE_RANGE = torch.tensor([[0.0, 10.0], [255.0, 110.0]])
 COLOURS = {"BRIGHTNESS": 0.0, "BAND_GAIN": 0.0, "CONTRAST": 1.0, "SATURATION": 1.0, "GAMMA": 1.0}
 """Values of the constants with which colours do not change."""
+
+
+def augment(kind, batch, value_range, rng):
+    return change_images(kind, flip(kind, batch, rng), value_range, rng)
 
 
 def drawn(seed):
@@ -38,7 +42,7 @@ def without_colour(monkeypatch, *, blur=0.0):
 def test_flips_move_labels_and_valid_mask_with_the_image(seed):
     labels = torch.randint(256, (6, SIZE, SIZE), generator=drawn(seed))
     images = labels[:, None].float().repeat(1, 2, 1, 1)
-    turned = augment("flips", Batch(images, labels, labels > 100), VALUE_RANGE, drawn(seed))
+    turned = flip("flips", Batch(images, labels, labels > 100), drawn(seed))
     assert torch.equal(turned.images, turned.labels[:, None].float().repeat(1, 2, 1, 1))
     assert torch.equal(turned.valid, turned.labels > 100)
     assert torch.equal(turned.labels.flatten(1).sort()[0], labels.flatten(1).sort()[0])
@@ -47,7 +51,7 @@ def test_flips_move_labels_and_valid_mask_with_the_image(seed):
 def test_flips_draw_all_eight_symmetries():
     labels = torch.arange(SIZE * SIZE).view(1, SIZE, SIZE).repeat(200, 1, 1)
     batch = Batch(labels[:, None].float(), labels, labels >= 0)
-    moved = augment("flips", batch, VALUE_RANGE[:, :1], drawn(0)).labels
+    moved = flip("flips", batch, drawn(0)).labels
     assert len({tuple(tile.flatten().tolist()) for tile in moved}) == 8
 
 
@@ -91,10 +95,8 @@ def test_a_blur_is_that_of_scipy(monkeypatch):
     without_colour(monkeypatch, blur=1.0)
     images = torch.rand((3, 2, 32, 32), generator=drawn(0))
     labels = torch.zeros((3, 32, 32), dtype=torch.int64)
-    monkeypatch.setattr(MODULE, "_flip", lambda batch, _: batch)
-    rng = drawn(5)
-    blurred = augment("full", Batch(images, labels, labels == 0), torch.tensor([[0.0, 0], [1, 1]]),
-                      rng).images  # fmt: skip
+    batch = Batch(images, labels, labels == 0)
+    blurred = change_images("full", batch, torch.tensor([[0.0, 0], [1, 1]]), drawn(5)).images
     # The numbers are drawn after those of the colours, whose changes are switched off.
     after = drawn(5)
     for size in ((3, 1),) * 3 + ((3, 2), (3, 1)):

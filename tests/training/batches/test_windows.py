@@ -116,7 +116,10 @@ def test_a_class_without_pixels_is_not_drawn():
 
 def test_with_pseudo_labels_tiles_without_labels_are_drawn_too():
     assert tile_shares(np.array([[5, 5], [0, 0]])).tolist() == [1, 0]
-    assert tile_shares(np.array([[5, 5], [0, 0]]), 0.5).tolist() == [0.75, 0.25]
+    assert tile_shares(np.array([[5, 5], [0, 0]]), 0.5).tolist() == [0.5, 0.5]
+    assert tile_shares(np.array([[5, 5], *[[0, 0]] * 4]), 0.5).tolist() == [0.5, *[0.125] * 4]
+    assert tile_shares(np.array([*[[5, 5]] * 3, [0, 0]]), 0.5).tolist() == [0.25] * 4
+    assert tile_shares(np.array([[5, 5], [5, 5]]), 0.5).tolist() == [0.5, 0.5]
     layout, counts = layout_of([(0, 0, n) for n in range(2)]), np.array([[5, 5], [0, 0]])
     for pseudo_labels in (False, True):
         draws = draw_epoch(small_standard(pseudo_labels=pseudo_labels), layout, counts, 8, 0)
