@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _SIDE_OUTPUTS = ("polygons", "confidence", "probabilities", "uncertainty")
 """Options that name further files."""
-_MAY_BE_CPU = ("auto", "cpu")
 _LARGE_SCENE = 5_000_000
 """Pixels of a scene from which worker processes are likely to compute it."""
 
@@ -261,8 +260,8 @@ def command(
     """
     paths = _check_inputs(scenes, model)
     sources = _combined(paths, stack=stack, mosaic=mosaic, order=order)
-    if scheduler is None and workers != 1 and not dry_run and execution["device"] in _MAY_BE_CPU:
-        _preload_workers(paths[0])
+    if scheduler is None and workers != 1 and not dry_run:
+        _preload_workers(paths[0], execution["device"])
     from geoseg.classification import ClassifySettings, Cleaning, Execution
     from geoseg.model import tune_malloc
 
@@ -285,14 +284,14 @@ def command(
         raise failed
 
 
-def _preload_workers(path: str) -> None:
+def _preload_workers(path: str, device: str) -> None:
     """Let worker processes import their modules from now on, if a scene is large."""
-    from geoseg.execute import available_cpus, preload_workers
+    from geoseg.execute import preload_workers
     from geoseg.raster import open_scene
 
     with suppress(SceneError):  # the run reports it
         scene = open_scene(path)
-        if scene.height * scene.width >= _LARGE_SCENE and available_cpus() > 1:
+        if device in ("auto", "cpu") and scene.height * scene.width >= _LARGE_SCENE:
             preload_workers(["geoseg.classification.preload"])
 
 

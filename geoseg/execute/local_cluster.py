@@ -27,6 +27,7 @@ from geoseg.errors import GeosegError
 from geoseg.execute.dask_client import quiet_dask
 from geoseg.execute.dask_cluster import DaskCluster
 from geoseg.execute.interrupts import SIGNALS, StopFlag
+from geoseg.execute.resources import available_cpus
 
 if TYPE_CHECKING:
     from distributed import LocalCluster, Nanny
@@ -55,10 +56,12 @@ _preloaded: "dict[tuple[str, ...], subprocess.Popen[bytes]]" = {}
 def preload_workers(modules: Sequence[str]) -> None:
     """Start the program that the next `local_cluster` with these modules uses.
 
-    It imports the modules while the caller goes on, so that the workers start sooner. If it is not
-    used, it ends with this process or by `discard_preloaded`.
+    It imports the modules while the caller goes on, so that the workers start sooner; a single
+    processor would gain nothing, so there it is not started. If it is not used, it ends with this
+    process or by `discard_preloaded`.
     """
-    _preloaded[tuple(modules)] = _start_program(modules)
+    if available_cpus() > 1:
+        _preloaded[tuple(modules)] = _start_program(modules)
 
 
 def discard_preloaded() -> None:

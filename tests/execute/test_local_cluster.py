@@ -25,6 +25,7 @@ from geoseg.execute import (
 from tests.support.clusters import wait_for
 
 pytestmark = pytest.mark.slow
+MODULE = sys.modules["geoseg.execute.local_cluster"]
 
 
 def process_of(item: int) -> int:
@@ -156,7 +157,7 @@ def group_of(item: int) -> int:
     return os.getpgid(0)
 
 
-def test_a_preloaded_program_holds_the_workers_of_one_cluster():
+def test_a_preloaded_program_holds_the_workers_of_one_cluster(two_processors):
     before = programs()
     preload_workers(["colorsys"])
     wait_for(lambda: programs() != before)
@@ -171,7 +172,20 @@ def test_a_preloaded_program_holds_the_workers_of_one_cluster():
     assert programs() == before
 
 
-def test_a_preloaded_program_that_is_not_used_is_discarded():
+@pytest.fixture
+def two_processors(monkeypatch):
+    monkeypatch.setattr(MODULE, "available_cpus", lambda: 2)
+
+
+def test_a_single_processor_preloads_nothing(monkeypatch):
+    monkeypatch.setattr(MODULE, "available_cpus", lambda: 1)
+    before = programs()
+    preload_workers(["json"])
+    assert MODULE._preloaded == {}
+    assert programs() == before
+
+
+def test_a_preloaded_program_that_is_not_used_is_discarded(two_processors):
     before = programs()
     preload_workers([])
     wait_for(lambda: programs() != before)
