@@ -82,7 +82,7 @@ def draw_tiles(tiles: TileSet, title: str | None = None) -> Figure:
 
 
 def _summary(tiles: TileSet) -> str:
-    scenes = len(set(tiles.scenes))
+    scenes = len(set(tiles.groups))
     pixels = "" if tiles.pixel_size is None else f", pixels of about {tiles.pixel_size:.3g} m"
     return (
         f"{len(tiles):,} tiles of {tiles.size} x {tiles.size} px from {scenes:,} "
@@ -171,7 +171,7 @@ def _draw_maps(figure: Figure, top: float, tiles: TileSet) -> None:
     corners, paths = read_footprints(Path(tiles.folder) / INDEX)
     titles = [
         group if f"_{group}".endswith(f"_{stem}") else f"{group}/{stem}"
-        for group, stem in zip(tiles.scenes, map(_stem, paths), strict=True)
+        for group, stem in zip(tiles.groups, map(_stem, paths), strict=True)
     ]
     width = (_WIDTH - 3 * MARGIN) // 2
     left = MARGIN

@@ -113,7 +113,7 @@ def test_a_scene_without_any_feature_is_named(tmp_path, scene, vector, caplog):
     tiles = cut([scene, other], vector, tmp_path / "tiles", OTHER)
     assert r"fields.gpkg lies on " in caplog.text
     assert caplog.text.count("so all of it is background (other)") == 1
-    of_other = np.array(tiles.scenes) == "other"
+    of_other = np.array(tiles.groups) == "other"
     assert tiles.counts[of_other].sum(axis=0).tolist() == [0, 0, 0, 96 * 128]
 
 

@@ -98,8 +98,8 @@ def test_files_apply_to_all_scenes(tmp_path, files):
         place = PLACE @ PLACE.translation(col, 0)
         write_raster(folder / f"{name}.tif", noise(3, 64, 64), transform=place)
     tiles = cut([folder], files, tmp_path / "tiles", legend=None)
-    assert set(tiles.scenes) == {"a", "b"}
-    sums = {scene: tiles.counts[np.array(tiles.scenes) == scene].sum(axis=0) for scene in "ab"}
+    assert set(tiles.groups) == {"a", "b"}
+    sums = {scene: tiles.counts[np.array(tiles.groups) == scene].sum(axis=0) for scene in "ab"}
     ground = drawn((0, GRASS), (1, ROCK))
     for scene, col in (("a", 0), ("b", 50)):
         values = ground[:64, col : col + 64]

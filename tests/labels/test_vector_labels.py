@@ -97,7 +97,7 @@ def test_one_vector_file_serves_all_scenes(tmp_path):
         write_raster(folder / f"{name}.tif", noise(3, 32, 32), transform=place)
     vector = write_polygons(tmp_path / "fields.gpkg", FIELDS)
     tiles = cut(folder, vector, tmp_path / "tiles", BY_NAME)
-    assert tiles.scenes == ("a", "b")
+    assert tiles.groups == ("a", "b")
     masks = [read_whole(mask)[0][0] for mask in tiles.store.masks]
     assert np.array_equal(masks[0], burnt([1, 2, 0])[:32, :32])
     assert np.array_equal(masks[1], burnt([1, 2, 0])[:32, 50:82])

@@ -116,7 +116,7 @@ def test_a_folder_of_products_is_a_folder_of_scenes(tmp_path):
     settings = {"bands": ("red",), "class_field": "kind"}
     tiles = tiles_of(tmp_path / "scenes", vector, tmp_path / "tiles", **settings)
     stems = {path.stem for path in (tmp_path / "scenes").iterdir()}
-    assert set(tiles.scenes) == stems
+    assert set(tiles.groups) == stems
     assert len(stems) == 2
 
 
@@ -127,7 +127,7 @@ def test_scenes_of_one_name_get_the_names_of_their_folders_too(tmp_path):
     with pytest.raises(TileError, match="a scene split has nothing to train on"):
         tiles_of(items, [labels] * 2, tmp_path / "same ground", **settings)
     tiles = tiles_of(items, [labels] * 2, tmp_path / "tiles", bands=("red",))
-    assert set(tiles.scenes) == {"a_item", "b_item"}
+    assert set(tiles.groups) == {"a_item", "b_item"}
     assert {name.rsplit("_", 2)[0] for name in tiles.names} == {"a_item", "b_item"}
 
 
@@ -162,12 +162,12 @@ def test_a_folder_is_many_scenes_or_a_stack(tmp_path, bands):
         "--no-preview", "--out",
     ]  # fmt: skip
     assert here(*command, tmp_path / "many").returncode == 0
-    assert set(open_tiles(tmp_path / "many").scenes) == {"red", "nir", "swir"}
+    assert set(open_tiles(tmp_path / "many").groups) == {"red", "nir", "swir"}
     done = here(*command, tmp_path / "one", "--stack", "--bands", "swir,red")
     assert done.returncode == 0, done.stderr
     tiles = open_tiles(tmp_path / "one")
     assert tiles.band_names == ("swir", "red")
-    assert set(tiles.scenes) == {"bands"}
+    assert set(tiles.groups) == {"bands"}
     check_pixels(tiles, open_scene(str(folder)).with_bands(("swir", "red")))
 
 

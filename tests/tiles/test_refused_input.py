@@ -56,7 +56,7 @@ def test_a_scene_smaller_than_a_tile_is_left_out_with_a_warning(tmp_path, scene,
     small = write_raster(tmp_path / "small.tif", noise(3, 20, 40))
     ground = write_raster(tmp_path / "ground.tif", classes(20, 40)[None])
     tiles = cut([small, scene], [ground, labels], tmp_path / "tiles")
-    assert set(tiles.scenes) == {"scene"}
+    assert set(tiles.groups) == {"scene"}
     assert "small.tif is left out: it has 20 x 40 px, less than a tile of 32 px" in caplog.text
 
 

@@ -181,7 +181,7 @@ def test_the_folders_of_dubai_are_found_and_named_by_tile(tmp_path):
     (root / "classes.json").write_text("{}")
     tiles = cut(root, [], tmp_path / "tiles", legend=None)
     assert len(tiles) == 3 * 2 * 4
-    assert set(tiles.scenes) == {"Tile 1", "Tile 2", "Tile 3"}
+    assert set(tiles.groups) == {"Tile 1", "Tile 2", "Tile 3"}
     assert tiles.legend == DUBAI
     assert tiles.pixel_size is None
     assert np.array_equal(tiles.load("train")[2][0], classes()[:32, :32])

@@ -169,7 +169,7 @@ def test_folders_of_images_are_not_divided_by_a_split_of_scenes(tmp_path):
     root = image_mask_folder(tmp_path / "masks", ("Tile 1", "Tile 2", "Tile 3"))
     wanted = TileSettings(size=32, split="scene", val=0.3, min_valid=0)
     tiles = cut(root, [], tmp_path / "tiles", wanted)
-    kinds = {(scene, split) for scene, split in zip(tiles.scenes, tiles.splits, strict=True)}
+    kinds = {(scene, split) for scene, split in zip(tiles.groups, tiles.splits, strict=True)}
     assert len(kinds) == 3
     assert (tiles.count("train"), tiles.count("val")) == (16, 8)
 

@@ -28,7 +28,7 @@ def dubai(tmp_path_factory):
     """As many tiles as the reference run has in its two folders, and some in others; no pixels."""
     tiles = make_tiles(tmp_path_factory.mktemp("lab"))
     groups = ["Tile 1"] * 30 + ["Tile 4"] * 432 + ["Tile 5"] * 20 + ["Tile 8"] * 1584
-    return replace(tiles, scenes=tuple(groups), splits=("",) * len(groups))
+    return replace(tiles, groups=tuple(groups), splits=("",) * len(groups))
 
 
 def test_the_reference_run_validates_on_500_tiles_of_its_own_folders(workflow, dubai):
@@ -38,7 +38,7 @@ def test_the_reference_run_validates_on_500_tiles_of_its_own_folders(workflow, d
         "train": 1516, "val": 500, "gap": 50,
     }  # fmt: skip
     elsewhere = [
-        s for s, g in zip(lab.splits, lab.scenes, strict=True) if g in ("Tile 1", "Tile 5")
+        s for s, g in zip(lab.splits, lab.groups, strict=True) if g in ("Tile 1", "Tile 5")
     ]
     assert set(elsewhere) == {"gap"}
 

@@ -68,11 +68,11 @@ def choose(tiles: TileSet, data: str) -> TileSet:
         tiles: of all images; their split is replaced.
         data: `Training.data`.
     """
-    indices = [index for index, group in enumerate(tiles.scenes) if group in REFERENCE_FOLDERS]
+    indices = [index for index, group in enumerate(tiles.groups) if group in REFERENCE_FOLDERS]
     drawn = np.random.default_rng(0).permutation(len(indices))[:VAL_TILES]
     val = {indices[place] for place in drawn}
     elsewhere = "train" if data == "all" else "gap"
-    splits = [elsewhere] * len(tiles.scenes)
+    splits = [elsewhere] * len(tiles.groups)
     for index in indices:
         splits[index] = "val" if index in val else "train"
     return replace(tiles, splits=tuple(splits))

@@ -31,8 +31,8 @@ class TileSet:
 
     folder: str
     names: tuple[str, ...]
-    scenes: tuple[str, ...]
-    """Scene (or group of scenes) of each tile."""
+    groups: tuple[str, ...]
+    """Group of each tile: its scene, or the folder of its images and masks."""
     splits: tuple[str, ...]
     """"train", "val", "gap" or "" (not yet split) for each tile."""
     size: int
@@ -87,7 +87,7 @@ class TileSet:
                 "tiles that are already cut cannot be split by block, cut the scenes again with "
                 "`geoseg tile --split block`"
             )
-        units = np.arange(len(self)) if how == "random" else np.array(self.scenes)
+        units = np.arange(len(self)) if how == "random" else np.array(self.groups)
         return replace(self, splits=tuple(draw_validation(units, how, val=val, seed=seed).tolist()))
 
     def ignoring(self, classes: Sequence[str]) -> "TileSet":
@@ -178,7 +178,7 @@ class TileSet:
             "folder": self.folder,
             "tiles": len(self),
             "splits": {s: self.count(s) for s in sorted(set(self.splits))},
-            "scenes": len(set(self.scenes)),
+            "scenes": len(set(self.groups)),
             "size": self.size,
             "bands": list(self.band_names),
             "dtype": self.dtype,
@@ -230,7 +230,7 @@ def _open_images_and_masks(folder: Path, legend: Legend | None) -> TileSet:
     return TileSet(
         folder=str(folder),
         names=tuple(pair.name for pair in pairs),
-        scenes=tuple(pair.group for pair in pairs),
+        groups=tuple(pair.group for pair in pairs),
         splits=("",) * len(pairs),
         size=first.height,
         legend=legend,
@@ -261,7 +261,7 @@ def _open_tile_output(folder: Path) -> TileSet:
         return TileSet(
             folder=str(folder),
             names=tuple(index["tile"]),
-            scenes=tuple(index["group"]),
+            groups=tuple(index["group"]),
             splits=tuple(index["split"]),
             size=metadata["size"],
             legend=legend,
