@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SIDE_OUTPUTS = ("polygons", "confidence", "probabilities", "uncertainty")
 """Options that name further files."""
 _LARGE_SCENE = 5_000_000
-"""Pixels of a scene from which worker processes are likely to compute it."""
+"""Number of pixels from which a scene is probably computed in worker processes."""
 
 
 def _parse_creation_options(
@@ -285,7 +285,7 @@ def command(
 
 
 def _preload_workers(path: str, device: str) -> None:
-    """Let worker processes import their modules from now on, if a scene is large."""
+    """Start to import the modules of worker processes, if the scene is large."""
     from geoseg.execute import preload_workers
     from geoseg.raster import open_scene
 

@@ -65,10 +65,10 @@ def preload_workers(modules: Sequence[str]) -> None:
 
 
 def discard_preloaded() -> None:
-    """Let the programs end that `preload_workers` started and `local_cluster` did not use."""
+    """End the programs that `preload_workers` started and `local_cluster` did not use."""
     while _preloaded:
         _, process = _preloaded.popitem()
-        # It closes their standard input, and waits, which may take a second.
+        # This closes the standard input and waits for the end, which may take a second.
         threading.Thread(target=process.communicate, daemon=True).start()
 
 
@@ -118,7 +118,7 @@ def local_cluster(
 
 
 def _start_program(modules: Sequence[str]) -> "subprocess.Popen[bytes]":
-    """Start the program that imports modules, and waits for a request."""
+    """Start the program that imports the modules and then waits for a request."""
     return subprocess.Popen(  # noqa: S603 - this interpreter
         [sys.executable, "-W", "ignore", "-c", _PROGRAM, *modules],
         stdin=subprocess.PIPE,  # it ends when this is closed, also if this process is killed
@@ -132,7 +132,7 @@ def _start_program(modules: Sequence[str]) -> "subprocess.Popen[bytes]":
 def _request_workers(
     process: "subprocess.Popen[bytes]", workers: int, environment: Mapping[str, str]
 ) -> None:
-    """Tell the program how many workers to start, and environment variables that they get."""
+    """Send the number of workers to start, and their additional environment variables."""
     assert process.stdin is not None  # noqa: S101 - it is a pipe
     request = json.dumps({"workers": workers, "environment": environment})
     with suppress(BrokenPipeError):  # it has ended: `_read_address` finds no address
@@ -230,7 +230,7 @@ def _short_folder() -> str:
 
 
 def _configure_dask(method: str) -> None:
-    """Load Dask, with settings for short runs; ``method`` starts the workers."""
+    """Load Dask and set it up for short runs; ``method`` is how Python starts the workers."""
     import dask
 
     dask.config.refresh(paths=[], env={})  # settings of the user are for clusters elsewhere

@@ -9,7 +9,7 @@ from geoseg.execute.local_cluster import local_cluster
 
 
 class LocalWorkers:
-    """Worker processes that are started when a run needs them. As a context, it ends them."""
+    """Worker processes that start when a run needs them, and end with the context."""
 
     def __init__(self, preload: Sequence[str], stop: StopFlag, *, stay: bool) -> None:
         """Start no worker yet.
@@ -23,7 +23,7 @@ class LocalWorkers:
         self._clusters = ExitStack()
         self._cluster: DaskCluster | None = None
         self.number = 0
-        """Workers that run now."""
+        """Number of running workers."""
 
     def __enter__(self) -> "LocalWorkers":
         return self

@@ -190,7 +190,9 @@ def test_a_preloaded_program_that_is_not_used_is_discarded(two_processors):
     preload_workers([])
     wait_for(lambda: programs() != before)
     discard_preloaded()
+    assert MODULE._preloaded == {}
     wait_for(lambda: programs() == before)
+    assert programs() == before
 
 
 @pytest.fixture
@@ -259,23 +261,25 @@ def test_workers_end_when_their_parent_is_killed(folder):
 
 
 UNUSED = """
+import sys
 from geoseg.execute import preload_workers
 
+module = sys.modules["geoseg.execute.local_cluster"]
+module.available_cpus = lambda: 2
 preload_workers(["json"])
+print(*(process.pid for process in module._preloaded.values()))
 """
 
 
 def test_a_preloaded_program_ends_with_its_parent(folder):
-    subprocess.run(
-        [sys.executable, "-c", UNUSED], check=True, cwd=folder,
+    done = subprocess.run(
+        [sys.executable, "-c", UNUSED], check=True, cwd=folder, text=True, capture_output=True,
         env={**os.environ, "TMPDIR": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
-
-    def left() -> list[psutil.Process]:
-        names = [(p, p.info["cmdline"] or []) for p in psutil.process_iter(["cmdline"])]
-        return [p for p, name in names if name[-1:] == ["json"] and "-c" in name]
-
-    wait_for(lambda: not left() and not list(folder.iterdir()))
+    [pid] = map(int, done.stdout.split())
+    wait_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
+    wait_for(lambda: not list(folder.iterdir()))
+    assert list(folder.iterdir()) == []
 
 
 UNGUARDED = """
