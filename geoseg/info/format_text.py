@@ -1,6 +1,5 @@
-"""Format a report as text or as JSON."""
+"""Format a report as text."""
 
-import json
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -23,24 +22,14 @@ _SPLITS = {
 }
 
 
-def as_json(report: InfoReport) -> str:
-    """Format a report as a JSON object."""
-    text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-    return _escape_surrogates(text)
-
-
 def as_text(report: InfoReport) -> str:
     """Format a report as text, at most 80 characters wide unless a name is longer."""
     formatters = {
         "model": _model, "onnx": _onnx, "tiles": _tiles, "parts": _parts, "labels": _labels,
         "scene": _scene, "product": _product, "vectors": _vectors,
     }  # fmt: skip
-    return _escape_surrogates("\n".join(formatters[report.kind](report.data)))
-
-
-def _escape_surrogates(text: str) -> str:
-    """Escape single surrogates, which cannot be encoded."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    text = "\n".join(formatters[report.kind](report.data))
+    return text.encode("utf-8", "backslashreplace").decode()  # single surrogates in names of files
 
 
 def _model(data: dict[str, Any]) -> list[str]:

@@ -1,6 +1,5 @@
 """Whether a model suits a scene, and a precision suits the machine."""
 
-import json
 import logging
 
 import numpy as np
@@ -10,11 +9,12 @@ from affine import Affine
 from geoseg.classification import ClassifySettings, classify
 from geoseg.classification.prepare.compatibility import pixel_size_warning
 from geoseg.errors import ModelError
-from geoseg.info import as_json, as_text, describe
+from geoseg.info import as_text, describe
 from geoseg.legend import DUBAI, DUBAI_MASKS, Legend
 from geoseg.model import Model, UNetSpec, device, make_network, slow_precision
 from geoseg.raster import open_scene
 from tests.support.commands import here, refused
+from tests.support.models import as_json
 from tests.support.rasters import write_raster
 from tests.support.training import make_tiles, run
 from tests.support.training import one_thread as one_thread
@@ -81,7 +81,7 @@ def test_the_command_takes_a_pixel_size_or_a_range_and_info_prints_it(tiles, tmp
     report = describe(out)
     assert words in as_text(report)
     sizes = [float(size) for size in text.split(",")]
-    assert json.loads(as_json(report))["pixel_size_range"] == [sizes[0], sizes[-1]]
+    assert as_json(report)["pixel_size_range"] == [sizes[0], sizes[-1]]
     wrong = here("train", tiles.folder, "--out", out, "--pixel-size", "big")
     assert wrong.returncode == 2
     assert "'big' is not a size in metres like 0.3 or 0.1,0.5" in wrong.stderr
@@ -91,7 +91,7 @@ def test_info_says_where_no_pixel_size_is_known(tmp_path):
     small_model().save(tmp_path / "m.safetensors")
     report = describe(tmp_path / "m.safetensors")
     assert "Pixel size  not known" in as_text(report)
-    assert json.loads(as_json(report))["pixel_size_range"] is None
+    assert as_json(report)["pixel_size_range"] is None
 
 
 # Classes.

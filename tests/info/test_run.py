@@ -17,7 +17,7 @@ from PIL import Image
 
 from geoseg.errors import GeosegError, ModelError, OutputError, RunError, SceneError, TileError
 from geoseg.grid import Window
-from geoseg.info import as_json, as_text, describe, find_kind, plot
+from geoseg.info import as_text, describe, find_kind, plot
 from geoseg.info.unet_layout import layout_boxes
 from geoseg.legend import DUBAI, NODATA, LandCoverClass, Legend
 from geoseg.model import Model, UNetSpec, layer_table
@@ -32,7 +32,7 @@ from geoseg.raster import (
 )
 from geoseg.styles.gdal_pam import pam_sidecar, read_categories
 from tests.support.commands import here
-from tests.support.models import LEGEND, TRAINING, parse_facts, save_model
+from tests.support.models import LEGEND, TRAINING, as_json, parse_facts, save_model
 from tests.support.paths import ROOT
 from tests.support.rasters import write_raster
 from tests.support.torch_packages import import_or_skip
@@ -201,7 +201,7 @@ def test_model_with_another_encoder_in_words_and_as_json(tmp_path):
         tmp_path / "m.safetensors", training=TRAINING, encoder="efficientnet-lite0", depth=5
     )
     report = describe(path)
-    text, data = as_text(report), json.loads(as_json(report))
+    text, data = as_text(report), as_json(report)
     assert parse_facts(text)["Encoder"] == "efficientnet-lite0"
     spec = Model.load(path).spec
     assert UNetSpec.from_dict({**data["unet"], "low": (0,), "high": (255,)}) == spec
@@ -223,7 +223,7 @@ def test_the_encoder_of_the_reference_network_in_words(reference_text):
 
 def test_model_as_json(tmp_path):
     path = save_model(tmp_path / "m.safetensors", training=TRAINING)
-    data = json.loads(as_json(describe(path)))
+    data = as_json(describe(path))
     assert data["kind"] == "model"
     assert data["parameters"] == data["trainable"] == Model.load(path).trainable_parameters
     assert sum(layer["parameters"] for layer in data["layers"]) == data["parameters"]
@@ -340,7 +340,7 @@ def test_scene(tmp_path):
     assert facts["No data by"] == "alpha band"
     words = f"{count} of {size} px with an overlap of 32 px (model default)"
     assert facts["Windows"] == words
-    assert json.loads(as_json(report))["height"] == 300
+    assert as_json(report)["height"] == 300
 
 
 def test_scene_with_nan_as_nodata_and_no_place(tmp_path):
@@ -351,7 +351,7 @@ def test_scene_with_nan_as_nodata_and_no_place(tmp_path):
     report = describe(path)
     assert report.data["extent"] is None
     assert report.data["pixel_size"] is None
-    assert json.loads(as_json(report))["nodata"] == "nan"
+    assert as_json(report)["nodata"] == "nan"
     facts = parse_facts(as_text(report))
     assert facts["No data by"] == "the value nan"
     assert (facts["CRS"], facts["Extent"], facts["Pixel size"]) == (
@@ -382,7 +382,7 @@ def test_describe_a_folder_of_images_and_masks(tmp_path):
     assert facts["Tiles"] == "3 of 32 x 32 px"
     assert facts["Splits"] == "3 not yet split"
     assert facts["Scenes"] == "1 (all images of one folder count as one scene)"
-    assert json.loads(as_json(report))["classes"][1]["pixels"] == 3 * 32 * 8
+    assert as_json(report)["classes"][1]["pixels"] == 3 * 32 * 8
 
 
 def test_tile_set_that_tile_wrote(tmp_path, labels):
@@ -438,7 +438,7 @@ def test_describe_counts_the_finished_chunks_of_a_run(tmp_path):
     assert facts["Chunks"] == "2 of 6 done (33.3 %), 4 to do"
     assert facts["Windows"] == f"{data['windows']:,} computed"
     assert "blend hann" in facts["Options"]
-    assert json.loads(as_json(report)) == {"kind": "parts", **data} == report.to_dict()
+    assert as_json(report) == {"kind": "parts", **data} == report.to_dict()
 
 
 def test_parts_of_all_chunks_are_ready_to_assemble(tmp_path):

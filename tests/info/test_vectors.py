@@ -1,7 +1,5 @@
 """`geoseg info` on vector files."""
 
-import json
-
 import geopandas
 import numpy as np
 import pytest
@@ -9,8 +7,9 @@ import rasterio
 import shapely
 
 from geoseg.errors import OutputError, VectorError
-from geoseg.info import as_json, as_text, describe, find_kind, plot
+from geoseg.info import as_text, describe, find_kind, plot
 from tests.support import commands
+from tests.support.models import as_json
 from tests.support.rasters import write_raster
 
 
@@ -64,7 +63,7 @@ def test_a_vector_file_in_words_fits_a_terminal(tmp_path, fields, monkeypatch):
 
 
 def test_a_vector_file_as_json(fields):
-    data = json.loads(as_json(describe(fields)))
+    data = as_json(describe(fields))
     assert data["kind"] == "vectors"
     assert data["layers"][0]["fields"][3]["values"][0]["value"] == "2020-01-01T00:00:00"
 
@@ -74,7 +73,7 @@ def test_other_values_are_fit_for_json(tmp_path):
     columns = {"yes": [True, False], "list": [[1, 2], [3]], "real": [np.inf, 2.0]}
     shapes = [shapely.Point(0, 0), shapely.Point()]
     geopandas.GeoDataFrame(columns, geometry=shapes).to_parquet(path)
-    [layer] = json.loads(as_json(describe(path)))["layers"]
+    [layer] = as_json(describe(path))["layers"]
     assert layer["crs"] is None
     assert [f["type"] for f in layer["fields"]] == ["boolean", "list", "real"]
     values = [[v["value"] for v in f["values"]] for f in layer["fields"]]

@@ -11,11 +11,11 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from geoseg.errors import ModelError
-from geoseg.info import as_json, as_text, describe
+from geoseg.info import as_text, describe
 from geoseg.legend import Legend
 from geoseg.model import Model, Predictor, UNetSpec, find_model, make_network
 from geoseg.model.networks import weight_shapes
-from tests.support.models import check_message, refused
+from tests.support.models import as_json, check_message, refused
 from tests.support.training import one_thread as one_thread
 
 SCORES = {"iou": 0.5, "users_accuracy": 0.6, "producers_accuracy": None, "pixels": 9}
@@ -214,7 +214,7 @@ def test_an_absurd_value_is_refused_in_a_sentence_or_the_model_works(path):
             loaded.append(place)
             report = describe(path)
             as_text(report).encode()
-            as_json(report).encode()
+            as_json(report)
             if place[0] not in ("unet", "temperature"):
                 continue
             size = model.spec.window

@@ -13,13 +13,13 @@ import torch
 from onnx import TensorProto, helper
 
 from geoseg.errors import GeosegError, ModelError
-from geoseg.info import as_json, as_text, describe
+from geoseg.info import as_text, describe
 from geoseg.legend import Legend
 from geoseg.model import Model, OnnxMetadata, OnnxModel, inspect_onnx
 from geoseg.model.onnx.file import read_onnx
 from geoseg.model.onnx.memory import window_bytes
 from tests.support.commands import here, refused
-from tests.support.models import check_message, parse_facts, tiny_model
+from tests.support.models import as_json, check_message, parse_facts, tiny_model
 from tests.support.onnx_files import DEEPNESS, conv_onnx, crop_onnx, save_onnx
 from tests.support.rasters import random_pixels, write_raster
 
@@ -579,7 +579,7 @@ def test_info_describes_a_file_with_metadata(tmp_path):
     assert facts["Pixel size"] == "0.5 m"
     assert facts["Output"] == "4 x logits"
     assert facts["Classes"] == "0 class 0, 1 class 1, 2 class 2, 3 class 3"
-    data = json.loads(as_json(report))
+    data = as_json(report)
     assert data["kind"] == "onnx"
     assert data["std"] == [0.2 * 255, 0.25 * 255, 0.3 * 255]
     assert data["hash"] == OnnxModel.load(path).hash

@@ -1,5 +1,6 @@
 """Small model files, and the text that `geoseg info` prints of them."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,12 @@ def save_model(path, *, training=None, **spec):
     bands = ("red", "green", "blue", "nir")[: network.spec.bands]
     Model(network, legend, bands, pixel_size=0.5, training=training or {}).save(path)
     return path
+
+
+def as_json(report):
+    """Return the data of a report after JSON, which has no NaN, infinity or single surrogate."""
+    text = json.dumps(report.to_dict(), ensure_ascii=False, allow_nan=False)
+    return json.loads(text.encode("utf-8", "backslashreplace"))
 
 
 def parse_facts(text):
