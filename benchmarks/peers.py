@@ -1,7 +1,7 @@
 """`geoseg classify` beside its peers: the same scene, weights and windows, one after another.
 
 python benchmarks/peers.py WORK [--size PX | --scene FILE] [--images FOLDER] [--repeat N]
-                                [--only PROGRAM ...] [--engine NAME ...]
+                                [--only PROGRAM ...] [--options TEXT ...]
 
 The peers are a plain script (plain_script.py), MONAI (monai_script.py), both with the network of
 geoseg as an eager PyTorch module, and the command of GeoDeep with the file of `geoseg export`. Each
@@ -24,6 +24,9 @@ speed, less CPU
              the row
 agreement    share of the valid pixels that have the class of a map without windows (one_pass.py)
 
+geoseg has a row for each TEXT of options of `geoseg classify`, such as "--engine openvino". In it,
+{model} stands for the model of the table.
+
 If a program fails, its row has the last line of its log. Environments, scene, logs and maps stay in
 WORK. The tables go to stdout, the progress to stderr.
 """
@@ -31,6 +34,8 @@ WORK. The tables go to stdout, the progress to stderr.
 import argparse
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -127,12 +132,12 @@ class Row:
         print(f"{self.name} failed: {reason}", file=sys.stderr)
 
 
-def make_rows(section: Section, work: Path, only: list[str], engines: list[str]) -> list[Row]:
+def make_rows(section: Section, work: Path, only: list[str], options: list[str]) -> list[Row]:
     """The programs of a section; makes the environments and files that they need."""
     rows = []
     for program in only:
         if program == "geoseg":
-            rows += [geoseg_row(section, engine) for engine in engines or [""]]
+            rows += [geoseg_row(section, text) for text in options]
             continue
         kind = program.split("-", 1)[0]
         row = Row(program, blends=kind != "geodeep")
@@ -177,16 +182,16 @@ def fill_geodeep(row: Row, section: Section, programs: Path, work: Path) -> None
     )  # fmt: skip
 
 
-def geoseg_row(section: Section, engine: str) -> Row:
-    """`geoseg classify`; its settings are read from the map."""
-    options: list[object] = ["--model", section.model, "--device", "cpu"]
+def geoseg_row(section: Section, options: str) -> Row:
+    """`geoseg classify` with these options; its settings are read from the map."""
+    own = shlex.split(options.format(model=section.model))
     if section.windows:
-        options += ["--window", section.windows[0], "--overlap", section.windows[1]]
-    if engine:
-        options += ["--engine", engine]
-    name = f"geoseg, engine {engine}" if engine else "geoseg"
-    command = (sys.executable, "-m", "geoseg", "classify", "SCENE", "--out", "OUT", "-f", *options)
-    return Row(name, blends=True, command=command)
+        own = ["--window", str(section.windows[0]), "--overlap", str(section.windows[1]), *own]
+    command = (
+        sys.executable, "-m", "geoseg", "classify", "SCENE", "--out", "OUT", "-f",
+        "--model", section.model, "--device", "cpu", *own,
+    )  # fmt: skip
+    return Row(f"geoseg {options}".strip(), blends=True, command=command)
 
 
 def compare(section: Section, rows: list[Row], scene: Path, work: Path, repeat: int) -> str:
@@ -218,7 +223,7 @@ def without_failure(rows: list[Row]) -> list[Row]:
 
 
 def map_of(folder: Path, row: Row) -> Path:
-    return folder / f"{row.name.replace(', ', '-').replace(' ', '-')}.tif"
+    return folder / f"{re.sub(r'[^a-z0-9]+', '-', row.name.lower())}.tif"
 
 
 def log_of(folder: Path, row: Row) -> Path:
@@ -324,7 +329,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--images", type=Path, help="folder of RGB images to make the scene from")
     parser.add_argument("--repeat", type=int, default=1, help="turns of each program")
     parser.add_argument("--only", nargs="+", choices=PROGRAMS, default=PROGRAMS)
-    parser.add_argument("--engine", nargs="+", default=[], help="engines of geoseg, a row for each")
+    parser.add_argument("--options", nargs="+", default=[""], help="options of geoseg classify")
     return parser.parse_args()
 
 
@@ -336,7 +341,7 @@ def main() -> None:
     with rasterio.open(scene) as source:
         height, width = source.shape
     for number, section in enumerate(SECTIONS):
-        rows = make_rows(section, args.work, args.only, args.engine)
+        rows = make_rows(section, args.work, args.only, args.options)
         if number == 0:
             print(f"{height} x {width} px, turns: {args.repeat}. {describe_machine(args.work)}")
         reference = compare(section, rows, scene, args.work, args.repeat)
