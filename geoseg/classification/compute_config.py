@@ -1,5 +1,6 @@
 """What computes a run: engine, device, precision and batch size, with "auto" resolved."""
 
+import hashlib
 import json
 import logging
 import os
@@ -73,6 +74,16 @@ class ComputeRequest:
             ),
         )
 
+    @property
+    def hash(self) -> str:
+        """Hash of all that the configuration depends on, except the scene and the machine."""
+        trial = self.trial
+        values = [
+            self.device, self.precision, self.batch_size, self.engine, trial.model_hash,
+            trial.window_grid.size, trial.tta,
+        ]  # fmt: skip
+        return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
+
     def from_manifest(self, manifest: dict[str, Any]) -> ComputeConfig | None:
         """Return the configuration in the manifest, if the options of the user allow it.
 
@@ -91,19 +102,20 @@ class ComputeRequest:
         return ComputeConfig(manifest["device"], precision, batch_size, recorded)
 
 
-def agree_on(config: ComputeConfig, folder: Path) -> ComputeConfig:
-    """Return the configuration of the first of the shards that start at the same time.
+def agree_on(config: ComputeConfig, request: ComputeRequest, folder: Path) -> ComputeConfig:
+    """Return the configuration of the first of the shards that start with the same request.
 
     Each of them may have found another engine to be the fastest, but all have to use the same.
 
     Args:
         config: of this shard.
+        request: that it resolves.
         folder: the run folder, which is created.
 
     Raises:
         OutputError: if the folder cannot be written.
     """
-    path = folder / "compute.json"
+    path = folder / f"compute-{request.hash}.json"
     with translate_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         temporary = folder / f".compute-{uuid.uuid4().hex}.json"

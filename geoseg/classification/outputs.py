@@ -77,12 +77,16 @@ class Outputs:
         return self.labels.with_name(f"{self.labels.name}.parts")
 
     def existing_report(self, run: str) -> ClassifyReport | None:
-        """Read the report of a complete map of this run (`Job.map_identity`); None without one."""
+        """Read the report of a complete map of this run; None without one.
+
+        Args:
+            run: `Job.map_identity`, which does not depend on the files that the run writes.
+        """
         try:
             report = ClassifyReport.from_dict(json.loads(self.report.read_text()))
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return None
-        complete = all(path.exists() for path in self.requested())
+        complete = all(p.exists() and p.name in report.outputs for p in self.requested())
         return report if complete and report.run == run else None
 
     def check(self, scene: Scene, cleaning: Cleaning) -> None:

@@ -73,7 +73,7 @@ def plan_run(
     if config is None:
         config = resolve(request) if cluster is None else cluster.map(resolve, [request])[0]
         if execution.shard is not None and execution.engine == "auto":
-            config = agree_on(config, outputs.parts)
+            config = agree_on(config, request, outputs.parts)
     job = plan_job(prepared, model, settings, execution.chunk, config)
     if manifest is not None:
         check_same_run(job, manifest)

@@ -215,7 +215,7 @@ def _classify(
             if run.report is not None:
                 return _clear_finished(run, run.report)
             try:
-                return _finish(run, loaded, model_name, backend, windows_done)
+                return _finish(run, loaded, model_name, backend, windows_done, overwrite=overwrite)
             except InterruptedRun:
                 raise
             except GeosegError as error:
@@ -240,6 +240,8 @@ def _finish(
     model_name: str,
     backend: Backend,
     windows_done: ProgressCounter,
+    *,
+    overwrite: bool,
 ) -> ClassifyReport | None:
     """Compute the missing chunks of a run, and assemble the map unless it is a shard."""
     start = time.perf_counter()
@@ -252,7 +254,8 @@ def _finish(
     for path in outputs.requested():
         with translate_write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-    with open_run(run.job, run.prepared.aoi, execution) as resumed:
+    protected = () if overwrite else tuple(outputs.requested())
+    with open_run(run.job, run.prepared.aoi, execution, protected) as resumed:
         save_graph(run.job, model)
         workers = compute(run.job, model, backend, windows_done, resumed=resumed)
         if execution.shard is not None:

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,12 @@ import rasterio
 from geoseg.classification import ClassifySettings, Execution, classify, read_manifest
 from geoseg.classification import engine_trial as trial_module
 from geoseg.classification import job as job_module
-from geoseg.classification.compute_config import ComputeConfig, agree_on
+from geoseg.classification.compute_config import ComputeConfig, ComputeRequest, agree_on
+from geoseg.classification.engine_trial import TrialRequest
 from geoseg.errors import ChunkError, GeosegError, RunError
+from geoseg.grid import Window, WindowGrid
 from geoseg.model import ENGINES, engine_name
+from geoseg.raster import open_scene
 from tests.support.rasters import blocks, write_raster
 
 SETTINGS = ClassifySettings(overlap=8)
@@ -109,12 +113,19 @@ def test_chunks_of_different_cpus_are_told(scene, model, folder, caplog):
     assert "last bits" in text
 
 
-def test_shards_that_start_together_use_the_engine_of_the_first(tmp_path):
+def test_shards_that_start_with_the_same_options_use_the_engine_of_the_first(scene, tmp_path):
+    grid, parts = WindowGrid(100, 100, 64, 56), tmp_path / "parts"
+    trial = TrialRequest(open_scene(scene), grid, Window(0, 0, 100, 100), "m", "h", None, tta=False)
+    request = ComputeRequest("auto", "auto", None, "auto", trial)
     first = ComputeConfig("cpu", "fp32", 1, "mnn 3.6.1")
-    assert agree_on(first, tmp_path / "parts") == first
+    assert agree_on(first, request, parts) == first
     second = ComputeConfig("cpu", "fp32", 8, "torch 2.9.1")
-    assert agree_on(second, tmp_path / "parts") == first
-    assert [path.name for path in (tmp_path / "parts").iterdir()] == ["compute.json"]
+    assert agree_on(second, request, parts) == first
+    others = [replace(request, device="cpu"), replace(request, batch_size=8)]
+    others.append(replace(request, trial=replace(trial, model_hash="other")))
+    for other in others:
+        assert agree_on(second, other, parts) == second
+    assert len(list(parts.iterdir())) == 1 + len(others)
 
 
 # The trial.

@@ -593,6 +593,37 @@ def test_an_existing_output_is_refused_until_overwriting_is_asked_for(strip, mod
     assert labels_of(tmp_path / "conf.tif").shape == (40, 2570)
 
 
+def test_an_output_that_appears_after_planning_is_kept(strip, model, tmp_path, monkeypatch):
+    """`check_disk` stands for the hours that earlier scenes of a list take."""
+    monkeypatch.setattr(
+        run_module, "check_disk", lambda runs: (tmp_path / "conf.tif").write_text("precious")
+    )
+    with pytest.raises(OutputError, match=r"conf\.tif exists, use another output name"):
+        run(strip, tmp_path, model)
+    assert [p.name for p in tmp_path.iterdir()] == ["conf.tif"]
+    assert (tmp_path / "conf.tif").read_text() == "precious"
+
+
+def test_a_map_whose_polygons_are_of_another_run_is_not_complete(strip, model, tmp_path):
+    """With small polygons merged, polygons are made from labels and confidence, as here."""
+    merged = replace(SETTINGS, cleaning=Cleaning(min_area=50))
+
+    def call(settings=SETTINGS, overwrite=False, **outputs):
+        out = tmp_path / "lulc.tif"
+        return classify(
+            strip, out, model=model, settings=settings, overwrite=overwrite, workers=1, **outputs
+        )
+
+    polygons = tmp_path / "lulc.gpkg"
+    call(polygons=polygons)
+    before = polygons.read_bytes()
+    report = call(merged, overwrite=True, confidence=tmp_path / "conf.tif")
+    with pytest.raises(OutputError, match=r"lulc\.tif exists"):
+        call(merged, polygons=polygons)
+    assert polygons.read_bytes() == before
+    assert call(merged, confidence=tmp_path / "conf.tif") == report
+
+
 # Law 7: an error is an error.
 
 

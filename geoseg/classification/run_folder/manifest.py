@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from geoseg.classification.prepare.aoi import AreaOfInterest
 from geoseg.classification.run_folder.lock import LOCK_FILE, run_lock
 from geoseg.classification.settings import Execution
 from geoseg.errors import RunError
-from geoseg.files import atomic_file, remove_temporaries, translate_write_errors
+from geoseg.files import atomic_file, check_not_there, remove_temporaries, translate_write_errors
 
 MANIFEST = "plan.json"
 _SHARED_TEMPORARY_AGE = 3600.0
@@ -56,10 +56,18 @@ def check_same_run(job: Job, manifest: dict[str, Any]) -> None:
 
 
 @contextmanager
-def open_run(job: Job, aoi: AreaOfInterest | None, execution: Execution) -> Iterator[bool]:
+def open_run(
+    job: Job, aoi: AreaOfInterest | None, execution: Execution, protected: Iterable[Path] = ()
+) -> Iterator[bool]:
     """Lock the folder of a run, and create it or accept the parts of an earlier try.
 
     Temporary files of killed processes are deleted. The area of interest is saved for the chunks.
+
+    Args:
+        job: the run.
+        aoi: its area of interest.
+        execution: how the run is computed.
+        protected: outputs that a new run must not replace.
 
     Yields:
         Whether the folder may hold parts of this run.
@@ -67,7 +75,7 @@ def open_run(job: Job, aoi: AreaOfInterest | None, execution: Execution) -> Iter
     Raises:
         InterruptedRun: if another process works on the run; the same command works later.
         RunError: if the folder holds parts of another run.
-        OutputError: if it cannot be written.
+        OutputError: if it cannot be written, or a new run would replace an output.
     """
     folder, exclusive = Path(job.parts), execution.shard is None
     with run_lock(folder, execution.shard_label, exclusive=exclusive):
@@ -78,6 +86,11 @@ def open_run(job: Job, aoi: AreaOfInterest | None, execution: Execution) -> Iter
             manifest = read_manifest(folder)
             if manifest is not None:
                 check_same_run(job, manifest)
+            elif any(path.exists() for path in protected):  # another process made them since
+                if exclusive:
+                    remove_run_folder(folder)
+                for path in protected:
+                    check_not_there(path, overwrite=False)
             remove_temporaries(folder, min_age=0 if exclusive else _SHARED_TEMPORARY_AGE)
             if aoi is not None:
                 aoi.save(folder)
