@@ -6,12 +6,14 @@ from pathlib import Path
 
 import psutil
 
+OWN_CGROUPS = Path("/proc/self/cgroup")
 CGROUPS = Path("/sys/fs/cgroup")
-_LIMIT_FILES = (
-    ("memory.max", "memory.current"),
-    ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+_MEMORY_FILES = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
-"""Files (limit, used) of cgroup version 2 and of version 1."""
+"""Files of the limit and of the used memory, and the line of memory.stat with the page cache that
+Linux can reuse; of cgroup version 2 and of version 1."""
 
 
 def available_cpus() -> int:
@@ -43,9 +45,13 @@ def _slurm_memory() -> int | None:
 
 
 def _cgroup_limits() -> Iterator[tuple[int, int]]:
-    """Yield (limit, used) in bytes of the cgroups of this process and of their parents."""
+    """Yield (limit, used) in bytes of the cgroups of this process and of their parents.
+
+    As in Docker and Kubernetes, used memory is without the page cache that Linux can reuse at once:
+    after a large file was read, it may be nearly all of the limit.
+    """
     try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        lines = OWN_CGROUPS.read_text().splitlines()
     except OSError:
         return
     for line in lines:
@@ -57,8 +63,11 @@ def _cgroup_limits() -> Iterator[tuple[int, int]]:
         for folder in (group, *group.parents):
             if not folder.is_relative_to(root):
                 break
-            for limit, used in _LIMIT_FILES:
+            for limit, used, cache in _MEMORY_FILES:
                 try:
-                    yield int((folder / limit).read_text()), int((folder / used).read_text())
-                except (OSError, ValueError):  # another version, or no limit ("max")
+                    total = int((folder / limit).read_text())
+                    lines_of_stat = (folder / "memory.stat").read_text().splitlines()
+                    stat = dict(line.split() for line in lines_of_stat)
+                    yield total, int((folder / used).read_text()) - int(stat[cache])
+                except (OSError, ValueError, LookupError):  # another version, or no limit ("max")
                     continue
