@@ -12,6 +12,7 @@ import torch
 from geoseg.errors import GeosegError
 from geoseg.files import atomic_file
 from geoseg.model import NumberRange
+from geoseg.raster import rgb_bands
 from geoseg.training.batches import cover
 from geoseg.training.checkpoint import History, TrainState
 from geoseg.training.context import TrainingContext
@@ -62,7 +63,7 @@ class ArtifactWriter:
         _write_table(self._table, state.history)
         if self._board is not None:
             for name, value in state.history[-1].items():
-                self._board.add_scalar(name.replace("val_", "val/"), value, state.epoch)
+                self._board.add_scalar(_scalar_name(name), value, state.epoch)
         if self._monitor.pictures and state.epoch % self._monitor.pictures == 0:
             self._draw(state, f"epoch_{state.epoch:04d}.png", f"epoch {state.epoch}")
         if self._monitor.report is not None:
@@ -95,6 +96,7 @@ def _predict_examples(context: TrainingContext) -> list[PredictionExample]:
         loader, window = context.train, network.spec.window
         draws = cover(loader.layout, window)
     indices = np.unique(np.linspace(0, len(draws) - 1, _N_EXAMPLES).round().astype(np.int64))
+    bands = [band - 1 for band in rgb_bands(context.plan.tiles.band_names)]
     network.averaged.eval()
     examples = []
     for batch in loader.load_all(draws.take(indices), _N_EXAMPLES, window):
@@ -102,7 +104,8 @@ def _predict_examples(context: TrainingContext) -> list[PredictionExample]:
         tensors = batch.images, batch.labels.to(torch.uint8), predicted.to(torch.uint8)
         arrays = zip(*(tensor.cpu().numpy() for tensor in tensors), strict=True)
         examples += [
-            PredictionExample(network.spec.scaling.apply(x), *classes) for x, *classes in arrays
+            PredictionExample(network.spec.scaling.apply(x)[bands], *classes)
+            for x, *classes in arrays
         ]
     return examples
 
@@ -117,6 +120,12 @@ def _open_tensorboard(folder: str | Path | None) -> Any:  # noqa: ANN401 - of an
             "a TensorBoard log needs the package tensorboard, pip install 'geoseg[tensorboard]'"
         ) from None
     return SummaryWriter(str(folder))
+
+
+def _scalar_name(column: str) -> str:
+    """Name of a column of the history in TensorBoard, which groups names by what is before "/"."""
+    of_validation = column.removeprefix("val_")
+    return column if of_validation == column else f"val/{of_validation}"
 
 
 def _write_table(path: Path, history: History) -> None:

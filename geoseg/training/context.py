@@ -130,7 +130,7 @@ def make_context(
     val_layout = TileLayout(size, len(plan.val), plan.val.places)
     val_window = val_layout.largest_window(spec.multiple, spec.window) if len(plan.val) else 0
     train, val = (
-        BatchLoader(tiles, layout, spec.scaling, device)
+        BatchLoader(tiles, layout, spec.scaling, device, sharers=processes.local_size)
         for tiles, layout in ((plan.train, plan.layout), (plan.val, val_layout))
     )
     torch.manual_seed(settings.seed)
@@ -199,8 +199,10 @@ def _input_scaling(tiles: TileDataset, dtype: str) -> tuple[tuple[float, ...], t
         return (0.0,), (255.0,)
     stride = max(1, len(tiles) // _TILES_FOR_RANGE)
     images, valid, _ = tiles.read(np.arange(0, len(tiles), stride))
-    values = images.transpose(1, 0, 2, 3)[:, valid].astype(np.float64)
-    low, high = np.percentile(values, [0.1, 99.9], axis=1)
+    low, high = np.transpose([  # one band at a time, to save memory
+        np.percentile(images[:, band][valid].astype(np.float64), [0.1, 99.9])
+        for band in range(images.shape[1])
+    ])  # fmt: skip
     high = np.maximum(high, low + np.finfo(np.float32).eps * np.maximum(1, np.abs(low)))
     return tuple(low.tolist()), tuple(high.tolist())
 

@@ -28,6 +28,8 @@ class ProcessGroup:
     """Number of processes."""
     local_rank: int = 0
     """Number of this process on its machine, which is the number of its GPU."""
+    local_size: int = 1
+    """Number of processes on its machine, which share the memory."""
 
     @property
     def is_main(self) -> bool:
@@ -100,6 +102,12 @@ class ProcessGroup:
             distributed.all_reduce(value)
         return value
 
+    def any(self, flag: bool, device: torch.device) -> bool:
+        """Whether a flag is set in one of the processes; all of them must ask."""
+        if self.world_size == 1:
+            return flag
+        return bool(self.all_reduce_sum(torch.tensor(int(flag), device=device)))
+
 
 @contextmanager
 def process_group(device: str) -> Iterator[ProcessGroup]:
@@ -111,7 +119,10 @@ def process_group(device: str) -> Iterator[ProcessGroup]:
     if world_size == 1:
         yield ProcessGroup()
         return
-    group = ProcessGroup(int(os.environ["RANK"]), world_size, int(os.environ["LOCAL_RANK"]))
+    rank, local_rank, local_size = (
+        int(os.environ[name]) for name in ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+    )
+    group = ProcessGroup(rank, world_size, local_rank, local_size)
     own_device = group.device(device)
     if own_device.type == "cuda":
         torch.cuda.set_device(own_device)

@@ -24,7 +24,7 @@ class PredictionExample:
     """A window, its labels and its prediction."""
 
     image: NDArray[np.float32]
-    """(bands, s, s), normalised: mostly 0 to 1."""
+    """(1 or 3, s, s), grey or red, green and blue, normalised: mostly 0 to 1."""
     labels: NDArray[np.uint8]
     """(s, s) class indices, 255 where not labelled."""
     predicted: NDArray[np.uint8]
@@ -37,7 +37,7 @@ def plot_history(
     """Draw loss, accuracy and the IoU of each class over the epochs into a PNG.
 
     ``history`` has one row per epoch, as in ``history.csv``. ``best_epoch`` is marked; it counts
-    from 1, 0 for none.
+    from 1.
     """
     figure = _new_figure(14, 4.4)
     loss, accuracy, iou = figure.subplots(1, 3)
@@ -56,13 +56,12 @@ def plot_history(
         axes.grid(alpha=0.3)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.spines[["top", "right"]].set_visible(False)
-        if best_epoch:
-            axes.axvline(best_epoch, color=_MARK, lw=1, ls=":")
+        axes.axvline(best_epoch, color=_MARK, lw=1, ls=":")
         if axes.get_legend_handles_labels()[0]:
             axes.legend(fontsize=8, frameon=False)
     for axes in (accuracy, iou):
         axes.set_ylim(0, 1)
-    best = history[best_epoch - 1] if best_epoch else history[-1]
+    best = history[best_epoch - 1]
     figures = [
         f"{label} {best[key]:.4f}"
         for key, label in (
@@ -124,6 +123,5 @@ def _new_figure(width: float, height: float) -> Figure:
 
 
 def _to_rgb(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the first three bands, or the first band as grey, as (s, s, 3)."""
-    bands = image[:3] if len(image) >= 3 else np.repeat(image[:1], 3, axis=0)
-    return np.clip(np.moveaxis(bands, 0, -1), 0, 1)
+    """Return an image of one band or three bands as (s, s, 3)."""
+    return np.clip(np.moveaxis(np.broadcast_to(image, (3, *image.shape[1:])), 0, -1), 0, 1)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from geoseg.errors import InterruptedRun, TrainError, check_type
+from geoseg.errors import TrainError, check_type
 from geoseg.execute import Progress, ProgressCounter, StopFlag, stop_on_signal
 from geoseg.files import check_file_name, output_lock, remove_temporaries
 from geoseg.metrics import Confusion
@@ -35,7 +35,10 @@ from geoseg.training.settings import TrainSettings
 log = logging.getLogger("geoseg")
 
 _CHECK_INTERVAL = 50
-"""Steps between two checks that the loss is finite. A check waits for the device."""
+"""Steps between two checks that wait for a GPU: of the loss, and of the flags of all processes."""
+
+
+_INTERRUPTED = " while training, finished epochs are kept"
 
 
 def train(  # noqa: PLR0913 - one call for the whole job, all but two by name
@@ -220,13 +223,13 @@ def _train_epoch(
     torch.manual_seed(process_seed)
     metrics, losses, rate = EpochMetrics(network.spec.classes, network.device), [], settings.lr
     pseudo_labels = settings.pseudo_labels and state.epoch >= FIRST_EPOCHS * settings.epochs
+    waits = processes.world_size > 1 and network.device.type == "cuda"
+    stop_interval = _CHECK_INTERVAL if waits else 1
     network.set_training_mode()
     for step, batch in enumerate(context.train.load(own, window)):
-        if stop.is_set():
-            raise InterruptedRun(
-                "training was interrupted, finished epochs are kept, run the same command again "
-                "to resume it"
-            )
+        if step % stop_interval == 0 and processes.any(stop.is_set(), network.device):
+            stop.request()  # perhaps only another process has got the signal
+            stop.check(_INTERRUPTED)
         total_step = state.epoch * number + step
         rate = learning_rate(settings, total_step, number, state.losses)
         if sizes[step] <= processes.rank:  # no window remains, but all processes must step
@@ -316,8 +319,8 @@ def _save_best_after_failure(out: Path, context: TrainingContext, state: TrainSt
     advice = f"lower the learning rate (lr, now {lr:g}) or clip the gradient (clip 1)"
     if not state.best:
         return advice
-    if context.processes.is_main:
-        _best_model(context, state).save(out)
+    # The others wait, because torchrun ends all processes soon after one of them fails.
+    context.processes.call_on_main(lambda: _best_model(context, state).save(out))
     return f"{out} holds the weights of epoch {state.best_epoch}, {advice}"
 
 

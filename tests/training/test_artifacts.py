@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from tests.support.clusters import wait_for
 from tests.support.commands import ended, start
 from tests.support.paths import names_in
 from tests.support.processes import forked_ranks
+from tests.support.rasters import random_pixels
 from tests.support.training import (
     LEGEND,
     SIZE,
@@ -54,7 +56,7 @@ def test_pictures_appear_every_few_epochs_and_at_the_end(tiles, tmp_path):
 def test_a_sample_shows_labels_and_prediction_in_the_colours_of_the_legend(tmp_path):
     labels = np.zeros((SIZE, SIZE), np.uint8)
     predicted = np.full((SIZE, SIZE), 2, np.uint8)
-    image = np.zeros((2, SIZE, SIZE), np.float32)
+    image = np.zeros((1, SIZE, SIZE), np.float32)
     plot_examples(
         tmp_path / "s.png", [PredictionExample(image, labels, predicted)] * 2, LEGEND, "title"
     )
@@ -66,6 +68,26 @@ def test_a_sample_shows_labels_and_prediction_in_the_colours_of_the_legend(tmp_p
     assert amount[0] > 20 * amount[1]  # a square against a swatch
     assert amount[2] > 20 * amount[1]
     assert amount[1] > 0
+
+
+def test_a_sample_has_the_colours_of_the_bands_by_name(tmp_path, monkeypatch):
+    images = []
+
+    def draw(path, examples, *_):
+        path.touch()
+        images.append(np.stack([example.image for example in examples]))
+
+    monkeypatch.setattr("geoseg.training.artifacts.plot_examples", draw)
+    labels = ground(2 * SIZE, 6 * SIZE)
+    tiles = make_tiles(tmp_path / "set", labels=labels, pixels=random_pixels(3, *labels.shape))
+    for names in (("", "", ""), ("blue", "green", "red")):
+        train(
+            replace(tiles, band_names=names), tmp_path / "m.safetensors", device="cpu",
+            settings=small(epochs=1), monitor=Monitor(pictures=1), overwrite=True,
+        )  # fmt: skip
+    first_three, by_name = images[0], images[-1]
+    assert first_three.shape[1:] == (3, SIZE, SIZE)
+    assert np.array_equal(by_name, first_three[:, ::-1])
 
 
 def test_pictures_cannot_come_every_minus_one_epochs():
@@ -153,6 +175,8 @@ torch.set_num_threads(1)
 settings = replace(
     RECIPES["lab"], width=2, depth=1, batch_size=5, epochs=3, dropout=0.0, lr=0.01
 )
+if "endless" in sys.argv:
+    settings = replace(settings, epochs=100_000)
 if "standard" in sys.argv:  # what does not depend on the random numbers of a process
     settings = replace(
         RECIPES["standard"], encoder="lab", width=2, depth=1, batch_size=5, epochs=3, dropout=0.0,
@@ -238,6 +262,18 @@ def test_two_processes_resume_together(launch, odd_tiles, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_signal_to_one_process_stops_all(odd_tiles, tmp_path):
+    script, out = tmp_path / "one.py", tmp_path / "m.safetensors"
+    script.write_text(_TRAIN)
+    ranks = forked_ranks([script, odd_tiles.folder, out, "endless"], 2)
+    wait_for((tmp_path / "m.safetensors.checkpoint").exists)
+    ranks[1].send_signal(signal.SIGTERM)
+    for done in map(ended, ranks):
+        last = done.stderr.strip().splitlines()[-1]
+        assert "InterruptedRun: interrupted while training, finished epochs are kept" in last
+
+
+@pytest.mark.slow
 def test_no_process_waits_for_ever_where_the_model_is_in_use(odd_tiles, tmp_path):
     """By torchrun, which ends the others where one fails."""
     script, out = tmp_path / "one.py", tmp_path / "m.safetensors"
@@ -270,7 +306,7 @@ def test_a_stopped_command_says_how_to_resume(tiles, tmp_path, number):
     process.send_signal(number)
     assert process.wait(60) == 75
     assert log.read_text().splitlines()[-1] == (
-        "geoseg: training was interrupted, finished epochs are kept, run the same command again to "
-        "resume it"
+        "geoseg: interrupted while training, finished epochs are kept, run the same command to go "
+        "on"
     )
     assert names_in(tmp_path) == ["m.history.csv", "m.safetensors.checkpoint"]

@@ -18,7 +18,10 @@ from geoseg.training.batches.draw import WindowDraws
 from geoseg.training.batches.layout import MISSING, TileLayout
 
 _MEMORY_SHARE = 0.5
-"""Largest share of the free memory that the tiles of a split may take."""
+"""Largest share of the free memory that the tiles of a split may take, over all processes."""
+_LOADED_DTYPES = (np.uint8, np.int8, np.int16, np.float32)
+"""Dtypes of loaded images. Others become float32, as in the network: torch lacks most operations on
+uint16 and uint32, and GPUs of Apple have no float64."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,8 +47,9 @@ class BatchLoader:
     """
 
     def __init__(
-        self, tiles: TileDataset, layout: TileLayout, scaling: Scaling, device: torch.device
-    ) -> None:
+        self, tiles: TileDataset, layout: TileLayout, scaling: Scaling, device: torch.device,
+        *, sharers: int = 1,
+    ) -> None:  # fmt: skip
         """Read the tiles, if they fit in memory.
 
         Args:
@@ -53,13 +57,15 @@ class BatchLoader:
             layout: of these tiles.
             scaling: of the network; invalid pixels get its low values.
             device: of the batches.
+            sharers: processes that load tiles into the memory of this machine.
 
         Raises:
             GeosegError: if a tile cannot be read.
         """
         self.layout = layout
         self._tiles, self._scaling, self._device = tiles, scaling, device
-        self._resident = self._load(np.arange(len(tiles))) if self._fits_in_memory() else None
+        fits = len(tiles) and self._needed_bytes() < _MEMORY_SHARE * self._free_bytes(sharers)
+        self._resident = self._load(np.arange(len(tiles))) if fits else None
 
     def __len__(self) -> int:
         return len(self._tiles)
@@ -141,7 +147,7 @@ class BatchLoader:
         images, valid, labels = self._tiles.read(indices)
         for image, mask in zip(images, valid, strict=True):
             self._scaling.fill_invalid(image, mask)
-        if images.dtype in (np.uint16, np.uint32):  # torch lacks most operations on these
+        if images.dtype not in _LOADED_DTYPES:
             images = images.astype(np.float32)
         tensors = Batch(*map(torch.from_numpy, (images, labels, valid)))
         return tensors.map(self._to_device)
@@ -149,18 +155,18 @@ class BatchLoader:
     def _to_device(self, tensor: Tensor) -> Tensor:
         if self._device.type == "cuda":
             return tensor.pin_memory().to(self._device, non_blocking=True)
-        return tensor
+        return tensor.to(self._device)
 
-    def _fits_in_memory(self) -> bool:
-        if not len(self._tiles):
-            return False
+    def _needed_bytes(self) -> int:
         one = self._load(np.arange(1))
-        needed = len(self._tiles) * (one.images.nbytes + one.labels.nbytes + one.valid.nbytes)
-        on_gpu = self._device.type == "cuda"
-        free = available_memory()  # a GPU gets the tiles from the memory of the host
-        if on_gpu:
-            free = min(free, torch.cuda.mem_get_info(self._device)[0])
-        return needed < _MEMORY_SHARE * free
+        return len(self._tiles) * (one.images.nbytes + one.labels.nbytes + one.valid.nbytes)
+
+    def _free_bytes(self, sharers: int) -> int:
+        """Bytes of memory for this process; a GPU gets the tiles from that of the host."""
+        free = available_memory() // sharers
+        if self._device.type == "cuda":
+            return min(free, int(torch.cuda.mem_get_info(self._device)[0]))
+        return free
 
 
 def _as_ints(draws: WindowDraws) -> Iterator[tuple[int, int, int, int]]:

@@ -210,10 +210,11 @@ def scene(tmp_path_factory):
     return tiles, np.where(valid, pixels, 0), np.where(valid, labels, IGNORE_INDEX)
 
 
-def loader_of(tiles):
+def loader_of(tiles, device="cpu", **options):
     dataset = tiles.dataset("train")
     layout = TileLayout(tiles.size, len(dataset), dataset.places)
-    return BatchLoader(dataset, layout, Scaling((0.0, 0.0), (255.0, 255.0)), torch.device("cpu"))
+    scaling = Scaling((0.0, 0.0), (255.0, 255.0))
+    return BatchLoader(dataset, layout, scaling, torch.device(device), **options)
 
 
 def joined(batches):
@@ -240,6 +241,37 @@ def test_windows_are_cut_from_the_scene(scene, resident, monkeypatch):
         assert np.array_equal(images[number].numpy(), pixels[:, *part])
         assert np.array_equal(classes[number].numpy(), labels[part])
         assert np.array_equal(valid[number].numpy(), labels[part] != IGNORE_INDEX)
+
+
+@pytest.mark.parametrize("window", [32, 24])
+@pytest.mark.parametrize("resident", [True, False])
+def test_batches_are_on_the_device(scene, resident, window, monkeypatch):
+    """The device "meta" computes nothing, and stands for a GPU that is not CUDA's."""
+    if not resident:
+        monkeypatch.setattr("geoseg.training.batches.loader._MEMORY_SHARE", 0)
+    loader = loader_of(scene[0], "meta")
+    side = np.array([window])
+    [batch] = loader.load([WindowDraws(*np.zeros((3, 1), np.int64), side)], window)
+    assert {batch.images.device.type, batch.labels.device.type, batch.valid.device.type} == {"meta"}
+
+
+def test_processes_of_one_machine_share_its_memory(scene, monkeypatch):
+    tiles, _, _ = scene
+    monkeypatch.setattr("geoseg.training.batches.loader.available_memory", lambda: 1 << 40)
+    read = []
+    true_read = type(tiles.dataset("train")).read
+    monkeypatch.setattr(
+        type(tiles.dataset("train")), "read",
+        lambda self, indices: (read.append(len(indices)), true_read(self, indices))[1],
+    )  # fmt: skip
+    loader_of(tiles)
+    assert read[-1] == len(tiles)
+    needed = sum(part.nbytes for part in true_read(tiles.dataset("train"), np.arange(len(tiles))))
+    monkeypatch.setattr("geoseg.training.batches.loader.available_memory", lambda: 3 * needed)
+    for sharers, resident in ((1, True), (2, False)):
+        read.clear()
+        loader_of(tiles, sharers=sharers)
+        assert (len(tiles) in read) == resident
 
 
 def test_a_window_of_another_scale_shows_the_same_ground(scene):
