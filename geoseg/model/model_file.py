@@ -5,15 +5,15 @@ Loading a model never runs code, because a safetensors file holds only arrays an
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from geoseg.errors import GeosegError, ModelError, check_list, check_type
@@ -170,7 +170,8 @@ class Model:
         """Read a model file, or the model of this name (see `find_model`).
 
         Names and shapes of the weights are compared with the spec before the network is built, so
-        a damaged spec costs neither time nor memory.
+        a damaged spec costs neither time nor memory. The file is read once, so that hash and
+        weights are those of one version of it.
 
         Raises:
             ModelError: if the name is unknown, or if the file is missing or damaged, is not a
@@ -183,13 +184,12 @@ class Model:
             raise ModelError(
                 f"cannot read model {path}: {error.strerror}, check the path"
             ) from None
-        metadata, shapes = _read_header(path, data)
+        metadata, stored = _read_contents(path, data)
         try:
             spec = UNetSpec.from_dict(metadata["unet"])
-            _check_shapes(spec, shapes)
-            weights = _read_weights(path, shapes, metadata)
+            _check_shapes(spec, {name: tuple(value.shape) for name, value in stored.items()})
             network = make_network(spec)
-            network.load_state_dict(weights)
+            network.load_state_dict(_check_weights(stored, metadata))
             return cls(
                 network=network.eval(),
                 legend=Legend.from_dict(metadata["legend"]),
@@ -233,25 +233,24 @@ def pixel_size_range(sizes: object) -> PixelSizes | None:
     return low, high
 
 
-def _read_header(path: Path, data: bytes) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
-    """Return the metadata and the shape of each weight, without reading the weights."""
+def _read_contents(path: Path, data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return the metadata and the weights of a model file, which are not checked yet."""
     if is_onnx(path):
         raise ModelError(
             f"{path} is an ONNX file, which only `geoseg classify` and `geoseg info` read, "
             "give a .safetensors file that `geoseg train` wrote"
         )
-    # A safetensors file starts with the length of its header in 8 bytes, then "{".
+    # A safetensors file starts with the length of its header in 8 bytes, then the header as JSON.
     if data[8:9] != b"{" and (data[:2] == b"PK" or data[:1] == b"\x80"):
         raise ModelError(
             f"{path} is a pickled PyTorch file or an archive, which may run code when loaded, "
             "give a .safetensors file that `geoseg train` wrote"
         )
     try:
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get("geoseg")
-            names = file.keys()
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
-    except (SafetensorError, OSError, ValueError) as error:
+        stored = load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        text = (header.get("__metadata__") or {}).get("geoseg")
+    except (SafetensorError, LookupError, ValueError, RecursionError) as error:
         raise ModelError(
             f"{path} is not a model, or is truncated ({error}), "
             "give a .safetensors file that `geoseg train` wrote"
@@ -273,7 +272,7 @@ def _read_header(path: Path, data: bytes) -> tuple[dict[str, Any], dict[str, tup
             f"model {path} has format {shortened(metadata.get('format'))}, but this version of "
             f"geoseg reads {FORMAT}, install the version that wrote it or train the model again"
         )
-    return metadata, shapes
+    return metadata, stored
 
 
 def _check_shapes(spec: UNetSpec, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -292,17 +291,13 @@ def _shape_text(shape: tuple[int, ...] | None) -> str:
     return "no value" if shape is None else f"shape {' x '.join(map(str, shape))}"
 
 
-def _read_weights(
-    path: Path, names: Iterable[str], metadata: Mapping[str, Any]
-) -> dict[str, Tensor]:
-    """Return the weights by name, as float32.
+def _check_weights(stored: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the weights of a file as float32.
 
     Raises:
         ModelError: if the weights do not match the checksum of the metadata, or one is not a
             finite number.
     """
-    with safe_open(path, framework="pt") as file:
-        stored = {name: file.get_tensor(name) for name in names}
     if CHECKSUM in metadata and metadata[CHECKSUM] != _checksum(stored):
         raise ModelError("its weights do not match its checksum")
     weights = {name: value.float() for name, value in stored.items()}

@@ -156,7 +156,7 @@ def test_weights_are_compared_with_the_spec_before_a_network_is_built(
     path = tmp_path / "m.safetensors"
     save_file(weights, path, {"geoseg": json.dumps(metadata)})
     monkeypatch.setattr("geoseg.model.model_file.make_network", None)
-    monkeypatch.setattr("geoseg.model.model_file._read_weights", None)
+    monkeypatch.setattr("geoseg.model.model_file._check_weights", None)
     assert words in refused(path)
 
 

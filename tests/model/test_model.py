@@ -1,6 +1,8 @@
 """The U-Net, its file, and its scores."""
 
+import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -152,6 +154,30 @@ def test_a_file_that_is_no_model_is_refused(tmp_path, model):
     newer = json.dumps({"format": 99})
     save_file({"w": torch.zeros(3)}, tmp_path / "newer.safetensors", {"geoseg": newer})
     assert "format 99" in refused(tmp_path / "newer.safetensors")
+
+
+def test_hash_and_weights_are_of_one_version_of_the_file(tmp_path, model, monkeypatch):
+    path, old = tmp_path / "m.safetensors", Model.load(model)
+    old.save(path)
+    read = Path.read_bytes
+
+    def read_and_replace(self):
+        data = read(self)
+        if self == path:
+            with torch.no_grad():
+                other = next(old.network.parameters())
+                other += 1
+            old.save(path)
+        return data
+
+    monkeypatch.setattr(Path, "read_bytes", read_and_replace)
+    loaded = Model.load(path)
+    monkeypatch.undo()
+    assert (
+        loaded.hash == hashlib.sha256(model.read_bytes()).hexdigest()[:16] != Model.load(path).hash
+    )
+    first, original = (next(m.network.parameters()) for m in (loaded, Model.load(model)))
+    assert torch.equal(first, original)
 
 
 def test_a_model_that_cannot_be_written_leaves_nothing(tmp_path, model):
