@@ -1,6 +1,5 @@
 """The scores of windows: the network on a device, in batches of one size."""
 
-import copy
 import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +22,8 @@ from geoseg.model.engines.graph import as_onnx_file, network_graph
 from geoseg.model.engines.names import TORCH
 from geoseg.model.model_file import Model
 from geoseg.model.networks import Network
-from geoseg.model.networks.conv_norm import fold_batch_norm
+from geoseg.model.networks.inference import inference_copy
+from geoseg.model.networks.rescale import Rescale
 from geoseg.model.onnx.file import read_onnx
 from geoseg.model.onnx.network import OnnxNetwork
 from geoseg.model.onnx.spec import OnnxSpec
@@ -257,9 +257,9 @@ def _torch_probabilities(
     model: Model, device: torch.device, precision: str
 ) -> Callable[[Tensor], Tensor]:
     """Return a copy of the network of a model, as a function from scene values to probabilities."""
-    folded = fold_batch_norm(copy.deepcopy(model.network).eval())
-    folded = folded.to(device, torch_dtype(precision))
-    folded.rescale.float()  # scene values and their scaling need more digits than weights
+    folded = inference_copy(model.network).to(device, torch_dtype(precision))
+    # Scene values and their scaling need more digits than weights.
+    folded.rescale = Rescale(model.spec.scaling).to(device)
     network: Network = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def probabilities(x: Tensor) -> Tensor:

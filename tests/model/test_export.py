@@ -321,7 +321,11 @@ def fail(_path, _data):
 @pytest.mark.parametrize("package", ["onnx", "onnxscript"])
 def test_without_the_extra_one_sentence_says_what_to_install(tmp_path, small, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
-    with refusal(ModelError, rf"needs {package} .*pip install 'geoseg\[onnx\]'", tmp_path):
+    with refusal(
+        ModelError,
+        rf"the export needs the package {package} .*pip install 'geoseg\[onnx\]'",
+        tmp_path,
+    ):
         export_model(small, tmp_path / "m.onnx")
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,18 @@ def test_bf16_is_close_to_fp32(model):
     close = scores_of(Predictor(loaded, device="cpu", precision="bf16"), window)
     assert close.dtype == np.float32
     assert 0 < np.abs(close - exact).max() < 0.05
+
+
+def test_bf16_does_not_round_the_input_scaling(model):
+    """1003 is 1000 or 1008 in bf16, which would move all values out of the range."""
+    loaded = Model.load(model)
+    network = make_network(replace(loaded.spec, low=(1003.0,), high=(1005.0,)))
+    network.load_state_dict(loaded.network.state_dict())
+    loaded = replace(loaded, network=network.eval(), dtype="uint16")
+    window = np.random.default_rng(0).integers(1003, 1006, (2, 3, 32, 32), dtype=np.uint16)
+    exact = scores_of(Predictor(loaded, device="cpu"), window)
+    close = scores_of(Predictor(loaded, device="cpu", precision="bf16"), window)
+    assert np.abs(close - exact).max() < 0.05
 
 
 @given(st.integers(1, 6), st.integers(0, 2**32 - 1))

@@ -1,34 +1,19 @@
 """A network of geoseg as an ONNX graph, for the engines other than torch."""
 
-import copy
-import importlib
 import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from torch import Tensor, nn
 
-from geoseg.errors import ModelError
 from geoseg.model.model_file import Model
-from geoseg.model.networks.conv_norm import fold_batch_norm
+from geoseg.model.networks.inference import Probabilities, inference_copy
+from geoseg.model.onnx.extra import import_onnx
 from geoseg.model.onnx.file import OnnxFile
 from geoseg.model.onnx.spec import OnnxSpec
 
 _OPSET = 17
 """Version of the operators: one that all engines read."""
-
-
-class _Probabilities(nn.Module):
-    """Windows in scene values to probabilities."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Map (n, bands, h, w) to (n, classes, h, w)."""
-        return torch.softmax(self.network(image), dim=1)
 
 
 def network_graph(model: Model) -> bytes:
@@ -40,20 +25,15 @@ def network_graph(model: Model) -> bytes:
     Raises:
         ModelError: if the package onnx is not installed.
     """
-    try:
-        importlib.import_module("onnx")
-    except ImportError as error:
-        raise ModelError(
-            f"engines other than torch need onnx ({error}), install it: pip install onnx"
-        ) from None
+    import_onnx("an engine other than torch")
     spec = model.spec
-    network = _Probabilities(fold_batch_norm(copy.deepcopy(model.network).cpu().float().eval()))
+    network = Probabilities(inference_copy(model.network)).eval()
     example = torch.zeros(1, spec.bands, spec.window, spec.window)
     with warnings.catch_warnings(), TemporaryDirectory(prefix="geoseg-") as folder:
         warnings.simplefilter("ignore")  # of PyTorch about itself
         path = Path(folder) / "network.onnx"
         torch.onnx.export(
-            network.eval(), (example,), path, dynamo=False, opset_version=_OPSET,
+            network, (example,), path, dynamo=False, opset_version=_OPSET,
             input_names=["image"], output_names=["scores"], dynamic_axes={"image": {0: "batch"}},
         )  # fmt: skip
         return path.read_bytes()

@@ -1,7 +1,5 @@
 """A model as the bytes of an ONNX file, with the metadata that QGIS Deepness and GeoDeep read."""
 
-import copy
-import importlib
 import json
 import logging
 import math
@@ -12,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
-from geoseg.errors import ModelError
 from geoseg.model.model_file import Model
 from geoseg.model.networks import Network
-from geoseg.model.networks.conv_norm import fold_batch_norm
+from geoseg.model.networks.inference import Probabilities, inference_copy
 from geoseg.model.networks.rescale import Rescale
 from geoseg.model.onnx import keys
+from geoseg.model.onnx.extra import import_onnx, import_onnxscript
 from geoseg.model.scaling import Scaling
 from geoseg.version import __version__
 
@@ -34,19 +31,6 @@ _OVERLAP = 32
 """Overlap of windows (px), the default of `classify`."""
 _LARGEST_OVERLAP = 50
 """Largest overlap of windows (%): more would only cost time."""
-
-
-class _Scores(nn.Module):
-    """Windows to probabilities."""
-
-    def __init__(self, network: nn.Module, temperature: float) -> None:
-        super().__init__()
-        self.network = network
-        self.temperature = temperature
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Map (n, bands, h, w) to (n, classes, h, w)."""
-        return torch.softmax(self.network(image) / self.temperature, dim=1)
 
 
 def input_divisor(dtype: str) -> int:
@@ -74,13 +58,8 @@ def onnx_bytes(model: Model) -> bytes:
     Raises:
         ModelError: if onnx or onnxscript is not installed.
     """
-    for package in ("onnx", "onnxscript"):
-        try:
-            importlib.import_module(package)
-        except ImportError as error:
-            raise ModelError(
-                f"the export needs {package} ({error}), install it: pip install 'geoseg[onnx]'"
-            ) from None
+    import_onnx("the export")
+    import_onnxscript("the export")
     proto = _trace(model)
     strip(proto)
     for key, value in _metadata(model).items():
@@ -90,7 +69,7 @@ def onnx_bytes(model: Model) -> bytes:
 
 def _trace(model: Model) -> "ModelProto":
     spec = model.spec
-    network = _Scores(_with_unit_input(model), model.temperature).eval()
+    network = Probabilities(_with_unit_input(model), model.temperature).eval()
     # A batch of 1 would become a fixed size.
     example = torch.zeros(2, spec.bands, spec.window, spec.window)
     with _quiet_exporter():
@@ -123,8 +102,7 @@ def _with_unit_input(model: Model) -> Network:
     """Return a copy of the network that reads scene values divided by `input_divisor`."""
     divisor, scaling = input_divisor(model.dtype), model.spec.scaling
     low, high = (tuple(v / divisor for v in values) for values in (scaling.low, scaling.high))
-    network = copy.deepcopy(model.network).cpu().float().eval()
-    fold_batch_norm(network)
+    network = inference_copy(model.network)
     network.rescale = Rescale(Scaling(low, high))
     return network
 

@@ -1,4 +1,4 @@
-"""The packages onnx and onnxruntime, imported when an ONNX file is used."""
+"""The packages of the extra "onnx", imported when an ONNX file is read or written."""
 
 from importlib import import_module
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from geoseg.errors import ModelError
 
 Onnx = Any
-"""An object of the packages onnx and onnxruntime, which have no types or need not be installed."""
+"""An object of these packages, which have no types or need not be installed."""
 
 
 def import_onnx(needed_by: str | Path) -> Onnx:
@@ -25,6 +25,11 @@ def import_onnx(needed_by: str | Path) -> Onnx:
 def import_onnxruntime(needed_by: str | Path) -> Onnx:
     """Return the package onnxruntime; see `import_onnx`."""
     return _import("onnxruntime", needed_by)
+
+
+def import_onnxscript(needed_by: str | Path) -> Onnx:
+    """Return the package onnxscript; see `import_onnx`."""
+    return _import("onnxscript", needed_by)
 
 
 def _import(package: str, needed_by: str | Path) -> Onnx:

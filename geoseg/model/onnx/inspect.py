@@ -20,7 +20,6 @@ from geoseg.model.onnx.spec import Layout, OnnxSpec
 _DTYPES = ("float32", "float16", "float64", "uint8", "uint16", "int16")
 _TOLERANCE = 1e-3
 """Error of a probability, and of the sum of the probabilities of a pixel, of a float16 network."""
-_TRIALS = 3
 
 
 @dataclass(frozen=True, slots=True)
