@@ -149,11 +149,11 @@ class Job:
             tags["GEOSEG_INPUT_MEAN"], tags["GEOSEG_INPUT_STD"] = mean, std
         return tags
 
-    def plan(self) -> dict[str, Any]:
+    def determinants(self) -> dict[str, Any]:
         """All that the parts depend on, as plain data."""
-        plan = {
+        values = {
             "geoseg": self.version,
-            "scene": self.scene.identity(),
+            "scene": self.scene.determinants(),
             "model": self.model_hash,
             "engine": self.engine,
             "overlap": self.settings.overlap,
@@ -168,14 +168,14 @@ class Job:
             "outputs": [self.polygons, self.confidence, self.probabilities, self.uncertainty],
         }
         if self.input != self.scene:
-            plan |= {"resampled": self.input.identity(), "map grid": asdict(self.map_grid)}
+            values |= {"resampled": self.input.determinants(), "map grid": asdict(self.map_grid)}
         if self.onnx is not None:  # a model file of geoseg has them inside
-            plan |= {"input": asdict(self.onnx), "legend": self.legend.to_dict()}
-        return plan
+            values |= {"input": asdict(self.onnx), "legend": self.legend.to_dict()}
+        return values
 
     def identity(self) -> str:
-        """Hash of `plan`: parts with another identity belong to another run."""
-        return _hash(self.plan())
+        """Hash of `determinants`: parts with another identity belong to another run."""
+        return _hash(self.determinants())
 
     def map_identity(self) -> str:
         """Hash of all that the outputs depend on: parts, cleaning and creation options."""

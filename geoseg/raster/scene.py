@@ -313,7 +313,7 @@ class Scene:
             ]
         return values
 
-    def identity(self) -> dict[str, Any]:
+    def determinants(self) -> dict[str, Any]:
         """Plain data that differ if pixels differ: without the paths of files of known version."""
         return _without_known_paths(self.to_dict())
 

@@ -44,10 +44,10 @@ class TrainState:
 class Checkpoint:
     """The content of a checkpoint file."""
 
-    run: str
-    """SHA-256 of the identity."""
-    identity: Mapping[str, Any]
+    identity: str
     """See `TrainingPlan.identity`."""
+    determinants: Mapping[str, Any]
+    """See `TrainingPlan.determinants`."""
     epochs: int
     """Epochs that the run was to have."""
     state: TrainState
@@ -62,8 +62,8 @@ def save_checkpoint(path: Path, state: TrainState, context: TrainingContext) -> 
         OutputError: if it cannot be written.
     """
     content = {
-        "run": context.plan.run,
-        "identity": dict(context.plan.identity),
+        "run": context.plan.identity,
+        "identity": dict(context.plan.determinants),  # the keys of earlier versions
         "epochs": context.plan.settings.epochs,
         "state": {name: getattr(state, name) for name in TrainState.__slots__},
         "tensors": context.network.state(),

@@ -56,19 +56,19 @@ class TrainingPlan:
     random ones."""
     pixel_sizes: PixelSizes | None
     """Smallest and largest ground size of the pixels (m)."""
-    identity: Mapping[str, Any]
+    determinants: Mapping[str, Any]
     """All that determines the weights of an epoch, as plain data: of the tiles the digest, not the
     paths."""
 
     @property
-    def run(self) -> str:
-        """SHA-256 of the identity."""
-        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
+    def identity(self) -> str:
+        """SHA-256 of the determinants."""
+        return hashlib.sha256(json.dumps(self.determinants, sort_keys=True).encode()).hexdigest()
 
-    def differences(self, identity: Mapping[str, Any]) -> list[str]:
-        """List the differences to the identity of a checkpoint; empty if they are the same."""
-        new, old = self.identity["settings"], identity["settings"]
-        changed = [name for name in self.identity if self.identity[name] != identity.get(name)]
+    def differences(self, other: Mapping[str, Any]) -> list[str]:
+        """List the differences to the determinants of a checkpoint; empty if they are the same."""
+        new, old = self.determinants["settings"], other["settings"]
+        changed = [key for key, value in self.determinants.items() if value != other.get(key)]
         return [
             f"{name.replace('_', ' ')} was {old.get(name)} and is {new.get(name)}"
             for name in sorted(new.keys() | old.keys())
@@ -116,7 +116,7 @@ def make_plan(
     encoder_weights = _find_encoder_weights(settings)
     if pixel_sizes is None and tiles.pixel_size is not None:
         pixel_sizes = tiles.pixel_size, tiles.pixel_size
-    identity = {
+    determinants = {
         "settings": {
             name: value for name, value in settings.to_dict().items()
             if name not in (*_END_SETTINGS, "encoder_weights")
@@ -131,7 +131,7 @@ def make_plan(
     }  # fmt: skip
     return TrainingPlan(
         tiles, train, replayed, val, layout, settings, start, encoder_weights,
-        pixel_size_range(pixel_sizes), identity,
+        pixel_size_range(pixel_sizes), determinants,
     )  # fmt: skip
 
 

@@ -53,11 +53,11 @@ def find_start(out: Path, plan: TrainingPlan, *, resume: bool, overwrite: bool) 
         return StartPoint()
     checkpoint = load_checkpoint(path)
     epoch = checkpoint.state.epoch
-    written = model is not None and _run_and_epochs(model) == (checkpoint.run, epoch)
+    written = model is not None and _identity_and_epochs(model) == (checkpoint.identity, epoch)
     if written and overwrite:
         _log_discarded(path)
         return StartPoint()
-    differences = "; ".join(plan.differences(checkpoint.identity))
+    differences = "; ".join(plan.differences(checkpoint.determinants))
     if differences and written:
         raise OutputError(
             f"{out} exists and belongs to another training ({differences}), use another output "
@@ -68,7 +68,7 @@ def find_start(out: Path, plan: TrainingPlan, *, resume: bool, overwrite: bool) 
             f"checkpoint {path} belongs to another training ({differences}), give the same tiles "
             f"and settings, or {START_AGAIN}"
         )
-    if model is None or _run_and_epochs(model)[0] != plan.run:
+    if model is None or _identity_and_epochs(model)[0] != plan.identity:
         check_not_there(out, overwrite=overwrite)
     _check_end(out, plan, checkpoint, "overwrite (-f)" if written else START_AGAIN)
     if epoch == last_epoch(plan.settings, checkpoint.state.losses):
@@ -80,15 +80,19 @@ def find_start(out: Path, plan: TrainingPlan, *, resume: bool, overwrite: bool) 
     return StartPoint(checkpoint)
 
 
-def _run_and_epochs(model: Model) -> tuple[str | None, int | None]:
-    """Return the run that wrote a model, and its number of epochs."""
+def _identity_and_epochs(model: Model) -> tuple[str | None, int | None]:
+    """Return the identity of the training of a model, and its number of epochs."""
     return model.training.get("run"), model.training.get("epochs")
 
 
 def _is_complete(model: Model, plan: TrainingPlan) -> bool:
     """Whether a model is the result of this run, as far as the model file records it."""
-    settings, (run, epochs) = plan.settings, _run_and_epochs(model)
-    if run != plan.run or model.training.get("settings") != settings.to_dict() or epochs is None:
+    settings, (identity, epochs) = plan.settings, _identity_and_epochs(model)
+    if (
+        identity != plan.identity
+        or model.training.get("settings") != settings.to_dict()
+        or epochs is None
+    ):
         return False
     since_best = epochs - model.training.get("best_epoch", epochs)
     ended = epochs == settings.epochs or since_best == settings.patience

@@ -342,7 +342,7 @@ def _best_model(context: TrainingContext, state: TrainState) -> Model:
         pixel_size_range=plan.pixel_sizes,
         training={
             "settings": plan.settings.to_dict(),
-            "run": plan.run,
+            "run": plan.identity,
             "start": plan.start.hash if plan.start else None,
             "tiles": {
                 "train": len(context.train) - plan.replayed,

@@ -144,8 +144,8 @@ def test_a_mosaic_is_plain_data_of_all_its_files(tmp_path):
     assert scene.files == tuple(map(str, paths))
     assert scene.path == f"mosaic of {paths[0]} and 3 more"
     assert [layer["path"] for layer in scene.to_dict()["layers"]] == list(map(str, paths))
-    assert str(tmp_path) not in str(scene.identity()["layers"])
-    assert mosaic(opened(*paths[::-1])).identity() != scene.identity()
+    assert str(tmp_path) not in str(scene.determinants()["layers"])
+    assert mosaic(opened(*paths[::-1])).determinants() != scene.determinants()
 
 
 def refused(match, *paths):

@@ -23,7 +23,7 @@ def read_manifest(folder: str | Path) -> dict[str, Any] | None:
     """Read the manifest of a run folder; None if there is none.
 
     Returns:
-        The keys of `Job.plan`, and "run", the identity of the run.
+        The keys of `Job.determinants`, and "run", the identity of the run.
 
     Raises:
         RunError: if it is damaged.
@@ -47,8 +47,8 @@ def check_same_run(job: Job, manifest: dict[str, Any]) -> None:
         RunError: naming what differs.
     """
     if manifest.get("run") != job.identity():
-        plan = json.loads(json.dumps(job.plan()))
-        differ = [key for key in plan if manifest.get(key) != plan[key]]
+        own = json.loads(json.dumps(job.determinants()))
+        differ = [key for key, value in own.items() if manifest.get(key) != value]
         raise RunError(
             f"{job.parts} holds parts of another run (another {', '.join(differ) or 'version'}), "
             "finish that run, or start again with resume=False (--no-resume)"
@@ -97,7 +97,7 @@ def open_run(
             if manifest is None:
                 with atomic_file(folder / MANIFEST, durable=True) as temporary:
                     temporary.write_text(
-                        json.dumps({"run": job.identity(), **job.plan()}, indent=1)
+                        json.dumps({"run": job.identity(), **job.determinants()}, indent=1)
                     )
         yield manifest is not None
 
