@@ -168,7 +168,7 @@ class _WindowCounts:
             self._count(row, col, left)
 
     def finish(self, part: Part) -> None:
-        """Count what no message has told of a chunk."""
+        """Count the windows of a finished chunk that no message has reported."""
         self._count(part.row, part.col, 0)
 
     def _count(self, row: int, col: int, left: int) -> None:

@@ -17,7 +17,7 @@ _PROCESS = 480_000_000
 _WORKER = 140_000_000
 """Memory of a worker process that it does not share with the others (bytes)."""
 _CACHE_MIN = 16 << 20
-"""Least limit of GDAL's block cache (bytes)."""
+"""Smallest limit of GDAL's block cache (bytes)."""
 _CACHE = 1.45
 """Largest size of GDAL's block cache, relative to its limit."""
 _POLYGONS = 220_000_000

@@ -367,9 +367,7 @@ def _as_data(
     """
     paths = [*places.values()]
     if in_folders:
-        labels = Path(report.outputs[0])
-        names = [labels.with_suffix(".gpkg") if o == "polygons" else labels for o in places]
-        paths = [str(Path(*parts)) for parts in zip(paths, names, strict=True)]
+        paths = [str(Path(*parts)) for parts in zip(paths, report.outputs, strict=True)]
     return {**report.to_dict(), "outputs": paths}
 
 

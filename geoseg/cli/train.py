@@ -101,9 +101,9 @@ log = logging.getLogger("geoseg")
         "scaled down to it.  [default: 5; recipe lab: 0]"),
     click.option(
         "--average", type=float, metavar="DECAY",
-        help="Share of the average of the weights that remains in each step, at least 0 and below "
-        "1. The average is kept as the model; 0 keeps the weights "
-        "themselves.  [default: 0.998; recipe lab: 0]"),
+        help="Decay: the share of the exponential moving average (EMA) of the weights that remains "
+        "in each step, at least 0 and below 1. The average is kept as the model; 0 keeps the "
+        "weights themselves.  [default: 0.998; recipe lab: 0]"),
     click.option(
         "--pseudo-labels", is_flag=True,
         help="In the second half of the epochs, train also on pixels that are not labelled, with "

@@ -46,16 +46,14 @@ class Calibration:
         }
 
 
-def calibrate(logits: Tensor, labels: Tensor, *, verbose: bool = True) -> Calibration | None:
-    """Fit a temperature that lowers the expected calibration error; None without any pixel.
+def calibrate(logits: Tensor, labels: Tensor, *, verbose: bool = True) -> Calibration:
+    """Fit a temperature that lowers the expected calibration error.
 
     The fit maximises the likelihood of the labels. If that raises the expected calibration error,
     the temperature is 1, which does not change the scores. If the likelihood has no maximum within
     the range (0.05 to 20), nearly all pixels are right, or no more than by chance. ``verbose`` logs
     both cases. For the arguments see `collect_logits`.
     """
-    if not len(labels):
-        return None
     temperature = fit_temperature(logits, labels)
     before, after = (_calibration_error(logits, labels, value) for value in (1, temperature))
     if after >= before:

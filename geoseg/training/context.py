@@ -127,7 +127,7 @@ def make_context(
     _check_batch(plan, spec, processes)
     precision = choose_precision(settings.precision, device)
     size = plan.tiles.size
-    val_layout = TileLayout(size, len(plan.val), plan.val.places)
+    val_layout = TileLayout(size, plan.val.places)
     val_window = val_layout.largest_window(spec.multiple, spec.window) if len(plan.val) else 0
     train, val = (
         BatchLoader(tiles, layout, spec.scaling, device, sharers=processes.local_size)

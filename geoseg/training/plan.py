@@ -110,7 +110,7 @@ def make_plan(
     settings = _resolve_replay_share(settings, replay)
     _check_labels(tiles, train, val)  # corrections alone may have a single class
     settings = _resolve_network(settings, start)
-    layout = TileLayout(tiles.size, len(train), train.places)
+    layout = TileLayout(tiles.size, train.places)
     settings = replace(settings, window=_resolve_window(settings, layout))
     settings = replace(settings, encoder_weights=_resolve_encoder_weights(settings, start))
     encoder_weights = _find_encoder_weights(settings)

@@ -39,6 +39,11 @@ def cut(scenes, labels, out, settings=ALL, *, preview=False, **options):
     return tile(scenes, labels, out=out, settings=settings, **{"legend": LEGEND, **options})
 
 
+def apart(tiles):
+    """Places of tiles that are each in a scene of its own."""
+    return np.stack([np.arange(tiles), *np.zeros((2, tiles), np.int64)], axis=1)
+
+
 def pasted(tiles, shape=(HEIGHT, WIDTH)):
     """The masks of a tile set at their places in the scene; -1 where there is no tile."""
     canvas = np.full(shape, -1)

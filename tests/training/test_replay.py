@@ -11,6 +11,7 @@ from geoseg.legend import Legend
 from geoseg.training import Monitor, TrainSettings, score, train
 from geoseg.training.batches import TileLayout, draw_epoch, epoch_size
 from tests.support.commands import here
+from tests.support.tilesets import apart
 from tests.support.training import (
     Stopped,
     ground,
@@ -120,7 +121,7 @@ def test_corrections_of_a_single_class_are_enough_with_replay(start, old, tmp_pa
 @pytest.mark.parametrize("share", [0.2, 0.75])
 def test_a_share_of_the_windows_is_from_replayed_tiles(share):
     counts = np.random.default_rng(0).integers(1, 90, (40, 3))
-    layout = TileLayout(16, 40, None)
+    layout = TileLayout(16, apart(40))
     by_tile = small(replay_share=share)
     drawn = np.sort(draw_epoch(by_tile, layout, counts, 16, 0, replayed=30).tile)
     assert drawn[:10].tolist() == list(range(10))  # each own tile once
@@ -134,7 +135,7 @@ def test_a_share_of_the_windows_is_from_replayed_tiles(share):
 
 def test_with_a_large_share_old_tiles_are_drawn_more_than_once():
     counts = np.ones((12, 2), int)
-    drawn = draw_epoch(small(replay_share=0.8), TileLayout(16, 12, None), counts, 16, 0, 2).tile
+    drawn = draw_epoch(small(replay_share=0.8), TileLayout(16, apart(12)), counts, 16, 0, 2).tile
     assert np.bincount(drawn)[:10].tolist() == [1] * 10
     assert np.bincount(drawn)[10:].sum() == 40
 

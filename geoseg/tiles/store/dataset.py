@@ -45,15 +45,17 @@ class TileDataset:
             legend: the classes; pixels with other values count as not labelled.
             sums: of the n tiles; None to compute them when they are needed.
             places: (n, 3) number of the scene, first row and first column (px) of each tile; None
-                if tiles have no neighbours.
+                if they are unknown: then each tile is in a scene of its own.
         """
         self._store, self._indices, self._legend = store, indices, legend
         self._stored_sums = sums
         self.names = tuple(names)
         """Name of each tile, for messages."""
+        if places is None:
+            places = np.zeros((len(indices), 3), np.int64)
+            places[:, 0] = np.arange(len(indices))
         self.places = places
-        """(n, 3) number of the scene, first row and first column (px) of each tile; None if tiles
-        have no neighbours."""
+        """(n, 3) number of the scene, first row and first column (px) of each tile."""
 
     def __len__(self) -> int:
         return len(self._indices)

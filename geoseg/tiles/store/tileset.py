@@ -149,12 +149,12 @@ class TileSet:
             checksums = [self.checksums[i] for i in indices] + [other.checksums[i] for i in others]
             counts = np.concatenate([first.tile_counts, second.tile_counts])
             sums = TileSums(tuple(checksums), counts)
-        scenes, other_scenes = _places_of(first), _places_of(second)
-        other_scenes[:, 0] += scenes[:, 0].max(initial=-1) + 1
+        places = second.places.copy()
+        places[:, 0] += first.places[:, 0].max(initial=-1) + 1
         return TileDataset(
             JoinedStore(self.store, other.store, offset=len(self)),
             np.concatenate([indices, others + len(self)]), (*first.names, *second.names),
-            self.legend, sums=sums, places=np.concatenate([scenes, other_scenes]),
+            self.legend, sums=sums, places=np.concatenate([first.places, places]),
         )  # fmt: skip
 
     def load(self, split: str) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.uint8]]:
@@ -292,15 +292,6 @@ def _number_scenes(scenes: list[str], rows: list[int], cols: list[int]) -> NDArr
         copies[scene, row, col] += 1
         places.append((numbers.setdefault(copy, len(numbers)), row, col))
     return np.array(places, np.int64).reshape(-1, 3)
-
-
-def _places_of(tiles: TileDataset) -> NDArray[np.int64]:
-    """Return the places (n, 3); if they are unknown, each tile is in a scene of its own."""
-    if tiles.places is not None:
-        return tiles.places.copy()
-    places = np.zeros((len(tiles), 3), np.int64)
-    places[:, 0] = np.arange(len(tiles))
-    return places
 
 
 def _open_store(

@@ -21,17 +21,13 @@ class TileLayout:
     Two tiles are adjacent if they share a whole side. Tiles that overlap are not adjacent.
     """
 
-    def __init__(self, size: int, tiles: int, places: NDArray[np.int64] | None) -> None:
+    def __init__(self, size: int, places: NDArray[np.int64]) -> None:
         """Find the connected tiles.
 
         Args:
             size: side of a tile (px).
-            tiles: number of tiles, n.
-            places: (n, 3) scene, row and column of each tile; None if none are adjacent.
+            places: (n, 3) number of the scene, first row and first column (px) of each tile.
         """
-        if places is None:  # each tile in a scene of its own
-            places = np.zeros((tiles, 3), np.int64)
-            places[:, 0] = np.arange(tiles)
         self.size = size
         self.places = places
         """(n, 3) number of the scene, first row and first column (px)."""

@@ -1,9 +1,8 @@
 """The pixels of training windows as batches on the device."""
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812 - the customary name
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geoseg.execute import available_memory
+from geoseg.execute import available_memory, prefetch_map
 from geoseg.model import Scaling
 from geoseg.tiles import IGNORE_INDEX, TileDataset
 from geoseg.training.batches.draw import WindowDraws
@@ -71,18 +70,13 @@ class BatchLoader:
         return len(self._tiles)
 
     def load(self, batches: Sequence[WindowDraws], window: int) -> Iterator[Batch]:
-        """Yield batches of windows, ``window`` px high and wide; the next batch is read ahead."""
+        """Yield batches of windows, ``window`` px high and wide; the next ones are read ahead."""
         if self._resident is not None:
             for draws in batches:
                 yield self._cut(self._resident, draws, self._touched(draws), window)
             return
-        with ThreadPoolExecutor(1) as reader:
-            pending = deque(reader.submit(self._read, draws, window) for draws in batches[:1])
-            for draws in batches[1:]:
-                pending.append(reader.submit(self._read, draws, window))
-                yield pending.popleft().result()
-            for batch in pending:
-                yield batch.result()
+        with prefetch_map(1) as map_fn:
+            yield from map_fn(partial(self._read, window=window), batches)
 
     def load_all(self, draws: WindowDraws, batch_size: int, window: int) -> Iterator[Batch]:
         """Yield all windows in batches, as `load` does."""

@@ -17,6 +17,7 @@ from geoseg.training.batches import (
     epoch_size,
 )
 from geoseg.training.batches.draw import MIN_STEPS, place_windows, tile_shares
+from tests.support.tilesets import apart
 from tests.support.training import LEGEND, SIZE, ground, make_tiles, small, small_standard
 from tests.support.training import one_thread as one_thread
 
@@ -27,7 +28,7 @@ ROWS, COLS = 4, 6
 def layout_of(cells, size=8):
     """The layout of tiles at (scene, row, column) in steps of a tile."""
     places = np.array([[scene, row * size, col * size] for scene, row, col in cells])
-    return TileLayout(size, len(cells), places)
+    return TileLayout(size, places)
 
 
 # Connected tiles.
@@ -43,11 +44,11 @@ def test_an_extent_is_the_rectangle_around_connected_tiles():
 
 def test_tiles_that_overlap_are_not_adjacent():
     places = np.array([[0, 0, 0], [0, 0, 4], [0, 0, 8]])  # 8 px, every 4 px
-    assert TileLayout(8, 3, places).extents.tolist() == [[0, 0, 8, 16], [0, 0, 8, 8], [0, -8, 8, 8]]
+    assert TileLayout(8, places).extents.tolist() == [[0, 0, 8, 16], [0, 0, 8, 8], [0, -8, 8, 8]]
 
 
 def test_without_places_no_tile_has_neighbours():
-    layout = TileLayout(8, 3, None)
+    layout = TileLayout(8, apart(3))
     assert layout.extents.tolist() == [[0, 0, 8, 8]] * 3
     assert layout.neighbours(1, range(-1, 2), range(1)).tolist() == [[-1], [1], [-1]]
 
@@ -212,7 +213,7 @@ def scene(tmp_path_factory):
 
 def loader_of(tiles, device="cpu", **options):
     dataset = tiles.dataset("train")
-    layout = TileLayout(tiles.size, len(dataset), dataset.places)
+    layout = TileLayout(tiles.size, dataset.places)
     scaling = Scaling((0.0, 0.0), (255.0, 255.0))
     return BatchLoader(dataset, layout, scaling, torch.device(device), **options)
 
