@@ -1,13 +1,13 @@
 """Output paths of a map, and the checks before writing."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from geoseg.classification.report import ClassifyReport
 from geoseg.errors import OutputError, RunError, SceneError, check_list
-from geoseg.files import check_file_name
+from geoseg.files import check_file_name, check_inputs_stay, check_not_there
 from geoseg.polygons import Cleaning, check_extension, check_format_fits
 from geoseg.raster import Mosaic, Scene, SceneSource, Stack, as_source, source_name
 
@@ -82,24 +82,52 @@ class Outputs:
         Args:
             run: `Job.map_identity`, which does not depend on the files that the run writes.
         """
-        try:
-            report = ClassifyReport.from_dict(json.loads(self.report.read_text()))
-        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        report = self._read_report()
+        if report is None or report.run != run:
             return None
         complete = all(p.exists() and p.name in report.outputs for p in self.requested())
-        return report if complete and report.run == run else None
+        return report if complete else None
 
-    def check(self, scene: Scene, cleaning: Cleaning) -> None:
-        """Refuse outputs that could not be written at the end.
+    def _read_report(self) -> ClassifyReport | None:
+        try:
+            return ClassifyReport.from_dict(json.loads(self.report.read_text()))
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+            return None
+
+    def written(self) -> Iterator[Path]:
+        """Yield all files that a run writes."""
+        yield from self.requested()
+        yield from (self.sidecar, self.style, self.report)
+
+    def check_not_there(self) -> None:
+        """Refuse to replace a file.
+
+        Sidecars of an earlier map may be replaced, as far as its report shows that they are.
 
         Raises:
-            OutputError: if an output is the scene itself, its folder does not exist, or it cannot
+            OutputError: if an output exists, or a file that is no sidecar has the name of one.
+        """
+        paths = self.requested() if self._read_report() else self.written()
+        for path in paths:
+            check_not_there(path, overwrite=False)
+
+    def check(self, scene: Scene, cleaning: Cleaning, inputs: Iterable[str | Path | None]) -> None:
+        """Refuse outputs that could not be written at the end, or would replace an input.
+
+        Args:
+            scene: to classify.
+            cleaning: of its polygons.
+            inputs: what the run reads besides the files of the scene; None is skipped.
+
+        Raises:
+            OutputError: if a file to write is an input, its folder does not exist, or it cannot
                 hold the polygons of this scene.
             RunError: if polygons are to be cleaned, but none are written.
         """
+        read = [*scene.files, *inputs]
+        for path in self.written():
+            check_inputs_stay(path, read)
         for path in self.requested():
-            if path.resolve() in {Path(file).resolve() for file in scene.files}:
-                raise OutputError(f"{path} is the scene itself, use another output name")
             if path.parent.is_dir() or not self.create_folders:
                 check_file_name(path)
         if self.polygons is not None:

@@ -22,7 +22,6 @@ from geoseg.classification.run_folder.manifest import check_same_run, read_manif
 from geoseg.classification.settings import ClassifySettings, Execution
 from geoseg.errors import GeosegError, SceneError, ScenesError, name_scene
 from geoseg.execute import DaskCluster, Executor, StopFlag, connect, stop_on_signal
-from geoseg.files import check_not_there
 from geoseg.grid import WindowGrid, chunks
 from geoseg.model import AnyModel, OnnxModel
 from geoseg.raster import SceneSource, source_name
@@ -81,8 +80,7 @@ def plan_run(
         report = _existing_map(job, outputs) if execution.resume else None
         if report is not None:
             return PlannedRun(job, prepared, report)
-        for path in outputs.requested():
-            check_not_there(path, overwrite=False)
+        outputs.check_not_there()
     return PlannedRun(job, prepared, report=None)
 
 

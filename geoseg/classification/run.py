@@ -254,7 +254,7 @@ def _finish(
     for path in outputs.requested():
         with translate_write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-    protected = () if overwrite else tuple(outputs.requested())
+    protected = None if overwrite else outputs
     with open_run(run.job, run.prepared.aoi, execution, protected) as resumed:
         save_graph(run.job, model)
         workers = compute(run.job, model, backend, windows_done, resumed=resumed)

@@ -65,7 +65,8 @@ def evaluate(
     """
     check_type("settings", settings, EvaluateSettings)
     out = Path(out).resolve()
-    check_folder(out, _REPORT_JSON, "a report", overwrite=overwrite)
+    inputs = (labels, reference, settings.confidence)
+    check_folder(out, _REPORT_JSON, "a report", overwrite=overwrite, inputs=inputs)
     path, ignore = str(labels), settings.ignore
     scene, mapped = open_map(path, as_legend(settings.legend), ignore)
     report = _assess(
@@ -125,7 +126,7 @@ def evaluate_matrix(
         OutputError: if the folder exists or cannot be written.
     """
     out = Path(out).resolve()
-    check_folder(out, _REPORT_JSON, "a report", overwrite=overwrite)
+    check_folder(out, _REPORT_JSON, "a report", overwrite=overwrite, inputs=(matrix, areas))
     names, counts = read_matrix(matrix)
     colored = _legend_of(names, as_legend(legend))
     area_ha = sample = estimate = None

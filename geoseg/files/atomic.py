@@ -10,7 +10,7 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -149,17 +149,48 @@ def check_file_name(path: Path, *suffixes: str) -> None:
         raise OutputError(f"{path} is a folder, give a file name")
 
 
-def check_not_there(path: Path, *, overwrite: bool) -> None:
-    """Refuse to replace an output, unless ``overwrite`` is set.
+def check_inputs_stay(out: Path, inputs: Iterable[str | Path | None]) -> None:
+    """Refuse an output that is an input of the same command, or a folder that contains one.
+
+    Args:
+        out: file or folder to write.
+        inputs: what the command reads; None is skipped.
 
     Raises:
-        OutputError: if the output exists and is not to be replaced.
+        OutputError: if the output would replace an input.
     """
+    place = out.resolve()
+    for path in (Path(item) for item in inputs if item is not None):
+        if path.resolve() == place:
+            raise OutputError(f"{out} is an input of this command, use another output name")
+        if place in path.resolve().parents:
+            raise OutputError(
+                f"input {path} is in the folder {out}, which would be replaced, move it, or use "
+                "another output name"
+            )
+
+
+def check_not_there(
+    path: Path, *, overwrite: bool, inputs: Iterable[str | Path | None] = ()
+) -> None:
+    """Refuse to replace an output, unless ``overwrite`` is set; inputs are never replaced.
+
+    Args:
+        path: the output.
+        overwrite: replace an existing output.
+        inputs: see `check_inputs_stay`.
+
+    Raises:
+        OutputError: if the output exists and is not to be replaced, or is an input.
+    """
+    check_inputs_stay(path, inputs)
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists, use another output name, or overwrite (-f)")
 
 
-def check_folder(out: Path, marker: str, kind: str, *, overwrite: bool) -> None:
+def check_folder(
+    out: Path, marker: str, kind: str, *, overwrite: bool, inputs: Iterable[str | Path | None] = ()
+) -> None:
     """Refuse an output folder that exists, unless it is one of its kind to be replaced.
 
     Args:
@@ -167,14 +198,16 @@ def check_folder(out: Path, marker: str, kind: str, *, overwrite: bool) -> None:
         marker: a file that every folder of this kind has.
         kind: name of the kind, for the message.
         overwrite: replace an existing folder of this kind.
+        inputs: see `check_inputs_stay`.
 
     Raises:
-        OutputError: if the folder exists and is not to be replaced, or is of another kind.
+        OutputError: if the folder exists and is not to be replaced, is of another kind, or contains
+            an input.
     """
     _, old = _new_and_old(out)
     if old.exists() and not out.exists():  # `atomic_folder` was killed between its two renames
         old.replace(out)
-    check_not_there(out, overwrite=overwrite)
+    check_not_there(out, overwrite=overwrite, inputs=inputs)
     if not out.exists() or (out / marker).is_file() or (out.is_dir() and not any(out.iterdir())):
         return
     raise OutputError(f"{out} is not {kind}, so it cannot be overwritten, use another output name")

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geoseg.errors import OutputError
-from geoseg.files import atomic_file, check_file_name
+from geoseg.files import atomic_file, check_file_name, check_inputs_stay
 from geoseg.info.detect import find_kind
 from geoseg.labels import open_class_raster
 from geoseg.models import find_model, is_model_name
@@ -36,9 +36,7 @@ def plot(path: str | Path, out: str | Path) -> None:
     """
     out = Path(out)
     check_file_name(out, *SUFFIXES)
-    source = find_model(path) if is_model_name(path) else Path(path)
-    if out.resolve() == source.resolve():
-        raise OutputError(f"{out} is the file to draw, give the picture another name")
+    check_inputs_stay(out, [find_model(path) if is_model_name(path) else path])
     figure = _draw(path)
     with atomic_file(out) as temporary:
         figure.savefig(temporary, format=out.suffix[1:].lower())

@@ -24,6 +24,7 @@ from geoseg.model.networks.pretrained import find_imagenet_weights, load_encoder
 from geoseg.model.onnx.inspect import inspect_onnx, try_onnx
 from geoseg.model.onnx.metadata import OnnxMetadata
 from geoseg.model.onnx.model import OnnxModel
+from geoseg.model.onnx.read_mlm import find_mlm_item
 from geoseg.model.onnx.spec import OnnxSpec
 from geoseg.model.predictor import (
     Predictor,
@@ -91,6 +92,7 @@ __all__ = [
     "export_model",
     "fastest",
     "find_imagenet_weights",
+    "find_mlm_item",
     "find_model",
     "inspect_onnx",
     "instruction_set",

@@ -5,7 +5,15 @@ from geoseg.raster.datasets import CACHE_BYTES
 from geoseg.raster.levels import level_affine, level_shape, read_level
 from geoseg.raster.metadata import RasterMetadata, read_metadata
 from geoseg.raster.mosaic import mosaic
-from geoseg.raster.open import Mosaic, SceneSource, Stack, as_source, open_scene, source_name
+from geoseg.raster.open import (
+    Mosaic,
+    SceneSource,
+    Stack,
+    as_source,
+    open_scene,
+    source_name,
+    source_paths,
+)
 from geoseg.raster.preview import (
     percentile_ranges,
     percentile_stretch,
@@ -80,6 +88,7 @@ __all__ = [
     "rgba_png",
     "same_grid",
     "source_name",
+    "source_paths",
     "stretch_to_bytes",
     "warped_to",
     "window_to_read",

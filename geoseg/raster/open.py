@@ -99,6 +99,13 @@ def source_name(source: SceneSource) -> str:
     return source if isinstance(source, str) else source.name
 
 
+def source_paths(source: SceneSource) -> tuple[str, ...]:
+    """Return the paths that the caller gave, before products are searched for their files."""
+    if isinstance(source, Mosaic):
+        return tuple(path for scene in source.scenes for path in source_paths(scene))
+    return source.paths if isinstance(source, Stack) else (source,)
+
+
 def open_scene(
     source: str | Path | Stack,
     *,

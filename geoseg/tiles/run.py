@@ -11,7 +11,7 @@ from geoseg.execute import Executor, Progress, ProgressCounter
 from geoseg.files import atomic_folder, check_folder, output_lock, translate_write_errors
 from geoseg.labels import ClassFiles
 from geoseg.legend import Legend, as_legend
-from geoseg.raster import Mosaic, Stack
+from geoseg.raster import Mosaic, Stack, source_paths
 from geoseg.tiles.cut.pairing import find_pairs
 from geoseg.tiles.cut.read_batches import TileCounts, count_tile_pixels, read_batches
 from geoseg.tiles.cut.select import check_several_classes, select_tiles
@@ -88,11 +88,14 @@ def tile(  # noqa: PLR0913 - all but the first two by name
     with translate_write_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     with output_lock(out.with_name(f".{out.name}.lock"), out, "geoseg tile"):
-        check_folder(out, METADATA, "a tile set", overwrite=overwrite)
+        stacks = [_as_scene(scene) for scene in scenes]
         files = (
             ClassFiles.of(labels) if isinstance(labels, Mapping) else [str(path) for path in labels]
         )
-        pairs = find_pairs([_as_scene(scene) for scene in scenes], files)
+        inputs: list[str | Path] = [path for scene in stacks for path in source_paths(scene)]
+        inputs.extend(labels.values() if isinstance(labels, Mapping) else labels)
+        check_folder(out, METADATA, "a tile set", overwrite=overwrite, inputs=inputs)
+        pairs = find_pairs(stacks, files)
         sources = open_sources(pairs, as_legend(legend), settings, executor, progress)
         return _write_tiles(out, sources, settings, executor, progress)
 

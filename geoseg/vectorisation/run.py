@@ -92,7 +92,7 @@ def vectorise(
     scene = classes.scene
     check_format_fits(out, scene.affine, scene.crs, (scene.height, scene.width))
     check_file_name(out)
-    check_not_there(out, overwrite=overwrite)
+    check_not_there(out, overwrite=overwrite, inputs=[labels, legend, confidence])
     confidence_scene = None if confidence is None else _open_confidence(confidence, scene)
     threshold = cleaning.sieve_threshold(scene.affine, scene.crs, scene.height)
     if scene.crs is None:

@@ -44,7 +44,7 @@ def save_page(
     check_type("settings", settings, ViewSettings)
     out = Path(out)
     check_file_name(out, ".html")
-    check_not_there(out, overwrite=overwrite)
+    check_not_there(out, overwrite=overwrite, inputs=[scene, labels])
     sources = open_sources(scene, labels, settings)
     page = _fill(sources)
     with atomic_file(out) as temporary:

@@ -56,7 +56,7 @@ def cases(tmp_path, scene, model):
         "no such folder": (
             (scene, "--model", model, "--out", tmp_path / "no" / "o.tif"), "does not exist",
         ),
-        "over the scene": ((scene, "--model", model, "--out", scene, "-f"), "the scene itself"),
+        "over the scene": ((scene, "--model", model, "--out", scene, "-f"), "is an input"),
         "not a GeoTIFF": ((scene, "--model", model, "--out", tmp_path / "o.png"), "end in .tif"),
         "unknown polygons": ((scene, *good, "--polygons", tmp_path / "p.doc"), ".gpkg"),
         "twice the same": ((scene, *good, "--confidence", tmp_path / "o.tif"), "two outputs"),

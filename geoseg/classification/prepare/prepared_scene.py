@@ -17,7 +17,7 @@ from geoseg.classification.prepare.grids import Grids, choose_grids
 from geoseg.classification.settings import ClassifySettings
 from geoseg.errors import LabelError, ModelError, RunError
 from geoseg.legend import as_legend
-from geoseg.model import AnyModel, Model, OnnxMetadata, OnnxModel
+from geoseg.model import AnyModel, Model, OnnxMetadata, OnnxModel, find_mlm_item
 from geoseg.models import find_model, is_onnx
 from geoseg.polygons import SieveThreshold
 from geoseg.raster import (
@@ -29,6 +29,7 @@ from geoseg.raster import (
     open_scene,
     probe_pixels,
     reprojected,
+    source_paths,
 )
 
 
@@ -121,12 +122,20 @@ def prepare(
     check_value_range(whole, model, sample)
     grids = choose_grids(whole, model, settings)
     scene = grids.scene
-    outputs.check(scene, settings.cleaning)
+    outputs.check(scene, settings.cleaning, _inputs(source, model, settings))
     aoi = AreaOfInterest.read(settings.aoi, scene, settings.aoi_layer) if settings.aoi else None
     check_overlap(model, settings)
     threshold = settings.cleaning.sieve_threshold(scene.affine, scene.crs, scene.height)
     warnings = scene_warnings(grids.input, model, sample)
     return PreparedScene(source, grids, outputs, aoi, threshold, warnings)
+
+
+def _inputs(
+    source: SceneSource, model: AnyModel, settings: ClassifySettings
+) -> list[str | Path | None]:
+    """Return what a run reads besides the files of the scene."""
+    item = find_mlm_item(model.path) if isinstance(model, OnnxModel) else None
+    return [*source_paths(source), model.path, item, settings.legend, settings.aoi]
 
 
 def check_overlap(model: AnyModel, settings: ClassifySettings) -> None:

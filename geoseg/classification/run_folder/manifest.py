@@ -2,17 +2,18 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from geoseg.classification.job import Job
+from geoseg.classification.outputs import Outputs
 from geoseg.classification.prepare.aoi import AreaOfInterest
 from geoseg.classification.run_folder.lock import LOCK_FILE, run_lock
 from geoseg.classification.settings import Execution
-from geoseg.errors import RunError
-from geoseg.files import atomic_file, check_not_there, remove_temporaries, translate_write_errors
+from geoseg.errors import OutputError, RunError
+from geoseg.files import atomic_file, remove_temporaries, translate_write_errors
 
 MANIFEST = "plan.json"
 _SHARED_TEMPORARY_AGE = 3600.0
@@ -57,7 +58,7 @@ def check_same_run(job: Job, manifest: dict[str, Any]) -> None:
 
 @contextmanager
 def open_run(
-    job: Job, aoi: AreaOfInterest | None, execution: Execution, protected: Iterable[Path] = ()
+    job: Job, aoi: AreaOfInterest | None, execution: Execution, protected: Outputs | None = None
 ) -> Iterator[bool]:
     """Lock the folder of a run, and create it or accept the parts of an earlier try.
 
@@ -67,7 +68,7 @@ def open_run(
         job: the run.
         aoi: its area of interest.
         execution: how the run is computed.
-        protected: outputs that a new run must not replace.
+        protected: outputs that a new run must not replace; None if it may.
 
     Yields:
         Whether the folder may hold parts of this run.
@@ -86,11 +87,13 @@ def open_run(
             manifest = read_manifest(folder)
             if manifest is not None:
                 check_same_run(job, manifest)
-            elif any(path.exists() for path in protected):  # another process made them since
-                if exclusive:
-                    remove_run_folder(folder)
-                for path in protected:
-                    check_not_there(path, overwrite=False)
+            elif protected is not None:
+                try:  # another process may have made the map since
+                    protected.check_not_there()
+                except OutputError:
+                    if exclusive:
+                        remove_run_folder(folder)
+                    raise
             remove_temporaries(folder, min_age=0 if exclusive else _SHARED_TEMPORARY_AGE)
             if aoi is not None:
                 aoi.save(folder)

@@ -78,7 +78,7 @@ def sample(
     check_type("settings", settings, SampleSettings)
     out = Path(out)
     check_file_name(out, ".gpkg")
-    check_not_there(out, overwrite=overwrite)
+    check_not_there(out, overwrite=overwrite, inputs=[labels])
     scene, mapped = open_map(str(labels), as_legend(settings.legend), settings.ignore)
     if scene.crs is None:
         raise EvaluateError(

@@ -14,7 +14,7 @@ from geoseg.model.onnx.file import OnnxFile, read_onnx
 from geoseg.model.onnx.metadata import OnnxMetadata
 from geoseg.model.onnx.network import as_nchw, run_session
 from geoseg.model.onnx.read_keys import has_keys, read_keys
-from geoseg.model.onnx.read_mlm import find_item, read_item
+from geoseg.model.onnx.read_mlm import find_mlm_item, read_item
 from geoseg.model.onnx.spec import Layout, OnnxSpec
 
 _DTYPES = ("float32", "float16", "float64", "uint8", "uint16", "int16")
@@ -65,7 +65,7 @@ def inspect_onnx(path: str | Path) -> OnnxFacts:
     except ModelError as error:
         raise ModelError(f"metadata of {path}: {error}") from None
     sources = ["metadata of Deepness or GeoDeep"] if has_keys(file.properties) else []
-    item = find_item(path)
+    item = find_mlm_item(path)
     if item is not None:
         metadata = read_item(item).filled_from(metadata)
         sources.insert(0, f"MLM item {item.name}")

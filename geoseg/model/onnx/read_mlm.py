@@ -28,7 +28,7 @@ _PER_VALUE = {
 """Kinds of linear scaling, with the keys of their numbers."""
 
 
-def find_item(model: str | Path) -> Path | None:
+def find_mlm_item(model: str | Path) -> Path | None:
     """Return the MLM item beside an ONNX file, NAME.json or NAME.stac.json; None without one.
 
     Raises:
