@@ -366,8 +366,10 @@ def _as_data(
         in_folders: whether these values are folders, as for several scenes.
     """
     paths = [*places.values()]
-    if in_folders:
-        paths = [str(Path(*parts)) for parts in zip(paths, report.outputs, strict=True)]
+    if in_folders:  # the report of an earlier call may name more outputs
+        labels = Path(report.outputs[0])
+        names = [labels.with_suffix(".gpkg") if o == "polygons" else labels for o in places]
+        paths = [str(Path(*parts)) for parts in zip(paths, names, strict=True)]
     return {**report.to_dict(), "outputs": paths}
 
 

@@ -666,7 +666,7 @@ def test_pictures_that_are_refused(tmp_path):
     with pytest.raises(OutputError, match="parts of a run, which geoseg does not draw, finish"):
         plot(tmp_path / "run", tmp_path / "p.png")
     Image.new("RGB", (20, 20)).save(tmp_path / "s.png")
-    with pytest.raises(OutputError, match="another name"):
+    with pytest.raises(OutputError, match="is an input of this command"):
         plot(tmp_path / "s.png", tmp_path / "s.png")
     assert {p.name for p in tmp_path.iterdir()} == {"m.safetensors", "run", "s.png"}
 
