@@ -11,7 +11,7 @@ from importlib import import_module
 
 import click
 
-from geoseg.errors import GeosegError
+from geoseg.errors import GeosegError, InterruptedRun
 from geoseg.version import __version__
 
 _COMMANDS = {
@@ -44,6 +44,13 @@ class _Commands(click.Group):
             return None
         command: click.Command = import_module(f"geoseg.cli.{name}").command
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Import and call a command; one that has no better words for Ctrl-C just ends."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise InterruptedRun("interrupted, run the same command to start again") from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from geoseg.errors import GeosegError, OutputError, redact, root_message
+from geoseg.errors import GeosegError, InterruptedRun, OutputError, redact, root_message
 from geoseg.version import __version__
 
 log = logging.getLogger("geoseg")
@@ -158,6 +158,8 @@ def _log_end(error: BaseException) -> None:
     """Log the error that ends a command."""
     if isinstance(error, GeosegError):
         log.error("%s (exit code %d)", error, error.exit_code)
+    elif isinstance(error, KeyboardInterrupt):
+        log.error("interrupted (exit code %d)", InterruptedRun.exit_code)
     elif isinstance(error, click.ClickException):
         log.error("%s (exit code %d)", error.format_message(), error.exit_code)
     elif isinstance(error, OSError) and error.errno == errno.EPIPE:

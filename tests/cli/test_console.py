@@ -149,7 +149,7 @@ def test_an_unexpected_error_is_logged_with_its_traceback(tmp_path, capsys):
         (SceneError("cannot read a.tif"), "ERROR cannot read a.tif (exit code 1)"),
         (click.UsageError("Missing LABELS."), "ERROR Missing LABELS. (exit code 2)"),
         (BrokenPipeError(32, "Broken pipe"), "ERROR the program that reads the output"),
-        (KeyboardInterrupt(), "ERROR ended by KeyboardInterrupt"),
+        (KeyboardInterrupt(), "ERROR interrupted (exit code 75)"),
     ],
 )
 def test_an_expected_end_is_logged_in_one_line(error, words, tmp_path):
@@ -254,3 +254,12 @@ def test_a_log_that_was_open_is_as_before_after_a_command(tmp_path):
     with Console(verbose=True).logging_on():
         assert log.isEnabledFor(logging.DEBUG)
     assert (log.handlers[:], log.level, log.propagate) == before
+
+
+def test_ctrl_c_ends_any_command_with_a_sentence(monkeypatch):
+    def interrupted(_path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("geoseg.info.describe", interrupted)
+    message = refused(here("info", "default"), code=75)
+    assert message == "geoseg: interrupted, run the same command to start again"
