@@ -97,7 +97,7 @@ def _read_table(path: str) -> dict[str, Any]:
     """Read the names and values of a TOML file, or of the report of a map."""
     is_report = Path(path).suffix.lower() == ".json"
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
         data = json.loads(text) if is_report else tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}, check the path") from None

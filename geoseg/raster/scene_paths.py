@@ -41,7 +41,7 @@ def _expand(scene: str) -> Iterator[str]:
 
 def _read_list(path: str) -> list[str]:
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not a text in UTF-8"
         raise SceneError(

@@ -239,7 +239,7 @@ def test_a_model_that_changed_since_the_start_is_refused(command, model, plain, 
     command = tuple(copy if part == model else part for part in command)
     assert here(*command, "--shard", "1/3").returncode == 0
     tiny_model(copy, seed=5)
-    assert "parts of another run (another model)" in refused(here(*command))
+    assert "parts of another run (not the same: model)" in refused(here(*command))
     assert len(records(tmp_path)) == 4
     assert nothing_but_parts(tmp_path)
     shutil.copy2(model, copy)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 
 import numpy as np
@@ -15,7 +16,7 @@ from geoseg.classification import (
     finished_parts,
     read_manifest,
 )
-from geoseg.errors import OutputError
+from geoseg.errors import OutputError, RunError
 from tests.support.rasters import blocks, write_raster
 
 YOUNG = ".tmp01234567-part-0000000-0000000.safetensors"
@@ -71,6 +72,17 @@ def test_a_run_that_holds_the_lock_alone_deletes_all_temporaries(run, tmp_path):
     (tmp_path / "map.json").rmdir()
     run()
     assert not folder.exists()
+
+
+def test_another_run_is_refused_by_what_differs(run, scene, model, tmp_path):
+    run(shard=(1, 2))
+    for settings, differ in (
+        (ClassifySettings(overlap=4), "overlap; window (stride)"),
+        (ClassifySettings(overlap=8, nodata=7), "scene (nodata)"),
+    ):
+        with pytest.raises(RunError, match=re.escape(f"another run (not the same: {differ})")):
+            classify(scene, tmp_path / "map.tif", model=model, settings=settings,
+                     execution=Execution(chunk=512))  # fmt: skip
 
 
 def test_the_manifest_names_the_run_of_its_parts(run):

@@ -304,7 +304,9 @@ def test_a_run_whose_scene_was_replaced_is_refused_by_name(model, tmp_path):
     stack = Stack(tuple(map(str, paths)))
     run(stack, tmp_path / "map", model, execution=Execution(chunk=512, shard=(1, 2)))
     stack_of(tmp_path / "new", image[:, ::-1])[1].replace(paths[1])
-    with pytest.raises(RunError, match=r"parts of another run \(another scene\), finish that run"):
+    with pytest.raises(
+        RunError, match=r"parts of another run \(not the same: scene .*\), finish that run"
+    ):
         run(stack, tmp_path / "map", model, execution=Execution(chunk=512))
     run(stack, tmp_path / "map", model, execution=Execution(chunk=512, resume=False))
     expected = run(stack, tmp_path / "new map", model)

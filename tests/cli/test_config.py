@@ -37,7 +37,7 @@ def test_every_command_reads_a_config_whose_names_differ(name):
 def test_a_file_gives_options_and_arguments_under_both_spellings(tmp_path):
     path = write_config(
         tmp_path,
-        'scenes = ["a b.tif", "c.tif"]\nout = "maps"\nmin-area = 50\ninput_std = [1, 0.5]\n'
+        '\ufeffscenes = ["a b.tif", "c.tif"]\nout = "maps"\nmin-area = 50\ninput_std = [1, 0.5]\n'
         'tta = true\nresume = false\nbands = "3,2,1"\nco = "COMPRESS=ZSTD"\nshard = "1/2"\n',
     )
     values = parse("classify", "--config", path)

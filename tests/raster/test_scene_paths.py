@@ -49,6 +49,8 @@ def test_a_list_has_a_scene_or_a_pattern_in_each_line(folder):
     (folder / "in" / "list.txt").write_text("# scenes\n\n  b.tif  \nin/*.tif\r\nno#comment.tif\n")
     expected = ["b.tif", "in/c.tif", "no#comment.tif"]
     assert geoseg.expand_scenes(["@in/list.txt"]) == expected
+    (folder / "in" / "marked.txt").write_text("b.tif", encoding="utf-8-sig")  # as Notepad writes
+    assert geoseg.expand_scenes(["@in/marked.txt"]) == ["b.tif"]
     (folder / "@in").mkdir()
     (folder / "@in" / "list.txt").touch()
     assert geoseg.expand_scenes(["@in/list.txt"]) == ["@in/list.txt"]

@@ -147,7 +147,7 @@ def check_overlap(model: AnyModel, settings: ClassifySettings) -> None:
     if settings.overlap >= model.spec.window:
         raise RunError(
             f"overlap {settings.overlap} is not smaller than the model's window of "
-            f"{model.spec.window} px"
+            f"{model.spec.window} px, give a smaller one (overlap, --overlap)"
         )
 
 

@@ -49,11 +49,22 @@ def check_same_run(job: Job, manifest: dict[str, Any]) -> None:
     """
     if manifest.get("run") != job.identity():
         own = json.loads(json.dumps(job.determinants()))
-        differ = [key for key, value in own.items() if manifest.get(key) != value]
+        differ = "; ".join(_differences(own, manifest)) or "version"
         raise RunError(
-            f"{job.parts} holds parts of another run (another {', '.join(differ) or 'version'}), "
+            f"{job.parts} holds parts of another run (not the same: {differ}), "
             "finish that run, or start again with resume=False (--no-resume)"
         )
+
+
+def _differences(own: dict[str, Any], other: dict[str, Any]) -> Iterator[str]:
+    """Yield the keys whose values differ; of tables with the keys in them that differ."""
+    for key, value in own.items():
+        recorded = other.get(key)
+        if isinstance(value, dict) and isinstance(recorded, dict) and value != recorded:
+            inner = [name for name in value if recorded.get(name) != value[name]]
+            yield f"{key} ({', '.join(inner)})"
+        elif value != recorded:
+            yield key
 
 
 @contextmanager

@@ -113,7 +113,10 @@ def _image_mask_folders(scene: str | Stack) -> list[ScenePair]:
     images = (path for path in root.glob("**/images") if path.is_dir())
     folders = sorted(path.parent for path in images if (path.parent / "masks").is_dir())
     if not folders:
-        raise TileError(f"{root} has no folder with images/ and masks/ in it, give --labels")
+        raise TileError(
+            f"{root} has no folder with images/ and masks/ in it, give labels "
+            "(`geoseg tile --labels`)"
+        )
     return [pair for folder in folders for pair in _match(folder / "images", folder / "masks")]
 
 
