@@ -130,8 +130,8 @@ def read_and_classify(
     """
     window = input_of_chunk(job, chunk)
     pixels = InputPixels(window, *read(job.input, window))
-    area = job.map_grid.input_window(chunk)
-    valid = pixels.valid[area.relative_to(window)][np.ix_(*job.map_grid.nearest(chunk))]
+    region = job.map_grid.input_window(chunk)
+    valid = pixels.valid[region.relative_to(window)][np.ix_(*job.map_grid.nearest(chunk))]
     if not job.map_grid.same_pixels and valid.any():
         valid &= read(job.scene, chunk)[1]
     if aoi is not None:

@@ -20,9 +20,9 @@ from geoseg.model import (
     OnnxSpec,
     Predictor,
     PredictorSource,
-    SampleWindows,
     Scaling,
     Trial,
+    TrialWindows,
     choose_batch,
     engine_name,
     fastest,
@@ -95,7 +95,7 @@ def choose_by_trial(request: TrialRequest, engines: Sequence[str]) -> str:
         return reference
     with one_torch_thread():
         predictor = request.predictor(reference, None)
-        sample = read_sample(request, predictor.spec.scaling)
+        sample = read_trial_windows(request, predictor.spec.scaling)
         if sample is None:
             return reference
         trial, labels = try_engine(reference, predictor, sample, None, _TRIAL_SECONDS)
@@ -110,7 +110,7 @@ def choose_by_trial(request: TrialRequest, engines: Sequence[str]) -> str:
 def _try_others(
     request: TrialRequest,
     engines: Sequence[str],
-    sample: SampleWindows,
+    sample: TrialWindows,
     labels: NDArray[np.uint8],
 ) -> Iterator[Trial]:
     """Yield the result of each engine; one that cannot compute the network is left out."""
@@ -141,13 +141,13 @@ def _log_choice(best: Trial, trials: Sequence[Trial], pixels: int) -> None:
     )  # fmt: skip
 
 
-def read_sample(request: TrialRequest, scaling: Scaling) -> SampleWindows | None:
+def read_trial_windows(request: TrialRequest, scaling: Scaling) -> TrialWindows | None:
     """Return the pixels of windows with enough valid pixels; None if there is no such window."""
     size = request.window_grid.size
     pixels = list(islice(_valid_windows(request, scaling), max(1, _SAMPLE_PIXELS // size**2)))
     if not pixels:
         return None
-    return SampleWindows(np.concatenate(pixels, axis=2), size + 2 * request.margin)
+    return TrialWindows(np.concatenate(pixels, axis=2), size + 2 * request.margin)
 
 
 def _valid_windows(request: TrialRequest, scaling: Scaling) -> Iterator[NDArray[Any]]:

@@ -65,23 +65,23 @@ def classify_pixels(
         "labels", "confidence", "uncertainty" (height, width) and "probabilities" (classes, height,
         width), uint8, as far as the run needs them; and the number of windows that were computed.
     """
-    area, windows = job.map_grid.input_window(chunk), job.windows(chunk)
+    region, windows = job.map_grid.input_window(chunk), job.windows(chunk)
     rows, cols = job.map_grid.nearest(chunk)
     needed = valid
     if not job.map_grid.same_pixels:
-        needed = np.zeros((area.height, area.width), bool)
+        needed = np.zeros((region.height, region.width), bool)
         for row, valid_cols in zip(rows, valid, strict=True):
             needed[row, cols[valid_cols]] = True
-    useful = [w for w in windows if needed[_shared(w, area)].any()]
+    useful = [w for w in windows if needed[_shared(w, region)].any()]
     count(len(windows) - len(useful))
     if not useful:
         return _empty_outputs(job, chunk), 0
     predictor = cached_predictor(job.predictor_source)
     predictor.spec.scaling.fill_invalid(read.pixels, read.valid)
     padded, inputs = _padded(job, read, windows, useful)
-    scale = _byte_scale(job, area) if _needs_scores(job) else None
+    scale = _byte_scale(job, region) if _needs_scores(job) else None
     with predictor.stream():
-        total = _blended(job, predictor, padded, inputs, useful, area, count)
+        total = _blended(job, predictor, padded, inputs, useful, region, count)
         planes = _scores_to_outputs(job, predictor, total, scale)
     if not job.map_grid.same_pixels:
         planes = planes.take(rows, axis=1).take(cols, axis=2)
@@ -125,19 +125,19 @@ def _blended(
     pixels: NDArray[Any],
     inputs: list[tuple[slice, slice]],
     windows: list[Window],
-    area: Window,
+    region: Window,
     count: WindowCounter,
 ) -> torch.Tensor:
-    """Return the blended scores of an area, (classes, height, width) float32 on the device."""
+    """Return the blended scores of a region, (classes, height, width) float32 on the device."""
     weights = taper_profile(job.settings.blend, job.window_grid.size, job.settings.overlap)
     square = predictor.to_device(np.outer(weights, weights).astype(np.float32))
     zeros, classes = predictor.zeros, predictor.spec.classes
     if predictor.by_batch:
         batches = predictor.batches(pixels, inputs, square, count)
-        total = blend_batches(batches, windows, area, zeros, classes)
+        total = blend_batches(batches, windows, region, zeros, classes)
     else:
         scores = zip(windows, predictor.scores(pixels, inputs, count), strict=True)
-        total = blend(scores, area, square, zeros, classes)
+        total = blend(scores, region, square, zeros, classes)
     return cast(torch.Tensor, total)
 
 
@@ -146,11 +146,11 @@ def _needs_scores(job: Job) -> bool:
     return job.polygons or job.confidence or job.uncertainty or job.probabilities
 
 
-def _byte_scale(job: Job, area: Window) -> NDArray[np.float32]:
-    """Return the factors that scale the scores of an area of the input to 0 to 255, float32."""
+def _byte_scale(job: Job, region: Window) -> NDArray[np.float32]:
+    """Return the factors that scale the scores of a region of the input to 0 to 255, float32."""
     weights = taper_profile(job.settings.blend, job.window_grid.size, job.settings.overlap)
-    rows = weight_sums(job.window_grid.rows, weights, area.row, area.row_end)
-    cols = weight_sums(job.window_grid.cols, weights, area.col, area.col_end)
+    rows = weight_sums(job.window_grid.rows, weights, region.row, region.row_end)
+    cols = weight_sums(job.window_grid.cols, weights, region.col, region.col_end)
     return (255 / np.outer(rows, cols)).astype(np.float32)
 
 

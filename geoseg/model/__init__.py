@@ -15,7 +15,7 @@ from geoseg.model.dihedral import SYMMETRIES, apply_symmetry, invert_symmetry
 from geoseg.model.engines.choose import choose_batch, choose_engines
 from geoseg.model.engines.graph import network_graph
 from geoseg.model.engines.names import ENGINES, TORCH, engine_name
-from geoseg.model.engines.trial import SampleWindows, Trial, fastest, try_engine
+from geoseg.model.engines.trial import Trial, TrialWindows, fastest, try_engine
 from geoseg.model.exchange import convert_model, export_model
 from geoseg.model.model_file import Model, PixelSizes, pixel_size_range
 from geoseg.model.networks import Network, make_network, network_weights
@@ -75,9 +75,9 @@ __all__ = [
     "PixelSizes",
     "Predictor",
     "PredictorSource",
-    "SampleWindows",
     "Scaling",
     "Trial",
+    "TrialWindows",
     "UNetSpec",
     "apply_symmetry",
     "best_class",

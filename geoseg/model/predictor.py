@@ -80,11 +80,11 @@ class Predictor:
         self._compute: Callable[..., Tensor] = functools.partial(
             _weighted_scores, probabilities, SYMMETRIES if tta else 1
         )
-        self._turn: AbstractContextManager[Any] = nullcontext()
+        self._device_lock: AbstractContextManager[Any] = nullcontext()
         if self.device.type == "cuda":
             self._compute = GraphedFunction(self._compute, self.device)
         elif self.device.type == "mps":
-            self._turn = threading.Lock()  # all threads share its only stream
+            self._device_lock = threading.Lock()  # all threads share its only stream
 
     def stream(self) -> AbstractContextManager[Any]:
         """Let the calling thread compute on the device, until the end of the context.
@@ -93,7 +93,7 @@ class Predictor:
         has the device alone. Further threads wait here. On a CPU no thread waits.
         """
         compute = self._compute
-        return compute.stream() if isinstance(compute, GraphedFunction) else self._turn
+        return compute.stream() if isinstance(compute, GraphedFunction) else self._device_lock
 
     def _probabilities(
         self, model: Model | OnnxNetwork, engine: str, graph: bytes | None
@@ -137,19 +137,19 @@ class Predictor:
         self,
         pixels: NDArray[Any],
         windows: Sequence[tuple[slice, slice]],
-        tick: Callable[[int], None] | None = None,
+        on_windows: Callable[[int], None] | None = None,
     ) -> Iterator[Tensor]:
         """Yield the class probabilities of each window, in order.
 
         Args:
             pixels: (bands, height, width) in scene values, filled by `Scaling.fill_invalid`.
             windows: rows and columns of the input of each window in ``pixels``.
-            tick: called with the number of windows done after each batch.
+            on_windows: called with the number of windows done after each batch.
 
         Yields:
             (classes, window, window) float32 on the device, for each window.
         """
-        for batch in self.batches(pixels, windows, tick=tick):
+        for batch in self.batches(pixels, windows, on_windows=on_windows):
             yield from batch.clone() if self.device.type == "cuda" else batch
 
     @torch.inference_mode()
@@ -158,7 +158,7 @@ class Predictor:
         pixels: NDArray[Any],
         windows: Sequence[tuple[slice, slice]],
         weights: Tensor | None = None,
-        tick: Callable[[int], None] | None = None,
+        on_windows: Callable[[int], None] | None = None,
     ) -> Iterator[Tensor]:
         """Yield the class probabilities of all windows, in order, as many as a batch has at a time.
 
@@ -166,7 +166,7 @@ class Predictor:
             pixels: see `scores`.
             windows: see `scores`.
             weights: (window, window) float32 on the device, multiplied into the probabilities.
-            tick: see `scores`.
+            on_windows: see `scores`.
 
         Yields:
             (n, classes, window, window) float32 on the device; on CUDA it is overwritten by the
@@ -183,8 +183,8 @@ class Predictor:
             batch = gather(image, places[first : first + number], self._input_size)
             useful = min(number, len(windows) - first)
             yield self._compute(batch, *inputs)[:useful]
-            if tick is not None:
-                tick(useful)
+            if on_windows is not None:
+                on_windows(useful)
 
     def apply_temperature(self, scores: Tensor) -> Tensor:
         """Apply the temperature of the model to blended scores; the best class does not change.

@@ -81,7 +81,7 @@ def test_engines_agree_on_nearly_all_labels(scene, model, folder):
 def test_parts_of_another_engine_are_refused_by_name(scene, model, folder):
     run(scene, folder("o"), model, engine="mnn", chunk=512, shard=(1, 2))
     assert read_manifest(folder("o") / "lulc.tif.parts")["engine"] == engine_name("mnn")
-    with pytest.raises(RunError, match=r"another run \(another engine\).*--no-resume"):
+    with pytest.raises(RunError, match=r"another run \(not the same: engine\).*--no-resume"):
         run(scene, folder("o"), model, engine="openvino", chunk=512)
 
 

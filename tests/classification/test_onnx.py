@@ -253,7 +253,7 @@ def test_parts_of_another_version_of_the_engine_are_refused(
     for module in (config_module, chunk_module):
         monkeypatch.setattr(module, "engine_name", lambda engine: f"{engine} 0.1")
     again = Execution(chunk=512, engine="openvino")
-    with pytest.raises(RunError, match=r"another run \(another engine\)"):
+    with pytest.raises(RunError, match=r"another run \(not the same: engine\)"):
         run_all(large, tmp_path, valid_conv, execution=again)
     # With the engine of the manifest, another machine may assemble, but not compute.
     with pytest.raises(RunError, match=r"planned by onnxruntime 1\..* has 0\.1, install the same"):
@@ -266,7 +266,7 @@ def test_parts_with_other_classes_or_scaling_are_refused(large, valid_conv, tmp_
     if "legend" in setting:
         setting = {"legend": legend_of(tmp_path / "c.csv", 4)}
     settings = ClassifySettings(overlap=OVERLAP, **setting)
-    with pytest.raises(RunError, match=r"another run \(another (legend|input)\)"):
+    with pytest.raises(RunError, match=r"another run \(not the same: (legend|input)"):
         run_all(large, tmp_path, valid_conv, settings=settings, execution=Execution(chunk=512))
 
 

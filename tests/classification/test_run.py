@@ -191,9 +191,9 @@ def test_every_chunk_sums_its_windows_in_the_order_of_the_lattice(
     orders = []
     true_scores = Predictor.scores
 
-    def recording(self, image, windows, tick=None):
+    def recording(self, image, windows, on_windows=None):
         orders.append([(rows.start, cols.start) for rows, cols in windows])
-        return true_scores(self, image, windows, tick)
+        return true_scores(self, image, windows, on_windows)
 
     monkeypatch.setattr(Predictor, "scores", recording)
     run(scene, tmp_path, model)
@@ -293,9 +293,9 @@ def test_windows_without_a_valid_pixel_are_not_computed(model, tmp_path, monkeyp
     computed = []
     true_scores = Predictor.scores
 
-    def counting(self, image, windows, tick=None):
+    def counting(self, image, windows, on_windows=None):
         computed.append(len(windows))
-        return true_scores(self, image, windows, tick)
+        return true_scores(self, image, windows, on_windows)
 
     monkeypatch.setattr(Predictor, "scores", counting)
     image = np.maximum(pixels(320, 320), 1)
@@ -468,10 +468,12 @@ def first_shard(scene, folder, model, **kwargs):
 
 def test_parts_of_another_run_are_refused_by_name(strip, model, plain_strip, tmp_path):
     first_shard(strip, tmp_path, model, settings=ClassifySettings(overlap=16))
-    with pytest.raises(RunError, match=r"another run \(another overlap, window\).*--no-resume"):
+    with pytest.raises(
+        RunError, match=r"another run \(not the same: overlap; window \(stride\)\).*--no-resume"
+    ):
         run(strip, tmp_path, model)
     other = tiny_model(tmp_path / "other.safetensors", seed=5)
-    with pytest.raises(RunError, match="another model"):
+    with pytest.raises(RunError, match="not the same: model"):
         run(strip, tmp_path, other, settings=ClassifySettings(overlap=16))
     assert (tmp_path / "lulc.tif.parts").is_dir()
     run(strip, tmp_path, model, execution=Execution(resume=False))
@@ -488,7 +490,7 @@ def test_parts_of_another_version_of_torch_are_refused(
         for module in (config_module, chunk_module):
             other.setattr(module, "engine_name", lambda engine: f"{engine} 0.1")
         with pytest.raises(
-            RunError, match=r"another run \(another engine, batch size\).*--no-resume"
+            RunError, match=r"another run \(not the same: engine; batch size\).*--no-resume"
         ):
             run(strip, tmp_path, model, execution=Execution(engine="mnn"))
         # With the engine of the manifest, another machine may assemble, but not compute.
@@ -523,7 +525,7 @@ def test_a_scene_that_changed_is_another_run(model, tmp_path):
     scene = write_raster(tmp_path / "s.tif", pixels(600, 600))
     first_shard(scene, tmp_path, model)
     os.utime(scene, (1, 1))
-    with pytest.raises(RunError, match="another scene"):
+    with pytest.raises(RunError, match=r"not the same: scene \(modified\)"):
         run(scene, tmp_path, model)
 
 
@@ -631,10 +633,10 @@ def test_a_map_whose_polygons_are_of_another_run_is_not_complete(strip, model, t
 def test_a_failing_chunk_fails_the_run_by_name(scene, model, tmp_path, monkeypatch, workers):
     true_scores = Predictor.scores
 
-    def failing(self, image, windows, tick=None):
+    def failing(self, image, windows, on_windows=None):
         if image.shape[1] > 500 and image.shape[2] < 120:
             raise RuntimeError("out of luck")
-        return true_scores(self, image, windows, tick)
+        return true_scores(self, image, windows, on_windows)
 
     monkeypatch.setattr(Predictor, "scores", failing)
     chunk = r"chunk at rows 0-511, columns 1024-1039 failed: RuntimeError: out of luck"
@@ -755,7 +757,7 @@ def test_another_area_of_interest_is_another_run_and_an_empty_one_is_refused(mod
     )
     out, shard = tmp_path / "m.tif", Execution(shard=(1, 2))
     classify(scene, out, model=model, settings=one, execution=shard)
-    with pytest.raises(RunError, match=r"another run \(another aoi\)"):
+    with pytest.raises(RunError, match=r"another run \(not the same: aoi\)"):
         classify(scene, out, model=model, settings=other)
     empty = write_area(tmp_path / "empty.gpkg", [None])
     with pytest.raises(RunError, match="has no geometry"):

@@ -16,8 +16,8 @@ from geoseg.model import (
     ENGINES,
     Model,
     Predictor,
-    SampleWindows,
     Trial,
+    TrialWindows,
     UNetSpec,
     choose_engines,
     engine_name,
@@ -247,7 +247,7 @@ def test_the_fastest_is_among_those_that_agree():
 
 def test_a_trial_measures_time_and_agreement(network):
     windows = random_windows(network.spec, 3)
-    sample = SampleWindows(np.concatenate(list(windows), axis=2), network.spec.window)
+    sample = TrialWindows(np.concatenate(list(windows), axis=2), network.spec.window)
     with one_torch_thread():
         predictor = Predictor(network, device="cpu")
         trial, labels = try_engine("torch", predictor, sample, None, 0.01)

@@ -1,6 +1,6 @@
 """The time of a run, estimated from a trial of the network on windows of the scene."""
 
-from geoseg.classification.engine_trial import TrialRequest, read_sample
+from geoseg.classification.engine_trial import TrialRequest, read_trial_windows
 from geoseg.classification.job import Job
 from geoseg.model import Model, load_predictor, network_graph, one_torch_thread, try_engine
 
@@ -26,7 +26,7 @@ def seconds_per_window(job: Job, seconds: float) -> float | None:
         graph = network_graph(Model.load(job.model).with_window(job.window_grid.size))
     with one_torch_thread():
         predictor = load_predictor(source, graph)
-        sample = read_sample(request, predictor.spec.scaling)
+        sample = read_trial_windows(request, predictor.spec.scaling)
         if sample is None:
             return None
         with predictor.stream():

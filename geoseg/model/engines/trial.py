@@ -26,7 +26,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class SampleWindows:
+class TrialWindows:
     """Windows of a scene side by side, for a trial."""
 
     pixels: NDArray[Any]
@@ -44,7 +44,7 @@ class SampleWindows:
 
 
 def try_engine(
-    engine: str, predictor: Predictor, sample: SampleWindows, reference: NDArray[np.uint8] | None,
+    engine: str, predictor: Predictor, sample: TrialWindows, reference: NDArray[np.uint8] | None,
     seconds: float,
 ) -> tuple[Trial, NDArray[np.uint8]]:  # fmt: skip
     """Compute the sample again and again for some time.
@@ -79,7 +79,7 @@ def fastest(trials: Sequence[Trial]) -> Trial:
 
 
 def _labels(
-    predictor: Predictor, sample: SampleWindows, windows: Sequence[tuple[slice, slice]]
+    predictor: Predictor, sample: TrialWindows, windows: Sequence[tuple[slice, slice]]
 ) -> NDArray[np.uint8]:
     scores = predictor.scores(sample.pixels, windows)
     return np.stack([best_class(score)[0].cpu().numpy() for score in scores])

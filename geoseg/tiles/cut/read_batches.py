@@ -47,12 +47,12 @@ class ReadBatch:
         labelled = [w for w in self.windows if (labels[w.relative_to(extent)] != NODATA).any()]
         if not labelled:
             return
-        area = bounds(labelled)
-        pixels, valid = read_window(self.scene, area)
-        on_valid = np.where(valid, labels[area.relative_to(extent)], np.uint8(NODATA))
+        region = bounds(labelled)
+        pixels, valid = read_window(self.scene, region)
+        on_valid = np.where(valid, labels[region.relative_to(extent)], np.uint8(NODATA))
         for window in labelled:
-            in_area = window.relative_to(area)
-            yield window, (pixels[:, *in_area], valid[in_area], on_valid[in_area])
+            in_region = window.relative_to(region)
+            yield window, (pixels[:, *in_region], valid[in_region], on_valid[in_region])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -32,11 +32,11 @@ def flip(kind: Augment, batch: Batch, rng: torch.Generator) -> Batch:
         return batch
     symmetries = torch.randint(SYMMETRIES, (len(batch.labels),), generator=rng).tolist()
 
-    def turn(tensor: Tensor) -> Tensor:
+    def transform(tensor: Tensor) -> Tensor:
         pairs = zip(tensor, symmetries, strict=True)
         return torch.stack([apply_symmetry(x, symmetry) for x, symmetry in pairs])
 
-    return batch.map(turn)
+    return batch.map(transform)
 
 
 def change_images(kind: Augment, batch: Batch, value_range: Tensor, rng: torch.Generator) -> Batch:
