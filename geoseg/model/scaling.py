@@ -23,6 +23,8 @@ class Scaling:
     """Scene value that becomes 0, for each band."""
     high: tuple[float, ...]
     """Scene value that becomes 1, for each band."""
+    fill: tuple[float, ...] | None = None
+    """Scene value of invalid pixels, for each band; None for `low`."""
 
     def __post_init__(self) -> None:
         for low, high in zip(self.low, self.high, strict=True):
@@ -33,7 +35,7 @@ class Scaling:
                 )
 
     def fill_invalid(self, pixels: NDArray[Any], valid: NDArray[np.bool_]) -> None:
-        """Overwrite invalid pixels in place with `low`, which the network reads as about 0.
+        """Overwrite invalid pixels in place with the value that they had in training.
 
         Args:
             pixels: (bands, height, width), any numeric dtype, in scene values.
@@ -46,11 +48,12 @@ class Scaling:
             band[invalid] = value
 
     def fill_values(self, dtype: np.dtype[Any] | str) -> tuple[float, ...]:
-        """Return the value of invalid pixels in each band, for pixels of a dtype: about `low`."""
+        """Return the value of invalid pixels in each band, for pixels of a dtype: about `fill`."""
+        values = self.low if self.fill is None else self.fill
         if not np.issubdtype(dtype, np.integer):
-            return self.low
+            return values
         limits = np.iinfo(dtype)
-        return tuple(min(max(round(low), int(limits.min)), int(limits.max)) for low in self.low)
+        return tuple(min(max(round(v), int(limits.min)), int(limits.max)) for v in values)
 
     def apply(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Scale (bands, height, width) in scene values."""

@@ -141,6 +141,7 @@ def _metadata(model: Model) -> dict[str, Any]:
         keys.THRESHOLD: 0.0,
         keys.SMALL_SEGMENT: 0,
         keys.SCORES: "probabilities",
+        keys.FILL: list(spec.scaling.low),
         keys.LEGEND: model.legend.to_dict(),
     }
     size = pixel_size(model)

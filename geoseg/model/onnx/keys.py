@@ -1,6 +1,7 @@
 """Keys of the metadata properties of an ONNX file that geoseg reads and writes.
 
-All but the last two are those of QGIS Deepness, most of which GeoDeep reads too. Each text is JSON.
+All but the last three are those of QGIS Deepness, most of which GeoDeep reads too. Each text is
+JSON.
 https://qgis-plugin-deepness.readthedocs.io/en/latest/creators/creators_add_metadata_to_model.html
 """
 
@@ -28,5 +29,7 @@ SMALL_SEGMENT = "seg_small_segment"
 
 SCORES = "scores"
 """Of geoseg: whether the output of the network is "logits" or "probabilities"."""
+FILL = "geoseg_fill"
+"""Of geoseg: the scene value that pixels without data get, one number for each band."""
 LEGEND = "geoseg_legend"
 """Of geoseg: the classes with value, name and colour, as in the model file."""

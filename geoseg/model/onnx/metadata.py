@@ -19,6 +19,8 @@ class OnnxMetadata:
     """The network reads (scene value - mean) / std: one for all bands, or one per band."""
     std: tuple[float, ...] | None = None
     """See `mean`."""
+    fill: tuple[float, ...] | None = None
+    """Scene value that pixels without data get: one for all bands, or one per band."""
     dtype: str | None = None
     """NumPy dtype of the scenes that it is for."""
     pixel_size: float | None = None

@@ -65,6 +65,7 @@ class OnnxModel:
                 margin=(side - output.side) // 2,
                 mean=mean,
                 std=std,
+                fill=known.fill,
                 logits=not output.probabilities if known.logits is None else known.logits,
                 dtype=facts.file.input_dtype,
                 input_layout=facts.layout,

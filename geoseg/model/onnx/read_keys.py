@@ -41,22 +41,24 @@ def read_keys(properties: Mapping[str, str], bands: int | None) -> OnnxMetadata:
         raise ModelError(f"{keys.SCORES} is {shortened(scores)}, use logits or probabilities")
     logits = None if scores is None else scores == "logits"
     legend = _legend(properties)
+    fill = _numbers(properties, keys.FILL)
     if not has_keys(properties):
-        return OnnxMetadata(legend=legend, logits=logits)
+        return OnnxMetadata(legend=legend, fill=fill, logits=logits)
     kind = str(_value(properties, keys.MODEL_TYPE) or keys.SEGMENTOR)
     if kind.lower() != keys.SEGMENTOR.lower():
         raise ModelError(
             f"it is a {kind}, give a network that classifies pixels ({keys.SEGMENTOR})"
         )
     resolution, side = (_value(properties, key) for key in (keys.RESOLUTION, keys.TILE_SIZE))
-    mean = _numbers(properties, keys.MEAN, 0.0)
-    std = _numbers(properties, keys.STD, 1.0)
+    mean = _numbers(properties, keys.MEAN) or (0.0,)
+    std = _numbers(properties, keys.STD) or (1.0,)
     return OnnxMetadata(
         legend=legend or _numbered_legend(properties),
         band_names=RGB if bands == len(RGB) else None,
         window=None if side is None else int(_SIDE.check(keys.TILE_SIZE, side)),
         mean=tuple(keys.DIVISOR * m for m in mean),
         std=tuple(keys.DIVISOR * s for s in std),
+        fill=fill,
         dtype="uint8" if max(mean) + max(std) <= _LARGEST_OF_BYTES else None,
         pixel_size=None  # the key has centimetres
         if resolution is None
@@ -78,10 +80,10 @@ def _value(properties: Mapping[str, str], key: str) -> Any:  # noqa: ANN401 - as
     return text
 
 
-def _numbers(properties: Mapping[str, str], key: str, default: float) -> tuple[float, ...]:
+def _numbers(properties: Mapping[str, str], key: str) -> tuple[float, ...] | None:
     values = _value(properties, key)
     if values is None:
-        return (default,)
+        return None
     if not isinstance(values, list | tuple) or not values:
         raise ModelError(f"{key} is {shortened(values)}, give a list of numbers")
     return tuple(NumberRange().check(key, value) for value in values)

@@ -39,6 +39,8 @@ class OnnxSpec:
     """The network reads (scene value - mean) / std: one for all bands, or one per band."""
     std: tuple[float, ...] = (1.0,)
     """See `mean`; above 0."""
+    fill: tuple[float, ...] | None = None
+    """Scene value that pixels without data get, as `mean`; None for the mean."""
     logits: bool = True
     """Whether the output has to go through softmax, or through a sigmoid if it has one channel."""
     dtype: str = "float32"
@@ -51,7 +53,7 @@ class OnnxSpec:
     def __post_init__(self) -> None:
         for name, allowed in _RANGES.items():
             object.__setattr__(self, name, allowed.check(name, getattr(self, name)))
-        for name in ("mean", "std"):
+        for name in ("mean", "std", *(() if self.fill is None else ("fill",))):
             values = check_values(name, getattr(self, name), self.bands)
             object.__setattr__(self, name, values)
         if min(self.std) <= 0:
@@ -78,5 +80,8 @@ class OnnxSpec:
     @property
     def scaling(self) -> Scaling:
         """`mean` and `std` as a linear scaling with one value per band."""
-        mean, std = (v if len(v) == self.bands else v * self.bands for v in (self.mean, self.std))
-        return Scaling(mean, tuple(m + s for m, s in zip(mean, std, strict=True)))
+        mean, std, fill = (
+            values if len(values) == self.bands else values * self.bands
+            for values in (self.mean, self.std, self.fill or self.mean)
+        )  # fmt: skip
+        return Scaling(mean, tuple(m + s for m, s in zip(mean, std, strict=True)), fill)
