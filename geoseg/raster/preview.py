@@ -16,7 +16,7 @@ from geoseg.raster.datasets import opened
 from geoseg.raster.read import read_valid, read_window
 from geoseg.raster.scene import Scene
 from geoseg.raster.stack import warp_groups
-from geoseg.raster.warp import as_warped, dataset_name
+from geoseg.raster.warp import dataset_name, read_on_grid
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RGBA = 6
@@ -41,8 +41,8 @@ def read_overview(scene: Scene, longest: int) -> tuple[NDArray[Any], NDArray[np.
     several_warps = scene.warped is not None and len(warp_groups(scene)) > 1
     if scene.layers or scene.rescaled is not None or several_warps:
         return _read_nearest(scene, shape)
-    with opened(dataset_name(scene)) as dataset, as_warped(dataset, scene) as source:
-        return read_valid(source, scene, shape=shape)
+    with opened(dataset_name(scene)) as dataset:
+        return read_on_grid(dataset, scene, lambda source: read_valid(source, scene, shape=shape))
 
 
 def _read_nearest(scene: Scene, shape: tuple[int, int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:

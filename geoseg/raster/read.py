@@ -26,7 +26,7 @@ from geoseg.raster.datasets import (
 from geoseg.raster.resample import LinearFilter, resample
 from geoseg.raster.scene import Scene
 from geoseg.raster.stack import bands_at, has_data, warp_groups
-from geoseg.raster.warp import as_warped, dataset_name
+from geoseg.raster.warp import dataset_name, read_on_grid
 
 _RESAMPLED = 2048
 """Most pixels along an axis that are resampled at a time, of the input or of the result."""
@@ -183,8 +183,8 @@ def _read_dataset(scene: Scene, window: Window) -> tuple[NDArray[Any], NDArray[n
     try:
         with gdal_env():
             dataset = cached_dataset(dataset_name(scene), scene.versions())
-            with as_warped(dataset, scene) as source:
-                return read_valid(source, scene, RasterWindow.from_slices(*window.slices))
+            part = RasterWindow.from_slices(*window.slices)
+            return read_on_grid(dataset, scene, lambda source: read_valid(source, scene, part))
     except GDAL_ERRORS as error:
         drop_cached(scene.files)
         message = f"cannot read {scene.path} at {window} ({root_message(error)})"

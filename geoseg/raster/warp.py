@@ -1,11 +1,15 @@
 """Rasters read on the pixel grid of another raster."""
 
 import math
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import rasterio
+from affine import Affine
+from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError, ProjError
 from rasterio import enums
@@ -13,12 +17,22 @@ from rasterio.enums import ColorInterp
 from rasterio.vrt import WarpedVRT
 
 from geoseg.errors import SceneError, root_message
+from geoseg.longitudes import nearest_turn, turn_of
 from geoseg.raster.datasets import GDAL_ERRORS, opened
 from geoseg.raster.scene import Resampling, Scene
 from geoseg.raster.stack import stack_vrt
 
+PixelsAndValid = tuple[NDArray[Any], NDArray[np.bool_]]
+
 _EXACT = 1e-9
 """Largest error of the transformation (px). For GDAL 0 means exact, but rasterio cannot set 0."""
+
+_EVERY_PIXEL = {"SAMPLE_GRID": "YES", "SAMPLE_STEPS": "ALL"}
+"""Options with which GDAL transforms each pixel to find those of the file that it needs. A few,
+as by default, do not tell where 180 degrees are, and pixels beside it would be missing."""
+
+_SAME_LONGITUDE = 1e-9
+"""Longitudes that differ by less are those of one place, but for rounding (turns)."""
 
 _MAX_SHIFT = 0.1
 """Corners of two rasters on the same grid are less than this apart (px)."""
@@ -27,7 +41,8 @@ _MAX_SHIFT = 0.1
 def same_grid(raster: Scene, grid: Scene) -> bool:
     """Whether two rasters have the same size and, to a tenth of a pixel, the same corners.
 
-    If one of them has no CRS, it is taken to have that of the other one.
+    Longitudes that differ by 360 degrees are the same. If one of the rasters has no CRS, it is
+    taken to have that of the other one.
     """
     if (raster.height, raster.width) != (grid.height, grid.width):
         return False
@@ -39,6 +54,8 @@ def same_grid(raster: Scene, grid: Scene) -> bool:
             x, y = to_grid.transform(x, y, errcheck=True)
         except ProjError:
             return False
+    at_grid = np.array([grid.affine @ corner for corner in corners])[:, 0]
+    x = nearest_turn(x, at_grid, turn_of(grid.crs))
     pixels = [~grid.affine @ xy for xy in zip(x, y, strict=True)]
     return bool(np.abs(np.subtract(pixels, corners)).max() < _MAX_SHIFT)
 
@@ -60,7 +77,7 @@ def warped_to(raster: Scene, grid: Scene, resampling: Resampling = "nearest") ->
         raster, height=grid.height, width=grid.width, transform=grid.transform, crs=grid.crs,
         warped=resampling,
     )  # fmt: skip
-    with opened(dataset_name(raster)) as dataset, as_warped(dataset, warped):
+    with opened(dataset_name(raster)) as dataset, _as_warped(dataset, warped, 0.0, {}):
         return warped
 
 
@@ -104,13 +121,66 @@ def dataset_name(scene: Scene) -> str:
     return stack_vrt(scene) if scene.stack else scene.path
 
 
-def as_warped(
-    dataset: rasterio.DatasetReader, scene: Scene
-) -> AbstractContextManager[rasterio.DatasetReader]:
-    """Return the open file of a scene as a context, on the grid of the scene."""
+def read_on_grid(
+    dataset: rasterio.DatasetReader,
+    scene: Scene,
+    read: Callable[[rasterio.DatasetReader], PixelsAndValid],
+) -> PixelsAndValid:
+    """Return what a function reads of the open file of a scene, warped onto the grid of the scene.
+
+    Args:
+        dataset: the file or stack.
+        scene: its grid.
+        read: returns pixels (bands, height, width) and valid (height, width).
+    """
     if scene.warped is None:
-        return nullcontext(dataset)
+        return read(dataset)
+    turns = _turns(dataset, scene)
+    options = _EVERY_PIXEL if len(turns) > 1 else {}
+    with _as_warped(dataset, scene, turns[0], options) as source:
+        pixels, valid = read(source)
+    for turn in turns[1:]:
+        with _as_warped(dataset, scene, turn, options) as source:
+            more, more_valid = read(source)
+        np.copyto(pixels, more, where=more_valid & ~valid)
+        valid |= more_valid
+    return pixels, valid
+
+
+def _turns(dataset: rasterio.DatasetReader, scene: Scene) -> list[float]:
+    """Return by how much the longitudes of a file are moved so that GDAL finds them.
+
+    PROJ returns longitudes of -180 to 180 degrees, and between two CRS with the same coordinates it
+    returns those that it got. GDAL does not look for pixels a turn away: a file from 170 to 190
+    degrees is read from there and from -190 to -170 degrees.
+    """
+    turn = turn_of(dataset.crs.to_wkt() if dataset.crs else None)
+    if not turn:
+        return [0.0]
+    west, east = _x_range(dataset.transform, dataset.height, dataset.width)
+    left, right = -turn / 2, turn / 2
+    if turn_of(scene.crs):
+        grid_west, grid_east = _x_range(scene.affine, scene.height, scene.width)
+        left, right = min(left, grid_west), max(right, grid_east)
+    limit = _SAME_LONGITUDE * turn
+    shifts = (0.0, -turn, turn)
+    return [x for x in shifts if west + x < right - limit and east + x > left + limit] or [0.0]
+
+
+def _x_range(transform: Affine, height: int, width: int) -> tuple[float, float]:
+    corners = [transform @ corner for corner in ((0, 0), (width, 0), (0, height), (width, height))]
+    return min(x for x, _ in corners), max(x for x, _ in corners)
+
+
+def _as_warped(
+    dataset: rasterio.DatasetReader, scene: Scene, turn: float, options: Mapping[str, str]
+) -> AbstractContextManager[rasterio.DatasetReader]:
+    """Return the open file of a warped scene as a context, on the grid of the scene.
+
+    The turn is added to the longitudes of the file. The options are those of a warp of GDAL.
+    """
     nodata = math.nan if scene.physical else scene.nodata
+    moved = {"src_transform": Affine.translation(turn, 0) @ dataset.transform} if turn else {}
     try:
         warped: AbstractContextManager[rasterio.DatasetReader] = WarpedVRT(
             dataset, crs=scene.crs, transform=scene.affine, height=scene.height,
@@ -118,6 +188,7 @@ def as_warped(
             add_alpha=ColorInterp.alpha not in dataset.colorinterp, warp_mem_limit=64,
             tolerance=_EXACT,
             UNIFIED_SRC_NODATA=_unified_nodata(scene),
+            **moved, **options,
         )  # fmt: skip
     except GDAL_ERRORS as error:
         raise SceneError(

@@ -4,6 +4,8 @@ Geometries near a scene are reprojected by their vertices. Geometries that reach
 first clipped to the surroundings of the scene in their own CRS, and their long edges get more
 vertices: a projection such as UTM cannot show the other side of the earth, and in it the edges of
 a rectangle around the world are not straight.
+
+If the scene has longitudes, geometries are moved by whole turns to those of the scene.
 """
 
 import logging
@@ -18,6 +20,7 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
 from geoseg.errors import VectorError, count_of
+from geoseg.longitudes import onto_longitudes, rejoined, turn_of
 from geoseg.raster import Scene
 from geoseg.vectors.surroundings import Surroundings, overlap
 
@@ -46,7 +49,7 @@ class Reprojector:
         self._crs: CRS | None = frame.crs
         self._geometries: NDArray[Any] = frame.geometry.to_numpy()
         self._bounds: NDArray[np.float64] = shapely.bounds(self._geometries)
-        self._cached: tuple[str, NDArray[Any], NDArray[np.float64]] | None = None
+        self._cached: tuple[str | None, NDArray[Any], NDArray[np.float64]] | None = None
         """CRS of the last scene, and what `_transform_vertices` returned for it."""
 
     def onto(self, scene: Scene) -> tuple[NDArray[Any], NDArray[np.float64]]:
@@ -66,28 +69,10 @@ class Reprojector:
         if scene.crs is None or self._crs is None:
             self._check_both_lack_a_crs(scene)
             return self._geometries, self._bounds
-        if self._crs.is_exact_same(CRS(scene.crs)):
-            return self._geometries, self._bounds
-        to_scene, surroundings = self._surroundings(scene, self._crs)
-        geometries, bounds = self._transform_vertices(scene.crs, to_scene)
-        to_clip = self._needs_clipping(scene, surroundings, bounds)
-        if not to_clip.any():
-            return geometries, bounds
-        geometries, bounds = geometries.copy(), bounds.copy()
-        pending = np.flatnonzero(to_clip)
-        for margin in _MARGINS:
-            clipped = surroundings.clip(self._geometries[pending], margin)
-            dense = shapely.segmentize(clipped, surroundings.longest_edge)
-            geometries[pending] = _transform(dense, to_scene)
-            bounds[pending] = shapely.bounds(geometries[pending])
-            pending = pending[np.isinf(bounds[pending]).any(axis=1)]
-        if len(pending):
-            geometries[pending], bounds[pending] = shapely.Polygon(), np.nan
-            log.warning(
-                "%s: %s that the CRS of %s cannot show left out",
-                self._path, count_of(len(pending), "feature"), scene.path,
-            )  # fmt: skip
-        return geometries, bounds
+        geometries, bounds = self._in_crs_of(scene, self._crs)
+        west, _, east, _ = shapely.bounds(_outline(scene))
+        moved = onto_longitudes(geometries, west, east, turn_of(scene.crs))
+        return moved, bounds if moved is geometries else shapely.bounds(moved)
 
     def describe_extents(self, scene: Scene) -> str:
         """Describe where the geometries and a scene lie, in the CRS of the file, for messages.
@@ -106,6 +91,34 @@ class Reprojector:
             f"it lies at {_bounds_text(own_bounds)}, the scene at {_bounds_text(scene_bounds)} "
             f"({name})"
         )
+
+    def _in_crs_of(self, scene: Scene, crs: CRS) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """The geometries and their bounds in the CRS of a scene, see `onto`.
+
+        Longitudes are those of the file, or those of PROJ.
+        """
+        if crs.is_exact_same(CRS(scene.crs)):
+            return self._geometries, self._bounds
+        to_scene, surroundings = self._surroundings(scene, crs)
+        geometries, bounds = self._transform_vertices(scene.crs, to_scene)
+        to_clip = self._needs_clipping(scene, surroundings, bounds)
+        if not to_clip.any():
+            return geometries, bounds
+        geometries, bounds = geometries.copy(), bounds.copy()
+        pending = np.flatnonzero(to_clip)
+        for margin in _MARGINS:
+            clipped = surroundings.clip(self._geometries[pending], margin)
+            dense = shapely.segmentize(clipped, surroundings.longest_edge)
+            geometries[pending] = _transform(dense, to_scene, scene.crs)
+            bounds[pending] = shapely.bounds(geometries[pending])
+            pending = pending[np.isinf(bounds[pending]).any(axis=1)]
+        if len(pending):
+            geometries[pending], bounds[pending] = shapely.Polygon(), np.nan
+            log.warning(
+                "%s: %s that the CRS of %s cannot show left out",
+                self._path, count_of(len(pending), "feature"), scene.path,
+            )  # fmt: skip
+        return geometries, bounds
 
     def _check_both_lack_a_crs(self, scene: Scene) -> None:
         if scene.crs is not None:
@@ -136,11 +149,11 @@ class Reprojector:
         )
 
     def _transform_vertices(
-        self, crs: str, to_scene: Transformer
+        self, crs: str | None, to_scene: Transformer
     ) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """The geometries with their vertices transformed, and their bounds in the new CRS."""
         if self._cached is None or self._cached[0] != crs:
-            geometries = _transform(self._geometries, to_scene)
+            geometries = _transform(self._geometries, to_scene, crs)
             bounds = shapely.bounds(geometries)
             bounds[np.isinf(bounds).any(axis=1)] = np.nan
             self._cached = crs, geometries, bounds
@@ -158,7 +171,9 @@ class Reprojector:
         far |= ~surroundings.contains(self._bounds) | ~np.isfinite(bounds).all(axis=1)
         far &= shapely.get_dimensions(self._geometries) > 0
         relevant = surroundings.touches(self._bounds, _MARGINS[0])
-        relevant |= overlap(bounds, shapely.bounds(_outline(scene)))
+        outline, turn = shapely.bounds(_outline(scene)), turn_of(scene.crs)
+        for shift in (-turn, 0.0, turn) if turn else (0.0,):
+            relevant |= overlap(bounds + np.array([shift, 0, shift, 0]), outline)
         return np.asarray(far & relevant)
 
 
@@ -168,8 +183,10 @@ def _outline(scene: Scene) -> shapely.Polygon:
     return shapely.Polygon([scene.affine @ corner for corner in corners])
 
 
-def _transform(geometries: NDArray[Any], transformer: Transformer) -> NDArray[Any]:
-    return np.asarray(shapely.transform(geometries, transformer.transform, interleaved=False))
+def _transform(geometries: NDArray[Any], transformer: Transformer, crs: str | None) -> NDArray[Any]:
+    """Transform the vertices of geometries (n,) to a CRS."""
+    moved = shapely.transform(geometries, transformer.transform, interleaved=False)
+    return rejoined(np.asarray(moved), turn_of(crs))
 
 
 def _bounds_text(bounds: Any) -> str:  # noqa: ANN401 - any four numbers

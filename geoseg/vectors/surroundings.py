@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
 from geoseg.geodesy import apply_affine
+from geoseg.longitudes import nearest_turn, turn_of
 from geoseg.raster import Scene
 
 _EARTH_RADIUS = 6.371e6
@@ -49,7 +50,9 @@ class Surroundings:
         x, y = apply_affine(scene.affine, cols, rows)
         u, v = to_scene.transform(x, y, direction="INVERSE")
         with np.errstate(invalid="ignore"):  # infinite where a point cannot be transformed
-            back = apply_affine(~scene.affine, *to_scene.transform(u, v))
+            x_back, y_back = to_scene.transform(u, v)
+            x_back = nearest_turn(x_back, x, turn_of(scene.crs))
+            back = apply_affine(~scene.affine, x_back, y_back)
             error = np.hypot(back[0] - cols, back[1] - rows)
             usable = error < max(scene.width, scene.height) / _GRID_POINTS
         if not usable.any():

@@ -93,6 +93,39 @@ def test_an_area_in_another_crs_keeps_its_checksum(tmp_path, scene):
     assert AreaOfInterest.read(str(path), open_scene(scene)).sha256 == plain.sha256
 
 
+@pytest.fixture
+def across_180(tmp_path):
+    """100 x 100 px of 0.001 degrees; column 50 begins at 180 degrees."""
+    place = Affine(0.001, 0, 179.95, 0, -0.001, -10)
+    pixels = np.maximum(blocks(100, 100), 1)
+    return write_raster(tmp_path / "scene.tif", pixels, crs="EPSG:4326", transform=place)
+
+
+def test_areas_on_both_sides_of_180_degrees_are_mapped(tmp_path, across_180, model):
+    shapes = geopandas.GeoSeries([box(179.96, -11, 179.97, -9), box(-180, -11, -179.98, -9)])
+    in_metres = shapes.set_crs(4326).to_crs(32601)
+    path = write_shapes(tmp_path / "aoi.gpkg", in_metres, 32601)
+    assert np.flatnonzero(mapped(across_180, path, model, tmp_path).all(axis=0)).tolist() == [
+        *range(10, 20), *range(50, 70),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("bbox", "width"),
+    [
+        ((-179.9999, -11, -179.9801, -9), 20),
+        ((180.0001, -11, 180.0199, -9), 20),
+        ((-180, -90, 180, 90), 100),
+    ],
+)
+def test_a_box_may_have_longitudes_of_another_turn(tmp_path, across_180, model, bbox, width):
+    settings = replace(SETTINGS, bbox=bbox)
+    classify(across_180, tmp_path / "lulc.tif", model=model, settings=settings)
+    with rasterio.open(tmp_path / "lulc.tif") as map_:
+        assert map_.shape == (100, width)
+        assert map_.bounds.left == pytest.approx(180 if width == 20 else 179.95)
+
+
 @pytest.mark.parametrize(
     "shapes",
     [

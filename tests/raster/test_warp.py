@@ -69,6 +69,22 @@ def test_a_grid_is_the_same_where_size_and_corners_are(tmp_path, grid, shape, ea
     assert same_grid(grid, other) is same
 
 
+def test_grids_that_are_a_turn_apart_are_the_same(tmp_path):
+    pixels, west = np.zeros((1, 20, 30), np.uint8), Affine(0.01, 0, -180.1, 0, -0.01, 10)
+    files = {
+        "west": ("EPSG:4326", west),
+        "east": ("EPSG:4258", Affine.translation(360, 0) @ west),
+        "beside": ("EPSG:4326", Affine.translation(359.99, 0) @ west),
+    }
+    rasters = {
+        name: open_scene(write_raster(tmp_path / f"{name}.tif", pixels, crs=crs, transform=place))
+        for name, (crs, place) in files.items()
+    }
+    assert same_grid(rasters["west"], rasters["east"])
+    assert same_grid(rasters["east"], rasters["west"])
+    assert not same_grid(rasters["west"], rasters["beside"])
+
+
 def test_a_crs_without_a_way_to_the_other_is_refused(tmp_path, grid):
     local = 'LOCAL_CS["site",UNIT["metre",1]]'
     raster = open_scene(write_raster(tmp_path / "values.tif", VALUES, crs=local))

@@ -70,6 +70,8 @@ PLACES = {
     "world in Web Mercator": ("EPSG:3857", (0, 0), 2 * 20037508.3 / SIDE, 0, "EPSG:3857"),
     "continent": ("EPSG:3035", (10.1, 52), 70_000),
     "other datum": ("EPSG:4269", (-100, 40), 0.001),
+    "across 180 in the same CRS": ("EPSG:4326", (180.01, 10), 0.01, 0, "EPSG:4326"),
+    "longitudes up to 360": ("EPSG:4326", (280, -10), 0.001, 0, "EPSG:4326"),
     "longitudes above 180": ("EPSG:4269", (185, 0), 0.1, 0, "EPSG:4269"),
     "edge of a sinusoidal world": ("ESRI:54008", (-170, 10.3), 20_000),
 }
@@ -95,6 +97,7 @@ def test_polygons_cover_the_same_ground_however_far_they_reach(tmp_path, place):
         "hole": box(-180, -90, 180, 90).difference(shapely.Point(lon, lat).buffer(0.01)),
         "far": box(lon - 170, -10, lon - 160, 10),
         "near": shapely.Point(lon, min(lat, 89)).buffer(0.05),
+        "a turn west": shapely.Point(lon - 360, min(lat, 89)).buffer(0.05),
     }
     for name, moved in zip(shapes, onto(list(shapes.values()), scene), strict=True):
         differ = covered(moved, scene) != really_covered(shapes[name], scene)
@@ -113,6 +116,37 @@ def test_a_bow_tie_around_the_world_covers_its_two_lobes(tmp_path):
     found = covered(onto([tie], scene)[0], scene)
     assert (found != really_covered(tie, scene)).mean() < 0.01
     assert 0.2 < found.mean() < 0.95
+
+
+BEYOND = {
+    "across 180": ((180.01, 10), "EPSG:32601"),
+    "across 180 from the west": ((-179.99, 10), "EPSG:32660"),
+    "up to 360": ((280, -10), "EPSG:32617"),
+}
+"""Centres of scenes in longitudes, and a UTM zone."""
+
+
+@pytest.mark.parametrize("place", BEYOND)
+def test_geometries_in_metres_cover_the_same_ground_in_longitudes_of_any_range(tmp_path, place):
+    center, utm = BEYOND[place]
+    scene = scene_at(tmp_path, "EPSG:4326", center, 0.001, 0, "EPSG:4326")
+    x, y = Transformer.from_crs("EPSG:4326", utm, always_xy=True).transform(*center)
+    polygons = [box(x - 2010, y - 3000, x + 1010, y + 2000), shapely.Point(x, y).buffer(300_000)]
+    columns = [-2500, -1500, 50, 1500, 2500]
+    points = [shapely.Point(x + column, y) for column in columns]
+    shapes = onto([*polygons, *points], scene, utm)
+    for shape, moved in zip(polygons, shapes, strict=False):
+        differ = covered(moved, scene) != really_covered(shape, scene, utm)
+        assert differ.mean() < 0.01
+    cols, _ = ~scene.affine @ shapely.get_coordinates(shapes[2:]).T
+    assert cols == pytest.approx(SIDE / 2 + np.array(columns) / 109_600 / 0.001, abs=0.5)
+
+
+def test_the_halves_of_a_polygon_that_geojson_cuts_at_180_degrees_are_one_again(tmp_path):
+    scene = scene_at(tmp_path, "EPSG:4326", (180.01, 10), 0.001, 0, "EPSG:4326")
+    halves = shapely.MultiPolygon([box(179.9, 9, 180, 11), box(-180, 9, -179.9, 11)])
+    for crs in ("EPSG:4326", scene.crs):
+        assert covered(onto([halves], scene, crs)[0], scene).all()
 
 
 def test_geometries_near_a_scene_are_moved_by_their_vertices_alone(tmp_path):

@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError, ProjError
 
@@ -12,6 +13,7 @@ from geoseg.classification.settings import ClassifySettings
 from geoseg.errors import RunError, redact
 from geoseg.geodesy import apply_affine, rectangle_outline
 from geoseg.grid import MapGrid, Window
+from geoseg.longitudes import onto_longitudes, rejoined, turn_of
 from geoseg.model import AnyModel
 from geoseg.raster import Scene
 
@@ -89,6 +91,7 @@ def _window_of(raster: Scene, settings: ClassifySettings) -> Window:
     x, y = rectangle_outline(west, south, east, north)
     if settings.bbox_crs is not None:
         x, y = _to_crs_of(raster, settings.bbox_crs, x, y)
+    x, y = _on_longitudes_of(raster, x, y)
     cols, rows = apply_affine(~raster.affine, x, y)
     row, col = (max(0, math.floor(values.min() + _ON_EDGE)) for values in (rows, cols))
     row_end = min(raster.height, math.ceil(rows.max() - _ON_EDGE))
@@ -103,6 +106,19 @@ def _window_of(raster: Scene, settings: ClassifySettings) -> Window:
             "--bbox)"
         )
     return Window(row, col, row_end - row, col_end - col)
+
+
+def _on_longitudes_of(raster: Scene, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Move the points of a box by whole turns to the longitudes of a raster, if it has any."""
+    turn = turn_of(raster.crs)
+    if not turn:
+        return x, y
+    cols, rows = rectangle_outline(0, 0, raster.width, raster.height)
+    lon, _ = apply_affine(raster.affine, cols, rows)
+    points = rejoined(np.array([shapely.multipoints(np.column_stack([x, y]))]), turn)
+    box = shapely.convex_hull(points)  # an area, so that a box around the world has no gap
+    moved_x, moved_y = shapely.get_coordinates(onto_longitudes(box, lon.min(), lon.max(), turn)).T
+    return moved_x, moved_y
 
 
 def _numbers(*values: float) -> str:
