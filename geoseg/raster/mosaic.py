@@ -13,6 +13,7 @@ from pyproj.exceptions import ProjError
 from geoseg.errors import SceneError
 from geoseg.geodesy import apply_affine, rectangle_outline
 from geoseg.grid import Window
+from geoseg.longitudes import nearest_turn, turn_of
 from geoseg.raster.scene import Layer, Scene
 from geoseg.raster.warp import warped_to
 
@@ -102,7 +103,9 @@ def _offset_on_grid(scene: Scene, first: Scene) -> tuple[int, int] | None:
         return 0, 0
     if scene.crs != first.crs and CRS.from_user_input(scene.crs) != CRS.from_user_input(first.crs):
         return None
-    to_grid = ~first.affine @ scene.affine
+    x, _ = _centre(scene)
+    shift = _nearest_longitudes(np.array([x]), first)[0] - x
+    to_grid = ~first.affine @ Affine.translation(shift, 0) @ scene.affine
     corners = np.array([to_grid @ (0, 0), to_grid @ (scene.width, scene.height)])
     col, row = np.rint(corners[0]).astype(int).tolist()
     expected = np.array([(col, row), (col + scene.width, row + scene.height)])
@@ -114,12 +117,25 @@ def _border_on_grid(scene: Scene, first: Scene) -> tuple[NDArray[np.float64], ND
     cols, rows = rectangle_outline(0, 0, scene.width, scene.height)
     try:
         transformer = Transformer.from_crs(scene.crs, first.crs, always_xy=True)
-        xy = transformer.transform(*apply_affine(scene.affine, cols, rows), errcheck=True)
+        x, y = transformer.transform(*apply_affine(scene.affine, cols, rows), errcheck=True)
     except ProjError as error:
         raise SceneError(
             f"{scene.path} cannot be placed in the CRS of {first.path} ({error}), check its CRS"
         ) from None
-    return apply_affine(~first.affine, *xy)
+    return apply_affine(~first.affine, _nearest_longitudes(x, first), y)
+
+
+def _nearest_longitudes(x: NDArray[np.float64], first: Scene) -> NDArray[np.float64]:
+    """Move longitudes by whole turns to the first scene, such as -179 to 181 beside 179.
+
+    Coordinates in metres stay as they are.
+    """
+    return nearest_turn(x, _centre(first)[0], turn_of(first.crs))
+
+
+def _centre(scene: Scene) -> tuple[float, float]:
+    x, y = scene.affine @ (scene.width / 2, scene.height / 2)
+    return x, y
 
 
 def _touch(one: Layer, other: Layer) -> bool:

@@ -7,7 +7,7 @@ from affine import Affine
 
 from geoseg.errors import SceneError
 from geoseg.grid import Window
-from geoseg.raster import Mosaic, mosaic, open_scene, read_window
+from geoseg.raster import Mosaic, mosaic, open_scene, read_window, reprojected
 from tests.support.rasters import blocks, random_pixels, write_raster
 from tests.support.scenes import cut, overlapping, place
 
@@ -215,3 +215,39 @@ def test_a_crs_without_a_way_to_that_of_the_first_is_refused(tmp_path):
     a = constant(tmp_path / "a.tif", 1)
     b = constant(tmp_path / "b.tif", 1, crs='LOCAL_CS["site",UNIT["metre",1]]')
     refused(r"b\.tif cannot be placed in the CRS of .*a\.tif \(.*\), check its CRS$", a, b)
+
+
+@pytest.mark.parametrize("west", [-180, 180])
+def test_scenes_on_both_sides_of_180_degrees_are_neighbours(tmp_path, west):
+    image = random_pixels(1, 20, 40)
+    paths = [
+        write_raster(
+            tmp_path / f"{start}.tif", image[:, :, start : start + 20], crs="EPSG:4326",
+            transform=Affine(0.001, 0, x, 0, -0.001, 10),
+        )
+        for start, x in ((0, 179.98), (20, west))
+    ]  # fmt: skip
+    for order in (paths, paths[::-1]):
+        scene = mosaic(opened(*order))
+        pixels, valid = read_all(scene)
+        assert valid.all()
+        assert np.array_equal(pixels, image)
+
+
+def test_a_scene_in_metres_lies_beside_one_beyond_180_degrees(tmp_path):
+    image = np.full((1, 100, 200), 7, np.uint8)
+    first = write_raster(
+        tmp_path / "a.tif", image[:, :, :100], crs="EPSG:4326",
+        transform=Affine(0.0001, 0, 180.0, 0, -0.0001, 10),
+    )  # fmt: skip
+    second = open_scene(
+        write_raster(
+            tmp_path / "b.tif", image[:, :, 100:], crs="EPSG:4326",
+            transform=Affine(0.0001, 0, -179.99, 0, -0.0001, 10),
+        )
+    )  # fmt: skip
+    scene = mosaic([open_scene(first), reprojected(second, "EPSG:32601")])
+    assert (scene.height, scene.width) == pytest.approx((100, 200), abs=3)
+    pixels, valid = read_all(scene)
+    assert valid.mean() > 0.97
+    assert (pixels[0][valid] == 7).all()
