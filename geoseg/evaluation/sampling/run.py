@@ -17,7 +17,7 @@ from geoseg.evaluation.sampling.settings import SampleSettings
 from geoseg.evaluation.window_counts import WindowComparison
 from geoseg.files import atomic_file, check_file_name, check_not_there
 from geoseg.geodesy import apply_affine
-from geoseg.labels import open_map, without_ignored
+from geoseg.labels import IgnoreSpec, open_map, without_ignored
 from geoseg.legend import Legend, as_legend
 from geoseg.metrics import allocate, sample_size
 from geoseg.styles.qgis import add_layer_style, form_qml
@@ -72,7 +72,7 @@ def sample(
     Raises:
         EvaluateError: if the map has no CRS or no pixel of a class, or if the size is too small
             for the minimum per class.
-        LabelError: if the classes of the map are not known.
+        LabelError: if the classes of the map or those to be ignored are not known.
         OutputError: if the file exists, or cannot be written.
     """
     check_type("settings", settings, SampleSettings)
@@ -80,6 +80,7 @@ def sample(
     check_file_name(out, ".gpkg")
     check_not_there(out, overwrite=overwrite, inputs=[labels])
     scene, mapped = open_map(str(labels), as_legend(settings.legend), settings.ignore)
+    IgnoreSpec.parse(settings.ignore).check_names(scene.path, mapped.legend)
     if scene.crs is None:
         raise EvaluateError(
             f"labels {scene.path} have no CRS, so that points have no coordinates, assign it with "
