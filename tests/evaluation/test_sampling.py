@@ -167,6 +167,19 @@ def test_in_degrees_ground_counts_not_pixels(tmp_path):
     assert chances[north].mean() < 0.6 * chances[~north].mean()
 
 
+def test_a_map_of_a_site_has_points_without_longitude_and_latitude(classes, tmp_path):
+    site = 'LOCAL_CS["site",UNIT["metre",1]]'
+    labels = write_map(tmp_path / "map.tif", classes, crs=site)
+    drawn = sample(labels, out=tmp_path / "points.gpkg", settings=SampleSettings(size=300))
+    frame = read(tmp_path / "points.gpkg")
+    assert len(frame) == drawn.points == 300
+    assert frame[["longitude", "latitude"]].isna().all(axis=None)
+    frame["reference"] = frame["stratum"]
+    pyogrio.write_dataframe(frame, tmp_path / "points.gpkg", layer="points")
+    report = evaluate(labels, tmp_path / "points.gpkg", out=tmp_path / "report").to_dict()
+    assert report["area_adjusted"]["overall_accuracy"] == 1
+
+
 def test_qgis_finds_a_form_with_the_classes(labels, tmp_path):
     """As QGIS 3.22 asks for it; there the field is a drop-down list and the stratum hidden."""
     sample(labels, out=tmp_path / "points.gpkg")

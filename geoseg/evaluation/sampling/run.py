@@ -1,6 +1,7 @@
 """A stratified random sample of a map, to collect a reference."""
 
 import sqlite3
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyogrio
 from numpy.typing import NDArray
+from pyproj.exceptions import ProjError
 
 from geoseg.errors import EvaluateError, check_type, count_of
 from geoseg.evaluation.assessment import HECTARE_M2
@@ -62,7 +64,8 @@ def sample(
 
     Args:
         labels: class map with a CRS.
-        out: GeoPackage to write, in the CRS of the map.
+        out: GeoPackage to write, in the CRS of the map. If this is not tied to the earth, longitude
+            and latitude are empty.
         settings: how many points to draw, and from which classes.
         overwrite: replace an existing file.
 
@@ -162,12 +165,15 @@ def _draw_points(census: ClassCensus, legend: Legend, sizes: NDArray[np.int64], 
     rows, cols = np.concatenate(pixels, axis=1) + 0.5
     x, y = apply_affine(scene.affine, cols, rows)
     points = geopandas.points_from_xy(x, y, crs=scene.crs)
-    lon_lat = points.to_crs("EPSG:4326")
+    longitude = latitude = np.full(len(x), np.nan)
+    with suppress(ProjError):  # the CRS is not tied to the earth, such as that of a site
+        lon_lat = points.to_crs("EPSG:4326")
+        longitude, latitude = lon_lat.x, lon_lat.y
     frame = geopandas.GeoDataFrame(
         {
             "reference": np.full(len(x), None, object),
-            "longitude": lon_lat.x,
-            "latitude": lon_lat.y,
+            "longitude": longitude,
+            "latitude": latitude,
             STRATUM_FIELD: names,
             "inclusion_probability": np.concatenate(probabilities).clip(max=1),
         },
