@@ -254,7 +254,8 @@ def test_estimates_are_right_on_the_whole(tmp_path):
         ({"size": 0}, "give positive numbers"),
         ({"allocation": "random"}, "use one of proportional, equal, mixed"),
         ({"expected": 1.5}, "not in 0..1"),
-        ({"standard_error": 2.0}, "not in 0..1"),
+        ({"standard_error": 0.0}, "error of 0.0 is not above 0 and below 1, give 0.02"),
+        ({"standard_error": 1.0}, "error of 1.0 is not above 0 and below 1"),
     ],
 )
 def test_settings_that_cannot_be(settings, match):
