@@ -66,4 +66,5 @@ def test_what_cannot_be_shown_is_refused_in_one_sentence(files, tmp_path):
 def test_a_page_is_saved(files, tmp_path):
     done = here("view", files.scene, files.map, "--save", tmp_path / "map.html")
     assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{tmp_path / 'map.html'}: page of {files.scene}, {files.map}\n"
     assert "exists" in refused(here("view", files.scene, "--save", tmp_path / "map.html"))
