@@ -102,7 +102,7 @@ def vectorise(
     builder = FeatureBuilder(
         classes.legend, scene.affine, scene.crs, (scene.height, scene.width),
         has_confidence=confidence_scene is not None, simplified=cleaning.simplify > 0,
-        smooth=cleaning.smooth,
+        smooth=cleaning.smooth, path=scene.path,
     )  # fmt: skip
     with (
         stop_on_signal() as stop,

@@ -249,7 +249,7 @@ def test_more_classes_than_the_legend(labels, tmp_path):
     said = message_of(
         run("vectorise", labels, "--out", out, "--legend", tmp_path / "legend.csv", "-q")
     )
-    assert said == "label 2 is not in the legend, add a class of this value"
+    assert said.startswith(f"label 2 of {labels} is not in the legend (a, b), add a class of ")
     assert not out.exists()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["labels.tif", "legend.csv"]
 
