@@ -4,6 +4,7 @@ A message is one sentence: what is wrong, where, and what to do.
 """
 
 import difflib
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +12,8 @@ from typing import Any
 
 _LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
 _QUERY = re.compile(r"(\w+://[^\s?'\"]*|/vsi\w+)\?[^\s'\")]*[^\s'\"):,.;]")
+_PROJJSON = re.compile(r'\{\s*"\$schema": "https://proj\.org/')
+"""Start of a CRS as PROJ writes it into messages if it has no code."""
 
 
 def redact(text: str) -> str:
@@ -166,8 +169,22 @@ def closest_names(name: str, names: Iterable[str]) -> str:
 
 
 def root_message(error: BaseException) -> str:
-    """Return the first line of the message of the error that caused all others."""
+    """Return the first line of the message of the error that caused all others.
+
+    A CRS in the message that PROJ has written as JSON is replaced by its name.
+    """
     while error.__cause__ is not None:
         error = error.__cause__
-    message = getattr(error, "strerror", None) or str(error)
+    message = _with_names_of_crs(getattr(error, "strerror", None) or str(error))
     return (message.strip() or type(error).__name__).splitlines()[0].rstrip(".")
+
+
+def _with_names_of_crs(message: str) -> str:
+    while json_of_crs := _PROJJSON.search(message):
+        before = message[: json_of_crs.start()]
+        try:
+            crs, end = json.JSONDecoder().raw_decode(message, len(before))
+        except ValueError:  # GDAL has cut the message
+            return f"{before}..."
+        message = f"{before}{crs.get('name', 'unnamed')}{message[end:]}"
+    return message

@@ -36,8 +36,8 @@ def _parse_expected(text: str) -> tuple[str, float]:
     ),
     click.option(
         "--standard-error", type=float, metavar="S",
-        help="Standard error of the overall accuracy that the sample should reach, 0 to 1. 0.02 "
-        "gives a 95 % interval of about ± 4 percentage points.  [default: 0.02]",
+        help="Standard error of the overall accuracy that the sample should reach, above 0 "
+        "and below 1. 0.02 gives a 95 % interval of about ± 4 percentage points.  [default: 0.02]",
     ),
     click.option(
         "--expected", type=_parse_expected, multiple=True, metavar="[CLASS=]ACCURACY",

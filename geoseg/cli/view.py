@@ -6,6 +6,7 @@ import click
 
 from geoseg.cli import config, options
 from geoseg.cli.console import Console
+from geoseg.errors import redact
 
 
 @click.command(
@@ -110,7 +111,9 @@ def command(
     view_settings = ViewSettings(**settings)
     if save is not None:
         save_page(scene, labels, save, settings=view_settings, overwrite=overwrite)
-        console.print_result({"outputs": [save]}, None)
+        paths = (scene, labels, view_settings.compare)
+        shown = [str(path) for path in paths if path is not None]
+        console.print_result({"outputs": [save]}, redact(f"{save}: page of {', '.join(shown)}"))
         return
 
     def started(address: str) -> None:

@@ -16,7 +16,7 @@ from geoseg.execute import Progress
 from geoseg.labels import LabelSource
 from geoseg.legend import Legend
 from geoseg.metrics import Reliability
-from geoseg.raster import Scene, open_scene, read_metadata, same_grid
+from geoseg.raster import Scene, open_scores, read_metadata, same_grid
 from geoseg.version import __version__
 
 HECTARE_M2 = 1e4
@@ -58,11 +58,11 @@ def open_confidence(assessment: Assessment) -> Scene | None:
 
     Raises:
         EvaluateError: if it has another data type or another grid than the map.
-        SceneError: if it cannot be opened.
+        SceneError: if it cannot be opened, or is the uncertainty.
     """
     if assessment.settings.confidence is None:
         return None
-    confidence = open_scene(assessment.settings.confidence)
+    confidence = open_scores(assessment.settings.confidence, "confidence")
     on_grid = same_grid(confidence, assessment.scene)
     if not on_grid or confidence.dtype != "uint8" or len(confidence.bands) != 1:
         raise EvaluateError(

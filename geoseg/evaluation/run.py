@@ -59,7 +59,8 @@ def evaluate(
 
     Raises:
         EvaluateError: if nothing can be compared, or the sample does not fit the strata.
-        LabelError: if the classes of map and reference do not fit, or the map has no CRS.
+        LabelError: if the classes of map and reference do not fit, a class to be ignored is
+            unknown, or the map has no CRS.
         SceneError: if a raster cannot be read.
         OutputError: if the folder exists or cannot be written.
     """
@@ -88,6 +89,7 @@ def _assess(assessment: Assessment) -> EvaluationReport:
         return assess_pixels(assessment, reference)
     field = settings.class_field or _CLASS_FIELD
     file = VectorLabelFile(path, field, own_legend or legend, settings.ignore, settings.layer)
+    file.check_ignored(legend, own_legend or legend)
     is_sample = is_point_layer(file, path, scene)
     if is_sample or settings.sampled:
         check_not_suggested(file.column(SUGGESTED_FIELD), path)

@@ -63,6 +63,22 @@ class IgnoreSpec:
         texts = self.unmatched_in(*legends)
         return [text for text in texts if not (_VALUE.fullmatch(text) or _COLOR.fullmatch(text))]
 
+    def check_names(self, path: str, legend: Legend) -> None:
+        """Refuse a name that is no class of a class raster.
+
+        Args:
+            path: of the raster, for the message.
+            legend: its classes.
+
+        Raises:
+            LabelError: if there is one.
+        """
+        for name in self.unknown_names(legend):
+            raise LabelError(
+                f"{name!r} is to be ignored, but is no class of labels {path} "
+                f"({', '.join(legend.names)}), correct it (--ignore)"
+            )
+
 
 def _matches(text: str, legend: Legend) -> set[int]:
     """Values of the classes that a text means: one by name or value, perhaps several by colour."""

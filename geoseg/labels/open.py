@@ -117,11 +117,7 @@ class LabelOpener:
         spec = IgnoreSpec.parse(self.ignore)
         raster = describe_class_raster(on_grid(open_scene(path), scene), self.legend, "error")
         labels = as_raster_labels(raster, spec)
-        for name in spec.unknown_names(labels.legend):
-            raise LabelError(
-                f"{name!r} is to be ignored, but is no class of labels {path} "
-                f"({', '.join(labels.legend.names)}), correct it (--ignore)"
-            )
+        spec.check_names(path, labels.legend)
         return labels
 
 

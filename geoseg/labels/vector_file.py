@@ -84,6 +84,24 @@ class VectorLabelFile:
             without_class = np.full(np.count_nonzero(~has_class), NODATA, np.uint8)
             self._values = np.concatenate([without_class, self._values])
         self._reprojector = Reprojector(self._frame, path)
+        self._path, self._spec, self._texts = path, spec, dict.fromkeys(map(_text, classes))
+
+    def check_ignored(self, *legends: Legend) -> None:
+        """Refuse a name to be ignored that occurs neither in the field nor in a legend.
+
+        Args:
+            legends: that of the map, then others.
+
+        Raises:
+            LabelError: if there is one.
+        """
+        for name in self._spec.unknown_names(*legends):
+            if name not in self._texts:
+                raise LabelError(
+                    f"{name!r} is to be ignored, but is no class of the map "
+                    f"({', '.join(legends[0].names)}) nor of reference {self._path} "
+                    f"({_value_list(list(self._texts), str)}), correct it (--ignore)"
+                )
 
     def column(self, name: str) -> list[Any] | None:
         """Return a field of the features that `on_grid_of` returns; None if it does not exist."""

@@ -11,6 +11,7 @@ from geoseg.raster.open import (
     Stack,
     as_source,
     open_scene,
+    open_scores,
     source_name,
     source_paths,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "mosaic",
     "normalise_creation_options",
     "open_scene",
+    "open_scores",
     "pad_reflect",
     "percentile_ranges",
     "percentile_stretch",

@@ -130,6 +130,29 @@ def open_scene(
     return _open_file(str(source), bands, nodata)
 
 
+def open_scores(path: str | Path, name: Literal["confidence", "uncertainty"]) -> Scene:
+    """Open the confidence or the uncertainty of a map.
+
+    `classify` writes the name as the description of the band; a raster without a description may be
+    either.
+
+    Args:
+        path: anything GDAL opens.
+        name: which of the two it is to be.
+
+    Raises:
+        SceneError: if it cannot be opened, or is the other one.
+    """
+    scene = open_scene(path)
+    other = "confidence" if name == "uncertainty" else "uncertainty"
+    if scene.band_names == (other,):
+        raise SceneError(
+            f"{path} holds the {other} of a map, not its {name}, give the raster that `geoseg "
+            f"classify --{name}` wrote"
+        )
+    return scene
+
+
 def _date(source: str | Stack) -> datetime:
     """Date of a scene; for a stack, the date of its first file."""
     path = source.paths[0] if isinstance(source, Stack) else source

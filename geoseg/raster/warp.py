@@ -103,16 +103,17 @@ def reprojected(scene: Scene, crs: str) -> Scene:
     if CRS.from_user_input(scene.crs) == target:
         return scene
     wkt = target.to_wkt()
-    try:
-        with opened(dataset_name(scene)) as dataset, WarpedVRT(dataset, crs=wkt) as suggested:
-            grid = replace(
-                scene, height=suggested.height, width=suggested.width,
-                transform=tuple(suggested.transform)[:6], crs=wkt,
-            )  # fmt: skip
-    except GDAL_ERRORS as error:
-        raise SceneError(
-            f"cannot warp {scene.path} to {crs} ({root_message(error)}), check both CRS"
-        ) from None
+    with opened(dataset_name(scene)) as dataset:
+        try:  # inside of `opened`, which would call the file damaged
+            with WarpedVRT(dataset, crs=wkt) as suggested:
+                grid = replace(
+                    scene, height=suggested.height, width=suggested.width,
+                    transform=tuple(suggested.transform)[:6], crs=wkt,
+                )  # fmt: skip
+        except GDAL_ERRORS as error:
+            raise SceneError(
+                f"cannot warp {scene.path} to {crs} ({root_message(error)}), check both CRS"
+            ) from None
     return warped_to(scene, grid, "bilinear")
 
 

@@ -20,7 +20,7 @@ from geoseg.geodesy import apply_affine
 from geoseg.grid import Window
 from geoseg.labels import LabelSource, open_map
 from geoseg.legend import Legend, as_legend
-from geoseg.raster import Scene, open_scene, read_window, same_grid, warped_to
+from geoseg.raster import Scene, open_scene, open_scores, read_window, same_grid, warped_to
 from geoseg.styles.qgis import add_layer_style, patch_form_qml
 from geoseg.suggestion.draw import draw_patches
 from geoseg.suggestion.exclude import outside_of
@@ -93,7 +93,8 @@ def suggest(  # noqa: PLR0913 - all but two by name
             class outside of the excluded places.
         LabelError: if the classes of the map are not known.
         VectorError: if a file of places to exclude cannot be read.
-        SceneError: if a raster cannot be read, or is not on the grid of the map.
+        SceneError: if a raster cannot be read or is not on the grid of the map, or if confidence
+            and uncertainty are exchanged.
         OutputError: if the file exists, or cannot be written.
     """
     check_type("settings", settings, SuggestSettings)
@@ -179,7 +180,7 @@ def _open_uncertainty(
     path = uncertainty if confidence is None else confidence
     if path is None:
         return lambda window: np.ones((window.height, window.width), np.float32)
-    raster = open_scene(path)
+    raster = open_scores(path, "uncertainty" if confidence is None else "confidence")
     if not same_grid(raster, grid) or raster.dtype != "uint8" or len(raster.bands) != 1:
         kind = "an uncertainty" if confidence is None else "a confidence"
         raise SuggestError(

@@ -26,7 +26,7 @@ from geoseg.polygons import (
     vector_windows,
     write_polygons,
 )
-from geoseg.raster import Scene, open_scene, read_window, same_grid
+from geoseg.raster import Scene, open_scores, read_window, same_grid
 
 log = logging.getLogger("geoseg")
 
@@ -102,7 +102,7 @@ def vectorise(
     builder = FeatureBuilder(
         classes.legend, scene.affine, scene.crs, (scene.height, scene.width),
         has_confidence=confidence_scene is not None, simplified=cleaning.simplify > 0,
-        smooth=cleaning.smooth,
+        smooth=cleaning.smooth, path=scene.path,
     )  # fmt: skip
     with (
         stop_on_signal() as stop,
@@ -170,9 +170,9 @@ def _open_confidence(path: str | Path, labels: Scene) -> Scene:
     """Open the confidence raster of a map.
 
     Raises:
-        SceneError: if it is not one band of bytes on the grid of the map.
+        SceneError: if it is not one band of bytes on the grid of the map, or is the uncertainty.
     """
-    confidence = open_scene(path)
+    confidence = open_scores(path, "confidence")
     if not same_grid(confidence, labels):
         raise SceneError(
             f"{path} is not on the grid of {labels.path}, use the confidence raster of this map"

@@ -1,6 +1,8 @@
 """Read a layer of a vector file: GeoPackage, GeoJSON, Shapefile, GeoParquet and others."""
 
+import errno
 import logging
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,7 +107,9 @@ def _is_parquet(path: str) -> bool:
 
 
 def _unreadable(path: str, error: Exception) -> VectorError:
-    reason = (str(error) or type(error).__name__).splitlines()[0]
+    missing = isinstance(error, FileNotFoundError)  # pyarrow gives the path alone
+    message = os.strerror(errno.ENOENT) if missing else str(error)
+    reason = (message or type(error).__name__).splitlines()[0]
     reason = reason.replace(f"'{path}' ", "").removeprefix(f"{path}: ").split(";")[0].rstrip(".")
     if _UNSUPPORTED.search(reason):
         return VectorError(

@@ -17,7 +17,7 @@ _INDEXED = frozenset({".gpkg", ".fgb"})
 
 @dataclass(frozen=True, slots=True)
 class VectorLayer:
-    """The first layer with geometries of a file with a spatial index; it holds no open file."""
+    """A layer with geometries of a file with a spatial index; it holds no open file."""
 
     path: str
     layer: str
@@ -39,8 +39,12 @@ class Features:
     """Values (n) of each requested field that the layer has, by its name."""
 
 
-def open_layer(path: str | Path) -> VectorLayer:
-    """Describe the layer of a GeoPackage or FlatGeobuf, without reading features.
+def open_layer(path: str | Path, layer: str | None = None) -> VectorLayer:
+    """Describe a layer of a GeoPackage or FlatGeobuf, without reading features.
+
+    Args:
+        path: the file.
+        layer: name of a layer of the file; None for the first one with geometries.
 
     Raises:
         VectorError: if it is another kind of file, or cannot be read.
@@ -53,7 +57,7 @@ def open_layer(path: str | Path) -> VectorLayer:
             f"{path} is neither a GeoPackage (.gpkg) nor a FlatGeobuf (.fgb), whose features can "
             "be found by their place, convert it with ogr2ogr"
         )
-    layer = list_layers(path)[0]
+    layer = layer or list_layers(path)[0]
     info = pyogrio.read_info(path, layer=layer)
     crs = info["crs"]
     return VectorLayer(path, layer, None if has_no_crs(crs) else crs, tuple(info["fields"]))

@@ -1,7 +1,6 @@
 """Corrections of a map: polygons with the right class, in a GeoPackage."""
 
 import threading
-import warnings
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,45 +10,29 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geoseg.errors import LabelError, OutputError
-from geoseg.files import atomic_file, check_file_name
+from geoseg.errors import LabelError
+from geoseg.files import check_file_name
 from geoseg.geodesy import apply_affine
 from geoseg.legend import LandCoverClass, Legend
 from geoseg.raster import Scene
-from geoseg.vectors import open_layer, read_vector
+from geoseg.view.corrections_file import Correction, CorrectionsFile, read_corrections
 from geoseg.view.polygons import rings_of, to_pixels
-from geoseg.view.sources import check_same_crs
 
-FIELDS = ("class", "class_id", "time", "author")
-"""Fields of a file of corrections: name and value of the class, UTC in ISO 8601, free text."""
 MOST_VERTICES = 20_000
 """Largest number of vertices of one drawn shape."""
 _WIDEST = 4096
 """Largest width of the brush (px)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Correction:
-    """A polygon, and the right class of its pixels."""
-
-    geometry: Any
-    """Polygon or multipolygon (shapely) in the CRS of the map."""
-    class_id: int
-    class_name: str
-    time: str
-    """UTC, as 2026-01-31T23:59:59Z."""
-    author: str
-
-
 @dataclass(slots=True)
 class Corrections:
     """The corrections of a map, and the file that holds them; any thread may call its methods.
 
-    The file is written after each change. Of corrections that overlap, the later one counts, as
+    The file is changed with each of them. Of corrections that overlap, the later one counts, as
     `geoseg tile --labels` reads them.
     """
 
-    path: Path | None
+    file: CorrectionsFile | None
     """None if the page takes no corrections."""
     grid: Scene
     classes: tuple[LandCoverClass, ...]
@@ -58,6 +41,11 @@ class Corrections:
     """The corrections in the order in which they were drawn, without those that were undone."""
     _undone: list[Correction] = field(default_factory=list, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    @property
+    def path(self) -> Path | None:
+        """Path of the file; None if the page takes no corrections."""
+        return None if self.file is None else self.file.path
 
     def add(self, shape: Any, class_id: int) -> None:  # noqa: ANN401 - of shapely
         """Add a correction.
@@ -78,8 +66,7 @@ class Corrections:
         time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         new = Correction(geometry, class_id, names[class_id], time, self.author)
         with self._lock:
-            self._write([*self.done, new])
-            self.done.append(new)
+            self.done.append(self._append(new))
             self._undone.clear()
 
     def undo(self) -> None:
@@ -90,8 +77,9 @@ class Corrections:
         """
         with self._lock:
             if self.done:
-                self._write(self.done[:-1])
-                self._undone.append(self.done.pop())
+                last = self.done[-1]
+                self._undone.append(last if self.file is None else self.file.delete(last))
+                self.done.pop()
 
     def redo(self) -> None:
         """Repeat the correction that was taken back last; do nothing if there is none.
@@ -101,8 +89,8 @@ class Corrections:
         """
         with self._lock:
             if self._undone:
-                self._write([*self.done, self._undone[-1]])
-                self.done.append(self._undone.pop())
+                self.done.append(self._append(self._undone[-1]))
+                self._undone.pop()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the corrections, with rings in pixels, and how many can be undone and redone."""
@@ -122,25 +110,8 @@ class Corrections:
             "redo": undone,
         }  # fmt: skip
 
-    def _write(self, corrections: list[Correction]) -> None:
-        if self.path is None:
-            return
-        import geopandas
-        import pyogrio
-
-        rows = [(c.class_name, c.class_id, c.time, c.author) for c in corrections]
-        columns = {name: [row[i] for row in rows] for i, name in enumerate(FIELDS)}
-        frame = geopandas.GeoDataFrame(
-            columns, geometry=[c.geometry for c in corrections], crs=self.grid.crs
-        ).astype({"class": str, "class_id": int, "time": str, "author": str})
-        # RuntimeError and ValueError are what pyogrio raises.
-        errors = (OSError, RuntimeError, ValueError)
-        with atomic_file(self.path, errors=errors) as temporary, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
-            pyogrio.write_dataframe(
-                frame, temporary, layer="corrections", geometry_type="MultiPolygon",
-                promote_to_multi=True, layer_options={"GEOMETRY_NAME": "geom"},
-            )  # fmt: skip
+    def _append(self, correction: Correction) -> Correction:
+        return correction if self.file is None else self.file.append(correction)
 
 
 def open_corrections(path: str | Path, grid: Scene, legend: Legend, author: str) -> Corrections:
@@ -153,37 +124,15 @@ def open_corrections(path: str | Path, grid: Scene, legend: Legend, author: str)
         author: written with each new correction.
 
     Raises:
-        OutputError: if the name does not end in .gpkg, or the file holds no corrections.
+        OutputError: if the name does not end in .gpkg, or the file holds no corrections or cannot
+            be changed.
         LabelError: if a correction has a class that the legend does not have.
         VectorError: if the file cannot be read, or has another CRS than the map.
     """
     path = Path(path)
     check_file_name(path, ".gpkg")
-    done = _read(path, grid, legend) if path.exists() else []
-    return Corrections(path, grid, legend.classes, author, done)
-
-
-def _read(path: Path, grid: Scene, legend: Legend) -> list[Correction]:
-    layer = open_layer(path)
-    if not set(FIELDS) <= set(layer.fields):
-        raise OutputError(
-            f"{path} does not have the fields of corrections ({', '.join(FIELDS)}), give another "
-            "name"
-        )
-    check_same_crs(str(path), layer.crs, grid)
-    frame = read_vector(path)
-    known = {c.value: c.name for c in legend.classes}
-    rows = zip(frame.geometry, *(frame[name].tolist() for name in FIELDS), strict=True)
-    done = []
-    for geometry, name, class_id, time, author in rows:
-        if known.get(class_id) != name:
-            raise LabelError(
-                f"{path} has the class {name!r} ({class_id}), which the map does not have, give "
-                "the file of corrections of this map, or its --legend"
-            )
-        if geometry is not None:
-            done.append(Correction(geometry, int(class_id), str(name), str(time), str(author)))
-    return done
+    file, done = read_corrections(path, grid, legend)
+    return Corrections(file, grid, legend.classes, author, done)
 
 
 def polygon_shape(vertices: NDArray[np.float64]) -> Any:  # noqa: ANN401 - of shapely

@@ -11,7 +11,7 @@ from geoseg.labels import ClassRaster, open_class_raster
 from geoseg.labels.class_raster import describe_class_raster
 from geoseg.labels.open import on_grid
 from geoseg.legend import Legend
-from geoseg.raster import Scene, open_scene, rgb_bands
+from geoseg.raster import Scene, open_scene, open_scores, rgb_bands
 from geoseg.vectors import VectorLayer, open_layer
 from geoseg.view.settings import ViewSettings
 
@@ -67,10 +67,12 @@ def open_sources(scene: str | Path, labels: str | Path | None, settings: ViewSet
     chosen = [image.bands[index - 1] for index in rgb_bands(image.band_names)]
     if settings.bands is not None:
         chosen = list(image.bands[:3] if len(image.bands) >= 3 else image.bands[:1])
-    confidence, probabilities = (
-        None if path is None else _placed(_open_scores(path), grid)
-        for path in (settings.confidence, settings.probabilities)
-    )
+    confidence = probabilities = None
+    if settings.confidence is not None:
+        scores = open_scores(settings.confidence, "confidence")
+        confidence = _placed(_checked_scores(scores), grid)
+    if settings.probabilities is not None:
+        probabilities = _placed(_checked_scores(open_scene(settings.probabilities)), grid)
     if confidence is not None and len(confidence.bands) != 1:
         raise SceneError(
             f"{confidence.path} has {count_of(len(confidence.bands), 'band')}, but a confidence "
@@ -103,9 +105,8 @@ def _open_map(path: str | Path, legend: Legend | str | Path | None) -> ClassRast
     return describe_class_raster(raster.scene, None, "error") if known else raster
 
 
-def _open_scores(path: str | Path) -> Scene:
-    """Open a raster of the confidence or of the probabilities, stored as bytes."""
-    scores = open_scene(path)
+def _checked_scores(scores: Scene) -> Scene:
+    """Return a raster of the confidence or of the probabilities, which is stored as bytes."""
     if scores.dtype != "uint8":
         raise SceneError(
             f"{scores.path} has {scores.dtype} pixels, but confidence and probabilities are 0 to "

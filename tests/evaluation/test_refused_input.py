@@ -6,9 +6,18 @@ import pytest
 import shapely
 
 from geoseg.errors import EvaluateError, GeosegError, LabelError, VectorError
-from geoseg.evaluation import EvaluateSettings, evaluate, evaluate_matrix, sample
-from tests.support.assessments import BY_NAME, PLACE, write_map
+from geoseg.evaluation import (
+    CompareSettings,
+    EvaluateSettings,
+    SampleSettings,
+    compare,
+    evaluate,
+    evaluate_matrix,
+    sample,
+)
+from tests.support.assessments import BY_NAME, PLACE, write_map, write_points
 from tests.support.rasters import write_raster
+from tests.support.refusals import refusal
 
 
 @pytest.fixture
@@ -135,3 +144,19 @@ def test_a_layer_of_the_reference_is_chosen_by_name(tmp_path, labels):
     assert np.sum(report_of("two")["matrix"], axis=0).tolist() == [0, 0, 600]
     with pytest.raises(VectorError, match="has no layer 'three', use one of: one, two"):
         report_of("three")
+
+
+def test_an_unknown_class_to_be_ignored_is_refused_by_sample_and_with_vectors(tmp_path, labels):
+    ignore = {"ignore": ("unsure", "grss")}
+    with refusal(LabelError, r"'unsure' is to be ignored, but is no class of .*map\.tif", tmp_path):
+        sample(labels, out=tmp_path / "p.gpkg", settings=SampleSettings(**ignore))
+    points = write_points(tmp_path / "points.gpkg", [5, 6], [5, 20], ["water", "Unsure"])
+    match = r"'grss' is .* no class of the map \(water, .* nor of .*points\.gpkg \(water, unsure\)"
+    with refusal(LabelError, match, tmp_path):
+        evaluate(labels, points, out=tmp_path / "report", settings=EvaluateSettings(**ignore))
+    other = write_map(tmp_path / "b.tif", np.ones((20, 30), np.uint8))
+    settings = CompareSettings(**ignore)
+    with refusal(EvaluateError, r"'grss' is .* no class of the maps .* nor of reference", tmp_path):
+        compare(labels, other, reference=points, out=tmp_path / "report", settings=settings)
+    known = EvaluateSettings(ignore=("unsure", "GRASS", "77", "#123456"))
+    assert evaluate(labels, points, out=tmp_path / "report", settings=known).counts.sum() == 1

@@ -18,7 +18,7 @@ from geoseg.legend import LandCoverClass, Legend
 from geoseg.metrics import Confusion, count_boundaries
 from tests.support.assessments import BY_NAME, LEGEND, PLACE, write_map, write_points, write_tables
 from tests.support.published_samples import OLOFSSON_2013, OLOFSSON_2014, sampled_map
-from tests.support.rasters import write_raster
+from tests.support.rasters import describe_band, write_raster
 from tests.support.refusals import refusal
 
 
@@ -492,6 +492,7 @@ def test_a_missing_crs(labels, tmp_path):
     [
         ({"strata": "map.tif"}, "strata are for points"),
         ({"confidence": "small.tif"}, "small.tif is not a raster of bytes on the grid"),
+        ({"confidence": "unc.tif"}, "unc.tif holds the uncertainty of a map, not its confidence"),
         ({"confidence": "elsewhere.tif"}, "elsewhere.tif is not a raster of bytes on the grid"),
         (
             {"legend": None, "class_field": "x"},
@@ -503,6 +504,8 @@ def test_a_missing_crs(labels, tmp_path):
 )
 def test_settings_that_do_not_fit(labels, tmp_path, settings, match):
     write_raster(tmp_path / "small.tif", np.ones((1, 9, 9), np.uint8))
+    unsure = write_raster(tmp_path / "unc.tif", np.ones((1, 20, 30), np.uint8), transform=PLACE)
+    describe_band(unsure, "uncertainty")
     elsewhere = PLACE @ Affine.translation(1, 0)
     write_raster(tmp_path / "elsewhere.tif", np.ones((1, 20, 30), np.uint8), transform=elsewhere)
     with_paths = {

@@ -167,6 +167,19 @@ def test_in_degrees_ground_counts_not_pixels(tmp_path):
     assert chances[north].mean() < 0.6 * chances[~north].mean()
 
 
+def test_a_map_of_a_site_has_points_without_longitude_and_latitude(classes, tmp_path):
+    site = 'LOCAL_CS["site",UNIT["metre",1]]'
+    labels = write_map(tmp_path / "map.tif", classes, crs=site)
+    drawn = sample(labels, out=tmp_path / "points.gpkg", settings=SampleSettings(size=300))
+    frame = read(tmp_path / "points.gpkg")
+    assert len(frame) == drawn.points == 300
+    assert frame[["longitude", "latitude"]].isna().all(axis=None)
+    frame["reference"] = frame["stratum"]
+    pyogrio.write_dataframe(frame, tmp_path / "points.gpkg", layer="points")
+    report = evaluate(labels, tmp_path / "points.gpkg", out=tmp_path / "report").to_dict()
+    assert report["area_adjusted"]["overall_accuracy"] == 1
+
+
 def test_qgis_finds_a_form_with_the_classes(labels, tmp_path):
     """As QGIS 3.22 asks for it; there the field is a drop-down list and the stratum hidden."""
     sample(labels, out=tmp_path / "points.gpkg")
@@ -241,7 +254,8 @@ def test_estimates_are_right_on_the_whole(tmp_path):
         ({"size": 0}, "give positive numbers"),
         ({"allocation": "random"}, "use one of proportional, equal, mixed"),
         ({"expected": 1.5}, "not in 0..1"),
-        ({"standard_error": 2.0}, "not in 0..1"),
+        ({"standard_error": 0.0}, "error of 0.0 is not above 0 and below 1, give 0.02"),
+        ({"standard_error": 1.0}, "error of 1.0 is not above 0 and below 1"),
     ],
 )
 def test_settings_that_cannot_be(settings, match):

@@ -6,7 +6,15 @@ import rasterio
 from affine import Affine
 
 from geoseg.errors import SceneError
-from geoseg.raster import Stack, open_scene, read_overview, read_window, same_grid, warped_to
+from geoseg.raster import (
+    Stack,
+    open_scene,
+    read_overview,
+    read_window,
+    reprojected,
+    same_grid,
+    warped_to,
+)
 from tests.support.rasters import write_raster
 
 HALF = Affine(20, 0, 500200, 0, -20, 2800000)
@@ -88,8 +96,14 @@ def test_grids_that_are_a_turn_apart_are_the_same(tmp_path):
 def test_a_crs_without_a_way_to_the_other_is_refused(tmp_path, grid):
     local = 'LOCAL_CS["site",UNIT["metre",1]]'
     raster = open_scene(write_raster(tmp_path / "values.tif", VALUES, crs=local))
-    with pytest.raises(SceneError, match=r"cannot warp .*values\.tif.*check its CRS"):
+    match = r"cannot warp .*values\.tif onto another grid \(.* 'site' to .*\), check its CRS$"
+    with pytest.raises(SceneError, match=match) as caught:
         warped_to(raster, grid)
+    assert "{" not in str(caught.value)  # names, not the whole CRS
+    with pytest.raises(
+        SceneError, match=r"values\.tif to EPSG:32640 \(.* 'site' to .*\), check both CRS$"
+    ):
+        reprojected(raster, "EPSG:32640")
 
 
 def test_other_bands_of_a_warped_stack_keep_its_grid(tmp_path, grid):

@@ -10,12 +10,13 @@ import pytest
 import rasterio
 from affine import Affine
 
-from geoseg.errors import EvaluateError, GeosegError, OutputError, SuggestError
+from geoseg.errors import EvaluateError, GeosegError, OutputError, SceneError, SuggestError
 from geoseg.evaluation import EvaluateSettings, evaluate
 from geoseg.suggestion import SuggestSettings, suggest
 from tests.support.assessments import LEGEND, PLACE, write_map
 from tests.support.commands import here, refused
-from tests.support.rasters import write_raster
+from tests.support.rasters import describe_band, write_raster
+from tests.support.refusals import refusal
 
 SIZE = 16
 SMALL = SuggestSettings(number=6, size=SIZE)
@@ -223,6 +224,20 @@ def test_inputs_that_do_not_fit_are_refused(folder, tmp_path):
     with pytest.raises(GeosegError, match="settings must be of the type SuggestSettings"):
         suggest(labels, out, settings={"number": 3})
     assert not out.exists()
+
+
+@pytest.mark.parametrize("other", ["confidence", "uncertainty"])
+def test_confidence_and_uncertainty_are_not_exchanged(folder, tmp_path, other):
+    """`classify` writes which one it is as the description of the band."""
+    files = {name: tmp_path / f"{name}.tif" for name in ("confidence", "uncertainty")}
+    for name, path in files.items():
+        pixels = np.ones((1, 200, 310), np.uint8)
+        describe_band(write_raster(path, pixels, **ON_MAP), name)
+    wanted = "uncertainty" if other == "confidence" else "confidence"
+    match = rf"{other}\.tif holds the {other} of a map, not its {wanted}, give .* --{wanted}`"
+    with refusal(SceneError, match, tmp_path):
+        suggest(folder / "map.tif", tmp_path / "a.gpkg", **{wanted: files[other]}, settings=SMALL)
+    suggest(folder / "map.tif", tmp_path / "a.gpkg", **{other: files[other]}, settings=SMALL)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,13 @@ def write_raster(
     return path
 
 
+def describe_band(path: Path, name: str) -> Path:
+    """Give the first band of a raster a description; returns path."""
+    with rasterio.open(path, "r+") as file:
+        file.set_band_description(1, name)
+    return path
+
+
 def random_pixels(bands: int, height: int, width: int, dtype: str = "uint8") -> np.ndarray:
     """Return pixels (bands, height, width) of 1 to 199, so that 0 is free for nodata."""
     return np.random.default_rng(0).integers(1, 200, (bands, height, width)).astype(dtype)

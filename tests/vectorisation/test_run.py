@@ -24,7 +24,7 @@ from geoseg.errors import GeosegError, LabelError, OutputError, RunError, SceneE
 from geoseg.legend import DUBAI
 from geoseg.styles.gdal_pam import pam_sidecar
 from geoseg.styles.qgis import polygon_qml
-from tests.support.rasters import write_raster
+from tests.support.rasters import describe_band, write_raster
 
 TRANSFORM = Affine(10, 0, 500000, 0, -10, 2800000)
 
@@ -166,6 +166,9 @@ def test_confidence_of_the_same_grid(labels, tmp_path):
     write_raster(tmp_path / "other.tif", scores[:, :40])
     with pytest.raises(SceneError, match="not on the grid"):
         geoseg.vectorise(labels, tmp_path / "y.gpkg", confidence=tmp_path / "other.tif")
+    describe_band(tmp_path / "conf.tif", "uncertainty")
+    with pytest.raises(SceneError, match="holds the uncertainty of a map, not its confidence"):
+        geoseg.vectorise(labels, tmp_path / "y.gpkg", confidence=tmp_path / "conf.tif")
 
 
 def test_vector_tiles(labels, tmp_path):
@@ -246,7 +249,7 @@ def test_more_classes_than_the_legend(labels, tmp_path):
     said = message_of(
         run("vectorise", labels, "--out", out, "--legend", tmp_path / "legend.csv", "-q")
     )
-    assert said == "label 2 is not in the legend, add a class of this value"
+    assert said.startswith(f"label 2 of {labels} is not in the legend (a, b), add a class of ")
     assert not out.exists()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["labels.tif", "legend.csv"]
 

@@ -1,5 +1,6 @@
 """Vector files: reading a layer, and moving its geometries into the CRS of a scene."""
 
+import re
 import shutil
 import sqlite3
 
@@ -317,3 +318,11 @@ def test_a_file_that_cannot_be_read_is_named_in_one_sentence(tmp_path, name):
     with pytest.raises(VectorError, match=f"^cannot read vector file .*{name}: ") as error:
         read_vector(tmp_path / name)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["none.gpkg", "none.parquet"])
+def test_a_missing_file_is_called_missing(tmp_path, name):
+    path = re.escape(str(tmp_path / name))
+    match = f"^cannot read vector file {path}: No such file or directory, check the path"
+    with pytest.raises(VectorError, match=match):
+        read_vector(tmp_path / name)

@@ -2,15 +2,18 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support.commands import here, refused
+from tests.support.rasters import describe_band
 from tests.support.views import write_place
 
 
@@ -53,6 +56,9 @@ def test_what_cannot_be_shown_is_refused_in_one_sentence(files, tmp_path):
     assert "give the rasters of geoseg classify" in refused(here("view", files.scene, *scores))
     scores = ["--confidence", files.probabilities]
     assert "a confidence has one" in refused(here("view", files.scene, *scores))
+    unsure = Path(shutil.copyfile(files.confidence, tmp_path / "unc.tif"))
+    scores = ["--confidence", describe_band(unsure, "uncertainty"), "--save", tmp_path / "m.html"]
+    assert "holds the uncertainty of a map" in refused(here("view", files.scene, *scores))
     polygons = ["--polygons", tmp_path / "lulc.parquet"]
     assert "neither a GeoPackage" in refused(here("view", files.scene, files.map, *polygons))
 
@@ -60,4 +66,5 @@ def test_what_cannot_be_shown_is_refused_in_one_sentence(files, tmp_path):
 def test_a_page_is_saved(files, tmp_path):
     done = here("view", files.scene, files.map, "--save", tmp_path / "map.html")
     assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{tmp_path / 'map.html'}: page of {files.scene}, {files.map}\n"
     assert "exists" in refused(here("view", files.scene, "--save", tmp_path / "map.html"))

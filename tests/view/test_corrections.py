@@ -1,9 +1,14 @@
 """Corrections: what is drawn is in the file after each change, and tiles and reports read it."""
 
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
+import geopandas
 import numpy as np
+import pandas as pd
+import pyogrio
 import pytest
 import rasterio.features
 import shapely
@@ -13,9 +18,11 @@ from geoseg.errors import InterruptedRun, LabelError, OutputError, VectorError
 from geoseg.labels import LabelOpener
 from geoseg.legend import Legend
 from geoseg.raster import open_scene
+from geoseg.styles.qgis import add_layer_style
 from geoseg.vectors import read_vector
 from geoseg.view import open_view
-from geoseg.view.corrections import FIELDS, brush_shape, open_corrections
+from geoseg.view.corrections import brush_shape, open_corrections
+from geoseg.view.corrections_file import FIELDS
 from tests.support.refusals import refusal
 from tests.support.training import SMALL
 from tests.support.views import LEGEND, PLACES, SHAPE, open_page, write_place
@@ -183,7 +190,7 @@ def test_a_correction_that_cannot_be_written_is_not_kept(utm, monkeypatch):
     def full(*_, **__):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("pyogrio.write_dataframe", full)
+    monkeypatch.setattr("shutil.copyfile", full)
     content = {"class_id": 7, "kind": "brush", "points": [[9, 9]], "width": 5}
     answer = page.answer("POST", "correct", json.dumps(content).encode())
     assert "cannot write corrections.gpkg" in json.loads(answer.body)["error"]
@@ -222,3 +229,75 @@ def test_other_files_are_no_corrections(utm):
         open_corrections(path, replace(grid, crs="EPSG:32641"), LEGEND, "")
     with refusal(VectorError, "has a CRS, but", folder):
         open_corrections(path, replace(grid, crs=None), LEGEND, "")
+
+
+@pytest.fixture
+def edited(utm):
+    """A file as QGIS leaves it: a layer before that of the corrections, a field more, new rows."""
+    files, path = utm
+    grid = open_scene(files.map)
+    square = shapely.box(*(grid.affine @ (10, 60)), *(grid.affine @ (50, 20)))
+    plots = {name: ["forest"] for name in FIELDS} | {"class_id": [7], "owner": ["Ada"]}
+    geopandas.GeoDataFrame(plots, geometry=[square], crs=grid.crs).to_file(path, layer="my_plots")
+    rows = {
+        "class": ["water", "forest", "forest"], "class_id": pd.array([0, None, 7], "Int64"),
+        "time": ["2026-01-31T23:59:59Z", None, None], "author": ["Bo", None, None],
+        "note": ["pond", "by hand", "no shape"], "count": pd.array([2**60 + 1, None, 3], "Int64"),
+    }  # fmt: skip
+    frame = geopandas.GeoDataFrame(rows, geometry=[square, square, None], crs=grid.crs)
+    pyogrio.write_dataframe(frame, path, layer="corrections", geometry_type="Polygon")
+    add_layer_style(path, "corrections", "<qgis/>", "mine")
+    return files, path
+
+
+def rows_of(path, layer: str) -> list[tuple]:
+    """All values of a layer but the shapes, as SQLite stores them."""
+    fields = ", ".join(f'"{name}"' for name in pyogrio.read_info(path, layer=layer)["fields"])
+    with closing(sqlite3.connect(path)) as database:
+        return database.execute(f'SELECT {fields} FROM "{layer}" ORDER BY rowid').fetchall()
+
+
+def test_other_layers_fields_and_rows_of_the_file_stay(edited):
+    files, path = edited
+    plots, before = rows_of(path, "my_plots"), rows_of(path, "corrections")
+    page = open_page(files, corrections=path)
+    assert [c["class"] for c in corrections_of(page)["corrections"]] == ["water", "forest"]
+    draw(page, 3, [[90, 50], [140, 50], [140, 120]])
+    filled = [before[0], (*before[1][:1], 7, *before[1][2:]), before[2]]
+    assert rows_of(path, "corrections")[:3] == filled  # class_id by the name of the class
+    assert rows_of(path, "corrections")[3][:2] == ("<b>crop & grass</b>", 3)
+    for _ in range(3):
+        page.answer("POST", "undo")
+    assert rows_of(path, "corrections") == [before[2]]
+    for _ in range(3):
+        page.answer("POST", "redo")
+    assert sorted(rows_of(path, "corrections")[1:3]) == sorted(filled[:2])
+    again = corrections_of(open_page(files, corrections=path))
+    assert again == corrections_of(page) | {"redo": 0}
+    assert rows_of(path, "my_plots") == plots
+    layers = pyogrio.list_layers(path).tolist()
+    assert [name for name, kind in layers if kind] == ["my_plots", "corrections"]
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT styleName FROM layer_styles").fetchall() == [("geoseg",)]
+    left, _, right, _ = pyogrio.read_info(path, layer="corrections")["total_bounds"]
+    cols = [(~open_scene(files.map).affine @ (x, 0))[0] for x in (left, right)]
+    assert cols == pytest.approx([10, 140])
+
+
+def test_a_file_with_changes_in_another_program_is_not_replaced(edited):
+    files, path = edited
+    page = open_page(files, corrections=path)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        with database:
+            database.execute("UPDATE layer_styles SET styleName = 'new'")
+        grid = open_scene(files.map)
+        with refusal(OutputError, r"has changes of .* in corrections\.gpkg-wal", path.parent):
+            open_corrections(path, grid, LEGEND, "")
+        answer = page.answer("POST", "undo")
+        assert answer.status == 409
+        assert "close the file there" in json.loads(answer.body)["error"]
+    draw(page, 3, [[90, 50], [140, 50], [140, 120]])
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT styleName FROM layer_styles").fetchall() == [("new",)]
+    assert list(path.parent.glob("*-wal")) == []

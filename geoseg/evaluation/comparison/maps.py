@@ -38,6 +38,8 @@ class MapPair:
     """The classes of both maps that are not ignored; those of A have the values of A."""
     notes: tuple[str, ...]
     """How the maps were matched, as sentences without a full stop."""
+    ignored_elsewhere: tuple[str, ...] = ()
+    """Names to be ignored that are no class of a map, in lower case; the reference has them."""
 
     @property
     def names(self) -> tuple[str, str]:
@@ -83,7 +85,10 @@ def open_maps(a: str, b: str, settings: CompareSettings, *, has_reference: bool)
             "B is on another grid than A: each pixel of A was compared with the nearest pixel of B"
         )
     recoded = RecodedLabels(labels_b, legend, table)
-    return MapPair(a, b, scene, labels_a, recoded, without_ignored(legend, ignore), tuple(notes))
+    return MapPair(
+        a, b, scene, labels_a, recoded, without_ignored(legend, ignore), tuple(notes),
+        tuple(unknown),
+    )  # fmt: skip
 
 
 def _common_legend(

@@ -60,8 +60,8 @@ def read_reference(path: str, maps: MapPair, settings: CompareSettings) -> Refer
         settings: names of layer, fields and classes to be ignored.
 
     Raises:
-        EvaluateError: if the file does not hold points with such fields and classes, or is not a
-            random sample.
+        EvaluateError: if the file does not hold points with such fields and classes, is not a
+            random sample, or a class to be ignored is unknown.
         VectorError: if it cannot be read, or cannot be placed on the maps.
     """
     if not is_vector_file(path):
@@ -89,6 +89,12 @@ def read_reference(path: str, maps: MapPair, settings: CompareSettings) -> Refer
             "`geoseg sample`)"
         )
     texts_of = [[_text(value) for value in labelled[name]] for name in wanted]
+    known = {text for column in texts_of for text in column}
+    for name in (name for name in maps.ignored_elsewhere if name not in known):
+        raise EvaluateError(
+            f"{name!r} is to be ignored, but is no class of the maps "
+            f"({', '.join(maps.legend.names)}) nor of reference {path}, correct it (--ignore)"
+        )
     pairs = _true_pairs(path, wanted, texts_of, maps.legend, settings.ignore)
     geometries, _ = Reprojector(labelled, path).onto(maps.scene)
     pixels, feature = locate_geometries(geometries, maps.scene)

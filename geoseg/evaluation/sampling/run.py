@@ -1,6 +1,7 @@
 """A stratified random sample of a map, to collect a reference."""
 
 import sqlite3
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyogrio
 from numpy.typing import NDArray
+from pyproj.exceptions import ProjError
 
 from geoseg.errors import EvaluateError, check_type, count_of
 from geoseg.evaluation.assessment import HECTARE_M2
@@ -17,7 +19,7 @@ from geoseg.evaluation.sampling.settings import SampleSettings
 from geoseg.evaluation.window_counts import WindowComparison
 from geoseg.files import atomic_file, check_file_name, check_not_there
 from geoseg.geodesy import apply_affine
-from geoseg.labels import open_map, without_ignored
+from geoseg.labels import IgnoreSpec, open_map, without_ignored
 from geoseg.legend import Legend, as_legend
 from geoseg.metrics import allocate, sample_size
 from geoseg.styles.qgis import add_layer_style, form_qml
@@ -62,7 +64,8 @@ def sample(
 
     Args:
         labels: class map with a CRS.
-        out: GeoPackage to write, in the CRS of the map.
+        out: GeoPackage to write, in the CRS of the map. If this is not tied to the earth, longitude
+            and latitude are empty.
         settings: how many points to draw, and from which classes.
         overwrite: replace an existing file.
 
@@ -72,7 +75,7 @@ def sample(
     Raises:
         EvaluateError: if the map has no CRS or no pixel of a class, or if the size is too small
             for the minimum per class.
-        LabelError: if the classes of the map are not known.
+        LabelError: if the classes of the map or those to be ignored are not known.
         OutputError: if the file exists, or cannot be written.
     """
     check_type("settings", settings, SampleSettings)
@@ -80,6 +83,7 @@ def sample(
     check_file_name(out, ".gpkg")
     check_not_there(out, overwrite=overwrite, inputs=[labels])
     scene, mapped = open_map(str(labels), as_legend(settings.legend), settings.ignore)
+    IgnoreSpec.parse(settings.ignore).check_names(scene.path, mapped.legend)
     if scene.crs is None:
         raise EvaluateError(
             f"labels {scene.path} have no CRS, so that points have no coordinates, assign it with "
@@ -161,12 +165,15 @@ def _draw_points(census: ClassCensus, legend: Legend, sizes: NDArray[np.int64], 
     rows, cols = np.concatenate(pixels, axis=1) + 0.5
     x, y = apply_affine(scene.affine, cols, rows)
     points = geopandas.points_from_xy(x, y, crs=scene.crs)
-    lon_lat = points.to_crs("EPSG:4326")
+    longitude = latitude = np.full(len(x), np.nan)
+    with suppress(ProjError):  # the CRS is not tied to the earth, such as that of a site
+        lon_lat = points.to_crs("EPSG:4326")
+        longitude, latitude = lon_lat.x, lon_lat.y
     frame = geopandas.GeoDataFrame(
         {
             "reference": np.full(len(x), None, object),
-            "longitude": lon_lat.x,
-            "latitude": lon_lat.y,
+            "longitude": longitude,
+            "latitude": latitude,
             STRATUM_FIELD: names,
             "inclusion_probability": np.concatenate(probabilities).clip(max=1),
         },

@@ -21,9 +21,9 @@ class SampleSettings:
     size: int | None = None
     """Number of points, at least 1; None to compute it from the standard error."""
     standard_error: float | None = None
-    """Standard error of the overall accuracy that the sample should reach, 0..1; None for 0.02,
-    which gives a 95 % interval of about ± 4 percentage points. The sample is larger where the
-    minimum per class needs more points."""
+    """Standard error of the overall accuracy that the sample should reach, above 0 and below 1;
+    None for 0.02, which gives a 95 % interval of about ± 4 percentage points. The sample is larger
+    where the minimum per class needs more points."""
     expected: float = 0.8
     """Expected user's accuracy of each class, 0..1, from which the size is computed."""
     expected_by_class: tuple[tuple[str, float], ...] = ()
@@ -61,5 +61,6 @@ class SampleSettings:
             raise EvaluateError("an expected accuracy is not in 0..1, give 0.8 for 80 %")
         if self.standard_error is not None and not 0 < self.standard_error < 1:
             raise EvaluateError(
-                f"a standard error of {self.standard_error} is not in 0..1, give 0.02 for 2 %"
+                f"a standard error of {self.standard_error} is not above 0 and below 1, give 0.02 "
+                "for 2 %"
             )

@@ -67,6 +67,8 @@ class FeatureBuilder:
     """Whether outlines were simplified, so that they do not run along pixel sides."""
     smooth: int = 0
     """Rounds of `smooth`, 0 to 3."""
+    path: str | None = None
+    """Path of the map, for messages; None if it has none yet."""
 
     def grid_measures(self) -> GridMeasures | None:
         """Measure the grid; None where each polygon is to be measured by its vertices."""
@@ -135,7 +137,11 @@ class FeatureBuilder:
         indices = index_of[polygons.values]
         if (indices < 0).any():
             value = int(polygons.values[indices < 0].min())
-            raise LabelError(f"label {value} is not in the legend, add a class of this value")
+            label = f"label {value}" if self.path is None else f"label {value} of {self.path}"
+            raise LabelError(
+                f"{label} is not in the legend ({', '.join(self.legend.names)}), add a class of "
+                "this value to it"
+            )
         return pa.array(self.legend.names).take(pa.array(indices))
 
     def _measure(
