@@ -1,12 +1,12 @@
 """Settings of a classification: what determines the map, and how it is computed."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from geoseg.blend import TAPERS, Taper
-from geoseg.errors import RunError, check_type
+from geoseg.errors import RunError, check_list, check_type
 from geoseg.execute import WORKER_TIMEOUT
 from geoseg.grid import CHUNK_BLOCK
 from geoseg.polygons import Cleaning
@@ -18,6 +18,7 @@ class ClassifySettings:
     """What determines the map, besides the scene and the model.
 
     Raises:
+        GeosegError: if a value is of another type.
         RunError: if a value is out of range.
         OutputError: if a creation option is unknown or could change the pixels.
     """
@@ -72,6 +73,7 @@ class ClassifySettings:
     `geoseg.raster.normalise_creation_options`; None for DEFLATE in blocks of 512 px."""
 
     def __post_init__(self) -> None:
+        self._check_types()
         if self.overlap < 0:
             raise RunError(f"overlap is {self.overlap} px, it must be at least 0")
         if self.blend not in TAPERS:
@@ -93,6 +95,19 @@ class ClassifySettings:
         ):
             raise RunError("bbox is not west, south, east, north in this order (bbox, --bbox)")
         normalise_creation_options(self.creation_options)
+
+    def _check_types(self) -> None:
+        """Refuse types that would be read as something else, or found only when pixels are read."""
+        if self.bands is not None:
+            check_list("bands", self.bands)
+        check_type("tta", self.tta, bool)
+        if not isinstance(self.nodata, int | float | None):
+            raise RunError(f"nodata is {self.nodata!r}, give a number (nodata, --nodata)")
+        box: Sequence[float] | None = self.bbox
+        if box is not None and len(box) != 4:
+            raise RunError(f"bbox is {box}, give west, south, east and north (bbox, --bbox)")
+        if self.creation_options is not None:
+            check_type("creation_options", self.creation_options, Mapping)
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,11 @@ def command(
 
     view_settings = ViewSettings(**settings)
     if save is not None:
+        shown_live = ("confidence", "probabilities", "polygons", "places")
+        _check_save(
+            corrections=corrections, author=author, port=port, no_browser=no_browser,
+            **{name: settings.get(name) for name in shown_live},
+        )  # fmt: skip
         save_page(scene, labels, save, settings=view_settings, overwrite=overwrite)
         paths = (scene, labels, view_settings.compare)
         shown = [str(path) for path in paths if path is not None]
@@ -126,3 +131,12 @@ def command(
         scene, labels, settings=view_settings, corrections=corrections, author=author,
         port=port, started=started,
     )  # fmt: skip
+
+
+def _check_save(**options: object) -> None:
+    """Refuse options that a saved page does not have."""
+    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
+    if given:
+        raise click.UsageError(
+            f"a saved page has no {', '.join(given)}, leave out what --save lacks"
+        )

@@ -54,7 +54,9 @@ def connect(
     with quiet_dask(), client:
         cluster = DaskCluster(client, address, wait=wait, stop=stop)
         _compare_versions(client)
-        log.info("Dask: %d at a time; dashboard %s", cluster.threads, client.dashboard_link)
+        has_dashboard = "dashboard" in client.scheduler_info()["services"]
+        dashboard = f"; dashboard {client.dashboard_link}" if has_dashboard else ""
+        log.info("Dask: %d at a time%s", cluster.threads, dashboard)
         yield cluster
 
 

@@ -26,6 +26,7 @@ from geoseg.raster.preview import (
 )
 from geoseg.raster.probe import pixel_warnings, probe_pixels
 from geoseg.raster.products import (
+    COMMON_NAMES,
     BandFile,
     Product,
     find_product,
@@ -49,6 +50,7 @@ from geoseg.raster.write import RasterProfile, write_cog, write_tile
 
 __all__ = [
     "CACHE_BYTES",
+    "COMMON_NAMES",
     "Band",
     "BandFile",
     "Mosaic",

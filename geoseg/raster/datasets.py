@@ -1,6 +1,7 @@
 """Open files: a few cached datasets for each thread, and errors of GDAL in one sentence."""
 
 import os
+import platform
 import re
 import stat
 import threading
@@ -115,8 +116,7 @@ def cached_dataset(
     key = name, overview, files
     if key not in cache:
         for path, expected in versions.items():
-            if fingerprint(path) != expected:
-                raise SceneError(f"{path} changed while it was in use, start again")
+            _check_version(path, expected)
         replaced = [other for other in cache if other[0] == name and other[2] != files]
         for other in replaced:
             del cache[other]
@@ -125,6 +125,18 @@ def cached_dataset(
             cache.popitem(last=False)
     cache.move_to_end(key)
     return cache[key]
+
+
+def _check_version(path: str, expected: Fingerprint) -> None:
+    current = fingerprint(path)
+    if current == expected:
+        return
+    if expected[0] is not None and current[0] is None:
+        raise SceneError(
+            f"{path} is not there on {platform.node()} (folder {Path.cwd()}), all workers must see "
+            "it under the same path"
+        )
+    raise SceneError(f"{path} changed while it was in use, start again")
 
 
 def drop_cached(paths: tuple[str, ...]) -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 import rasterio
 from rasterio.enums import ColorInterp
 
-from geoseg.errors import SceneError, check_list
+from geoseg.errors import GeosegError, SceneError, check_list
 from geoseg.raster.datasets import fingerprint, opened
 from geoseg.raster.metadata import date_in_tags
 from geoseg.raster.products import SUFFIXES, BandFile, find_product, read_folder
@@ -90,7 +90,16 @@ SceneSource = str | Stack | Mosaic
 
 
 def as_source(scene: str | Path | Stack | Mosaic) -> SceneSource:
-    """Return a path as a text, and a stack or mosaic as it is."""
+    """Return a path as a text, and a stack or mosaic as it is.
+
+    Raises:
+        GeosegError: if it is of another type, such as a list.
+    """
+    if not isinstance(scene, str | Path | Stack | Mosaic):
+        raise GeosegError(
+            f"a scene is a path, Stack or Mosaic, not {type(scene).__name__}, give several to "
+            "classify_scenes"
+        )
     return str(scene) if isinstance(scene, str | Path) else scene
 
 

@@ -1,9 +1,11 @@
 """Whether a model suits a scene, and a precision suits the machine."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 
 from geoseg.classification import ClassifySettings, classify
@@ -158,3 +160,30 @@ def test_the_model_lab_draws_maps_in_map_colours():
     model = Model.load("lab")
     assert model.legend == DUBAI
     assert model.legend != DUBAI_MASKS
+
+
+@pytest.mark.parametrize(
+    ("names", "warns"),
+    [
+        (("red", "nir", "swir16"), True),
+        (("blue", "green", "red"), False),  # they are found by their names
+        (("red", "green", ""), False),
+        (("green", "red", ""), True),
+        (("band 1", "band 2", "band 3"), False),
+        (("", "", ""), False),
+    ],
+)
+def test_bands_with_the_names_of_others_are_warned_about(names, warns, model, tmp_path, caplog):
+    path = write_raster(
+        tmp_path / "s.tif", np.full((3, 40, 40), 7, np.uint8), photometric="minisblack"
+    )
+    with rasterio.open(path, "r+") as scene:
+        scene.descriptions = names
+    settings = ClassifySettings(overlap=8)
+    words = f"the bands of {path} are {', '.join(name or 'without a name' for name in names)}, and"
+    with caplog.at_level(logging.WARNING, "geoseg"):
+        classify(path, tmp_path / "a.tif", model=model, settings=settings)
+        assert (words in caplog.text) == warns
+        caplog.clear()
+        classify(path, tmp_path / "b.tif", model=model, settings=replace(settings, bands=(1, 2, 3)))
+        assert words not in caplog.text

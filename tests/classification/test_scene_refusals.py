@@ -145,9 +145,14 @@ def test_a_scene_without_a_crs_is_not_moved(model, tmp_path, options, sentence):
          r"metres$"),
         ({"grid": "mine"}, r"unknown grid 'mine', use scene or model$"),
         ({"bbox": (3, 0, 1, 2)}, r"bbox is not west, south, east, north in this order"),
+        ({"bbox": (1, 2, 3)}, r"bbox is \(1, 2, 3\), give west, south, east and north"),
+        ({"nodata": "x"}, r"nodata is 'x', give a number"),
+        ({"bands": "321"}, r"bands"),
+        ({"tta": "no"}, r"tta must be of the type bool, not str"),
+        ({"creation_options": ["COMPRESS=ZSTD"]}, r"must be of the type Mapping, not list"),
         ({"bbox_crs": "EPSG:4326"}, r"is the CRS of a bbox, give one \(bbox, --bbox\)$"),
     ],
 )  # fmt: skip
 def test_impossible_settings_are_refused_at_once(options, sentence):
-    with pytest.raises(RunError, match=sentence):
+    with pytest.raises(GeosegError, match=sentence):
         ClassifySettings(**options)

@@ -4,9 +4,9 @@ from dataclasses import fields
 
 import pytest
 
-from geoseg.classification import ClassifySettings, Cleaning, Execution
+from geoseg.classification import ClassifySettings, Cleaning, Execution, classify
 from geoseg.cli.classify import command
-from geoseg.errors import RunError
+from geoseg.errors import GeosegError, RunError
 
 
 @pytest.mark.parametrize("settings", [ClassifySettings, Cleaning, Execution])
@@ -33,3 +33,14 @@ def test_each_setting_is_an_option_with_the_same_default(settings):
 def test_an_execution_that_makes_no_sense_is_refused(values, words):
     with pytest.raises(RunError, match=words):
         Execution(**values)
+
+
+@pytest.mark.parametrize("rounds", [-1, 4, 2.5])
+def test_rounds_of_smoothing_are_a_whole_number(rounds):
+    with pytest.raises(RunError, match="it must be a whole number from 0 to 3"):
+        Cleaning(smooth=rounds)
+
+
+def test_a_list_in_place_of_a_scene_is_refused(model, tmp_path):
+    with pytest.raises(GeosegError, match="not list, give several to classify_scenes"):
+        classify(["scene.tif"], tmp_path / "map.tif", model=model)

@@ -57,7 +57,7 @@ def test_what_cannot_be_shown_is_refused_in_one_sentence(files, tmp_path):
     scores = ["--confidence", files.probabilities]
     assert "a confidence has one" in refused(here("view", files.scene, *scores))
     unsure = Path(shutil.copyfile(files.confidence, tmp_path / "unc.tif"))
-    scores = ["--confidence", describe_band(unsure, "uncertainty"), "--save", tmp_path / "m.html"]
+    scores = ["--confidence", describe_band(unsure, "uncertainty")]
     assert "holds the uncertainty of a map" in refused(here("view", files.scene, *scores))
     polygons = ["--polygons", tmp_path / "lulc.parquet"]
     assert "neither a GeoPackage" in refused(here("view", files.scene, files.map, *polygons))
@@ -68,3 +68,11 @@ def test_a_page_is_saved(files, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{tmp_path / 'map.html'}: page of {files.scene}, {files.map}\n"
     assert "exists" in refused(here("view", files.scene, "--save", tmp_path / "map.html"))
+
+
+def test_a_saved_page_refuses_options_that_it_does_not_have(files, tmp_path):
+    options = ["--corrections", tmp_path / "c.gpkg", "--places", files.map, "--no-browser"]
+    done = here("view", files.scene, files.map, "--save", tmp_path / "map.html", *options)
+    assert done.returncode == 2
+    assert "a saved page has no --corrections, --no-browser, --places, leave out" in done.stderr
+    assert not (tmp_path / "map.html").exists()

@@ -5,11 +5,14 @@ import re
 import shlex
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from geoseg.classification import ClassifySettings, Execution, classify
+from tests.support.clusters import wait_for
 from tests.support.paths import WORKFLOWS
 from tests.support.rasters import blocks, write_raster
 
@@ -17,13 +20,17 @@ pytest.importorskip("distributed")
 pytestmark = pytest.mark.slow
 
 
+def with_this_checkout(**env: str) -> dict[str, str]:
+    """Environment in which scripts find this checkout's geoseg."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "PYTHONPATH": str(WORKFLOWS.parent), **env}
+
+
 def script(*command: object, cwd: Path, **env: str) -> subprocess.CompletedProcess:
     """Run a script with this checkout's geoseg."""
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    variables = {**os.environ, "PATH": path, "PYTHONPATH": str(WORKFLOWS.parent), **env}
     return subprocess.run(
-        [str(word) for word in command], cwd=cwd, env=variables, capture_output=True, text=True,
-        check=False, timeout=120,
+        [str(word) for word in command], cwd=cwd, env=with_this_checkout(**env),
+        capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
 
 
@@ -56,3 +63,30 @@ def test_a_local_dask_cluster_makes_the_same_map(protocol, model, tmp_path):
         assert (tmp_path / name).read_bytes() == (plain / name).read_bytes(), name
     assert "geoseg: Dask: " in done.stderr
     assert "dashboard http" in done.stderr
+
+
+def test_a_signal_ends_a_local_dask_cluster(model, tmp_path):
+    write_raster(tmp_path / "scene.tif", blocks(1500, 1500))
+    (tmp_path / "tmp").mkdir()
+    command = [
+        str(WORKFLOWS / "dask" / "local.sh"), "1", "scene.tif", "--out", "lulc.tif",
+        "--model", str(model), "--overlap", "24", "--chunk", "512", "--tta",
+    ]  # fmt: skip
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=with_this_checkout(TMPDIR=str(tmp_path / "tmp")), stderr=log,
+            start_new_session=True,
+        )  # fmt: skip
+    wait_for(lambda: list((tmp_path / "lulc.tif.parts").glob("part-*.json")))
+    process.terminate()
+    assert process.wait(60) == 75, (tmp_path / "log").read_text()
+    left = [p.pid for p in psutil.process_iter() if str(tmp_path) in " ".join(command_of(p))]
+    assert left == []
+    assert list((tmp_path / "tmp").glob("tmp.*")) == []
+    assert not (tmp_path / "lulc.tif").exists()
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    with suppress(psutil.Error):
+        return process.cmdline()
+    return []

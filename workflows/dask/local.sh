@@ -14,8 +14,14 @@ dask scheduler "${connection[@]}" --port 0 2> "$folder/scheduler.log" & schedule
 for number in $(seq "$workers"); do
   dask worker "${connection[@]}" --nthreads 1 --local-directory "$folder" 2> "$folder/worker-$number.log" &
 done
-geoseg classify "$@" --scheduler "$file"; code=$?
+workers=$(jobs -p | grep -vx $scheduler)
+geoseg classify "$@" --scheduler "$file" & client=$!
 
-kill $(jobs -p | grep -vx $scheduler); sleep 1; kill $scheduler; wait
+# A signal may reach only this shell: forward it. geoseg ends first, then the cluster.
+trap 'kill -TERM $client 2>/dev/null' TERM INT HUP
+while kill -0 $client 2>/dev/null; do wait $client; done
+wait $client; code=$?
+
+kill $workers 2>/dev/null; sleep 1; kill $scheduler 2>/dev/null; wait
 rm -r "$folder"
 exit $code

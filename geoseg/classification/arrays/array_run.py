@@ -115,7 +115,9 @@ def plan_array(
     config = resolve(ComputeRequest.of(grids, model, settings, execution))
     job = plan_labels(grids, model, settings, execution.chunk, config)
     job = replace(job, confidence=confidence, probabilities=probabilities)
-    return ArrayRun(job, aoi), scene_warnings(grids.input, model, sample)
+    bands_chosen = settings.bands is not None
+    warnings = scene_warnings(grids.input, model, sample, bands_chosen=bands_chosen)
+    return ArrayRun(job, aoi), warnings
 
 
 def _check_no_files(settings: ClassifySettings, execution: Execution) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
-from geoseg.errors import SceneError
+from geoseg.errors import SceneError, check_list
 from geoseg.grid import Window
 from geoseg.raster import Band, Scene, has_values, read_window
 
@@ -38,6 +38,7 @@ def array_scene(
         band_names: names of the bands, "" for a band without one; None if they have no names.
 
     Raises:
+        GeosegError: if ``band_names`` is a text in place of a list.
         SceneError: if the array does not have three dimensions, or has no pixels; if the number of
             names is not that of the bands; if the dtype is no integer or float; if the transform
             is wrong, or the CRS unknown.
@@ -50,9 +51,13 @@ def array_scene(
         raise SceneError(
             f"{NAME} has {dtype} pixels, but geoseg reads integers and floats, convert it (astype)"
         )
-    names = [""] * count if band_names is None else [name.strip().lower() for name in band_names]
+    if band_names is not None:
+        check_list("band_names", band_names)
+    names = [str(name or "").strip().lower() for name in band_names or [""] * count]
     if len(names) != count:
         raise SceneError(f"{NAME} has {count} bands, but {len(names)} names of bands, give all")
+    if not isinstance(nodata, int | float | np.number | None):
+        raise SceneError(f"the nodata value of {NAME} is {nodata!r}, give a number (nodata)")
     scene = Scene(
         path=NAME, height=height, width=width, dtype="", transform=_coefficients(transform),
         crs=_as_wkt(crs), bands=(), band_names=(), nodata=None if nodata is None else float(nodata),
@@ -65,8 +70,11 @@ def array_scene(
 def _coefficients(
     transform: Affine | Sequence[float] | None,
 ) -> tuple[float, float, float, float, float, float]:
-    values = tuple(map(float, Affine.identity() if transform is None else transform))
-    if len(values) < 6 or not Affine(*values[:6]).determinant:
+    try:
+        values = tuple(map(float, Affine.identity() if transform is None else transform))
+    except (TypeError, ValueError):
+        values = ()
+    if len(values) < 6 or not np.isfinite(values).all() or not Affine(*values[:6]).determinant:
         raise SceneError(
             f"the transform of {NAME} is {transform}, give six affine coefficients a..f, such as "
             "those of rasterio (transform)"

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import SceneError, count_of
 from geoseg.model import RGB, AnyModel, OnnxModel
-from geoseg.raster import Scene, pixel_warnings
+from geoseg.raster import COMMON_NAMES, Scene, pixel_warnings
 
 _PIXEL_SIZE_FACTOR = 2
 _LARGEST_INPUT = 300
@@ -134,15 +134,43 @@ def _trained_range(model: AnyModel) -> tuple[NDArray[np.float64], NDArray[np.flo
     return low, high
 
 
-def scene_warnings(scene: Scene, model: AnyModel, sample: NDArray[np.float64]) -> list[str]:
-    """Return sentences on what may spoil the map; ``sample`` has valid pixels (bands, n)."""
+def scene_warnings(
+    scene: Scene, model: AnyModel, sample: NDArray[np.float64], *, bands_chosen: bool
+) -> list[str]:
+    """Return sentences on what may spoil the map.
+
+    Args:
+        scene: with the bands that the network reads.
+        model: that reads it.
+        sample: valid pixels (bands, n).
+        bands_chosen: whether the user has chosen the bands.
+    """
     sentences = pixel_warnings(scene, sample)
+    if not bands_chosen and _has_other_names(scene, model.band_names):
+        sentences.append(
+            f"the bands of {scene.path} are {_names(scene.band_names)}, and those of the model "
+            f"{_names(model.band_names)}: they are read in this order, choose others if this is "
+            "wrong (bands, --bands)"
+        )
     if scene.crs is None:
         sentences.append(
             f"{scene.path} has no CRS: the map has none either, and areas stay unknown"
         )
     warnings = pixel_size_warning(scene, model), _scaling_warning(scene, model, sample)
     return [*sentences, *(warning for warning in warnings if warning)]
+
+
+def _names(bands: tuple[str, ...]) -> str:
+    return ", ".join(name or "without a name" for name in bands)
+
+
+def _has_other_names(scene: Scene, wanted: tuple[str, ...]) -> bool:
+    """Whether the name of a band is that of another band: of the model, or of a product."""
+    known = {*wanted, *COMMON_NAMES} - {""}
+    return any(
+        name in known and other and name != other
+        for name, other in zip(scene.band_names, wanted, strict=True)
+    )
 
 
 def _scaling_warning(scene: Scene, model: AnyModel, sample: NDArray[np.float64]) -> str | None:

@@ -37,8 +37,10 @@ class Cleaning:
             raise RunError(f"min_area is {self.min_area} m², it must be 0 or more")
         if not 0 <= self.simplify < np.inf:
             raise RunError(f"simplify is {self.simplify} px, it must be 0 or more")
-        if not 0 <= self.smooth <= MAX_ROUNDS:
-            raise RunError(f"smooth is {self.smooth} rounds, it must be 0 to {MAX_ROUNDS}")
+        if self.smooth not in range(MAX_ROUNDS + 1):
+            raise RunError(
+                f"smooth is {self.smooth} rounds, it must be a whole number from 0 to {MAX_ROUNDS}"
+            )
 
     def sieve_threshold(
         self, transform: Affine, crs: str | None, height: int

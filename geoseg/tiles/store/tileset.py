@@ -25,7 +25,7 @@ from geoseg.tiles.store.npy_shards import SHARDS, ShardStore
 METADATA = "tiles.json"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TileSet:
     """The index of n tiles; `dataset` reads their pixels."""
 
@@ -59,6 +59,9 @@ class TileSet:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def __repr__(self) -> str:
+        return f"TileSet({self.folder!r}, {count_of(len(self), 'tile')} of {self.tile_format})"
 
     @property
     def written_by_tile(self) -> bool:
