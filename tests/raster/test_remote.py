@@ -140,7 +140,7 @@ def test_a_scene_that_was_replaced_on_its_server_is_another_run(server, model, t
     assert open_scene(f"{server.address}/scene.tif").etag == '"one"'
     server.tell(tag='"two"')
     clear_vsi_cache(f"{server.address}/scene.tif")
-    with pytest.raises(RunError, match="another scene"):
+    with pytest.raises(RunError, match=r"not the same: scene \(etag\)"):
         mapped(f"{server.address}/scene.tif", tmp_path, model)
 
 
