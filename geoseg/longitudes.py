@@ -98,11 +98,13 @@ def onto_longitudes(geometries: Geometries, west: float, east: float, turn: floa
 def _near(geometries: Geometries, shifts: Floats, west: float, east: float) -> NDArray[np.bool_]:
     """(shifts, n) which geometries lie between two longitudes when they are shifted.
 
-    One that only touches the western one from outside does not.
+    One that only touches the western one from outside does not, nor one that PROJ could not
+    transform completely.
     """
     left, _, right, _ = shapely.bounds(geometries).T + np.zeros((4, 1))
+    finite = np.isfinite(left) & np.isfinite(right)
     left, right = left + shifts[:, None], right + shifts[:, None]
-    return np.asarray((left < east) & ((right > west) | (left >= west)))
+    return np.asarray(finite & (left < east) & ((right > west) | (left >= west)))
 
 
 def _united(pieces: Geometries) -> shapely.Geometry:
@@ -120,4 +122,5 @@ def _shifted(geometries: Geometries, shift: float) -> Geometries:
 
 def _widths(geometries: Geometries) -> Floats:
     left, _, right, _ = shapely.bounds(geometries).T
-    return np.asarray(right - left)
+    with np.errstate(invalid="ignore"):  # infinite where PROJ could not transform a vertex
+        return np.asarray(right - left)

@@ -67,3 +67,11 @@ def test_a_geometry_that_proj_cut_at_180_degrees_is_joined_again():
     joined, same = rejoined(np.array([cut, wide]), 360.0)
     assert joined.equals(box(179, 0, 181, 1))
     assert same.equals(wide)
+
+
+def test_a_geometry_that_proj_could_not_transform_stays_as_it_is():
+    broken = shapely.Polygon([(0, 0), (np.inf, 0), (1, 1)])
+    geometries = np.array([shapely.box(-179, 0, -178, 1), broken])
+    moved = onto_longitudes(rejoined(geometries, 360.0), 180, 190, 360.0)
+    assert moved[0].bounds == (181, 0, 182, 1)
+    assert moved[1] is broken

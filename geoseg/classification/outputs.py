@@ -111,7 +111,7 @@ class Outputs:
         for path in paths:
             check_not_there(path, overwrite=False)
 
-    def check(self, scene: Scene, cleaning: Cleaning, inputs: Iterable[str | Path | None]) -> None:
+    def check(self, scene: Scene, cleaning: Cleaning, inputs: Iterable[object]) -> None:
         """Refuse outputs that could not be written at the end, or would replace an input.
 
         Args:
@@ -124,9 +124,7 @@ class Outputs:
                 hold the polygons of this scene.
             RunError: if polygons are to be cleaned, but none are written.
         """
-        read = [*scene.files, *inputs]
-        for path in self.written():
-            check_inputs_stay(path, read)
+        check_inputs_stay(self.written(), [*scene.files, *inputs])
         for path in self.requested():
             if path.parent.is_dir() or not self.create_folders:
                 check_file_name(path)

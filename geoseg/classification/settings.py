@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from geoseg.blend import TAPERS, Taper
 from geoseg.errors import RunError, check_list, check_type
 from geoseg.execute import WORKER_TIMEOUT
@@ -101,10 +103,13 @@ class ClassifySettings:
         if self.bands is not None:
             check_list("bands", self.bands)
         check_type("tta", self.tta, bool)
-        if not isinstance(self.nodata, int | float | None):
+        nodata: object = self.nodata
+        if isinstance(nodata, np.number):
+            object.__setattr__(self, "nodata", float(nodata))
+        elif not isinstance(nodata, int | float | None):
             raise RunError(f"nodata is {self.nodata!r}, give a number (nodata, --nodata)")
-        box: Sequence[float] | None = self.bbox
-        if box is not None and len(box) != 4:
+        box: object = self.bbox
+        if box is not None and not (isinstance(box, Sequence | np.ndarray) and len(box) == 4):
             raise RunError(f"bbox is {box}, give west, south, east and north (bbox, --bbox)")
         if self.creation_options is not None:
             check_type("creation_options", self.creation_options, Mapping)

@@ -46,7 +46,7 @@ class _Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        """Import and call a command; one that has no better words for Ctrl-C just ends."""
+        """Import and call a command. Ctrl-C ends it, unless it handles Ctrl-C itself."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:

@@ -137,6 +137,4 @@ def _check_save(**options: object) -> None:
     """Refuse options that a saved page does not have."""
     given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
     if given:
-        raise click.UsageError(
-            f"a saved page has no {', '.join(given)}, leave out what --save lacks"
-        )
+        raise click.UsageError(f"--save cannot be combined with {', '.join(given)}, leave them out")

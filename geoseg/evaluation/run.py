@@ -66,7 +66,10 @@ def evaluate(
     """
     check_type("settings", settings, EvaluateSettings)
     out = Path(out).resolve()
-    inputs = (labels, reference, settings.confidence)
+    inputs = (
+        labels, reference, settings.legend, settings.reference_legend, settings.strata,
+        settings.strata_legend, settings.confidence, settings.image,
+    )  # fmt: skip
     check_folder(out, _REPORT_JSON, "a report", overwrite=overwrite, inputs=inputs)
     path, ignore = str(labels), settings.ignore
     scene, mapped = open_map(path, as_legend(settings.legend), ignore)
@@ -128,7 +131,7 @@ def evaluate_matrix(
         OutputError: if the folder exists or cannot be written.
     """
     out = Path(out).resolve()
-    check_folder(out, _REPORT_JSON, "a report", overwrite=overwrite, inputs=(matrix, areas))
+    check_folder(out, _REPORT_JSON, "a report", overwrite=overwrite, inputs=(matrix, areas, legend))
     names, counts = read_matrix(matrix)
     colored = _legend_of(names, as_legend(legend))
     area_ha = sample = estimate = None

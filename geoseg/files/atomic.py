@@ -149,30 +149,30 @@ def check_file_name(path: Path, *suffixes: str) -> None:
         raise OutputError(f"{path} is a folder, give a file name")
 
 
-def check_inputs_stay(out: Path, inputs: Iterable[str | Path | None]) -> None:
-    """Refuse an output that is an input of the same command, or a folder that contains one.
+def check_inputs_stay(outs: Iterable[Path], inputs: Iterable[object]) -> None:
+    """Refuse outputs that are inputs of the same command, or folders that contain one.
 
     Args:
-        out: file or folder to write.
-        inputs: what the command reads; None is skipped.
+        outs: files and folders to write.
+        inputs: what the command reads; what is no path, such as None, is skipped.
 
     Raises:
-        OutputError: if the output would replace an input.
+        OutputError: if an output would replace an input.
     """
-    place = out.resolve()
-    for path in (Path(item) for item in inputs if item is not None):
-        if path.resolve() == place:
+    given = {Path(path).resolve(): path for path in inputs if isinstance(path, str | Path)}
+    for out in outs:
+        place = out.resolve()
+        if place in given:
             raise OutputError(f"{out} is an input of this command, use another output name")
-        if place in path.resolve().parents:
+        inside = [path for path in given if out.is_dir() and place in path.parents]
+        if inside:
             raise OutputError(
-                f"input {path} is in the folder {out}, which would be replaced, move it, or use "
-                "another output name"
+                f"input {given[inside[0]]} is in the folder {out}, which would be replaced, move "
+                "it, or use another output name"
             )
 
 
-def check_not_there(
-    path: Path, *, overwrite: bool, inputs: Iterable[str | Path | None] = ()
-) -> None:
+def check_not_there(path: Path, *, overwrite: bool, inputs: Iterable[object] = ()) -> None:
     """Refuse to replace an output, unless ``overwrite`` is set; inputs are never replaced.
 
     Args:
@@ -183,13 +183,13 @@ def check_not_there(
     Raises:
         OutputError: if the output exists and is not to be replaced, or is an input.
     """
-    check_inputs_stay(path, inputs)
+    check_inputs_stay([path], inputs)
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists, use another output name, or overwrite (-f)")
 
 
 def check_folder(
-    out: Path, marker: str, kind: str, *, overwrite: bool, inputs: Iterable[str | Path | None] = ()
+    out: Path, marker: str, kind: str, *, overwrite: bool, inputs: Iterable[object] = ()
 ) -> None:
     """Refuse an output folder that exists, unless it is one of its kind to be replaced.
 

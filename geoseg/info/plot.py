@@ -36,7 +36,7 @@ def plot(path: str | Path, out: str | Path) -> None:
     """
     out = Path(out)
     check_file_name(out, *SUFFIXES)
-    check_inputs_stay(out, [find_model(path) if is_model_name(path) else path])
+    check_inputs_stay([out], [find_model(path) if is_model_name(path) else path])
     figure = _draw(path)
     with atomic_file(out) as temporary:
         figure.savefig(temporary, format=out.suffix[1:].lower())

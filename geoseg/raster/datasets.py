@@ -133,8 +133,8 @@ def _check_version(path: str, expected: Fingerprint) -> None:
         return
     if expected[0] is not None and current[0] is None:
         raise SceneError(
-            f"{path} is not there on {platform.node()} (folder {Path.cwd()}), all workers must see "
-            "it under the same path"
+            f"{path} is not there on {platform.node()}: it was moved or deleted, or this worker "
+            "does not see it under the same path, check it"
         )
     raise SceneError(f"{path} changed while it was in use, start again")
 

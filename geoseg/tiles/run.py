@@ -92,8 +92,8 @@ def tile(  # noqa: PLR0913 - all but the first two by name
         files = (
             ClassFiles.of(labels) if isinstance(labels, Mapping) else [str(path) for path in labels]
         )
-        inputs: list[str | Path] = [path for scene in stacks for path in source_paths(scene)]
-        inputs.extend(labels.values() if isinstance(labels, Mapping) else labels)
+        given = labels.values() if isinstance(labels, Mapping) else labels
+        inputs = [*(path for scene in stacks for path in source_paths(scene)), *given, legend]
         check_folder(out, METADATA, "a tile set", overwrite=overwrite, inputs=inputs)
         pairs = find_pairs(stacks, files)
         sources = open_sources(pairs, as_legend(legend), settings, executor, progress)

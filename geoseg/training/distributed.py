@@ -119,9 +119,8 @@ def process_group(device: str) -> Iterator[ProcessGroup]:
     if world_size == 1:
         yield ProcessGroup()
         return
-    rank, local_rank, local_size = (
-        int(os.environ[name]) for name in ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-    )
+    rank, local_rank = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
+    local_size = int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # other launchers do not set it
     group = ProcessGroup(rank, world_size, local_rank, local_size)
     own_device = group.device(device)
     if own_device.type == "cuda":

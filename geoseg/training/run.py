@@ -13,7 +13,7 @@ from torch import Tensor
 
 from geoseg.errors import TrainError, check_type
 from geoseg.execute import Progress, ProgressCounter, StopFlag, stop_on_signal
-from geoseg.files import check_file_name, output_lock, remove_temporaries
+from geoseg.files import check_file_name, check_inputs_stay, output_lock, remove_temporaries
 from geoseg.metrics import Confusion
 from geoseg.model import Model, PixelSizes, slow_precision
 from geoseg.tiles import IGNORE_INDEX, TileSet, open_tiles
@@ -36,9 +36,8 @@ log = logging.getLogger("geoseg")
 
 _CHECK_INTERVAL = 50
 """Steps between two checks that wait for a GPU: of the loss, and of the flags of all processes."""
-
-
 _INTERRUPTED = " while training, finished epochs are kept"
+"""Continues "interrupted" in the message, see `StopFlag.check`."""
 
 
 def train(  # noqa: PLR0913 - one call for the whole job, all but two by name
@@ -105,6 +104,7 @@ def train(  # noqa: PLR0913 - one call for the whole job, all but two by name
     check_file_name(out, ".safetensors")
     tiles = tiles if isinstance(tiles, TileSet) else open_tiles(tiles)
     start = start if isinstance(start, Model | None) else Model.load(start)
+    check_inputs_stay([out], [start.path if start else None])
     if replay is not None and not isinstance(replay, TileSet):
         replay = open_tiles(replay)
     plan = make_plan(tiles, settings, start, pixel_size_range, replay)

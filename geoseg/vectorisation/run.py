@@ -88,11 +88,11 @@ def vectorise(
     start = time.perf_counter()
     out = Path(out)
     cleaning = settings.cleaning
+    check_file_name(out)
+    check_not_there(out, overwrite=overwrite, inputs=[labels, legend, confidence])
     classes = open_class_raster(labels, legend=legend, nodata=settings.nodata)
     scene = classes.scene
     check_format_fits(out, scene.affine, scene.crs, (scene.height, scene.width))
-    check_file_name(out)
-    check_not_there(out, overwrite=overwrite, inputs=[labels, legend, confidence])
     confidence_scene = None if confidence is None else _open_confidence(confidence, scene)
     threshold = cleaning.sieve_threshold(scene.affine, scene.crs, scene.height)
     if scene.crs is None:

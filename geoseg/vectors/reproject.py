@@ -72,7 +72,9 @@ class Reprojector:
         geometries, bounds = self._in_crs_of(scene, self._crs)
         west, _, east, _ = shapely.bounds(_outline(scene))
         moved = onto_longitudes(geometries, west, east, turn_of(scene.crs))
-        return moved, bounds if moved is geometries else shapely.bounds(moved)
+        if moved is geometries:
+            return geometries, bounds
+        return moved, np.where(np.isnan(bounds), np.nan, shapely.bounds(moved))
 
     def describe_extents(self, scene: Scene) -> str:
         """Describe where the geometries and a scene lie, in the CRS of the file, for messages.

@@ -28,8 +28,8 @@ _WIDEST = 4096
 class Corrections:
     """The corrections of a map, and the file that holds them; any thread may call its methods.
 
-    The file is changed with each of them. Of corrections that overlap, the later one counts, as
-    `geoseg tile --labels` reads them.
+    Each correction, undo and redo changes the file. Of corrections that overlap, the later one
+    counts, as `geoseg tile --labels` reads them.
     """
 
     file: CorrectionsFile | None

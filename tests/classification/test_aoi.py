@@ -127,6 +127,28 @@ def test_a_box_may_have_longitudes_of_another_turn(tmp_path, across_180, model, 
 
 
 @pytest.mark.parametrize(
+    ("west", "bbox", "columns"),
+    [
+        (-180, (-180.1, 0, -170, 5), (0, 10)),
+        (-180, (170, 0, 190, 5), (350, 360)),
+        (-180, (190, 0, 200, 5), (10, 20)),
+        (0, (-10, 0, 10, 5), (0, 10)),
+        (0, (-20, 0, -10, 5), (340, 350)),
+        (0, (-180, 0, 180, 5), (0, 360)),
+    ],
+)
+def test_a_box_that_leaves_a_raster_around_the_world_is_cut(tmp_path, model, west, bbox, columns):
+    world = write_raster(
+        tmp_path / "world.tif", blocks(10, 360), crs="EPSG:4326",
+        transform=Affine(1, 0, west, 0, -1, 10),
+    )  # fmt: skip
+    classify(world, tmp_path / "o.tif", model=model, settings=replace(SETTINGS, bbox=bbox))
+    with rasterio.open(tmp_path / "o.tif") as map_:
+        first, end = columns
+        assert (map_.bounds.left, map_.width) == (pytest.approx(west + first), end - first)
+
+
+@pytest.mark.parametrize(
     "shapes",
     [
         [box(0, 0, 1, 1), box(2, 0, 3, 1)],

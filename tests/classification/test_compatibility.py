@@ -187,3 +187,17 @@ def test_bands_with_the_names_of_others_are_warned_about(names, warns, model, tm
         caplog.clear()
         classify(path, tmp_path / "b.tif", model=model, settings=replace(settings, bands=(1, 2, 3)))
         assert words not in caplog.text
+
+
+def test_the_near_infrared_of_landsat_has_two_names(model, tmp_path, caplog):
+    bands = ("nir", "red", "green")
+    loaded = replace(Model.load(model), band_names=bands)
+    loaded.save(tmp_path / "m.safetensors")
+    pixels = np.full((3, 40, 40), 7, np.uint8)
+    path = write_raster(tmp_path / "s.tif", pixels, photometric="minisblack")
+    with rasterio.open(path, "r+") as scene:
+        scene.descriptions = ("nir08", "red", "green")
+    settings = ClassifySettings(overlap=8)
+    with caplog.at_level(logging.WARNING, "geoseg"):
+        classify(path, tmp_path / "a.tif", model=tmp_path / "m.safetensors", settings=settings)
+    assert "the bands of" not in caplog.text

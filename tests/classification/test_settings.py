@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 
+import numpy as np
 import pytest
 
 from geoseg.classification import ClassifySettings, Cleaning, Execution, classify
@@ -35,7 +36,7 @@ def test_an_execution_that_makes_no_sense_is_refused(values, words):
         Execution(**values)
 
 
-@pytest.mark.parametrize("rounds", [-1, 4, 2.5])
+@pytest.mark.parametrize("rounds", [-1, 4, 2.5, 1.0])
 def test_rounds_of_smoothing_are_a_whole_number(rounds):
     with pytest.raises(RunError, match="it must be a whole number from 0 to 3"):
         Cleaning(smooth=rounds)
@@ -44,3 +45,7 @@ def test_rounds_of_smoothing_are_a_whole_number(rounds):
 def test_a_list_in_place_of_a_scene_is_refused(model, tmp_path):
     with pytest.raises(GeosegError, match="not list, give several to classify_scenes"):
         classify(["scene.tif"], tmp_path / "map.tif", model=model)
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert ClassifySettings(nodata=np.uint8(3)) == ClassifySettings(nodata=3.0)

@@ -10,18 +10,28 @@ from tests.support.commands import here, refused
 from tests.support.models import tiny_model
 from tests.support.rasters import blocks, write_raster
 
+INPUT = "in.gpkg is an input of this command"
 FOLDER = "input out/input is in the folder "
 COMMANDS = {
     "evaluate": (("evaluate", "out/input", "b.tif", "--out", "out"), FOLDER),
     "evaluate, reference": (("evaluate", "a.tif", "out/input", "--out", "out"), FOLDER),
     "evaluate, matrix": (("evaluate", "--matrix", "out/input", "--out", "out"), FOLDER),
+    "evaluate, legend": (
+        ("evaluate", "a.tif", "b.tif", "--legend", "out/input", "--out", "out"),
+        FOLDER,
+    ),
+    "compare, legend": (
+        ("compare", "a.tif", "b.tif", "--legend-b", "out/input", "--out", "out"),
+        FOLDER,
+    ),
+    "tile, legend": (("tile", "a.tif", "--legend", "out/input", "--out", "out"), FOLDER),
     "compare": (("compare", "a.tif", "b.tif", "out/input", "--out", "out"), FOLDER),
     "tile": (("tile", "a.tif", "--labels", "out/input", "--out", "out"), FOLDER),
     "tile, stack": (("tile", "--stack", "a.tif", "out/input", "--out", "out"), FOLDER),
     "tile, class": (("tile", "a.tif", "--labels", "a=out/input", "--out", "out"), FOLDER),
-    "suggest": (("suggest", "map.tif", "--exclude", "in.gpkg", "--out", "in.gpkg"), "in.gpkg"),
-    "sample": (("sample", "in.gpkg", "--out", "in.gpkg"), "in.gpkg"),
-    "vectorise": (("vectorise", "map.tif", "--legend", "in.gpkg", "--out", "in.gpkg"), "in.gpkg"),
+    "suggest": (("suggest", "map.tif", "--exclude", "in.gpkg", "--out", "in.gpkg"), INPUT),
+    "sample": (("sample", "in.gpkg", "--out", "in.gpkg"), INPUT),
+    "vectorise": (("vectorise", "map.tif", "--legend", "in.gpkg", "--out", "in.gpkg"), INPUT),
 }
 
 

@@ -142,7 +142,6 @@ def forked_ranks(script: list[object], number: int) -> list[Forked]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     env = {**os.environ, "OMP_NUM_THREADS": "1", "WORLD_SIZE": str(number)}
-    env |= {"LOCAL_WORLD_SIZE": str(number)}
     env |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     return [
         Forked(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from geoseg.errors import ModelError, TileError
+from geoseg.errors import ModelError, OutputError, TileError
 from geoseg.legend import LandCoverClass, Legend
 from geoseg.model import Model
 from geoseg.training import Monitor, score, train
@@ -79,6 +79,16 @@ def test_dropout_is_that_of_the_settings_and_not_of_the_start_model(tiles, tmp_p
     run(tiles, tmp_path / "a.safetensors", epochs=1)
     model = start_from(tmp_path / "a.safetensors", tiles, tmp_path / "b.safetensors", dropout=0.3)
     assert model.spec.dropout == 0.3
+
+
+def test_the_start_model_is_not_replaced(tiles, tmp_path):
+    out = tmp_path / "m.safetensors"
+    run(tiles, out, epochs=1)
+    before = out.read_bytes()
+    for start in (out, Model.load(out)):
+        with pytest.raises(OutputError, match="is an input of this command"):
+            run(tiles, out, epochs=1, start=start, overwrite=True)
+    assert out.read_bytes() == before
 
 
 def test_a_model_of_other_bands_is_no_start(tiles, tmp_path):

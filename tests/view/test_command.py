@@ -74,5 +74,5 @@ def test_a_saved_page_refuses_options_that_it_does_not_have(files, tmp_path):
     options = ["--corrections", tmp_path / "c.gpkg", "--places", files.map, "--no-browser"]
     done = here("view", files.scene, files.map, "--save", tmp_path / "map.html", *options)
     assert done.returncode == 2
-    assert "a saved page has no --corrections, --no-browser, --places, leave out" in done.stderr
+    assert "--save cannot be combined with --corrections, --no-browser, --places" in done.stderr
     assert not (tmp_path / "map.html").exists()

@@ -12,6 +12,8 @@ from geoseg.raster import COMMON_NAMES, Scene, pixel_warnings
 _PIXEL_SIZE_FACTOR = 2
 _LARGEST_INPUT = 300
 """Standardised values are below 10, and bytes below 256."""
+_NEAR_INFRARED = {"nir", "nir08"}
+"""Landsat has one such band, which models call by both names."""
 _MAX_LISTED = 20
 """Largest number of bands that a message lists."""
 
@@ -166,9 +168,9 @@ def _names(bands: tuple[str, ...]) -> str:
 
 def _has_other_names(scene: Scene, wanted: tuple[str, ...]) -> bool:
     """Whether the name of a band is that of another band: of the model, or of a product."""
-    known = {*wanted, *COMMON_NAMES} - {""}
+    known = {*wanted, *COMMON_NAMES}
     return any(
-        name in known and other and name != other
+        name and other and name in known and name != other and {name, other} != _NEAR_INFRARED
         for name, other in zip(scene.band_names, wanted, strict=True)
     )
 

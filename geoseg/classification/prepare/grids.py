@@ -13,7 +13,7 @@ from geoseg.classification.settings import ClassifySettings
 from geoseg.errors import RunError, redact
 from geoseg.geodesy import apply_affine, rectangle_outline
 from geoseg.grid import MapGrid, Window
-from geoseg.longitudes import onto_longitudes, rejoined, turn_of
+from geoseg.longitudes import rejoined, turn_of
 from geoseg.model import AnyModel
 from geoseg.raster import Scene
 
@@ -91,7 +91,7 @@ def _window_of(raster: Scene, settings: ClassifySettings) -> Window:
     x, y = rectangle_outline(west, south, east, north)
     if settings.bbox_crs is not None:
         x, y = _to_crs_of(raster, settings.bbox_crs, x, y)
-    x, y = _on_longitudes_of(raster, x, y)
+    x = _on_longitudes_of(raster, x, y)
     cols, rows = apply_affine(~raster.affine, x, y)
     row, col = (max(0, math.floor(values.min() + _ON_EDGE)) for values in (rows, cols))
     row_end = min(raster.height, math.ceil(rows.max() - _ON_EDGE))
@@ -108,17 +108,20 @@ def _window_of(raster: Scene, settings: ClassifySettings) -> Window:
     return Window(row, col, row_end - row, col_end - col)
 
 
-def _on_longitudes_of(raster: Scene, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Move the points of a box by whole turns to the longitudes of a raster, if it has any."""
+def _on_longitudes_of(raster: Scene, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Move the points of a box by a whole turn to the longitudes of a raster, if it has any."""
     turn = turn_of(raster.crs)
     if not turn:
-        return x, y
+        return x
     cols, rows = rectangle_outline(0, 0, raster.width, raster.height)
     lon, _ = apply_affine(raster.affine, cols, rows)
+    if x.max() - x.min() >= turn:  # around the world
+        return np.asarray(np.interp(x, (x.min(), x.max()), (lon.min(), lon.max())))
     points = rejoined(np.array([shapely.multipoints(np.column_stack([x, y]))]), turn)
-    box = shapely.convex_hull(points)  # an area, so that a box around the world has no gap
-    moved_x, moved_y = shapely.get_coordinates(onto_longitudes(box, lon.min(), lon.max(), turn)).T
-    return moved_x, moved_y
+    x = shapely.get_coordinates(points)[:, 0]
+    shifts = (0.0, -turn, turn)
+    overlaps = [min(x.max() + s, lon.max()) - max(x.min() + s, lon.min()) for s in shifts]
+    return x + shifts[int(np.argmax(overlaps))]
 
 
 def _numbers(*values: float) -> str:

@@ -74,7 +74,8 @@ def compare(
     """
     check_type("settings", settings, CompareSettings)
     out = Path(out).resolve()
-    check_folder(out, _REPORT_JSON, "a report", overwrite=overwrite, inputs=(a, b, reference))
+    inputs = (a, b, reference, settings.legend_a, settings.legend_b)
+    check_folder(out, _REPORT_JSON, "a report", overwrite=overwrite, inputs=inputs)
     workers = workers or available_cpus()
     maps = open_maps(str(a), str(b), settings, has_reference=reference is not None)
     points = None if reference is None else read_reference(str(reference), maps, settings)

@@ -37,7 +37,8 @@ class Cleaning:
             raise RunError(f"min_area is {self.min_area} m², it must be 0 or more")
         if not 0 <= self.simplify < np.inf:
             raise RunError(f"simplify is {self.simplify} px, it must be 0 or more")
-        if self.smooth not in range(MAX_ROUNDS + 1):
+        smooth: object = self.smooth
+        if not isinstance(smooth, int) or not 0 <= smooth <= MAX_ROUNDS:
             raise RunError(
                 f"smooth is {self.smooth} rounds, it must be a whole number from 0 to {MAX_ROUNDS}"
             )
