@@ -44,7 +44,11 @@ def connect(
 
     stop = stop or StopFlag()
     try:
-        client = Client(_resolve_address(address, wait, stop), timeout=min(wait, _CONNECT_TIMEOUT))
+        # The default client is the caller's; Dask would not restore it after nested clients.
+        client = Client(
+            _resolve_address(address, wait, stop), timeout=min(wait, _CONNECT_TIMEOUT),
+            set_as_default=False,
+        )  # fmt: skip
     except (OSError, ValueError, TypeError) as error:  # TypeError: tls without a certificate
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise GeosegError(

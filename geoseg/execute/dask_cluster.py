@@ -26,6 +26,8 @@ _REFRESH_INTERVAL = 1.0
 """Seconds between two checks of the workers."""
 _POLL_INTERVAL = 0.25
 """Seconds between two checks of messages and of the stop flag."""
+_DONE_INTERVAL = 0.02
+"""Seconds between two looks at whether a task is done."""
 _FETCH_TIMEOUT = 10.0
 """Seconds to wait for a result that the scheduler reports as finished."""
 
@@ -178,11 +180,13 @@ class DaskCluster:
 
     def _wait_for_any(self, futures: list[Any]) -> list[tuple[Any, BaseException | None, Any]]:
         """Return (future, error, result) of what is finished; nothing after a poll interval."""
-        from distributed import wait
-
+        # Not `distributed.wait`, which needs a default client; that one is the caller's.
+        deadline = time.monotonic() + _POLL_INTERVAL
+        while not any(future.done() for future in futures) and time.monotonic() < deadline:
+            time.sleep(_DONE_INTERVAL)
         finished = []
         with self._translate_lost_scheduler(), suppress(TimeoutError):
-            for future in wait(futures, timeout=_POLL_INTERVAL, return_when="FIRST_COMPLETED").done:
+            for future in (future for future in futures if future.done()):
                 error = future.exception(timeout=_FETCH_TIMEOUT)
                 # A result is lost with its worker; without a timeout, this would wait for another.
                 result = future.result(timeout=_FETCH_TIMEOUT) if error is None else None

@@ -107,7 +107,7 @@ def local_cluster(
 
         address = _read_address(process, stop)
         plain = Security(require_encryption=False)  # whatever clusters elsewhere need
-        with quiet_dask(), Client(address, security=plain) as client:
+        with quiet_dask(), Client(address, security=plain, set_as_default=False) as client:
             if log.isEnabledFor(logging.DEBUG):
                 client.forward_logging("geoseg", logging.DEBUG)
             log.debug("%d worker processes, %.1f s", workers, time.perf_counter() - start)

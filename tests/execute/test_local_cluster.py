@@ -11,6 +11,8 @@ import time
 from functools import partial
 from pathlib import Path
 
+import dask
+import distributed
 import psutil
 import pytest
 
@@ -305,3 +307,13 @@ def test_workers_that_do_not_start_are_told(monkeypatch):
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(GeosegError, match="the worker processes did not start"):
         local_cluster(1).__enter__()
+
+
+def test_the_default_client_of_dask_is_the_callers():
+    before = dask.config.get("scheduler", None)
+    with local_cluster(1) as outer, local_cluster(1) as inner:
+        assert [*outer.map(abs, [-1])] == [*inner.map(abs, [-1])] == [1]
+        assert dask.config.get("scheduler", None) == before
+        with pytest.raises(ValueError, match="No clients found"):
+            distributed.default_client()
+    assert dask.config.get("scheduler", None) == before
