@@ -169,7 +169,7 @@ def closest_names(name: str, names: Iterable[str]) -> str:
 
 
 def root_message(error: BaseException) -> str:
-    """Return the first line of the message of the error that caused all others.
+    """Return the first line of the message of the original error in a chain of causes.
 
     A CRS in the message that PROJ has written as JSON is replaced by its name.
     """

@@ -30,7 +30,7 @@ def turn_of(crs: str | None) -> float:
 
 
 def nearest_turn(x: Floats, places: Floats | float, turn: float) -> Floats:
-    """Return longitudes moved by whole turns to less than half a turn from other places.
+    """Move longitudes by whole turns to within half a turn of other longitudes.
 
     Args:
         x: longitudes, any shape.

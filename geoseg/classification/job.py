@@ -174,7 +174,7 @@ class Job:
         return values
 
     def identity(self) -> str:
-        """Hash of `determinants`: parts with another identity belong to another run."""
+        """Hash of `determinants`. Parts with another identity belong to another run."""
         return _hash(self.determinants())
 
     def map_identity(self) -> str:

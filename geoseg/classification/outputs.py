@@ -100,9 +100,9 @@ class Outputs:
         yield from (self.sidecar, self.style, self.report)
 
     def check_not_there(self) -> None:
-        """Refuse to replace a file.
+        """Refuse to replace an existing output.
 
-        Sidecars of an earlier map may be replaced, as far as its report shows that they are.
+        The sidecars of an earlier map may be replaced. Its report shows that they belong to a map.
 
         Raises:
             OutputError: if an output exists, or a file that is no sidecar has the name of one.

@@ -27,7 +27,7 @@ _REFRESH_INTERVAL = 1.0
 _POLL_INTERVAL = 0.25
 """Seconds between two checks of messages and of the stop flag."""
 _DONE_INTERVAL = 0.02
-"""Seconds between two looks at whether a task is done."""
+"""Seconds between two checks whether a task is done."""
 _FETCH_TIMEOUT = 10.0
 """Seconds to wait for a result that the scheduler reports as finished."""
 

@@ -65,7 +65,7 @@ def preload_workers(modules: Sequence[str]) -> None:
 
 
 def discard_preloaded() -> None:
-    """End the programs that `preload_workers` started and `local_cluster` did not use."""
+    """End the unused programs that `preload_workers` started."""
     while _preloaded:
         _, process = _preloaded.popitem()
         # This closes the standard input and waits for the end, which may take a second.

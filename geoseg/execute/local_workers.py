@@ -9,7 +9,7 @@ from geoseg.execute.local_cluster import local_cluster
 
 
 class LocalWorkers:
-    """Worker processes that start when a run needs them, and end with the context."""
+    """Worker processes: they start when a run needs them, and end when the context ends."""
 
     def __init__(self, preload: Sequence[str], stop: StopFlag, *, stay: bool) -> None:
         """Start no worker yet.

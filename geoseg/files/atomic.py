@@ -150,7 +150,7 @@ def check_file_name(path: Path, *suffixes: str) -> None:
 
 
 def check_inputs_stay(outs: Iterable[Path], inputs: Iterable[object]) -> None:
-    """Refuse outputs that are inputs of the same command, or folders that contain one.
+    """Refuse an output that is an input of the same command, or a folder that contains an input.
 
     Args:
         outs: files and folders to write.

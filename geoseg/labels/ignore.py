@@ -64,7 +64,7 @@ class IgnoreSpec:
         return [text for text in texts if not (_VALUE.fullmatch(text) or _COLOR.fullmatch(text))]
 
     def check_names(self, path: str, legend: Legend) -> None:
-        """Refuse a name that is no class of a class raster.
+        """Refuse an ignored name that is no class of a class raster.
 
         Args:
             path: of the raster, for the message.

@@ -234,7 +234,7 @@ def pixel_size_range(sizes: object) -> PixelSizes | None:
 
 
 def _read_contents(path: Path, data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return the metadata and the weights of a model file, which are not checked yet."""
+    """Return the metadata and the weights of a model file, without checking the weights."""
     if is_onnx(path):
         raise ModelError(
             f"{path} is an ONNX file, which only `geoseg classify` and `geoseg info` read, "

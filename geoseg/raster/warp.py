@@ -149,7 +149,7 @@ def read_on_grid(
 
 
 def _turns(dataset: rasterio.DatasetReader, scene: Scene) -> list[float]:
-    """Return by how much the longitudes of a file are moved so that GDAL finds them.
+    """Return the shifts of the longitudes of a file with which GDAL finds its pixels.
 
     PROJ returns longitudes of -180 to 180 degrees, and between two CRS with the same coordinates it
     returns those that it got. GDAL does not look for pixels a turn away: a file from 170 to 190

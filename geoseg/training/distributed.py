@@ -103,7 +103,7 @@ class ProcessGroup:
         return value
 
     def any(self, flag: bool, device: torch.device) -> bool:
-        """Whether a flag is set in one of the processes; all of them must ask."""
+        """Whether a flag is set in one of the processes; all processes must call this."""
         if self.world_size == 1:
             return flag
         return bool(self.all_reduce_sum(torch.tensor(int(flag), device=device)))

@@ -66,7 +66,7 @@ class TrainingPlan:
         return hashlib.sha256(json.dumps(self.determinants, sort_keys=True).encode()).hexdigest()
 
     def differences(self, other: Mapping[str, Any]) -> list[str]:
-        """List the differences to the determinants of a checkpoint; empty if they are the same."""
+        """List how the determinants of a checkpoint differ; empty if they do not."""
         new, old = self.determinants["settings"], other["settings"]
         changed = [key for key, value in self.determinants.items() if value != other.get(key)]
         return [

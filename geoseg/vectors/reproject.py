@@ -95,7 +95,7 @@ class Reprojector:
         )
 
     def _in_crs_of(self, scene: Scene, crs: CRS) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """The geometries and their bounds in the CRS of a scene, see `onto`.
+        """Return the geometries and their bounds in the CRS of a scene, see `onto`.
 
         Longitudes are those of the file, or those of PROJ.
         """

@@ -44,7 +44,7 @@ class Corrections:
 
     @property
     def path(self) -> Path | None:
-        """Path of the file; None if the page takes no corrections."""
+        """Path of the file; None if no corrections can be made."""
         return None if self.file is None else self.file.path
 
     def add(self, shape: Any, class_id: int) -> None:  # noqa: ANN401 - of shapely

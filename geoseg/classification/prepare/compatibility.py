@@ -13,7 +13,7 @@ _PIXEL_SIZE_FACTOR = 2
 _LARGEST_INPUT = 300
 """Standardised values are below 10, and bytes below 256."""
 _NEAR_INFRARED = {"nir", "nir08"}
-"""Landsat has one such band, which models call by both names."""
+"""Two names of the near-infrared band of Landsat."""
 _MAX_LISTED = 20
 """Largest number of bands that a message lists."""
 
@@ -167,7 +167,7 @@ def _names(bands: tuple[str, ...]) -> str:
 
 
 def _has_other_names(scene: Scene, wanted: tuple[str, ...]) -> bool:
-    """Whether the name of a band is that of another band: of the model, or of a product."""
+    """Whether a band has the name of another band of the model or of a product."""
     known = {*wanted, *COMMON_NAMES}
     return any(
         name and other and name in known and name != other and {name, other} != _NEAR_INFRARED

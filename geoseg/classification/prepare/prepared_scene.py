@@ -134,7 +134,7 @@ def prepare(
 def _inputs(
     source: SceneSource, model: AnyModel, settings: ClassifySettings
 ) -> list[str | Path | None]:
-    """Return what a run reads besides the files of the scene."""
+    """Return the inputs of a run except the files of the scene: paths, or None."""
     item = find_mlm_item(model.path) if isinstance(model, OnnxModel) else None
     return [*source_paths(source), model.path, item, settings.legend, settings.aoi]
 

@@ -17,7 +17,7 @@ def inference_copy(network: Network) -> Network:
 
 
 class Probabilities(nn.Module):
-    """A network whose output is the probabilities of the classes, for an ONNX graph.
+    """A network that returns the probabilities of the classes, to be traced as an ONNX graph.
 
     Args:
         network: maps windows to logits.

@@ -28,7 +28,7 @@ def import_onnxruntime(needed_by: str | Path) -> Onnx:
 
 
 def import_onnxscript(needed_by: str | Path) -> Onnx:
-    """Return the package onnxscript; see `import_onnx`."""
+    """Import the package onnxscript; see `import_onnx`."""
     return _import("onnxscript", needed_by)
 
 

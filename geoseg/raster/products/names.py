@@ -26,7 +26,7 @@ LANDSAT_BANDS = {"4": _TM, "5": _TM, "7": _ETM, "8": _OLI_TIRS, "9": _OLI_TIRS}
 """Common name of each band, for each Landsat."""
 
 COMMON_NAMES = frozenset({*SENTINEL2_BANDS.values(), *_ETM.values(), *_OLI_TIRS.values()})
-"""Common names of STAC of the bands of both sensors."""
+"""Common names (STAC) of the bands of Sentinel-2 and Landsat."""
 
 _LANDSAT_SYNONYMS = {"nir08": ("nir",), "swir16": ("swir1",), "swir22": ("swir2",)}
 """Other names of bands. Landsat has one near-infrared band, which models also call "nir"."""

@@ -19,8 +19,8 @@ from geoseg.training.batches.layout import MISSING, TileLayout
 _MEMORY_SHARE = 0.5
 """Largest share of the free memory that the tiles of a split may take, over all processes."""
 _LOADED_DTYPES = (np.uint8, np.int8, np.int16, np.float32)
-"""Dtypes of loaded images. Others become float32, as in the network: torch lacks most operations on
-uint16 and uint32, and GPUs of Apple have no float64."""
+"""Dtypes that loaded images keep. Others become float32, as in the network, because torch lacks
+most operations on uint16 and uint32, and GPUs of Apple have no float64."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
