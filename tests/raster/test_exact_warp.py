@@ -5,8 +5,9 @@ import pytest
 from affine import Affine
 from pyproj import Transformer
 
+from geoseg.grid import Window
 from geoseg.raster import open_scene, read_overview, read_window, reprojected, warped_to
-from tests.support.rasters import write_raster
+from tests.support.rasters import random_pixels, write_raster
 
 SIDE = 600
 
@@ -99,3 +100,18 @@ def test_metres_are_found_on_a_grid_beyond_180_degrees(tmp_path):
     pixels, valid = read_window(warped_to(scene, grid), grid.window)
     assert valid.all()
     assert (pixels == 7).all()
+
+
+def test_windows_beyond_180_degrees_have_the_pixels_of_the_whole_scene(tmp_path):
+    """Law 10: where pixels come from is invisible, for any chunking."""
+    path = write_raster(
+        tmp_path / "s.tif", random_pixels(1, 600, 700), crs="EPSG:4326",
+        transform=Affine(0.0005, 0, 179.85, 0, -0.0005, 10),
+    )  # fmt: skip
+    scene = reprojected(open_scene(path), "EPSG:32601")
+    pixels, valid = read_window(scene, scene.window)
+    assert valid.mean() > 0.97
+    for window in (Window(0, 0, 100, 100), Window(37, 200, 300, 260), Window(250, 301, 200, 150)):
+        part, part_valid = read_window(scene, window)
+        assert np.array_equal(part, pixels[:, *window.slices])
+        assert np.array_equal(part_valid, valid[window.slices])
