@@ -7,9 +7,11 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
+_MAX_LISTED = 20
 _LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
 _QUERY = re.compile(r"(\w+://[^\s?'\"]*|/vsi\w+)\?[^\s'\")]*[^\s'\"):,.;]")
 _PROJJSON = re.compile(r'\{\s*"\$schema": "https://proj\.org/')
@@ -152,6 +154,28 @@ def count_of(number: int, noun: str) -> str:
     """
     ending = "es" if noun.endswith(("s", "tch")) else "s"
     return f"{number:,} {noun}{'' if number == 1 else ending}"
+
+
+def size_text(size: int) -> str:
+    """Return a number of bytes in words.
+
+    >>> size_text(200), size_text(371_000), size_text(7_764_760), size_text(2_500_000_000)
+    ('200 B', '371 kB', '7.8 MB', '2.5 GB')
+    """
+    for factor, unit in ((1e9, "GB"), (1e6, "MB")):
+        if size >= factor:
+            return f"{size / factor:,.1f} {unit}"
+    return f"{size / 1e3:,.0f} kB" if size >= 1e3 else f"{size} B"
+
+
+def short_list(names: Collection[str]) -> str:
+    """Return names as a text, of many only the first 20.
+
+    >>> short_list(["water", "forest"]), short_list([str(n) for n in range(99)])[-7:]
+    ('water, forest', '19, ...')
+    """
+    first = list(islice(names, _MAX_LISTED))
+    return ", ".join([*first, "..."] if len(names) > _MAX_LISTED else first)
 
 
 def closest_names(name: str, names: Iterable[str]) -> str:

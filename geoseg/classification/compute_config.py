@@ -145,7 +145,9 @@ def resolve(request: ComputeRequest) -> ComputeConfig:
     warning = slow_precision(precision, device.type)
     if warning:
         log.warning(warning)
-    engine = engines[0] if len(engines) == 1 else choose_by_trial(request.trial, engines)
+    engine = engines[0]
+    if len(engines) > 1:
+        engine = choose_by_trial(request.trial, engines, precision)
     window = request.trial.window_grid.size
     batch = choose_batch(request.batch_size, device, window, engine=engine, onnx=onnx)
     return ComputeConfig(str(device), precision, batch, engine_name(engine))

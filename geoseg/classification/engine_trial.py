@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, product
 from typing import Any
 
@@ -26,6 +26,7 @@ from geoseg.model import (
     choose_batch,
     engine_name,
     fastest,
+    has_bf16,
     load_predictor,
     network_graph,
     one_torch_thread,
@@ -67,26 +68,27 @@ class TrialRequest:
         """Pixels on each side of a window that the network reads and that get no scores."""
         return self.onnx.margin if self.onnx else 0
 
-    def predictor(self, engine: str, graph: bytes | None) -> Predictor:
-        """Return the network in an engine, on the CPU in fp32."""
+    def predictor(self, engine: str, precision: str, graph: bytes | None = None) -> Predictor:
+        """Return the network in an engine, on the CPU."""
         window = self.window_grid.size
         batch = choose_batch(None, torch.device("cpu"), window, engine=engine, onnx=self.onnx)
         source = PredictorSource(
             path=self.model, hash=self.model_hash, window=window, engine=engine, device="cpu",
-            precision="fp32", batch_size=batch, tta=False, onnx=self.onnx,
+            precision=precision, batch_size=batch, tta=False, onnx=self.onnx,
         )  # fmt: skip
         return load_predictor(source, graph)
 
 
-def choose_by_trial(request: TrialRequest, engines: Sequence[str]) -> str:
-    """Return the fastest engine that agrees with the first one, the reference.
+def choose_by_trial(request: TrialRequest, engines: Sequence[str], precision: str) -> str:
+    """Return the fastest engine whose labels are as near to fp32 as those of the first one.
 
     The reference is returned without a trial of others if the scene is small, if it computes the
     scene within seconds, or if no valid pixels are found.
 
     Args:
         request: scene and model.
-        engines: installed engines, the reference first.
+        engines: installed engines that compute in this precision, the reference first.
+        precision: "fp32" or "bf16".
     """
     reference = engines[0]
     windows = request.window_grid.count(request.part)
@@ -94,22 +96,31 @@ def choose_by_trial(request: TrialRequest, engines: Sequence[str]) -> str:
     if is_small(request.window_grid, request.part):
         return reference
     with one_torch_thread():
-        predictor = request.predictor(reference, None)
+        predictor = request.predictor(reference, precision)
         sample = read_trial_windows(request, predictor.spec.scaling)
         if sample is None:
             return reference
         trial, labels = try_engine(reference, predictor, sample, None, _TRIAL_SECONDS)
         if trial.seconds * passes / available_cpus() < _WORTH_SECONDS:
             return reference
-        trials = [trial, *_try_others(request, engines[1:], sample, labels)]
-    best = fastest(trials)
-    _log_choice(best, trials, labels.size)
+        if precision != "fp32":
+            rounded = labels
+            exact = request.predictor(reference, "fp32")
+            _, labels = try_engine(reference, exact, sample, None, 0)
+            trial = replace(trial, agreement=float((rounded == labels).mean()))
+        others = _try_others(request, engines[1:], precision, sample, labels)
+        trials = [trial, *others]
+    best = fastest(trials, precision)
+    _log_choice(best, trials, precision, labels.size)
+    if precision == "fp32" and request.onnx is None and has_bf16():
+        log.info("this CPU computes bf16 faster than fp32 (--precision bf16)")
     return best.engine
 
 
 def _try_others(
     request: TrialRequest,
     engines: Sequence[str],
+    precision: str,
     sample: TrialWindows,
     labels: NDArray[np.uint8],
 ) -> Iterator[Trial]:
@@ -120,24 +131,27 @@ def _try_others(
         graph = network_graph(model)
     for engine in engines:
         try:
-            predictor = request.predictor(engine, graph)
+            predictor = request.predictor(engine, precision, graph)
             yield try_engine(engine, predictor, sample, labels, _TRIAL_SECONDS)[0]
         except GeosegError as error:
             log.debug("engine %s was not tried: %s", engine, error)
 
 
-def _log_choice(best: Trial, trials: Sequence[Trial], pixels: int) -> None:
+def _log_choice(best: Trial, trials: Sequence[Trial], precision: str, pixels: int) -> None:
     """Say which engine was chosen, and what the trial found about each of the others."""
     reference = trials[0]
+    name, labels = reference.engine, "of the labels"
+    if precision != "fp32":
+        labels = "of the labels of fp32"
+        name = f"{name} in {precision}, with {reference.agreement:.3%} {labels}"
     comparisons = ", ".join(
         f"{trial.engine} {reference.seconds / trial.seconds:.2f} times as fast with "
-        f"{trial.agreement:.3%} of the labels"
+        f"{trial.agreement:.3%} {labels}"
         for trial in trials[1:]
     )
     log.info(
         "engine %s, chosen by a trial on %s pixels: compared with %s, %s",
-        engine_name(best.engine), f"{pixels:,}", reference.engine,
-        comparisons or "no other is installed",
+        engine_name(best.engine), f"{pixels:,}", name, comparisons or "no other is installed",
     )  # fmt: skip
 
 

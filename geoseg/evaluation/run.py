@@ -92,7 +92,7 @@ def _assess(assessment: Assessment) -> EvaluationReport:
         return assess_pixels(assessment, reference)
     field = settings.class_field or _CLASS_FIELD
     file = VectorLabelFile(path, field, own_legend or legend, settings.ignore, settings.layer)
-    file.check_ignored(legend, own_legend or legend)
+    file.check_ignored(legend, own_legend)
     is_sample = is_point_layer(file, path, scene)
     if is_sample or settings.sampled:
         check_not_suggested(file.column(SUGGESTED_FIELD), path)

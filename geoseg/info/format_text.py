@@ -4,7 +4,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from geoseg.info.keras_summary import format_bytes, layer_lines
+from geoseg.errors import size_text
+from geoseg.info.keras_summary import layer_lines
 from geoseg.info.onnx import onnx_facts
 from geoseg.info.run import InfoReport
 from geoseg.info.training import Facts, percent, score_rows, training_facts
@@ -36,7 +37,7 @@ def _model(data: dict[str, Any]) -> list[str]:
     unet = data["unet"]
     path = "bundled" if data["bundled"] else data["path"]
     facts = [
-        ("Model", f"{path}, {format_bytes(data['bytes'])}"),
+        ("Model", f"{path}, {size_text(data['bytes'])}"),
         ("Hash", data["hash"]),
         ("Bands", f"{_band_list(data['bands'])} ({data['dtype']})"),
         ("Pixel size", _size_range(data["pixel_size_range"])),
@@ -53,7 +54,7 @@ def _model(data: dict[str, Any]) -> list[str]:
 
 
 def _onnx(data: dict[str, Any]) -> list[str]:
-    file = f"{data['path']}, {format_bytes(data['bytes'])}"
+    file = f"{data['path']}, {size_text(data['bytes'])}"
     return _two_columns([("ONNX file", file), ("Hash", data["hash"]), *onnx_facts(data)])
 
 
@@ -94,7 +95,7 @@ def _parts(data: dict[str, Any]) -> list[str]:
         ("Parts", data["path"]),
         ("Chunks", f"{done:,} of {total:,} done ({percent(done / total)}), {state}"),
         ("Windows", f"{data['windows']:,} computed"),
-        ("Size", format_bytes(data["bytes"])),
+        ("Size", size_text(data["bytes"])),
         ("Run", data["run"]),
         ("Model", data["model"]),
         ("Scene", f"{scene['height']:,} x {scene['width']:,} px, bands {_option(scene['bands'])}"),
@@ -171,7 +172,7 @@ def _window_fact(data: dict[str, Any]) -> tuple[str, str]:
 
 
 def _vectors(data: dict[str, Any]) -> list[str]:
-    size = "" if data["bytes"] is None else f", {format_bytes(data['bytes'])}"
+    size = "" if data["bytes"] is None else f", {size_text(data['bytes'])}"
     lines = _two_columns([("Vector file", f"{data['path']}{size}")])
     for layer in data["layers"]:
         types = [f"{number:,} {name}" for name, number in layer["geometry_types"].items()]
@@ -197,7 +198,7 @@ def _raster_facts(data: dict[str, Any]) -> Facts:
     """Facts on the size, the file and the georeference of a raster."""
     size_fact, *place_facts = _grid_facts(data)
     height, width = data["block"]
-    size = "" if data["bytes"] is None else format_bytes(data["bytes"])
+    size = "" if data["bytes"] is None else size_text(data["bytes"])
     overviews = ", ".join(f"1/{factor}" for factor in data["overviews"])
     stored = (
         size, data["format"], data["compression"], f"blocks of {height} x {width} px",

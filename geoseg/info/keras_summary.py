@@ -34,13 +34,13 @@ def layer_lines(layers: Sequence[dict[str, Any]], trainable: int) -> list[str]:
     lines.append(_rule("└─┴┘", widths))
     total = sum(layer["parameters"] for layer in layers)
     counts = (("Total", total), ("Trainable", trainable), ("Non-trainable", total - trainable))
-    return lines + [f" {name} params: {n:,} ({format_bytes(4 * n)})" for name, n in counts]
+    return lines + [f" {name} params: {n:,} ({_size(4 * n)})" for name, n in counts]
 
 
-def format_bytes(size: int) -> str:
-    """Format a size in bytes as Keras does.
+def _size(size: int) -> str:
+    """Return a size in bytes as Keras writes it.
 
-    >>> format_bytes(4 * 1_941_190), format_bytes(0)
+    >>> _size(4 * 1_941_190), _size(0)
     ('7.41 MB', '0.00 B')
     """
     value, units = float(size), ["B", "KB", "MB", "GB"]

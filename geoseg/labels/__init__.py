@@ -2,7 +2,7 @@
 
 from geoseg.labels.class_files import ClassFiles
 from geoseg.labels.class_raster import ClassRaster, open_class_raster
-from geoseg.labels.ignore import IgnoreSpec
+from geoseg.labels.ignore import IgnoreSpec, class_text
 from geoseg.labels.open import LabelFiles, LabelOpener, LabelSource
 from geoseg.labels.raster_labels import RasterLabels
 from geoseg.labels.recode import (
@@ -27,6 +27,7 @@ __all__ = [
     "RasterLabels",
     "RecodedLabels",
     "VectorLabelFile",
+    "class_text",
     "open_class_raster",
     "open_map",
     "open_on_grid",

@@ -1,10 +1,12 @@
 """Labels that count as "not labelled": the classes, values and colours of ``--ignore``."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
-from geoseg.errors import LabelError, check_list
+from geoseg.errors import LabelError, check_list, short_list
 from geoseg.legend import Legend
 
 _VALUE = re.compile(r"-?[0-9]+")
@@ -63,21 +65,33 @@ class IgnoreSpec:
         texts = self.unmatched_in(*legends)
         return [text for text in texts if not (_VALUE.fullmatch(text) or _COLOR.fullmatch(text))]
 
-    def check_names(self, path: str, legend: Legend) -> None:
-        """Refuse an ignored name that is no class of a class raster.
+    def check_names(self, classes: Mapping[str, Legend | Collection[str]]) -> None:
+        """Refuse an ignored name that is no class.
 
         Args:
-            path: of the raster, for the message.
-            legend: its classes.
+            classes: by what has them, for the message, such as "map a.tif": a legend, or class
+                names as `class_text` returns them.
 
         Raises:
             LabelError: if there is one.
         """
-        for name in self.unknown_names(legend):
-            raise LabelError(
-                f"{name!r} is to be ignored, but is no class of labels {path} "
-                f"({', '.join(legend.names)}), correct it (--ignore)"
-            )
+        legends = [known for known in classes.values() if isinstance(known, Legend)]
+        names = {
+            what: known.names if isinstance(known, Legend) else known
+            for what, known in classes.items()
+        }
+        places = " nor of ".join(f"{what} ({short_list(of)})" for what, of in names.items())
+        for name in self.unknown_names(*legends):
+            if not any(name in of for of in names.values()):
+                raise LabelError(
+                    f"{name!r} is to be ignored, but is no class of {places}, correct it (--ignore)"
+                )
+
+
+def class_text(value: Any) -> str:  # noqa: ANN401 - a cell of any type
+    """Return the class of a feature in the form of `IgnoreSpec.texts`: 3.0 is "3"."""
+    whole = isinstance(value, Real) and float(value).is_integer()
+    return str(int(value) if whole else value).strip().casefold()
 
 
 def _matches(text: str, legend: Legend) -> set[int]:

@@ -117,7 +117,7 @@ class LabelOpener:
         spec = IgnoreSpec.parse(self.ignore)
         raster = describe_class_raster(on_grid(open_scene(path), scene), self.legend, "error")
         labels = as_raster_labels(raster, spec)
-        spec.check_names(path, labels.legend)
+        spec.check_names({f"labels {path}": labels.legend})
         return labels
 
 

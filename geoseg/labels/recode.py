@@ -71,11 +71,7 @@ def open_reference(
         SceneError: if it cannot be opened.
     """
     labels, spec = open_on_grid(path, scene, legend, own, ignore), IgnoreSpec.parse(ignore)
-    for name in spec.unknown_names(legend, labels.legend):
-        raise LabelError(
-            f"{name!r} is to be ignored, but is no class of the map ({', '.join(legend.names)})"
-            f" nor of reference {path} ({', '.join(labels.legend.names)}), correct it (--ignore)"
-        )
+    spec.check_names({"the map": legend, f"reference {path}": labels.legend})
     return recode_labels(labels, legend, path, ignore)
 
 

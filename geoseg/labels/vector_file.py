@@ -1,6 +1,6 @@
 """A vector file whose features have their class in a field."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date
 from numbers import Real
@@ -9,17 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import LabelError
+from geoseg.errors import LabelError, short_list
 from geoseg.labels.background import add_background, check_not_points
 from geoseg.labels.covered_polygons import warn_of_covered
-from geoseg.labels.ignore import IgnoreSpec
+from geoseg.labels.ignore import IgnoreSpec, class_text
 from geoseg.labels.vector_labels import VectorLabels
 from geoseg.legend import NODATA, Legend
 from geoseg.raster import Scene
 from geoseg.vectors import Reprojector, read_vector
 
-_MAX_LISTED = 20
-"""Classes or fields that a message lists."""
 _LATER_WINS = (
     "of overlapping polygons the later one in the file wins, so move background polygons to the "
     "start of the file"
@@ -66,12 +64,12 @@ class VectorLabelFile:
         """Features without a class or a geometry."""
         classes = self._frame[field].tolist()
         _check_types(path, field, classes)
-        kept = [c for c in classes if _text(c) not in spec.texts]
+        kept = [c for c in classes if class_text(c) not in spec.texts]
         own = legend or _legend_of(path, field, kept)
         value_of = _class_values(path, own, list(dict.fromkeys(kept)))
         self._values = np.array([value_of.get(c, NODATA) for c in classes], np.uint8)
         if legend is not None:
-            texts = {_text(c) for c in classes}
+            texts = {class_text(c) for c in classes}
             others = IgnoreSpec(tuple(text for text in spec.texts if text not in texts))
             self._values[np.isin(self._values, list(others.values_in(legend)))] = NODATA
         self._legend, self._outside = add_background(own, background, spec)
@@ -84,24 +82,22 @@ class VectorLabelFile:
             without_class = np.full(np.count_nonzero(~has_class), NODATA, np.uint8)
             self._values = np.concatenate([without_class, self._values])
         self._reprojector = Reprojector(self._frame, path)
-        self._path, self._spec, self._texts = path, spec, dict.fromkeys(map(_text, classes))
+        self._path, self._spec, self._texts = path, spec, dict.fromkeys(map(class_text, classes))
 
-    def check_ignored(self, *legends: Legend) -> None:
+    def check_ignored(self, legend: Legend, own: Legend | None) -> None:
         """Refuse a name to be ignored that occurs neither in the field nor in a legend.
 
         Args:
-            legends: that of the map, then others.
+            legend: of the map.
+            own: legend of this file; None if it has none.
 
         Raises:
             LabelError: if there is one.
         """
-        for name in self._spec.unknown_names(*legends):
-            if name not in self._texts:
-                raise LabelError(
-                    f"{name!r} is to be ignored, but is no class of the map "
-                    f"({', '.join(legends[0].names)}) nor of reference {self._path} "
-                    f"({_value_list(list(self._texts), str)}), correct it (--ignore)"
-                )
+        classes: dict[str, Legend | Collection[str]] = {"the map": legend}
+        if own is not None:
+            classes[f"the legend of reference {self._path}"] = own
+        self._spec.check_names({**classes, f"reference {self._path}": self._texts})
 
     def column(self, name: str) -> list[Any] | None:
         """Return a field of the features that `on_grid_of` returns; None if it does not exist."""
@@ -124,7 +120,7 @@ def _checked_field(path: str, frame: Any, class_field: str | None) -> str:  # no
         return str(class_field)
     if not fields:
         raise LabelError(f"labels {path} have no fields, add one with the class of each feature")
-    listed = _value_list(fields, str)
+    listed = short_list(fields)
     if class_field is None:
         raise LabelError(f"labels {path} need a class field (--class-field), one of: {listed}")
     raise LabelError(
@@ -174,12 +170,6 @@ def _kind(value: object) -> str:
     return f"values of the type {type(value).__name__}"
 
 
-def _text(label: Any) -> str:  # noqa: ANN401 - a cell of any type
-    """Return the class of a feature as a text in the form of `IgnoreSpec.texts`."""
-    whole = isinstance(label, Real) and float(label).is_integer()
-    return str(int(label) if whole else label).strip().casefold()
-
-
 def _legend_of(path: str, class_field: str, classes: list[Any]) -> Legend:
     """Numbers are class values; names are numbered in alphabetical order."""
     if not classes:
@@ -208,15 +198,10 @@ def _class_values(path: str, legend: Legend, classes: list[Any]) -> dict[Any, in
     if not unknown:
         return {c: value_of[key] for c, key in keys.items()}
     several = len(unknown) > 1
+    wrong, known = (short_list(list(map(repr, names))) for names in (unknown, classes))
     raise LabelError(
-        f"class{'es' * several} {_value_list(unknown)} of labels {path} "
-        f"(which have {_value_list(classes)}) {'are' if several else 'is'} not in the legend "
+        f"class{'es' * several} {wrong} of labels {path} "
+        f"(which have {known}) {'are' if several else 'is'} not in the legend "
         f"({', '.join(legend.names)}), add what is missing to the legend, or give --ignore if it "
         "means not labelled"
     )
-
-
-def _value_list(labels: Sequence[Any], write: Callable[[Any], str] = repr) -> str:
-    """The first labels as a list for a message."""
-    more = ", ..." if len(labels) > _MAX_LISTED else ""
-    return ", ".join(write(label) for label in labels[:_MAX_LISTED]) + more

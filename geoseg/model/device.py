@@ -78,12 +78,17 @@ def slow_precision(precision: str, device: str, flags: Collection[str] | None = 
     if precision != "bf16" or device != "cpu":
         return None
     flags = cpu_flags() if flags is None else flags
-    if not flags or _BF16_FLAGS & set(flags):
+    if not flags or has_bf16(flags):
         return None
     return (
         "this CPU has no bf16 arithmetic and computes bf16 several times slower than fp32, "
         "use precision fp32 here"
     )
+
+
+def has_bf16(flags: Collection[str] | None = None) -> bool:
+    """Return whether the CPU has bf16 arithmetic, by its `cpu_flags`; None to detect them."""
+    return bool(_BF16_FLAGS & set(cpu_flags() if flags is None else flags))
 
 
 @functools.cache

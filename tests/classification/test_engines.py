@@ -32,10 +32,11 @@ def scene(tmp_path_factory) -> Path:
     return write_raster(tmp_path_factory.mktemp("scene") / "scene.tif", image, nodata=0)
 
 
-def run(scene, folder, model, *, workers=1, **execution):
+def run(scene, folder, model, *, workers=1, precision="auto", **execution):
     return classify(
-        scene, folder / "lulc.tif", model=model, confidence=folder / "conf.tif", settings=SETTINGS,
-        workers=workers, execution=Execution(**execution),
+        scene, folder / "lulc.tif", model=model, confidence=folder / "conf.tif",
+        settings=replace(SETTINGS, precision=precision), workers=workers,
+        execution=Execution(**execution),
     )  # fmt: skip
 
 
@@ -52,19 +53,25 @@ def folder(tmp_path):
     return make
 
 
-@pytest.mark.parametrize("engine", OTHERS)
-def test_chunks_workers_shards_and_restarts_do_not_show(engine, scene, model, folder):
-    report = run(scene, folder("plain"), model, engine=engine, chunk=512)
+@pytest.mark.parametrize(
+    ("engine", "precision"),
+    [*((engine, "fp32") for engine in OTHERS), ("openvino", "bf16"), ("torch", "bf16")],
+)
+def test_chunks_workers_shards_and_restarts_do_not_show(engine, precision, scene, model, folder):
+    options = {"engine": engine, "precision": precision}
+    report = run(scene, folder("plain"), model, **options, chunk=512)
     assert report.execution["engine"] == engine_name(engine)
     plain = files_of(folder("plain"))
-    run(scene, folder("large"), model, engine=engine, chunk=2048)
-    run(scene, folder("two"), model, engine=engine, chunk=512, workers=2)
-    run(scene, folder("shards"), model, engine=engine, chunk=512, shard=(2, 3))
+    run(scene, folder("large"), model, **options, chunk=2048)
+    run(scene, folder("two"), model, **options, chunk=512, workers=2)
+    run(scene, folder("shards"), model, **options, chunk=512, shard=(2, 3))
     run(scene, folder("shards"), model, chunk=512, shard=(1, 3))  # takes the engine of the run
     run(scene, folder("shards"), model, chunk=512)
     assert all(files_of(folder(name)) == plain for name in ("large", "two", "shards"))
     with rasterio.open(folder("plain") / "lulc.tif") as map_:
-        assert map_.tags()["GEOSEG_ENGINE"] == engine_name(engine)
+        tags = map_.tags()
+    assert tags.get("GEOSEG_ENGINE", engine_name("torch")) == engine_name(engine)
+    assert tags["GEOSEG_PRECISION"] == precision
 
 
 def test_engines_agree_on_nearly_all_labels(scene, model, folder):
@@ -169,6 +176,40 @@ def test_an_engine_with_other_labels_is_not_taken(scene, model, folder, tried, m
     monkeypatch.setattr(trial_module, "try_engine", slow_reference_and_wrong_others)
     assert run(scene, folder("o"), model).execution["engine"] == engine_name("torch")
     assert "99.980% of the labels" in chosen(caplog)[0]
+
+
+def test_a_trial_in_bf16_compares_labels_with_fp32(
+    scene, model, folder, tried, monkeypatch, caplog
+):
+    caplog.set_level(logging.INFO, "geoseg")
+    original, tries = trial_module.try_engine, []
+
+    def recorded(engine, predictor, sample, reference, seconds):
+        trial, labels = original(engine, predictor, sample, reference, seconds)
+        tries.append((engine, predictor.precision, trial, labels, reference))
+        return trial, labels
+
+    monkeypatch.setattr(trial_module, "try_engine", recorded)
+    report = run(scene, folder("o"), model, precision="bf16")
+    (_, _, _, rounded, _), (_, _, _, exact, _), (_, _, other, _, compared) = tries
+    assert [t[:2] for t in tries] == [("torch", "bf16"), ("torch", "fp32"), ("openvino", "bf16")]
+    assert compared is exact
+    share, text = (rounded == exact).mean(), chosen(caplog)[0]
+    assert f"compared with torch in bf16, with {share:.3%} of the labels of fp32, openvino" in text
+    assert text.endswith(f"times as fast with {other.agreement:.3%} of the labels of fp32")
+    assert text.startswith(f"engine {report.execution['engine']}, ")
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_trial_mentions_bf16_if_the_cpu_has_it(
+    native, scene, model, folder, tried, monkeypatch, caplog
+):
+    caplog.set_level(logging.INFO, "geoseg")
+    monkeypatch.setattr(trial_module, "has_bf16", lambda: native)
+    run(scene, folder("o"), model)
+    assert (
+        "this CPU computes bf16 faster than fp32 (--precision bf16)" in caplog.messages
+    ) == native
 
 
 def test_a_resumed_run_needs_no_new_trial(scene, model, folder, tried, monkeypatch, caplog):

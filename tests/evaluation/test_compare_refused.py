@@ -61,8 +61,8 @@ def test_maps_that_cannot_be_compared(maps, tmp_path):
     refuse((maps[0], scores), tmp_path, "not a class raster", error=LabelError)
     nowhere = write_map(tmp_path / "nowhere.tif", VALUES[:5], crs=None, transform=Affine.identity())
     refuse((maps[0], nowhere), tmp_path, "not both have a CRS", error=LabelError)
-    unknown = ("snow",)
-    refuse(maps, tmp_path, "'snow' is to be ignored, but is no class of map", ignore=unknown)
+    unknown, match = ("snow",), "'snow' is to be ignored, but is no class of map"
+    refuse(maps, tmp_path, match, error=LabelError, ignore=unknown)
     refuse(
         maps, tmp_path, "all classes are ignored", error=LabelError,
         ignore=("water", "grass", "rock"),

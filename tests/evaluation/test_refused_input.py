@@ -156,7 +156,7 @@ def test_an_unknown_class_to_be_ignored_is_refused_by_sample_and_with_vectors(tm
         evaluate(labels, points, out=tmp_path / "report", settings=EvaluateSettings(**ignore))
     other = write_map(tmp_path / "b.tif", np.ones((20, 30), np.uint8))
     settings = CompareSettings(**ignore)
-    with refusal(EvaluateError, r"'grss' is .* no class of the maps .* nor of reference", tmp_path):
+    with refusal(LabelError, r"'grss' is .* no class of the maps .* nor of reference", tmp_path):
         compare(labels, other, reference=points, out=tmp_path / "report", settings=settings)
     known = EvaluateSettings(ignore=("unsure", "GRASS", "77", "#123456"))
     assert evaluate(labels, points, out=tmp_path / "report", settings=known).counts.sum() == 1

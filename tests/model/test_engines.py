@@ -224,7 +224,7 @@ def test_auto_tries_what_is_installed_with_the_reference_first(monkeypatch):
         "onnxruntime",
         "openvino",
     )
-    assert choose_engines("auto", "cpu", "bf16")[0] == ("torch",)
+    assert choose_engines("auto", "cpu", "bf16")[0] == ("torch", "openvino")
     monkeypatch.setattr(names.importlib.util, "find_spec", lambda name: None)
     assert choose_engines("auto", "cpu", "auto")[0] == ("torch",)
 
@@ -241,8 +241,18 @@ def test_the_fastest_is_among_those_that_agree():
         Trial("openvino", 0.5, 0.99),
         Trial("mnn", 1, 0.99995),
     )
-    assert fastest([torch_, wrong, good]) is good
-    assert fastest([torch_, wrong]) is torch_
+    assert fastest([torch_, wrong, good], "fp32") is good
+    assert fastest([torch_, wrong], "fp32") is torch_
+
+
+def test_in_bf16_the_fastest_is_as_near_to_fp32_as_the_reference():
+    torch_, worse, good = (
+        Trial("torch", 2, 0.9980),
+        Trial("openvino", 0.5, 0.9969),
+        Trial("openvino", 1, 0.9971),
+    )
+    assert fastest([torch_, worse], "bf16") is torch_
+    assert fastest([torch_, worse, good], "bf16") is good
 
 
 def test_a_trial_measures_time_and_agreement(network):

@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from geoseg.classification.forecast.disk import DiskNeed, size_text
-from geoseg.errors import count_of
+from geoseg.classification.forecast.disk import DiskNeed
+from geoseg.errors import count_of, size_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from geoseg.classification.job import Job
 from geoseg.classification.outputs import Outputs
 from geoseg.classification.run_folder.parts import missing_chunks
-from geoseg.errors import OutputError
+from geoseg.errors import OutputError, size_text
 from geoseg.raster import normalise_creation_options
 
 log = logging.getLogger("geoseg")
@@ -110,11 +110,3 @@ def check_disk(runs: Sequence[tuple[Job, Outputs]]) -> None:
             "the run needs %s in %s for certain and %s at most, and %s are free",
             size_text(need.certain), labels.parent, size_text(need.at_most), size_text(free),
         )  # fmt: skip
-
-
-def size_text(size: int) -> str:
-    """Return a number of bytes in words, in kB, MB or GB."""
-    for factor, unit in ((1e9, "GB"), (1e6, "MB")):
-        if size >= factor:
-            return f"{size / factor:,.1f} {unit}"
-    return f"{size / 1e3:,.0f} kB"

@@ -5,7 +5,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import SceneError, count_of
+from geoseg.errors import SceneError, count_of, short_list
 from geoseg.model import RGB, AnyModel, OnnxModel
 from geoseg.raster import COMMON_NAMES, Scene, pixel_warnings
 
@@ -14,8 +14,6 @@ _LARGEST_INPUT = 300
 """Standardised values are below 10, and bytes below 256."""
 _NEAR_INFRARED = {"nir", "nir08"}
 """Two names of the near-infrared band of Landsat."""
-_MAX_LISTED = 20
-"""Largest number of bands that a message lists."""
 
 
 def match_bands(scene: Scene, model: AnyModel, bands: tuple[int | str, ...] | None) -> Scene:
@@ -71,7 +69,7 @@ def _band_list(scene: Scene) -> str:
         return "without names"
     pairs = zip(scene.bands, scene.band_names, strict=True)
     names = [f"{band} {name}".strip() for band, name in pairs]
-    return ", ".join([*names[:_MAX_LISTED], *(["..."] if len(names) > _MAX_LISTED else [])])
+    return short_list(names)
 
 
 def _band_remedy(scene: Scene, wanted: tuple[str, ...]) -> str:

@@ -72,13 +72,9 @@ def open_maps(a: str, b: str, settings: CompareSettings, *, has_reference: bool)
     ignore = settings.ignore
     scene, labels_a = open_map(a, as_legend(settings.legend_a), ignore)
     labels_b = open_on_grid(b, scene, labels_a.legend, as_legend(settings.legend_b), ignore)
-    unknown = IgnoreSpec.parse(ignore).unknown_names(labels_a.legend, labels_b.legend)
-    for name in () if has_reference else unknown:
-        raise EvaluateError(
-            f"{name!r} is to be ignored, but is no class of map {a} "
-            f"({', '.join(labels_a.legend.names)}) nor of map {b} "
-            f"({', '.join(labels_b.legend.names)}), correct it (--ignore)"
-        )
+    spec = IgnoreSpec.parse(ignore)
+    if not has_reference:
+        spec.check_names({f"map {a}": labels_a.legend, f"map {b}": labels_b.legend})
     legend, table, notes = _common_legend(labels_a.legend, labels_b.legend, a, b)
     if was_warped(labels_b):
         notes.append(
@@ -87,7 +83,7 @@ def open_maps(a: str, b: str, settings: CompareSettings, *, has_reference: bool)
     recoded = RecodedLabels(labels_b, legend, table)
     return MapPair(
         a, b, scene, labels_a, recoded, without_ignored(legend, ignore), tuple(notes),
-        tuple(unknown),
+        tuple(spec.unknown_names(labels_a.legend, labels_b.legend)),
     )  # fmt: skip
 
 

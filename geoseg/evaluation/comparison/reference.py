@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
-from typing import Any
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geoseg.errors import EvaluateError
+from geoseg.errors import EvaluateError, short_list
 from geoseg.evaluation.comparison.changes import Pair, pairs_by_name
 from geoseg.evaluation.comparison.maps import MapPair
 from geoseg.evaluation.comparison.settings import CompareSettings
@@ -20,14 +18,12 @@ from geoseg.evaluation.points import (
     check_not_suggested,
     locate_geometries,
 )
-from geoseg.labels import IgnoreSpec
+from geoseg.labels import IgnoreSpec, class_text
 from geoseg.legend import NODATA, Legend
 from geoseg.vectors import Reprojector, is_vector_file, read_vector
 
 _BOTH_DATES = ("reference_a", "reference_b")
 _ONE_FIELD = ("reference",)
-_MAX_LISTED = 20
-"""Largest number of names that a message lists."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,8 +56,9 @@ def read_reference(path: str, maps: MapPair, settings: CompareSettings) -> Refer
         settings: names of layer, fields and classes to be ignored.
 
     Raises:
-        EvaluateError: if the file does not hold points with such fields and classes, is not a
-            random sample, or a class to be ignored is unknown.
+        EvaluateError: if the file does not hold points with such fields and classes, or is not a
+            random sample.
+        LabelError: if a class to be ignored is unknown.
         VectorError: if it cannot be read, or cannot be placed on the maps.
     """
     if not is_vector_file(path):
@@ -88,13 +85,11 @@ def read_reference(path: str, maps: MapPair, settings: CompareSettings) -> Refer
             f"reference {path} holds polygons or lines, give the points of a random sample (see "
             "`geoseg sample`)"
         )
-    texts_of = [[_text(value) for value in labelled[name]] for name in wanted]
-    known = {text for column in texts_of for text in column}
-    for name in (name for name in maps.ignored_elsewhere if name not in known):
-        raise EvaluateError(
-            f"{name!r} is to be ignored, but is no class of the maps "
-            f"({', '.join(maps.legend.names)}) nor of reference {path}, correct it (--ignore)"
-        )
+    texts_of = [[class_text(value) for value in labelled[name]] for name in wanted]
+    known = list(dict.fromkeys(text for column in texts_of for text in column))
+    IgnoreSpec(maps.ignored_elsewhere).check_names(
+        {"the maps": maps.legend, f"reference {path}": known}
+    )
     pairs = _true_pairs(path, wanted, texts_of, maps.legend, settings.ignore)
     geometries, _ = Reprojector(labelled, path).onto(maps.scene)
     pixels, feature = locate_geometries(geometries, maps.scene)
@@ -121,13 +116,13 @@ def _reference_fields(path: str, fields: list[str], wanted: Sequence[str]) -> Se
         if not set(wanted) <= set(fields):
             raise EvaluateError(
                 f"reference {path} has neither the field reference nor reference_a and "
-                f"reference_b, name its fields (--reference-fields), from: {_listed(fields)}"
+                f"reference_b, name its fields (--reference-fields), from: {short_list(fields)}"
             )
     missing = [name for name in wanted if name not in fields]
     if missing:
         raise EvaluateError(
             f"reference {path} has no field {' nor '.join(map(repr, missing))}, choose "
-            f"--reference-fields from: {_listed(fields)}"
+            f"--reference-fields from: {short_list(fields)}"
         )
     return wanted
 
@@ -145,9 +140,9 @@ def _true_pairs(
     if len(texts) == 2:
         if unknown:
             raise EvaluateError(
-                f"fields {' and '.join(fields)} of reference {path} have {_listed(unknown)}, which "
-                f"no map has as a class ({_listed(legend.names)}), correct them or ignore them "
-                "(--ignore)"
+                f"fields {' and '.join(fields)} of reference {path} have {short_list(unknown)}, "
+                f"which no map has as a class ({short_list(legend.names)}), correct them or ignore "
+                "them (--ignore)"
             )
         columns = ([values[text] or 0 for text in column] for column in texts)
         return _TruePairs(list(zip(*columns, strict=True)), one_date=False)
@@ -158,8 +153,8 @@ def _true_pairs(
     if unknown:
         first = legend.names[0], legend.names[-1]
         raise EvaluateError(
-            f"field {fields[0]!r} of reference {path} has {_listed(unknown)}, and its values are "
-            f"neither all classes ({_listed(legend.names)}) nor all changes, such as "
+            f"field {fields[0]!r} of reference {path} has {short_list(unknown)}, and its values "
+            f"are neither all classes ({short_list(legend.names)}) nor all changes, such as "
             f"'{first[0]} to {first[1]}' or '{first[0]} unchanged', correct them"
         )
     return _TruePairs([pairs[text] for text in texts[0]], one_date=False)
@@ -171,13 +166,3 @@ def _class_value(text: str, legend: Legend, ignore: tuple[str, ...]) -> int | No
         return NODATA
     known = legend.find(text)
     return None if known is None else known.value
-
-
-def _text(value: Any) -> str:  # noqa: ANN401 - a cell of any type
-    """Return a cell as text in lower case, a whole number without decimals."""
-    whole = isinstance(value, Real) and float(value).is_integer()
-    return str(int(value) if whole else value).strip().casefold()
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_MAX_LISTED]) + (", ..." if len(names) > _MAX_LISTED else "")

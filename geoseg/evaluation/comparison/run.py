@@ -67,7 +67,8 @@ def compare(
     Raises:
         EvaluateError: if the maps have no class or no labelled pixel in common, or the points are
             not a sample of their changes.
-        LabelError: if a map is not a class raster, or its classes are not known.
+        LabelError: if a map is not a class raster, or its classes or one to be ignored are not
+            known.
         VectorError: if the points cannot be read, or cannot be placed on the maps.
         SceneError: if a map cannot be read.
         OutputError: if the folder exists or cannot be written.

@@ -83,7 +83,7 @@ def sample(
     check_file_name(out, ".gpkg")
     check_not_there(out, overwrite=overwrite, inputs=[labels])
     scene, mapped = open_map(str(labels), as_legend(settings.legend), settings.ignore)
-    IgnoreSpec.parse(settings.ignore).check_names(scene.path, mapped.legend)
+    IgnoreSpec.parse(settings.ignore).check_names({f"labels {scene.path}": mapped.legend})
     if scene.crs is None:
         raise EvaluateError(
             f"labels {scene.path} have no CRS, so that points have no coordinates, assign it with "

@@ -61,8 +61,8 @@ def choose_engines(
     resolved = choose_precision(precision, chosen)
     if engine != "auto":
         names: tuple[str, ...] = (engine,)
-    elif chosen.type != "cpu" or (onnx is None and resolved != "fp32"):
-        names = (TORCH,)  # in bf16, no two engines agree on nearly all labels
+    elif chosen.type != "cpu":
+        names = (TORCH,)
     else:
         # A graph of another program, which MNN does not know, might crash the process.
         tried = (ONNXRUNTIME, OPENVINO, MNN) if onnx is None else (OPENVINO,)
