@@ -29,6 +29,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,8 +101,8 @@ def train_keras(arrays: Path, out: Path, epochs: int, seed: int) -> None:
         images, labels = (np.load(arrays / f"{split}_{kind}.npy") for kind in ("images", "labels"))
         labelled = labels != IGNORE
         classes = np.where(labelled, labels, 0).astype(np.uint8)
-        arrays = images, classes, labelled.astype(np.uint8)
-        tiles = tf.data.Dataset.from_tensor_slices(arrays)
+        columns = images, classes, labelled.astype(np.uint8)
+        tiles = tf.data.Dataset.from_tensor_slices(columns)
         return tiles.shuffle(len(images)).batch(BATCH).prefetch(tf.data.AUTOTUNE)
 
     keras.utils.set_random_seed(seed)
@@ -123,13 +124,11 @@ def train_keras(arrays: Path, out: Path, epochs: int, seed: int) -> None:
 
 
 def train_geoseg(tiles: Path, out: Path, epochs: int, seed: int, precision: str) -> None:
-    """Train with `geoseg.train`, whose defaults are the settings of the reference run."""
+    """Train with the recipe "lab", the settings of the reference run."""
     import geoseg
     from geoseg.model import tune_malloc
 
-    settings = geoseg.TrainSettings(
-        epochs=epochs, batch_size=BATCH, lr=RATE, seed=seed, precision=precision
-    )
+    settings = replace(geoseg.RECIPES["lab"], epochs=epochs, seed=seed, precision=precision)
     clock = Clock()
     monitor = geoseg.Monitor(report=clock.epoch)
     tune_malloc()

@@ -1,9 +1,11 @@
-"""Files that are written whole or not at all."""
+"""Files and folders that are written whole or not at all."""
+
+from pathlib import Path
 
 import pytest
 
 from geoseg.errors import OutputError
-from geoseg.files import write_texts
+from geoseg.files import atomic_folder, check_folder, write_texts
 
 
 def test_texts_are_written_by_name_and_a_failure_is_one_sentence(tmp_path):
@@ -12,3 +14,46 @@ def test_texts_are_written_by_name_and_a_failure_is_one_sentence(tmp_path):
     assert (tmp_path / "b.html").read_text() == "<p>"
     with pytest.raises(OutputError, match=r"^cannot write a\.csv in \S+ \(.*run the same command"):
         write_texts(tmp_path / "missing", {"a.csv": ""})
+
+
+def write_folder(out: Path, text: str) -> None:
+    with atomic_folder(out) as folder:
+        write_texts(folder, {"a.txt": text})
+
+
+@pytest.mark.parametrize("error", [PermissionError, KeyboardInterrupt])
+def test_a_folder_that_cannot_be_replaced_stays(error, tmp_path, monkeypatch):
+    out, rename = tmp_path / "out", Path.replace
+    write_folder(out, "old")
+
+    def failing(path, target):
+        if path.name == ".out.writing":
+            raise error
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(OutputError if error is PermissionError else error):
+        write_folder(out, "new")
+    assert (out / "a.txt").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_the_old_folder_of_a_killed_process_is_deleted_or_comes_back(tmp_path):
+    out, old = tmp_path / "out", tmp_path / ".out.old"
+    write_folder(old, "older")
+    write_folder(out, "old")
+    write_folder(old, "older")
+    write_folder(out, "new")
+    assert (out / "a.txt").read_text() == "new"
+    assert list(tmp_path.iterdir()) == [out]
+    out.replace(old)
+    check_folder(out, "a.txt", "a folder", overwrite=True)
+    assert (out / "a.txt").read_text() == "new"
+
+
+def test_a_folder_of_a_similar_kind_is_not_replaced(tmp_path):
+    write_folder(tmp_path / "out", "old")
+    check_folder(tmp_path / "out", "a.txt", "a map", overwrite=True, other_marker="b.txt")
+    write_texts(tmp_path / "out", {"b.txt": ""})
+    with pytest.raises(OutputError, match="out is not a map, so it cannot be overwritten"):
+        check_folder(tmp_path / "out", "a.txt", "a map", overwrite=True, other_marker="b.txt")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from geoseg.errors import EvaluateError
+from geoseg.errors import EvaluateError, redact
 from geoseg.evaluation.comparison.settings import CompareSettings
 from geoseg.evaluation.settings import EvaluateSettings
 from geoseg.execute import Progress
@@ -45,7 +45,7 @@ class Assessment:
     @property
     def title(self) -> str:
         """Title of the report."""
-        return Path(self.path).name
+        return Path(redact(self.path)).name
 
     @property
     def values(self) -> NDArray[np.int64]:
@@ -117,9 +117,9 @@ def _file(path: str | Path) -> dict[str, Any]:
     try:
         stat = Path(path).stat()
     except (OSError, ValueError):
-        return {"path": str(path)}
+        return {"path": redact(str(path))}
     modified = datetime.fromtimestamp(stat.st_mtime, UTC).isoformat(timespec="seconds")
-    return {"path": str(path), "bytes": stat.st_size, "modified": modified}
+    return {"path": redact(str(path)), "bytes": stat.st_size, "modified": modified}
 
 
 def changed_settings(settings: EvaluateSettings | CompareSettings) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def changed_settings(settings: EvaluateSettings | CompareSettings) -> dict[str, 
     for field in fields(settings):
         value = getattr(settings, field.name)
         if value != field.default:
-            value = str(value) if isinstance(value, Path) else value
+            value = redact(str(value)) if isinstance(value, str | Path) else value
             changed[field.name] = value.to_dict() if isinstance(value, Legend) else value
     return changed
 

@@ -18,7 +18,7 @@ class StratifiedSample:
     """Counts of samples by stratum, and the areas of the strata.
 
     Raises:
-        EvaluateError: if a stratum has samples but no area.
+        EvaluateError: if the areas are not known, or a stratum has samples but no area.
     """
 
     names: tuple[str, ...]
@@ -29,8 +29,10 @@ class StratifiedSample:
     """(strata,) area on the map (ha)."""
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.area_ha).all() or not self.area_ha.sum() > 0:
+        if not np.isfinite(self.area_ha).all():
             raise EvaluateError("the area of the strata is not known, give the map a CRS")
+        if not self.area_ha.sum() > 0:
+            raise EvaluateError("no stratum has an area, correct the areas")
         without_area = self._listed((self.sizes > 0) & (self.area_ha <= 0))
         if without_area:
             raise EvaluateError(f"{without_area} was sampled but has no area, correct the areas")

@@ -83,13 +83,14 @@ def assess_points(assessment: Assessment, file: VectorLabelFile) -> EvaluationRe
     return EvaluationReport(
         title=assessment.title,
         legend=assessment.legend,
-        counts=samples.counts,
+        counts=samples.counts if sample is None else sample.counts.sum(0),
         unit="samples",
         area_ha=area_ha,
         left_out={
             "outside of the map": int((~points.pixels.inside).sum()),
             "no class in the map": int((points.pixels.inside & (mapped == NODATA)).sum()),
-            "no class in the reference": file.unlabelled + int((reference == NODATA).sum()),
+            "no class in the reference": file.unlabelled
+            + int(((mapped != NODATA) & (reference == NODATA)).sum()),
             "outside of the strata": outside_strata,
         },
         sample=sample,

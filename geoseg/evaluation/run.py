@@ -1,6 +1,7 @@
 """The accuracy report of a map and its reference, or of an error matrix."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from geoseg.errors import check_type
 from geoseg.evaluation.assessment import Assessment, provenance_of_files
+from geoseg.evaluation.comparison.settings import CHANGE_RASTER
 from geoseg.evaluation.estimation import StratifiedSample
 from geoseg.evaluation.pixel_assessment import assess_pixels
 from geoseg.evaluation.point_assessment import assess_points
@@ -24,7 +26,6 @@ from geoseg.metrics import by_map_class
 from geoseg.vectors import is_vector_file
 
 _REPORT_JSON = "report.json"
-"""File by which a folder is recognised as a report."""
 _CLASS_FIELD = "reference"
 """Field of the class, as `sample` writes it."""
 
@@ -62,6 +63,7 @@ def evaluate(
         LabelError: if the classes of map and reference do not fit, a class to be ignored is
             unknown, or the map has no CRS.
         SceneError: if a raster cannot be read.
+        VectorError: if polygons or points cannot be read, or cannot be placed on the map.
         OutputError: if the folder exists or cannot be written.
     """
     check_type("settings", settings, EvaluateSettings)
@@ -70,7 +72,7 @@ def evaluate(
         labels, reference, settings.legend, settings.reference_legend, settings.strata,
         settings.strata_legend, settings.confidence, settings.image,
     )  # fmt: skip
-    check_folder(out, _REPORT_JSON, "a report", overwrite=overwrite, inputs=inputs)
+    _check_out(out, inputs, overwrite=overwrite)
     path, ignore = str(labels), settings.ignore
     scene, mapped = open_map(path, as_legend(settings.legend), ignore)
     report = _assess(
@@ -131,7 +133,7 @@ def evaluate_matrix(
         OutputError: if the folder exists or cannot be written.
     """
     out = Path(out).resolve()
-    check_folder(out, _REPORT_JSON, "a report", overwrite=overwrite, inputs=(matrix, areas, legend))
+    _check_out(out, (matrix, areas, legend), overwrite=overwrite)
     names, counts = read_matrix(matrix)
     colored = _legend_of(names, as_legend(legend))
     area_ha = sample = estimate = None
@@ -164,6 +166,14 @@ def _legend_of(names: tuple[str, ...], colors: Legend | None) -> Legend:
     return Legend(
         tuple(replace(c, color=by_value[colors.value_of(c.name)]) for c in legend.classes)
     )
+
+
+def _check_out(out: Path, inputs: Iterable[object], *, overwrite: bool) -> None:
+    """Refuse a folder that exists, unless it is a report of an evaluation to be replaced."""
+    check_folder(
+        out, _REPORT_JSON, "the report of an evaluation", overwrite=overwrite, inputs=inputs,
+        other_marker=CHANGE_RASTER,
+    )  # fmt: skip
 
 
 def _write_report(out: Path, report: EvaluationReport) -> None:

@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from geoseg.errors import OutputError, root_message
@@ -77,11 +77,16 @@ def atomic_folder(out: Path) -> Iterator[Path]:
         yield new
         with translate_write_errors(out):
             if out.exists():
+                shutil.rmtree(old, ignore_errors=True)  # of a killed process
                 out.replace(old)
             new.replace(out)
     finally:
+        if old.exists() and not out.exists():
+            with suppress(OSError):
+                old.replace(out)
         shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        if out.exists():
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def remove_temporaries(folder: Path, *, start: str = "", min_age: float = 0.0) -> None:
@@ -189,7 +194,13 @@ def check_not_there(path: Path, *, overwrite: bool, inputs: Iterable[object] = (
 
 
 def check_folder(
-    out: Path, marker: str, kind: str, *, overwrite: bool, inputs: Iterable[object] = ()
+    out: Path,
+    marker: str,
+    kind: str,
+    *,
+    overwrite: bool,
+    inputs: Iterable[object] = (),
+    other_marker: str | None = None,
 ) -> None:
     """Refuse an output folder that exists, unless it is one of its kind to be replaced.
 
@@ -199,6 +210,7 @@ def check_folder(
         kind: name of the kind, for the message.
         overwrite: replace an existing folder of this kind.
         inputs: see `check_inputs_stay`.
+        other_marker: a file that no folder of this kind has, but one of a similar kind.
 
     Raises:
         OutputError: if the folder exists and is not to be replaced, is of another kind, or contains
@@ -208,7 +220,10 @@ def check_folder(
     if old.exists() and not out.exists():  # `atomic_folder` was killed between its two renames
         old.replace(out)
     check_not_there(out, overwrite=overwrite, inputs=inputs)
-    if not out.exists() or (out / marker).is_file() or (out.is_dir() and not any(out.iterdir())):
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    is_other = other_marker is not None and (out / other_marker).is_file()
+    if (out / marker).is_file() and not is_other:
         return
     raise OutputError(f"{out} is not {kind}, so it cannot be overwritten, use another output name")
 

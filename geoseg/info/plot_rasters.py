@@ -18,6 +18,7 @@ from geoseg.drawing import (
     shorten,
     to_rgba,
 )
+from geoseg.errors import redact
 from geoseg.info.georeference import crs_of
 from geoseg.raster import Scene, percentile_stretch, read_overview, rgb_bands
 
@@ -71,7 +72,7 @@ def _compose(picture: NDArray[np.uint8], scene: Scene, classes: Classes) -> Figu
     height = _TITLE + size[0] + MARGIN + key_height
     figure = new_canvas(width, height)
     max_characters = width // 9
-    add_text(figure, MARGIN, 20, shorten(Path(scene.path).name, max_characters), bold=True)
+    add_text(figure, MARGIN, 20, shorten(Path(redact(scene.path)).name, max_characters), bold=True)
     add_text(figure, MARGIN, 40, shorten(_scene_facts(scene), max_characters + 20), size=8)
     add_image(figure, picture, MARGIN, _TITLE, size)
     draw_legend(figure, classes, height - key_height, width)

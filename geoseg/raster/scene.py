@@ -100,7 +100,7 @@ class Scene:
     physical: bool = False
     """Whether the scale and the offset of the bands of a stack are applied, as float32."""
     layers: tuple["Layer", ...] = ()
-    """Scenes that a mosaic consists of, the first on top."""
+    """Scenes that a mosaic consists of, the first on top; or the scene of which this is a part."""
     rescaled: "Scene | None" = None
     """Scene of the same extent, with pixels of another size, from which this one is resampled."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
@@ -84,7 +85,9 @@ def places_in_file(path: str | Path, grid: Scene) -> list[dict[str, Any]]:
         if 0 <= row < grid.height and 0 <= col < grid.width:
             size = max(float(np.ptp(rows)), float(np.ptp(cols)), _BLOCK)
             text = ", ".join(
-                f"{name} {fields[name]}" for name in _SHOWN_FIELDS if fields.get(name) is not None
+                f"{name} {fields[name]}"
+                for name in _SHOWN_FIELDS
+                if name in frame and not pd.isna(fields[name])
             )
             places.append({"row": int(row), "col": int(col), "size": math.ceil(size), "text": text})
     if not places:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from geoseg.errors import LabelError, SceneError, VectorError, count_of
+from geoseg.errors import LabelError, SceneError, VectorError, count_of, redact
 from geoseg.geodesy import apply_affine
 from geoseg.labels import ClassRaster, open_class_raster
 from geoseg.labels.class_raster import describe_class_raster
@@ -43,7 +43,8 @@ class Sources:
     @property
     def name(self) -> str:
         """Title of the page."""
-        paths = [self.image.path, *(raster.scene.path for raster in self.maps)]
+        scenes = [self.image, *(raster.scene for raster in self.maps)]
+        paths = [redact(scene.path) for scene in scenes]
         return ", ".join(Path(path).name or path for path in paths)
 
 

@@ -69,7 +69,8 @@ def classify(
     If its pixels are a Dask array, the result is lazy: pixels are read only when the result is
     computed, block by block, on any scheduler. The workers of the scheduler must be able to read
     the model file, and must have the same versions of geoseg and of the engine. Blocks of the
-    result are the chunks of the array, merged or split to 512 to 2048 px a side.
+    result are the chunks of the array: smaller ones than 512 px a side are merged where they have
+    neighbours, and larger ones than 2048 px are split.
 
     Law: the labels and the confidence are those that `geoseg.classify` writes for a GeoTIFF with
     the same pixels, on the same engine and device, byte for byte, whatever the chunks are.

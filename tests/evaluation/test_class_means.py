@@ -7,6 +7,7 @@ import pytest
 import sklearn.metrics
 import torch
 
+from geoseg.errors import EvaluateError
 from geoseg.evaluation import EvaluateSettings, evaluate, evaluate_matrix
 from geoseg.legend import Legend
 from geoseg.metrics import Confusion, accuracy
@@ -174,6 +175,13 @@ def test_a_class_that_no_sample_in_the_reference_shows_is_named(tmp_path):
     (tmp_path / "a.csv").write_text("class,ha\na,100\nb,300\nc,10\n")
     evaluate_matrix(tmp_path / "m.csv", areas=tmp_path / "a.csv", out=tmp_path / "report")
     assert "c is mapped, but the reference has no sample of it." in lead(tmp_path)
+
+
+def test_areas_that_are_all_zero_are_refused(tmp_path):
+    (tmp_path / "m.csv").write_text("map,a,b\na,40,10\nb,0,50\n")
+    (tmp_path / "a.csv").write_text("class,ha\na,0\nb,0\n")
+    with pytest.raises(EvaluateError, match="no stratum has an area, correct the areas"):
+        evaluate_matrix(tmp_path / "m.csv", areas=tmp_path / "a.csv", out=tmp_path / "report")
 
 
 def test_ignored_classes_are_neither_missed_nor_stray(reference, tmp_path):

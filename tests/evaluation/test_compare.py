@@ -9,7 +9,8 @@ import rasterio
 from affine import Affine
 from pyproj import Transformer
 
-from geoseg import CompareSettings, compare
+from geoseg import CompareSettings, compare, evaluate
+from geoseg.errors import OutputError
 from geoseg.evaluation.window_counts import WindowComparison
 from geoseg.geodesy import pixel_areas
 from geoseg.grid import Window
@@ -310,3 +311,8 @@ def test_an_existing_report_is_replaced_only_on_demand(tmp_path):
         geopandas.read_file(tmp_path / "out" / "change.gpkg", layer="change")
     )
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+    with pytest.raises(OutputError, match="out is not the report of an evaluation"):
+        evaluate(*paths, out=tmp_path / "out", overwrite=True)
+    evaluate(*paths, out=tmp_path / "report")
+    with pytest.raises(OutputError, match="report is not a comparison"):
+        compare(*paths, out=tmp_path / "report", overwrite=True)

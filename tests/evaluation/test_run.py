@@ -563,5 +563,5 @@ def test_only_a_report_is_replaced_and_only_when_told(labels, tmp_path):
     ]  # fmt: skip
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "thesis.txt").write_text("x")
-    with pytest.raises(OutputError, match="is not a report"):
+    with pytest.raises(OutputError, match="precious is not the report of an evaluation"):
         evaluate(labels, labels, out=tmp_path / "precious", overwrite=True)

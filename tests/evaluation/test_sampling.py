@@ -131,6 +131,11 @@ def test_a_size_that_fits_is_drawn_exactly(tmp_path, values, settings, sizes):
     assert [s.points for s in drawn.strata] == sizes
 
 
+def test_a_negative_seed_is_refused():
+    with pytest.raises(EvaluateError, match="seed is -1, it must be at least 0"):
+        SampleSettings(seed=-1)
+
+
 def test_the_seed_decides(labels, tmp_path):
     frames = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):

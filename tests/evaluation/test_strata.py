@@ -1,7 +1,10 @@
 """Strata that are not the map's classes: their values, their names, and published numbers."""
 
+import geopandas
 import numpy as np
 import pytest
+import rasterio
+import shapely
 
 from geoseg.errors import EvaluateError, LabelError
 from geoseg.evaluation import EvaluateSettings, evaluate
@@ -197,3 +200,27 @@ def test_names_beside_a_map_or_a_reference_count_without_a_palette(tmp_path):
     ).to_dict()
     assert report["classes"] == list(LEGEND.names)
     assert report["overall_accuracy"] == 1
+
+
+def test_each_point_is_compared_or_left_out_for_one_reason(stehman):
+    """Points off the map, of an ignored class, without a class, and outside of the strata."""
+    with rasterio.open(stehman / "strata.tif", "r+") as file:
+        values = file.read(1)
+        values.flat[0] = 255  # the first point
+        file.write(values, 1)
+        file.nodata = 255
+    points = geopandas.read_file(stehman / "points.gpkg")
+    points.loc[[1, 2], "reference"] = "cloud"
+    points.loc[2, "geometry"] = shapely.Point(0, 0)
+    points.loc[3, "geometry"] = shapely.Point(0, 0)
+    points.loc[4, "reference"] = None
+    points.to_file(stehman / "points.gpkg")
+    report = evaluate(
+        stehman / "map.tif", stehman / "points.gpkg", out=stehman / "report",
+        settings=EvaluateSettings(strata=stehman / "strata.tif", ignore=("cloud",)),
+    ).to_dict()  # fmt: skip
+    assert report["left_out"] == {
+        "outside of the map": 2, "no class in the map": 0, "no class in the reference": 2,
+        "outside of the strata": 1,
+    }  # fmt: skip
+    assert report["compared"] == np.sum(report["matrix"]) == 40 - 5

@@ -102,6 +102,15 @@ def test_places_of_a_file_come_by_their_rank_and_those_elsewhere_are_left_out(tm
     assert [(p["row"], p["col"]) for p in again] == [(16, 16), (68, 132)]
 
 
+def test_a_field_of_a_place_that_is_not_filled_in_is_not_shown(tmp_path):
+    grid = open_scene(write_raster(tmp_path / "map.tif", np.ones((1, 200, 300), np.uint8)))
+    fields = {"rank": [1, 2], "uncertainty": [0.5, np.nan], "class_name": [None, "a"]}
+    boxes = [(500000, 2799680, 500320, 2800000)] * 2
+    path = write_places(tmp_path / "a.gpkg", boxes, **fields)
+    texts = [place["text"] for place in places_in_file(path, grid)]
+    assert texts == ["rank 1, uncertainty 0.5", "rank 2, class_name a"]
+
+
 def test_a_file_of_places_elsewhere_is_refused(tmp_path):
     grid = open_scene(write_raster(tmp_path / "map.tif", np.ones((1, 200, 300), np.uint8)))
     path = write_places(tmp_path / "a.gpkg", [(600000, 2799000, 600640, 2799640)])

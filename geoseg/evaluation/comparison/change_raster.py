@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from geoseg.evaluation.comparison.changes import ChangeTable
 from geoseg.evaluation.comparison.maps import MapPair
+from geoseg.evaluation.comparison.settings import CHANGE_RASTER
 from geoseg.execute import Progress, ProgressCounter, prefetch_map
 from geoseg.files import write_texts
 from geoseg.grid import Window, chunks
@@ -22,8 +23,7 @@ from geoseg.version import __version__
 
 log = logging.getLogger("geoseg")
 
-RASTER, POLYGONS = "change.tif", "change.gpkg"
-"""Names of the files in the folder of the report."""
+_POLYGONS = "change.gpkg"
 _CHUNK = 2048
 """Side of the windows in which the raster is written (px)."""
 
@@ -75,10 +75,12 @@ def write_change_raster(
         overviews="mode",
     )  # fmt: skip
     with prefetch_map(workers) as map_fn:
-        write_cog(folder / RASTER, profile, counted(map_fn(read, windows)), threads=workers)
-    count_of = dict(zip((c.value for c in table.changes), pixels.tolist(), strict=True))
+        write_cog(folder / CHANGE_RASTER, profile, counted(map_fn(read, windows)), threads=workers)
+    pixels_by_value = dict(zip((c.value for c in table.changes), pixels.tolist(), strict=True))
     texts = {
-        f"{RASTER}.aux.xml": pam_sidecar(legend, [count_of[value] for value in legend.values]),
+        f"{CHANGE_RASTER}.aux.xml": pam_sidecar(
+            legend, [pixels_by_value[value] for value in legend.values]
+        ),
         "change.qml": raster_qml(legend),
     }
     write_texts(folder, texts)
@@ -101,7 +103,7 @@ def write_change_polygons(
     Raises:
         GeosegError: if they cannot be written.
     """
-    raster = open_class_raster(folder / RASTER, legend=legend)
+    raster = open_class_raster(folder / CHANGE_RASTER, legend=legend)
     scene = raster.scene
     if scene.crs is None:
         log.warning("the maps have no CRS, so the polygons have no CRS and no areas")
@@ -119,4 +121,4 @@ def write_change_polygons(
     )
     with prefetch_map(workers) as map_fn:
         polygons = polygonise_windows(read, scene.height, scene.width, map_fn=map_fn)
-        return write_polygons(folder / POLYGONS, polygons, builder, map_fn=map_fn)
+        return write_polygons(folder / _POLYGONS, polygons, builder, map_fn=map_fn)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import EvaluateError
+from geoseg.errors import EvaluateError, redact
 from geoseg.evaluation.comparison.settings import CompareSettings
 from geoseg.labels import (
     IgnoreSpec,
@@ -44,7 +44,7 @@ class MapPair:
     @property
     def names(self) -> tuple[str, str]:
         """File names of the maps, with their folders if both have the same name."""
-        paths = Path(self.path_a), Path(self.path_b)
+        paths = Path(redact(self.path_a)), Path(redact(self.path_b))
         if paths[0].name != paths[1].name:
             return paths[0].name, paths[1].name
         first, second = ("/".join(path.parts[-2:]) for path in paths)

@@ -16,7 +16,7 @@ from geoseg.evaluation.comparison.comparison_report import ComparisonReport
 from geoseg.evaluation.comparison.maps import MapPair, open_maps
 from geoseg.evaluation.comparison.page import render_comparison
 from geoseg.evaluation.comparison.reference import ReferencePoints, read_reference
-from geoseg.evaluation.comparison.settings import CompareSettings
+from geoseg.evaluation.comparison.settings import CHANGE_RASTER, CompareSettings
 from geoseg.evaluation.comparison.strata import UNKNOWN_DESIGN_NOTE, compare_points
 from geoseg.evaluation.report.csv_tables import table_text
 from geoseg.evaluation.thumbnails import Thumbnails
@@ -26,7 +26,6 @@ from geoseg.files import atomic_folder, check_folder, write_texts
 from geoseg.legend import NODATA
 
 _REPORT_JSON = "report.json"
-"""File by which a folder is recognised as a report."""
 
 
 def compare(
@@ -76,7 +75,7 @@ def compare(
     check_type("settings", settings, CompareSettings)
     out = Path(out).resolve()
     inputs = (a, b, reference, settings.legend_a, settings.legend_b)
-    check_folder(out, _REPORT_JSON, "a report", overwrite=overwrite, inputs=inputs)
+    check_folder(out, CHANGE_RASTER, "a comparison", overwrite=overwrite, inputs=inputs)
     workers = workers or available_cpus()
     maps = open_maps(str(a), str(b), settings, has_reference=reference is not None)
     points = None if reference is None else read_reference(str(reference), maps, settings)

@@ -6,6 +6,9 @@ from pathlib import Path
 from geoseg.errors import EvaluateError, check_list
 from geoseg.legend import Legend
 
+CHANGE_RASTER = "change.tif"
+"""Name of the raster of changes in the folder of a comparison."""
+
 
 @dataclass(frozen=True, slots=True)
 class CompareSettings:

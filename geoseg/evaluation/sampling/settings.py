@@ -34,7 +34,7 @@ class SampleSettings:
     """Minimum number of points per class, at least 0; a class with fewer pixels is sampled
     whole."""
     seed: int = 0
-    """Random seed."""
+    """Random seed, at least 0."""
     legend: Legend | str | Path | None = None
     """Classes of the map, or their file; None for the palette and names of the map."""
     reference_legend: Legend | str | Path | None = None
@@ -56,6 +56,8 @@ class SampleSettings:
                 f"a sample size of {self.size} with a minimum of {self.min_per_class} per class is "
                 "not possible, give positive numbers"
             )
+        if self.seed < 0:
+            raise EvaluateError(f"seed is {self.seed}, it must be at least 0")
         accuracies = [self.expected, *(accuracy for _, accuracy in self.expected_by_class)]
         if not all(0 <= accuracy <= 1 for accuracy in accuracies):
             raise EvaluateError("an expected accuracy is not in 0..1, give 0.8 for 80 %")

@@ -304,7 +304,8 @@ TRAIN = Algorithm(
         Parameter(
             "START", "Model to start from", "file", "--start", optional=True,
             help="Model whose weights the training starts from: its file, or its name in the list "
-            "of `geoseg models`, such as default. Empty: random weights.",
+            "of `geoseg models`, such as default. Empty: a new network. The encoder "
+            "efficientnet-lite0 then starts from weights of ImageNet.",
         ),
         Parameter(
             "RECIPE", "Recipe", "choice", "--recipe", default="standard",
