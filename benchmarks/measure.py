@@ -79,7 +79,10 @@ def _high_water_mark(pid: int) -> float:
 
 
 def _memory_of_tree(pid: int) -> float:
-    """Memory of a process and its descendants (GB); 0 if it has none, to leave it in peace."""
+    """Memory of a process and its descendants (GB); 0 if it has none.
+
+    Reading it interrupts a process, and `_high_water_mark` is enough for a single one.
+    """
     total = 0.0
     with suppress(psutil.Error):
         process = psutil.Process(pid)

@@ -68,6 +68,14 @@ def apply_affine(transform: Affine, x: Floats, y: Floats) -> tuple[Floats, Float
     )
 
 
+def transform_geometries(geometries: Polygons, transform: Affine) -> Polygons:
+    """Return geometries, in an array of any shape, with `apply_affine` applied to all vertices."""
+    moved = shapely.transform(
+        geometries, lambda x, y: apply_affine(transform, x, y), interleaved=False
+    )
+    return np.asarray(moved)
+
+
 def polygon_areas(polygons: Polygons, transform: Affine, crs: str | None) -> Floats:
     """Return the areas of polygons.
 

@@ -79,9 +79,8 @@ class StratifiedSample:
         all_correct = (self.sizes > 1) & (np.einsum("hii->h", self.counts) == self.sizes)
         if all_correct.any():
             notes.append(
-                f"every sample of {self._listed(all_correct)} is correct, so the formula gives an "
-                "interval without width; a share of up to three divided by the number of its "
-                "samples may still be wrong"
+                f"all samples of {self._listed(all_correct)} are correct, so that their standard "
+                "error is 0; of n samples, up to 3 / n may still be wrong (95 % confidence)"
             )
         return estimate(self.counts, self.area_ha), notes
 

@@ -49,7 +49,7 @@ class EvaluateSettings:
     def __post_init__(self) -> None:
         check_list("ignore", self.ignore)
         if self.boundary is not None and not self.boundary > 0:
-            raise EvaluateError(f"a boundary of {self.boundary} m has no width, give more than 0")
+            raise EvaluateError(f"the boundary width is {self.boundary} m, it must be above 0")
         if self.strata_legend is not None and self.strata is None:
             raise EvaluateError(
                 "a legend of strata is given without strata, give their raster too (--strata)"

@@ -107,22 +107,22 @@ class DaskCluster:
                     on_result(result)
 
         compute(list(range(len(items))))
-        suspects, poison = tuple(killed), list[Item]()
-        for index in suspects:
+        fatal_items = list[Item]()
+        for index in tuple(killed):
             log.warning("%s was lost with its worker, trying it alone", items[index])
             killed.clear()
             compute([index])
             if killed:
-                poison.append(items[index])
-        if poison:
-            cure = (
+                fatal_items.append(items[index])
+        if fatal_items:
+            advice = (
                 "use smaller chunks"
                 if self._local
                 else "see the logs of the workers, give them more memory or use smaller chunks"
             )
             raise GeosegError(
-                f"{'; '.join(map(str, poison))}: killed every Dask worker that ran it, perhaps it "
-                f"ran out of memory: {cure}"
+                f"{'; '.join(map(str, fatal_items))}: each Dask worker that ran it was killed, "
+                f"perhaps because memory ran out, {advice}"
             )
         return [results[index] for index in range(len(items))]
 

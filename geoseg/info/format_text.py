@@ -110,7 +110,7 @@ def _labels(data: dict[str, Any]) -> list[str]:
         f"{k.removeprefix('GEOSEG_').lower()} {v}" for k, v in data["tags"].items() if v
     )
     facts = [
-        ("Label map", data["path"]),
+        ("Class raster", data["path"]),
         *_raster_facts(data),
         ("Made by", f"geoseg ({tags})" if tags else "not recorded"),
         ("Valid", f"{data['valid_pixels']:,} pixels"),

@@ -59,7 +59,7 @@ def read_level(scene: Scene, level: int, window: Window) -> tuple[NDArray[Any], 
         return read_window(scene, window)
     if window.intersection(Window(0, 0, *shape)) != window:
         raise SceneError(f"{window} of level {level} is outside of {scene.path}")
-    if scene.layers or scene.rescaled is not None:
+    if scene.layers or scene.resized_from is not None:
         raise SceneError(f"{scene.path} is made of other scenes, so it has no levels, open a file")
     if scene.warped is not None:  # onto a grid whose pixel centres are those of the law
         affine = scene.affine @ Affine.translation(0.5, 0.5) @ Affine.scale(2**level)

@@ -39,7 +39,7 @@ def read_overview(scene: Scene, longest: int) -> tuple[NDArray[Any], NDArray[np.
     factor = max(1.0, max(scene.height, scene.width) / longest)
     shape = max(1, round(scene.height / factor)), max(1, round(scene.width / factor))
     several_warps = scene.warped is not None and len(warp_groups(scene)) > 1
-    if scene.layers or scene.rescaled is not None or several_warps:
+    if scene.layers or scene.resized_from is not None or several_warps:
         return _read_nearest(scene, shape)
     with opened(dataset_name(scene)) as dataset:
         return read_on_grid(dataset, scene, lambda source: read_valid(source, scene, shape=shape))

@@ -40,7 +40,7 @@ def probe_pixels(scene: Scene, read: WindowReader = read_window) -> NDArray[np.f
 
 
 def pixel_warnings(scene: Scene, sample: NDArray[np.float64]) -> list[str]:
-    """Return one sentence, with the remedy, for each thing that the metadata probably say wrongly.
+    """Return a warning, with its remedy, for each fact that the metadata probably state wrongly.
 
     Args:
         scene: the scene.

@@ -65,11 +65,11 @@ def read_window(
         raise SceneError(f"{window} is outside of {scene.path}")
     if scene.layers:
         return _read_layers(scene, window, read_file)
-    if scene.rescaled is not None:
-        return _read_rescaled(scene, scene.rescaled, window, read_file)
+    if scene.resized_from is not None:
+        return _read_resized(scene, scene.resized_from, window, read_file)
     if read_file is not None:
         return read_file(scene, window)
-    if not scene.resampled:
+    if not scene.gdal_resamples:
         return _read_file(scene, window)
     return _read_aligned(scene, window)
 
@@ -78,22 +78,22 @@ def window_to_read(scene: Scene, window: Window) -> Window:
     """Return the pixels that a window of a scene is computed from, before cropping and rescaling.
 
     Args:
-        scene: a scene, or a part of it, perhaps rescaled; not a mosaic.
+        scene: a scene, or a part of it, perhaps resized; not a mosaic.
         window: pixels of the scene.
     """
     if scene.layers:
         [layer] = scene.layers
         moved = Window(window.row - layer.row, window.col - layer.col, window.height, window.width)
         return window_to_read(layer.scene, moved)
-    if scene.rescaled is not None:
-        return window_to_read(scene.rescaled, _filters(scene, scene.rescaled, window)[2])
+    if scene.resized_from is not None:
+        return window_to_read(scene.resized_from, _filters(scene, scene.resized_from, window)[2])
     return window
 
 
 def _filters(
     scene: Scene, inner: Scene, window: Window
 ) -> tuple[LinearFilter, LinearFilter, Window]:
-    """Return the filters of rows and columns of a rescaled window, and the pixels they need."""
+    """Return the filters of rows and columns of a resized window, and the pixels they need."""
     rows = LinearFilter(window.row, window.row_end, scene.height, inner.height)
     cols = LinearFilter(window.col, window.col_end, scene.width, inner.width)
     return (
@@ -125,7 +125,7 @@ def _read_layers(
     return pixels, valid
 
 
-def _read_rescaled(
+def _read_resized(
     scene: Scene, inner: Scene, window: Window, read_file: WindowReader | None
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Resample a window from a scene with pixels of another size, in parts to save memory."""

@@ -14,7 +14,7 @@ from typing import Any
 _REMOTE = re.compile(
     r"^(/vsi(curl|s3|gs|az|adls|oss|swift|webhdfs)[/_?]|(?!file)([a-z0-9]+\+)*(https?|ftp|s3|gs|az)://)"
 )
-HTTP_OPTIONS = {
+_HTTP_OPTIONS = {
     "GDAL_HTTP_MAX_RETRY": "5",
     "GDAL_HTTP_RETRY_DELAY": "1",
     "GDAL_HTTP_CONNECTTIMEOUT": "20",
@@ -31,8 +31,8 @@ def is_remote(path: str) -> bool:
 
 
 def http_options() -> dict[str, str]:
-    """The settings of `HTTP_OPTIONS` that are not set in the environment."""
-    return {name: value for name, value in HTTP_OPTIONS.items() if name not in os.environ}
+    """The settings of `_HTTP_OPTIONS` that are not set in the environment."""
+    return {name: value for name, value in _HTTP_OPTIONS.items() if name not in os.environ}
 
 
 def rasterio_private(module: str, name: str) -> Any | None:  # noqa: ANN401 - of any type

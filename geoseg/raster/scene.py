@@ -61,7 +61,7 @@ class Scene:
     """Pixels that can be read: where they are, their grid, the bands to read, the nodata value.
 
     They come from a file, which may be warped onto another grid as it is read, or else from a
-    ``stack`` of files, from ``layers`` of other scenes, or from another scene that is ``rescaled``.
+    ``stack`` of files, from ``layers`` of other scenes, or from another scene that is ``resized``.
     A scene holds no open file; `open_scene` makes it, and `read_window` reads its pixels.
     """
 
@@ -101,7 +101,7 @@ class Scene:
     """Whether the scale and the offset of the bands of a stack are applied, as float32."""
     layers: tuple["Layer", ...] = ()
     """Scenes that a mosaic consists of, the first on top; or the scene of which this is a part."""
-    rescaled: "Scene | None" = None
+    resized_from: "Scene | None" = None
     """Scene of the same extent, with pixels of another size, from which this one is resampled."""
 
     @property
@@ -159,7 +159,7 @@ class Scene:
         """
         if self.layers:
             scenes = [
-                layer.scene.with_bands(bands).rescale(layer.scene.height, layer.scene.width)
+                layer.scene.with_bands(bands).resize(layer.scene.height, layer.scene.width)
                 for layer in self.layers
             ]
             layers = tuple(
@@ -167,9 +167,9 @@ class Scene:
                 for layer, scene in zip(self.layers, scenes, strict=True)
             )
             return replace(self, layers=layers, **_bands_of(layers[0].scene))
-        if self.rescaled is not None:
-            inner = self.rescaled.with_bands(bands)
-            return replace(self, rescaled=inner, **_bands_of(inner))
+        if self.resized_from is not None:
+            inner = self.resized_from.with_bands(bands)
+            return replace(self, resized_from=inner, **_bands_of(inner))
         numbers = self._numbers_of(bands)
         chosen = [self.file_bands[number - 1] for number in numbers]
         dtype = np.result_type(*{np.dtype(band.dtype) for band in chosen})
@@ -218,8 +218,8 @@ class Scene:
         """Paths of all files that are read."""
         if self.layers:
             return tuple(path for layer in self.layers for path in layer.scene.files)
-        if self.rescaled is not None:
-            return self.rescaled.files
+        if self.resized_from is not None:
+            return self.resized_from.files
         return tuple(band.path for band in self.stack) or (self.path,)
 
     @property
@@ -233,7 +233,7 @@ class Scene:
         return max(self.read_stack, key=lambda band: band.height * band.width)
 
     @property
-    def resampled(self) -> bool:
+    def gdal_resamples(self) -> bool:
         """Whether GDAL may resample the pixels as it reads them."""
         sizes = {(band.height, band.width) for band in self.read_stack}
         return self.virtual or self.warped is not None or len(sizes) > 1
@@ -246,10 +246,10 @@ class Scene:
         layer = Layer(self, -window.row, -window.col)
         return replace(
             self, height=window.height, width=window.width, transform=tuple(transform)[:6],
-            layers=(layer,), stack=(), warped=None, rescaled=None, file_bands=(), virtual=False,
+            layers=(layer,), stack=(), warped=None, resized_from=None, file_bands=(), virtual=False,
         )  # fmt: skip
 
-    def rescale(self, height: int, width: int) -> "Scene":
+    def resize(self, height: int, width: int) -> "Scene":
         """Return the scene with pixels of another size, over the same extent.
 
         Args:
@@ -260,7 +260,7 @@ class Scene:
             return self
         transform = self.affine @ Affine.scale(self.width / width, self.height / height)
         return replace(
-            self, height=height, width=width, transform=tuple(transform)[:6], rescaled=self,
+            self, height=height, width=width, transform=tuple(transform)[:6], resized_from=self,
             layers=(), stack=(), warped=None, file_bands=(), virtual=False,
         )  # fmt: skip
 
@@ -279,7 +279,7 @@ class Scene:
                 "out the resolution (--resolution) or give it its CRS"
             )
         sides = (max(1, round(side * size / metres)) for side in (self.height, self.width))
-        return self.rescale(*sides)
+        return self.resize(*sides)
 
     @property
     def has_scale(self) -> bool:
@@ -293,19 +293,17 @@ class Scene:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON: what is read; without logins and queries of a URL."""
-        values = {
-            item.name: getattr(self, item.name)
-            for item in fields(self)
-            if item.name not in ("file_bands", "stack", "layers", "rescaled", "physical", "virtual")
-        }
+        left_out = ("file_bands", "stack", "layers", "resized_from", "physical", "virtual")
+        names = (item.name for item in fields(self) if item.name not in left_out)
+        values = {name: getattr(self, name) for name in names}
         values["path"] = redact(self.path)
         if self.layers:
             values["layers"] = [
                 {**layer.scene.to_dict(), "row": layer.row, "col": layer.col}
                 for layer in self.layers
             ]
-        elif self.rescaled is not None:
-            values["rescaled"] = self.rescaled.to_dict()
+        elif self.resized_from is not None:
+            values["resized_from"] = self.resized_from.to_dict()
         elif self.stack:
             values["physical"] = self.physical
             values["stack"] = [
@@ -382,8 +380,8 @@ def _without_known_paths(values: dict[str, Any]) -> dict[str, Any]:
         for name in ("layers", "stack")
         if name in values
     }
-    if "rescaled" in values:
-        inner["rescaled"] = _without_known_paths(values["rescaled"])
+    if "resized_from" in values:
+        inner["resized_from"] = _without_known_paths(values["resized_from"])
     known = inner or values["modified"] is not None or values["etag"] is not None
     kept = {name: value for name, value in values.items() if name != "path" or not known}
     return {**kept, **inner}

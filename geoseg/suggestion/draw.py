@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from geoseg.suggestion.patches import Patches
 
 
-def features(patches: Patches) -> NDArray[np.float64]:
+def describe_patches(patches: Patches) -> NDArray[np.float64]:
     """Return a vector for each patch: the more two patches differ, the larger is their distance.
 
     Classes, uncertainty and bands are groups of about equal weight. The shares of classes and of
@@ -50,13 +50,13 @@ def draw_patches(
     Returns:
         Indices in the order of the draw; fewer than ``number`` if no patch remains.
     """
-    vectors, value = features(patches), patches.value
+    vectors, uncertainty = describe_patches(patches), patches.total_uncertainty
     novelty, allowed = np.ones(len(patches)), np.ones(len(patches), bool)
     drawn: list[int] = []
     while len(drawn) < number and allowed.any():
-        chances = value * novelty * allowed
+        chances = uncertainty * novelty * allowed
         # If all have the same features, draw by uncertainty; if that is 0 too, draw any of them.
-        for fallback in (value * allowed, allowed.astype(float)):
+        for fallback in (uncertainty * allowed, allowed.astype(float)):
             chances = chances if chances.sum() > 0 else fallback
         index = int(rng.choice(len(patches), p=chances / chances.sum()))
         squared = ((vectors - vectors[index]) ** 2).sum(1)

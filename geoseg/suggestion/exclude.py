@@ -1,22 +1,19 @@
 """Places that are labelled already, which are not suggested again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geoseg.geodesy import apply_affine
+from geoseg.geodesy import transform_geometries
 from geoseg.raster import Scene
-from geoseg.suggestion.patches import Patches
+from geoseg.suggestion.patches import IsNew, Patches
 from geoseg.vectors import Reprojector, read_vector
 
 _INSET = 0.5
 """A patch is excluded only if a feature reaches further into it than this (px)."""
-
-IsNew = Callable[[Patches], NDArray[np.bool_]]
-"""Returns (n,) True for the patches that are to be considered."""
 
 
 def outside_of(paths: Sequence[str | Path], grid: Scene, size: int) -> IsNew:
@@ -49,6 +46,4 @@ def _in_pixels(path: str, grid: Scene) -> NDArray[np.object_]:
     """Return the geometries (n,) of a file that touch the map, in its pixels (col, row)."""
     geometries, extents = Reprojector(read_vector(path), path).onto(grid)
     near = geometries[np.isfinite(extents).all(1)]
-    to_pixels = ~grid.affine
-    moved = shapely.transform(near, lambda x, y: apply_affine(to_pixels, x, y), interleaved=False)
-    return np.asarray(moved)
+    return transform_geometries(near, ~grid.affine)

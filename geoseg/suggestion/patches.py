@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from geoseg.grid import Window
 
-UNCERTAINTY_BINS = 8
+_UNCERTAINTY_BINS = 8
 """Bins of the histogram of the uncertainty, from 0 to 1."""
 _BLOCK_SIZE = 2048
 """About the side of the blocks that are read together (px)."""
@@ -45,7 +45,7 @@ class Patches:
     bands: NDArray[np.float64]
     """(n, 2 * bands) mean and standard deviation of each band of the scene; NaN without data."""
     tie: NDArray[np.float64]
-    """(n,) random number, 0 to 1, that orders patches with the same value."""
+    """(n,) random number, 0 to 1, that orders patches with the same sum of uncertainty."""
 
     def __len__(self) -> int:
         return len(self.row)
@@ -60,7 +60,7 @@ class Patches:
         return Patches(*(np.concatenate(pair) for pair in columns))
 
     @property
-    def value(self) -> NDArray[np.float64]:
+    def total_uncertainty(self) -> NDArray[np.float64]:
         """(n,) sum of the uncertainty over the pixels with a class (px)."""
         return np.asarray(self.uncertainty * self.classes.sum(1))
 
@@ -70,8 +70,12 @@ class Patches:
         Law: ``a.joined(b).best(n) == a.best(n).joined(b).best(n)``, so that blocks may be added one
         after the other.
         """
-        order = np.lexsort((self.tie, -self.value))
+        order = np.lexsort((self.tie, -self.total_uncertainty))
         return self.take(order[:number])
+
+
+IsNew = Callable[[Patches], NDArray[np.bool_]]
+"""Returns (n,) True for the patches that are to be considered."""
 
 
 def blocks(height: int, width: int, size: int) -> Iterator[Window]:
@@ -95,7 +99,7 @@ def find_candidates(
     size: int,
     number: int,
     seed: int,
-    is_new: Callable[["Patches"], NDArray[np.bool_]] | None = None,
+    is_new: IsNew | None = None,
 ) -> Patches | None:
     """Return the most uncertain patches of a map, in bounded memory.
 
@@ -157,7 +161,7 @@ def measure_patches(
     has_class = np.isin(pixels.labels, values)
     known = has_class & np.isfinite(pixels.uncertainty)
     uncertainty = np.where(known, pixels.uncertainty, 0)
-    bins = (uncertainty * UNCERTAINTY_BINS).astype(np.int64).clip(0, UNCERTAINTY_BINS - 1)
+    bins = (uncertainty * _UNCERTAINTY_BINS).astype(np.int64).clip(0, _UNCERTAINTY_BINS - 1)
     moments = []
     for band in pixels.bands:
         filled = has_class & np.isfinite(band)
@@ -170,7 +174,7 @@ def measure_patches(
         col=first_col.reshape(-1),
         classes=count(pixels.labels, 256, has_class)[:, list(values)],
         uncertainty=np.nan_to_num(mean(uncertainty, has_class)),
-        bins=count(bins, UNCERTAINTY_BINS, has_class),
+        bins=count(bins, _UNCERTAINTY_BINS, has_class),
         bands=np.stack(moments, 1) if moments else np.zeros((number, 0)),
         tie=rng.random(number),
     )

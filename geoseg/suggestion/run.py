@@ -29,10 +29,10 @@ from geoseg.suggestion.settings import SuggestSettings
 
 log = logging.getLogger("geoseg")
 
-LAYER = "suggested"
+_LAYER = "suggested"
 """Name of the layer of the patches."""
 
-ReadUncertainty = Callable[[Window], NDArray[np.float32]]
+_ReadUncertainty = Callable[[Window], NDArray[np.float32]]
 """Reads the uncertainty (height, width) of a window, 0 to 1; NaN where it is unknown."""
 
 
@@ -143,7 +143,7 @@ def suggest(  # noqa: PLR0913 - all but two by name
 
 
 def _block_reader(
-    grid: Scene, mapped: LabelSource, read_uncertainty: ReadUncertainty, scene: str | Path | None
+    grid: Scene, mapped: LabelSource, read_uncertainty: _ReadUncertainty, scene: str | Path | None
 ) -> Callable[[Window], BlockPixels]:
     """Return a function that reads the pixels of a block."""
     colours = None if scene is None else _scene_on_grid(scene, grid)
@@ -173,7 +173,7 @@ def _scene_on_grid(path: str | Path, grid: Scene) -> Scene:
 
 def _open_uncertainty(
     uncertainty: str | Path | None, confidence: str | Path | None, grid: Scene
-) -> ReadUncertainty:
+) -> _ReadUncertainty:
     """Return a function that reads the uncertainty; without a raster it is 1 everywhere."""
     if uncertainty is not None and confidence is not None:
         raise SuggestError("uncertainty and confidence are both given, leave one of them out")
@@ -229,7 +229,7 @@ def _write(
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
             pyogrio.write_dataframe(
-                frame, temporary, layer=LAYER, layer_options={"GEOMETRY_NAME": "geom"}
+                frame, temporary, layer=_LAYER, layer_options={"GEOMETRY_NAME": "geom"}
             )
         form = patch_form_qml(legend, list(columns))
-        add_layer_style(temporary, LAYER, form, "Patches to be labelled")
+        add_layer_style(temporary, _LAYER, form, "Patches to be labelled")

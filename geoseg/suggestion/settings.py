@@ -8,7 +8,7 @@ from geoseg.legend import Legend
 
 MIN_SIZE, MAX_SIZE = 16, 4096
 """Smallest and largest side of a patch (px)."""
-MAX_DISTANCE = 32
+_MAX_DISTANCE = 32
 """Largest value of ``distance``, in sides of a patch."""
 _EQUAL_CANDIDATES = 10_000
 """Smallest number of random patches to draw from where all are equally uncertain."""
@@ -39,10 +39,10 @@ class SuggestSettings:
             raise SuggestError(f"number is {self.number} patches, it must be at least 1")
         if not MIN_SIZE <= self.size <= MAX_SIZE:
             raise SuggestError(f"size is {self.size} px, it must be {MIN_SIZE} to {MAX_SIZE}")
-        if not 0 <= self.resolved_distance <= MAX_DISTANCE * self.size:
+        if not 0 <= self.resolved_distance <= _MAX_DISTANCE * self.size:
             raise SuggestError(
-                f"distance is {self.resolved_distance} px, it must be 0 to {MAX_DISTANCE} times "
-                f"the size of a patch ({MAX_DISTANCE * self.size} px)"
+                f"distance is {self.resolved_distance} px, it must be 0 to {_MAX_DISTANCE} times "
+                f"the size of a patch ({_MAX_DISTANCE * self.size} px)"
             )
         if self.seed < 0:
             raise SuggestError(f"seed is {self.seed}, it must be at least 0")

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from geoseg.errors import LabelError
 from geoseg.files import check_file_name
-from geoseg.geodesy import apply_affine
+from geoseg.geodesy import transform_geometries
 from geoseg.legend import LandCoverClass, Legend
 from geoseg.raster import Scene
 from geoseg.view.corrections_file import Correction, CorrectionsFile, read_corrections
-from geoseg.view.polygons import rings_of, to_pixels
+from geoseg.view.polygons import rings_of
 
 MOST_VERTICES = 20_000
 """Largest number of vertices of one drawn shape."""
@@ -62,7 +62,7 @@ class Corrections:
         names = {c.value: c.name for c in self.classes}
         if class_id not in names:
             raise LabelError(f"{class_id} is not a class of the map, choose one of the legend")
-        geometry = _to_crs(_clip(shape, self.grid), self.grid)
+        geometry = transform_geometries(_clip(shape, self.grid), self.grid.affine).item()
         time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         new = Correction(geometry, class_id, names[class_id], time, self.author)
         with self._lock:
@@ -97,7 +97,7 @@ class Corrections:
         with self._lock:
             done, undone = list(self.done), len(self._undone)
         geometries = np.array([c.geometry for c in done], object)
-        pixels = to_pixels(geometries, self.grid) if done else geometries
+        pixels = transform_geometries(geometries, ~self.grid.affine) if done else geometries
         return {
             "corrections": [
                 {
@@ -177,7 +177,3 @@ def _clip(shape: Any, grid: Scene) -> Any:  # noqa: ANN401 - of shapely
     if not polygons.size:
         raise LabelError("the shape covers nothing of the map, draw inside of it")
     return polygons[0] if polygons.size == 1 else shapely.MultiPolygon(list(polygons))
-
-
-def _to_crs(shape: Any, grid: Scene) -> Any:  # noqa: ANN401 - of shapely
-    return shapely.transform(shape, lambda x, y: apply_affine(grid.affine, x, y), interleaved=False)

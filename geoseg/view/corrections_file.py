@@ -120,7 +120,7 @@ class CorrectionsFile:
     @contextmanager
     def _changed(self) -> Iterator[Path]:
         """Yield a copy of the file to change, which then takes its place."""
-        check_not_open(self.path)
+        _check_not_open(self.path)
         # RuntimeError and ValueError are what pyogrio raises.
         errors = (OSError, RuntimeError, ValueError, sqlite3.Error)
         with atomic_file(self.path, errors=errors) as temporary:
@@ -159,7 +159,7 @@ def read_corrections(
         return CorrectionsFile(path, grid, legend), []
     import pandas as pd
 
-    check_not_open(path)
+    _check_not_open(path)
     layers = list_layers(path)
     layer = open_layer(path, _LAYER if _LAYER in layers else layers[0])
     if not set(FIELDS) <= set(layer.fields):
@@ -187,13 +187,13 @@ def read_corrections(
     return CorrectionsFile(path, grid, legend, layer.layer), done
 
 
-def check_not_open(path: Path) -> None:
-    """Refuse a GeoPackage of which another program holds changes in a file of its own.
+def _check_not_open(path: Path) -> None:
+    """Refuse a GeoPackage with changes of another program that are still in its -wal file.
 
-    Such a file would be lost, or be applied to the file that takes the place of the old one.
+    These changes would be lost, or be applied to the file that takes the place of the old one.
 
     Raises:
-        OutputError: if there is a file of changes beside it.
+        OutputError: if there is such a file beside it.
     """
     changes = path.with_name(f"{path.name}-wal")
     if changes.is_file() and changes.stat().st_size:

@@ -21,7 +21,7 @@ _LONGEST = 4096
 _BLOCK = 32
 """Side of the blocks (px of that level) whose means are compared."""
 _SHOWN_FIELDS = ("rank", "uncertainty", "class_name")
-MOST_PLACES = 100
+_MOST_PLACES = 100
 """Largest number of least certain places."""
 
 
@@ -42,7 +42,7 @@ def least_certain_places(confidence: Scene) -> list[dict[str, Any]]:
     level = first_level(confidence, _LONGEST)
     means = _block_means(confidence, level)
     rows, cols = np.nonzero(_is_local_minimum(means))
-    order = np.argsort(means[rows, cols], kind="stable")[:MOST_PLACES]
+    order = np.argsort(means[rows, cols], kind="stable")[:_MOST_PLACES]
     size = _BLOCK * 2**level
     return [
         {

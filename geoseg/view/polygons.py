@@ -4,16 +4,14 @@ from typing import Any
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 
-from geoseg.geodesy import apply_affine
+from geoseg.geodesy import apply_affine, transform_geometries
 from geoseg.grid import Window
-from geoseg.raster import Scene
 from geoseg.vectors import read_features
 from geoseg.view.sources import Sources
 
 MOST_POLYGONS = 3_000
-"""Largest number of polygons in an answer; if there are more, it has none."""
+"""If more polygons than this touch the window, the answer has none."""
 _MOST_VERTICES = 200_000
 """Largest number of vertices of all polygons in an answer."""
 _DECIMALS = 2
@@ -46,7 +44,7 @@ def polygons_in(sources: Sources, window: Window, level: int) -> dict[str, Any]:
     features = read_features(sources.polygons, bounds, MOST_POLYGONS + 1)
     if len(features.ids) > MOST_POLYGONS:
         return {"polygons": [], "too_many": True}
-    pixels = to_pixels(features.geometries, sources.grid)
+    pixels = transform_geometries(features.geometries, ~sources.grid.affine)
     # The cuts lie outside of the window, so that they are not seen as outlines.
     down, right = window.height / 2, window.width / 2
     left, top = window.col - right, window.row - down
@@ -60,15 +58,6 @@ def polygons_in(sources: Sources, window: Window, level: int) -> dict[str, Any]:
         for fid, polygon in zip(features.ids, pixels, strict=True)
     ]
     return {"polygons": [p for p in polygons if p["rings"]], "too_many": False}
-
-
-def to_pixels(geometries: NDArray[Any], grid: Scene) -> NDArray[Any]:
-    """Return geometries with their vertices as (col, row) of a grid."""
-    inverse = ~grid.affine
-    transformed = shapely.transform(
-        geometries, lambda x, y: apply_affine(inverse, x, y), interleaved=False
-    )
-    return np.asarray(transformed)
 
 
 def rings_of(geometry: Any) -> list[list[list[list[float]]]]:  # noqa: ANN401 - of shapely

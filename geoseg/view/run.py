@@ -57,8 +57,9 @@ def open_view(
     sources = open_sources(scene, labels, settings)
     with ExitStack() as stack:
         drawn = _open_corrections(sources, corrections, author, stack)
-        places = settings.places and places_in_file(settings.places, sources.grid)
-        page = Page(open_map_tiles(sources), drawn, places or None)
+        given = settings.places
+        places = None if given is None else places_in_file(given, sources.grid)
+        page = Page(open_map_tiles(sources), drawn, places)
         yield stack.enter_context(serving(page, port))
 
 

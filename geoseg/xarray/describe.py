@@ -43,7 +43,7 @@ def as_xarray(
     if attributes.crs is not None and not _has_crs(array, attributes.crs):
         mapping = "spatial_ref"
         coords[mapping] = ((), 0, {"crs_wkt": attributes.crs, "spatial_ref": attributes.crs})
-    by_name = {"labels": label_attributes(attributes), "confidence": _CONFIDENCE}
+    by_name = {"labels": _label_attributes(attributes), "confidence": _CONFIDENCE}
     arrays = {
         name: xr.DataArray(plane, coords, dims, name, by_name[name])
         for name, plane in planes.items()
@@ -69,7 +69,7 @@ def _has_crs(array: "xarray.DataArray", wkt: str) -> bool:
 _CONFIDENCE = {"long_name": "score of the best class, 1 to 255", "_FillValue": np.uint8(0)}
 
 
-def label_attributes(attributes: MapAttributes) -> dict[str, Any]:
+def _label_attributes(attributes: MapAttributes) -> dict[str, Any]:
     """Return the attributes of labels: those of the CF conventions for flags, and geoseg's own."""
     legend = attributes.legend
     return {

@@ -50,8 +50,8 @@ def read_layout(array: "xarray.DataArray", crs: object) -> Layout:
     return Layout(
         transform_of(array),
         crs_of(array) if crs is None else crs,
-        nodata_of(array),
-        band_names_of(array),
+        _nodata_of(array),
+        _band_names_of(array),
     )
 
 
@@ -190,7 +190,7 @@ def _axis(coordinate: "xarray.DataArray", step: float | None) -> tuple[float, fl
     return float(values[0]), step
 
 
-def nodata_of(data: "xarray.DataArray") -> float | None:
+def _nodata_of(data: "xarray.DataArray") -> float | None:
     """Return the nodata value that an array names; None if it names none."""
     for name in _NODATA:
         value = data.attrs.get(name)
@@ -204,7 +204,7 @@ def nodata_of(data: "xarray.DataArray") -> float | None:
     return None
 
 
-def band_names_of(array: "xarray.DataArray") -> list[str] | None:
+def _band_names_of(array: "xarray.DataArray") -> list[str] | None:
     """Return the names of the bands: coordinates that are texts, or else a list in ``long_name``.
 
     Args:

@@ -36,7 +36,7 @@ def classify_blocks(run: ArrayRun, data: Lazy, names: Sequence[str]) -> Lazy:
     Returns:
         (names, height, width), uint8, in blocks whose sides are at most 2048 px.
     """
-    rows, cols = (block_sizes(sizes, run.job.chunk) for sizes in data.chunks[1:])
+    rows, cols = (_block_sizes(sizes, run.job.chunk) for sizes in data.chunks[1:])
     token = tokenize(run, data.name, tuple(names), rows, cols)
     name, halo, run_key = f"geoseg-{token}", f"geoseg-halo-{token}", f"geoseg-run-{token}"
     graph: dict[Any, Any] = {run_key: run}
@@ -101,12 +101,12 @@ def _chunks_under(
                     yield (b, r, c), first, Window(row, col, height, width)
 
 
-def block_sizes(chunks: Sequence[int], target: int) -> list[int]:
+def _block_sizes(chunks: Sequence[int], target: int) -> list[int]:
     """Return the sizes of blocks along an axis: chunks of the input, merged or split.
 
-    >>> block_sizes([256] * 9, 1024)
+    >>> _block_sizes([256] * 9, 1024)
     [1024, 1280]
-    >>> block_sizes([5000, 600], 512)
+    >>> _block_sizes([5000, 600], 512)
     [1667, 1667, 1666, 600]
 
     Args:

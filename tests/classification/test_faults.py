@@ -138,7 +138,7 @@ def test_a_chunk_that_kills_its_workers_is_named_and_the_others_are_done(
         dask.add("--preload", str(tmp_path / "poison.py"))
     done = here(*command, "--scheduler", dask.file)
     sentence = refused(done)
-    assert "rows 0-511, columns 1024-1535: killed every Dask worker that ran it" in sentence
+    assert "rows 0-511, columns 1024-1535: each Dask worker that ran it was killed" in sentence
     assert len(records(tmp_path)) == 11
     assert nothing_but_parts(tmp_path)
     goes_on(command, plain, tmp_path)

@@ -151,8 +151,8 @@ def test_invalid_pixels_are_nodata_and_all_others_have_a_class(
     scene, labels = open_scene(sources["small"]), labels_of(tmp_path)
     _, valid = read_window(scene, scene.window)
     if grid == "model":
-        rescaled = scene.rescale(*labels.shape)
-        _, valid = read_window(rescaled, rescaled.window)
+        resized = scene.resize(*labels.shape)
+        _, valid = read_window(resized, resized.window)
     assert 0.5 < valid.mean() < 0.99
     assert np.array_equal(labels != 255, valid)
 

@@ -102,7 +102,7 @@ def test_an_item_that_kills_its_workers_is_named_and_takes_no_other_with_it(dask
     dask.add(nanny=True), dask.add(nanny=True)
     arrived = []
     with (
-        pytest.raises(GeosegError, match=r"^7: killed every Dask worker that ran it"),
+        pytest.raises(GeosegError, match=r"^7: each Dask worker that ran it was killed"),
         connect(str(dask.file)) as cluster,
     ):
         cluster.map(partial(poison, done), range(12), arrived.append)

@@ -34,26 +34,26 @@ def parts(tmp_path_factory) -> dict[str, Scene]:
 COMPOSED: dict[str, Callable[[dict[str, Scene]], Scene]] = {
     "stack": lambda s: s["stack"],
     "stack of physical values": lambda s: s["stack"].with_physical_values(),
-    "larger pixels": lambda s: s["file"].rescale(233, 197),
-    "smaller pixels": lambda s: s["file"].rescale(777, 1001),
-    "rescaled stack": lambda s: s["stack"].rescale(377, 301),
+    "larger pixels": lambda s: s["file"].resize(233, 197),
+    "smaller pixels": lambda s: s["file"].resize(777, 1001),
+    "resized stack": lambda s: s["stack"].resize(377, 301),
     "reprojected": lambda s: reprojected(s["file"], "EPSG:4326"),
     "reprojected stack": lambda s: reprojected(s["stack"], "EPSG:32641"),
     "crop": lambda s: s["stack"].crop(Window(101, 203, 303, 333)),
     "mosaic": lambda s: s["mosaic"],
     "mosaic of two zones": lambda s: s["zones"],
     "mosaic of stacks": lambda s: mosaic([s["stack"], s["over"]]),
-    "rescaled mosaic": lambda s: s["zones"].rescale(401, 399),
-    "rescaled reprojected": lambda s: reprojected(s["file"], "EPSG:32641").rescale(211, 803),
-    "crop of a rescaled mosaic": lambda s: s["mosaic"].rescale(1001, 887).crop(
+    "resized mosaic": lambda s: s["zones"].resize(401, 399),
+    "resized reprojected": lambda s: reprojected(s["file"], "EPSG:32641").resize(211, 803),
+    "crop of a resized mosaic": lambda s: s["mosaic"].resize(1001, 887).crop(
         Window(33, 44, 555, 601)
     ),
-    "rescaled crop of a mosaic": lambda s: s["zones"].crop(Window(101, 53, 403, 451)).rescale(
+    "resized crop of a mosaic": lambda s: s["zones"].crop(Window(101, 53, 403, 451)).resize(
         131, 1003
     ),
 }  # fmt: skip
 
-WARPED = ("reprojected", "zones", "rescaled mosaic", "rescaled crop")
+WARPED = ("reprojected", "zones", "resized mosaic", "resized crop")
 """Words in the names of the scenes whose tests take long."""
 
 
@@ -119,7 +119,7 @@ def test_the_pixels_of_a_preview_are_the_nearest_of_the_mosaic(whole):
     assert np.array_equal(small, pixels[:, 2::5, 2::5])
 
 
-@pytest.mark.parametrize("name", [name for name in COMPOSED if name != "rescaled stack"])
+@pytest.mark.parametrize("name", [name for name in COMPOSED if name != "resized stack"])
 def test_other_bands_are_those_bands_of_the_same_scene(whole, name):
     scene, pixels, valid = whole(name)
     chosen = scene.with_bands((3, 1))
@@ -133,7 +133,7 @@ def test_other_bands_are_those_bands_of_the_same_scene(whole, name):
     assert np.array_equal(read[:, shown], pixels[:, *part.slices][[2, 0]][:, shown])
 
 
-@pytest.mark.parametrize("name", ["reprojected stack", "mosaic of stacks", "rescaled stack"])
+@pytest.mark.parametrize("name", ["reprojected stack", "mosaic of stacks", "resized stack"])
 def test_coarser_bands_keep_the_grid_of_a_composed_scene(whole, name):
     scene, pixels, valid = whole(name)
     chosen = scene.with_bands((2,))

@@ -143,10 +143,10 @@ def test_the_ends_of_the_range_do_not_wrap_around(dtype):
 
 
 @pytest.mark.parametrize(("height", "width"), [(301, 213), (1303, 1201)])
-def test_a_rescaled_mosaic_has_the_bits_of_the_rescaled_image(tmp_path, height, width):
+def test_a_resized_mosaic_has_the_bits_of_the_resized_image(tmp_path, height, width):
     whole, paths = overlapping(tmp_path, 600, 600)
-    image = open_scene(write_raster(tmp_path / "image.tif", whole)).rescale(height, width)
-    scenes = mosaic([open_scene(path) for path in paths]).rescale(height, width)
+    image = open_scene(write_raster(tmp_path / "image.tif", whole)).resize(height, width)
+    scenes = mosaic([open_scene(path) for path in paths]).resize(height, width)
     assert scenes.transform == image.transform
     pixels, valid = read_window(scenes, scenes.window)
     expected, _ = read_window(image, image.window)
@@ -165,7 +165,7 @@ def test_a_large_window_reads_a_part_of_the_scene_at_a_time(tmp_path, monkeypatc
     monkeypatch.setattr(read, "resample", recording)
     whole = random_pixels(1, 1200, 5000)
     path = write_raster(tmp_path / "large.tif", whole)
-    scene = open_scene(path).rescale(120, 500)
+    scene = open_scene(path).resize(120, 500)
     pixels, valid = read_window(scene, scene.window)
     assert max(max(shape) for shape in read_at_once) <= 2100
     assert len(read_at_once) == 3

@@ -148,7 +148,7 @@ def test_the_grid_is_that_of_the_finest_band_that_is_read(files):
 def test_bands_of_one_size_are_read_as_they_are(tmp_path, files):
     other = write_raster(tmp_path / "b.tif", pixels_of(files[0])[None, ::-1], transform=place(10))
     stack = open_scene(Stack((str(files[0]), str(other))))
-    assert not stack.resampled
+    assert not stack.gdal_resamples
     pixels, _ = read_window(stack, stack.window)
     assert np.array_equal(pixels, [pixels_of(files[0]), pixels_of(other)])
 

@@ -7,7 +7,7 @@ import pytest
 
 from geoseg.grid import Window
 from geoseg.suggestion import patches as patches_module
-from geoseg.suggestion.draw import draw_patches, features
+from geoseg.suggestion.draw import describe_patches, draw_patches
 from geoseg.suggestion.patches import (
     BlockPixels,
     Patches,
@@ -83,7 +83,10 @@ def test_the_best_of_parts_are_the_best_of_all():
     at_once, one_by_one = first.joined(second).best(12), first.best(12).joined(second).best(12)
     for name in Patches.__slots__:
         assert np.array_equal(getattr(at_once, name), getattr(one_by_one, name))
-    assert at_once.value.min() >= np.sort(np.r_[first.value, second.value])[-12]
+    assert (
+        at_once.total_uncertainty.min()
+        >= np.sort(np.r_[first.total_uncertainty, second.total_uncertainty])[-12]
+    )
 
 
 @pytest.mark.parametrize("side", [32, 64, 4096])
@@ -102,7 +105,7 @@ def test_blocks_do_not_change_the_patches_and_have_the_given_size(monkeypatch, s
     assert sum(w.height * w.width for w in read) == SHAPE[0] * SHAPE[1]
     assert max(max(w.height, w.width) for w in read) <= max(side, 32)
     whole = measured(pixels)
-    best = np.argsort(-whole.value)[:5]
+    best = np.argsort(-whole.total_uncertainty)[:5]
     assert found.row.tolist() == (whole.row[best] - 64).tolist()
     assert found.col.tolist() == (whole.col[best] - 128).tolist()
     assert np.allclose(found.bands, whole.bands[best], equal_nan=True)
@@ -159,6 +162,6 @@ def test_where_no_patch_remains_there_are_fewer():
 
 def test_a_constant_band_and_a_band_without_data_have_features_of_zero():
     bands = np.array([[1.0, 5, np.nan], [2.0, 5, np.nan], [3.0, 5, np.nan]])
-    vectors = features(alike(3, {"bands": bands}))
+    vectors = describe_patches(alike(3, {"bands": bands}))
     assert np.isfinite(vectors).all()
     assert (vectors[:, -2:] == 0).all()

@@ -272,7 +272,7 @@ def test_tiles_have_the_pixel_size_that_is_asked_for(tmp_path, safe, metres):
     labels = label_raster(tmp_path / "labels.tif")
     tiles = tiles_of(safe, labels, tmp_path / "tiles", bands=("nir", "red"), resolution=metres)
     side = round(1200 / metres)
-    scene = open_scene(str(safe)).with_bands(("nir", "red")).rescale(side, side)
+    scene = open_scene(str(safe)).with_bands(("nir", "red")).resize(side, side)
     check_pixels(tiles, scene)
     assert tiles.pixel_size == pytest.approx(metres, rel=0.01)
     metadata = json.loads((tmp_path / "tiles" / "tiles.json").read_text())

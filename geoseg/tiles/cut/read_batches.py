@@ -98,7 +98,7 @@ def read_batches(
         size: side of a tile (px).
         stride: distance between tiles (px).
     """
-    inner = scene.rescaled or scene  # a rescaled scene reads the pixels of this one
+    inner = scene.resized_from or scene  # a resized scene reads the pixels of this one
     pixels_read = max(1, inner.height * inner.width // (scene.height * scene.width))
     pixel_bytes = len(scene.bands) * np.dtype(scene.dtype).itemsize * pixels_read
     max_width = max(1, _MAX_BYTES // pixel_bytes // size)

@@ -106,7 +106,7 @@ def _check_same_kind(scene: Scene, first: Scene, settings: TileSettings) -> None
             f"{first.path} has {len(first.bands)} of {first.dtype}, tile scenes of one kind "
             "together"
         )
-    stacks = [bool((s.rescaled or s).stack) for s in (scene, first)]
+    stacks = [bool((s.resized_from or s).stack) for s in (scene, first)]
     if all(stacks) and settings.bands is None and scene.band_names != first.band_names:
         raise TileError(
             f"{scene.path} has the bands {', '.join(scene.band_names)}, and {first.path} has "
@@ -116,7 +116,7 @@ def _check_same_kind(scene: Scene, first: Scene, settings: TileSettings) -> None
 
 def _report_alphas(scenes: Sequence[Scene]) -> None:
     """Log which transparency bands are not read as data."""
-    unread = [redact(s.path) for s in scenes if (s.rescaled or s).unread_alphas]
+    unread = [redact(s.path) for s in scenes if (s.resized_from or s).unread_alphas]
     if unread:
         more = f" and of {count_of(len(unread) - 1, 'other scene')}" if len(unread) > 1 else ""
         log.info("the transparency (alpha) band of %s%s is not read as data", unread[0], more)
