@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import unicodedata
 import xml.etree.ElementTree as ET
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
@@ -22,6 +23,17 @@ _MAX_VALUE = 255
 """Largest label value; labels are bytes."""
 
 _CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+
+
+def class_key(name: str) -> str:
+    """Return a class name in the form in which names are compared.
+
+    Case, spaces around it and the way in which Unicode composes accents do not count.
+
+    >>> class_key(" Forêt") == class_key("fore\u0302t")
+    True
+    """
+    return unicodedata.normalize("NFC", name).strip().casefold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +74,8 @@ class LandCoverClass:
             raise LabelError(
                 f"colour {self.color!r} of class {self.name!r} is not of the form #rrggbb"
             )
-        object.__setattr__(self, "name", self.name.strip())
+        name = unicodedata.normalize("NFC", self.name.strip())
+        object.__setattr__(self, "name", name)
         object.__setattr__(self, "color", self.color.lower())
 
     @property
@@ -122,24 +135,21 @@ class Legend:
         return self.values == legend.values and self.names == legend.names
 
     def value_of(self, name: str) -> int:
-        """Return the value of the class ``name``, regardless of case and of spaces around it.
+        """Return the value of the class ``name``, see `class_key`.
 
         Raises:
             LabelError: if there is no such class.
         """
         for c in self.classes:
-            if c.name.casefold() == name.strip().casefold():
+            if class_key(c.name) == class_key(name):
                 return c.value
         raise LabelError(f"{name!r} is not in the legend ({', '.join(self.names)}), add it there")
 
     def find(self, text: str) -> LandCoverClass | None:
-        """Return the class of a name, or else of a value; None if there is none.
-
-        Case and outer blanks do not count.
-        """
-        name = text.strip().casefold()
+        """Return the class of a name (see `class_key`), or else of a value; None if none."""
+        name = class_key(text)
         value = int(name) if name.isdecimal() else None
-        named = [c for c in self.classes if c.name.casefold() == name]
+        named = [c for c in self.classes if class_key(c.name) == name]
         return next(iter(named or [c for c in self.classes if c.value == value]), None)
 
     def subset(self, values: Collection[int]) -> "Legend":

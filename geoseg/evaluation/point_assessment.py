@@ -20,7 +20,7 @@ from geoseg.evaluation.report.evaluation_report import EvaluationReport
 from geoseg.evaluation.strata import check_strata, open_strata
 from geoseg.evaluation.thumbnails import Thumbnails, image_thumbnail
 from geoseg.evaluation.window_counts import WindowComparison, count_all
-from geoseg.labels import VectorLabelFile, recode_labels, recode_table
+from geoseg.labels import IgnoreSpec, VectorLabelFile, recode_labels, recode_table
 from geoseg.legend import NODATA, as_legend
 from geoseg.metrics import VALUES, Estimate, by_map_class, count_pairs
 from geoseg.raster import read_window
@@ -129,7 +129,8 @@ def _stratified_sample(
     assessment, labels = samples.assessment, samples.assessment.labels
     path, values = assessment.settings.strata, assessment.values
     if path is None:
-        check_strata(samples.points, samples.mapped, labels.legend, assessment.path)
+        ignored = IgnoreSpec.parse(assessment.settings.ignore).values_in(labels.legend)
+        check_strata(samples.points, samples.mapped, labels.legend, assessment.path, ignored)
         counts = by_map_class(samples.counts)
         return StratifiedSample(assessment.legend.names, counts, area_ha), 0
     own_legend = as_legend(assessment.settings.strata_legend)

@@ -7,7 +7,7 @@ from geoseg.errors import EvaluateError, LabelError, count_of
 from geoseg.evaluation.points import Points
 from geoseg.grid import chunks
 from geoseg.labels import RasterLabels, open_class_raster
-from geoseg.legend import NODATA, LandCoverClass, Legend
+from geoseg.legend import NODATA, LandCoverClass, Legend, class_key
 from geoseg.raster import Scene, read_window
 
 _WINDOW_SIZE = 2048
@@ -56,7 +56,13 @@ def open_strata(
     return scene, RasterLabels(scene, legend, colors=False)
 
 
-def check_strata(points: Points, strata: NDArray[np.uint8], legend: Legend, path: str) -> None:
+def check_strata(
+    points: Points,
+    strata: NDArray[np.uint8],
+    legend: Legend,
+    path: str,
+    ignored: frozenset[int] = frozenset(),
+) -> None:
     """Check that points lie in the strata that they were drawn from, if their file names them.
 
     Args:
@@ -64,16 +70,20 @@ def check_strata(points: Points, strata: NDArray[np.uint8], legend: Legend, path
         strata: (n,) value of the stratum in which each point lies, 255 for none.
         legend: legend of the strata.
         path: path of the raster of strata.
+        ignored: values of strata that are left out; their points may lie anywhere.
 
     Raises:
         EvaluateError: if a point lies in another stratum.
     """
     if points.strata is None:
         return
-    values = {c.name.casefold(): c.value for c in legend.classes}
-    drawn_from = [values.get(str(name).strip().casefold()) for name in points.strata]
+    values = {class_key(c.name): c.value for c in legend.classes}
+    drawn_from = [values.get(class_key(str(name))) for name in points.strata]
     # A name that is no stratum: the field has another meaning.
-    moved = 0 if None in drawn_from else int((np.array(drawn_from) != strata).sum())
+    if None in drawn_from:
+        return
+    drawn = np.array(drawn_from)
+    moved = int(((drawn != strata) & ~np.isin(drawn, list(ignored))).sum())
     if moved:
         raise EvaluateError(
             f"{moved:,} of {count_of(len(drawn_from), 'point')} do not lie in the stratum of "

@@ -30,8 +30,13 @@ def available_memory() -> int:
     limits += [limit - used for limit, used in _cgroup_limits()]
     granted = _slurm_memory()
     if granted is not None:
-        limits.append(granted - psutil.Process().memory_info().rss)
+        limits.append(granted - _used_memory())
     return max(0, min(limits))
+
+
+def _used_memory() -> int:
+    """Bytes of memory that this process uses."""
+    return int(psutil.Process().memory_info().rss)
 
 
 def _slurm_memory() -> int | None:

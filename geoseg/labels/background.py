@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import LabelError
 from geoseg.labels.ignore import IgnoreSpec
-from geoseg.legend import NODATA, LandCoverClass, Legend
+from geoseg.legend import NODATA, LandCoverClass, Legend, class_key
 from geoseg.palette import spare_color
 
 
@@ -35,7 +35,7 @@ def add_background(
         raise LabelError("the background class has no name, give one (--background)")
     known = legend.find(name)
     ignored = known and known.value in ignore.values_in(legend)
-    if ignored or name.casefold() in ignore.texts:
+    if ignored or class_key(name) in ignore.texts:
         raise LabelError(
             f"class {name!r} is the background and is to be ignored, choose one of the two "
             "(--background, --ignore)"

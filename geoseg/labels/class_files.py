@@ -12,7 +12,7 @@ from geoseg.labels.background import add_background, check_not_points
 from geoseg.labels.covered_polygons import warn_of_covered
 from geoseg.labels.ignore import IgnoreSpec
 from geoseg.labels.vector_labels import VectorLabels, stack
-from geoseg.legend import NODATA, Legend
+from geoseg.legend import NODATA, Legend, class_key
 from geoseg.raster import Scene
 from geoseg.vectors import Reprojector, read_vector
 
@@ -43,12 +43,12 @@ class ClassFiles:
                     f"label file {f'{name}={path}'!r} lacks the {'file' if name else 'class'}, "
                     "give CLASS=FILE"
                 )
-            if name.casefold() in path_of:
+            if class_key(name) in path_of:
                 raise LabelError(
-                    f"label files {path_of[name.casefold()]} and {path} are both of class "
+                    f"label files {path_of[class_key(name)]} and {path} are both of class "
                     f"{name!r}, merge them into one file (ogrmerge) or give another class"
                 )
-            path_of[name.casefold()] = path
+            path_of[class_key(name)] = path
 
     def __str__(self) -> str:
         return ", ".join(path for _, path in self.files)
@@ -100,6 +100,8 @@ class ClassFileLabels:
             for (_, path), frame, value in zip(files.files, frames, values, strict=True)
         ]
         self._files, self._is_checked = str(files), False
+        self.class_texts = [class_key(name) for name, _ in files.files]
+        """The classes of the files, also ignored ones, as `class_text` returns them."""
 
     def on_grid_of(self, scene: Scene) -> VectorLabels:
         """Return the labels on the grid of a scene.
@@ -122,7 +124,7 @@ class ClassFileLabels:
 
 
 def _legend_of(files: ClassFiles, ignore: IgnoreSpec) -> Legend:
-    names = [name for name, _ in files.files if name.casefold() not in ignore.texts]
+    names = [name for name, _ in files.files if class_key(name) not in ignore.texts]
     if not names:
         raise LabelError(f"all classes of labels {files} are ignored, keep at least one class")
     return Legend.from_names(names)
@@ -130,7 +132,7 @@ def _legend_of(files: ClassFiles, ignore: IgnoreSpec) -> Legend:
 
 def _value(name: str, path: str, legend: Legend, ignore: IgnoreSpec) -> int:
     """The value in the legend of the class of a file, 255 if it is ignored."""
-    if name.casefold() in ignore.texts:
+    if class_key(name) in ignore.texts:
         return NODATA
     known = legend.find(name)
     if known is None:

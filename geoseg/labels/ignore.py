@@ -7,7 +7,7 @@ from numbers import Real
 from typing import Any
 
 from geoseg.errors import LabelError, check_list, short_list
-from geoseg.legend import Legend
+from geoseg.legend import Legend, class_key
 
 _VALUE = re.compile(r"-?[0-9]+")
 _COLOR = re.compile(r"#[0-9a-f]{6}")
@@ -33,7 +33,7 @@ class IgnoreSpec:
             GeosegError: if ``texts`` is one text in place of a list.
         """
         check_list("ignore", texts)
-        spec = cls(tuple(text.strip().casefold() for text in texts))
+        spec = cls(tuple(class_key(text) for text in texts))
         for text in spec.texts:
             if text.startswith("#") and not _COLOR.fullmatch(text):
                 raise LabelError(f"colour {text!r} to ignore must have the form #rrggbb")
@@ -91,7 +91,7 @@ class IgnoreSpec:
 def class_text(value: Any) -> str:  # noqa: ANN401 - a cell of any type
     """Return the class of a feature in the form of `IgnoreSpec.texts`: 3.0 is "3"."""
     whole = isinstance(value, Real) and float(value).is_integer()
-    return str(int(value) if whole else value).strip().casefold()
+    return class_key(str(int(value) if whole else value))
 
 
 def _matches(text: str, legend: Legend) -> set[int]:

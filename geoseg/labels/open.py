@@ -1,6 +1,7 @@
 """Labels of scenes, from class rasters, colour masks, palettes or vectors."""
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Protocol
@@ -76,7 +77,7 @@ class LabelOpener:
         Raises:
             LabelError: if labels and scene, or labels and legend, do not fit, a name to ignore is
                 no class of a raster, or the labels are a raster and there is a background. Names
-                to ignore need not occur in a vector file.
+                to ignore need not occur in a vector file, see `check_ignored`.
             VectorError: if a vector file cannot be read, or cannot be placed on the scene.
             SceneError: if a raster cannot be opened.
         """
@@ -88,6 +89,24 @@ class LabelOpener:
             burnable = self._vectors[labels].on_grid_of(scene).clipped_to(scene.window)
         self._warn_if_all_background(burnable, labels)
         return burnable
+
+    def check_ignored(self) -> None:
+        """Refuse a name to be ignored that no vector file and no legend has.
+
+        To be called when all labels are open, because each file may have other classes. Names in
+        rasters are checked as they are opened.
+
+        Raises:
+            LabelError: if there is one.
+        """
+        if not self._vectors:
+            return
+        texts = {text for labels in self._vectors.values() for text in labels.class_texts}
+        files = ", ".join(map(str, self._vectors))
+        known: dict[str, Legend | Collection[str]] = {f"labels {files}": sorted(texts)}
+        if self.legend is not None:
+            known["the legend"] = self.legend
+        IgnoreSpec.parse(self.ignore).check_names(known)
 
     def _read_vectors(self, labels: LabelFiles) -> VectorLabelFile | ClassFileLabels:
         if isinstance(labels, str):

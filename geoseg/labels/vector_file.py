@@ -14,7 +14,7 @@ from geoseg.labels.background import add_background, check_not_points
 from geoseg.labels.covered_polygons import warn_of_covered
 from geoseg.labels.ignore import IgnoreSpec, class_text
 from geoseg.labels.vector_labels import VectorLabels
-from geoseg.legend import NODATA, Legend
+from geoseg.legend import NODATA, Legend, class_key
 from geoseg.raster import Scene
 from geoseg.vectors import Reprojector, read_vector
 
@@ -37,7 +37,7 @@ class VectorLabelFile:
         legend: the classes; None for those that occur.
         ignore: names, values or colours of classes that mean "not labelled". A text is compared
             with the classes as the field has them, then with ``legend``. A text that occurs in
-            neither is no error.
+            neither is no error, see `LabelOpener.check_ignored`.
         layer: name of the layer; None for the first one with geometries.
         background: class of what no feature covers, see `add_background`; None for "not labelled".
 
@@ -98,6 +98,11 @@ class VectorLabelFile:
         if own is not None:
             classes[f"the legend of reference {self._path}"] = own
         self._spec.check_names({**classes, f"reference {self._path}": self._texts})
+
+    @property
+    def class_texts(self) -> Collection[str]:
+        """The classes in the field, also ignored ones, as `class_text` returns them."""
+        return self._texts
 
     def column(self, name: str) -> list[Any] | None:
         """Return a field of the features that `on_grid_of` returns; None if it does not exist."""
@@ -177,7 +182,7 @@ def _legend_of(path: str, class_field: str, classes: list[Any]) -> Legend:
             f"all features of labels {path} are of ignored classes, keep at least one class"
         )
     if isinstance(classes[0], str):
-        return Legend.from_names(sorted({c.strip() for c in classes}))
+        return _legend_of_names(path, class_field, classes)
     fraction = next((c for c in classes if not float(c).is_integer()), None)
     if fraction is not None:
         raise LabelError(
@@ -185,15 +190,33 @@ def _legend_of(path: str, class_field: str, classes: list[Any]) -> Legend:
             "numbers, choose another class field (--class-field) or round the values"
         )
     values = sorted({int(c) for c in classes})
+    wrong = [value for value in values if not 0 <= value < NODATA]
+    if wrong:
+        raise LabelError(
+            f"field {class_field!r} of labels {path} holds {wrong[0]}, but class values are from 0 "
+            "to 254, renumber the classes"
+        )
     named = Legend.from_names([str(v) for v in values]).classes
     return Legend(tuple(replace(c, value=v) for v, c in zip(values, named, strict=True)))
+
+
+def _legend_of_names(path: str, class_field: str, names: list[str]) -> Legend:
+    spellings: dict[str, str] = {}
+    for name in sorted({name.strip() for name in names}):
+        other = spellings.setdefault(class_key(name), name)
+        if other != name:
+            raise LabelError(
+                f"field {class_field!r} of labels {path} holds {other!r} and {name!r}, which are "
+                "one class, spell it in one way or give a legend (--legend)"
+            )
+    return Legend.from_names(list(spellings.values()))
 
 
 def _class_values(path: str, legend: Legend, classes: list[Any]) -> dict[Any, int]:
     """Value in the legend of each class of the field, a name or a value."""
     value_of: dict[Any, int] = {value: value for value in legend.values}
-    value_of |= {c.name.casefold(): c.value for c in legend.classes}
-    keys = {c: c.strip().casefold() if isinstance(c, str) else c for c in classes}
+    value_of |= {class_key(c.name): c.value for c in legend.classes}
+    keys = {c: class_key(c) if isinstance(c, str) else c for c in classes}
     unknown = [c for c, key in keys.items() if key not in value_of]
     if not unknown:
         return {c: value_of[key] for c, key in keys.items()}

@@ -143,6 +143,7 @@ class Model:
 
         Raises:
             OutputError: if the file cannot be written.
+            ModelError: if ``half`` and a weight is too large for float16.
         """
         metadata = {
             "format": FORMAT,
@@ -160,6 +161,10 @@ class Model:
             name: value.detach().to("cpu", dtype).contiguous()
             for name, value in network_weights(self.network).items()
         }
+        if half and not all(value.isfinite().all() for value in weights.values()):
+            raise ModelError(
+                "a weight is too large for float16, save the model in full (half=False)"
+            )
         metadata[CHECKSUM] = _checksum(weights)
         data = save(weights, {"geoseg": json.dumps(metadata, sort_keys=True)})
         with atomic_file(Path(path)) as temporary:

@@ -26,12 +26,13 @@ from geoseg.raster.preview import (
 )
 from geoseg.raster.probe import pixel_warnings, probe_pixels
 from geoseg.raster.products import (
-    COMMON_NAMES,
     BandFile,
     Product,
     find_product,
+    have_other_names,
     is_product_folder,
     is_stac_document,
+    list_bands,
 )
 from geoseg.raster.read import (
     WindowReader,
@@ -50,7 +51,6 @@ from geoseg.raster.write import RasterProfile, write_cog, write_tile
 
 __all__ = [
     "CACHE_BYTES",
-    "COMMON_NAMES",
     "Band",
     "BandFile",
     "Mosaic",
@@ -66,11 +66,13 @@ __all__ = [
     "expand_scenes",
     "find_product",
     "has_values",
+    "have_other_names",
     "is_product_folder",
     "is_remote",
     "is_stac_document",
     "level_affine",
     "level_shape",
+    "list_bands",
     "mosaic",
     "normalise_creation_options",
     "open_scene",

@@ -206,7 +206,22 @@ def _open_file(path: str, bands: tuple[int | str, ...] | None, nodata: float | N
             virtual=dataset.driver == "VRT",
         )
     scene = scene.with_bands(bands or data_bands)
+    if nodata is None and _bands_differ_in_nodata(scene, nodata_values):
+        files = [
+            BandFile(path, band.name or f"band {number}", number)
+            for number, band in enumerate(file_bands, 1)
+        ]
+        stack = _open_stack(path, files, scene.bands, None)
+        return replace(stack, virtual=scene.virtual)
     return replace(scene, nodata=nodata_values[scene.bands[0] - 1] if nodata is None else nodata)
+
+
+def _bands_differ_in_nodata(scene: Scene, nodata_values: Sequence[float | None]) -> bool:
+    """Whether the bands that are read have several nodata values, and no mask or alpha."""
+    if any(band.alpha or band.masked for band in scene.file_bands):
+        return False
+    values = {nodata_values[number - 1] for number in scene.bands} - {None}
+    return len({repr(value) for value in values}) > 1
 
 
 def _stacked_files(stack: Stack) -> list[BandFile]:

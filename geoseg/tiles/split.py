@@ -82,10 +82,13 @@ def draw_validation(units: NDArray[Any], noun: str, *, val: float, seed: int) ->
         return splits
     names, sizes = np.unique(units, return_counts=True)
     order = np.random.default_rng(seed).permutation(len(names))
-    before = np.cumsum(sizes[order]) - sizes[order]
-    drawn = order[before + sizes[order] / 2 <= round(val * len(units))]
-    if not len(drawn) and len(names) > 1:
-        drawn = order[:1]
+    drawn, number = [], 0
+    for unit in order.tolist():
+        if number + sizes[unit] / 2 <= round(val * len(units)):
+            drawn.append(unit)
+            number += sizes[unit]
+    if not drawn and len(names) > 1:
+        drawn = [int(order[sizes[order].argmin()])]
     splits[np.isin(units, names[drawn])] = "val"
     if len(np.unique(splits)) < 2:
         raise TileError(

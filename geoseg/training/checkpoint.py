@@ -1,7 +1,7 @@
 """The checkpoint of a training run, from which the run resumes bit for bit."""
 
+import hashlib
 import io
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,8 @@ History = list[dict[str, float]]
 """One row per epoch."""
 START_AGAIN = "start again (resume=False, --no-resume)"
 """Advice for error messages."""
+_MAGIC = b"geoseg checkpoint 2\n"
+"""Start of a file; SHA-256 of the rest follows, because torch does not see damaged weights."""
 
 
 @dataclass(slots=True)
@@ -70,9 +72,10 @@ def save_checkpoint(path: Path, state: TrainState, context: TrainingContext) -> 
     }
     buffer = io.BytesIO()  # torch's own file writer hides why a write failed
     torch.save(content, buffer)
-    buffer.seek(0)
+    data = buffer.getbuffer()
     with atomic_file(path) as temporary, temporary.open("wb") as file:
-        shutil.copyfileobj(buffer, file)
+        file.write(_MAGIC + hashlib.sha256(data).digest())
+        file.write(data)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -82,7 +85,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         RunError: if the file is damaged, is not a checkpoint, or is of another version of geoseg.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(_checked(path), map_location="cpu", weights_only=True)
     except Exception as error:  # noqa: BLE001 - torch raises many types for a damaged file
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise RunError(f"checkpoint {path} is damaged ({reason}), {START_AGAIN}") from None
@@ -95,3 +98,15 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise RunError(
             f"{path} is not a checkpoint of this version of geoseg, {START_AGAIN}"
         ) from None
+
+
+def _checked(path: Path) -> io.BytesIO:
+    """Return what `torch.save` wrote; that of an earlier version has no checksum."""
+    data = path.read_bytes()
+    if not data.startswith(_MAGIC):
+        return io.BytesIO(data)
+    start = len(_MAGIC) + hashlib.sha256().digest_size
+    content = memoryview(data)[start:]
+    if hashlib.sha256(content).digest() != data[len(_MAGIC) : start]:
+        raise ValueError("its checksum differs")
+    return io.BytesIO(content)

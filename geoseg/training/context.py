@@ -88,7 +88,8 @@ class TrainableNetwork:
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Restore what `state` returned."""
         for name, owner in self._stateful().items():
-            owner.load_state_dict(state[name])
+            if name != "scaler" or state[name]:  # empty if the earlier precision needs no scaling
+                owner.load_state_dict(state[name])
 
     def _stateful(self) -> dict[str, Any]:
         stateful = {"network": self.unet, "optimizer": self.optimizer, "scaler": self.scaler}

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from geoseg.errors import ModelError, TileError
+from geoseg.errors import ModelError, TileError, count_of
+from geoseg.labels import IgnoreSpec
 from geoseg.model import (
     EFFICIENTNET_LITE0,
     ENCODER_DEPTH,
@@ -19,6 +20,7 @@ from geoseg.model import (
     find_imagenet_weights,
     pixel_size_range,
 )
+from geoseg.raster import have_other_names, list_bands
 from geoseg.tiles import TileDataset, TileSet
 from geoseg.training.batches import DEFAULT_REPLAY_SHARE, TileLayout
 from geoseg.training.settings import IMAGENET, NO_WEIGHTS, TrainSettings
@@ -29,7 +31,7 @@ DEFAULT_VAL = 0.25
 """Share of validation tiles if neither the tile set nor the settings define it."""
 _END_SETTINGS = ("epochs", "patience")
 """Settings that decide when a run ends. The weights of its epochs depend on them only through the
-schedule "cosine"."""
+schedule "cosine" and the epoch in which pseudo-labels begin."""
 _UNLABELLED = ("unlabelled", "unlabeled")
 """Names of a class that means "not labelled"."""
 
@@ -96,6 +98,13 @@ def make_plan(
     if settings.val is not None or not any(tiles.splits):
         share = DEFAULT_VAL if settings.val is None else settings.val
         tiles = tiles.resplit("random", share, settings.seed)
+        touching = tiles.count_touching()
+        if touching:
+            log.warning(
+                "%s of %s touch a training tile, so validation scores are too good, split the "
+                "scenes when you cut them (geoseg tile --split block) and leave val out",
+                f"{touching:,}", count_of(tiles.count("val"), "validation tile"),
+            )  # fmt: skip
     settings = replace(settings, ignore=_ignored(settings, tiles))
     tiles = tiles.ignoring(settings.ignore or ())
     train, val = tiles.dataset("train"), tiles.dataset("val")
@@ -105,6 +114,8 @@ def make_plan(
         _check_start(start, tiles)
     replayed = 0
     if replay is not None:
+        if not settings.pseudo_labels:
+            _check_labelled(tiles, "train", train)
         joined = _with_replayed(tiles, replay, settings)
         train, replayed = joined, len(joined) - len(train)
     settings = _resolve_replay_share(settings, replay)
@@ -153,8 +164,9 @@ def _with_replayed(tiles: TileSet, replay: TileSet, settings: TrainSettings) -> 
     Raises:
         TileError: if the sets do not match, or ``replay`` has no labelled training tile.
     """
-    ignored = [name for name in settings.ignore or () if name in replay.legend.names]
-    replay = replay.ignoring(ignored)
+    spec = IgnoreSpec.parse(settings.ignore or ())
+    elsewhere = spec.unmatched_in(replay.legend)
+    replay = replay.ignoring([text for text in spec.texts if text not in elsewhere])
     split = "train" if any(replay.splits) else ""
     old = replay.dataset(split)
     if not len(old) or not old.counts.sum():
@@ -173,12 +185,8 @@ def _ignored(settings: TrainSettings, tiles: TileSet) -> tuple[str, ...]:
 
 
 def _check_labels(tiles: TileSet, train: TileDataset, val: TileDataset) -> None:
-    for split, dataset in (("train", train), ("val", val)):
-        if len(dataset) and not dataset.counts.sum():
-            raise TileError(
-                f"no pixel of the {split} tiles of {tiles.folder} has a class of the legend "
-                f"({', '.join(tiles.legend.names)}), give the legend of the masks (--legend)"
-            )
+    _check_labelled(tiles, "train", train)
+    _check_labelled(tiles, "val", val)
     labelled = [name for name, count in zip(tiles.legend.names, train.counts, strict=True) if count]
     if len(labelled) < 2:
         in_validation = (val.counts > 0).sum() > 1
@@ -192,6 +200,14 @@ def _check_labels(tiles: TileSet, train: TileDataset, val: TileDataset) -> None:
         )
 
 
+def _check_labelled(tiles: TileSet, split: str, dataset: TileDataset) -> None:
+    if len(dataset) and not dataset.counts.sum():
+        raise TileError(
+            f"no pixel of the {split} tiles of {tiles.folder} has a class of the legend "
+            f"({', '.join(tiles.legend.names)}), give the legend of the masks (--legend)"
+        )
+
+
 def _check_start(start: Model, tiles: TileSet) -> None:
     bands = len(tiles.band_names)
     if (start.spec.bands, start.dtype) != (bands, tiles.dtype):
@@ -200,6 +216,12 @@ def _check_start(start: Model, tiles: TileSet) -> None:
             f"have {bands} of {tiles.dtype}, choose the bands when you cut the tiles, or start "
             "from another model"
         )
+    if have_other_names(tiles.band_names, start.band_names):
+        log.warning(
+            "the bands of the tiles are %s, and those of the start model %s: its weights are used "
+            "in this order, cut the tiles with other bands (--bands) if this is wrong",
+            list_bands(tiles.band_names), list_bands(start.band_names),
+        )  # fmt: skip
 
 
 def _resolve_network(settings: TrainSettings, start: Model | None) -> TrainSettings:

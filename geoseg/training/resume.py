@@ -147,3 +147,9 @@ def _log_resumed(path: Path, plan: TrainingPlan, checkpoint: Checkpoint) -> None
             "now follows one over %d, so the weights differ from those of %d epochs in one run",
             count_of(done, "epoch"), checkpoint.epochs, epochs, epochs,
         )  # fmt: skip
+    elif plan.settings.pseudo_labels and checkpoint.epochs != epochs:
+        log.warning(
+            "pseudo-labels begin after half of the epochs, which were %d and are %d, so the "
+            "weights may differ from those of %d epochs in one run",
+            checkpoint.epochs, epochs, epochs,
+        )  # fmt: skip

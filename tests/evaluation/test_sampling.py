@@ -12,7 +12,7 @@ import pytest
 from affine import Affine
 
 from geoseg.errors import EvaluateError, GeosegError, OutputError
-from geoseg.evaluation import SampleSettings, evaluate, sample
+from geoseg.evaluation import EvaluateSettings, SampleSettings, evaluate, sample
 from geoseg.legend import Legend
 from tests.support.assessments import LEGEND, PLACE, write_map
 from tests.support.commands import here
@@ -325,3 +325,20 @@ def test_the_commands_one_after_the_other(labels, tmp_path, monkeypatch):
     assert "exists, use another output name" in done.stderr
     for args in ("evaluate --out r", "evaluate map.tif points.gpkg --matrix m.csv --out r"):
         assert here(*args.split()).returncode == 2
+
+
+def test_points_of_an_ignored_class_are_left_out(labels, classes, tmp_path):
+    path = tmp_path / "points.gpkg"
+    sample(labels, out=path, settings=SampleSettings(size=300))
+    frame = read(path)
+    frame["reference"] = frame["stratum"]
+    pyogrio.write_dataframe(frame, path, layer="points")
+    settings = EvaluateSettings(ignore=("rock",))
+    report = evaluate(labels, path, out=tmp_path / "report", settings=settings).to_dict()
+    rocks = int((frame["stratum"] == "rock").sum())
+    assert report["left_out"]["no class in the map"] == rocks
+    assert report["compared"] == len(frame) - rocks
+    assert [s["name"] for s in report["area_adjusted"]["strata"]] == ["water", "grass"]
+    other = write_map(tmp_path / "other.tif", np.roll(classes, 60, 1))
+    with pytest.raises(EvaluateError, match="the map that they were drawn from as the strata"):
+        evaluate(other, path, out=tmp_path / "no", settings=settings)

@@ -75,4 +75,5 @@ def test_the_memory_of_a_slurm_job_counts(cgroup, monkeypatch, variables, grante
     if granted is None:
         assert available_memory() == 64 * GB
     else:
-        assert 0 < available_memory() < granted
+        monkeypatch.setattr(resources, "_used_memory", lambda: GB)
+        assert available_memory() == granted - GB

@@ -1,5 +1,6 @@
 """Labels in vector files, on a scene's pixels."""
 
+import unicodedata
 from dataclasses import replace
 
 import geopandas
@@ -13,10 +14,13 @@ from geoseg.legend import Legend
 from geoseg.raster import read_whole
 from geoseg.tiles import IGNORE_INDEX, TileSettings
 from tests.support.rasters import write_raster
+from tests.support.refusals import refusal
 from tests.support.tilesets import (
+    ALL,
     BY_NAME,
     FIELDS,
     HEIGHT,
+    LEGEND,
     PLACE,
     WIDTH,
     burnt,
@@ -73,9 +77,59 @@ def test_features_without_a_class_or_a_geometry_are_left_out(tmp_path, scene):
 def test_features_of_ignored_classes_hide_what_is_below(tmp_path, scene, rows):
     vector = write_polygons(tmp_path / "fields.gpkg", rows)
     ignore = (str(rows[1][1]).upper(),)
-    wanted = replace(BY_NAME, ignore=(*ignore, "never there"))
+    wanted = replace(BY_NAME, ignore=(*ignore, "77", "#123456"))
     found = pasted(cut(scene, vector, tmp_path / "tiles", wanted))
     assert np.array_equal(found[found >= 0], burnt([1, IGNORE_INDEX, 0])[found >= 0])
+
+
+def test_an_ignored_name_that_no_file_has_is_refused(tmp_path, scene):
+    vector = write_polygons(tmp_path / "fields.gpkg", FIELDS)
+    for legend in (LEGEND, None):
+        wanted = replace(BY_NAME, ignore=("rokc",))
+        with refusal(LabelError, "'rokc' is to be ignored, but is no class of labels", tmp_path):
+            cut(scene, vector, tmp_path / "tiles", wanted, legend=legend)
+    files = {"grass": vector, "rock": write_polygons(tmp_path / "b.gpkg", FIELDS[:1])}
+    wanted = replace(ALL, ignore=("rokc",))
+    with refusal(LabelError, r"is no class of labels .*b\.gpkg \(grass, rock\)", tmp_path):
+        cut(scene, files, tmp_path / "tiles", wanted, legend=None)
+
+
+def test_an_ignored_name_may_occur_in_one_of_several_files(tmp_path, scene):
+    first = write_polygons(tmp_path / "a.gpkg", FIELDS)
+    second = write_polygons(tmp_path / "b.gpkg", FIELDS[:1])
+    again = write_raster(tmp_path / "again.tif", noise(), transform=PLACE, crs="EPSG:32640")
+    wanted = replace(BY_NAME, ignore=(FIELDS[1][1],))
+    tiles = cut([scene, again], [first, second], tmp_path / "tiles", wanted)
+    assert len(set(tiles.groups)) == 2
+
+
+def test_the_composition_of_accents_does_not_count(tmp_path, scene):
+    """macOS writes names with combining accents."""
+    names = ["água", "forêt", "rock"]
+    apart = [unicodedata.normalize("NFD", name) for name in names]
+    rows = [(extent, name) for (extent, _), name in zip(FIELDS, apart, strict=True)]
+    vector = write_polygons(tmp_path / "fields.gpkg", rows)
+    legend = Legend.from_names(names)
+    tiles = cut(scene, vector, tmp_path / "a", replace(BY_NAME, ignore=("ÁGUA",)), legend=legend)
+    assert tiles.count("train")
+    assert 0 not in np.unique(pasted(tiles))
+    found = cut(scene, vector, tmp_path / "b", BY_NAME, legend=None).legend.names
+    assert set(found) == set(names)
+
+
+@pytest.mark.parametrize(
+    ("values", "match"),
+    [
+        ([1, -1, 2], r"field 'kind' of labels .*fields\.gpkg holds -1, but class values are from"),
+        ([1, 255, 2], r"holds 255, but class values are from 0 to 254"),
+        (["crop", "CROP", "rock"], r"'kind' of labels .* holds 'CROP' and 'crop', which are one"),
+    ],
+)
+def test_classes_that_make_no_legend_are_named(tmp_path, scene, values, match):
+    rows = [(extent, value) for (extent, _), value in zip(FIELDS, values, strict=True)]
+    vector = write_polygons(tmp_path / "fields.gpkg", rows)
+    with refusal(LabelError, match, tmp_path):
+        cut(scene, vector, tmp_path / "tiles", BY_NAME, legend=None)
 
 
 def test_points_and_lines_label_the_pixels_they_touch(tmp_path, scene):

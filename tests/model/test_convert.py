@@ -48,8 +48,9 @@ def test_the_file_of_the_reference_network_gives_its_probabilities(tmp_path, sha
         ({"bands": 4, "depth": 1, "scale": 1 / 10_000}, "uint16", (0, 10_000)),
         ({"bands": 1, "scale": 1 / 127.5, "offset": -1.0}, "uint8", (127.5, 255)),
         ({"first": 7}, "uint8", (0, 255)),
+        ({"depth": 1, "scale": 1 / 256}, "uint8", (0, 256)),
     ],
-    ids=["reference", "bands", "uint16", "offset", "later in a session"],
+    ids=["reference", "bands", "uint16", "offset", "later in a session", "256"],
 )
 def test_a_file_of_keras_gives_the_probabilities_of_keras(tmp_path, shape, dtype, scaling):
     file = KerasFile(**shape)

@@ -255,3 +255,11 @@ def test_fill_invalid_fills_with_low():
 def test_different_models_have_different_hashes(tmp_path, model):
     other = Model.load(tiny_model(tmp_path / "other.safetensors", seed=2))
     assert other.hash != Model.load(model).hash
+
+
+def test_a_weight_too_large_for_half_precision_is_refused(tmp_path, model):
+    loaded = Model.load(model)
+    next(loaded.network.parameters()).data.flatten()[0] = 1e5
+    with pytest.raises(ModelError, match="a weight is too large for float16, save the model in"):
+        loaded.save(tmp_path / "m.safetensors", half=True)
+    assert list(tmp_path.iterdir()) == []

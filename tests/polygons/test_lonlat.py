@@ -1,5 +1,6 @@
 """Polygons in longitude and latitude: GeoJSON of any grid is the map, or is refused."""
 
+import json
 from pathlib import Path
 
 import geopandas
@@ -111,6 +112,10 @@ def test_geojson_is_a_valid_coverage_and_the_map(tmp_path, name):
     actual = vectorised(tmp_path, labels, crs, transform)
     assert_coverage(actual)
     assert (burnt(actual, crs, transform) == labels).all()
+    features = json.loads((tmp_path / "x.geojson").read_text())["features"]
+    several = [f["geometry"] for f in features if f["geometry"]["type"] == "MultiPolygon"]
+    assert all(len(geometry["coordinates"]) > 1 for geometry in several)
+    assert all(all(geometry["coordinates"]) for geometry in several)
 
 
 REFUSED = {

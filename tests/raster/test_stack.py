@@ -284,3 +284,40 @@ def test_files_on_a_web_server_are_read_and_refused_if_replaced(
         server.tell(tag='"two"')
         with pytest.raises(SceneError, match=r"0\.tif changed while it was in use, start again"):
             read_window(later, Window(0, 0, 5, 5))
+
+
+@pytest.mark.parametrize("resampling", ["", ' resampling="bilinear"'])
+def test_bands_of_a_file_may_have_different_nodata(tmp_path, resampling):
+    """A VRT of an optical band and an elevation, as ``gdalbuildvrt -separate`` makes it."""
+    rng = np.random.default_rng(0)
+    optical = rng.integers(1, 200, (1, 60, 80)).astype(np.int16)
+    elevation = rng.integers(0, 50, (1, 60, 80)).astype(np.int16)
+    optical[0, :20, :30], elevation[0, :20, :30] = 0, -9999
+    optical[0, 40, 40], elevation[0, 41, 41] = 0, -9999  # one of the bands has data
+    bands = ""
+    for number, (name, pixels, nodata) in enumerate(
+        (("optical", optical, 0), ("elevation", elevation, -9999)), 1
+    ):
+        write_raster(tmp_path / f"{name}.tif", pixels, nodata=nodata)
+        bands += (
+            f'<VRTRasterBand dataType="Int16" band="{number}"><Description>{name}</Description>'
+            f"<NoDataValue>{nodata}</NoDataValue><ComplexSource{resampling}>"
+            f'<SourceFilename relativeToVRT="1">{name}.tif</SourceFilename>'
+            f"<NODATA>{nodata}</NODATA></ComplexSource></VRTRasterBand>"
+        )
+    path = tmp_path / "both.vrt"
+    path.write_text(f'<VRTDataset rasterXSize="80" rasterYSize="60">{bands}</VRTDataset>')
+    expected = np.ones((60, 80), bool)
+    expected[:20, :30] = False
+    for order in ((1, 2), (2, 1)):
+        scene = open_scene(path, bands=order)
+        assert scene.band_names == tuple(("optical", "elevation")[number - 1] for number in order)
+        pixels, valid = read_window(scene, scene.window)
+        np.testing.assert_array_equal(valid, expected)
+        both = np.concatenate([optical, elevation])[np.array(order) - 1]
+        np.testing.assert_array_equal(pixels[:, valid], both[:, valid])
+        part = Window(10, 20, 30, 40)
+        np.testing.assert_array_equal(read_window(scene, part)[0], pixels[:, 10:40, 20:60])
+    assert open_scene(path, bands=(1,)).nodata == 0
+    assert open_scene(path, bands=("elevation",)).nodata == -9999
+    assert open_scene(path, nodata=0).nodata == 0

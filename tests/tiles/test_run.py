@@ -454,3 +454,16 @@ def test_a_scene_that_is_given_twice_counts_as_two(tmp_path):
     tiles = cut([scene] * 2, labels, tmp_path / "tiles")
     assert len(np.unique(tiles.places, axis=0)) == len(tiles)
     assert sorted(set(tiles.places[:, 0].tolist())) == [0, 1]
+
+
+def test_a_scene_without_crs_may_be_given_twice_with_a_split(tmp_path):
+    scene = write_raster(tmp_path / "scene.tif", noise(3, 400, 400), **UNREFERENCED)
+    labels = [
+        write_raster(tmp_path / f"{n}.tif", np.roll(classes(400, 400), n, 0)[None], **UNREFERENCED)
+        for n in range(2)
+    ]
+    settings = TileSettings(size=16, min_valid=0)  # by block
+    tiles = cut([scene] * 2, labels, tmp_path / "tiles", settings)
+    splits = np.array(tiles.splits).reshape(2, -1)
+    assert (splits[0] == splits[1]).all()  # the same ground
+    assert set(tiles.splits) == {"train", "val", "gap"}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from geoseg.errors import TileError
 from geoseg.tiles import TileSettings, check_split, open_tiles
 from geoseg.tiles.cut.balance import balance_classes
-from geoseg.tiles.split import assign_splits
+from geoseg.tiles.split import assign_splits, draw_validation
 from tests.support.rasters import write_raster
 from tests.support.tilesets import PLACE, classes, cut, image_mask_folder, noise
 
@@ -276,3 +276,16 @@ def test_validation_keeps_its_tiles_when_training_is_balanced(tmp_path, caplog):
     assert even.count("train") == 20
     rare = [tiles.dataset("train").counts[1:].tolist() for tiles in (plain, even)]
     assert rare[0] == rare[1]  # all there is
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_large_units_are_passed_over_for_smaller_ones(seed):
+    units = np.repeat([0, 1, 2], [16, 4, 4])
+    splits = draw_validation(units, "block", val=0.25, seed=seed)
+    assert (splits == "val").sum() == 8
+
+
+def test_the_smallest_unit_is_drawn_if_all_are_too_large():
+    units = np.repeat([0, 1, 2], [9, 6, 9])
+    splits = draw_validation(units, "block", val=0.1, seed=0)
+    assert (splits == "val").sum() == 6

@@ -18,6 +18,7 @@ from pyproj import CRS
 
 from geoseg.errors import OutputError, TileError
 from geoseg.legend import LandCoverClass, Legend
+from geoseg.raster import read_whole
 from geoseg.tiles import IGNORE_INDEX, TileSettings, open_tiles
 from geoseg.tiles.store.index import pixel_columns
 from tests.support.rasters import write_raster
@@ -275,6 +276,18 @@ def test_a_damaged_set_is_named(tmp_path, scene, labels):
         open_tiles(tmp_path / "tiles")
 
 
+@pytest.mark.parametrize(
+    "change", [{"size": "large"}, {"bands": None}, {"bounds": None}, {"dtype": "u99"}, None]
+)
+def test_a_damaged_description_of_a_set_is_named(tmp_path, scene, labels, change):
+    cut(scene, labels, tmp_path / "tiles")
+    description = tmp_path / "tiles" / "tiles.json"
+    content = json.loads(description.read_text())
+    description.write_text(json.dumps([] if change is None else {**content, **change}))
+    with pytest.raises(TileError, match="tiles is damaged or of another version"):
+        open_tiles(tmp_path / "tiles").load("train")
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(TileError, match="gone does not exist"):
         open_tiles(tmp_path / "gone")
@@ -291,3 +304,22 @@ def test_a_summary_is_json(tmp_path, scene, labels):
     data = json.loads(json.dumps(cut(scene, labels, tmp_path / "tiles").to_dict()))
     assert (data["tiles"], data["splits"], data["size"]) == (12, {"train": 12}, 32)
     assert [c["name"] for c in data["classes"]] == ["water", "grass", "rock"]
+
+
+@pytest.mark.parametrize("store", ["shards", "files"])
+def test_a_tile_that_has_changed_is_named(tmp_path, store):
+    scene = write_raster(tmp_path / "s.tif", noise())
+    labels = write_raster(tmp_path / "l.tif", classes()[None])
+    tiles = cut(scene, labels, tmp_path / "tiles", replace(ALL, store=store))
+    tiles.load("train")
+    if store == "files":
+        mask = Path(tiles.store.masks[3])
+        write_raster(mask, 1 - (read_whole(str(mask))[0] > 0).astype(np.uint8))
+    else:
+        shard = tmp_path / "tiles" / "shards" / "00000.npy"
+        content = bytearray(shard.read_bytes())
+        content[-tiles.store.record.itemsize * (len(tiles) - 3) - 5] ^= 1  # the end of tile 2
+        shard.write_bytes(content)
+    name = tiles.names[3 if store == "files" else 2]
+    with pytest.raises(TileError, match=f"tile {name} has changed since it was cut, or is damaged"):
+        open_tiles(tmp_path / "tiles").load("train")

@@ -3,14 +3,17 @@
 import os
 import resource
 
+import numpy as np
 import pytest
 import torch
 
 from geoseg.errors import InterruptedRun, OutputError, RunError
 from geoseg.files import output_lock
+from geoseg.model import Model
+from geoseg.training import context as context_module
 from tests.support.commands import here, refused
 from tests.support.paths import names_in
-from tests.support.training import epochs_of, run, stopped_run
+from tests.support.training import epochs_of, run, stopped_run, weights
 from tests.support.training import one_thread as one_thread
 from tests.support.training import tiles as tiles
 
@@ -98,3 +101,34 @@ def test_a_second_process_names_the_first_and_ends_with_75(tiles, tmp_path):
 
     run(tiles, out, epochs=1, report=second)
     assert f"{out} is in use" in codes[0]
+
+
+def test_a_changed_byte_of_the_weights_is_found(tiles, tmp_path):
+    out = stopped_run(tiles, tmp_path)
+    checkpoint = tmp_path / "m.safetensors.checkpoint"
+    content = checkpoint.read_bytes()
+    for place in np.linspace(0, len(content) - 1, 40).astype(int):
+        changed = bytearray(content)
+        changed[place] ^= 4
+        checkpoint.write_bytes(changed)
+        with pytest.raises(RunError):
+            run(tiles, out)
+
+
+def test_a_checkpoint_without_checksum_is_read(tiles, tmp_path):
+    """As earlier versions wrote it."""
+    whole = run(tiles, tmp_path / "whole.safetensors")
+    out = stopped_run(tiles, tmp_path)
+    checkpoint = tmp_path / "m.safetensors.checkpoint"
+    content = checkpoint.read_bytes()
+    checkpoint.write_bytes(content[content.index(b"PK") :])
+    assert epochs_of(tiles, out) == [2, 3]
+    assert torch.equal(weights(Model.load(out)), weights(whole))
+
+
+def test_a_checkpoint_without_loss_scaling_resumes_with_it(tiles, tmp_path, monkeypatch):
+    """A run in bf16 continues on a GPU that has fp16 only."""
+    out = stopped_run(tiles, tmp_path)
+    enabled = torch.amp.GradScaler("cpu", enabled=True)
+    monkeypatch.setattr(context_module.torch.amp, "GradScaler", lambda *_, **__: enabled)
+    assert epochs_of(tiles, out) == [2, 3]

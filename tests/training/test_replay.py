@@ -157,3 +157,40 @@ def test_tiles_that_do_not_fit_are_refused(start, old, new, tmp_path):
     with pytest.raises(ModelError, match="replay share"):
         TrainSettings(replay_share=1.0)
     assert list(tmp_path.glob("m.*")) == []
+
+
+def named(tiles, *bands):
+    return replace(tiles, band_names=bands)
+
+
+def test_bands_in_another_order_are_refused(start, old, new, tmp_path, caplog):
+    model = replace(start, band_names=("red", "nir"))
+    with pytest.raises(TileError, match=r"bands of the tiles of .* are nir, red, and those of mod"):
+        score(model, named(old, "nir", "red"))
+    assert score(model, named(old, "red", "nir")).accuracy == accuracy(start, old, "val")
+    assert score(model, named(old, "", "nir08")).accuracy == accuracy(start, old, "val")
+    out = tmp_path / "m.safetensors"
+    tiles, replayed = named(new, "red", "nir"), named(old, "nir", "red")
+    with pytest.raises(TileError, match=r"are nir, red, and those of .* red, nir, cut both"):
+        corrected(start, tiles, out, replay=replayed)
+    corrected(model, named(new, "nir", "red"), out)
+    assert "are nir, red, and those of the start model red, nir: its weights" in caplog.text
+
+
+def test_classes_to_ignore_may_be_values_or_in_other_case(start, old, new, tmp_path):
+    digests = []
+    for number, ignored in enumerate((("rock",), ("Rock",), ("2",))):
+        out = tmp_path / f"{number}.safetensors"
+        settings = fast(1, width=4, replay_share=0.5, ignore=ignored)
+        model = train(new, out, settings=settings, device="cpu", replay=old)
+        assert model.legend.names == ("water", "grass")
+        digests.append(weights(model))
+    assert all(torch.equal(digest, digests[0]) for digest in digests)
+
+
+def test_own_tiles_without_labels_are_for_pseudo_labels_only(start, old, new, tmp_path):
+    none = replace(new, counts=np.zeros_like(new.counts))
+    with pytest.raises(TileError, match=r"no pixel of the train tiles of .* has a class"):
+        corrected(start, none, tmp_path / "m.safetensors", replay=old)
+    settings = small_standard(pseudo_labels=True, replay_share=0.5, epochs=1)
+    train(none, tmp_path / "m.safetensors", settings=settings, device="cpu", replay=old)

@@ -29,6 +29,7 @@ from tests.support.training import (
     picture,
     run,
     small,
+    small_standard,
     stop_after,
     stopped_run,
     weights,
@@ -337,3 +338,11 @@ def test_a_model_stays_until_the_new_one_is_complete(tiles, tmp_path):
     with pytest.raises(OutputError, match="exists, use another output name"):
         run(tiles, out)
     assert epochs_of(tiles, out, overwrite=True) == [3]
+
+
+def test_more_epochs_move_the_begin_of_pseudo_labels_and_it_is_said(tiles, tmp_path, caplog):
+    out, options = tmp_path / "m.safetensors", {"pseudo_labels": True, "schedule": "constant"}
+    run(tiles, out, recipe=small_standard, **options)
+    with caplog.at_level(logging.WARNING, "geoseg"):
+        run(tiles, out, recipe=small_standard, **options, epochs=4)
+    assert "pseudo-labels begin after half of the epochs, which were 2 and are 4" in caplog.text

@@ -228,3 +228,12 @@ def test_tiles_of_the_gap_are_not_used(tiles, tmp_path):
     fewer = replace(tiles, splits=index)
     model = run(fewer, tmp_path / "m.safetensors", epochs=1)
     assert model.training["tiles"] == {"train": 6, "val": 2}
+
+
+def test_random_validation_tiles_beside_training_tiles_are_told(tmp_path, caplog):
+    """Tiles that overlap by half; each validation tile shows pixels of training tiles."""
+    tiles = make_tiles(tmp_path, val=0)
+    run(tiles, tmp_path / "a.safetensors", epochs=1)
+    assert "validation" not in caplog.text
+    run(tiles, tmp_path / "b.safetensors", epochs=1, val=0.25)
+    assert "3 of 3 validation tiles touch a training tile, so validation scores" in caplog.text

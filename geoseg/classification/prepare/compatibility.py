@@ -7,13 +7,11 @@ from numpy.typing import NDArray
 
 from geoseg.errors import SceneError, count_of, short_list
 from geoseg.model import RGB, AnyModel, OnnxModel
-from geoseg.raster import COMMON_NAMES, Scene, pixel_warnings
+from geoseg.raster import Scene, have_other_names, list_bands, pixel_warnings
 
 _PIXEL_SIZE_FACTOR = 2
 _LARGEST_INPUT = 300
 """Standardised values are below 10, and bytes below 256."""
-_NEAR_INFRARED = {"nir", "nir08"}
-"""Two names of the near-infrared band of Landsat."""
 
 
 def match_bands(scene: Scene, model: AnyModel, bands: tuple[int | str, ...] | None) -> Scene:
@@ -146,11 +144,11 @@ def scene_warnings(
         bands_chosen: whether the user has chosen the bands.
     """
     sentences = pixel_warnings(scene, sample)
-    if not bands_chosen and _has_other_names(scene, model.band_names):
+    if not bands_chosen and have_other_names(scene.band_names, model.band_names):
         sentences.append(
-            f"the bands of {scene.path} are {_names(scene.band_names)}, and those of the model "
-            f"{_names(model.band_names)}: they are read in this order, choose others if this is "
-            "wrong (bands, --bands)"
+            f"the bands of {scene.path} are {list_bands(scene.band_names)}, and those of the "
+            f"model {list_bands(model.band_names)}: they are read in this order, choose others if "
+            "this is wrong (bands, --bands)"
         )
     if scene.crs is None:
         sentences.append(
@@ -158,19 +156,6 @@ def scene_warnings(
         )
     warnings = pixel_size_warning(scene, model), _scaling_warning(scene, model, sample)
     return [*sentences, *(warning for warning in warnings if warning)]
-
-
-def _names(bands: tuple[str, ...]) -> str:
-    return ", ".join(name or "without a name" for name in bands)
-
-
-def _has_other_names(scene: Scene, wanted: tuple[str, ...]) -> bool:
-    """Whether a band has the name of another band of the model or of a product."""
-    known = {*wanted, *COMMON_NAMES}
-    return any(
-        name and other and name in known and name != other and {name, other} != _NEAR_INFRARED
-        for name, other in zip(scene.band_names, wanted, strict=True)
-    )
 
 
 def _scaling_warning(scene: Scene, model: AnyModel, sample: NDArray[np.float64]) -> str | None:

@@ -9,7 +9,7 @@ from geoseg.errors import EvaluateError, count_of
 from geoseg.evaluation.comparison.changes import ChangeTable
 from geoseg.evaluation.comparison.maps import MapPair
 from geoseg.evaluation.comparison.reference import ReferencePoints
-from geoseg.legend import NODATA
+from geoseg.legend import NODATA, class_key
 
 UNKNOWN_DESIGN_NOTE = (
     "Intervals are valid only if the points were drawn at random within each class of change.tif, "
@@ -76,8 +76,8 @@ def _check_strata(
     """Refuse points that were not drawn from the changes between these maps."""
     if points.strata is None:
         return
-    values = {c.name.casefold(): c.value for c in table.changes}
-    drawn_from = np.array([values.get(name.casefold(), NODATA) for name in points.strata])
+    values = {class_key(c.name): c.value for c in table.changes}
+    drawn_from = np.array([values.get(class_key(name), NODATA) for name in points.strata])
     misplaced = int((drawn_from != codes)[kept].sum())
     if misplaced:
         raise EvaluateError(

@@ -83,6 +83,6 @@ def _default_names(bands: int) -> tuple[str, ...]:
 def _scene_dtype(spec: UNetSpec) -> str:
     """Return the smallest dtype of scenes that holds the values of the scaling."""
     low, high = min(spec.low), max(spec.high)
-    if low >= 0 and high <= 65_535:
-        return "uint8" if high <= 255 else "uint16"
+    if low >= 0 and high <= 65_536:
+        return "uint8" if high <= 256 else "uint16"  # a network may divide by 256 or round 1 / 255
     return "float32"

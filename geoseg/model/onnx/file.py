@@ -77,8 +77,15 @@ def read_onnx(path: str | Path) -> OnnxFile:
             dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None
             for dim in inputs[0].type.tensor_type.shape.dim
         ),
-        input_dtype=str(onnx.helper.tensor_dtype_to_np_dtype(inputs[0].type.tensor_type.elem_type)),
+        input_dtype=_input_dtype(onnx, path, inputs[0]),
     )
+
+
+def _input_dtype(onnx: Onnx, path: str | Path, value: Onnx) -> str:
+    try:
+        return str(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
+    except KeyError:
+        raise _not_onnx(path, "its input has no data type") from None
 
 
 def _not_onnx(path: str | Path, reason: str) -> ModelError:

@@ -251,7 +251,7 @@ def _cut_at_antimeridian(shapes: shapely.Geometry, grid: float) -> list[shapely.
         box = shapely.box(shift - 180, -90, shift + 180, 90)
         inside = shapely.intersection(shapes, box, grid_size=grid)
         cut, index = shapely.get_parts(inside, return_index=True)
-        is_polygon = shapely.get_dimensions(cut) == 2
+        is_polygon = (shapely.get_dimensions(cut) == 2) & ~shapely.is_empty(cut)
         moved = shapely.transform(cut[is_polygon], lambda xy, shift=shift: xy - [shift, 0])
         for number, piece in zip(index[is_polygon], moved, strict=True):
             pieces[number].append(piece)

@@ -7,19 +7,20 @@ from geoseg.raster.datasets import opened
 from geoseg.raster.products.band_file import BandFile, Product
 from geoseg.raster.products.folder import SUFFIXES, rasters_in, read_folder
 from geoseg.raster.products.landsat import landsat_metadata, read_landsat
-from geoseg.raster.products.names import COMMON_NAMES
+from geoseg.raster.products.names import have_other_names, list_bands
 from geoseg.raster.products.sentinel2 import METADATA, is_safe, read_safe, safe_in_zip
 from geoseg.raster.products.stac_document import is_stac_document, may_be_item, read_document
 from geoseg.raster.remote import is_remote
 
 __all__ = [
-    "COMMON_NAMES",
     "SUFFIXES",
     "BandFile",
     "Product",
     "find_product",
+    "have_other_names",
     "is_product_folder",
     "is_stac_document",
+    "list_bands",
     "read_folder",
 ]
 

@@ -1,6 +1,7 @@
 """Names of bands: those of the sensors, and the common names of STAC."""
 
 import re
+from collections.abc import Sequence
 
 SENTINEL2_BANDS = {
     "b01": "coastal", "b02": "blue", "b03": "green", "b04": "red", "b05": "rededge071",
@@ -28,12 +29,33 @@ LANDSAT_BANDS = {"4": _TM, "5": _TM, "7": _ETM, "8": _OLI_TIRS, "9": _OLI_TIRS}
 COMMON_NAMES = frozenset({*SENTINEL2_BANDS.values(), *_ETM.values(), *_OLI_TIRS.values()})
 """Common names (STAC) of the bands of Sentinel-2 and Landsat."""
 
+_NEAR_INFRARED = {"nir", "nir08"}
+"""Two names of the near-infrared band of Landsat."""
 _LANDSAT_SYNONYMS = {"nir08": ("nir",), "swir16": ("swir1",), "swir22": ("swir2",)}
 """Other names of bands. Landsat has one near-infrared band, which models also call "nir"."""
 
 _LANDSAT_BAND = re.compile(r"(?:(sr|st)_)?b?(\d+(?:_vcid_\d)?)")
 _RED_EDGES = ((0.69, 0.73, "rededge071"), (0.73, 0.76, "rededge075"), (0.76, 0.80, "rededge078"))
 """Ranges of the centre of a red-edge band (µm), with the common names since STAC's eo 2.0."""
+
+
+def have_other_names(bands: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether a band has the name of another wanted band, or of another band of a product.
+
+    Args:
+        bands: name of each band, "" for none.
+        wanted: name of the band that is wanted in its place, "" for any; as many.
+    """
+    known = {*wanted, *COMMON_NAMES}
+    return any(
+        name and other and name in known and name != other and {name, other} != _NEAR_INFRARED
+        for name, other in zip(bands, wanted, strict=True)
+    )
+
+
+def list_bands(names: Sequence[str]) -> str:
+    """Return the names of bands for a message."""
+    return ", ".join(name or "without a name" for name in names)
 
 
 def sentinel2_names(band: str) -> tuple[str, tuple[str, ...]] | None:

@@ -51,7 +51,9 @@ def select_tiles(
         for n in np.unique(scene_index)
     ]
     corners = np.concatenate(of_scenes)
-    systems = scene_index if crs is None else np.zeros_like(scene_index)
+    # Without CRS, each scene has coordinates of its own; it may be given twice, with other labels.
+    _, system_of_scene = np.unique([scene.path for scene in scenes], return_inverse=True)
+    systems = system_of_scene[scene_index] if crs is None else np.zeros_like(scene_index)
     groups = np.array([source.group for source in sources])[scene_index]
     splits = assign_splits(
         corners, systems, groups, how=settings.split, val=settings.val, seed=settings.seed
@@ -76,14 +78,14 @@ def select_tiles(
         },
         geometry=shapely.polygons(corners), crs=crs, index=kept,
     )  # fmt: skip
-    if settings.split == "random":
+    if settings.split == "random" and (splits == "val").any():
         touching, val = len(touching_validation(corners, splits, systems)), (splits == "val").sum()
         log.warning(
             "%s, so validation scores are too good; --split block keeps them apart",
             f"{touching:,} of {val:,} validation tiles touch a training tile" if touching
             else "tiles drawn at random may be neighbours",
         )  # fmt: skip
-    else:
+    elif settings.split != "random":
         check_split(index)
     return _balanced(index, pixels, legend, settings)
 

@@ -67,6 +67,7 @@ def open_sources(
         return scene, opener.open(pair.labels, scene)
 
     opened = executor.map_threads(open_pair, pairs, lambda _: scenes_opened.add())
+    opener.check_ignored()
     first_scene, first_labels = opened[0]
     for pair, (scene, labels) in zip(pairs, opened, strict=True):
         _check_same_kind(scene, first_scene, settings)
@@ -88,9 +89,13 @@ def _open_scene(source: str | Stack, settings: TileSettings) -> Scene:
     for warning in pixel_warnings(scene, probe_pixels(scene)):
         log.warning(warning)
     if settings.reflectance and not scene.has_scale:
+        reason = (
+            "has no scale and offset that make reflectance of its values" if scene.stack
+            else "has no scale that is read, because only bands of products and stacks have one"
+        )  # fmt: skip
         raise TileError(
-            f"{scene.path} has no scale and offset that make reflectance of its values, leave out "
-            "reflectance (--reflectance), or give a product, or a stack of files that have them"
+            f"{scene.path} {reason}, leave out reflectance (--reflectance), or give a product, or "
+            "files with a scale as a stack (--stack, also for one file)"
         )
     # `classify` does the same if the model was trained on floats. One band of floats in a stack
     # makes all its bands floats.

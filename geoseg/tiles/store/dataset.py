@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geoseg.errors import TileError
 from geoseg.legend import NODATA, Legend
 from geoseg.tiles.store.index import TileSums, checksum, class_pixels
 from geoseg.tiles.store.joined import Store
@@ -48,7 +49,7 @@ class TileDataset:
                 if they are unknown: then each tile is in a scene of its own.
         """
         self._store, self._indices, self._legend = store, indices, legend
-        self._stored_sums = sums
+        self._stored_sums, self._verified = sums, np.zeros(len(indices), bool)
         self.names = tuple(names)
         """Name of each tile, for messages."""
         if places is None:
@@ -84,6 +85,7 @@ class TileDataset:
             LabelError: if the labels of a folder of images and masks do not fit its legend.
         """
         images, valid, values = self._store.read(self._indices[indices])
+        self._verify(indices, images, valid, values)
         # Ten times as fast as indexing a table, which would be a third of the time.
         class_indices = bytearray(values).translate(self._index_of_value)
         return images, valid, np.frombuffer(class_indices, np.uint8).reshape(values.shape)
@@ -117,6 +119,26 @@ class TileDataset:
         """
         contents = [self._sums.checksums, self._legend.values]
         return hashlib.sha256(json.dumps(contents).encode()).hexdigest()
+
+    def _verify(
+        self,
+        indices: NDArray[np.int64],
+        images: NDArray[Any],
+        valid: NDArray[np.bool_],
+        values: NDArray[np.uint8],
+    ) -> None:
+        """Compare tiles with their stored checksums, each tile once."""
+        if self._stored_sums is None:
+            return
+        for number in np.flatnonzero(~self._verified[indices]).tolist():
+            index = int(indices[number])
+            computed = checksum(images[number], valid[number], values[number])
+            if computed != self._stored_sums.checksums[index]:
+                raise TileError(
+                    f"tile {self.names[index]} has changed since it was cut, or is damaged (its "
+                    "checksum differs), cut the scenes again (geoseg tile)"
+                )
+            self._verified[index] = True
 
     @cached_property
     def _index_of_value(self) -> bytes:

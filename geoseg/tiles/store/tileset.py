@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from geoseg.errors import LabelError, TileError, count_of
 from geoseg.labels import IgnoreSpec, LabelOpener
 from geoseg.legend import DUBAI, Legend, as_legend
-from geoseg.raster import open_scene
+from geoseg.raster import have_other_names, list_bands, open_scene
 from geoseg.tiles.cut.pairing import find_pairs
+from geoseg.tiles.leakage import touching_validation
 from geoseg.tiles.split import Split, draw_validation
 from geoseg.tiles.store.dataset import TileDataset
 from geoseg.tiles.store.geotiff_pairs import IMAGES, MASKS, GeoTiffStore
@@ -79,6 +80,14 @@ class TileSet:
         """Count the tiles of one split."""
         return self.splits.count(split)
 
+    def count_touching(self) -> int:
+        """Count the validation tiles that touch or overlap a training tile of their scene."""
+        if self.places is None:
+            return 0
+        corners = self.places[:, None, 1:] + np.array([[0, 0], [0, 1], [1, 1], [1, 0]]) * self.size
+        splits = np.array(self.splits)
+        return len(touching_validation(corners.astype(float), splits, self.places[:, 0]))
+
     def resplit(self, how: Split, val: float, seed: int) -> "TileSet":
         """Return the same tiles, split by ``how`` ("random" or "scene").
 
@@ -141,6 +150,12 @@ class TileSet:
             raise TileError(
                 f"tiles of {other.folder} have {other.tile_format}, those of {self.folder} "
                 f"{self.tile_format}, cut both with the same size, bands and legend"
+            )
+        if have_other_names(other.band_names, self.band_names):
+            raise TileError(
+                f"the bands of the tiles of {other.folder} are {list_bands(other.band_names)}, and "
+                f"those of {self.folder} {list_bands(self.band_names)}, cut both with the same "
+                "bands in the same order (--bands)"
             )
         first, second = self.dataset(split), other.dataset(other_split)
         indices, others = (
@@ -259,14 +274,14 @@ def _open_tile_output(folder: Path) -> TileSet:
         pixels = pixel_columns(legend)
         columns = ["tile", "group", "split", "checksum", "scene", "row", "col", *pixels]
         index = read_columns(folder / INDEX, columns)
-        shape = len(metadata["bands"]), metadata["size"], metadata["size"]
-        dtype = metadata["dtype"]
+        size, dtype = int(metadata["size"]), np.dtype(metadata["dtype"]).name
+        shape = len(metadata["bands"]), size, size
         return TileSet(
             folder=str(folder),
             names=tuple(index["tile"]),
             groups=tuple(index["group"]),
             splits=tuple(index["split"]),
-            size=metadata["size"],
+            size=size,
             legend=legend,
             band_names=tuple(metadata["bands"]),
             dtype=dtype,
@@ -278,7 +293,7 @@ def _open_tile_output(folder: Path) -> TileSet:
             crs=metadata["crs"],
             bounds=tuple(metadata["bounds"]),
         )
-    except (OSError, ValueError, KeyError, LabelError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, LabelError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise TileError(
             f"tile set {folder} is damaged or of another version ({reason}), tile the scenes again"

@@ -1,13 +1,14 @@
 """Random changes of a batch that keep its classes."""
 
 from dataclasses import replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the customary name
 from torch import Tensor
 
 from geoseg.model import SYMMETRIES, apply_symmetry
-from geoseg.training.batches.loader import Batch
+from geoseg.training.batches.loader import Batch, average_valid
 from geoseg.training.settings import Augment
 
 BRIGHTNESS, BAND_GAIN = 0.15, 0.1
@@ -52,7 +53,7 @@ def change_images(kind: Augment, batch: Batch, value_range: Tensor, rng: torch.G
         return batch
     low, high = value_range[:, :, None, None]
     images = _change_colour((batch.images - low) / (high - low), rng)
-    images = _blur(images, rng) * (high - low) + low
+    images = _blur(images, batch.valid, rng) * (high - low) + low
     # The network sees the same value where a scene has no data.
     return replace(batch, images=torch.where(batch.valid[:, None], images, batch.images))
 
@@ -77,14 +78,21 @@ def _change_colour(x: Tensor, rng: torch.Generator) -> Tensor:
     return torch.sign(x) * x.abs() ** factor(GAMMA)
 
 
-def _blur(x: Tensor, rng: torch.Generator) -> Tensor:
-    """Blur some of the images (n, bands, s, s) by a Gaussian kernel."""
+def _blur(x: Tensor, valid: Tensor, rng: torch.Generator) -> Tensor:
+    """Blur some of the images (n, bands, s, s) by a Gaussian kernel over valid pixels (n, s, s)."""
+    radius = min(_BLUR_RADIUS, x.shape[-1] - 1)
     chosen = (torch.rand(len(x), generator=rng) < BLUR_SHARE).nonzero()[:, 0]
     sigmas = (torch.rand(len(x), generator=rng) * BLUR_SIGMA).clamp(min=0.1)
     for index in chosen.tolist():
-        offsets = torch.arange(-_BLUR_RADIUS, _BLUR_RADIUS + 1.0)
+        offsets = torch.arange(-radius, radius + 1.0)
         kernel = torch.exp(-((offsets / sigmas[index]) ** 2) / 2)
-        kernel = (kernel / kernel.sum()).to(x).view(1, 1, -1, 1)
-        image = F.pad(x[index][:, None], (_BLUR_RADIUS,) * 4, mode="reflect")
-        x[index] = F.conv2d(F.conv2d(image, kernel), kernel.transpose(2, 3))[:, 0]
+        smooth = partial(_convolve, kernel=(kernel / kernel.sum()).to(x).view(1, 1, -1, 1))
+        whole = valid[index].all()
+        x[index] = smooth(x[index]) if whole else average_valid(x[index], valid[index], smooth)
     return x
+
+
+def _convolve(image: Tensor, kernel: Tensor) -> Tensor:
+    """Convolve each band of an image (bands, s, s) by a column (1, 1, k, 1) along both axes."""
+    padded = F.pad(image[:, None], (kernel.shape[2] // 2,) * 4, mode="reflect")
+    return F.conv2d(F.conv2d(padded, kernel), kernel.transpose(2, 3))[:, 0]

@@ -144,13 +144,16 @@ def tile_shares(tile_counts: NDArray[np.int64], unlabelled: float = 0.0) -> NDAr
     """Return the probability of each tile (n,), so that rare classes are drawn more often.
 
     It is that of drawing a class in proportion to the square root of its pixels, then one of its
-    pixels. Tiles without labels share their part of the tiles, at most ``unlabelled``.
+    pixels. Tiles without labels share their part of the tiles, at most ``unlabelled``. Without any
+    label, all tiles have the same probability.
 
     Args:
         tile_counts: (n, classes) pixels of each class in each tile.
         unlabelled: largest share of the windows that are drawn from tiles without labels, 0 to 1.
     """
     totals = tile_counts.sum(axis=0)
+    if not totals.any():
+        return np.full(len(tile_counts), 1 / len(tile_counts))
     class_shares = totals**_CLASS_POWER / (totals**_CLASS_POWER).sum()
     shares = (tile_counts / np.maximum(totals, 1)) @ class_shares
     empty = ~tile_counts.any(axis=1)

@@ -23,6 +23,10 @@ _LOADED_DTYPES = (np.uint8, np.int8, np.int16, np.float32)
 most operations on uint16 and uint32, and GPUs of Apple have no float64."""
 
 
+_SMALLEST_SHARE = 1e-6
+"""Of valid pixels in an average, so that it is a number."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
     """n windows, on the device."""
@@ -63,6 +67,9 @@ class BatchLoader:
         """
         self.layout = layout
         self._tiles, self._scaling, self._device = tiles, scaling, device
+        fill = torch.tensor(scaling.fill_values(tiles.dtype), device=device)
+        self._fill = fill[:, None, None]
+        """Value of each band (bands, 1, 1) where there is no data."""
         fits = len(tiles) and self._needed_bytes() < _MEMORY_SHARE * self._free_bytes(sharers)
         self._resident = self._load(np.arange(len(tiles))) if fits else None
 
@@ -112,7 +119,7 @@ class BatchLoader:
             part = (..., slice(first_row, first_row + side), slice(first_col, first_col + side))
             joined = self._join(tiles, indices)
             pixels = Batch(joined.images[part], joined.labels[part], joined.valid[part])
-            windows.append(_resample(pixels, window))
+            windows.append(_resample(pixels, window, self._fill))
         return _to_network_types(
             Batch(
                 torch.stack([pixels.images for pixels in windows]),
@@ -127,8 +134,7 @@ class BatchLoader:
         images, labels, valid = tiles.images[index], tiles.labels[index], tiles.valid[index]
         if (indices == MISSING).any():
             missing = torch.from_numpy(indices == MISSING).to(self._device)
-            fill = self._scaling.fill_values(self._tiles.dtype)
-            images[missing] = torch.tensor(fill).to(images)[:, None, None]
+            images[missing] = self._fill.to(images)
             labels[missing], valid[missing] = IGNORE_INDEX, False
         rows, cols = (n * self.layout.size for n in indices.shape)
         return Batch(
@@ -169,18 +175,43 @@ def _as_ints(draws: WindowDraws) -> Iterator[tuple[int, int, int, int]]:
     return zip(*(column.tolist() for column in columns), strict=True)
 
 
-def _resample(pixels: Batch, window: int) -> Batch:
-    """Resample one image (bands, s, s), its labels (s, s) and its valid mask (s, s)."""
+def _resample(pixels: Batch, window: int, fill: Tensor) -> Batch:
+    """Resample one window to another side; valid pixels are averages of valid pixels.
+
+    Args:
+        pixels: the image (bands, s, s), its labels (s, s) and its valid mask (s, s).
+        window: side of the result (px).
+        fill: (bands, 1, 1) value of pixels without data.
+    """
     images, labels, valid = pixels.images, pixels.labels, pixels.valid
     side, shape = labels.shape[-1], (window, window)
     if side == window:
         return Batch(images.float(), labels, valid)
-    resampled = F.interpolate(
-        images[None].float(), shape, mode="bilinear", align_corners=False, antialias=side > window
-    )[0]
     masks = torch.stack([labels.float(), valid.float()])[None]
     nearest = F.interpolate(masks, shape, mode="nearest-exact")[0]
-    return Batch(resampled, nearest[0].to(labels.dtype), nearest[1].bool())
+    labels, is_valid = nearest[0].to(labels.dtype), nearest[1].bool()
+
+    def smooth(image: Tensor) -> Tensor:
+        return F.interpolate(
+            image[None], shape, mode="bilinear", align_corners=False, antialias=side > window
+        )[0]
+
+    if valid.all():
+        return Batch(smooth(images.float()), labels, is_valid)
+    mean = average_valid(images.float(), valid, smooth)
+    return Batch(torch.where(is_valid, mean, fill.to(mean)), labels, is_valid)
+
+
+def average_valid(image: Tensor, valid: Tensor, smooth: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return a weighted average over the valid pixels only; unspecified where there is none.
+
+    Args:
+        image: (bands, s, s).
+        valid: (s, s) bool.
+        smooth: returns weighted averages over all pixels of (k, s, s).
+    """
+    share = smooth(valid[None].to(image.dtype))
+    return smooth(torch.where(valid, image, 0)) / share.clamp(min=_SMALLEST_SHARE)
 
 
 def _to_network_types(batch: Batch) -> Batch:

@@ -11,6 +11,7 @@ from geoseg.errors import TileError
 from geoseg.execute import available_cpus, map_threads
 from geoseg.metrics import Confusion
 from geoseg.model import Model, Predictor, best_class, one_torch_thread
+from geoseg.raster import have_other_names, list_bands
 from geoseg.tiles import IGNORE_INDEX, TileDataset, TileSet, open_tiles
 
 _TILES_PER_BATCH = 64
@@ -72,6 +73,12 @@ def fit_tiles(tiles: TileSet | str | Path, model: Model) -> TileSet:
         raise TileError(
             f"the tiles of {tiles.folder} have other classes or bands than model {model.path}, "
             "tile the scenes with the legend and bands of the model"
+        )
+    if have_other_names(tiles.band_names, model.band_names):
+        raise TileError(
+            f"the bands of the tiles of {tiles.folder} are {list_bands(tiles.band_names)}, and "
+            f"those of model {model.path} {list_bands(model.band_names)}, tile the scenes with the "
+            "bands of the model in its order (--bands)"
         )
     return tiles
 

@@ -119,3 +119,19 @@ def test_the_same_generator_gives_the_same_changes():
     for name in ("images", "labels", "valid"):
         assert torch.equal(getattr(first, name), getattr(second, name))
     assert not torch.equal(first.images, third.images)
+
+
+def test_the_blur_does_not_mix_pixels_without_data(monkeypatch):
+    without_colour(monkeypatch, blur=1.0)
+    valid = random_batch(0).valid
+    images = torch.where(valid[:, None], 60.0, 0.0).repeat(1, 2, 1, 1)
+    blurred = augment("full", Batch(images, valid.long(), valid), VALUE_RANGE, drawn(0))
+    expected = torch.where(blurred.valid[:, None], 60.0, 0.0).repeat(1, 2, 1, 1)
+    torch.testing.assert_close(blurred.images, expected)
+
+
+def test_windows_smaller_than_the_kernel_are_blurred(monkeypatch):
+    without_colour(monkeypatch, blur=1.0)
+    images = 20 + 60 * torch.rand((4, 2, 2, 2), generator=drawn(0))
+    batch = Batch(images, torch.zeros(4, 2, 2).long(), torch.ones(4, 2, 2) > 0)
+    assert augment("full", batch, VALUE_RANGE, drawn(0)).images.isfinite().all()

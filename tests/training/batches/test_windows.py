@@ -299,3 +299,26 @@ def test_whole_tiles_are_read_as_they_are(scene):
     assert [len(part.labels) for part in parts] == [7, 7, 7, 2]
     for read, expected in zip(joined(parts), (images, labels, valid), strict=True):
         assert np.array_equal(read.numpy(), expected)
+
+
+@pytest.mark.parametrize("window", [12, 16, 24, 40])
+def test_resampled_pixels_are_averages_of_valid_pixels(tmp_path, window):
+    """An image of one value, with stripes and single pixels without data."""
+    labels, valid = ground(2 * SIZE, 2 * SIZE), np.ones((2 * SIZE, 2 * SIZE), bool)
+    valid[::7], valid[:, 5] = False, False
+    valid[np.random.default_rng(0).random(valid.shape) < 0.1] = False
+    pixels = np.where(valid, 200, 0)[None].repeat(2, 0).astype(np.uint8)
+    tiles = make_tiles(tmp_path, labels=labels, pixels=pixels, nodata=0, val=0)
+    dataset = tiles.dataset("train")
+    layout = TileLayout(SIZE, dataset.places)
+    scaling = Scaling((10.0, 20.0), (255.0, 255.0))
+    loader = BatchLoader(dataset, layout, scaling, torch.device("cpu"))
+    side = np.array([2 * SIZE])
+    first = int(np.flatnonzero((dataset.places[:, 1:] == 0).all(1))[0])
+    draws = WindowDraws(np.array([first]), np.array([0]), np.array([0]), side)
+    [batch] = loader.load([draws], window)
+    assert batch.valid.any()
+    assert not batch.valid.all()
+    images = batch.images.permute(0, 2, 3, 1)
+    torch.testing.assert_close(images[batch.valid], torch.full((int(batch.valid.sum()), 2), 200.0))
+    assert (images[~batch.valid] == torch.tensor([10.0, 20.0])).all()
