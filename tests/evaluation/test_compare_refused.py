@@ -82,7 +82,7 @@ def test_255_classes_are_the_maximum(tmp_path):
 def test_a_folder_that_is_no_report_is_not_replaced(maps, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "notes.txt").write_text("mine")
-    with refusal(OutputError, "is not a report", tmp_path):
+    with refusal(OutputError, "is not a comparison", tmp_path):
         compare(*maps, out=tmp_path / "out", overwrite=True)
 
 
