@@ -69,7 +69,7 @@ def apply_affine(transform: Affine, x: Floats, y: Floats) -> tuple[Floats, Float
 
 
 def transform_geometries(geometries: Polygons, transform: Affine) -> Polygons:
-    """Return geometries, in an array of any shape, with `apply_affine` applied to all vertices."""
+    """Apply an affine transform to all vertices of geometries, in an array of any shape."""
     moved = shapely.transform(
         geometries, lambda x, y: apply_affine(transform, x, y), interleaved=False
     )

@@ -146,7 +146,7 @@ class Legend:
         raise LabelError(f"{name!r} is not in the legend ({', '.join(self.names)}), add it there")
 
     def find(self, text: str) -> LandCoverClass | None:
-        """Return the class of a name (see `class_key`), or else of a value; None if none."""
+        """Return the class with a name (see `class_key`), or else with a value; None if none."""
         name = class_key(text)
         value = int(name) if name.isdecimal() else None
         named = [c for c in self.classes if class_key(c.name) == name]

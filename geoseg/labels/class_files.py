@@ -101,7 +101,7 @@ class ClassFileLabels:
         ]
         self._files, self._is_checked = str(files), False
         self.class_texts = [class_key(name) for name, _ in files.files]
-        """The classes of the files, also ignored ones, as `class_text` returns them."""
+        """Classes of the files, ignored ones too, in the form of `class_text`."""
 
     def on_grid_of(self, scene: Scene) -> VectorLabels:
         """Return the labels on the grid of a scene.

@@ -66,7 +66,7 @@ class IgnoreSpec:
         return [text for text in texts if not (_VALUE.fullmatch(text) or _COLOR.fullmatch(text))]
 
     def check_names(self, classes: Mapping[str, Legend | Collection[str]]) -> None:
-        """Refuse an ignored name that is no class.
+        """Refuse a name to be ignored that is no class.
 
         Args:
             classes: by what has them, for the message, such as "map a.tif": a legend, or class

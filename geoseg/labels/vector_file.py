@@ -101,7 +101,7 @@ class VectorLabelFile:
 
     @property
     def class_texts(self) -> Collection[str]:
-        """The classes in the field, also ignored ones, as `class_text` returns them."""
+        """Classes in the field, ignored ones too, in the form of `class_text`."""
         return self._texts
 
     def column(self, name: str) -> list[Any] | None:

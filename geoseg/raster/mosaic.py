@@ -126,7 +126,7 @@ def _border_on_grid(scene: Scene, first: Scene) -> tuple[NDArray[np.float64], ND
 
 
 def _nearest_longitudes(x: NDArray[np.float64], first: Scene) -> NDArray[np.float64]:
-    """Move longitudes by whole turns next to the first scene: -179 becomes 181 beside 179.
+    """Move longitudes by whole turns to those of the first scene: -179 becomes 181 beside 179.
 
     Coordinates in metres stay as they are.
     """

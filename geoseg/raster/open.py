@@ -211,8 +211,7 @@ def _open_file(path: str, bands: tuple[int | str, ...] | None, nodata: float | N
             BandFile(path, band.name or f"band {number}", number)
             for number, band in enumerate(file_bands, 1)
         ]
-        stack = _open_stack(path, files, scene.bands, None)
-        return replace(stack, virtual=scene.virtual)
+        return _open_stack(path, files, scene.bands, None)
     return replace(scene, nodata=nodata_values[scene.bands[0] - 1] if nodata is None else nodata)
 
 
@@ -296,6 +295,7 @@ def _stack_band(file: BandFile, nodata: float | None) -> StackBand:
             size=size,
             modified=modified,
             etag=etag,
+            virtual=dataset.driver == "VRT",
         )
 
 

@@ -54,6 +54,8 @@ class StackBand:
     """Size, time of change and version of the file, see `Scene`."""
     modified: int | None
     etag: str | None
+    virtual: bool
+    """Whether the file is a VRT, which may resample its sources as it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +238,8 @@ class Scene:
     def gdal_resamples(self) -> bool:
         """Whether GDAL may resample the pixels as it reads them."""
         sizes = {(band.height, band.width) for band in self.read_stack}
-        return self.virtual or self.warped is not None or len(sizes) > 1
+        virtual = self.virtual or any(band.virtual for band in self.read_stack)
+        return virtual or self.warped is not None or len(sizes) > 1
 
     def crop(self, window: Window) -> "Scene":
         """Return the part of the scene inside of a window."""

@@ -128,7 +128,7 @@ def test_a_link_that_breaks_is_said_and_the_run_resumes(server, model, plain, tm
     assert list(parts.glob("part-*.safetensors"))
     server.tell()
     assert mapped(address.replace("abc", "xyz"), tmp_path, model) == plain
-    assert "123" not in json.loads((tmp_path / "map.json").read_text())["scene"]["path"]
+    assert "abc" not in json.loads((tmp_path / "map.json").read_text())["scene"]["path"]
 
 
 def test_a_scene_that_was_replaced_on_its_server_is_another_run(server, model, tmp_path):

@@ -321,3 +321,31 @@ def test_bands_of_a_file_may_have_different_nodata(tmp_path, resampling):
     assert open_scene(path, bands=(1,)).nodata == 0
     assert open_scene(path, bands=("elevation",)).nodata == -9999
     assert open_scene(path, nodata=0).nodata == 0
+
+
+def test_resampled_bands_with_different_nodata_are_the_same_in_every_window(tmp_path):
+    """GDAL resamples the elevation as it reads the VRT."""
+    rng = np.random.default_rng(0)
+    coarse = rng.random((1, SIDE // 3, SIDE // 3)).astype(np.float32)
+    coarse[0, :9, :9] = -9999
+    write_raster(tmp_path / "elevation.tif", coarse, nodata=-9999)
+    optical = rng.random((1, SIDE, SIDE)).astype(np.float32)
+    write_raster(tmp_path / "optical.tif", optical, nodata=0)
+    bands = ""
+    for number, (name, nodata) in enumerate((("optical", 0), ("elevation", -9999)), 1):
+        side = SIDE if name == "optical" else SIDE // 3
+        bands += (
+            f'<VRTRasterBand dataType="Float32" band="{number}"><NoDataValue>{nodata}</NoDataValue>'
+            f'<ComplexSource resampling="bilinear"><SourceFilename relativeToVRT="1">{name}.tif'
+            f'</SourceFilename><SrcRect xOff="0" yOff="0" xSize="{side}" ySize="{side}" />'
+            f'<DstRect xOff="0" yOff="0" xSize="{SIDE}" ySize="{SIDE}" />'
+            f"<NODATA>{nodata}</NODATA></ComplexSource></VRTRasterBand>"
+        )
+    path = tmp_path / "both.vrt"
+    path.write_text(f'<VRTDataset rasterXSize="{SIDE}" rasterYSize="{SIDE}">{bands}</VRTDataset>')
+    for scene in (open_scene(path), open_scene(Stack((str(path),)))):
+        whole, valid = read_window(scene, scene.window)
+        for window in (Window(1, 2, 47, 53), Window(301, 250, 259, 311), Window(511, 0, 100, 640)):
+            pixels, is_valid = read_window(scene, window)
+            np.testing.assert_array_equal(pixels, whole[:, *window.slices])
+            np.testing.assert_array_equal(is_valid, valid[window.slices])

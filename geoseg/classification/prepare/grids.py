@@ -109,7 +109,7 @@ def _window_of(raster: Scene, settings: ClassifySettings) -> Window:
 
 
 def _on_longitudes_of(raster: Scene, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Move the points of a box by a whole turn to the longitudes of a raster, if it has any."""
+    """Move the points of a box by a whole turn to the longitudes of a raster in degrees."""
     turn = turn_of(raster.crs)
     if not turn:
         return x

@@ -40,7 +40,9 @@ _RED_EDGES = ((0.69, 0.73, "rededge071"), (0.73, 0.76, "rededge075"), (0.76, 0.8
 
 
 def have_other_names(bands: Sequence[str], wanted: Sequence[str]) -> bool:
-    """Whether a band has the name of another wanted band, or of another band of a product.
+    """Whether a band has a known name that is not the one wanted in its place.
+
+    Known are the wanted names, and the common names of the bands of Sentinel-2 and Landsat.
 
     Args:
         bands: name of each band, "" for none.

@@ -79,7 +79,7 @@ def _change_colour(x: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def _blur(x: Tensor, valid: Tensor, rng: torch.Generator) -> Tensor:
-    """Blur some of the images (n, bands, s, s) by a Gaussian kernel over valid pixels (n, s, s)."""
+    """Blur some images (n, bands, s, s) by a Gaussian kernel; ``valid`` (n, s, s) pixels count."""
     radius = min(_BLUR_RADIUS, x.shape[-1] - 1)
     chosen = (torch.rand(len(x), generator=rng) < BLUR_SHARE).nonzero()[:, 0]
     sigmas = (torch.rand(len(x), generator=rng) * BLUR_SIGMA).clamp(min=0.1)

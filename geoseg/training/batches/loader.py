@@ -24,7 +24,7 @@ most operations on uint16 and uint32, and GPUs of Apple have no float64."""
 
 
 _SMALLEST_SHARE = 1e-6
-"""Of valid pixels in an average, so that it is a number."""
+"""Lower limit of the share of valid pixels by which a sum is divided, so that it is never 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -203,7 +203,9 @@ def _resample(pixels: Batch, window: int, fill: Tensor) -> Batch:
 
 
 def average_valid(image: Tensor, valid: Tensor, smooth: Callable[[Tensor], Tensor]) -> Tensor:
-    """Return a weighted average over the valid pixels only; unspecified where there is none.
+    """Return the weighted average of the valid pixels around each pixel.
+
+    The result has no meaning where none of them is valid.
 
     Args:
         image: (bands, s, s).
