@@ -79,8 +79,8 @@ log = logging.getLogger("geoseg")
         "1.  [default: 0.3; recipe lab: 1]"),
     click.option(
         "--optimizer", type=click.Choice(["rmsprop", "adam", "adamw", "sgd"]),
-        help="Algorithm that updates the weights: RMSprop, Adam, AdamW, or SGD with momentum "
-        "0.9.  [default: adamw; recipe lab: rmsprop]"),
+        help="Algorithm that updates the weights: RMSprop, Adam, AdamW with a decay of 0.01 of "
+        "all weights, or SGD with momentum 0.9.  [default: adamw; recipe lab: rmsprop]"),
     click.option(
         "--loss", type=click.Choice(["ce", "weighted", "focal", "dice"]),
         help="Loss function. ce: cross-entropy. weighted: cross-entropy with classes weighted by "

@@ -121,13 +121,16 @@ def _labels(data: dict[str, Any]) -> list[str]:
 
 def _scene(data: dict[str, Any]) -> list[str]:
     facts = [("Scene", data["path"]), *_raster_facts(data), _window_fact(data)]
-    rows = [(str(b["band"]), b["name"] or "-", b["dtype"]) for b in data["bands"]]
-    rows += [(str(b["band"]), "transparency (alpha)", b["dtype"]) for b in data["alphas"]]
+    rows = [
+        (str(b["band"]), b["name"] or "-", b["dtype"], _or_dash(b["nodata"])) for b in data["bands"]
+    ]
+    rows += [(str(b["band"]), "transparency (alpha)", b["dtype"], "-") for b in data["alphas"]]
     if data["alphas"]:
         numbers = ",".join(str(b["band"]) for b in (*data["bands"], *data["alphas"]))
         alpha = f"band {data['alphas'][0]['band']} is transparency"
         facts.append(("Alpha", f"{alpha}, --bands {numbers} reads it as data"))
-    return [*_two_columns(facts), "", *_table(("Band", "Name", "Type"), rows, left=(1, 2))]
+    head = ("Band", "Name", "Type", "No data")
+    return [*_two_columns(facts), "", *_table(head, rows, left=(1, 2))]
 
 
 def _product(data: dict[str, Any]) -> list[str]:
@@ -143,7 +146,7 @@ def _product(data: dict[str, Any]) -> list[str]:
             str(band["band"]), band["name"], ", ".join(band["other_names"]) or "-",
             "-" if band["pixel_size"] is None else f"{band['pixel_size']:.3g} m", band["dtype"],
             f"{band['scale']:.6g}", f"{band['offset']:.6g}",
-            "-" if band["nodata"] is None else str(band["nodata"]),
+            _or_dash(band["nodata"]),
         )
         for band in bands
     ]  # fmt: skip
@@ -151,6 +154,10 @@ def _product(data: dict[str, Any]) -> list[str]:
     files = [(str(band["band"]), _file_of(band, bands)) for band in bands]
     tables = _table(head, rows, left=(1, 2, 4)), _table(("Band", "File"), files, left=(1,))
     return [*_two_columns(facts), "", *tables[0], "", *tables[1]]
+
+
+def _or_dash(value: float | str | None) -> str:
+    return "-" if value is None else str(value)
 
 
 def _date(text: str | None) -> str:
@@ -233,6 +240,9 @@ def _pixel_size(data: dict[str, Any]) -> str:
 
 
 def _nodata(data: dict[str, Any]) -> str:
+    values = {band["nodata"] for band in data.get("bands", ())}
+    if len(values) > 1:
+        return "a value of each band, see below"
     value = "" if data["nodata"] is None else f"the value {data['nodata']}"
     sources = [text for text in (_MASKS[data["mask"]], value) if text]
     return " and ".join(sources) or "nothing, every pixel has data"

@@ -105,7 +105,12 @@ def _describe_scene(path: str | Path) -> dict[str, Any]:
         **georeference(scene),
         **_storage(metadata),
         "bands": [
-            {"band": band, "name": name, "dtype": metadata.dtypes[band - 1]}
+            {
+                "band": band,
+                "name": name,
+                "dtype": metadata.dtypes[band - 1],
+                "nodata": to_json_number(metadata.nodata[band - 1]),
+            }
             for band, name in zip(scene.bands, scene.band_names, strict=True)
         ],
         "alphas": [

@@ -17,6 +17,8 @@ class RasterMetadata:
     """GDAL's short name of the format."""
     dtypes: tuple[str, ...]
     """Dtype of each band of the file, alpha included."""
+    nodata: tuple[float | None, ...]
+    """Nodata value of each band of the file, alpha included."""
     mask: str
     """What marks pixels without data: "alpha", "mask", "nodata" or "none"."""
     compression: str | None
@@ -44,6 +46,7 @@ def read_metadata(path: str | Path) -> RasterMetadata:
         return RasterMetadata(
             driver=dataset.driver,
             dtypes=tuple(dataset.dtypes),
+            nodata=tuple(dataset.nodatavals),
             mask=next((name for name, flag in kinds if flag in flags), "none"),
             compression=dataset.compression.name if dataset.compression else None,
             block=dataset.block_shapes[0],

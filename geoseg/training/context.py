@@ -225,4 +225,4 @@ def _make_optimizer(plan: TrainingPlan, unet: Network) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=lr, momentum=0.9)
     if settings.optimizer == "adam":
         return torch.optim.Adam(parameters, lr=lr)
-    return torch.optim.AdamW(parameters, lr=lr)
+    return torch.optim.AdamW(parameters, lr=lr, weight_decay=0.01)

@@ -75,7 +75,7 @@ class TrainSettings:
     encoder_lr: float = 0.3
     """Learning rate of a pretrained encoder, relative to `lr`, above 0 and at most 1."""
     optimizer: Optimizer = "adamw"
-    """RMSprop, Adam, AdamW, or SGD with momentum 0.9."""
+    """RMSprop, Adam, AdamW with a decay of 0.01 of all weights, or SGD with momentum 0.9."""
     loss: Loss = "dice"
     """"ce": cross-entropy. "weighted": cross-entropy weighted by inverse class frequency. "focal":
     focal loss with gamma 2. "dice": cross-entropy plus Dice loss."""

@@ -361,6 +361,21 @@ def test_scene_with_nan_as_nodata_and_no_place(tmp_path):
     )
 
 
+def test_nodata_of_each_band(tmp_path):
+    """A stack of an optical band and an elevation, as ``gdalbuildvrt -separate`` makes it."""
+    bands = "".join(
+        f'<VRTRasterBand dataType="Int16" band="{number}"><NoDataValue>{nodata}</NoDataValue>'
+        "</VRTRasterBand>"
+        for number, nodata in ((1, 0), (2, -9999))
+    )
+    path = tmp_path / "s.vrt"
+    path.write_text(f'<VRTDataset rasterXSize="30" rasterYSize="20">{bands}</VRTDataset>')
+    report = describe(path)
+    assert [band["nodata"] for band in report.data["bands"]] == [0, -9999]
+    assert parse_facts(as_text(report))["No data by"] == "a value of each band, see below"
+    assert re.search(r"^ +1 .* 0$.*^ +2 .* -9999$", as_text(report), re.MULTILINE | re.DOTALL)
+
+
 def test_scene_without_any_nodata_in_words(tmp_path):
     path = save_raster(tmp_path / "s.tif", np.zeros((1, 20, 30), np.uint16))
     assert parse_facts(as_text(describe(path)))["No data by"] == "nothing, every pixel has data"
