@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     from geoseg.view import open_view as open_view
     from geoseg.view import save_page as save_page
 
-_ROOMS = {
+_PUBLIC_NAMES = {
     "classification": (
         "ClassifiedArray",
         "ClassifyReport",
@@ -122,17 +122,17 @@ _ROOMS = {
     "vectorisation": ("Cleaning", "VectoriseReport", "VectoriseSettings", "vectorise"),
     "view": ("ViewSettings", "open_view", "save_page"),
 }
-"""The public names of each room; type checkers read the imports above instead."""
+"""The public names of each package; type checkers read the imports above instead."""
 
-__all__ = ["__version__", *chain.from_iterable(_ROOMS.values())]
+__all__ = ["__version__", *chain.from_iterable(_PUBLIC_NAMES.values())]
 
 
 if not TYPE_CHECKING:  # a type checker reports unknown names only without it
 
     def __getattr__(name: str) -> object:
-        for room, names in _ROOMS.items():
+        for package, names in _PUBLIC_NAMES.items():
             if name in names:
-                return getattr(import_module(f"geoseg.{room}"), name)
+                return getattr(import_module(f"geoseg.{package}"), name)
         raise AttributeError(f"module 'geoseg' has no attribute {name!r}")
 
 

@@ -72,7 +72,11 @@ def test_python_and_type_checkers_see_the_same_public_names():
         for statement in block.body
         for alias in statement.names
     }
-    table = {f"geoseg.{room}.{name}" for room, names in geoseg._ROOMS.items() for name in names}
+    table = {
+        f"geoseg.{package}.{name}"
+        for package, names in geoseg._PUBLIC_NAMES.items()
+        for name in names
+    }
     assert checked == table
     assert sorted([*(name.rpartition(".")[2] for name in table), "__version__"]) == dir(geoseg)
 

@@ -233,7 +233,7 @@ def _label_profile(job: Job) -> RasterProfile:
 
 
 def _class_report(job: Job, counts: NDArray[np.int64]) -> dict[str, Any]:
-    """Return pixels and true area of each class, and the number of nodata pixels."""
+    """Return pixels and area of each class, and the number of nodata pixels."""
     height = job.scene.height
     row_areas = pixel_areas(job.scene.affine, job.scene.crs, np.arange(height))
     pixels, areas = counts.sum(0), counts.T @ row_areas

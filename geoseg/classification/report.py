@@ -21,7 +21,7 @@ class ClassStatistics:
     """#rrggbb."""
     pixels: int
     area_m2: float | None
-    """True area on the ellipsoid (m²), None if the scene has no CRS."""
+    """Area (m²), None without a CRS. In degrees and in Mercator it is measured on the ellipsoid."""
 
 
 _JSON_KEYS = {"version": "geoseg", "settings": "options"}

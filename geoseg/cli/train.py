@@ -149,8 +149,9 @@ log = logging.getLogger("geoseg")
 )  # fmt: skip
 @click.option(
     "--legend", metavar="FILE",
-    help="Classes of a folder of images/ and masks/: CSV (value,name,color) or QGIS palette.  "
-    "[default: the classes of the masks]",
+    help="Classes of a folder of images/ and masks/, or other names and colours for the classes of "
+    "a tile set: CSV (value,name,color) or QGIS palette.  "
+    "[default: the classes of the masks or the tile set]",
 )  # fmt: skip
 @click.option(
     "--start", metavar="MODEL",

@@ -9,22 +9,22 @@ from numpy.typing import NDArray
 from geoseg.errors import EvaluateError
 from geoseg.metrics import Estimate, estimate
 
-MIN_RELIABLE_SAMPLES = 50
-"""Samples of a class below which intervals are rough (Congalton and Green 2019)."""
+MIN_RELIABLE_POINTS = 50
+"""Points of a class below which intervals are rough (Congalton and Green 2019)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StratifiedSample:
-    """Counts of samples by stratum, and the areas of the strata.
+    """Counts of points by stratum, and the areas of the strata.
 
     Raises:
-        EvaluateError: if the areas are not known, or a stratum has samples but no area.
+        EvaluateError: if the areas are not known, or a stratum has points but no area.
     """
 
     names: tuple[str, ...]
     """(strata,) names."""
     counts: NDArray[np.int64]
-    """(strata, classes, classes): samples of stratum h mapped as i that are j in the reference."""
+    """(strata, classes, classes): points of stratum h mapped as i that are j in the reference."""
     area_ha: NDArray[np.float64]
     """(strata,) area on the map (ha)."""
 
@@ -39,7 +39,7 @@ class StratifiedSample:
 
     @property
     def sizes(self) -> NDArray[np.int64]:
-        """(strata,) number of samples."""
+        """(strata,) number of points."""
         return np.asarray(self.counts.sum((1, 2)))
 
     def estimate(self) -> tuple[Estimate, list[str]]:
@@ -49,38 +49,38 @@ class StratifiedSample:
             The estimates, and notes on their limits.
 
         Raises:
-            EvaluateError: if a stratum has no sample.
+            EvaluateError: if a stratum has no point.
         """
         empty = (self.sizes == 0) & (self.area_ha > 0)
         if empty.any():
             share = self.area_ha[empty].sum() / self.area_ha.sum()
             raise EvaluateError(
-                f"no sample lies in {self._listed(empty)} ({share:.1%} of the map), so that "
-                "accuracy and areas of the whole map cannot be estimated, take samples there or "
+                f"no point lies in {self._listed(empty)} ({share:.1%} of the map), so that "
+                "accuracy and areas of the whole map cannot be estimated, take points there or "
                 "ignore the class (--ignore)"
             )
         notes = []
         once = self._listed(self.sizes == 1)
         if once:
             notes.append(
-                f"sampled only once: {once}; one sample has no variance, so intervals that depend "
+                f"sampled only once: {once}; one point has no variance, so intervals that depend "
                 "on it are not numbers, sample at least two of each class"
             )
         few = ", ".join(
             f"{name} ({size})"
             for name, size in zip(self.names, self.sizes, strict=True)
-            if 1 < size < MIN_RELIABLE_SAMPLES
+            if 1 < size < MIN_RELIABLE_POINTS
         )
         if few:
             notes.append(
-                f"fewer than {MIN_RELIABLE_SAMPLES} samples of {few}, so that intervals are rough "
+                f"fewer than {MIN_RELIABLE_POINTS} points of {few}, so that intervals are rough "
                 "there"
             )
         all_correct = (self.sizes > 1) & (np.einsum("hii->h", self.counts) == self.sizes)
         if all_correct.any():
             notes.append(
-                f"all samples of {self._listed(all_correct)} are correct, so that their standard "
-                "error is 0; of n samples, up to 3 / n may still be wrong (95 % confidence)"
+                f"all points of {self._listed(all_correct)} are correct, so that their standard "
+                "error is 0; of n points, up to 3 / n may still be wrong (95 % confidence)"
             )
         return estimate(self.counts, self.area_ha), notes
 

@@ -27,7 +27,7 @@ from geoseg.raster import read_window
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Samples:
+class _SampledPoints:
     """Reference points, and their classes in map and reference."""
 
     assessment: Assessment
@@ -70,21 +70,21 @@ def assess_points(assessment: Assessment, file: VectorLabelFile) -> EvaluationRe
     )
     mapped = points.pixels.values(labels.read)
     reference = recode_table(recoded)[points.classes]
-    samples = _Samples(assessment, file, points, mapped, reference)
-    if not samples.labelled.any():
+    sampled = _SampledPoints(assessment, file, points, mapped, reference)
+    if not sampled.labelled.any():
         raise no_overlap_error(assessment)
     comparison = WindowComparison(scene, labels)
     totals, thumbnails = count_all(comparison, assessment.workers, assessment.progress)
     area_ha = totals.area_m2[assessment.values] / HECTARE_M2
-    sample, estimate, notes, outside_strata = _estimate_map(samples, area_ha)
+    sample, estimate, notes, outside_strata = _estimate_map(sampled, area_ha)
     x, y = (points.pixels.cols + 0.5) / scene.width, (points.pixels.rows + 0.5) / scene.height
-    markers = np.stack([y, x, mapped, reference], axis=1)[samples.labelled]
+    markers = np.stack([y, x, mapped, reference], axis=1)[sampled.labelled]
     image = image_thumbnail(settings.image, assessment.path, scene)
     return EvaluationReport(
         title=assessment.title,
         legend=assessment.legend,
-        counts=samples.counts if sample is None else sample.counts.sum(0),
-        unit="samples",
+        counts=sampled.counts if sample is None else sample.counts.sum(0),
+        unit="points",
         area_ha=area_ha,
         left_out={
             "outside of the map": int((~points.pixels.inside).sum()),
@@ -95,7 +95,7 @@ def assess_points(assessment: Assessment, file: VectorLabelFile) -> EvaluationRe
         },
         sample=sample,
         estimate=estimate,
-        reliability=reliability_of(_hits_by_confidence(samples)),
+        reliability=reliability_of(_hits_by_confidence(sampled)),
         notes=tuple(notes),
         thumbnails=Thumbnails(thumbnails[0], None, image, markers),
         provenance=provenance_of(assessment),
@@ -103,12 +103,12 @@ def assess_points(assessment: Assessment, file: VectorLabelFile) -> EvaluationRe
 
 
 def _estimate_map(
-    samples: _Samples, area_ha: NDArray[np.float64]
+    sampled: _SampledPoints, area_ha: NDArray[np.float64]
 ) -> tuple[StratifiedSample | None, Estimate | None, list[str], int]:
     """Return the sample, the estimates, notes, and the number of points outside of the strata."""
-    has_strata = samples.assessment.settings.strata is not None or samples.points.strata is not None
+    has_strata = sampled.assessment.settings.strata is not None or sampled.points.strata is not None
     try:
-        sample, outside = _stratified_sample(samples, area_ha)
+        sample, outside = _stratified_sample(sampled, area_ha)
         estimate, notes = sample.estimate()
     except EvaluateError as error:
         if has_strata:
@@ -123,44 +123,44 @@ def _estimate_map(
 
 
 def _stratified_sample(
-    samples: _Samples, area_ha: NDArray[np.float64]
+    sampled: _SampledPoints, area_ha: NDArray[np.float64]
 ) -> tuple[StratifiedSample, int]:
     """Return the points by stratum, and the number of points outside of the strata."""
-    assessment, labels = samples.assessment, samples.assessment.labels
+    assessment, labels = sampled.assessment, sampled.assessment.labels
     path, values = assessment.settings.strata, assessment.values
     if path is None:
         ignored = IgnoreSpec.parse(assessment.settings.ignore).values_in(labels.legend)
-        check_strata(samples.points, samples.mapped, labels.legend, assessment.path, ignored)
-        counts = by_map_class(samples.counts)
+        check_strata(sampled.points, sampled.mapped, labels.legend, assessment.path, ignored)
+        counts = by_map_class(sampled.counts)
         return StratifiedSample(assessment.legend.names, counts, area_ha), 0
     own_legend = as_legend(assessment.settings.strata_legend)
     scene, strata = open_strata(str(path), labels.legend, own_legend)
-    points = locate_points(samples.file, scene)
+    points = locate_points(sampled.file, scene)
     point_strata = points.pixels.values(strata.read)
     check_strata(points, point_strata, strata.legend, str(path))
     comparison = WindowComparison(scene, strata)
     totals, _ = count_all(comparison, assessment.workers, assessment.progress)
     strata_values = np.array(strata.legend.values)
-    labelled = samples.labelled & (point_strata != NODATA)
+    labelled = sampled.labelled & (point_strata != NODATA)
     indices = (
         np.searchsorted(strata_values, point_strata[labelled]),
-        np.searchsorted(values, samples.mapped[labelled]),
-        np.searchsorted(values, samples.reference[labelled]),
+        np.searchsorted(values, sampled.mapped[labelled]),
+        np.searchsorted(values, sampled.reference[labelled]),
     )
     counts = np.zeros((len(strata_values), len(values), len(values)), np.int64)
     np.add.at(counts, indices, 1)
     strata_ha = totals.area_m2[strata_values] / HECTARE_M2
-    outside = samples.labelled & (point_strata == NODATA)
+    outside = sampled.labelled & (point_strata == NODATA)
     return StratifiedSample(strata.legend.names, counts, strata_ha), int(outside.sum())
 
 
-def _hits_by_confidence(samples: _Samples) -> NDArray[np.int64]:
+def _hits_by_confidence(sampled: _SampledPoints) -> NDArray[np.int64]:
     """Return the wrong and correct points (2, 256) by value of the confidence."""
-    confidence, labelled = open_confidence(samples.assessment), samples.labelled
+    confidence, labelled = open_confidence(sampled.assessment), sampled.labelled
     if confidence is None:
         return np.zeros((2, VALUES), np.int64)
-    values = samples.points.pixels.values(lambda window: read_window(confidence, window)[0][0])
-    correct = (samples.mapped == samples.reference).astype(np.uint8)
+    values = sampled.points.pixels.values(lambda window: read_window(confidence, window)[0][0])
+    correct = (sampled.mapped == sampled.reference).astype(np.uint8)
     hits = count_pairs(correct[labelled], values[labelled])[:2]
     hits[:, 0] = 0  # nodata
     return hits

@@ -119,7 +119,7 @@ def evaluate_matrix(
         matrix: CSV of counts; its first column names the mapped classes, its first row the
             reference classes.
         out: folder to write; it appears when it is complete.
-        areas: CSV with a header and the mapped area (ha) of each class, for a matrix of samples
+        areas: CSV with a header and the mapped area (ha) of each class, for a matrix of points
             drawn within each mapped class: accuracy and areas of the whole map are then estimated.
         legend: colours of the classes, by name.
         overwrite: replace an existing report.
@@ -128,7 +128,7 @@ def evaluate_matrix(
         The report; ``to_dict()`` gives the content of report.json.
 
     Raises:
-        EvaluateError: if a file cannot be read, or a class has no sample.
+        EvaluateError: if a file cannot be read, or a class has no point.
         LabelError: if the legend lacks a class.
         OutputError: if the folder exists or cannot be written.
     """
@@ -146,7 +146,7 @@ def evaluate_matrix(
         title=Path(matrix).name,
         legend=colored,
         counts=counts,
-        unit="samples",
+        unit="points",
         area_ha=area_ha,
         sample=sample,
         estimate=estimate,

@@ -124,12 +124,12 @@ def _checked_field(path: str, frame: Any, class_field: str | None) -> str:  # no
     if class_field in fields:
         return str(class_field)
     if not fields:
-        raise LabelError(f"labels {path} have no fields, add one with the class of each feature")
+        raise LabelError(f"{path} has no fields, add one with the class of each feature")
     listed = short_list(fields)
     if class_field is None:
-        raise LabelError(f"labels {path} need a class field (--class-field), one of: {listed}")
+        raise LabelError(f"{path} needs a class field (--class-field), one of: {listed}")
     raise LabelError(
-        f"labels {path} have no field {class_field!r}, choose the class field (--class-field) "
+        f"{path} has no field {class_field!r}, choose the class field (--class-field) "
         f"from: {listed}"
     )
 
@@ -145,7 +145,7 @@ def _with_geometry(
     has_class = (classes.notna() & (classes.astype(str).str.strip() != "")).to_numpy(bool)
     if not has_class.any():
         raise LabelError(
-            f"labels {path} hold no feature with a {class_field}, fill it in or choose "
+            f"{path} has no feature with a {class_field}, fill it in or choose "
             "another class field (--class-field)"
         )
     return drawn, has_class
@@ -157,7 +157,7 @@ def _check_types(path: str, class_field: str, classes: Sequence[Any]) -> None:
     if kinds in (["numbers"], ["text"]):
         return
     raise LabelError(
-        f"field {class_field!r} of labels {path} holds {' and '.join(kinds)}, but classes are "
+        f"field {class_field!r} of {path} holds {' and '.join(kinds)}, but classes are "
         "either names or whole numbers, choose another class field (--class-field) or write the "
         "classes into a new text field"
     )
@@ -178,22 +178,20 @@ def _kind(value: object) -> str:
 def _legend_of(path: str, class_field: str, classes: list[Any]) -> Legend:
     """Numbers are class values; names are numbered in alphabetical order."""
     if not classes:
-        raise LabelError(
-            f"all features of labels {path} are of ignored classes, keep at least one class"
-        )
+        raise LabelError(f"all features of {path} are of ignored classes, keep at least one class")
     if isinstance(classes[0], str):
         return _legend_of_names(path, class_field, classes)
     fraction = next((c for c in classes if not float(c).is_integer()), None)
     if fraction is not None:
         raise LabelError(
-            f"field {class_field!r} of labels {path} holds {fraction}, but class values are whole "
+            f"field {class_field!r} of {path} holds {fraction}, but class values are whole "
             "numbers, choose another class field (--class-field) or round the values"
         )
     values = sorted({int(c) for c in classes})
     wrong = [value for value in values if not 0 <= value < NODATA]
     if wrong:
         raise LabelError(
-            f"field {class_field!r} of labels {path} holds {wrong[0]}, but class values are from 0 "
+            f"field {class_field!r} of {path} holds {wrong[0]}, but class values are from 0 "
             "to 254, renumber the classes"
         )
     named = Legend.from_names([str(v) for v in values]).classes
@@ -206,7 +204,7 @@ def _legend_of_names(path: str, class_field: str, names: list[str]) -> Legend:
         other = spellings.setdefault(class_key(name), name)
         if other != name:
             raise LabelError(
-                f"field {class_field!r} of labels {path} holds {other!r} and {name!r}, which are "
+                f"field {class_field!r} of {path} holds {other!r} and {name!r}, which are "
                 "one class, spell it in one way or give a legend (--legend)"
             )
     return Legend.from_names(list(spellings.values()))
@@ -223,8 +221,8 @@ def _class_values(path: str, legend: Legend, classes: list[Any]) -> dict[Any, in
     several = len(unknown) > 1
     wrong, known = (short_list(list(map(repr, names))) for names in (unknown, classes))
     raise LabelError(
-        f"class{'es' * several} {wrong} of labels {path} "
-        f"(which have {known}) {'are' if several else 'is'} not in the legend "
+        f"class{'es' * several} {wrong} of {path} "
+        f"(which has {known}) {'are' if several else 'is'} not in the legend "
         f"({', '.join(legend.names)}), add what is missing to the legend, or give --ignore if it "
         "means not labelled"
     )

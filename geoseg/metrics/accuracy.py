@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.int64] | NDArray[np.float64]
-"""(classes, classes): pixels, samples or area shares mapped as i that are j in the reference."""
+"""(classes, classes): pixels, points or area shares mapped as i that are j in the reference."""
 Floats = NDArray[np.float64]
 
 

@@ -13,10 +13,10 @@ BINS = 15
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reliability:
-    """Pixels or samples by confidence, in bins of equal width over 0..1; addable."""
+    """Pixels or points by confidence, in bins of equal width over 0..1; addable."""
 
     counts: NDArray[np.int64]
-    """(bins,) pixels or samples in each bin."""
+    """(bins,) pixels or points in each bin."""
     hits: NDArray[np.int64]
     """(bins,) of them mapped correctly."""
     confidence_sums: Floats
@@ -30,7 +30,7 @@ class Reliability:
         counts: NDArray[np.int64] | None = None,
         bins: int = BINS,
     ) -> "Reliability":
-        """Sort pixels or samples into bins; an edge belongs to the bin below it.
+        """Sort pixels or points into bins; an edge belongs to the bin below it.
 
         Args:
             confidence: (n,) 0..1.

@@ -59,18 +59,18 @@ def estimate(counts: NDArray[np.int64], areas: Floats) -> Estimate:
     """Estimate accuracy and area from a stratified random sample.
 
     Args:
-        counts: (strata, classes, classes), samples of stratum h that are mapped as i and are j in
+        counts: (strata, classes, classes), points of stratum h that are mapped as i and are j in
             the reference.
         areas: (strata,) size of each stratum, in any unit.
 
     Raises:
-        ValueError: if a stratum has an area but no sample, or the shapes do not fit.
+        ValueError: if a stratum has an area but no point, or the shapes do not fit.
     """
     if counts.ndim != 3 or counts.shape[1] != counts.shape[2] or areas.shape != counts.shape[:1]:
         raise ValueError(f"counts of {counts.shape} do not fit areas of {areas.shape}")
     sampled = counts.sum((1, 2))
     if ((sampled == 0) & (areas > 0)).any():
-        raise ValueError("a stratum with an area has no sample")
+        raise ValueError("a stratum with an area has no point")
     weights = areas / areas.sum()
     means = np.nan_to_num(ratio(counts, sampled[:, None, None]))
     hits, ones = np.einsum("hii->hi", means), np.ones((len(areas), 1))
@@ -101,10 +101,10 @@ def _standard_error(
     """Return the standard error of the ratio (weights @ numerator) / (weights @ denominator).
 
     Args:
-        numerator: (strata, n) share of the samples of each stratum with a property.
-        denominator: (strata, n) or (strata, 1) share of the samples in which it is counted.
+        numerator: (strata, n) share of the points of each stratum with a property.
+        denominator: (strata, n) or (strata, 1) share of the points in which it is counted.
         weights: (strata,) share of each stratum of the area.
-        sampled: (strata,) number of samples.
+        sampled: (strata,) number of points.
         empty_is_zero: whether a stratum with a denominator of 0 adds no variance, as for a mapped
             class where the strata are the mapped classes.
     """

@@ -29,18 +29,18 @@ def allocate(
 ) -> NDArray[np.int64]:
     """Allocate a sample to strata.
 
-    No stratum gets fewer than ``minimum`` samples or more samples than it has pixels. Law: the
+    No stratum gets fewer than ``minimum`` points or more points than it has pixels. Law: the
     sizes add up to ``total``, or to the nearest sum within these limits.
 
     Args:
-        total: number of samples.
+        total: number of points.
         shares: (strata,) share of each stratum of the area of the map, above 0, sum 1.
         pixels: (strata,) number of pixels of each stratum.
         allocation: "proportional" to the shares; "equal"; "mixed", the mean of both.
-        minimum: minimum number of samples of a stratum; of a smaller one, all its pixels.
+        minimum: minimum number of points of a stratum; of a smaller one, all its pixels.
 
     Returns:
-        (strata,) number of samples.
+        (strata,) number of points.
     """
     equal = np.full(len(shares), 1 / len(shares))
     wanted = {"proportional": shares, "equal": equal, "mixed": (shares + equal) / 2}[allocation]

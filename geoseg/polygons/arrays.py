@@ -1,4 +1,4 @@
-"""Many polygons with whole-pixel vertices as flat arrays, and the array types of this room."""
+"""Many polygons with whole-pixel vertices as flat arrays, and the array types of this package."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields

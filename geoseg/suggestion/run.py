@@ -1,7 +1,6 @@
 """Suggest patches of a map to label, as a GeoPackage."""
 
 import logging
-import sqlite3
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -9,23 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
 import shapely
 from numpy.typing import NDArray
 
 from geoseg.errors import SuggestError, check_list, check_type, count_of
 from geoseg.execute import Progress, ProgressCounter
-from geoseg.files import atomic_file, check_file_name, check_not_there
+from geoseg.files import check_file_name, check_not_there
 from geoseg.geodesy import apply_affine
 from geoseg.grid import Window
 from geoseg.labels import LabelSource, open_map
 from geoseg.legend import Legend, as_legend
 from geoseg.raster import Scene, open_scene, open_scores, read_window, same_grid, warped_to
-from geoseg.styles.qgis import add_layer_style, patch_form_qml
+from geoseg.styles.qgis import patch_form_qml
 from geoseg.suggestion.draw import draw_patches
 from geoseg.suggestion.exclude import outside_of
 from geoseg.suggestion.patches import BlockPixels, Patches, blocks, find_candidates
 from geoseg.suggestion.settings import SuggestSettings
+from geoseg.vectors import write_geopackage
 
 log = logging.getLogger("geoseg")
 
@@ -86,7 +85,7 @@ def suggest(  # noqa: PLR0913 - all but two by name
             feature overlaps are not suggested.
         settings: how many patches, how large and how far apart.
         overwrite: replace an existing file.
-        progress: called as blocks are read, see `geoseg.execute.Progress`.
+        progress: called as windows are read, see `geoseg.execute.Progress`.
 
     Raises:
         SuggestError: if uncertainty and confidence are both given, or the map has no pixel of a
@@ -106,7 +105,7 @@ def suggest(  # noqa: PLR0913 - all but two by name
     grid, mapped = open_map(str(labels), as_legend(settings.legend), ())
     read = _block_reader(grid, mapped, _open_uncertainty(uncertainty, confidence, grid), scene)
     windows = list(blocks(grid.height, grid.width, settings.size))
-    done = ProgressCounter(progress, "blocks", len(windows))
+    done = ProgressCounter(progress, "windows", len(windows))
 
     def read_block(window: Window) -> BlockPixels:
         block = read(window)
@@ -223,13 +222,7 @@ def _write(
         "suggested": np.ones(number, bool),
     }
     frame = geopandas.GeoDataFrame(columns, geometry=shapely.polygons(corners), crs=grid.crs)
-    # RuntimeError and ValueError are what pyogrio raises.
-    errors = (OSError, RuntimeError, ValueError, sqlite3.Error)
-    with atomic_file(out, errors=errors) as temporary:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
-            pyogrio.write_dataframe(
-                frame, temporary, layer=_LAYER, layer_options={"GEOMETRY_NAME": "geom"}
-            )
-        form = patch_form_qml(legend, list(columns))
-        add_layer_style(temporary, _LAYER, form, "Patches to be labelled")
+    form = patch_form_qml(legend, list(columns))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
+        write_geopackage(out, frame, _LAYER, form, "Patches to be labelled")

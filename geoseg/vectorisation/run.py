@@ -78,7 +78,7 @@ def vectorise(
         settings: what the polygons are.
         workers: number of threads, at least 1; None for the number of processors.
         overwrite: replace ``out``.
-        progress: called as chunks are done, see `geoseg.execute.Progress`.
+        progress: called as windows are done, see `geoseg.execute.Progress`.
 
     Raises:
         GeosegError: if an input cannot be used or the output cannot be written.
@@ -98,7 +98,7 @@ def vectorise(
     if scene.crs is None:
         log.warning("%s has no CRS, so its polygons have no CRS and no areas", scene.path)
     windows = vector_windows(scene.height, scene.width)
-    chunks_done = ProgressCounter(progress, "chunks", len(windows) * (2 if threshold else 1))
+    windows_done = ProgressCounter(progress, "windows", len(windows) * (2 if threshold else 1))
     builder = FeatureBuilder(
         classes.legend, scene.affine, scene.crs, (scene.height, scene.width),
         has_confidence=confidence_scene is not None, simplified=cleaning.simplify > 0,
@@ -118,7 +118,7 @@ def vectorise(
 
         def read_labels(window: Window) -> NDArray[np.uint8]:
             check_stop()
-            chunks_done.add()
+            windows_done.add()
             return classes.read(window)
 
         clean = (

@@ -1,9 +1,10 @@
-"""Vector files: read once, reprojected into the CRS of scenes, and burnt onto their pixels."""
+"""Vector files: read once, reprojected into the CRS of scenes, burnt onto their pixels, written."""
 
 from geoseg.vectors.burn import burn
 from geoseg.vectors.read import is_vector_file, list_layers, read_vector
 from geoseg.vectors.reproject import Reprojector
 from geoseg.vectors.window import Features, VectorLayer, open_layer, read_features
+from geoseg.vectors.write import write_geopackage
 
 __all__ = [
     "Features",
@@ -15,4 +16,5 @@ __all__ = [
     "open_layer",
     "read_features",
     "read_vector",
+    "write_geopackage",
 ]

@@ -64,7 +64,7 @@ def on_terminal(*words: object, **variables: str) -> str:
 @pytest.mark.parametrize("variables", [{"NO_COLOR": "1"}, {"FORCE_COLOR": "1"}], ids=str)
 def test_a_terminal_shows_a_bar_and_never_a_colour(lulc, tmp_path, variables):
     printed = on_terminal("vectorise", lulc, "--out", tmp_path / "o.gpkg", **variables)
-    assert re.search(r"\r100%\|.+\| \d+/\d+ \[.+ chunks.*\]", printed)
+    assert re.search(r"\r100%\|.+\| \d+/\d+ \[.+ windows.*\]", printed)
     assert not PROGRESS.search(printed)
     assert not re.search(r"\x1b\[[\d;]*m", printed)
 
@@ -73,7 +73,7 @@ def test_a_pipe_gets_lines_of_progress_on_stderr_and_the_result_on_stdout(lulc, 
     done = here("vectorise", lulc, "--out", tmp_path / "o.gpkg")
     assert re.fullmatch(rf"{tmp_path}/o.gpkg: \d+ polygons\n", done.stdout)
     lines = [found.groups() for line in done.stderr.splitlines() if (found := PROGRESS.match(line))]
-    assert lines == [("1", "1", "chunks", "100")]
+    assert lines == [("1", "1", "windows", "100")]
     assert all(line.startswith("geoseg: ") for line in done.stderr.splitlines())
     assert "\r" not in done.stderr
 

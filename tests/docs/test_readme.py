@@ -109,10 +109,10 @@ def test_files_and_tests_named_in_the_documents_exist():
             assert not test or f"def {test}(" in (ROOT / path).read_text(), f"{name}: {named}"
 
 
-def test_every_room_is_on_the_map():
+def test_every_package_is_on_the_map():
     text = DOCUMENTS["docs/explanation/architecture.md"]
-    rooms = {path.stem for path in (ROOT / "geoseg").iterdir() if not path.stem.startswith("_")}
-    assert {room for room in rooms - {"models", "py"} if f"`{room}`" not in text} == set()
+    packages = {path.stem for path in (ROOT / "geoseg").iterdir() if not path.stem.startswith("_")}
+    assert {name for name in packages - {"models", "py"} if f"`{name}`" not in text} == set()
 
 
 def test_the_glossary_is_in_alphabetical_order():

@@ -170,11 +170,11 @@ def test_nothing_is_called_the_weakest_of_one_class(tmp_path):
     )
 
 
-def test_a_class_that_no_sample_in_the_reference_shows_is_named(tmp_path):
+def test_a_class_that_no_point_of_the_reference_shows_is_named(tmp_path):
     (tmp_path / "m.csv").write_text("map,a,b\na,40,10\nb,0,50\nc,5,5\n")
     (tmp_path / "a.csv").write_text("class,ha\na,100\nb,300\nc,10\n")
     evaluate_matrix(tmp_path / "m.csv", areas=tmp_path / "a.csv", out=tmp_path / "report")
-    assert "c is mapped, but the reference has no sample of it." in lead(tmp_path)
+    assert "c is mapped, but the reference has no point of it." in lead(tmp_path)
 
 
 def test_areas_that_are_all_zero_are_refused(tmp_path):

@@ -126,7 +126,7 @@ def test_points_that_were_drawn_from_something_else(maps, tmp_path):
     same = write_points(tmp_path / "q.gpkg", [0, 1], [0, 0], ["water"] * 2)
     refuse(maps, tmp_path, "no point lies where the maps differ", reference=same)
     some = write_points(tmp_path / "r.gpkg", [9], [0], ["rock to grass"])
-    refuse(maps, tmp_path, "no sample lies in 'water unchanged'", reference=some)
+    refuse(maps, tmp_path, "no point lies in 'water unchanged'", reference=some)
 
 
 @pytest.mark.parametrize("marks", [[True, False], [1, 1], ["true", "true"]])

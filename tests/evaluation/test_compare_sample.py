@@ -65,7 +65,7 @@ def test_the_forest_change_example_of_olofsson_2014(olofsson, tmp_path, points):
     def numbers(key):
         return np.array(estimated[key])[order]
 
-    points = np.array(estimated["points"])[np.ix_(order, order)]
+    points = np.array(estimated["matrix"])[np.ix_(order, order)]
     assert points.tolist() == OLOFSSON_2014.counts.tolist()
     np.testing.assert_allclose(numbers("mapped_area_ha"), [18000, 13500, 288000, 580500])
     np.testing.assert_allclose(

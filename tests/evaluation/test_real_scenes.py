@@ -107,7 +107,7 @@ def test_parana_against_its_points_and_polygons(data, parana, tmp_path):
         lulc, folder / f"{PARANA}_points.gpkg", out=tmp_path / "points", settings=settings
     ).to_dict()
     assert report["compared"] == 6
-    assert any("fewer than 50 samples" in n for n in report["notes"])
+    assert any("fewer than 50 points" in n for n in report["notes"])
 
 
 @pytest.fixture(scope="module")

@@ -29,13 +29,13 @@ def test_estimates_come_first_and_raw_counts_are_not_for_citing(tmp_path):
     page = page_of(tmp_path / "report")
     assert titles(page)[:3] == [
         "Accuracy of each class, for the whole map", "Area of each class, for the whole map",
-        "Error matrix: counts of samples",
+        "Error matrix: counts of points",
     ]  # fmt: skip
-    before, after = page.split("Error matrix: counts of samples")
+    before, after = page.split("Error matrix: counts of points")
     assert before.count("numbers to cite") == 2
     assert "Overall accuracy<br>of the whole map</dt><dd>94.7<small> ± 1.8" in before
     assert "Do not cite their accuracies as those of the map" in after
-    assert "user&rsquo;s acc. of samples,&nbsp;%" in after
+    assert "user&rsquo;s acc. of points,&nbsp;%" in after
     assert '<td class="acc">91.7</td>' in after  # the share of the samples that are correct
     assert "91.7" not in before
 

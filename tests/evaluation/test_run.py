@@ -71,7 +71,7 @@ def test_the_example_by_points_in_another_crs(olofsson, tmp_path):
         olofsson / "map.tif", olofsson / "points.gpkg", out=tmp_path / "report"
     ).to_dict()
     check_olofsson_2014(report)
-    assert report["unit"] == "samples"
+    assert report["unit"] == "points"
 
 
 def test_the_example_by_a_raster_of_samples(olofsson, tmp_path):
@@ -337,7 +337,7 @@ def test_points_by_the_strata_of_another_raster(tmp_path):
         for w, p, n in ((0.75, right[:80].mean(), 80), (0.25, right[80:].mean(), 60))
     )
     assert adjusted["overall_accuracy_ci95"] == pytest.approx(1.96 * variance**0.5)
-    assert [s["samples"] for s in adjusted["strata"]] == [80, 60]
+    assert [s["points"] for s in adjusted["strata"]] == [80, 60]
     other = EvaluateSettings(strata=write_map(tmp_path / "turned.tif", 1 - strata, halves))
     with pytest.raises(EvaluateError, match=r"do not lie in the stratum .* as the strata"):
         evaluate(tmp_path / "map.tif", points, out=tmp_path / "no", settings=other)
@@ -366,7 +366,7 @@ def test_a_class_sampled_once_has_no_interval_and_it_is_said_why(tmp_path):
     assert adjusted["area_ha_ci95"] == [None, None]
     assert adjusted["users_accuracy_ci95"][0] is None
     assert adjusted["users_accuracy_ci95"][1] > 0
-    assert "sampled only once: 'water'; one sample has no variance" in report["notes"][0]
+    assert "sampled only once: 'water'; one point has no variance" in report["notes"][0]
 
 
 def test_numbers_do_not_depend_on_windows_or_workers(pair, tmp_path, monkeypatch):
@@ -451,7 +451,7 @@ def test_a_reference_elsewhere(labels, tmp_path):
 
 def test_unknown_classes_are_listed_on_both_sides(labels, tmp_path):
     points = write_points(tmp_path / "points.gpkg", [5, 6, 7], [5, 6, 7], ["water", "bog", "fen"])
-    match = r"classes 'bog', 'fen' of .*\(which have 'water', 'bog', 'fen'\) are not .*water, grass"
+    match = r"classes 'bog', 'fen' of .*\(which has 'water', 'bog', 'fen'\) are not .*water, grass"
     refused(tmp_path, match, labels, points, LabelError)
     other = Legend.from_names(["water", "bog"])
     raster = write_map(tmp_path / "other.tif", np.zeros((20, 30), np.uint8), other)
@@ -466,14 +466,14 @@ def test_unknown_classes_are_listed_on_both_sides(labels, tmp_path):
 def test_a_stratum_without_a_sample(labels, tmp_path):
     drawn = write_points(tmp_path / "a.gpkg", [5, 6], [5, 6], ["water"] * 2, stratum=["water"] * 2)
     refused(
-        tmp_path, r"no sample lies in 'grass' \(50.0% of the map\)", labels, drawn, EvaluateError
+        tmp_path, r"no point lies in 'grass' \(50.0% of the map\)", labels, drawn, EvaluateError
     )
     points = write_points(tmp_path / "b.gpkg", [5, 6], [5, 6], ["water"] * 2)
     report = evaluate(labels, points, out=tmp_path / "report").to_dict()
     assert report["area_adjusted"] is None
-    assert "no sample lies in 'grass'" in report["notes"][0]
+    assert "no point lies in 'grass'" in report["notes"][0]
     matrix, areas = write_tables(tmp_path, ["a", "b"], [[5, 1], [0, 0]], [10, 20])
-    with pytest.raises(EvaluateError, match="no sample lies in 'b'"):
+    with pytest.raises(EvaluateError, match="no point lies in 'b'"):
         evaluate_matrix(matrix, areas=areas, out=tmp_path / "other")
 
 
@@ -531,7 +531,7 @@ def test_points_mixed_with_polygons(labels, tmp_path):
         ("map,a,b\na,1,x\nb,3,4\n", "c,h\na,1\nb,1\n", "'x' for 'a', not a count"),
         ("map,a,b\na,1,-2\nb,3,4\n", "c,h\na,1\nb,1\n", "'-2' for 'a', not a count"),
         ("map,a,a\na,1,2\nb,3,4\n", "c,h\na,1\nb,1\n", "columns without a name or with the same"),
-        ("map,a,b\na,0,0\nb,0,0\n", "c,h\na,1\nb,1\n", "has no samples"),
+        ("map,a,b\na,0,0\nb,0,0\n", "c,h\na,1\nb,1\n", "has no points"),
         ("", "c,h\na,1\n", "has no table"),
         (
             "map,a,b\na,1,2\nb,3,4\n",

@@ -218,7 +218,7 @@ def test_evaluate_reads_it_back(labels, classes, tmp_path):
     report = evaluate(labels, path, out=tmp_path / "report").to_dict()
     assert report["left_out"]["no class in the reference"] == 5
     adjusted = report["area_adjusted"]
-    sizes = [s["samples"] for s in adjusted["strata"]]
+    sizes = [s["points"] for s in adjusted["strata"]]
     assert sum(sizes) == 295
     assert adjusted["overall_accuracy"] == pytest.approx(1 - 0.3 * 9 / sizes[1])
     assert adjusted["area_ha"][2] == pytest.approx(0.09 * 680 * (480 + 240 * 9 / sizes[1]))

@@ -60,7 +60,7 @@ def check_stehman_2014(report):
 
 
 def strata_of(report):
-    return [(s["name"], s["samples"]) for s in report["area_adjusted"]["strata"]]
+    return [(s["name"], s["points"]) for s in report["area_adjusted"]["strata"]]
 
 
 def test_a_plain_raster_of_strata_gives_the_published_numbers(stehman):
@@ -100,7 +100,7 @@ def test_the_command_takes_a_legend_of_strata(stehman):
                 stehman / "strata.csv")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "overall accuracy 63.0 ± 16.6 % of the area" in done.stdout
-    assert "samples of north (10), east (10)" in done.stderr
+    assert "points of north (10), east (10)" in done.stderr
 
 
 def test_strata_have_the_names_of_the_map_where_it_has_all_their_values(tmp_path):

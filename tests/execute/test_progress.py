@@ -59,7 +59,7 @@ def evaluate(folder, progress):
     ("run", "units"),
     [
         (classify, ["windows"]),
-        (vectorise, ["chunks"]),
+        (vectorise, ["windows"]),
         (tile, ["scenes opened", "tiles read", "tiles written"]),
         (train, ["steps"]),
         (evaluate, ["windows"]),

@@ -120,9 +120,9 @@ def test_the_composition_of_accents_does_not_count(tmp_path, scene):
 @pytest.mark.parametrize(
     ("values", "match"),
     [
-        ([1, -1, 2], r"field 'kind' of labels .*fields\.gpkg holds -1, but class values are from"),
+        ([1, -1, 2], r"field 'kind' of .*fields\.gpkg holds -1, but class values are from"),
         ([1, 255, 2], r"holds 255, but class values are from 0 to 254"),
-        (["crop", "CROP", "rock"], r"'kind' of labels .* holds 'CROP' and 'crop', which are one"),
+        (["crop", "CROP", "rock"], r"'kind' of .* holds 'CROP' and 'crop', which are one"),
     ],
 )
 def test_classes_that_make_no_legend_are_named(tmp_path, scene, values, match):
@@ -222,8 +222,8 @@ def test_polygons_below_ignored_ones_are_no_mistake(tmp_path, scene, caplog):
 @pytest.mark.parametrize(
     ("field", "match"),
     [
-        (None, r"fields\.gpkg need a class field \(--class-field\), one of: kind"),
-        ("crop", r"fields\.gpkg have no field 'crop', choose the class field .* from: kind"),
+        (None, r"fields\.gpkg needs a class field \(--class-field\), one of: kind"),
+        ("crop", r"fields\.gpkg has no field 'crop', choose the class field .* from: kind"),
     ],
 )
 def test_vectors_without_the_class_field(tmp_path, scene, field, match):
@@ -246,7 +246,7 @@ def test_a_class_field_of_another_type(tmp_path, monkeypatch, scene, values, mat
     boxes = [shapely.box(500000, 2799000, 500600, 2800000)] * 2
     frame = geopandas.GeoDataFrame({"kind": values}, geometry=boxes, crs=32640)
     monkeypatch.setattr("geoseg.labels.vector_file.read_vector", lambda path, layer: frame)
-    match = rf"^field 'kind' of labels .*fields\.gpkg {match} either names or whole numbers"
+    match = rf"^field 'kind' of .*fields\.gpkg {match} either names or whole numbers"
     vector = tmp_path / "fields.gpkg"
     refused(LabelError, match, tmp_path, scene, vector, settings=BY_NAME, legend=None)
 
@@ -263,9 +263,9 @@ def test_a_class_field_of_dates_in_a_file(tmp_path, scene):
 @pytest.mark.parametrize(
     ("label", "match"),
     [
-        ("lava", r"class 'lava' of labels .* is not in the legend \(water, grass, rock\)"),
-        (7, "class 7 of labels .* is not in the legend"),
-        (1.5, "class 1.5 of labels .* is not in the legend"),
+        ("lava", r"class 'lava' of .* is not in the legend \(water, grass, rock\)"),
+        (7, "class 7 of .* is not in the legend"),
+        (1.5, "class 1.5 of .* is not in the legend"),
     ],
 )
 def test_vectors_of_a_class_beside_the_legend(tmp_path, scene, label, match):
@@ -285,7 +285,7 @@ def test_a_table_without_geometries(tmp_path, scene):
         '[{"type":"Feature","properties":{"kind":"rock"},"geometry":null}]}'
     )
     refused(
-        LabelError, "hold no feature",
+        LabelError, "has no feature",
         tmp_path, scene, tmp_path / "fields.geojson", settings=BY_NAME,
     )  # fmt: skip
 

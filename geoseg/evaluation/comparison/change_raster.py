@@ -24,7 +24,7 @@ from geoseg.version import __version__
 log = logging.getLogger("geoseg")
 
 _POLYGONS = "change.gpkg"
-_CHUNK = 2048
+_WINDOW = 2048
 """Side of the windows in which the raster is written (px)."""
 
 
@@ -46,8 +46,8 @@ def write_change_raster(
         table: values of the changes.
         pixels: (changes,) number of pixels of each change.
         changed_only: whether pixels of the same class in both maps are nodata.
-        workers: number of chunks that are read at the same time.
-        progress: called as chunks are done.
+        workers: number of windows that are read at the same time.
+        progress: called as windows are done.
 
     Raises:
         GeosegError: if a map cannot be read, or the files cannot be written.
@@ -56,8 +56,8 @@ def write_change_raster(
     kept = np.full(NODATA + 1, NODATA, np.uint8)
     kept[list(legend.values)] = legend.values
     codes = kept[table.codes]
-    windows = list(chunks(scene.height, scene.width, _CHUNK))
-    chunks_done = ProgressCounter(progress, "chunks", len(windows))
+    windows = list(chunks(scene.height, scene.width, _WINDOW))
+    windows_done = ProgressCounter(progress, "windows", len(windows))
 
     def read(window: Window) -> tuple[Window, NDArray[np.uint8]]:
         return window, codes[maps.a.read(window), maps.b.read(window)][None]
@@ -67,7 +67,7 @@ def write_change_raster(
     ) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
         for part in parts:
             yield part
-            chunks_done.add()
+            windows_done.add()
 
     profile = RasterProfile(
         scene.height, scene.width, 1, scene.transform, scene.crs, nodata=NODATA,
@@ -95,7 +95,7 @@ def write_change_polygons(
         folder: folder of change.tif.
         legend: of change.tif.
         workers: number of threads.
-        progress: called as chunks are done.
+        progress: called as windows are done.
 
     Returns:
         Number of polygons.
@@ -108,7 +108,7 @@ def write_change_polygons(
     if scene.crs is None:
         log.warning("the maps have no CRS, so the polygons have no CRS and no areas")
     windows_done = ProgressCounter(
-        progress, "polygon chunks", len(vector_windows(scene.height, scene.width))
+        progress, "windows", len(vector_windows(scene.height, scene.width))
     )
 
     def read(window: Window) -> tuple[NDArray[np.uint8], None]:

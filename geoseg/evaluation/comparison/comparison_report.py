@@ -81,7 +81,7 @@ class ComparisonReport:
         if self.areas is not None:
             area, error = self.areas.changed.area[1], self.areas.changed.area_se[1]
             sentences.append(
-                f"The true area of change is {area:,.1f}{_interval(error, 1)} ha, as estimated "
+                f"The estimated area of change is {area:,.1f}{_interval(error, 1)} ha, "
                 f"from {count_of(int(self.areas.counts.sum()), 'point')}."
             )
         if self.better is not None:
@@ -160,7 +160,7 @@ class ComparisonReport:
         areas = self.areas
         return {
             "names": areas.names,
-            "points": areas.counts,
+            "matrix": areas.counts,
             **_estimated(areas.estimate),
             "mapped_area_ha": areas.sample.area_ha,
             "changed": {

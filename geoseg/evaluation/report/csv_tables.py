@@ -45,7 +45,7 @@ def read_matrix(path: str | Path) -> tuple[tuple[str, ...], NDArray[np.int64]]:
             )
         counts[classes.index(row[0]), indices] = [_count(path, row[0], cell) for cell in row[1:]]
     if not counts.sum():
-        raise EvaluateError(f"matrix {path} has no samples, check the file")
+        raise EvaluateError(f"matrix {path} has no points, check the file")
     return classes, counts
 
 
@@ -146,5 +146,5 @@ def _count(path: str | Path, name: str, cell: str) -> int:
     except ValueError:
         count = -1
     if count < 0:
-        raise EvaluateError(f"matrix {path} has {cell!r} for {name!r}, not a count of samples")
+        raise EvaluateError(f"matrix {path} has {cell!r} for {name!r}, not a count of points")
     return count

@@ -25,11 +25,11 @@ class EvaluationReport:
     counts: NDArray[np.int64]
     """(classes, classes) by class of the map (rows) and of the reference (columns)."""
     unit: str
-    """What is counted: "pixels" or "samples"."""
+    """What is counted: "pixels" or "points"."""
     area_ha: NDArray[np.float64] | None = None
     """(classes,) mapped area (ha); None or NaN if it is not known."""
     left_out: Mapping[str, int] = field(default_factory=dict)
-    """Pixels or samples that were not compared, by reason."""
+    """Pixels or points that were not compared, by reason."""
     boundary_iou: NDArray[np.float64] | None = None
     """(classes,); None if it was not computed."""
     boundary_distance: str = ""
@@ -52,7 +52,7 @@ class EvaluationReport:
 
     @property
     def total(self) -> int:
-        """Number of compared pixels or samples."""
+        """Number of compared pixels or points."""
         return int(self.counts.sum())
 
     @property
@@ -139,7 +139,7 @@ class EvaluationReport:
             "mapped_area_ha": self.area_ha,
             "matrix_shares": estimate.shares,
             "strata": [
-                {"name": name, "area_ha": area, "samples": size} for name, area, size in strata
+                {"name": name, "area_ha": area, "points": size} for name, area, size in strata
             ],
         }
 

@@ -27,7 +27,7 @@ _MIN_SIDE_RATIO = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """A sample on a picture."""
+    """A point on a picture."""
 
     x: float
     y: float
@@ -66,7 +66,7 @@ def build_pictures(thumbnails: Thumbnails, legend: Legend) -> Iterator[Picture]:
     picture = encode_picture("Map", colors[mapped])
     if thumbnails.points is not None:
         markers = _markers(thumbnails.points, legend, picture)
-        picture = replace(picture, caption="Map and samples", markers=markers)
+        picture = replace(picture, caption="Map and points", markers=markers)
     yield picture
     if reference is not None:
         yield encode_picture("Reference", colors[reference])
@@ -126,7 +126,7 @@ def _range(positions: NDArray[np.float64], size: float, length: int) -> tuple[in
 
 
 def _markers(points: NDArray[np.float64], legend: Legend, picture: Picture) -> tuple[Marker, ...]:
-    """Return a marker for each sample, differences last and so on top."""
+    """Return a marker for each point, differences last and so on top."""
     colors = {c.value: c.color for c in legend.classes}
     ordered = points[np.argsort(points[:, 2] != points[:, 3], kind="stable")]
     return tuple(

@@ -1,13 +1,11 @@
 """A stratified random sample of a map, to collect a reference."""
 
-import sqlite3
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
 from numpy.typing import NDArray
 from pyproj.exceptions import ProjError
 
@@ -17,12 +15,13 @@ from geoseg.evaluation.points import STRATUM_FIELD
 from geoseg.evaluation.sampling.census import ClassCensus, count_classes
 from geoseg.evaluation.sampling.settings import SampleSettings
 from geoseg.evaluation.window_counts import WindowComparison
-from geoseg.files import atomic_file, check_file_name, check_not_there
+from geoseg.files import check_file_name, check_not_there
 from geoseg.geodesy import apply_affine
 from geoseg.labels import IgnoreSpec, open_map, without_ignored
 from geoseg.legend import Legend, as_legend
 from geoseg.metrics import allocate, sample_size
-from geoseg.styles.qgis import add_layer_style, form_qml
+from geoseg.styles.qgis import form_qml
+from geoseg.vectors import write_geopackage
 
 _STANDARD_ERROR = 0.02
 """Standard error of the overall accuracy where the settings give neither it nor a size."""
@@ -99,14 +98,8 @@ def sample(
         )
     sizes = _sample_sizes(census, legend, settings)
     points = _draw_points(census, legend, sizes, settings.seed)
-    # RuntimeError and ValueError are what pyogrio raises.
-    errors = (OSError, RuntimeError, ValueError, sqlite3.Error)
-    with atomic_file(out, errors=errors) as temporary:
-        pyogrio.write_dataframe(
-            points, temporary, layer=out.stem, layer_options={"GEOMETRY_NAME": "geom"}
-        )
-        form = form_qml(choices or legend, [name for name in points.columns if name != "geometry"])
-        add_layer_style(temporary, out.stem, form, "Reference classes to be filled in")
+    form = form_qml(choices or legend, [name for name in points.columns if name != "geometry"])
+    write_geopackage(out, points, out.stem, form, "Reference classes to be filled in")
     columns = (census.total, census.area_m2 / HECTARE_M2, sizes)
     strata = zip(legend.names, *(column.tolist() for column in columns), strict=True)
     return SampleReport(int(sizes.sum()), tuple(SampledStratum(*row) for row in strata))

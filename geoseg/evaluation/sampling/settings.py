@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geoseg.errors import EvaluateError, check_list
-from geoseg.evaluation.estimation import MIN_RELIABLE_SAMPLES
+from geoseg.evaluation.estimation import MIN_RELIABLE_POINTS
 from geoseg.legend import Legend
 from geoseg.metrics import ALLOCATIONS, Allocation
 
@@ -30,7 +30,7 @@ class SampleSettings:
     """Class name and expected user's accuracy of classes that differ from ``expected``."""
     allocation: Allocation = "mixed"
     """Points per class: "proportional" to its area, "equal", or "mixed", the mean of both."""
-    min_per_class: int = MIN_RELIABLE_SAMPLES
+    min_per_class: int = MIN_RELIABLE_POINTS
     """Minimum number of points per class, at least 0; a class with fewer pixels is sampled
     whole."""
     seed: int = 0
