@@ -4,8 +4,6 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-import pyogrio
-
 from geoseg.files import atomic_file
 from geoseg.styles.qgis import add_layer_style
 
@@ -29,6 +27,8 @@ def write_geopackage(
     Raises:
         OutputError: if the file cannot be written.
     """
+    import pyogrio  # which loads GeoPandas
+
     # RuntimeError and ValueError are what pyogrio raises.
     errors = (OSError, RuntimeError, ValueError, sqlite3.Error)
     with atomic_file(path, errors=errors) as temporary:

@@ -138,7 +138,7 @@ def test_windows_workers_and_chunks_do_not_show(tmp_path, monkeypatch):
     two_maps(tmp_path, (1100, 600), same=0.999)
     whole = compare_in(tmp_path, "whole", workers=1)
     monkeypatch.setattr("geoseg.evaluation.window_counts._PIXELS_PER_WINDOW", 512 * 512)
-    monkeypatch.setattr("geoseg.evaluation.comparison.change_raster._CHUNK", 512)
+    monkeypatch.setattr("geoseg.evaluation.comparison.change_raster._WINDOW", 512)
     assert (
         len(list(WindowComparison(open_class_raster(tmp_path / "a.tif").scene, None).windows())) > 3
     )
@@ -151,7 +151,7 @@ def test_windows_workers_and_chunks_do_not_show(tmp_path, monkeypatch):
 def test_nothing_larger_than_a_window_is_read(tmp_path, monkeypatch):
     two_maps(tmp_path, (1100, 600), same=0.999)
     monkeypatch.setattr("geoseg.evaluation.window_counts._PIXELS_PER_WINDOW", 512 * 512)
-    monkeypatch.setattr("geoseg.evaluation.comparison.change_raster._CHUNK", 512)
+    monkeypatch.setattr("geoseg.evaluation.comparison.change_raster._WINDOW", 512)
     windows, read = [], RecodedLabels.read
     monkeypatch.setattr(
         RecodedLabels, "read", lambda labels, window: windows.append(window) or read(labels, window)
