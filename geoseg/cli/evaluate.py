@@ -109,12 +109,17 @@ def command(
     if matrix is not None:
         if labels is not None:
             raise click.UsageError("Give either LABELS and REFERENCE or --matrix.")
+        for name in (name for name, value in settings.items() if value and name != "legend"):
+            option = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"{option} has no effect with --matrix, leave it out.")
         report = evaluate_matrix(
             matrix, out, areas=areas, legend=settings["legend"], overwrite=overwrite
         )
     else:
         if labels is None or reference is None:
             raise click.UsageError("Missing LABELS and REFERENCE, or --matrix.")
+        if areas is not None:
+            raise click.UsageError("--areas needs --matrix, leave it out.")
         with console.progress() as progress:
             report = evaluate(
                 labels, reference, out, settings=EvaluateSettings(**settings), workers=workers,

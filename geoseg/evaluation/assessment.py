@@ -21,6 +21,10 @@ from geoseg.version import __version__
 
 HECTARE_M2 = 1e4
 """m² of a hectare."""
+NO_CONFIDENCE_NOTE = (
+    "The confidence raster has no value where map and reference were compared, so there is no "
+    "calibration"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +84,9 @@ def no_overlap_error(assessment: Assessment) -> EvaluateError:
     )
 
 
-def reliability_of(hits_by_confidence: NDArray[np.int64]) -> Reliability | None:
+def reliability_of(
+    hits_by_confidence: NDArray[np.int64] | NDArray[np.float64],
+) -> Reliability | None:
     """Return the reliability of (2, 256) wrong and correct pixels by confidence; None without."""
     if not hits_by_confidence.any():
         return None

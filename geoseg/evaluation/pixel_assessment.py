@@ -5,6 +5,7 @@ import numpy as np
 from geoseg.errors import EvaluateError
 from geoseg.evaluation.assessment import (
     HECTARE_M2,
+    NO_CONFIDENCE_NOTE,
     Assessment,
     no_overlap_error,
     open_confidence,
@@ -57,6 +58,9 @@ def assess_pixels(assessment: Assessment, reference: LabelSource) -> EvaluationR
             "The reference is on another grid than the map: each pixel of the map was compared "
             "with the nearest pixel of the reference"
         )
+    reliability = reliability_of(totals.hits_by_confidence)
+    if settings.confidence is not None and reliability is None:
+        notes.append(NO_CONFIDENCE_NOTE)
     area_ha = totals.area_m2[values] / HECTARE_M2
     sample = estimate = None
     if settings.sampled:
@@ -79,7 +83,7 @@ def assess_pixels(assessment: Assessment, reference: LabelSource) -> EvaluationR
         boundary_distance=distance_text,
         sample=sample,
         estimate=estimate,
-        reliability=reliability_of(totals.hits_by_confidence),
+        reliability=reliability,
         notes=tuple(notes),
         thumbnails=Thumbnails(thumbnails[0], thumbnails[1], image),
         provenance=provenance_of(assessment),

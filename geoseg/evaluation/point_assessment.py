@@ -1,13 +1,14 @@
 """Points as the reference: a sample from which accuracy and areas of the map are estimated."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import EvaluateError
+from geoseg.errors import EvaluateError, count_of
 from geoseg.evaluation.assessment import (
     HECTARE_M2,
+    NO_CONFIDENCE_NOTE,
     Assessment,
     no_overlap_error,
     open_confidence,
@@ -19,11 +20,25 @@ from geoseg.evaluation.points import Points, locate_points
 from geoseg.evaluation.report.evaluation_report import EvaluationReport
 from geoseg.evaluation.strata import check_strata, open_strata
 from geoseg.evaluation.thumbnails import Thumbnails, image_thumbnail
-from geoseg.evaluation.window_counts import WindowComparison, count_all
-from geoseg.labels import IgnoreSpec, VectorLabelFile, recode_labels, recode_table
+from geoseg.evaluation.window_counts import ComparisonCounts, WindowComparison, count_all
+from geoseg.grid import Window
+from geoseg.labels import (
+    IgnoreSpec,
+    RasterLabels,
+    VectorLabelFile,
+    on_grid,
+    recode_labels,
+    recode_table,
+)
 from geoseg.legend import NODATA, as_legend
-from geoseg.metrics import VALUES, Estimate, by_map_class, count_pairs
+from geoseg.metrics import VALUES, Estimate, count_pairs
+from geoseg.metrics.accuracy import ratio
 from geoseg.raster import read_window
+
+_UNKNOWN_DESIGN_NOTE = (
+    "Intervals are valid only if the points were drawn at random within each mapped class, as "
+    "`geoseg sample` draws them, not if they were chosen by hand"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +66,20 @@ class _SampledPoints:
         return pairs[np.ix_(values, values)]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Strata:
+    """What the points were drawn from, as far as the map has a class."""
+
+    names: tuple[str, ...]
+    area_ha: NDArray[np.float64]
+    """(strata,)."""
+    of_points: NDArray[np.int64]
+    """(n,) index of the stratum of each point, -1 for none."""
+    notes: tuple[str, ...]
+    is_given: bool
+    """Whether the file of the points or the settings name the strata."""
+
+
 def assess_points(assessment: Assessment, file: VectorLabelFile) -> EvaluationReport:
     """Compare the map with points, and estimate accuracy and areas of the whole map.
 
@@ -64,6 +93,11 @@ def assess_points(assessment: Assessment, file: VectorLabelFile) -> EvaluationRe
         SceneError: if a raster cannot be read.
     """
     scene, labels, settings = assessment.scene, assessment.labels, assessment.settings
+    if settings.boundary is not None:
+        raise EvaluateError(
+            f"reference {assessment.reference} has points, which have no boundary IoU, leave the "
+            "distance out (--boundary)"
+        )
     points = locate_points(file, scene)
     recoded = recode_labels(
         file.on_grid_of(scene), labels.legend, assessment.reference, settings.ignore
@@ -73,10 +107,24 @@ def assess_points(assessment: Assessment, file: VectorLabelFile) -> EvaluationRe
     sampled = _SampledPoints(assessment, file, points, mapped, reference)
     if not sampled.labelled.any():
         raise no_overlap_error(assessment)
-    comparison = WindowComparison(scene, labels)
+    raster = (
+        None
+        if settings.strata is None
+        else open_strata(str(settings.strata), labels.legend, as_legend(settings.strata_legend))
+    )
+    on_map = None if raster is None else replace(raster, raster=on_grid(raster.raster, scene))
+    comparison = WindowComparison(scene, labels, on_map, measures_pairs=raster is not None)
     totals, thumbnails = count_all(comparison, assessment.workers, assessment.progress)
     area_ha = totals.area_m2[assessment.values] / HECTARE_M2
-    sample, estimate, notes, outside_strata = _estimate_map(sampled, area_ha)
+    strata = (
+        _strata_of_map(sampled, area_ha)
+        if raster is None
+        else _strata_of_raster(sampled, raster, totals)
+    )
+    sample, estimate, notes = _estimate(sampled, strata)
+    reliability = reliability_of(_hits_by_confidence(sampled, strata, sample))
+    if settings.confidence is not None and reliability is None:
+        notes.append(NO_CONFIDENCE_NOTE)
     x, y = (points.pixels.cols + 0.5) / scene.width, (points.pixels.rows + 0.5) / scene.height
     markers = np.stack([y, x, mapped, reference], axis=1)[sampled.labelled]
     image = image_thumbnail(settings.image, assessment.path, scene)
@@ -91,76 +139,104 @@ def assess_points(assessment: Assessment, file: VectorLabelFile) -> EvaluationRe
             "no class in the map": int((points.pixels.inside & (mapped == NODATA)).sum()),
             "no class in the reference": file.unlabelled
             + int(((mapped != NODATA) & (reference == NODATA)).sum()),
-            "outside of the strata": outside_strata,
+            "outside of the strata": int((sampled.labelled & (strata.of_points < 0)).sum()),
         },
         sample=sample,
         estimate=estimate,
-        reliability=reliability_of(_hits_by_confidence(sampled)),
+        reliability=reliability,
         notes=tuple(notes),
         thumbnails=Thumbnails(thumbnails[0], None, image, markers),
         provenance=provenance_of(assessment),
     )
 
 
-def _estimate_map(
-    sampled: _SampledPoints, area_ha: NDArray[np.float64]
-) -> tuple[StratifiedSample | None, Estimate | None, list[str], int]:
-    """Return the sample, the estimates, notes, and the number of points outside of the strata."""
-    has_strata = sampled.assessment.settings.strata is not None or sampled.points.strata is not None
+def _strata_of_map(sampled: _SampledPoints, area_ha: NDArray[np.float64]) -> _Strata:
+    """Return the classes of the map as strata; ``area_ha`` (classes,) are their areas."""
+    assessment, legend = sampled.assessment, sampled.assessment.labels.legend
+    ignored = IgnoreSpec.parse(assessment.settings.ignore).values_in(legend)
+    is_named = check_strata(sampled.points, sampled.mapped, legend, assessment.path, ignored)
+    of_points = np.searchsorted(assessment.values, sampled.mapped)
+    of_points = np.where(sampled.mapped == NODATA, -1, of_points)
+    notes = () if is_named else (_UNKNOWN_DESIGN_NOTE,)
+    return _Strata(assessment.legend.names, area_ha, of_points, notes, is_named)
+
+
+def _strata_of_raster(
+    sampled: _SampledPoints, raster: RasterLabels, totals: ComparisonCounts
+) -> _Strata:
+    """Return the strata of a raster, as far as the map has a class.
+
+    Args:
+        sampled: the points.
+        raster: the strata, on their own grid.
+        totals: areas of the pairs of classes of the map and strata.
+    """
+    path = raster.raster.path
+    points = locate_points(sampled.file, raster.raster)
+    values = points.pixels.values(raster.read)
+    check_strata(points, values, raster.legend, path)
+    strata_values = np.array(raster.legend.values)
+    of_points = np.where(values == NODATA, -1, np.searchsorted(strata_values, values))
+    areas_m2 = totals.pair_area_m2[sampled.assessment.values]
+    covered, total = areas_m2[:, strata_values].sum(), areas_m2.sum()
+    notes: tuple[str, ...] = ()
+    if covered < total:
+        notes = (
+            f"The strata cover {covered / total:.1%} of the map: accuracy and areas are estimated "
+            "for this part",
+        )
+    area_ha = areas_m2[:, strata_values].sum(0) / HECTARE_M2
+    return _Strata(raster.legend.names, area_ha, of_points, notes, is_given=True)
+
+
+def _estimate(
+    sampled: _SampledPoints, strata: _Strata
+) -> tuple[StratifiedSample | None, Estimate | None, list[str]]:
+    """Return the sample, the estimates and notes; None if the points are no sample."""
+    values, kept = sampled.assessment.values, sampled.labelled & (strata.of_points >= 0)
+    indices = (
+        strata.of_points[kept],
+        np.searchsorted(values, sampled.mapped[kept]),
+        np.searchsorted(values, sampled.reference[kept]),
+    )
+    counts = np.zeros((len(strata.names), len(values), len(values)), np.int64)
+    np.add.at(counts, indices, 1)
     try:
-        sample, outside = _stratified_sample(sampled, area_ha)
+        sample = StratifiedSample(strata.names, counts, strata.area_ha)
         estimate, notes = sample.estimate()
     except EvaluateError as error:
-        if has_strata:
+        if strata.is_given:
             raise
-        return None, None, [f"Nothing was estimated for the whole map: {error}"], 0
-    if not has_strata:
+        return None, None, [f"Nothing was estimated for the whole map: {error}"]
+    pixels = np.stack([sampled.points.pixels.rows, sampled.points.pixels.cols])[:, kept]
+    repeated = kept.sum() - np.unique(pixels, axis=1).shape[1]
+    if repeated:
         notes.append(
-            "Intervals are valid only if the points were drawn at random within each mapped class, "
-            "as `geoseg sample` draws them, not if they were chosen by hand"
+            f"{count_of(int(repeated), 'point')} in the pixel of another point: if points are in "
+            "the file twice, intervals are too narrow, remove them"
         )
-    return sample, estimate, notes, outside
+    return sample, estimate, [*notes, *strata.notes]
 
 
-def _stratified_sample(
-    sampled: _SampledPoints, area_ha: NDArray[np.float64]
-) -> tuple[StratifiedSample, int]:
-    """Return the points by stratum, and the number of points outside of the strata."""
-    assessment, labels = sampled.assessment, sampled.assessment.labels
-    path, values = assessment.settings.strata, assessment.values
-    if path is None:
-        ignored = IgnoreSpec.parse(assessment.settings.ignore).values_in(labels.legend)
-        check_strata(sampled.points, sampled.mapped, labels.legend, assessment.path, ignored)
-        counts = by_map_class(sampled.counts)
-        return StratifiedSample(assessment.legend.names, counts, area_ha), 0
-    own_legend = as_legend(assessment.settings.strata_legend)
-    scene, strata = open_strata(str(path), labels.legend, own_legend)
-    points = locate_points(sampled.file, scene)
-    point_strata = points.pixels.values(strata.read)
-    check_strata(points, point_strata, strata.legend, str(path))
-    comparison = WindowComparison(scene, strata)
-    totals, _ = count_all(comparison, assessment.workers, assessment.progress)
-    strata_values = np.array(strata.legend.values)
-    labelled = sampled.labelled & (point_strata != NODATA)
-    indices = (
-        np.searchsorted(strata_values, point_strata[labelled]),
-        np.searchsorted(values, sampled.mapped[labelled]),
-        np.searchsorted(values, sampled.reference[labelled]),
-    )
-    counts = np.zeros((len(strata_values), len(values), len(values)), np.int64)
-    np.add.at(counts, indices, 1)
-    strata_ha = totals.area_m2[strata_values] / HECTARE_M2
-    outside = sampled.labelled & (point_strata == NODATA)
-    return StratifiedSample(strata.legend.names, counts, strata_ha), int(outside.sum())
+def _hits_by_confidence(
+    sampled: _SampledPoints, strata: _Strata, sample: StratifiedSample | None
+) -> NDArray[np.float64]:
+    """Return the wrong and correct points (2, 256) by value of the confidence.
 
-
-def _hits_by_confidence(sampled: _SampledPoints) -> NDArray[np.int64]:
-    """Return the wrong and correct points (2, 256) by value of the confidence."""
-    confidence, labelled = open_confidence(sampled.assessment), sampled.labelled
+    Each point counts as the area (ha) for which it stands, or as 1 without a sample.
+    """
+    hits = np.zeros((2, VALUES))
+    confidence = open_confidence(sampled.assessment)
     if confidence is None:
-        return np.zeros((2, VALUES), np.int64)
-    values = sampled.points.pixels.values(lambda window: read_window(confidence, window)[0][0])
-    correct = (sampled.mapped == sampled.reference).astype(np.uint8)
-    hits = count_pairs(correct[labelled], values[labelled])[:2]
-    hits[:, 0] = 0  # nodata
+        return hits
+
+    def read(window: Window) -> NDArray[np.uint8]:
+        pixels, valid = read_window(confidence, window)
+        return np.where(valid, pixels[0], 0).astype(np.uint8)
+
+    values = sampled.points.pixels.values(read)
+    kept = sampled.labelled & (strata.of_points >= 0) & (values > 0) & sampled.points.pixels.inside
+    correct = (sampled.mapped == sampled.reference)[kept].astype(int)
+    weights = np.ones(len(strata.names)) if sample is None else ratio(sample.area_ha, sample.sizes)
+    np.add.at(hits, (correct, values[kept]), weights[strata.of_points[kept]])
     return hits

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from geoseg.errors import check_type
+from geoseg.errors import EvaluateError, check_type
 from geoseg.evaluation.assessment import Assessment, provenance_of_files
 from geoseg.evaluation.comparison.settings import CHANGE_RASTER
 from geoseg.evaluation.estimation import StratifiedSample
@@ -90,6 +90,11 @@ def _assess(assessment: Assessment) -> EvaluationReport:
     settings, path, scene = assessment.settings, assessment.reference, assessment.scene
     legend, own_legend = assessment.labels.legend, as_legend(settings.reference_legend)
     if not is_vector_file(path):
+        if settings.layer is not None or settings.class_field is not None:
+            raise EvaluateError(
+                f"reference {path} is a raster, which has no layer or field, leave them out "
+                "(--layer, --class-field)"
+            )
         reference = open_reference(path, scene, legend, own_legend, settings.ignore)
         return assess_pixels(assessment, reference)
     field = settings.class_field or _CLASS_FIELD
@@ -186,8 +191,11 @@ def _write_report(out: Path, report: EvaluationReport) -> None:
         "matrix.csv": table_text(["map \\ reference", *names], names, counts),
         "report.html": render_page(report),
     }
-    if report.area_ha is not None and np.isfinite(report.area_ha).all():
-        rows = report.area_ha[:, None].tolist()
+    area_ha, sample = report.area_ha, report.sample
+    # With other strata than the classes of the map, the areas of these would not fit the matrix.
+    fits_matrix = sample is None or np.array_equal(sample.area_ha, np.asarray(area_ha))
+    if area_ha is not None and np.isfinite(area_ha).all() and fits_matrix:
+        rows = area_ha[:, None].tolist()
         files["areas.csv"] = table_text(["class", "area_ha"], names, rows)
     with atomic_folder(out) as folder:
         write_texts(folder, files)

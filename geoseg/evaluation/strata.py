@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.errors import EvaluateError, LabelError, count_of
-from geoseg.evaluation.points import Points
+from geoseg.evaluation.points import STRATUM_FIELD, Points
 from geoseg.grid import chunks
 from geoseg.labels import RasterLabels, open_class_raster
 from geoseg.legend import NODATA, LandCoverClass, Legend, class_key
@@ -16,9 +16,7 @@ _STRATUM_COLOR = "#000000"
 """A legend needs colours, but strata are not drawn."""
 
 
-def open_strata(
-    path: str, map_legend: Legend, own_legend: Legend | None
-) -> tuple[Scene, RasterLabels]:
+def open_strata(path: str, map_legend: Legend, own_legend: Legend | None) -> RasterLabels:
     """Open a raster of strata by its values; colours do not count.
 
     Args:
@@ -29,7 +27,7 @@ def open_strata(
             map's classes if the map has all values, else "stratum 7".
 
     Returns:
-        The grid of the raster, and its labels with a legend of the values that occur.
+        Its labels, on its own grid, with a legend of the values that occur.
 
     Raises:
         LabelError: if it has several bands, a value outside of 0..254, only nodata, or a value
@@ -53,7 +51,7 @@ def open_strata(
         )
     except LabelError as error:
         raise LabelError(f"strata {path}: {error}") from None
-    return scene, RasterLabels(scene, legend, colors=False)
+    return RasterLabels(scene, legend, colors=False)
 
 
 def check_strata(
@@ -62,7 +60,7 @@ def check_strata(
     legend: Legend,
     path: str,
     ignored: frozenset[int] = frozenset(),
-) -> None:
+) -> bool:
     """Check that points lie in the strata that they were drawn from, if their file names them.
 
     Args:
@@ -72,24 +70,32 @@ def check_strata(
         path: path of the raster of strata.
         ignored: values of strata that are left out; their points may lie anywhere.
 
+    Returns:
+        Whether the file names the strata; if it names none of them, its field has another meaning.
+
     Raises:
-        EvaluateError: if a point lies in another stratum.
+        EvaluateError: if a point lies in another stratum, or some points name no stratum.
     """
-    if points.strata is None:
-        return
     values = {class_key(c.name): c.value for c in legend.classes}
-    drawn_from = [values.get(class_key(str(name))) for name in points.strata]
-    # A name that is no stratum: the field has another meaning.
-    if None in drawn_from:
-        return
-    drawn = np.array(drawn_from)
+    names = [class_key(str(name)) for name in points.strata or ()]
+    if not any(name in values for name in names):
+        return False
+    drawn = np.array([values.get(name, NODATA) for name in names])
+    unknown = int((drawn == NODATA).sum())
+    if unknown:
+        raise EvaluateError(
+            f"the field {STRATUM_FIELD} of {unknown:,} of {count_of(len(names), 'point')} names no "
+            f"stratum of {path}, correct it, or remove the field if the points were drawn from "
+            "something else"
+        )
     moved = int(((drawn != strata) & ~np.isin(drawn, list(ignored))).sum())
     if moved:
         raise EvaluateError(
-            f"{moved:,} of {count_of(len(drawn_from), 'point')} do not lie in the stratum of "
-            f"{path} that their file names, give the map that they were drawn from as the strata "
+            f"{moved:,} of {count_of(len(names), 'point')} do not lie in the stratum of {path} "
+            "that their file names, give the map that they were drawn from as the strata "
             "(--strata)"
         )
+    return True
 
 
 def _values(scene: Scene) -> list[int]:

@@ -3,7 +3,7 @@
 from geoseg.labels.class_files import ClassFiles
 from geoseg.labels.class_raster import ClassRaster, open_class_raster
 from geoseg.labels.ignore import IgnoreSpec, class_text
-from geoseg.labels.open import LabelFiles, LabelOpener, LabelSource
+from geoseg.labels.open import LabelFiles, LabelOpener, LabelSource, on_grid
 from geoseg.labels.raster_labels import RasterLabels
 from geoseg.labels.recode import (
     RecodedLabels,
@@ -28,6 +28,7 @@ __all__ = [
     "RecodedLabels",
     "VectorLabelFile",
     "class_text",
+    "on_grid",
     "open_class_raster",
     "open_map",
     "open_on_grid",

@@ -15,9 +15,9 @@ BINS = 15
 class Reliability:
     """Pixels or points by confidence, in bins of equal width over 0..1; addable."""
 
-    counts: NDArray[np.int64]
-    """(bins,) pixels or points in each bin."""
-    hits: NDArray[np.int64]
+    counts: Floats
+    """(bins,) pixels or points in each bin, or the area for which they stand."""
+    hits: Floats
     """(bins,) of them mapped correctly."""
     confidence_sums: Floats
     """(bins,) sum of their confidence."""
@@ -26,25 +26,25 @@ class Reliability:
     def of(
         cls,
         confidence: Floats,
-        hits: NDArray[np.int64] | NDArray[np.bool_],
-        counts: NDArray[np.int64] | None = None,
+        hits: Floats | NDArray[np.int64] | NDArray[np.bool_],
+        counts: Floats | NDArray[np.int64] | None = None,
         bins: int = BINS,
     ) -> "Reliability":
         """Sort pixels or points into bins; an edge belongs to the bin below it.
 
         Args:
             confidence: (n,) 0..1.
-            hits: (n,) number of correct pixels of this confidence, or True and False.
-            counts: (n,) number of pixels of this confidence; None for 1.
+            hits: (n,) number or area of correct pixels of this confidence, or True and False.
+            counts: (n,) number or area of pixels of this confidence; None for 1.
             bins: number of bins.
         """
-        counts = np.ones(len(confidence), np.int64) if counts is None else counts
+        counts = np.ones(len(confidence)) if counts is None else counts
         # Rounding keeps 0.2 * 15 from ending up above 3.
         indices = np.ceil(np.round(confidence * bins, 9)).astype(np.int64).clip(1, bins) - 1
         sums = np.zeros((3, bins))
         for row, values in zip(sums, (counts, hits, counts * confidence), strict=True):
             np.add.at(row, indices, values)
-        return cls(sums[0].astype(np.int64), sums[1].astype(np.int64), sums[2])
+        return cls(*sums)
 
     def __add__(self, other: "Reliability") -> "Reliability":
         return Reliability(

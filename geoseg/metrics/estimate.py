@@ -75,11 +75,14 @@ def estimate(counts: NDArray[np.int64], areas: Floats) -> Estimate:
     means = np.nan_to_num(ratio(counts, sampled[:, None, None]))
     hits, ones = np.einsum("hii->hi", means), np.ones((len(areas), 1))
     error = partial(_standard_error, weights=weights, sampled=sampled)
+    mapped = means.sum(2)
+    square = mapped.shape[0] == mapped.shape[1]
+    by_class = square and not (mapped - np.diag(mapped.diagonal())).any()
     return Estimate(
         shares=np.einsum("h,hij->ij", weights, means),
         total=float(areas.sum()),
         overall_accuracy_se=float(error(hits.sum(1, keepdims=True), ones)[0]),
-        users_accuracy_se=error(hits, means.sum(2), empty_is_zero=True),
+        users_accuracy_se=error(hits, mapped, empty_is_zero=by_class),
         producers_accuracy_se=error(hits, means.sum(1)),
         area_se=error(means.sum(1), ones) * float(areas.sum()),
     )

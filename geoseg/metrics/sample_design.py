@@ -1,27 +1,52 @@
 """The size of a stratified random sample, and its allocation to strata."""
 
-import math
+from bisect import bisect_left
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.metrics.accuracy import Floats
+from geoseg.metrics.accuracy import Floats, ratio
 
 Allocation = Literal["proportional", "equal", "mixed"]
 ALLOCATIONS: tuple[Allocation, ...] = get_args(Allocation)
 
 
-def sample_size(shares: Floats, accuracies: Floats, standard_error: float) -> int:
-    """Return the size for a standard error of the overall accuracy (Cochran 1977, eq. 5.25).
+def allocate_for_error(
+    standard_error: float,
+    shares: Floats,
+    accuracies: Floats,
+    pixels: NDArray[np.int64],
+    allocation: Allocation,
+    minimum: int,
+) -> NDArray[np.int64]:
+    """Allocate the smallest sample that reaches a standard error of the overall accuracy.
+
+    The variance of the overall accuracy is that of Olofsson et al. (2014,
+    doi:10.1016/j.rse.2014.02.015), eq. 5, with the expected accuracies.
 
     Args:
-        shares: (strata,) share of each stratum of the area of the map, sum 1.
+        standard_error: 0.01 for one percentage point.
+        shares: (strata,) as in `allocate`.
         accuracies: (strata,) expected user's accuracy, 0..1.
-        standard_error: standard error to reach, 0.01 for one percentage point.
+        pixels: (strata,) as in `allocate`.
+        allocation: as in `allocate`.
+        minimum: as in `allocate`.
+
+    Returns:
+        (strata,) number of points; all pixels if even these do not reach the standard error.
     """
-    spread = float((shares * np.sqrt(accuracies * (1 - accuracies))).sum())
-    return math.ceil(round((spread / standard_error) ** 2, 9))
+    spread = shares**2 * accuracies * (1 - accuracies)
+
+    def sizes(total: int) -> NDArray[np.int64]:
+        return allocate(total, shares, pixels, allocation, minimum)
+
+    def reaches_error(total: int) -> int:
+        variances = ratio(spread, np.maximum(sizes(total) - 1.0, 0))  # NaN for a single point
+        return int(variances[spread > 0].sum() <= standard_error**2)
+
+    totals = range(1, int(pixels.sum()))
+    return sizes(1 + bisect_left(totals, 1, key=reaches_error))
 
 
 def allocate(
@@ -44,7 +69,7 @@ def allocate(
     """
     equal = np.full(len(shares), 1 / len(shares))
     wanted = {"proportional": shares, "equal": equal, "mixed": (shares + equal) / 2}[allocation]
-    low = np.minimum(minimum, pixels)
+    low = np.minimum(min(minimum, int(pixels.max())), pixels)
     total = min(max(total, int(low.sum())), int(pixels.sum()))
     # The sum of the clipped sizes grows with the factor: halve the interval down to one float.
     below, above = 0.0, float((pixels / wanted).max())

@@ -168,7 +168,10 @@ def test_calibration_of_the_example(tmp_path):
     by_points = evaluate(
         tmp_path / "map.tif", points, out=tmp_path / "other", settings=settings
     ).to_dict()
-    assert by_points["calibration"] == calibration
+    areas = [count * 0.09 for count in calibration.pop("bins")["count"]]
+    by_area = by_points["calibration"]
+    assert by_area.pop("bins")["area_ha"] == pytest.approx(areas)
+    assert by_area == pytest.approx(calibration)
 
 
 @pytest.fixture

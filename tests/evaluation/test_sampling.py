@@ -65,14 +65,14 @@ def test_points_lie_in_their_strata_and_know_their_chance(labels, classes, tmp_p
         (SampleSettings(size=400, allocation="proportional"), [50, 117, 233]),
         (SampleSettings(size=402, allocation="equal"), [134, 134, 134]),
         (SampleSettings(size=600), [130, 190, 280]),
-        (SampleSettings(), [87, 127, 186]),  # 0.8: (0.4 / 0.02)**2 = 400
-        (SampleSettings(expected=0.9, allocation="proportional", min_per_class=0), [23, 67, 135]),
+        (SampleSettings(), [96, 141, 207]),  # 0.16 (0.01 / 95 + 0.09 / 140 + 0.36 / 206) <= 0.02**2
+        (SampleSettings(expected=0.9, allocation="proportional", min_per_class=0), [23, 69, 137]),
         (
             SampleSettings(
                 expected=0.9, expected_by_class=(("Rock", 0.5),), standard_error=0.05,
                 allocation="proportional", min_per_class=0,
             ),
-            [7, 21, 43],  # (0.4 * 0.3 + 0.6 * 0.5)**2 / 0.05**2 = 70.56
+            [8, 23, 46],  # 0.0009 / 7 + 0.0081 / 22 + 0.09 / 45 <= 0.05**2
         ),
     ],
 )  # fmt: skip
@@ -256,6 +256,7 @@ def test_estimates_are_right_on_the_whole(tmp_path):
     ("settings", "match"),
     [
         ({"size": 100, "standard_error": 0.1}, "give only one of them"),
+        ({"size": 100, "expected": 0.9}, "an expected accuracy is for computing the size"),
         ({"size": 0}, "give positive numbers"),
         ({"allocation": "random"}, "use one of proportional, equal, mixed"),
         ({"expected": 1.5}, "not in 0..1"),
@@ -312,7 +313,7 @@ def test_the_commands_one_after_the_other(labels, tmp_path, monkeypatch):
     line = "sample map.tif --out points.gpkg --standard-error 0.03 --expected 0.8 rock=0.9"
     done = here(*line.split(), "--allocation", "equal")
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "points.gpkg: 150 points (50 water, 50 grass, 50 rock)\n"
+    assert done.stdout == "points.gpkg: 165 points (55 water, 55 grass, 55 rock)\n"
     frame = read(tmp_path / "points.gpkg")
     frame["reference"] = frame["stratum"]
     frame.to_file(tmp_path / "points.gpkg", layer="points")

@@ -224,3 +224,140 @@ def test_each_point_is_compared_or_left_out_for_one_reason(stehman):
         "outside of the strata": 1,
     }  # fmt: skip
     assert report["compared"] == np.sum(report["matrix"]) == 40 - 5
+
+
+def map_of_halves(folder, cols, height=40):
+    """A map of 40 rows: water in the upper half and grass in the lower half."""
+    values = np.repeat([0, 1], height // 2)[:, None].repeat(cols, 1).astype(np.uint8)
+    write_map(folder / "map.tif", values)
+    return values
+
+
+def assessed(folder, **settings):
+    """The report of the points in "points.gpkg"."""
+    return evaluate(
+        folder / "map.tif", folder / "points.gpkg", out=folder / "report", overwrite=True,
+        settings=EvaluateSettings(**settings),
+    ).to_dict()  # fmt: skip
+
+
+def test_strata_count_only_where_the_map_has_a_class(tmp_path):
+    """Strata twice as wide as the map: nine tenths of stratum 1 are beside the map."""
+    mapped = map_of_halves(tmp_path, 50)
+    strata = np.ones((1, 40, 100), np.uint8)
+    strata[:, :, :45] = 0
+    write_raster(tmp_path / "strata.tif", strata, transform=PLACE)
+    # Right in stratum 0; wrong in half of the points of stratum 1 that lie on the map.
+    rows, cols = np.divmod(np.arange(0, 4000, 3), 100)
+    truth = np.where((cols >= 45) & (rows % 2), 2, mapped[rows, cols.clip(max=49)])
+    write_points(tmp_path / "points.gpkg", rows, cols, [LEGEND.names[v] for v in truth])
+    report = assessed(tmp_path, strata=tmp_path / "strata.tif")
+    adjusted = report["area_adjusted"]
+    assert [s["area_ha"] for s in adjusted["strata"]] == pytest.approx(
+        [40 * 45 * 0.09, 40 * 5 * 0.09]
+    )
+    assert sum(adjusted["area_ha"]) == pytest.approx(40 * 50 * 0.09)
+    assert adjusted["overall_accuracy"] == pytest.approx(0.95, abs=0.01)
+    assert report["left_out"]["outside of the map"] == (cols >= 50).sum()
+    assert not any("strata cover" in note for note in report["notes"])
+    assert not (tmp_path / "report" / "areas.csv").exists()  # those of the classes do not fit
+
+
+def test_strata_of_a_part_of_the_map_are_noted(tmp_path):
+    mapped = map_of_halves(tmp_path, 50)
+    write_raster(tmp_path / "strata.tif", np.zeros((1, 40, 20), np.uint8), transform=PLACE)
+    rows, cols = np.divmod(np.arange(0, 2000, 7), 50)
+    names = [LEGEND.names[v] for v in mapped[rows, cols]]
+    write_points(tmp_path / "points.gpkg", rows, cols, names)
+    report = assessed(tmp_path, strata=tmp_path / "strata.tif")
+    assert "The strata cover 40.0% of the map" in report["notes"][-1]
+    assert sum(report["area_adjusted"]["area_ha"]) == pytest.approx(40 * 20 * 0.09)
+
+
+def test_strata_of_an_ignored_class_of_the_map_do_not_count(tmp_path):
+    mapped = map_of_halves(tmp_path, 50)
+    write_raster(tmp_path / "strata.tif", mapped[None], transform=PLACE)
+    rows, cols = np.divmod(np.arange(0, 2000, 7), 50)
+    names = [LEGEND.names[v] for v in mapped[rows, cols]]
+    write_points(tmp_path / "points.gpkg", rows, cols, names)
+    report = assessed(tmp_path, strata=tmp_path / "strata.tif", ignore=("water",))
+    assert strata_of(report) == [("water", 0), ("grass", (rows >= 20).sum())]
+    assert report["area_adjusted"]["area_ha"] == pytest.approx([20 * 50 * 0.09, 0])
+
+
+def test_points_that_name_no_stratum(tmp_path):
+    mapped = map_of_halves(tmp_path, 50)
+    rows, cols = np.divmod(np.arange(0, 2000, 7), 50)
+    names = [LEGEND.names[v] for v in mapped[rows, cols]]
+    count = len(names)
+    for first, message in (("", "names no stratum"), ("wood", "names no stratum")):
+        write_points(tmp_path / "points.gpkg", rows, cols, names, stratum=[first, *names[1:]])
+        with pytest.raises(EvaluateError, match=f"field stratum of 1 of {count} points {message}"):
+            assessed(tmp_path)
+    design = "only if the points were drawn at random"
+    write_points(tmp_path / "points.gpkg", rows, cols, names, stratum=["wood"] * count)
+    assert any(design in note for note in assessed(tmp_path)["notes"])
+    write_points(tmp_path / "points.gpkg", rows, cols, names, stratum=names)
+    assert not any(design in note for note in assessed(tmp_path)["notes"])
+
+
+def test_points_in_one_pixel_are_counted(tmp_path):
+    mapped = map_of_halves(tmp_path, 50)
+    rows, cols = np.divmod(np.r_[np.arange(0, 2000, 7), 0, 7], 50)
+    names = [LEGEND.names[v] for v in mapped[rows, cols]]
+    write_points(tmp_path / "points.gpkg", rows, cols, names)
+    notes = assessed(tmp_path)["notes"]
+    assert any(note.startswith("2 points in the pixel of another point") for note in notes)
+
+
+def test_calibration_counts_points_as_the_area_for_which_they_stand(tmp_path):
+    """The small class is sampled more densely; its confidence is wrong, that of the rest right."""
+    mapped = np.zeros((40, 50), np.uint8)
+    mapped[:4] = 1
+    write_map(tmp_path / "map.tif", mapped)
+    confidence = np.full((1, 40, 50), 255, np.uint8)
+    confidence[0, 20:, :10] = 0  # these points have no confidence
+    write_raster(tmp_path / "confidence.tif", confidence, transform=PLACE, nodata=0)
+    rows, cols = np.divmod(np.r_[np.arange(0, 200), np.arange(200, 2000, 10)], 50)
+    names = np.where(rows < 4, "rock", "water").tolist()
+    write_points(tmp_path / "points.gpkg", rows, cols, names)
+    calibration = assessed(tmp_path, confidence=tmp_path / "confidence.tif")["calibration"]
+    with_confidence = ~((rows >= 20) & (cols < 10))
+    area = np.where(rows < 4, 200 / 200, 1800 / 180) * 0.09 * with_confidence
+    assert calibration["bins"]["area_ha"][-1] == pytest.approx(area.sum())
+    assert calibration["expected_calibration_error"] == pytest.approx(
+        area[rows < 4].sum() / area.sum()
+    )
+    write_raster(tmp_path / "none.tif", 0 * confidence, transform=PLACE, nodata=0)
+    report = assessed(tmp_path, confidence=tmp_path / "none.tif")
+    assert report["calibration"] is None
+    assert any("confidence raster has no value" in note for note in report["notes"])
+
+
+def test_a_class_that_a_stratum_of_one_point_may_hide_has_no_interval():
+    counts = np.array([[[40, 5], [6, 49]], [[1, 0], [0, 0]]])
+    result = estimate(counts, np.array([50.0, 50.0]))
+    assert np.isnan(result.users_accuracy_se).all()
+    by_class = np.array([[[40, 5], [0, 0]], [[0, 0], [0, 1]]])
+    assert np.isfinite(estimate(by_class, np.array([50.0, 50.0])).users_accuracy_se[0])
+
+
+def test_options_without_an_effect_are_refused(tmp_path):
+    map_of_halves(tmp_path, 50)
+    (tmp_path / "m.csv").write_text("map,a,b\na,1,2\nb,2,3\n")
+    path, out = tmp_path / "map.tif", tmp_path / "r"
+    for args, message in (
+        (["--matrix", tmp_path / "m.csv", "--sampled"], "--sampled has no effect with --matrix"),
+        (["--matrix", tmp_path / "m.csv", "--strata", "s.tif"], "--strata has no effect"),
+        ([path, path, "--areas", "a.csv"], "--areas needs --matrix"),
+        ([path, path, "--class-field", "kind"], "is a raster, which has no layer or field"),
+    ):
+        done = here("evaluate", *args, "--out", out)
+        assert done.returncode != 0
+        assert message in done.stderr.replace("\n", " ")
+    done = here("compare", path, path, "--out", out, "--layer", "points")
+    assert "are given without a reference" in done.stderr
+    rows, cols = np.divmod(np.arange(0, 2000, 7), 50)
+    write_points(tmp_path / "points.gpkg", rows, cols, ["water"] * len(rows))
+    with pytest.raises(EvaluateError, match=r"has points, which have no boundary IoU"):
+        assessed(tmp_path, boundary=30)

@@ -15,10 +15,10 @@ from geoseg.metrics import (
     Reliability,
     accuracy,
     allocate,
+    allocate_for_error,
     by_map_class,
     count_boundaries,
     estimate,
-    sample_size,
 )
 from tests.support.published_samples import OLOFSSON_2013, OLOFSSON_2014
 from tests.support.torch_packages import import_or_skip
@@ -128,8 +128,21 @@ def test_calibration_errors(bins, expected, largest):
 
 def test_a_sample_for_a_standard_error_of_one_percent():
     shares = np.array([0.02, 0.015, 0.32, 0.645])
-    assert sample_size(shares, np.array([0.7, 0.6, 0.9, 0.95]), 0.01) == 641
-    room = np.full(4, 10**6)
+    accuracies, room = np.array([0.7, 0.6, 0.9, 0.95]), np.full(4, 10**6)
+    sizes = allocate_for_error(0.01, shares, accuracies, room, "proportional", 0)
+    assert sizes.tolist() == [14, 10, 218, 440]
+    variance = 0.084e-3 / 13 + 0.054e-3 / 9 + 9.216e-3 / 217 + 19.761e-3 / 439
+    assert variance**0.5 == pytest.approx(0.01, abs=1e-5)
+    sizes = allocate_for_error(0.01, shares, accuracies, room, "mixed", 50)
+    assert sizes.tolist() == [105, 103, 222, 348]
+    # One large class and many small ones: most points go to the large class.
+    skewed, ones = np.array([0.91] + [0.01] * 9), np.ones(10)
+    sizes = allocate_for_error(0.02, skewed, 0.8 * ones, np.full(10, 10**6), "mixed", 50)
+    assert sizes.tolist() == [335, *[50] * 9]
+    assert allocate_for_error(0.02, skewed, ones, np.full(10, 9), "equal", 0).sum() == 1
+    assert (
+        allocate_for_error(1e-200, skewed, 0.8 * ones, np.full(10, 9), "equal", 10**30).sum() == 90
+    )
     assert allocate(641, shares, room, "proportional", 0).tolist() == [13, 10, 205, 413]
     assert allocate(641, shares, room, "proportional", 75).tolist() == [75, 75, 163, 328]
     assert allocate(641, shares, room, "equal", 50).tolist() == [161, 160, 160, 160]
@@ -169,8 +182,8 @@ def test_a_stratum_sampled_once_has_no_variance():
     assert np.isfinite(result.users_accuracy_se).tolist() == [True, False, True]
 
 
-def test_an_area_without_a_sample_cannot_be_estimated():
-    with pytest.raises(ValueError, match="no sample"):
+def test_an_area_without_a_point_cannot_be_estimated():
+    with pytest.raises(ValueError, match="no point"):
         estimate(by_map_class(np.array([[5, 0], [0, 0]])), np.array([1.0, 1.0]))
     with pytest.raises(ValueError, match="do not fit"):
         estimate(by_map_class(np.eye(2, dtype=int)), np.array([1.0, 1.0, 1.0]))

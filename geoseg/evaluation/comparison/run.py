@@ -73,6 +73,11 @@ def compare(
         OutputError: if the folder exists or cannot be written.
     """
     check_type("settings", settings, CompareSettings)
+    if reference is None and (settings.layer is not None or settings.reference_fields):
+        raise EvaluateError(
+            "layer and fields of a reference are given without a reference, give it too or leave "
+            "them out (--layer, --reference-fields)"
+        )
     out = Path(out).resolve()
     inputs = (a, b, reference, settings.legend_a, settings.legend_b)
     check_folder(out, CHANGE_RASTER, "a comparison", overwrite=overwrite, inputs=inputs)

@@ -60,6 +60,11 @@ class EvaluationReport:
         """(classes, classes) the matrix to cite: area shares if estimated, else counts."""
         return self.counts if self.estimate is None else self.estimate.shares
 
+    @property
+    def reliability_unit(self) -> str:
+        """What the calibration counts: pixels, points, or the hectares that points stand for."""
+        return "ha" if self.unit == "points" and self.estimate is not None else self.unit
+
     def selected_names(self, selected: NDArray[np.bool_]) -> tuple[str, ...]:
         """Return the names of the selected classes (classes,)."""
         return tuple(compress(self.names, selected))
@@ -150,7 +155,7 @@ class EvaluationReport:
             "expected_calibration_error": self.reliability.expected_error,
             "maximum_calibration_error": self.reliability.largest_error,
             "bins": {
-                "count": self.reliability.counts,
+                ("area_ha" if self.reliability_unit == "ha" else "count"): self.reliability.counts,
                 "confidence": self.reliability.confidence,
                 "accuracy": self.reliability.accuracy,
             },

@@ -128,7 +128,7 @@ def _area_bars(report: EvaluationReport) -> dict[str, Any]:
 def _reliability_bars(reliability: Reliability) -> Iterator[dict[str, Any]]:
     """Yield the bars of the reliability diagram: numbers, and positions (px)."""
     step = _DIAGRAM_SIDE / len(reliability.counts)
-    largest = max(int(reliability.counts.max()), 1)
+    largest = float(reliability.counts.max())
     columns = zip(reliability.counts, reliability.accuracy, reliability.confidence, strict=True)
     for index, (count, correct, confidence) in enumerate(columns):
         yield {

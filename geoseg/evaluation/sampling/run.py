@@ -19,7 +19,7 @@ from geoseg.files import check_file_name, check_not_there
 from geoseg.geodesy import apply_affine
 from geoseg.labels import IgnoreSpec, open_map, without_ignored
 from geoseg.legend import Legend, as_legend
-from geoseg.metrics import allocate, sample_size
+from geoseg.metrics import allocate, allocate_for_error
 from geoseg.styles.qgis import form_qml
 from geoseg.vectors import write_geopackage
 
@@ -111,16 +111,17 @@ def _sample_sizes(
     """Return the points (classes,) of each class; 0 for a class without pixels."""
     mapped = census.total > 0
     pixels, shares = census.total[mapped], census.area_m2[mapped] / census.area_m2.sum()
-    total = settings.size
-    if total is None:
-        by_class = {legend.value_of(name): share for name, share in settings.expected_by_class}
-        accuracies = np.array([by_class.get(v, settings.expected) for v in legend.values])
-        error = settings.standard_error or _STANDARD_ERROR
-        total = sample_size(shares, accuracies[mapped], error)
-    else:
-        _check_size(total, settings.min_per_class, pixels)
-    sizes = np.zeros(len(legend), np.int64)
-    sizes[mapped] = allocate(total, shares, pixels, settings.allocation, settings.min_per_class)
+    sizes, minimum = np.zeros(len(legend), np.int64), settings.min_per_class
+    if settings.size is not None:
+        _check_size(settings.size, minimum, pixels)
+        sizes[mapped] = allocate(settings.size, shares, pixels, settings.allocation, minimum)
+        return sizes
+    by_class = {legend.value_of(name): share for name, share in settings.expected_by_class}
+    accuracies = np.array([by_class.get(v, settings.expected) for v in legend.values])
+    sizes[mapped] = allocate_for_error(
+        settings.standard_error or _STANDARD_ERROR, shares, accuracies[mapped], pixels,
+        settings.allocation, minimum,
+    )  # fmt: skip
     return sizes
 
 
@@ -154,7 +155,10 @@ def _draw_points(census: ClassCensus, legend: Legend, sizes: NDArray[np.int64], 
             pixels.append(drawn)
             names += [name] * size
             areas = census.comparison.row_pixel_areas[drawn[0]]
-            probabilities.append(size * areas / census.area_m2[index])
+            drawn_whole = size == census.total[index]
+            probabilities.append(
+                np.ones(size) if drawn_whole else size * areas / census.area_m2[index]
+            )
     rows, cols = np.concatenate(pixels, axis=1) + 0.5
     x, y = apply_affine(scene.affine, cols, rows)
     points = geopandas.points_from_xy(x, y, crs=scene.crs)

@@ -8,6 +8,9 @@ from geoseg.evaluation.estimation import MIN_RELIABLE_POINTS
 from geoseg.legend import Legend
 from geoseg.metrics import ALLOCATIONS, Allocation
 
+_EXPECTED = 0.8
+"""Expected user's accuracy of a class."""
+
 
 @dataclass(frozen=True, slots=True)
 class SampleSettings:
@@ -22,9 +25,8 @@ class SampleSettings:
     """Number of points, at least 1; None to compute it from the standard error."""
     standard_error: float | None = None
     """Standard error of the overall accuracy that the sample should reach, above 0 and below 1;
-    None for 0.02, which gives a 95 % interval of about ± 4 percentage points. The sample is larger
-    where the minimum per class needs more points."""
-    expected: float = 0.8
+    None for 0.02, which gives a 95 % interval of about ± 4 percentage points."""
+    expected: float = _EXPECTED
     """Expected user's accuracy of each class, 0..1, from which the size is computed."""
     expected_by_class: tuple[tuple[str, float], ...] = ()
     """Class name and expected user's accuracy of classes that differ from ``expected``."""
@@ -47,6 +49,10 @@ class SampleSettings:
         check_list("expected_by_class", self.expected_by_class)
         if self.size is not None and self.standard_error is not None:
             raise EvaluateError("the size follows from the standard error, give only one of them")
+        if self.size is not None and (self.expected != _EXPECTED or self.expected_by_class):
+            raise EvaluateError(
+                "an expected accuracy is for computing the size, give only one of them"
+            )
         if self.allocation not in ALLOCATIONS:
             raise EvaluateError(
                 f"unknown allocation {self.allocation!r}, use one of {', '.join(ALLOCATIONS)}"
