@@ -41,7 +41,7 @@ class SceneError(GeosegError):
     """A scene cannot be read, or does not fit the model."""
 
 
-class LinkError(SceneError):
+class RemoteError(SceneError):
     """A remote scene cannot be read at the moment; a later try may succeed."""
 
 
@@ -105,14 +105,14 @@ class ScenesError(GeosegError):
             reports: of the other scenes, in their order, as `classify_scenes` returns them.
         """
         self.failures, self.reports = dict(failures), list(reports)
-        sentences = "; ".join(name_scene(path, error) for path, error in failures.items())
+        sentences = "; ".join(scene_message(path, error) for path, error in failures.items())
         super().__init__(
             f"{count_of(len(failures), 'scene')} of {len(failures) + len(reports)} failed: "
             f"{sentences}"
         )
 
 
-def name_scene(path: str, error: GeosegError) -> str:
+def scene_message(path: str, error: GeosegError) -> str:
     """Return the message of an error of a scene, which names the scene."""
     name = re.split(r"[/\\]", path)[-1]
     return str(error) if name in str(error) else f"{name}: {error}"

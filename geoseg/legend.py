@@ -113,8 +113,8 @@ class Legend:
         for a, b in pairwise(ordered):
             if a.value == b.value:
                 raise LabelError(f"two classes of the legend share the value {a.value}")
-        for a, b in pairwise(sorted(ordered, key=lambda c: c.name.casefold())):
-            if a.name.casefold() == b.name.casefold():
+        for a, b in pairwise(sorted(ordered, key=lambda c: class_key(c.name))):
+            if class_key(a.name) == class_key(b.name):
                 raise LabelError(f"two classes of the legend share the name {b.name!r}")
 
     def __len__(self) -> int:

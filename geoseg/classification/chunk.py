@@ -23,8 +23,8 @@ from geoseg.errors import (
     ChunkError,
     GeosegError,
     InterruptedRun,
-    LinkError,
     OutputError,
+    RemoteError,
     RunError,
     count_of,
 )
@@ -87,7 +87,7 @@ def naming_the_chunk(chunk: Window) -> Iterator[None]:
     except Exception as error:
         kind = "" if isinstance(error, GeosegError) else f"{type(error).__name__}: "
         # Network links and shared disks fail for a while.
-        retryable = isinstance(error, OSError | LinkError | OutputError)
+        retryable = isinstance(error, OSError | RemoteError | OutputError)
         raise ChunkError(f"chunk at {chunk} failed: {kind}{error}", retryable=retryable) from error
 
 

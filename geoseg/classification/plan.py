@@ -20,7 +20,7 @@ from geoseg.classification.prepare.prepared_scene import PreparedScene, prepare
 from geoseg.classification.report import ClassifyReport
 from geoseg.classification.run_folder.manifest import check_same_run, read_manifest
 from geoseg.classification.settings import ClassifySettings, Execution
-from geoseg.errors import GeosegError, SceneError, ScenesError, name_scene
+from geoseg.errors import GeosegError, SceneError, ScenesError, scene_message
 from geoseg.execute import DaskCluster, Executor, StopFlag, connect, stop_on_signal
 from geoseg.grid import WindowGrid, chunks
 from geoseg.model import AnyModel, OnnxModel
@@ -77,7 +77,7 @@ def plan_run(
     if manifest is not None:
         check_same_run(job, manifest)
     elif not overwrite:
-        report = _existing_map(job, outputs) if execution.resume else None
+        report = _existing_report(job, outputs) if execution.resume else None
         if report is not None:
             return PlannedRun(job, prepared, report)
         outputs.check_not_there()
@@ -160,7 +160,7 @@ def default_chunk(height: int, width: int, input_pixels: float = 1.0) -> int:
     return min(sizes, key=longest_load)
 
 
-def _existing_map(job: Job, outputs: Outputs) -> ClassifyReport | None:
+def _existing_report(job: Job, outputs: Outputs) -> ClassifyReport | None:
     """Return the report of the map, if this run has made it already."""
     report = outputs.existing_report(job.map_identity())
     if report is not None:
@@ -217,7 +217,7 @@ def _prepare(
 def log_failure(path: str, error: GeosegError, scenes: int) -> GeosegError:
     """Warn that a scene is left out, unless it is the only one; return its error."""
     if scenes > 1:
-        log.warning("left out: %s", name_scene(path, error))
+        log.warning("left out: %s", scene_message(path, error))
     return error
 
 

@@ -44,7 +44,7 @@ _KILL_TIMEOUT = 2.0
 _POLL_INTERVAL = 0.2
 """Seconds between two checks of the stop flag."""
 _LOOPBACK = "127.0.0.1"
-_LONGEST_PATH = 50
+_MAX_PATH = 50
 """Characters of a temporary folder; the path of a socket may have about 100."""
 _OOM_SCORE = "500"
 """If memory runs out, Linux ends a worker and not the process that started it."""
@@ -224,7 +224,7 @@ def main() -> None:
 def _short_folder() -> str:
     """Return a folder for temporary files whose path leaves room for that of a socket in it."""
     folder = tempfile.gettempdir()
-    if sys.platform == "win32" or len(folder) <= _LONGEST_PATH:
+    if sys.platform == "win32" or len(folder) <= _MAX_PATH:
         return folder
     return "/tmp"  # noqa: S108 - names are random
 

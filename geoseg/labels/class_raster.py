@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from geoseg.errors import LabelError, count_of
 from geoseg.grid import Window, chunks
-from geoseg.legend import DUBAI, DUBAI_MASKS, NODATA, LandCoverClass, Legend, as_legend
+from geoseg.legend import DUBAI, DUBAI_MASKS, NODATA, LandCoverClass, Legend, as_legend, class_key
 from geoseg.raster import Scene, open_scene, read_palette, read_window
 from geoseg.styles.gdal_pam import read_categories
 
 BLACK = "#000000"
 """Not annotated, in the masks of the Dubai legend; an unused entry, in palettes."""
-_LARGEST = 255
+_MAX_VALUE = 255
 _WINDOW_SIZE = 1024
 """Side of the windows in which a raster of floats is checked (px)."""
 
@@ -58,7 +58,7 @@ class ClassRaster:
         values = pixels[0]
         if values.dtype != np.uint8:
             _check_whole(self.scene, values[valid])
-            outside = values[valid & ((values < 0) | (values > _LARGEST))]
+            outside = values[valid & ((values < 0) | (values > _MAX_VALUE))]
             if outside.size:
                 raise LabelError(
                     f"{self.scene.path} has the value {float(outside[0]):.10g} at {window}, but "
@@ -77,14 +77,14 @@ class ClassRaster:
 
     def _every_value(self) -> Legend:
         """A legend in which every value is a class, with the stored names and colours."""
-        values = [value for value in range(_LARGEST + 1) if value != self.nodata]
-        numbered = Legend.from_names([str(value) for value in range(_LARGEST)])
+        values = [value for value in range(_MAX_VALUE + 1) if value != self.nodata]
+        numbered = Legend.from_names([str(value) for value in range(_MAX_VALUE)])
         names = [self.names.get(value, f"class {value}") for value in values]
-        folded = [name.casefold() for name in names]
+        folded = [class_key(name) for name in names]
         classes = [
             LandCoverClass(
                 value,
-                name if folded.count(name.casefold()) == 1 else f"{name} ({value})",
+                name if folded.count(class_key(name)) == 1 else f"{name} ({value})",
                 self.palette.get(value, numbered.classes[value % len(numbered)].color),
             )
             for value, name in zip(values, names, strict=True)
@@ -171,7 +171,7 @@ def _check_whole(scene: Scene, values: NDArray[Any]) -> None:
 
 def _nodata_label(scene: Scene) -> int | None:
     """The raster's own nodata value if it fits into a byte; else 255 where pixels may have none."""
-    if scene.nodata is not None and scene.nodata in range(_LARGEST + 1):
+    if scene.nodata is not None and scene.nodata in range(_MAX_VALUE + 1):
         return int(scene.nodata)
     may_be_nan = not np.issubdtype(np.dtype(scene.dtype), np.integer)
     return NODATA if scene.nodata is not None or scene.masked or may_be_nan else None

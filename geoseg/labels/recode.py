@@ -11,7 +11,7 @@ from geoseg.labels.class_raster import describe_class_raster, open_class_raster
 from geoseg.labels.ignore import IgnoreSpec
 from geoseg.labels.open import LabelSource, on_grid
 from geoseg.labels.raster_labels import RasterLabels, as_raster_labels
-from geoseg.legend import NODATA, LandCoverClass, Legend
+from geoseg.legend import NODATA, LandCoverClass, Legend, class_key
 from geoseg.raster import Scene
 
 
@@ -121,8 +121,8 @@ def recode_labels(
     """
     spec = IgnoreSpec.parse(ignore)
     own, kept = _kept_classes(labels.legend, spec), _kept_classes(legend, spec)
-    names = {name.casefold() for name in legend.names}
-    unknown = [c.name for c in own if c.name.casefold() not in names]
+    names = {class_key(name) for name in legend.names}
+    unknown = [c.name for c in own if class_key(c.name) not in names]
     if unknown:
         raise LabelError(
             f"reference {path} has the classes {', '.join(labels.legend.names)}, of which "
@@ -132,10 +132,10 @@ def recode_labels(
         )
     if labels.legend == legend and len(kept) == len(legend):
         return labels
-    values = {c.name.casefold(): c.value for c in kept}
+    values = {class_key(c.name): c.value for c in kept}
     table = np.full(NODATA + 1, NODATA, np.uint8)
     for c in own:
-        table[c.value] = values.get(c.name.casefold(), NODATA)
+        table[c.value] = values.get(class_key(c.name), NODATA)
     return RecodedLabels(labels, legend, table)
 
 

@@ -11,7 +11,7 @@ from geoseg.models.names import find_model, is_bundled, is_onnx, named_models
 
 _LENGTH = 8
 """Bytes at the start of a safetensors file that hold the length of its header."""
-_LONGEST = 100_000_000
+_MAX_LENGTH = 100_000_000
 """Longest header that the safetensors format allows (bytes)."""
 
 _DAMAGED = (OSError, LookupError, TypeError, ValueError, AttributeError, RecursionError)
@@ -98,7 +98,7 @@ def _read_metadata(path: Path) -> Mapping[str, Any]:
     """Read the metadata of geoseg from the header of a safetensors file."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(_LENGTH), "little")
-        if length > _LONGEST:
+        if length > _MAX_LENGTH:
             raise ValueError("not a safetensors file")
         header = json.loads(file.read(length))
     return dict(json.loads(header["__metadata__"]["geoseg"]))

@@ -14,7 +14,7 @@ from typing import Any
 import rasterio
 from rasterio.errors import RasterioError
 
-from geoseg.errors import LinkError, SceneError, root_message
+from geoseg.errors import RemoteError, SceneError, root_message
 from geoseg.raster.remote import (
     clear_vsi_cache,
     http_options,
@@ -158,7 +158,7 @@ def _cache() -> OrderedDict[Any, rasterio.DatasetReader]:
 def raster_error(path: str, problem: str, advice: str) -> SceneError:
     """Return the error for a raster that cannot be opened or read.
 
-    It is a `LinkError` if a retry may succeed. ``advice`` says what to do about a local file.
+    It is a `RemoteError` if a retry may succeed. ``advice`` says what to do about a local file.
     """
     if not is_remote(path):
         return SceneError(f"{problem}, {advice}")
@@ -169,7 +169,7 @@ def raster_error(path: str, problem: str, advice: str) -> SceneError:
         )
     if _DONT_RETRY.search(problem):
         return SceneError(f"{problem}, check the address and your credentials")
-    return LinkError(f"{problem}, the link or the server may be down, run the same again later")
+    return RemoteError(f"{problem}, the link or the server may be down, run the same again later")
 
 
 def _open(path: str, overview: int | None = None) -> rasterio.DatasetReader:

@@ -13,10 +13,10 @@ from geoseg.labels import ClassFiles
 from geoseg.legend import Legend, as_legend
 from geoseg.raster import Mosaic, Stack, source_paths
 from geoseg.tiles.cut.pairing import find_pairs
-from geoseg.tiles.cut.read_batches import TileCounts, count_tile_pixels, read_batches
+from geoseg.tiles.cut.read_batches import TileCounts, count_tile_pixels, plan_read_batches
 from geoseg.tiles.cut.select import check_several_classes, select_tiles
 from geoseg.tiles.cut.sources import Source, open_sources
-from geoseg.tiles.cut.write import write_batch, write_batches
+from geoseg.tiles.cut.write import plan_write_batches, write_batch
 from geoseg.tiles.settings import DEFAULTS, TileSettings
 from geoseg.tiles.store.geotiff_pairs import IMAGES, MASKS
 from geoseg.tiles.store.index import INDEX
@@ -119,7 +119,7 @@ def _write_tiles(
     batches = [
         batch
         for number, source in enumerate(sources)
-        for batch in read_batches(
+        for batch in plan_read_batches(
             source.scene, source.labels, number, settings.size, settings.resolved_stride
         )
     ]
@@ -130,7 +130,7 @@ def _write_tiles(
     selected = [places[number] for number in index.index]
     with atomic_folder(out) as folder:
         shards = _make_store(folder, len(index), sources[0], settings)
-        todo = list(write_batches(folder, index["tile"].tolist(), selected, shards))
+        todo = list(plan_write_batches(folder, index["tile"].tolist(), selected, shards))
         written = ProgressCounter(progress, "tiles written", len(index))
         checksums = executor.map(write_batch, todo, lambda part: written.add(len(part)))
         index["checksum"] = list(chain.from_iterable(checksums))

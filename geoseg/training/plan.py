@@ -10,6 +10,7 @@ from typing import Any
 
 from geoseg.errors import ModelError, TileError, count_of
 from geoseg.labels import IgnoreSpec
+from geoseg.legend import class_key
 from geoseg.model import (
     EFFICIENTNET_LITE0,
     ENCODER_DEPTH,
@@ -32,7 +33,7 @@ DEFAULT_VAL = 0.25
 _END_SETTINGS = ("epochs", "patience")
 """Settings that decide when a run ends. The weights of its epochs depend on them only through the
 schedule "cosine" and the epoch in which pseudo-labels begin."""
-_UNLABELLED = ("unlabelled", "unlabeled")
+_UNLABELLED_NAMES = ("unlabelled", "unlabeled")
 """Names of a class that means "not labelled"."""
 
 
@@ -181,7 +182,7 @@ def _ignored(settings: TrainSettings, tiles: TileSet) -> tuple[str, ...]:
     """Return the classes to ignore."""
     if settings.ignore is not None:
         return settings.ignore
-    return tuple(name for name in tiles.legend.names if name.casefold() in _UNLABELLED)
+    return tuple(name for name in tiles.legend.names if class_key(name) in _UNLABELLED_NAMES)
 
 
 def _check_labels(tiles: TileSet, train: TileDataset, val: TileDataset) -> None:

@@ -12,9 +12,9 @@ from torch import Tensor
 from geoseg.tiles import IGNORE_INDEX
 from geoseg.training.batches import Batch
 
-CONFIDENCE = 0.9
+MIN_SCORE = 0.9
 """Smallest score of a class that becomes a pseudo-label."""
-FIRST_EPOCHS = 0.5
+START_SHARE = 0.5
 """Share of the epochs, at the start, without pseudo-labels, when the network knows too little."""
 
 
@@ -27,10 +27,10 @@ def make_pseudo_labels(logits: Tensor, batch: Batch) -> Tensor:
 
     Returns:
         (n, s, s) int64 class indices; `IGNORE_INDEX` where a pixel is labelled, is not valid, or
-        has no class with a score of `CONFIDENCE`.
+        has no class with a score of `MIN_SCORE`.
     """
     score, best = logits.softmax(1).max(1)
-    usable = (score >= CONFIDENCE) & unlabelled(batch)
+    usable = (score >= MIN_SCORE) & unlabelled(batch)
     return torch.where(usable, best, IGNORE_INDEX)
 
 

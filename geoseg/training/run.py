@@ -27,7 +27,7 @@ from geoseg.training.distributed import process_group
 from geoseg.training.epoch_metrics import EpochMetrics, EpochResult
 from geoseg.training.losses import compute_loss
 from geoseg.training.plan import make_plan
-from geoseg.training.pseudo_labels import FIRST_EPOCHS, make_pseudo_labels, pseudo_loss, unlabelled
+from geoseg.training.pseudo_labels import START_SHARE, make_pseudo_labels, pseudo_loss, unlabelled
 from geoseg.training.resume import checkpoint_path, find_start
 from geoseg.training.schedule import last_epoch, learning_rate
 from geoseg.training.settings import TrainSettings
@@ -222,7 +222,7 @@ def _train_epoch(
     rng = torch.Generator().manual_seed(process_seed)
     torch.manual_seed(process_seed)
     metrics, losses, rate = EpochMetrics(network.spec.classes, network.device), [], settings.lr
-    pseudo_labels = settings.pseudo_labels and state.epoch >= FIRST_EPOCHS * settings.epochs
+    pseudo_labels = settings.pseudo_labels and state.epoch >= START_SHARE * settings.epochs
     waits = processes.world_size > 1 and network.device.type == "cuda"
     stop_interval = _CHECK_INTERVAL if waits else 1
     network.set_training_mode()

@@ -18,9 +18,9 @@ from geoseg.raster import Scene
 from geoseg.view.corrections_file import Correction, CorrectionsFile, read_corrections
 from geoseg.view.polygons import rings_of
 
-MOST_VERTICES = 20_000
+MAX_VERTICES = 20_000
 """Largest number of vertices of one drawn shape."""
-_WIDEST = 4096
+_MAX_WIDTH = 4096
 """Largest width of the brush (px)."""
 
 
@@ -159,9 +159,10 @@ def brush_shape(path: NDArray[np.float64], width: float) -> Any:  # noqa: ANN401
     Raises:
         LabelError: if there is no point, or the width is out of range.
     """
-    if not 1 <= width <= _WIDEST or len(path) == 0:
+    if not 1 <= width <= _MAX_WIDTH or len(path) == 0:
         raise LabelError(
-            f"a brush stroke has at least one point and a width of 1 to {_WIDEST} px, paint again"
+            f"a brush stroke has at least one point and a width of 1 to {_MAX_WIDTH} px, "
+            "paint again"
         )
     centres = np.floor(path) + 0.5
     line = shapely.Point(centres[0]) if len(centres) == 1 else shapely.LineString(centres)

@@ -11,7 +11,7 @@ from geoseg.metrics import class_row_counts
 from geoseg.raster import level_affine, level_shape, read_level
 from geoseg.view.map_tiles import first_level
 
-_LONGEST = 8192
+_MAX_SIDE = 8192
 """Longest side (px) of the raster whose pixels are counted. A larger map is counted at its first
 level that has this size or less."""
 _ROWS = 512
@@ -30,7 +30,7 @@ def count_areas(raster: ClassRaster) -> dict[str, Any]:
         SceneError: if the map cannot be read.
     """
     scene = raster.scene
-    level = first_level(scene, _LONGEST)
+    level = first_level(scene, _MAX_SIDE)
     height, width = level_shape(scene, level)
     affine = level_affine(scene, level)
     pixels, areas = np.zeros(256, np.int64), np.zeros(256)

@@ -18,7 +18,7 @@ _TOP_SCORE = 255
 """Stored value of a confidence or probability of 1."""
 _FIELDS = ("class_name", "class_id", "area_m2")
 """Fields of a polygon that are returned."""
-_MOST_POLYGONS = 100
+_MAX_POLYGONS = 100
 """Largest number of polygons that are tested, of those whose bounds contain the pixel centre."""
 
 
@@ -110,7 +110,7 @@ def _polygon(sources: Sources, x: float, y: float) -> dict[str, Any] | None:
     """Return the id and fields of the polygon at a place; of several, the last one of the file."""
     if sources.polygons is None:
         return None
-    features = read_features(sources.polygons, (x, y, x, y), _MOST_POLYGONS, _FIELDS)
+    features = read_features(sources.polygons, (x, y, x, y), _MAX_POLYGONS, _FIELDS)
     at = np.flatnonzero(shapely.intersects_xy(features.geometries, x, y))
     if not at.size:
         return None

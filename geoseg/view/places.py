@@ -16,12 +16,12 @@ from geoseg.raster import Scene, level_shape, read_level
 from geoseg.vectors import Reprojector, read_vector
 from geoseg.view.map_tiles import first_level
 
-_LONGEST = 4096
+_MAX_SIDE = 4096
 """Longest side (px) of the level at which the confidence is read."""
 _BLOCK = 32
 """Side of the blocks (px of that level) whose means are compared."""
 _SHOWN_FIELDS = ("rank", "uncertainty", "class_name")
-_MOST_PLACES = 100
+_MAX_PLACES = 100
 """Largest number of least certain places."""
 
 
@@ -39,10 +39,10 @@ def least_certain_places(confidence: Scene) -> list[dict[str, Any]]:
     Raises:
         SceneError: if the confidence cannot be read.
     """
-    level = first_level(confidence, _LONGEST)
+    level = first_level(confidence, _MAX_SIDE)
     means = _block_means(confidence, level)
     rows, cols = np.nonzero(_is_local_minimum(means))
-    order = np.argsort(means[rows, cols], kind="stable")[:_MOST_PLACES]
+    order = np.argsort(means[rows, cols], kind="stable")[:_MAX_PLACES]
     size = _BLOCK * 2**level
     return [
         {

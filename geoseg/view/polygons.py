@@ -10,9 +10,9 @@ from geoseg.grid import Window
 from geoseg.vectors import read_features
 from geoseg.view.sources import Sources
 
-MOST_POLYGONS = 3_000
+MAX_POLYGONS = 3_000
 """If more polygons than this touch the window, the answer has none."""
-_MOST_VERTICES = 200_000
+_MAX_VERTICES = 200_000
 """Largest number of vertices of all polygons in an answer."""
 _DECIMALS = 2
 """Decimals of coordinates in pixels."""
@@ -41,8 +41,8 @@ def polygons_in(sources: Sources, window: Window, level: int) -> dict[str, Any]:
     ]  # fmt: skip
     x, y = apply_affine(sources.grid.affine, *np.transpose(corners).astype(float))
     bounds = float(x.min()), float(y.min()), float(x.max()), float(y.max())
-    features = read_features(sources.polygons, bounds, MOST_POLYGONS + 1)
-    if len(features.ids) > MOST_POLYGONS:
+    features = read_features(sources.polygons, bounds, MAX_POLYGONS + 1)
+    if len(features.ids) > MAX_POLYGONS:
         return {"polygons": [], "too_many": True}
     pixels = transform_geometries(features.geometries, ~sources.grid.affine)
     # The cuts lie outside of the window, so that they are not seen as outlines.
@@ -51,7 +51,7 @@ def polygons_in(sources: Sources, window: Window, level: int) -> dict[str, Any]:
     pixels = shapely.clip_by_rect(pixels, left, top, window.col_end + right, window.row_end + down)
     if level:
         pixels = shapely.simplify(pixels, 2**level / 2, preserve_topology=False)
-    if shapely.get_num_coordinates(pixels).sum() > _MOST_VERTICES:
+    if shapely.get_num_coordinates(pixels).sum() > _MAX_VERTICES:
         return {"polygons": [], "too_many": True}
     polygons = [
         {"id": int(fid), "rings": rings_of(polygon)}

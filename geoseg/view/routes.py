@@ -17,7 +17,7 @@ import numpy as np
 
 from geoseg.errors import GeosegError
 from geoseg.grid import Window
-from geoseg.view.corrections import MOST_VERTICES, Corrections, brush_shape, polygon_shape
+from geoseg.view.corrections import MAX_VERTICES, Corrections, brush_shape, polygon_shape
 from geoseg.view.legend import count_areas
 from geoseg.view.map_tiles import MapTiles, max_level
 from geoseg.view.pixel import describe_pixel
@@ -34,9 +34,9 @@ _PAGE_FILES = {
 """Files of the page by name; no other file is ever sent."""
 _TILE = re.compile(r"tiles/(\w{1,20})/(\d{1,2})/(\d{1,7})/(\d{1,7})\.png", re.ASCII)
 _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
-MOST_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 """Largest size of the body of a request (bytes)."""
-_MOST_CHARACTERS = 2048
+_MAX_CHARACTERS = 2048
 """Largest length of the path and query of a request (characters)."""
 
 
@@ -90,7 +90,7 @@ class Page:
             return error_answer(500, "geoseg failed to answer, its log says why")
 
     def _answer(self, method: str, target: str, body: bytes) -> Answer:
-        if len(target) > _MOST_CHARACTERS or len(body) > MOST_BYTES:
+        if len(target) > _MAX_CHARACTERS or len(body) > MAX_BYTES:
             raise RequestError(413, "the request is too long")
         try:
             parts = urlsplit(target)
@@ -225,8 +225,8 @@ def _drawn(body: bytes) -> tuple[Any, int]:
         raise wrong
     if not np.isfinite(points).all() or np.abs(points).max(initial=0) > 1e9:
         raise wrong
-    if len(points) > MOST_VERTICES:
-        raise RequestError(413, f"a shape has at most {MOST_VERTICES:,} points, draw a smaller one")
+    if len(points) > MAX_VERTICES:
+        raise RequestError(413, f"a shape has at most {MAX_VERTICES:,} points, draw a smaller one")
     if kind == "polygon":
         return polygon_shape(points), class_id
     if kind == "brush":

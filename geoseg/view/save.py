@@ -14,7 +14,7 @@ from geoseg.view.settings import ViewSettings
 from geoseg.view.sources import Sources, open_sources
 
 _PAGE = Path(__file__).with_name("page")
-_LONGEST = 2000
+_MAX_SIDE = 2000
 """Longest side (px) of the pictures."""
 _BACKGROUND = (0xD8, 0xDC, 0xE1)
 """Colour behind the maps, as in page.css."""
@@ -54,7 +54,7 @@ def save_page(
 def _fill(sources: Sources) -> str:
     """Return the page, with styles, scripts and pictures inside."""
     grid = sources.grid
-    level = first_level(grid, _LONGEST)
+    level = first_level(grid, _MAX_SIDE)
     height, width = level_shape(grid, level)
     whole = Window(0, 0, height, width)
     pixels, valid = read_level(sources.shown, level, whole)

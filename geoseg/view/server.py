@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from geoseg.errors import GeosegError, root_message
-from geoseg.view.routes import MOST_BYTES, Answer, Page, error_answer
+from geoseg.view.routes import MAX_BYTES, Answer, Page, error_answer
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer a POST, but refuse unknown or too large lengths, and requests of other sites."""
         text = self.headers.get("Content-Length", "")
         length = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else None
-        if length is None or length > MOST_BYTES:
+        if length is None or length > MAX_BYTES:
             self.close_connection = True  # its body is not read
             status = 411 if length is None else 413
             self._send(error_answer(status, "the request has no length, or is too long"))

@@ -17,7 +17,7 @@ from geoseg.grid import CHUNK_BLOCK, Window
 Lazy = Any
 """A dask.array.Array; Dask has no type hints."""
 
-_LARGEST = 2048
+_MAX_BLOCK = 2048
 """Largest side of a block (px)."""
 
 
@@ -116,16 +116,16 @@ def _block_sizes(chunks: Sequence[int], target: int) -> list[int]:
     """
     sizes: list[int] = []
     for size in chunks:
-        count = -(-size // _LARGEST)
+        count = -(-size // _MAX_BLOCK)
         for index in range(count):
             piece = size // count + (index < size % count)
-            last = sizes[-1] if sizes else _LARGEST
+            last = sizes[-1] if sizes else _MAX_BLOCK
             merged = last + piece
-            if merged <= target or (last < CHUNK_BLOCK and merged <= _LARGEST):
+            if merged <= target or (last < CHUNK_BLOCK and merged <= _MAX_BLOCK):
                 sizes[-1] = merged
             else:
                 sizes.append(piece)
-    if len(sizes) > 1 and sizes[-1] < CHUNK_BLOCK and sum(sizes[-2:]) <= _LARGEST:
+    if len(sizes) > 1 and sizes[-1] < CHUNK_BLOCK and sum(sizes[-2:]) <= _MAX_BLOCK:
         sizes[-2:] = [sum(sizes[-2:])]
     return sizes
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from geoseg.classification import ClassifySettings, classify
-from geoseg.errors import GeosegError, LinkError, RunError, SceneError
+from geoseg.errors import GeosegError, RemoteError, RunError, SceneError
 from geoseg.raster import Mosaic, SceneSource, Stack
 from tests.support.products import write_stac_item
 from tests.support.rasters import write_raster
@@ -67,7 +67,8 @@ CASES: dict[str, tuple[Callable[[Path], SceneSource], type[GeosegError], str]] =
         r"give a scene that has them",
     ),
     "an asset that does not answer": (
-        unreachable, LinkError, r"http://127\.0\.0\.1:9/green\.tif.*, .* run the same again later$",
+        unreachable, RemoteError,
+        r"http://127\.0\.0\.1:9/green\.tif.*, .* run the same again later$",
     ),
     "scenes far apart": (
         lambda f: Mosaic((image(f / "a.tif"), image(f / "b.tif", transform=place(7, col=900)))),

@@ -148,7 +148,7 @@ def test_own_network(folder):
 def test_export(folder, trained, monkeypatch):
     use(trained, folder, made=True)
     # A network that has hardly learnt anything changes more than one that has.
-    monkeypatch.setattr("geoseg.training.trained.int8.LARGEST_DROP", 1)
+    monkeypatch.setattr("geoseg.training.trained.int8.MAX_DROP", 1)
     for package in ("onnxscript", "h5py"):
         pytest.importorskip(package)
     KerasFile(classes=3).save(folder / "network.keras")

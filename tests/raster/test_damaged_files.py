@@ -9,7 +9,7 @@ import pytest
 import rasterio
 from rasterio.enums import ColorInterp
 
-from geoseg.errors import LinkError, SceneError
+from geoseg.errors import RemoteError, SceneError
 from geoseg.raster import open_scene, read_window
 from tests.support.rasters import blocks, write_raster
 from tests.support.servers import web
@@ -84,4 +84,4 @@ def test_a_server_without_ranges_will_never_do(tmp_path, monkeypatch):
         server.tell(ranges=False)
         with pytest.raises(SceneError, match=r"s\.tif: its server .*download the file") as caught:
             open_scene(f"{server.address}/s.tif")
-    assert not isinstance(caught.value, LinkError)
+    assert not isinstance(caught.value, RemoteError)

@@ -14,7 +14,7 @@ import rasterio
 import torch
 
 from geoseg.classification import ClassifySettings, Execution, classify
-from geoseg.errors import ChunkError, GeosegError, LinkError, RunError, SceneError, redact
+from geoseg.errors import ChunkError, GeosegError, RemoteError, RunError, SceneError, redact
 from geoseg.legend import Legend
 from geoseg.model import Model, UNetSpec, make_network
 from geoseg.raster import is_remote, open_scene
@@ -165,11 +165,11 @@ def test_a_rasterio_without_the_private_modules_reads_remote_scenes_without_a_ve
 def test_what_is_not_there_or_forbidden_is_not_called_a_broken_link(server):
     with pytest.raises(SceneError, match=r"no\.tif.*check the address") as caught:
         open_scene(f"{server.address}/no.tif")
-    assert not isinstance(caught.value, LinkError)
+    assert not isinstance(caught.value, RemoteError)
     server.tell(token="secret")
     with pytest.raises(SceneError, match=r"other\.tif.*your credentials") as caught:
         open_scene(f"{server.address}/other.tif?sig=abc")
-    assert not isinstance(caught.value, LinkError)
+    assert not isinstance(caught.value, RemoteError)
     assert "abc" not in str(caught.value)
 
 
@@ -193,11 +193,11 @@ def test_only_the_servers_answer_says_whether_to_try_again(said, again):
     error = raster_error(
         path, f"cannot read {path} at rows 404-1023, columns 403-914 ({said})", "-"
     )
-    assert isinstance(error, LinkError) == again
+    assert isinstance(error, RemoteError) == again
 
 
 def test_a_server_that_is_down_is_a_broken_link():
-    with pytest.raises(LinkError, match="the link or the server may be down"):
+    with pytest.raises(RemoteError, match="the link or the server may be down"):
         open_scene("http://127.0.0.1:1/scene.tif")
 
 

@@ -16,7 +16,7 @@ from geoseg.grid import bounds
 from geoseg.legend import Legend
 from geoseg.raster import Scene, Stack, open_scene, read_window
 from geoseg.tiles import IGNORE_INDEX, TileSettings, open_tiles
-from geoseg.tiles.cut.read_batches import read_batches
+from geoseg.tiles.cut.read_batches import plan_read_batches
 from tests.support.commands import here, refused
 from tests.support.products import (
     MARGIN,
@@ -394,7 +394,7 @@ def test_a_batch_reads_no_more_of_a_large_scene_that_is_resampled(metres):
     )  # fmt: skip
     tiled = scene.with_pixel_size(metres)
     factor = tiled.affine.a / 10
-    batches = read_batches(tiled, NoLabels(), 0, SIZE, SIZE)
+    batches = plan_read_batches(tiled, NoLabels(), 0, SIZE, SIZE)
     areas = [bounds(list(batch.windows)) for batch in batches]
     read = max(area.height * area.width for area in areas) * factor**2 * 3 * 2
     assert 8 << 20 < read <= 16 << 20

@@ -68,8 +68,8 @@ def test_a_stopped_training_comes_to_the_same_file(lite_tiles, tmp_path, changes
 
 
 def test_a_stopped_training_with_pseudo_labels_comes_to_the_same_file(tmp_path, monkeypatch):
-    monkeypatch.setattr("geoseg.training.pseudo_labels.CONFIDENCE", 0.4)
-    monkeypatch.setattr("geoseg.training.run.FIRST_EPOCHS", 0.25)
+    monkeypatch.setattr("geoseg.training.pseudo_labels.MIN_SCORE", 0.4)
+    monkeypatch.setattr("geoseg.training.run.START_SHARE", 0.25)
     labels = ground(2 * SIZE, 6 * SIZE)
     sparse = np.where(np.indices(labels.shape)[0] % 8, 255, labels)
     tiles = make_tiles(tmp_path / "set", labels=sparse, pixels=picture(labels))
@@ -235,7 +235,7 @@ def test_the_averaged_network_reads_images_before_their_colours_change(tmp_path,
         return logits(self, network, images)
 
     monkeypatch.setattr(TrainableNetwork, "logits", look)
-    monkeypatch.setattr("geoseg.training.run.FIRST_EPOCHS", 0.0)
+    monkeypatch.setattr("geoseg.training.run.START_SHARE", 0.0)
     monkeypatch.setattr(
         "geoseg.training.run.change_images",
         lambda kind, batch, *_: replace(batch, images=batch.images + 1000),
@@ -249,8 +249,8 @@ def test_the_averaged_network_reads_images_before_their_colours_change(tmp_path,
 
 
 def test_pseudo_labels_need_pixels_without_label_and_a_warm_up(tmp_path, monkeypatch):
-    monkeypatch.setattr("geoseg.training.pseudo_labels.CONFIDENCE", 0.4)
-    monkeypatch.setattr("geoseg.training.run.FIRST_EPOCHS", 0.0)
+    monkeypatch.setattr("geoseg.training.pseudo_labels.MIN_SCORE", 0.4)
+    monkeypatch.setattr("geoseg.training.run.START_SHARE", 0.0)
     labels = ground(2 * SIZE, 6 * SIZE)
     full = make_tiles(tmp_path / "full", labels=labels)
     sparse = make_tiles(
@@ -267,7 +267,7 @@ def test_pseudo_labels_need_pixels_without_label_and_a_warm_up(tmp_path, monkeyp
 
     assert torch.equal(*pair(full, "a"))  # every pixel is labelled
     assert not torch.equal(*pair(sparse, "b"))
-    monkeypatch.setattr("geoseg.training.run.FIRST_EPOCHS", 1.0)
+    monkeypatch.setattr("geoseg.training.run.START_SHARE", 1.0)
     drawn = [run(sparse, tmp_path / f"{p}.safetensors", recipe=small_standard, pseudo_labels=p,
                  sampling="tiles", epochs=3) for p in (False, True)]  # fmt: skip
     assert torch.equal(*map(weights, drawn))

@@ -36,7 +36,7 @@ def test_a_large_map_is_counted_at_a_level(tmp_path, monkeypatch):
     labels = np.kron(np.array([[0, 3], [7, 0]], np.uint8), np.ones((64, 64), np.uint8))
     raster = open_class_raster(write_map(tmp_path / "map.tif", labels, LEGEND), on_missing="error")
     exact = count_areas(raster)
-    monkeypatch.setattr("geoseg.view.legend._LONGEST", 40)
+    monkeypatch.setattr("geoseg.view.legend._MAX_SIDE", 40)
     reduced = count_areas(raster)
     assert not reduced["exact"]
     for all_pixels, some in zip(exact["classes"], reduced["classes"], strict=True):
@@ -71,7 +71,7 @@ def test_the_least_certain_places_come_first_and_are_no_neighbours(tmp_path):
 
 
 def test_places_of_a_large_map_lie_on_its_pixels(tmp_path, monkeypatch):
-    monkeypatch.setattr("geoseg.view.places._LONGEST", 128)
+    monkeypatch.setattr("geoseg.view.places._MAX_SIDE", 128)
     scores = np.full((500, 510), 200, np.uint8)
     scores[384:512, 128:256] = 100
     scene = open_scene(write_raster(tmp_path / "confidence.tif", scores[None], nodata=0))

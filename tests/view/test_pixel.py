@@ -87,12 +87,12 @@ def test_polygons_with_more_vertices_than_can_be_drawn_are_none(place, monkeypat
     _, _, page = place
     window = "polygons?row=0&col=0&height=100&width=100&level=0"
     assert not get(page, window)["too_many"]
-    monkeypatch.setattr("geoseg.view.polygons._MOST_VERTICES", 9)
+    monkeypatch.setattr("geoseg.view.polygons._MAX_VERTICES", 9)
     assert get(page, window) == {"polygons": [], "too_many": True}
 
 
 def test_more_polygons_than_can_be_drawn_are_none(place, monkeypatch):
     _, _, page = place
-    monkeypatch.setattr("geoseg.view.polygons.MOST_POLYGONS", 5)
+    monkeypatch.setattr("geoseg.view.polygons.MAX_POLYGONS", 5)
     everything = f"polygons?row=0&col=0&height={SHAPE[0]}&width={SHAPE[1]}&level=1"
     assert get(page, everything) == {"polygons": [], "too_many": True}

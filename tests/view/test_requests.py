@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from geoseg.errors import GeosegError, LabelError
 from geoseg.view import open_browser, open_view
-from geoseg.view.routes import MOST_BYTES
+from geoseg.view.routes import MAX_BYTES
 from tests.support.views import open_page, write_place
 
 NUMBERS = st.one_of(
@@ -149,7 +149,7 @@ def test_other_sites_cannot_use_the_page(address):
 
 def test_the_length_of_a_body_is_known_and_bounded(address):
     path = f"{address.path}correct"
-    assert ask(address, path, "POST", b"", **{"Content-Length": str(MOST_BYTES + 1)})[0] == 413
+    assert ask(address, path, "POST", b"", **{"Content-Length": str(MAX_BYTES + 1)})[0] == 413
     for length in ("-1", "x", "9" * 30):
         assert ask(address, path, "POST", b"", **{"Content-Length": length})[0] in (411, 413)
     assert ask(address, path, "DELETE")[0] == 501

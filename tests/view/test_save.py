@@ -39,7 +39,7 @@ def test_it_holds_the_map_the_scene_and_the_legend(files, tmp_path):
 
 
 def test_its_size_is_bounded(files, tmp_path, monkeypatch):
-    monkeypatch.setattr("geoseg.view.save._LONGEST", 120)
+    monkeypatch.setattr("geoseg.view.save._MAX_SIDE", 120)
     save_page(files.scene, files.map, tmp_path / "map.html")
     data = saved_data((tmp_path / "map.html").read_text())
     assert data["reduced"] == 4

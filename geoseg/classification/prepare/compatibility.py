@@ -10,7 +10,7 @@ from geoseg.model import RGB, AnyModel, OnnxModel
 from geoseg.raster import Scene, have_other_names, list_bands, pixel_warnings
 
 _PIXEL_SIZE_FACTOR = 2
-_LARGEST_INPUT = 300
+_MAX_INPUT = 300
 """Standardised values are below 10, and bytes below 256."""
 
 
@@ -167,7 +167,7 @@ def _scaling_warning(scene: Scene, model: AnyModel, sample: NDArray[np.float64])
         return None
     low, high = (np.array(v)[:, None] for v in (scaling.low, scaling.high))
     read = float(np.percentile(np.abs((sample - low) / (high - low)), 98))
-    if read <= _LARGEST_INPUT:
+    if read <= _MAX_INPUT:
         return None
     return (
         f"{model.path} reads {scene.path} as numbers up to about {read:.3g}, expect poor classes "

@@ -12,7 +12,7 @@ _MAX_CHANGES = 254
 """Number of values of change.tif, 1 to 254."""
 _ALL_UNCHANGED, _REST = "unchanged", "other change"
 _REST_COLOR = "#1a1a1a"
-_FROM_SHARE, _PAPER_SHARE = 0.3, 0.72
+_FROM_SHARE, _WHITE_SHARE = 0.3, 0.72
 """Share of the old class in the colour of a change, share of white in that of no change."""
 
 Number = TypeVar("Number", np.int64, np.float64)
@@ -141,7 +141,7 @@ def _color(legend: Legend, pair: Pair) -> str:
         np.array(legend.classes[legend.values.index(value)].rgb, np.float64) for value in pair
     )
     if pair[0] == pair[1]:
-        mixed = _PAPER_SHARE * 255 + (1 - _PAPER_SHARE) * after
+        mixed = _WHITE_SHARE * 255 + (1 - _WHITE_SHARE) * after
     else:
         mixed = _FROM_SHARE * before + (1 - _FROM_SHARE) * after
     return "#{:02x}{:02x}{:02x}".format(*mixed.round().astype(int).tolist())

@@ -29,7 +29,7 @@ _OPSET, _IR_VERSION = 18, 8
 """Versions of ONNX that ONNX Runtime reads since 1.14; Deepness installs 1.12 to 1.17."""
 _OVERLAP = 32
 """Overlap of windows (px), the default of `classify`."""
-_LARGEST_OVERLAP = 50
+_MAX_OVERLAP = 50
 """Largest overlap of windows (%): more would only cost time."""
 
 
@@ -135,7 +135,7 @@ def _metadata(model: Model) -> dict[str, Any]:
         keys.MODEL_TYPE: keys.SEGMENTOR,
         keys.CLASS_NAMES: {str(i): name for i, name in enumerate(model.legend.names)},
         keys.TILE_SIZE: spec.window,
-        keys.TILES_OVERLAP: min(round(100 * _OVERLAP / spec.window), _LARGEST_OVERLAP),
+        keys.TILES_OVERLAP: min(round(100 * _OVERLAP / spec.window), _MAX_OVERLAP),
         keys.MEAN: [0.0] * spec.bands,
         keys.STD: [input_divisor(model.dtype) / keys.DIVISOR] * spec.bands,
         keys.THRESHOLD: 0.0,

@@ -11,7 +11,7 @@ from geoseg.model.onnx.extra import Onnx, import_onnx
 _STANDARD = ("", "ai.onnx")
 _BUILT_IN = (*_STANDARD, "ai.onnx.ml", "com.microsoft")
 """Domains of the operators that ONNX Runtime has without a library of operators."""
-_LARGEST = 2**31
+_MAX_BYTES = 2**31
 """Size of a file with its weights that protobuf cannot hold (bytes)."""
 
 
@@ -103,7 +103,7 @@ def _with_weights(onnx: Onnx, path: str | Path, model: Onnx) -> bytes:
             f"the weights of {path} lie in a file beside it that cannot be read "
             f"({root_message(error)[:200]}), put both files into one folder"
         ) from None
-    if model.ByteSize() >= _LARGEST:
+    if model.ByteSize() >= _MAX_BYTES:
         raise ModelError(f"{path} has 2 GB of weights or more, give a smaller network")
     return bytes(model.SerializeToString())
 

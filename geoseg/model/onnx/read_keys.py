@@ -15,7 +15,7 @@ from geoseg.model.spec import RGB
 
 _MARKERS = (keys.MODEL_TYPE, keys.CLASS_NAMES, keys.NAMES, keys.MEAN, keys.STD)
 """A file with one of these is meant for Deepness or GeoDeep, which divide bytes by 255."""
-_LARGEST_OF_BYTES = 3.0
+_MAX_OF_BYTES = 3.0
 """Mean plus standard deviation of bytes divided by 255 is at most about 1."""
 _POSITIVE = NumberRange(0, above=True)
 _SIDE = NumberRange(1, whole=True)
@@ -59,7 +59,7 @@ def read_keys(properties: Mapping[str, str], bands: int | None) -> OnnxMetadata:
         mean=tuple(keys.DIVISOR * m for m in mean),
         std=tuple(keys.DIVISOR * s for s in std),
         fill=fill,
-        dtype="uint8" if max(mean) + max(std) <= _LARGEST_OF_BYTES else None,
+        dtype="uint8" if max(mean) + max(std) <= _MAX_OF_BYTES else None,
         pixel_size=None  # the key has centimetres
         if resolution is None
         else _POSITIVE.check(keys.RESOLUTION, resolution) / 100,

@@ -40,7 +40,7 @@ def find_product(path: str) -> Product | None:
 
     Raises:
         SceneError: if it is a product, but incomplete, damaged or without bands.
-        LinkError: if an address does not answer.
+        RemoteError: if an address does not answer.
     """
     if is_remote(path):
         return _stac_item(path) if may_be_item(path) else None

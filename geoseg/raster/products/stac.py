@@ -62,7 +62,7 @@ def read_stac(path: str, document: dict[str, Any]) -> Product:
 
     Raises:
         SceneError: if the item is not valid, or has no raster asset with data.
-        LinkError: if an asset without a list of bands cannot be reached.
+        RemoteError: if an asset without a list of bands cannot be reached.
     """
     place = path if is_remote(path) else str(Path(path).absolute())
     try:

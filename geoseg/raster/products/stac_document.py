@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from geoseg.errors import LinkError, SceneError, root_message
+from geoseg.errors import RemoteError, SceneError, root_message
 from geoseg.raster.remote import is_remote
 
 _SUFFIXES = (".json", ".geojson")
@@ -39,7 +39,7 @@ def is_stac_document(path: str) -> bool:
     """Whether a JSON file or address is a document of STAC, not another kind of GeoJSON.
 
     Raises:
-        LinkError: if a server does not answer.
+        RemoteError: if a server does not answer.
         SceneError: if it cannot be read.
     """
     if not may_be_item(path) or (not is_remote(path) and _is_large(path)):
@@ -64,7 +64,7 @@ def read_document(path: str) -> dict[str, Any] | None:
     """Read the document of a STAC item from a file or an http(s) address; None if it is other JSON.
 
     Raises:
-        LinkError: if the server does not answer.
+        RemoteError: if the server does not answer.
         SceneError: if it cannot be read, or is GeoJSON or STAC that is not an item.
     """
     content = _download(path) if is_remote(path) else _read(path)
@@ -105,11 +105,11 @@ def _download(address: str) -> bytes:
         error.close()  # it holds the connection
         problem = f"cannot read {address} (HTTP status {error.code})"
         if error.code >= 500 or error.code in _TRY_LATER:
-            raise LinkError(f"{problem}, run the same again later") from None
+            raise RemoteError(f"{problem}, run the same again later") from None
         raise SceneError(f"{problem}, check the address and your credentials") from None
     except (OSError, ValueError, HTTPException) as error:
         reason = root_message(getattr(error, "reason", None) or error)
-        raise LinkError(
+        raise RemoteError(
             f"cannot read {address} ({reason}), check the address, or run the same again later"
         ) from None
     if len(content) > _MAX_BYTES:

@@ -84,7 +84,7 @@ class TileCounts:
         )
 
 
-def read_batches(
+def plan_read_batches(
     scene: Scene, labels: LabelSource, scene_index: int, size: int, stride: int
 ) -> Iterator[ReadBatch]:
     """Divide all tiles of a scene into batches; remainders at the right and lower edge are not cut.

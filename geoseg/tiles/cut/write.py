@@ -31,7 +31,7 @@ class WriteBatch:
     """Number of the shard, from 0; not used for files."""
 
 
-def write_batches(
+def plan_write_batches(
     folder: Path, names: Sequence[str], places: Sequence[TilePlace], shards: ShardStore | None
 ) -> Iterator[WriteBatch]:
     """Divide the tiles of a set, in its order, into a write batch for each shard.

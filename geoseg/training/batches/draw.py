@@ -19,7 +19,7 @@ _CLASS_POWER = 0.5
 draws all classes equally often."""
 DEFAULT_REPLAY_SHARE = 0.5
 """Share of the windows that come from replayed tiles, if the settings do not give it."""
-_UNLABELLED = 0.5
+_MAX_UNLABELLED_SHARE = 0.5
 """With pseudo-labels, largest share of the windows that are drawn from tiles without labels."""
 
 
@@ -99,7 +99,7 @@ def draw_epoch(
             old = rng.choice(replayed, number - own, replace=number - own > replayed) + own
             drawn = rng.permutation(np.concatenate([drawn, old]))
     else:
-        largest = _UNLABELLED if settings.pseudo_labels else 0
+        largest = _MAX_UNLABELLED_SHARE if settings.pseudo_labels else 0
         shares = tile_shares(tile_counts[:own], largest)
         if replayed:
             share, old_shares = _replay_share(settings), tile_shares(tile_counts[own:], largest)

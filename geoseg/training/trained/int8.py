@@ -30,7 +30,7 @@ from geoseg.training.trained.tile_scores import classify_tiles, fit_tiles, tile_
 
 CALIBRATION_TILES = 300
 """Largest number of training tiles that show the ranges of the activations."""
-LARGEST_DROP = 0.002
+MAX_DROP = 0.002
 """Largest loss of mean IoU on the validation tiles."""
 
 
@@ -88,7 +88,7 @@ def export_int8(
 
     Up to `CALIBRATION_TILES` training tiles show the ranges of the activations (see `quantise`).
     Then all validation tiles are classified in float32 and in int8. The files are written only if
-    the mean IoU falls by at most `LARGEST_DROP`. Input and output are those of `export_model`.
+    the mean IoU falls by at most `MAX_DROP`. Input and output are those of `export_model`.
 
     Args:
         model: the model, its file, or the name of a bundled model or of one in the user folder.
@@ -125,10 +125,10 @@ def export_int8(
     where = f"{count_of(len(val), 'validation tile')} of {tiles.folder}"
     if not comparison.fp32.total:
         raise TileError(f"the {where} have no labelled pixel, label some of them")
-    if before - after > LARGEST_DROP:
+    if before - after > MAX_DROP:
         raise ModelError(
             f"int8 lowers the mean IoU on the {where} from {before:.4f} to {after:.4f}, by more "
-            f"than {LARGEST_DROP}, so nothing was written, export the model without int8"
+            f"than {MAX_DROP}, so nothing was written, export the model without int8"
         )
     changed = 1 - comparison.both.accuracy
     record = {

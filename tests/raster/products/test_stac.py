@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from geoseg.errors import LinkError, SceneError
+from geoseg.errors import RemoteError, SceneError
 from geoseg.raster.products import BandFile, Product, find_product
 from geoseg.raster.products.stac import asset_path
 from tests.support.products import STAC_BANDS, stac_document, write_stac_item
@@ -93,10 +93,10 @@ def test_unreachable_addresses_are_refused_in_a_sentence(tmp_path, server):
     with refusal(SceneError, "HTTP status 401.*credentials", tmp_path):
         find_product(f"{server.address}/item.json?signature=abc")
     server.tell(fail_every=1)
-    with refusal(LinkError, "HTTP status 503.*later", tmp_path):
+    with refusal(RemoteError, "HTTP status 503.*later", tmp_path):
         find_product(f"{server.address}/item.json")
     for address in ("http://127.0.0.1:1/item.json", "http://h/a b.json", "http://[h/a.json"):
-        with refusal(LinkError, r"cannot read .*\.json .*check the address", tmp_path):
+        with refusal(RemoteError, r"cannot read .*\.json .*check the address", tmp_path):
             find_product(address)
     with refusal(SceneError, "http.s. addresses", tmp_path):
         find_product("s3://bucket/item.json")
