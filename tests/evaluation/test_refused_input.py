@@ -74,6 +74,13 @@ def test_areas_without_a_header_are_refused(tmp_path):
         evaluate_matrix(tmp_path / "m.csv", areas=tmp_path / "a.csv", out=tmp_path / "report")
 
 
+def test_areas_that_name_a_class_twice_are_refused(tmp_path):
+    (tmp_path / "m.csv").write_text("map,a,b\na,10,2\nb,3,20\n")
+    (tmp_path / "a.csv").write_text("class,area_ha\na,100\nb,300\na,5\n")
+    with refusal(EvaluateError, r"a\.csv name a more than once, keep one area", tmp_path):
+        evaluate_matrix(tmp_path / "m.csv", areas=tmp_path / "a.csv", out=tmp_path / "report")
+
+
 NOT_CLASSES = {
     "eight.tif": (
         np.ones((8, 20, 30), np.uint16),

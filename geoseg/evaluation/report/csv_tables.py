@@ -69,10 +69,16 @@ def read_areas(path: str | Path, classes: Sequence[str]) -> NDArray[np.float64]:
             f"areas {path} have the number {head[1]} in the first row, which must be a header: "
             "class,area_ha"
         )
-    unknown = [row[0] for row in rows if row[0] not in areas]
+    names = [row[0] for row in rows]
+    repeated = [name for name in areas if names.count(name) > 1]
+    if repeated:
+        raise EvaluateError(
+            f"areas {path} name {', '.join(repeated)} more than once, keep one area of each class"
+        )
+    unknown = [name for name in names if name not in areas]
     if unknown:
         raise EvaluateError(
-            f"areas {path} name the classes {', '.join(row[0] for row in rows)}, of which "
+            f"areas {path} name the classes {', '.join(names)}, of which "
             f"{', '.join(unknown)} are not in the matrix ({', '.join(classes)}), name both alike"
         )
     for row in rows:
