@@ -49,6 +49,10 @@ def test_wrong_types_of_settings_are_refused(labels, tmp_path):
         ('map,"a\nb",c\n"a\nb",10,2\nc,3,20\n', r"m\.csv: the name 'a\\nb' .* a line break"),
         ('map,"a\r\nb",c\n"a\r\nb",10,2\nc,3,20\n', r"the name 'a\\r\\nb' .* a line break"),
         ("map,a,A\na,10,2\nA,3,20\n", r"m\.csv: two classes of the legend share the name"),
+        ("map,a,b,Total\na,9,2,11\nb,3,8,11\nTotal,12,10,22\n", "sums of the others in 'Total'"),
+        ("map,a,b\na,9,2\nb,3,8\nSUM,12,10\n", r"m\.csv has the sums of the others in 'SUM'"),
+        (f"map,a,b\na,{10**18},2\nb,3,20\n", r"m\.csv has 10{18} for 'a', which is more than 100,"),
+        (f"map,a,b\na,1,2\nb,{10**30},20\n", r"m\.csv has 10{30} for 'b', which is more than 100,"),
     ],
 )
 def test_a_matrix_without_names_of_classes_is_refused(tmp_path, matrix, match):
@@ -57,6 +61,11 @@ def test_a_matrix_without_names_of_classes_is_refused(tmp_path, matrix, match):
         evaluate_matrix(tmp_path / "m.csv", out=tmp_path / "report")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "report").exists()
+
+
+def test_a_class_whose_name_is_sum_but_holds_no_sums_is_read(tmp_path):
+    (tmp_path / "m.csv").write_text("map,a,Sum\na,9,2\nSum,3,8\n")
+    assert evaluate_matrix(tmp_path / "m.csv", out=tmp_path / "report").counts.sum() == 22
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])

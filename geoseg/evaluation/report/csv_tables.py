@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 from geoseg.errors import EvaluateError, LabelError, count_of
 from geoseg.legend import Legend
 
+_MAX_COUNT = 10**14
+"""Largest count of a cell: even the sum of 255 x 255 such cells is a 64-bit number."""
+_TOTALS = ("total", "totals", "sum", "sums")
+"""Names of a row or a column of sums, in lower case."""
+
 
 def read_matrix(path: str | Path) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Read an error matrix: the first column names the mapped class, the first row the reference.
@@ -46,6 +51,12 @@ def read_matrix(path: str | Path) -> tuple[tuple[str, ...], NDArray[np.int64]]:
         counts[classes.index(row[0]), indices] = [_count(path, row[0], cell) for cell in row[1:]]
     if not counts.sum():
         raise EvaluateError(f"matrix {path} has no points, check the file")
+    for index, name in enumerate(classes):
+        holds_sums = any((2 * t[index] == t.sum(0)).all() for t in (counts, counts.T))
+        if holds_sums and name.casefold() in _TOTALS:
+            raise EvaluateError(
+                f"matrix {path} has the sums of the others in {name!r}, remove this row or column"
+            )
     return classes, counts
 
 
@@ -153,4 +164,9 @@ def _count(path: str | Path, name: str, cell: str) -> int:
         count = -1
     if count < 0:
         raise EvaluateError(f"matrix {path} has {cell!r} for {name!r}, not a count of points")
+    if count > _MAX_COUNT:
+        raise EvaluateError(
+            f"matrix {path} has {cell} for {name!r}, which is more than {_MAX_COUNT:,} points, "
+            "correct it"
+        )
     return count
