@@ -152,7 +152,10 @@ def count_all(
     scene, windows, total = comparison.scene, list(comparison.windows()), ComparisonCounts()
     windows_done = ProgressCounter(progress, "windows", len(windows))
     step = thumbnail_step(scene)
-    rows, cols = (np.arange(step // 2, side, step) for side in (scene.height, scene.width))
+    # A side that is shorter than the step has its middle row or column.
+    rows, cols = (
+        np.arange(min(step, side - 1) // 2, side, step) for side in (scene.height, scene.width)
+    )
     thumbnails = np.full((2, len(rows), len(cols)), NODATA, np.uint8)
 
     def count(index: int) -> ComparisonCounts:

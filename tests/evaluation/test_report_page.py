@@ -6,7 +6,7 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from geoseg.evaluation import evaluate, evaluate_matrix
+from geoseg.evaluation import CompareSettings, compare, evaluate, evaluate_matrix
 from geoseg.evaluation.report.pictures import cut_to_reference
 from geoseg.evaluation.thumbnails import Thumbnails
 from geoseg.legend import LandCoverClass, Legend
@@ -97,6 +97,23 @@ def test_cut_pictures_are_neither_tiny_nor_narrow_and_hold_the_reference(rows, c
     cut = cut_to_reference(whole)
     assert cut.reference.shape == shape
     assert (cut.reference == 1).sum() == (whole.reference == 1).sum()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 3), (599, 1)])
+def test_an_image_of_any_size_is_cut_to_at_least_one_pixel(shape):
+    for rows, cols in ((slice(0, 2), slice(0, 2)), (slice(598, 600), slice(398, 400))):
+        cut = cut_to_reference(pictures_with(rows, cols, image=np.zeros((*shape, 3), np.uint8)))
+        assert cut.image.size
+
+
+@pytest.mark.parametrize("shape", [(1441, 1), (2, 3000), (10, 20_000)])
+def test_long_narrow_maps_have_pictures(tmp_path, shape):
+    values = np.arange(np.prod(shape)).reshape(shape).astype(np.uint8) % 3
+    path = write_map(tmp_path / "map.tif", values)
+    evaluate(path, path, out=tmp_path / "report")
+    assert "data:image/png" in page_of(tmp_path / "report")
+    compare(path, path, out=tmp_path / "changes", settings=CompareSettings(polygons=False))
+    assert "data:image/png" in page_of(tmp_path / "changes")
 
 
 def test_pictures_stay_whole_where_the_reference_is_large_or_not_seen():

@@ -4,6 +4,7 @@ import base64
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,8 +99,9 @@ def cut_to_reference(thumbnails: Thumbnails) -> Thumbnails:
         return thumbnails
     if image is not None:
         down, across = image.shape[0] / height, image.shape[1] / width
+        # At least one pixel, of an image of any size.
         image = image[
-            round(top * down) : round(bottom * down), round(left * across) : round(right * across)
+            int(top * down) : ceil(bottom * down), int(left * across) : ceil(right * across)
         ]
     if points is not None:
         points = points.copy()
