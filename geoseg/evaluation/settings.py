@@ -12,8 +12,8 @@ class EvaluateSettings:
     """How map and reference are read, and what is computed.
 
     Raises:
-        EvaluateError: if the boundary distance is not positive, or there is a legend of strata
-            without strata.
+        EvaluateError: if the boundary distance is not a number above 0, or a legend of strata is
+            given without strata.
         GeosegError: if ``ignore`` is not a list or tuple.
     """
 
@@ -48,8 +48,10 @@ class EvaluateSettings:
 
     def __post_init__(self) -> None:
         check_list("ignore", self.ignore)
-        if self.boundary is not None and not self.boundary > 0:
-            raise EvaluateError(f"the boundary width is {self.boundary} m, it must be above 0")
+        if self.boundary is not None and not 0 < self.boundary < float("inf"):
+            raise EvaluateError(
+                f"the boundary distance is {self.boundary} m, it must be a number above 0"
+            )
         if self.strata_legend is not None and self.strata is None:
             raise EvaluateError(
                 "a legend of strata is given without strata, give their raster too (--strata)"

@@ -99,6 +99,8 @@ def near_outline(
         distance: px, at least 1.
         ignore: value that makes no outline.
     """
+    if 2 * distance >= min(values.shape):  # the end of the array is near all pixels
+        return np.ones(values.shape, bool)
     hidden = values == ignore
     low = np.pad(np.where(hidden, np.uint8(VALUES - 1), values), distance, constant_values=0)
     high = np.pad(np.where(hidden, np.uint8(0), values), distance, constant_values=VALUES - 1)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_erosion
 
+from geoseg.errors import EvaluateError
 from geoseg.evaluation import EvaluateSettings, evaluate
 from geoseg.metrics import BoundaryCounts, count_boundaries
 from tests.support.assessments import LEGEND, PLACE, write_map
@@ -69,7 +70,7 @@ def expected(mapped, reference, distance, near) -> np.ndarray:
     return np.array(scores)
 
 
-@pytest.mark.parametrize("distance", [1, 2, 3, 5])
+@pytest.mark.parametrize("distance", [1, 2, 3, 5, 9])
 @pytest.mark.parametrize("labelled", [1.0, 0.8, 0.4])
 def test_it_is_what_plain_definitions_give(distance, labelled):
     for seed in SEEDS:
@@ -121,6 +122,21 @@ def test_windows_with_halos_add_up_to_the_whole(distance):
         assert np.array_equal(total.both, whole.both)
         assert np.array_equal(total.either, whole.either)
         assert total.in_reference == whole.in_reference
+
+
+def test_a_distance_beyond_the_map_is_that_of_its_larger_side():
+    """It needs no memory of its own: all pixels are near the edge."""
+    mapped, reference = random_pair(7, 0.7)
+    whole = count_boundaries(mapped, reference, max(mapped.shape), NONE)
+    huge = count_boundaries(mapped, reference, 10**12, NONE)
+    assert np.array_equal(huge.both, whole.both)
+    assert np.array_equal(huge.either, whole.either)
+
+
+@pytest.mark.parametrize("width", [0, -1, float("inf"), float("nan")])
+def test_a_distance_must_be_a_number_above_0(width):
+    with pytest.raises(EvaluateError, match="it must be a number above 0"):
+        EvaluateSettings(boundary=width)
 
 
 @pytest.mark.parametrize("rows", [1, 3, 8])
