@@ -282,3 +282,32 @@ def test_points_of_two_dates_with_fields_of_other_names_and_ignored_classes(olof
     assert report.points_left_out == {
         "outside of the maps": 0, "no class in one of the maps": 0, "no class in the reference": 7,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("ignored", ["cloud", "3", "Unsure"])
+@pytest.mark.parametrize("fields", [1, 2])
+def test_points_of_ignored_classes_are_left_out(tmp_path, ignored, fields):
+    """The class is one of the maps, by name or value, or one of the reference alone."""
+    legend = Legend.from_names(["water", "grass", "rock", "cloud"])
+    a = np.repeat(np.arange(4, dtype=np.uint8), 25).reshape(10, 10)
+    b = a.copy()
+    b[:, 5:8] = 0
+    write_map(tmp_path / "a.tif", a, legend), write_map(tmp_path / "b.tif", b, legend)
+    rows, cols = np.nonzero(a < 3)
+    before, after = (np.array(legend.names)[v[rows, cols]].astype(object) for v in (a, b))
+    name = "unsure" if ignored == "Unsure" else "cloud"
+    before[:2], after[1:3] = name, name
+    columns = {"reference_a": before, "reference_b": after}
+    if fields == 1:
+        dates = zip(before, after, strict=True)
+        changes = [f"{x} unchanged" if x == y else f"{x} to {y}" for x, y in dates]
+        columns = {"reference": [name if x == f"{name} unchanged" else x for x in changes]}
+    points = write_sample(tmp_path / "points.gpkg", rows, cols, **columns)
+    ignore = ("cloud", ignored) if ignored == "Unsure" else (ignored,)
+    report = compare(
+        tmp_path / "a.tif", tmp_path / "b.tif", out=tmp_path / "out", reference=points,
+        settings=CompareSettings(ignore=ignore, polygons=False),
+    )  # fmt: skip
+    assert report.areas.counts.sum() == len(rows) - 3
+    assert report.areas.estimate.overall_accuracy == 1
+    assert report.points_left_out["no class in the reference"] == 3

@@ -36,6 +36,8 @@ class MapPair:
     """Labels of map B on the grid of A, in the values of ``legend``."""
     legend: Legend
     """The classes of both maps that are not ignored; those of A have the values of A."""
+    all_classes: Legend
+    """``legend`` with the ignored classes."""
     notes: tuple[str, ...]
     """How the maps were matched, as sentences without a full stop."""
     ignored_elsewhere: tuple[str, ...] = ()
@@ -82,7 +84,7 @@ def open_maps(a: str, b: str, settings: CompareSettings, *, has_reference: bool)
         )
     recoded = RecodedLabels(labels_b, legend, table)
     return MapPair(
-        a, b, scene, labels_a, recoded, without_ignored(legend, ignore), tuple(notes),
+        a, b, scene, labels_a, recoded, without_ignored(legend, ignore), legend, tuple(notes),
         tuple(spec.unknown_names(labels_a.legend, labels_b.legend)),
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ from geoseg.evaluation.points import (
     locate_geometries,
 )
 from geoseg.labels import IgnoreSpec, class_text
-from geoseg.legend import NODATA, Legend
+from geoseg.legend import NODATA
 from geoseg.vectors import Reprojector, is_vector_file, read_vector
 
 _BOTH_DATES = ("reference_a", "reference_b")
@@ -86,11 +86,11 @@ def read_reference(path: str, maps: MapPair, settings: CompareSettings) -> Refer
             "`geoseg sample`)"
         )
     texts_of = [[class_text(value) for value in labelled[name]] for name in wanted]
-    known = list(dict.fromkeys(text for column in texts_of for text in column))
+    known = list(dict.fromkeys(c for column in texts_of for text in column for c in _names(text)))
     IgnoreSpec(maps.ignored_elsewhere).check_names(
         {"the maps": maps.legend, f"reference {path}": known}
     )
-    pairs = _true_pairs(path, wanted, texts_of, maps.legend, settings.ignore)
+    pairs = _true_pairs(path, wanted, texts_of, maps, IgnoreSpec.parse(settings.ignore))
     geometries, _ = Reprojector(labelled, path).onto(maps.scene)
     pixels, feature = locate_geometries(geometries, maps.scene)
     strata = labelled[STRATUM_FIELD].tolist() if STRATUM_FIELD in fields else None
@@ -128,41 +128,45 @@ def _reference_fields(path: str, fields: list[str], wanted: Sequence[str]) -> Se
 
 
 def _true_pairs(
-    path: str,
-    fields: Sequence[str],
-    texts: list[list[str]],
-    legend: Legend,
-    ignore: tuple[str, ...],
+    path: str, fields: Sequence[str], texts: list[list[str]], maps: MapPair, ignore: IgnoreSpec
 ) -> _TruePairs:
-    """Return the classes that the texts of one or two fields name."""
-    values = {text: _class_value(text, legend, ignore) for column in texts for text in column}
+    """Return the classes that the texts of one or two fields name, 255 for ignored ones."""
+    legend, ignored = maps.all_classes, ignore.values_in(maps.all_classes)
+
+    def value_of(name: str) -> int | None:
+        known = legend.find(name)
+        if name in ignore.texts or (known and known.value in ignored):
+            return NODATA
+        return known.value if known else None
+
+    values = {text: value_of(text) for column in texts for text in column}
     unknown = [text for text, value in values.items() if value is None]
+    listed = short_list(maps.legend.names)
     if len(texts) == 2:
         if unknown:
             raise EvaluateError(
                 f"fields {' and '.join(fields)} of reference {path} have {short_list(unknown)}, "
-                f"which no map has as a class ({short_list(legend.names)}), correct them or ignore "
-                "them (--ignore)"
+                f"which no map has as a class ({listed}), correct them or ignore them (--ignore)"
             )
         columns = ([values[text] or 0 for text in column] for column in texts)
         return _TruePairs(list(zip(*columns, strict=True)), one_date=False)
     if not unknown:
         return _TruePairs([(values[t] or 0, values[t] or 0) for t in texts[0]], one_date=True)
-    pairs = pairs_by_name(legend)
+    nothing = NODATA, NODATA
+    pairs = {t: nothing for t in values if any(value_of(c) == NODATA for c in _names(t))}
+    for name, pair in pairs_by_name(legend).items():
+        pairs[name] = pair if ignored.isdisjoint(pair) else nothing
     unknown = [text for text in values if text not in pairs]
     if unknown:
-        first = legend.names[0], legend.names[-1]
+        first = maps.legend.names[0], maps.legend.names[-1]
         raise EvaluateError(
             f"field {fields[0]!r} of reference {path} has {short_list(unknown)}, and its values "
-            f"are neither all classes ({short_list(legend.names)}) nor all changes, such as "
+            f"are neither all classes ({listed}) nor all changes, such as "
             f"'{first[0]} to {first[1]}' or '{first[0]} unchanged', correct them"
         )
     return _TruePairs([pairs[text] for text in texts[0]], one_date=False)
 
 
-def _class_value(text: str, legend: Legend, ignore: tuple[str, ...]) -> int | None:
-    """Return the value of a class by its name or value, 255 if ignored; None if unknown."""
-    if text in IgnoreSpec.parse(ignore).texts:
-        return NODATA
-    known = legend.find(text)
-    return None if known is None else known.value
+def _names(text: str) -> list[str]:
+    """Return a class, or the classes of a change, and the text itself."""
+    return [text, *text.split(" to ")]
