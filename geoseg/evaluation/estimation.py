@@ -6,7 +6,7 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import EvaluateError
+from geoseg.errors import EvaluateError, short_list
 from geoseg.metrics import Estimate, estimate
 
 MIN_RELIABLE_POINTS = 50
@@ -42,8 +42,13 @@ class StratifiedSample:
         """(strata,) number of points."""
         return np.asarray(self.counts.sum((1, 2)))
 
-    def estimate(self) -> tuple[Estimate, list[str]]:
+    def estimate(
+        self, remedy: str = "take points there or ignore the class (--ignore)"
+    ) -> tuple[Estimate, list[str]]:
         """Estimate accuracy and areas (ha) of the whole map.
+
+        Args:
+            remedy: what to do if a stratum has no point, for the message.
 
         Returns:
             The estimates, and notes on their limits.
@@ -56,8 +61,7 @@ class StratifiedSample:
             share = self.area_ha[empty].sum() / self.area_ha.sum()
             raise EvaluateError(
                 f"no point lies in {self._listed(empty)} ({share:.1%} of the map), so that "
-                "accuracy and areas of the whole map cannot be estimated, take points there or "
-                "ignore the class (--ignore)"
+                f"accuracy and areas of the whole map cannot be estimated, {remedy}"
             )
         notes = []
         once = self._listed(self.sizes == 1)
@@ -66,15 +70,15 @@ class StratifiedSample:
                 f"sampled only once: {once}; one point has no variance, so intervals that depend "
                 "on it are not numbers, sample at least two of each class"
             )
-        few = ", ".join(
+        few = [
             f"{name} ({size})"
             for name, size in zip(self.names, self.sizes, strict=True)
             if 1 < size < MIN_RELIABLE_POINTS
-        )
+        ]
         if few:
             notes.append(
-                f"fewer than {MIN_RELIABLE_POINTS} points of {few}, so that intervals are rough "
-                "there"
+                f"fewer than {MIN_RELIABLE_POINTS} points of {short_list(few)}, so that intervals "
+                "are rough there"
             )
         all_correct = (self.sizes > 1) & (np.einsum("hii->h", self.counts) == self.sizes)
         if all_correct.any():
@@ -86,4 +90,4 @@ class StratifiedSample:
 
     def _listed(self, selected: NDArray[np.bool_]) -> str:
         """Return the names of the selected strata (strata,)."""
-        return ", ".join(map(repr, compress(self.names, selected)))
+        return short_list([repr(name) for name in compress(self.names, selected)])

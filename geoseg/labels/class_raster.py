@@ -192,7 +192,7 @@ def _stored_legend(scene: Scene, palette: Mapping[int, str], names: Mapping[int,
     if not named:
         raise LabelError(
             f"labels {scene.path} have neither a palette nor class names, name their classes with "
-            "--legend"
+            "--legend (`compare`: --legend-a)"
         )
     classes = zip(named, Legend.from_names(list(named.values())).classes, strict=True)
     return Legend(tuple(replace(c, value=value) for value, c in classes))

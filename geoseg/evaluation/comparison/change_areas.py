@@ -61,7 +61,9 @@ def estimate_changes(
     np.add.at(counts, (points.strata, columns), 1)
     areas = np.concatenate([area_ha, np.zeros(len(only_true))])
     sample = StratifiedSample(names, by_map_class(counts), areas)
-    estimated, notes = sample.estimate()
+    estimated, notes = sample.estimate(
+        "draw points there too, with `geoseg sample` from a change.tif without --changed-only"
+    )
     return ChangeAreas(
         names, is_change, sample, estimated, _estimate_changed(counts, is_change, areas),
         tuple(notes),
