@@ -253,6 +253,29 @@ def test_of_equally_good_maps_neither_is_called_better(tmp_path):
     assert any("drawn at random" in note for note in report.notes)
 
 
+def test_a_standard_error_of_0_is_noted(tmp_path):
+    a, b = np.zeros((10, 10), np.uint8), np.zeros((10, 10), np.uint8)
+    b[:5], b[5:7] = 1, 2
+    write_map(tmp_path / "a.tif", a), write_map(tmp_path / "b.tif", b)
+
+    def compared(true):
+        rows = [0, 1, 2, 3, 4, 0, 5, 6]
+        points = write_sample(tmp_path / "p.gpkg", rows, np.arange(8), reference=true)
+        return compare(
+            tmp_path / "a.tif", tmp_path / "b.tif", out=tmp_path / "out", reference=points,
+            settings=NO_POLYGONS, overwrite=True,
+        ).better  # fmt: skip
+
+    better = compared(["grass"] * 6 + ["rock"] * 2)
+    assert better.difference_se == 0
+    note = "All points of {} have the same result, so that their standard error is 0"
+    assert any(note.format("'water to grass', 'water to rock'") in n for n in better.notes)
+    better = compared(["grass"] * 6 + ["water", "rock"])
+    assert any(note.format("'water to grass'") in n for n in better.notes)
+    better = compared(["grass"] * 5 + ["water"] * 2 + ["rock"])
+    assert not any("same result" in n for n in better.notes)
+
+
 def test_the_form_of_a_sample_offers_the_given_classes(two_models, tmp_path):
     folder, *_ = two_models
     compare(folder / "a.tif", folder / "b.tif", out=tmp_path / "d", settings=NO_POLYGONS)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import EvaluateError, count_of
+from geoseg.errors import EvaluateError, count_of, short_list
 from geoseg.evaluation.comparison.changes import ChangeTable
 from geoseg.evaluation.comparison.strata import ComparedPoints
 from geoseg.metrics import sign_test, stratified_mean
@@ -76,6 +76,14 @@ def find_better_map(
     share_b, share_b_se = stratified_mean(right_b.astype(np.float64), strata, weights)
     differences = right_a.astype(np.float64) - right_b
     difference, difference_se = stratified_mean(differences, strata, weights)
+    same = [s for s in np.unique(strata) if _all_equal(differences[strata == s])]
+    if same:
+        kinds = np.unique(points.strata[differs][np.isin(strata, same)])
+        names = short_list([repr(table.changes[index].name) for index in kinds])
+        notes.append(
+            f"All points of {names} have the same result, so that their standard error is 0; of n "
+            "points, up to 3 / n may still have another one (95 % confidence)"
+        )
     only_a, only_b = int(right_a.sum()), int(right_b.sum())
     return BetterMap(
         only_a=only_a,
@@ -92,6 +100,11 @@ def find_better_map(
         agreeing=int((~differs).sum()),
         notes=tuple(notes),
     )
+
+
+def _all_equal(values: NDArray[np.float64]) -> bool:
+    """Return whether there are several values, all of them equal."""
+    return len(values) > 1 and bool((values == values[0]).all())
 
 
 def _strata(
