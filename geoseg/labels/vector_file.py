@@ -211,8 +211,9 @@ def _legend_of_names(path: str, class_field: str, names: list[str]) -> Legend:
 
 
 def _class_values(path: str, legend: Legend, classes: list[Any]) -> dict[Any, int]:
-    """Value in the legend of each class of the field, a name or a value."""
+    """Value in the legend of each class of the field, a name or a value, also as a text."""
     value_of: dict[Any, int] = {value: value for value in legend.values}
+    value_of |= {str(value): value for value in legend.values}
     value_of |= {class_key(c.name): c.value for c in legend.classes}
     keys = {c: class_key(c) if isinstance(c, str) else c for c in classes}
     unknown = [c for c, key in keys.items() if key not in value_of]

@@ -258,6 +258,20 @@ def test_polygons_of_another_crs_are_compared_by_pixel_centre(tmp_path):
     assert report["matrix"] == [[100, 50, 0], [100, 50, 0], [0, 0, 0]]
 
 
+def test_texts_that_are_numbers_are_names_or_else_values(tmp_path):
+    legend = Legend.from_names(["water", "2", "rock"])
+    mapped = np.repeat(np.arange(3, dtype=np.uint8), 10)[:, None] * np.ones((1, 30), np.uint8)
+    write_map(tmp_path / "map.tif", mapped, legend)
+    points = write_points(
+        tmp_path / "points.gpkg",
+        [5, 5, 15, 25, 25],
+        [1, 2, 3, 4, 5],
+        ["0", " 0 ", "2", "2", "rock"],
+    )
+    report = evaluate(tmp_path / "map.tif", points, out=tmp_path / "report").to_dict()
+    assert report["matrix"] == [[2, 0, 0], [0, 1, 0], [0, 1, 1]]
+
+
 def test_points_outside_on_nodata_and_without_a_class_are_counted(tmp_path):
     mapped = np.zeros((20, 30), np.uint8)
     mapped[:, 15:], mapped[:3] = 1, 255
