@@ -11,6 +11,7 @@ from affine import Affine
 from scipy.stats import binomtest
 
 from geoseg import CompareSettings, SampleSettings, compare, sample
+from geoseg.errors import EvaluateError
 from geoseg.legend import Legend
 from geoseg.metrics import Z95
 from tests.support.assessments import LEGEND, PLACE, write_map
@@ -251,6 +252,32 @@ def test_of_equally_good_maps_neither_is_called_better(tmp_path):
     assert report.better.difference_se == pytest.approx(0.5 * (4 / 3 / 4) ** 0.5)
     assert "does not tell which map is better" in report.summary()[-1]
     assert any("drawn at random" in note for note in report.notes)
+
+
+def test_more_pairs_than_values_are_estimated_with_merged_changes(tmp_path):
+    """The reference has "unchanged" and "other change", which the form of the sample offers."""
+    legend = Legend.from_names([f"c{n}" for n in range(20)])
+    a, b = np.uint8(np.divmod(np.arange(1600).reshape(40, 40) % 400, 20))
+    paths = [write_map(tmp_path / f"{n}.tif", v, legend) for n, v in (("a", a), ("b", b))]
+    compare(*paths, out=tmp_path / "d", settings=NO_POLYGONS)
+    points = tmp_path / "points.gpkg"
+    settings = SampleSettings(size=600, min_per_class=2)
+    sample(tmp_path / "d" / "change.tif", points, settings=settings)
+    frame = geopandas.read_file(points, layer="points")
+    frame["reference"] = frame["stratum"]
+    assert {"unchanged", "other change"} < set(frame["reference"])
+    frame.loc[frame.index[frame["stratum"] == "unchanged"][:1], "reference"] = "c3 unchanged"
+    frame.to_file(points, layer="points")
+    report = compare(*paths, out=tmp_path / "out", reference=points, settings=NO_POLYGONS)
+    assert report.areas.estimate.overall_accuracy == pytest.approx(1)
+    assert report.areas.estimate.area == pytest.approx(report.change_ha)
+    assert len(report.areas.names) == 254
+    assert max(map(len, report.notes)) < 700
+
+    frame["stratum"] = frame["reference"] = "unchanged"
+    frame.iloc[:10].drop(columns="stratum").to_file(points, layer="points")
+    with pytest.raises(EvaluateError, match="has 'unchanged', which is no class of the"):
+        compare(paths[0], paths[0], out=tmp_path / "same", reference=points)
 
 
 def test_a_standard_error_of_0_is_noted(tmp_path):

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from geoseg.legend import DUBAI_MASKS, NODATA, LandCoverClass, Legend
 
-_MAX_CHANGES = 254
+MAX_CHANGES = 254
 """Number of values of change.tif, 1 to 254."""
-_ALL_UNCHANGED, _REST = "unchanged", "other change"
+MERGED_NAMES = _ALL_UNCHANGED, _REST = "unchanged", "other change"
+"""Names of the values of change.tif with several pairs of classes."""
 _REST_COLOR = "#1a1a1a"
 _FROM_SHARE, _WHITE_SHARE = 0.3, 0.72
 """Share of the old class in the colour of a change, share of white in that of no change."""
@@ -101,11 +102,11 @@ def _group_pairs(
     pairs: list[Pair], pixels: NDArray[np.int64]
 ) -> tuple[list[tuple[Pair, ...]], int]:
     """Return the pairs of each value of change.tif, and how many are in "other change"."""
-    if len(pairs) <= _MAX_CHANGES:
+    if len(pairs) <= MAX_CHANGES:
         return [(pair,) for pair in pairs], 0
     same = tuple(pair for pair in pairs if pair[0] == pair[1])
     changed = [pair for pair in pairs if pair[0] != pair[1]]
-    values_left = _MAX_CHANGES - bool(same)
+    values_left = MAX_CHANGES - bool(same)
     if len(changed) > values_left:
         values_left -= 1
     frequent = set(sorted(changed, key=lambda pair: -int(pixels[pair]))[:values_left])

@@ -8,7 +8,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geoseg.errors import EvaluateError, short_list
-from geoseg.evaluation.comparison.changes import Pair, pairs_by_name
+from geoseg.evaluation.comparison.changes import MAX_CHANGES, MERGED_NAMES, Pair, pairs_by_name
 from geoseg.evaluation.comparison.maps import MapPair
 from geoseg.evaluation.comparison.settings import CompareSettings
 from geoseg.evaluation.points import (
@@ -36,6 +36,8 @@ class ReferencePoints:
     """(n,) true class value at the date of map A, 255 if ignored."""
     after: NDArray[np.uint8]
     """(n,) the same at the date of map B; the same array if the maps are of one date."""
+    merged: NDArray[np.str_]
+    """(n,) "unchanged" or "other change" where the reference does not say more; else empty."""
     one_date: bool
     """Whether the maps are of one date, so that the points tell which map is better."""
     strata: list[str] | None
@@ -96,7 +98,7 @@ def read_reference(path: str, maps: MapPair, settings: CompareSettings) -> Refer
     strata = labelled[STRATUM_FIELD].tolist() if STRATUM_FIELD in fields else None
     before, after = np.array(pairs.values, np.uint8).T[:, feature]
     return ReferencePoints(
-        path, pixels, before, after, pairs.one_date,
+        path, pixels, before, after, np.array(pairs.merged)[feature], pairs.one_date,
         None if strata is None else [str(strata[i]).strip() for i in feature],
         int((~kept).sum()),
     )  # fmt: skip
@@ -106,6 +108,8 @@ def read_reference(path: str, maps: MapPair, settings: CompareSettings) -> Refer
 class _TruePairs:
     values: list[Pair]
     """True class values at both dates."""
+    merged: list[str]
+    """See `ReferencePoints`."""
     one_date: bool
 
 
@@ -141,7 +145,7 @@ def _true_pairs(
 
     values = {text: value_of(text) for column in texts for text in column}
     unknown = [text for text, value in values.items() if value is None]
-    listed = short_list(maps.legend.names)
+    listed, no_merged = short_list(maps.legend.names), [""] * len(texts[0])
     if len(texts) == 2:
         if unknown:
             raise EvaluateError(
@@ -149,13 +153,17 @@ def _true_pairs(
                 f"which no map has as a class ({listed}), correct them or ignore them (--ignore)"
             )
         columns = ([values[text] or 0 for text in column] for column in texts)
-        return _TruePairs(list(zip(*columns, strict=True)), one_date=False)
+        return _TruePairs(list(zip(*columns, strict=True)), no_merged, one_date=False)
     if not unknown:
-        return _TruePairs([(values[t] or 0, values[t] or 0) for t in texts[0]], one_date=True)
+        same = [(values[text] or 0, values[text] or 0) for text in texts[0]]
+        return _TruePairs(same, no_merged, one_date=True)
     nothing = NODATA, NODATA
     pairs = {t: nothing for t in values if any(value_of(c) == NODATA for c in _names(t))}
     for name, pair in pairs_by_name(legend).items():
         pairs[name] = pair if ignored.isdisjoint(pair) else nothing
+    merged = set(MERGED_NAMES) - set(pairs) if len(legend) ** 2 > MAX_CHANGES else set[str]()
+    # Their classes follow from change.tif, see `compare_points`.
+    pairs |= dict.fromkeys(merged, (legend.values[0], legend.values[0]))
     unknown = [text for text in values if text not in pairs]
     if unknown:
         first = maps.legend.names[0], maps.legend.names[-1]
@@ -164,7 +172,8 @@ def _true_pairs(
             f"are neither all classes ({listed}) nor all changes, such as "
             f"'{first[0]} to {first[1]}' or '{first[0]} unchanged', correct them"
         )
-    return _TruePairs([pairs[text] for text in texts[0]], one_date=False)
+    names = [text if text in merged else "" for text in texts[0]]
+    return _TruePairs([pairs[text] for text in texts[0]], names, one_date=False)
 
 
 def _names(text: str) -> list[str]:

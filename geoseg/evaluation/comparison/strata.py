@@ -41,7 +41,7 @@ def compare_points(points: ReferencePoints, maps: MapPair, table: ChangeTable) -
 
     Raises:
         EvaluateError: if no point has a class in both maps, or the points were not drawn from
-            the changes between these maps.
+            the changes between these maps, or have a change that change.tif does not have.
         GeosegError: if a map cannot be read.
     """
     a, b = points.pixels.values(maps.a.read), points.pixels.values(maps.b.read)
@@ -55,8 +55,9 @@ def compare_points(points: ReferencePoints, maps: MapPair, table: ChangeTable) -
         )
     _check_strata(points, table, codes, kept, maps)
     inside = points.pixels.inside
+    before, after = _true_classes(points, table)
     return ComparedPoints(
-        a[kept], b[kept], points.before[kept], points.after[kept],
+        a[kept], b[kept], before[kept], after[kept],
         codes[kept].astype(np.int64) - table.changes[0].value,
         {
             "outside of the maps": int((~inside).sum()),
@@ -64,6 +65,25 @@ def compare_points(points: ReferencePoints, maps: MapPair, table: ChangeTable) -
             "no class in the reference": points.unlabelled + int((mapped & ~labelled).sum()),
         },
     )  # fmt: skip
+
+
+def _true_classes(
+    points: ReferencePoints, table: ChangeTable
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the true classes (n,) at both dates; of a merged change, those of any of its pairs.
+
+    Any pair will do, because areas are estimated for the values of change.tif.
+    """
+    before, after = points.before.copy(), points.after.copy()
+    pairs = {change.name: change.pairs[0] for change in table.changes}
+    for name in np.unique(points.merged[points.merged != ""]).tolist():
+        if name not in pairs:
+            raise EvaluateError(
+                f"reference {points.path} has {name!r}, which is no class of the change.tif of "
+                "these maps, give the true classes of these points"
+            )
+        before[points.merged == name], after[points.merged == name] = pairs[name]
+    return before, after
 
 
 def _check_strata(
