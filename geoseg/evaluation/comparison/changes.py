@@ -6,7 +6,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.legend import DUBAI_MASKS, NODATA, LandCoverClass, Legend
+from geoseg.legend import DUBAI_MASKS, NODATA, LandCoverClass, Legend, class_key
 
 MAX_CHANGES = 254
 """Number of values of change.tif, 1 to 254."""
@@ -87,10 +87,10 @@ def make_change_table(pixels: NDArray[np.int64], legend: Legend) -> ChangeTable:
     codes = np.full((NODATA + 1, NODATA + 1), NODATA, np.uint8)
     for value, members in enumerate(groups, 1):
         name = _group_name(legend, members)
-        name = f"{name} ({value})" if name.casefold() in names else name
+        name = f"{name} ({value})" if class_key(name) in names else name
         is_rest = bool(rest) and value == len(groups)
         color = _unused(_REST_COLOR if is_rest else _color(legend, members[0]), colors)
-        names.add(name.casefold())
+        names.add(class_key(name))
         colors.add(color)
         changes.append(Change(value, name, color, members))
         for pair in members:
@@ -129,7 +129,7 @@ def pair_name(legend: Legend, pair: Pair) -> str:
 
 def pairs_by_name(legend: Legend) -> dict[str, Pair]:
     """Return all pairs of classes by their names in lower case, also those that do not occur."""
-    return {pair_name(legend, pair).casefold(): pair for pair in _all_pairs(legend)}
+    return {class_key(pair_name(legend, pair)): pair for pair in _all_pairs(legend)}
 
 
 def _all_pairs(legend: Legend) -> list[Pair]:

@@ -17,7 +17,7 @@ from geoseg.labels import (
     was_warped,
     without_ignored,
 )
-from geoseg.legend import NODATA, LandCoverClass, Legend, as_legend
+from geoseg.legend import NODATA, LandCoverClass, Legend, as_legend, class_key
 from geoseg.palette import spare_color
 from geoseg.raster import Scene
 
@@ -94,8 +94,8 @@ def _common_legend(
 ) -> tuple[Legend, NDArray[np.uint8], list[str]]:
     """Return the classes of both maps, the value in them (256,) of each value of B, and notes."""
     notes = list[str]()
-    by_name = {c.name.casefold(): c.value for c in a.classes}
-    matched = {c.value: by_name.get(c.name.casefold()) for c in b.classes}
+    by_name = {class_key(c.name): c.value for c in a.classes}
+    matched = {c.value: by_name.get(class_key(c.name)) for c in b.classes}
     if not any(value is not None for value in matched.values()):
         matched = {value: value if value in a.values else None for value in b.values}
         if not any(value is not None for value in matched.values()):
@@ -134,7 +134,7 @@ def _with_own_names(classes: list[LandCoverClass]) -> tuple[LandCoverClass, ...]
     """Return the classes with unique names: a repeated name gets its class value in brackets."""
     names, result = set[str](), []
     for c in classes:
-        name = f"{c.name} ({c.value})" if c.name.casefold() in names else c.name
-        names.add(name.casefold())
+        name = f"{c.name} ({c.value})" if class_key(c.name) in names else c.name
+        names.add(class_key(name))
         result.append(replace(c, name=name))
     return tuple(result)
