@@ -67,7 +67,7 @@ def cli() -> None:
     """Land-cover maps from aerial and satellite imagery.
 
     Each option has an environment variable, such as GEOSEG_CLASSIFY_MIN_AREA for --min-area of
-    classify. Words of an option that takes several are separated by spaces, as in a shell.
+    classify. If an option takes several values, its variable has them separated by spaces.
     """
 
 

@@ -11,7 +11,7 @@ from geoseg.cli.console import Console
 @click.command(
     "suggest",
     cls=options.ManyValues,
-    epilog=options.examples("geoseg suggest lulc.tif --out areas.gpkg --uncertainty unc.tif"),
+    epilog=options.examples("geoseg suggest lulc.tif --out patches.gpkg --uncertainty unc.tif"),
 )
 @click.argument("labels")
 @click.option("--out", required=True, metavar="FILE", help="GeoPackage of the patches, .gpkg.")

@@ -14,7 +14,7 @@ from geoseg.errors import redact
     epilog=options.examples(
         "geoseg view scene.tif lulc.tif --confidence confidence.tif",
         "geoseg view scene.tif lulc.tif --corrections corrections.gpkg --author Ada",
-        "geoseg view scene.tif lulc.tif --places areas.gpkg --corrections c.gpkg",
+        "geoseg view scene.tif lulc.tif --places patches.gpkg --corrections c.gpkg",
         "geoseg view scene.tif lulc.tif --save map.html",
     ),
 )

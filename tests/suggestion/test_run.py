@@ -59,7 +59,7 @@ def pixels_of(frame, place=PLACE):
 
 
 def test_patches_are_uncertain_not_close_together_and_have_data(folder, classes, tmp_path):
-    out = tmp_path / "areas.gpkg"
+    out = tmp_path / "patches.gpkg"
     report = suggest(folder / "map.tif", out, uncertainty=folder / "unc.tif", settings=SMALL)
     frame = read(out)
     assert frame["rank"].tolist() == [1, 2, 3, 4, 5, 6]
@@ -95,7 +95,7 @@ def test_the_seed_decides(folder, tmp_path):
 
 
 def test_confidence_stands_for_uncertainty(folder, tmp_path):
-    out = tmp_path / "areas.gpkg"
+    out = tmp_path / "patches.gpkg"
     suggest(folder / "map.tif", out, confidence=folder / "conf.tif", settings=SMALL)
     frame = read(out)
     assert pixels_of(frame)[:, 0].min() >= 96
@@ -103,7 +103,7 @@ def test_confidence_stands_for_uncertainty(folder, tmp_path):
 
 
 def test_without_uncertainty_patches_are_spread_over_the_classes(folder, tmp_path):
-    out = tmp_path / "areas.gpkg"
+    out = tmp_path / "patches.gpkg"
     report = suggest(folder / "map.tif", out, settings=SMALL)
     assert report.mean_uncertainty is None
     assert set(report.classes) == {"water", "grass"}
@@ -126,21 +126,21 @@ def test_a_patch_of_another_colour_in_a_scene_on_another_grid_is_drawn(classes, 
 
 def test_a_map_without_crs_has_patches_without_crs(tmp_path):
     write_map(tmp_path / "map.tif", np.ones((64, 64), np.uint8), crs=None)
-    out = tmp_path / "areas.gpkg"
+    out = tmp_path / "patches.gpkg"
     assert suggest(tmp_path / "map.tif", out, settings=SMALL).patches == 4
     assert pixels_of(read(out)).min() == 0
 
 
 def test_a_small_map_has_fewer_patches_and_says_so(tmp_path, caplog):
     write_map(tmp_path / "map.tif", np.ones((20, 40), np.uint8))
-    report = suggest(tmp_path / "map.tif", tmp_path / "areas.gpkg", settings=SMALL)
+    report = suggest(tmp_path / "map.tif", tmp_path / "patches.gpkg", settings=SMALL)
     assert report.patches == 2
     assert "has room for only 2 patches of 16 px at this distance" in caplog.text
 
 
 def test_qgis_finds_a_form_with_the_classes(folder, tmp_path):
-    suggest(folder / "map.tif", tmp_path / "areas.gpkg", settings=SMALL)
-    with closing(sqlite3.connect(tmp_path / "areas.gpkg")) as database:
+    suggest(folder / "map.tif", tmp_path / "patches.gpkg", settings=SMALL)
+    with closing(sqlite3.connect(tmp_path / "patches.gpkg")) as database:
         [(text, default)] = database.execute(
             "SELECT styleQML, useAsDefault FROM layer_styles WHERE f_table_name='suggested' "
             "AND f_geometry_column='geom'"
@@ -186,7 +186,7 @@ def test_places_that_are_labelled_already_are_not_suggested_again(folder, tmp_pa
 
 @pytest.mark.parametrize("shape", ["points", "polygons"])
 def test_evaluate_refuses_suggested_places_as_a_sample(folder, tmp_path, shape):
-    out = tmp_path / "areas.gpkg"
+    out = tmp_path / "patches.gpkg"
     suggest(folder / "map.tif", out, settings=SMALL)
     frame = read(out)
     frame["class"] = frame["class_name"]
@@ -207,7 +207,7 @@ def test_evaluate_refuses_suggested_places_as_a_sample(folder, tmp_path, shape):
 
 
 def test_inputs_that_do_not_fit_are_refused(folder, tmp_path):
-    out, labels = tmp_path / "areas.gpkg", folder / "map.tif"
+    out, labels = tmp_path / "patches.gpkg", folder / "map.tif"
     with pytest.raises(SuggestError, match="both given"):
         suggest(labels, out, uncertainty=folder / "unc.tif", confidence=folder / "conf.tif")
     write_raster(tmp_path / "other.tif", np.ones((1, 20, 20), np.uint8), **ON_MAP)
@@ -255,7 +255,7 @@ def test_settings_that_cannot_be(settings, match):
 
 
 def test_the_command(folder, tmp_path):
-    out = tmp_path / "areas.gpkg"
+    out = tmp_path / "patches.gpkg"
     words = ["suggest", folder / "map.tif", "--out", out, "--uncertainty", folder / "unc.tif"]
     done = here(*words, "--number", 3, "--size", SIZE)
     assert done.returncode == 0, done.stderr
