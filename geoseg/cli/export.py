@@ -36,8 +36,8 @@ def command(model: str, out: str, int8: str | None, overwrite: bool, console: Co
 
     The network reads float32 windows of the size of the model, in batches of any size. Other
     programs must divide integers by the range of their type: uint8 by 255, uint16 by 65535.
-    Deepness and GeoDeep do this. The outputs are the scores of the classes, which `geoseg classify` computes from
-    one window: the largest score is the confidence.
+    Deepness and GeoDeep do this. The outputs are the scores of the classes, which `geoseg classify`
+    computes from one window: the largest score is the confidence.
     """
     if int8 is None:
         from geoseg.model import export_model

@@ -86,12 +86,12 @@ def test_train(folder, small_training):
 def test_few_labels(folder, trained, small_training):
     use(trained, folder, made=True)
 
-    def label_the_areas() -> None:
-        areas = geopandas.read_file("areas.gpkg", layer="suggested")
-        areas["class"] = ["wheat", *["grass"] * (len(areas) - 1)]
-        areas.to_file("corrections.gpkg")
+    def label_the_patches() -> None:
+        patches = geopandas.read_file("patches.gpkg", layer="suggested")
+        patches["class"] = ["wheat", *["grass"] * (len(patches) - 1)]
+        patches.to_file("corrections.gpkg")
 
-    follow("docs/how-to/few-labels.md", {"geoseg tile": label_the_areas})
+    follow("docs/how-to/few-labels.md", {"geoseg tile": label_the_patches})
     assert Path("improved.tif").exists()
 
 
