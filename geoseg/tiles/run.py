@@ -12,10 +12,10 @@ from geoseg.files import atomic_folder, check_folder, output_lock, translate_wri
 from geoseg.labels import ClassFiles
 from geoseg.legend import Legend, as_legend
 from geoseg.raster import Mosaic, Stack, source_paths
+from geoseg.tiles.cut.labelled_scenes import LabelledScene, open_labelled_scenes
 from geoseg.tiles.cut.pairing import find_pairs
 from geoseg.tiles.cut.read_batches import TileCounts, count_tile_pixels, plan_read_batches
 from geoseg.tiles.cut.select import check_several_classes, select_tiles
-from geoseg.tiles.cut.sources import Source, open_sources
 from geoseg.tiles.cut.write import plan_write_batches, write_batch
 from geoseg.tiles.settings import DEFAULTS, TileSettings
 from geoseg.tiles.store.geotiff_pairs import IMAGES, MASKS
@@ -96,7 +96,7 @@ def tile(  # noqa: PLR0913 - all but the first two by name
         inputs = [*(path for scene in stacks for path in source_paths(scene)), *given, legend]
         check_folder(out, METADATA, "a tile set", overwrite=overwrite, inputs=inputs)
         pairs = find_pairs(stacks, files)
-        sources = open_sources(pairs, as_legend(legend), settings, executor, progress)
+        sources = open_labelled_scenes(pairs, as_legend(legend), settings, executor, progress)
         return _write_tiles(out, sources, settings, executor, progress)
 
 
@@ -109,7 +109,7 @@ def _as_scene(scene: str | Path | Stack | Mosaic) -> str | Stack:
 
 def _write_tiles(
     out: Path,
-    sources: Sequence[Source],
+    sources: Sequence[LabelledScene],
     settings: TileSettings,
     executor: Executor,
     progress: Progress | None,
@@ -146,7 +146,7 @@ def _write_tiles(
 
 
 def _make_store(
-    folder: Path, tiles: int, source: Source, settings: TileSettings
+    folder: Path, tiles: int, source: LabelledScene, settings: TileSettings
 ) -> ShardStore | None:
     """Make the folders of the pixels; return the store of shards, None for files."""
     names = (SHARDS,) if settings.store == "shards" else (IMAGES, MASKS)
@@ -162,7 +162,7 @@ def _make_store(
 def _write_metadata(
     folder: Path,
     index: "geopandas.GeoDataFrame",
-    sources: Sequence[Source],
+    sources: Sequence[LabelledScene],
     settings: TileSettings,
 ) -> None:
     scene, legend = sources[0].scene, sources[0].labels.legend

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from geoseg.errors import TileError, redact
 from geoseg.legend import Legend
 from geoseg.tiles.cut.balance import balance_classes
+from geoseg.tiles.cut.labelled_scenes import LabelledScene
 from geoseg.tiles.cut.read_batches import TileCounts
-from geoseg.tiles.cut.sources import Source
 from geoseg.tiles.leakage import touching_validation
 from geoseg.tiles.settings import TileSettings
 from geoseg.tiles.split import assign_splits, check_split
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def select_tiles(
-    counts: TileCounts, sources: Sequence[Source], legend: Legend, settings: TileSettings
+    counts: TileCounts, sources: Sequence[LabelledScene], legend: Legend, settings: TileSettings
 ) -> "geopandas.GeoDataFrame":
     """Drop tiles with too few labelled pixels, split the others, and balance the training tiles.
 
@@ -37,8 +37,6 @@ def select_tiles(
     Raises:
         TileError: if no tile is left, all are of one class, or they cannot be split.
     """
-    import geopandas
-
     kept = _enough_labels(counts, sources, settings)
     scene_index, row, col = counts.scene_index[kept], counts.row[kept], counts.col[kept]
     pixels = counts.pixels[kept]
@@ -58,39 +56,76 @@ def select_tiles(
     splits = assign_splits(
         corners, systems, groups, how=settings.split, val=settings.val, seed=settings.seed
     )
+    index = _make_index(counts, kept, sources, legend, corners, splits, settings.size)
+    if settings.split == "random":
+        _warn_of_touching_tiles(corners, splits, systems)
+    else:
+        check_split(index)
+    return _balanced(index, pixels, legend, settings)
+
+
+def _make_index(
+    counts: TileCounts,
+    kept: NDArray[np.int64],
+    sources: Sequence[LabelledScene],
+    legend: Legend,
+    corners: NDArray[np.float64],
+    splits: NDArray[np.str_],
+    size: int,
+) -> "geopandas.GeoDataFrame":
+    """Return a row for each tile that is kept: its names, place, pixels and outline.
+
+    Args:
+        counts: of all tiles.
+        kept: (n,) indices of the tiles in ``counts``.
+        sources: the scenes with their labels.
+        legend: classes of the labels.
+        corners: (n, 4, 2) corners of the tiles in a common CRS, if there is one.
+        splits: (n,) split of each tile.
+        size: side of a tile (px).
+    """
+    import geopandas
+
+    scenes, pixels = [source.scene for source in sources], counts.pixels[kept]
+    scene_index, row, col = counts.scene_index[kept], counts.row[kept], counts.col[kept]
     codes = {crs: crs_code(crs) for crs in {scene.crs for scene in scenes}}
     tiles = list(zip(scene_index.tolist(), row.tolist(), col.tolist(), strict=True))
-    index = geopandas.GeoDataFrame(
+    return geopandas.GeoDataFrame(
         {
             "tile": [f"{sources[n].name}_{r:06d}_{c:06d}" for n, r, c in tiles],
             "split": splits,
             "scene": [redact(scenes[n].path) for n, _, _ in tiles],
-            "group": groups,
+            "group": [sources[n].group for n, _, _ in tiles],
             "row": row,
             "col": col,
-            "valid": np.round(counts.valid[kept] / settings.size**2, 6),
-            "labelled": np.round(pixels.sum(axis=1) / settings.size**2, 6),
+            "valid": np.round(counts.valid[kept] / size**2, 6),
+            "labelled": np.round(pixels.sum(axis=1) / size**2, 6),
             **dict(zip(pixel_columns(legend), pixels.T, strict=True)),
             "crs": [codes[scenes[n].crs] for n, _, _ in tiles],
             "transform": [
                 list(scenes[n].affine @ Affine.translation(c, r))[:6] for n, r, c in tiles
             ],
         },
-        geometry=shapely.polygons(corners), crs=crs, index=kept,
+        geometry=shapely.polygons(corners), crs=common_crs(scenes), index=kept,
     )  # fmt: skip
-    if settings.split == "random" and (splits == "val").any():
-        touching, val = len(touching_validation(corners, splits, systems)), (splits == "val").sum()
-        log.warning(
-            "%s, so validation scores are too good; --split block keeps them apart",
-            f"{touching:,} of {val:,} validation tiles touch a training tile" if touching
-            else "tiles drawn at random may be neighbours",
-        )  # fmt: skip
-    elif settings.split != "random":
-        check_split(index)
-    return _balanced(index, pixels, legend, settings)
 
 
-def check_several_classes(names: Sequence[str], sources: Sequence[Source]) -> None:
+def _warn_of_touching_tiles(
+    corners: NDArray[np.float64], splits: NDArray[np.str_], systems: NDArray[np.int64]
+) -> None:
+    """Warn that validation tiles drawn at random have neighbours among the training tiles."""
+    val = (splits == "val").sum()
+    if not val:
+        return
+    touching = len(touching_validation(corners, splits, systems))
+    log.warning(
+        "%s, so validation scores are too good; --split block keeps them apart",
+        f"{touching:,} of {val:,} validation tiles touch a training tile" if touching
+        else "tiles drawn at random may be neighbours",
+    )  # fmt: skip
+
+
+def check_several_classes(names: Sequence[str], sources: Sequence[LabelledScene]) -> None:
     """Refuse labels of a single class: any model is right about them, and maps that class only.
 
     Raises:
@@ -106,7 +141,7 @@ def check_several_classes(names: Sequence[str], sources: Sequence[Source]) -> No
 
 
 def _enough_labels(
-    counts: TileCounts, sources: Sequence[Source], settings: TileSettings
+    counts: TileCounts, sources: Sequence[LabelledScene], settings: TileSettings
 ) -> NDArray[np.int64]:
     """Indices of the tiles with enough labelled pixels, in the order of the set."""
     size = settings.size

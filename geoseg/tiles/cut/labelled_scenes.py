@@ -22,7 +22,7 @@ _MIN_VALID = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Source:
+class LabelledScene:
     """A scene to cut, and its labels on its grid."""
 
     name: str
@@ -35,13 +35,13 @@ class Source:
     """Minimum share of valid and labelled pixels in a tile; where it is 0, one pixel is needed."""
 
 
-def open_sources(
+def open_labelled_scenes(
     pairs: Sequence[ScenePair],
     legend: Legend | None,
     settings: TileSettings,
     executor: Executor,
     progress: Progress | None,
-) -> list[Source]:
+) -> list[LabelledScene]:
     """Open all scenes and labels, and check that they are of one kind.
 
     Args:
@@ -78,7 +78,7 @@ def open_sources(
     if len(set(names)) < len(names):
         names = [f"{number:04d}_{name}" for number, name in enumerate(names)]
     return [
-        Source(name, pair.group, scene, labels, _min_valid(pair.labels, settings))
+        LabelledScene(name, pair.group, scene, labels, _min_valid(pair.labels, settings))
         for name, pair, (scene, labels) in zip(names, pairs, opened, strict=True)
     ]
 
