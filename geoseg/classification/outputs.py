@@ -7,7 +7,7 @@ from pathlib import Path
 
 from geoseg.classification.report import ClassifyReport
 from geoseg.errors import OutputError, RunError, SceneError, check_list
-from geoseg.files import check_file_name, check_inputs_stay, check_not_there
+from geoseg.files import check_file_name, check_inputs_stay, check_not_there, check_vector_path
 from geoseg.polygons import Cleaning, check_extension, check_format_fits
 from geoseg.raster import Mosaic, Scene, SceneSource, Stack, as_source, source_name
 
@@ -129,6 +129,7 @@ class Outputs:
             if path.parent.is_dir() or not self.create_folders:
                 check_file_name(path)
         if self.polygons is not None:
+            check_vector_path(self.polygons, self.parts)
             size = (scene.height, scene.width)
             check_format_fits(self.polygons, scene.affine, scene.crs, size)
         elif cleaning.simplify or cleaning.smooth:

@@ -14,6 +14,7 @@ from geoseg.files.atomic import (
     write_texts,
 )
 from geoseg.files.lock import output_lock
+from geoseg.files.vector_paths import check_not_open, check_vector_path, means_other_file
 
 __all__ = [
     "atomic_file",
@@ -21,7 +22,10 @@ __all__ = [
     "check_file_name",
     "check_folder",
     "check_inputs_stay",
+    "check_not_open",
     "check_not_there",
+    "check_vector_path",
+    "means_other_file",
     "output_lock",
     "remove_temporaries",
     "replace_durably",

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from geoseg.errors import OutputError, root_message
+from geoseg.files.vector_paths import check_vector_path
 
 _TEMPORARY = re.compile(r"\.tmp[0-9a-f]{8}-")
 """Prefix of the names of temporary files."""
@@ -142,7 +143,8 @@ def check_file_name(path: Path, *suffixes: str) -> None:
         suffixes: endings that the name may have; none for any.
 
     Raises:
-        OutputError: if the name has another ending or is a folder, or its folder does not exist.
+        OutputError: if the name has another ending or is a folder, its folder does not exist, or
+            GDAL would write another file.
     """
     if suffixes and path.suffix.lower() not in suffixes:
         *first, last = suffixes
@@ -152,6 +154,7 @@ def check_file_name(path: Path, *suffixes: str) -> None:
         raise OutputError(f"folder {path.parent} does not exist, create it first")
     if path.is_dir():
         raise OutputError(f"{path} is a folder, give a file name")
+    check_vector_path(path)
 
 
 def check_inputs_stay(outs: Iterable[Path], inputs: Iterable[object]) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from geoseg.errors import VectorError, count_of
+from geoseg.files import means_other_file
 
 if TYPE_CHECKING:
     import geopandas
@@ -87,6 +88,7 @@ def list_layers(path: str | Path) -> list[str]:
     path = str(path)
     if _is_parquet(path):
         return [Path(path).stem]
+    _check_is_this_file(path)
     try:
         layers = pyogrio.list_layers(path).tolist()
     except Exception as error:  # noqa: BLE001 - each driver raises its own
@@ -95,6 +97,16 @@ def list_layers(path: str | Path) -> list[str]:
     if not names:
         raise VectorError(f"{path} holds no geometries, give a file of polygons, lines or points")
     return names
+
+
+def _check_is_this_file(path: str) -> None:
+    """Refuse a local path for which pyogrio would read another file; an archive may hold a file."""
+    is_address = "://" in path or path.startswith("/vsi")
+    if not is_address and means_other_file(path.replace(".zip!", "")):
+        raise VectorError(
+            f"{path!r} contains !, ;, // or a control character, with which GDAL would read "
+            "another file, rename it"
+        )
 
 
 def has_no_crs(crs: Any) -> bool:  # noqa: ANN401 - what pyproj understands as CRS

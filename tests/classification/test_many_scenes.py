@@ -273,6 +273,13 @@ def test_cleaning_of_polygons_needs_polygons(option, model, tmp_path):
     assert "simplify and smooth change polygons, but none are written" in refused(done)
 
 
+@pytest.mark.parametrize(("out", "polygons"), [("map.tif", "a!b.gpkg"), ("a!b.tif", "map.gpkg")])
+def test_polygons_for_which_gdal_would_write_another_file(out, polygons, model, tmp_path):
+    files = ("--out", tmp_path / out, "--polygons", tmp_path / polygons)
+    done = here("classify", scene_in(tmp_path), "--model", model, *files)
+    assert "GDAL would write another file" in refused(done)
+
+
 def test_a_map_without_a_valid_pixel_is_warned_of(model, tmp_path):
     scene = write_raster(tmp_path / "empty.tif", np.zeros((3, 50, 50), np.uint8), nodata=0)
     options = ("--model", model, "--overlap", 8)

@@ -47,6 +47,11 @@ def test_settings_of_another_type_or_with_wrong_fields(maps, tmp_path):
         compare(*maps, out=tmp_path / "out", settings=EvaluateSettings())
 
 
+def test_a_folder_in_which_gdal_would_write_another_file(maps, tmp_path):
+    with refusal(OutputError, "GDAL would write another file", tmp_path):
+        compare(*maps, out=tmp_path / "a!b", settings=CompareSettings(polygons=True))
+
+
 def test_maps_that_cannot_be_compared(maps, tmp_path):
     far = write_map(tmp_path / "far.tif", VALUES, transform=PLACE @ Affine.translation(1000, 0))
     refuse((maps[0], far), tmp_path, r"a\.tif and .*far\.tif have no pixel with a class in both")

@@ -25,6 +25,7 @@ from geoseg.legend import DUBAI
 from geoseg.styles.gdal_pam import pam_sidecar
 from geoseg.styles.qgis import polygon_qml
 from tests.support.rasters import describe_band, write_raster
+from tests.support.refusals import refusal
 
 TRANSFORM = Affine(10, 0, 500000, 0, -10, 2800000)
 
@@ -67,6 +68,29 @@ def test_the_polygons_are_the_map(labels, tmp_path, extension):
     assert actual["mean_confidence"].isna().all()
     assert actual.crs.to_epsg() == 32640
     assert sorted(p.name for p in tmp_path.iterdir()) == ["labels.tif", out.name]
+
+
+@pytest.mark.parametrize(
+    "name", ["!keep.geojson", "sub/!keep.fgb", "a!b.gpkg", "a;b.gpkg", "a\tb.fgb", "a\nb.pmtiles"]
+)
+def test_a_path_with_which_gdal_would_write_another_file_is_refused(
+    labels, tmp_path, monkeypatch, name
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    for kept in ("keep.geojson", "keep.fgb"):
+        Path(kept).write_text("precious")
+    with refusal(OutputError, "GDAL would write another file", tmp_path):
+        geoseg.vectorise(labels, name)
+    assert {p.read_text() for p in tmp_path.glob("keep.*")} == {"precious"}
+    with pytest.raises(OutputError, match="GDAL would write another file"):
+        geoseg.vectorise(labels, f"/{tmp_path}/out.gpkg")  # begins with //
+
+
+def test_a_name_of_a_path_in_a_folder_with_any_name_is_written(labels, tmp_path, monkeypatch):
+    (tmp_path / "a!;b").mkdir()
+    monkeypatch.chdir(tmp_path / "a!;b")
+    assert geoseg.vectorise(labels, "out.gpkg").polygons == len(read(Path("out.gpkg")))
 
 
 def test_one_thread_and_many_write_the_same_bytes(tmp_path):

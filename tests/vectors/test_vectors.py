@@ -3,6 +3,7 @@
 import re
 import shutil
 import sqlite3
+import zipfile
 
 import geopandas
 import numpy as np
@@ -263,6 +264,18 @@ def test_geoparquet_has_one_layer(tmp_path):
     assert read_vector(path).crs == "EPSG:32640"
     with pytest.raises(VectorError, match="no layer 'other', use one of: shapes"):
         read_vector(path, "other")
+
+
+def test_a_path_for_which_gdal_would_read_another_file_is_refused(layers, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(layers, "b.gpkg")
+    for name in ("!b.gpkg", "a!b.gpkg", f"/{tmp_path}/b.gpkg"):
+        with pytest.raises(VectorError, match="GDAL would read another file, rename it"):
+            read_vector(name, "roads")
+    with zipfile.ZipFile("a.zip", "w") as archive:
+        archive.write("b.gpkg")
+    for name in ("a.zip!b.gpkg", "zip://a.zip!b.gpkg", "/vsizip/a.zip/b.gpkg"):
+        assert list_layers(name) == list_layers(layers)
 
 
 def test_a_table_without_geometries_is_refused(layers, tmp_path):

@@ -23,7 +23,7 @@ from geoseg.version import __version__
 
 log = logging.getLogger("geoseg")
 
-_POLYGONS = "change.gpkg"
+CHANGE_POLYGONS = "change.gpkg"
 _WINDOW = 2048
 """Side of the windows in which the raster is written (px)."""
 
@@ -121,4 +121,4 @@ def write_change_polygons(
     )
     with prefetch_map(workers) as map_fn:
         polygons = polygonise_windows(read, scene.height, scene.width, map_fn=map_fn)
-        return write_polygons(folder / _POLYGONS, polygons, builder, map_fn=map_fn)
+        return write_polygons(folder / CHANGE_POLYGONS, polygons, builder, map_fn=map_fn)

@@ -10,7 +10,11 @@ from geoseg.errors import EvaluateError, check_type
 from geoseg.evaluation.assessment import HECTARE_M2, changed_settings, provenance_of_files
 from geoseg.evaluation.comparison.better_map import BetterMap, find_better_map
 from geoseg.evaluation.comparison.change_areas import ChangeAreas, estimate_changes
-from geoseg.evaluation.comparison.change_raster import write_change_polygons, write_change_raster
+from geoseg.evaluation.comparison.change_raster import (
+    CHANGE_POLYGONS,
+    write_change_polygons,
+    write_change_raster,
+)
 from geoseg.evaluation.comparison.changes import ChangeTable, make_change_table
 from geoseg.evaluation.comparison.comparison_report import ComparisonReport
 from geoseg.evaluation.comparison.maps import MapPair, open_maps
@@ -22,7 +26,7 @@ from geoseg.evaluation.report.csv_tables import table_text
 from geoseg.evaluation.thumbnails import Thumbnails
 from geoseg.evaluation.window_counts import WindowComparison, count_all
 from geoseg.execute import Progress, available_cpus
-from geoseg.files import atomic_folder, check_folder, write_texts
+from geoseg.files import atomic_folder, check_folder, check_vector_path, write_texts
 from geoseg.legend import NODATA
 
 _REPORT_JSON = "report.json"
@@ -81,6 +85,8 @@ def compare(
     out = Path(out).resolve()
     inputs = (a, b, reference, settings.legend_a, settings.legend_b)
     check_folder(out, CHANGE_RASTER, "a comparison", overwrite=overwrite, inputs=inputs)
+    if settings.polygons:
+        check_vector_path(out / CHANGE_POLYGONS)
     workers = workers or available_cpus()
     maps = open_maps(str(a), str(b), settings, has_reference=reference is not None)
     points = None if reference is None else read_reference(str(reference), maps, settings)
