@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from geoseg.errors import OutputError
-from geoseg.files import atomic_folder, check_folder, write_texts
+from geoseg.files import atomic_file, atomic_folder, check_folder, write_texts
 
 
 def test_texts_are_written_by_name_and_a_failure_is_one_sentence(tmp_path):
@@ -14,6 +14,21 @@ def test_texts_are_written_by_name_and_a_failure_is_one_sentence(tmp_path):
     assert (tmp_path / "b.html").read_text() == "<p>"
     with pytest.raises(OutputError, match=r"^cannot write a\.csv in \S+ \(.*run the same command"):
         write_texts(tmp_path / "missing", {"a.csv": ""})
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_file_that_another_program_changes_is_not_replaced(tmp_path, durable):
+    path = tmp_path / "a.gpkg"
+    path.write_text("old")
+
+    def write_while_it_changes():
+        with atomic_file(path, durable=durable) as temporary:
+            temporary.write_text("new")
+            (tmp_path / "a.gpkg-wal").write_text("changes")
+
+    with pytest.raises(OutputError, match=r"^\S+a\.gpkg is open in .* then run again$"):
+        write_while_it_changes()
+    assert path.read_text() == "old"
 
 
 def write_folder(out: Path, text: str) -> None:

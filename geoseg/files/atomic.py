@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from geoseg.errors import OutputError, root_message
-from geoseg.files.vector_paths import check_vector_path
+from geoseg.files.vector_paths import check_not_open, check_vector_path
 
 _TEMPORARY = re.compile(r"\.tmp[0-9a-f]{8}-")
 """Prefix of the names of temporary files."""
@@ -40,7 +40,7 @@ def atomic_file(
         errors: what the writer raises when a write fails.
 
     Raises:
-        OutputError: in place of ``errors``.
+        OutputError: in place of ``errors``, or if the old file is open in another program.
     """
     temporary = temporary_path(path)
     try:
@@ -49,6 +49,7 @@ def atomic_file(
             if durable:
                 replace_durably(temporary, path)
             else:
+                check_not_open(path)
                 temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -56,6 +57,7 @@ def atomic_file(
 
 def replace_durably(temporary: Path, path: Path) -> None:
     """Rename a complete file; its content, then its new name, is flushed to the disk."""
+    check_not_open(path)
     _sync(temporary)
     temporary.replace(path)
     _sync(path.parent)
@@ -144,7 +146,7 @@ def check_file_name(path: Path, *suffixes: str) -> None:
 
     Raises:
         OutputError: if the name has another ending or is a folder, its folder does not exist, or
-            GDAL would write another file.
+            GDAL would write another file, or it is open in another program.
     """
     if suffixes and path.suffix.lower() not in suffixes:
         *first, last = suffixes
@@ -155,6 +157,7 @@ def check_file_name(path: Path, *suffixes: str) -> None:
     if path.is_dir():
         raise OutputError(f"{path} is a folder, give a file name")
     check_vector_path(path)
+    check_not_open(path)
 
 
 def check_inputs_stay(outs: Iterable[Path], inputs: Iterable[object]) -> None:

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 
 from geoseg.errors import InterruptedRun, SceneError
 from geoseg.execute import Progress, ProgressCounter, available_cpus, prefetch_map, stop_on_signal
-from geoseg.files import check_file_name, check_not_there, output_lock, translate_write_errors
+from geoseg.files import (
+    check_file_name,
+    check_not_open,
+    check_not_there,
+    output_lock,
+    translate_write_errors,
+)
 from geoseg.grid import Window
 from geoseg.labels import open_class_raster
 from geoseg.polygons import (
@@ -140,6 +146,7 @@ def vectorise(
         count = write_polygons(
             folder / out.name, polygons, builder, final=out, map_fn=map_fn, check_stop=check_stop
         )
+        check_not_open(out)
         with translate_write_errors(out):
             (folder / out.name).replace(out)
     report = VectoriseReport(str(out), count, time.perf_counter() - start)

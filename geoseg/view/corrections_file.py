@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from geoseg.errors import LabelError, OutputError
-from geoseg.files import atomic_file
+from geoseg.files import atomic_file, check_not_open
 from geoseg.legend import Legend
 from geoseg.raster import Scene
 from geoseg.vectors import list_layers, open_layer, read_vector
@@ -120,7 +120,7 @@ class CorrectionsFile:
     @contextmanager
     def _changed(self) -> Iterator[Path]:
         """Yield a copy of the file to change, which then takes its place."""
-        _check_not_open(self.path)
+        check_not_open(self.path)
         # RuntimeError and ValueError are what pyogrio raises.
         errors = (OSError, RuntimeError, ValueError, sqlite3.Error)
         with atomic_file(self.path, errors=errors) as temporary:
@@ -159,7 +159,6 @@ def read_corrections(
         return CorrectionsFile(path, grid, legend), []
     import pandas as pd
 
-    _check_not_open(path)
     layers = list_layers(path)
     layer = open_layer(path, _LAYER if _LAYER in layers else layers[0])
     if not set(FIELDS) <= set(layer.fields):
@@ -185,22 +184,6 @@ def read_corrections(
             when, who = ("" if pd.isna(text) else str(text) for text in (time, author))
             done.append(Correction(geometry, values[name], name, when, who, fid))
     return CorrectionsFile(path, grid, legend, layer.layer), done
-
-
-def _check_not_open(path: Path) -> None:
-    """Refuse a GeoPackage with changes of another program that are still in its -wal file.
-
-    These changes would be lost, or be applied to the file that takes the place of the old one.
-
-    Raises:
-        OutputError: if there is such a file beside it.
-    """
-    changes = path.with_name(f"{path.name}-wal")
-    if changes.is_file() and changes.stat().st_size:
-        raise OutputError(
-            f"another program, such as QGIS, has changes of {path} in {changes.name}, close the "
-            "file there"
-        )
 
 
 def _feature_ids(path: Path, layer: str) -> list[int]:

@@ -52,6 +52,13 @@ def test_a_folder_in_which_gdal_would_write_another_file(maps, tmp_path):
         compare(*maps, out=tmp_path / "a!b", settings=CompareSettings(polygons=True))
 
 
+def test_a_folder_with_polygons_that_another_program_changes(maps, tmp_path):
+    compare(*maps, out=tmp_path / "out", settings=CompareSettings(polygons=True))
+    (tmp_path / "out" / "change.gpkg-wal").write_text("changes")
+    with refusal(OutputError, "change.gpkg is open in another program", tmp_path):
+        compare(*maps, out=tmp_path / "out", overwrite=True)
+
+
 def test_maps_that_cannot_be_compared(maps, tmp_path):
     far = write_map(tmp_path / "far.tif", VALUES, transform=PLACE @ Affine.translation(1000, 0))
     refuse((maps[0], far), tmp_path, r"a\.tif and .*far\.tif have no pixel with a class in both")

@@ -22,6 +22,7 @@ import geoseg
 from geoseg.cli import cli
 from geoseg.errors import GeosegError, LabelError, OutputError, RunError, SceneError
 from geoseg.legend import DUBAI
+from geoseg.polygons import write_polygons
 from geoseg.styles.gdal_pam import pam_sidecar
 from geoseg.styles.qgis import polygon_qml
 from tests.support.rasters import describe_band, write_raster
@@ -85,6 +86,27 @@ def test_a_path_with_which_gdal_would_write_another_file_is_refused(
     assert {p.read_text() for p in tmp_path.glob("keep.*")} == {"precious"}
     with pytest.raises(OutputError, match="GDAL would write another file"):
         geoseg.vectorise(labels, f"/{tmp_path}/out.gpkg")  # begins with //
+
+
+@pytest.mark.parametrize("log", ["wal", "journal"])
+def test_a_geopackage_with_unsaved_changes_is_not_replaced(labels, tmp_path, monkeypatch, log):
+    out, changes = tmp_path / "out.gpkg", tmp_path / f"out.gpkg-{log}"
+    changes.touch()  # as QGIS leaves it while nothing is to be saved
+    geoseg.vectorise(labels, out)
+    before = out.read_bytes()
+    changes.write_bytes(b"changes")
+    with refusal(OutputError, rf"open in .* changes in out\.gpkg-{log}.*close it", tmp_path):
+        geoseg.vectorise(labels, out, overwrite=True)
+    changes.unlink()
+
+    def write_while_it_changes(*args, **kwargs):
+        changes.write_bytes(b"changes")
+        return write_polygons(*args, **kwargs)
+
+    monkeypatch.setattr("geoseg.vectorisation.run.write_polygons", write_while_it_changes)
+    with pytest.raises(OutputError, match="close it"):
+        geoseg.vectorise(labels, out, overwrite=True)
+    assert out.read_bytes() == before
 
 
 def test_a_name_of_a_path_in_a_folder_with_any_name_is_written(labels, tmp_path, monkeypatch):

@@ -292,11 +292,11 @@ def test_a_file_with_changes_in_another_program_is_not_replaced(edited):
         with database:
             database.execute("UPDATE layer_styles SET styleName = 'new'")
         grid = open_scene(files.map)
-        with refusal(OutputError, r"has changes of .* in corrections\.gpkg-wal", path.parent):
+        with refusal(OutputError, r"has changes in corrections\.gpkg-wal", path.parent):
             open_corrections(path, grid, LEGEND, "")
         answer = page.answer("POST", "undo")
         assert answer.status == 409
-        assert "close the file there" in json.loads(answer.body)["error"]
+        assert "close it there" in json.loads(answer.body)["error"]
     draw(page, 3, [[90, 50], [140, 50], [140, 120]])
     with closing(sqlite3.connect(path)) as database:
         assert database.execute("SELECT styleName FROM layer_styles").fetchall() == [("new",)]

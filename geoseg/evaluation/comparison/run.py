@@ -26,7 +26,7 @@ from geoseg.evaluation.report.csv_tables import table_text
 from geoseg.evaluation.thumbnails import Thumbnails
 from geoseg.evaluation.window_counts import WindowComparison, count_all
 from geoseg.execute import Progress, available_cpus
-from geoseg.files import atomic_folder, check_folder, check_vector_path, write_texts
+from geoseg.files import atomic_folder, check_folder, check_not_open, check_vector_path, write_texts
 from geoseg.legend import NODATA
 
 _REPORT_JSON = "report.json"
@@ -85,6 +85,7 @@ def compare(
     out = Path(out).resolve()
     inputs = (a, b, reference, settings.legend_a, settings.legend_b)
     check_folder(out, CHANGE_RASTER, "a comparison", overwrite=overwrite, inputs=inputs)
+    check_not_open(out / CHANGE_POLYGONS)
     if settings.polygons:
         check_vector_path(out / CHANGE_POLYGONS)
     workers = workers or available_cpus()
