@@ -14,7 +14,12 @@ from geoseg.files.atomic import (
     write_texts,
 )
 from geoseg.files.lock import output_lock
-from geoseg.files.vector_paths import check_not_open, check_vector_path, means_other_file
+from geoseg.files.vector_paths import (
+    check_not_open,
+    check_vector_path,
+    layer_name,
+    means_other_file,
+)
 
 __all__ = [
     "atomic_file",
@@ -25,6 +30,7 @@ __all__ = [
     "check_not_open",
     "check_not_there",
     "check_vector_path",
+    "layer_name",
     "means_other_file",
     "output_lock",
     "remove_temporaries",

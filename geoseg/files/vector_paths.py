@@ -1,12 +1,17 @@
-"""Checks of the paths of vector files, before these are written."""
+"""Checks of the paths of vector files, before these are written, and names of their layers."""
 
+import logging
 import re
 from pathlib import Path
 
 from geoseg.errors import OutputError
 
+log = logging.getLogger("geoseg")
+
 _VECTOR_SUFFIXES = (".gpkg", ".fgb", ".geojson", ".pmtiles")
 """Suffixes of the files that pyogrio writes, or of which it writes a part."""
+_RESERVED = ("gpkg", "sqlite_", "layer_styles", "ogr_empty_table")
+"""Prefixes of table names that GeoPackage, SQLite, QGIS and GDAL reserve."""
 _OTHER_FILE = re.compile(r"[\x00-\x1f!]|;[^/]*$|^//")
 
 
@@ -52,3 +57,15 @@ def check_not_open(path: Path) -> None:
                 f"{path} is open in another program or has changes in {changes.name} that were not "
                 "saved, close it there, or after a crash open and close it (QGIS), then run again"
             )
+
+
+def layer_name(path: Path) -> str:
+    """Return the stem of a vector file, with a prefix where a GeoPackage refuses this name."""
+    name = path.stem
+    begins_well = name[0].isalnum() or name[0] == "_"
+    if path.suffix.lower() != ".gpkg" or (
+        begins_well and not name.casefold().startswith(_RESERVED)
+    ):
+        return name
+    log.info("%s: the layer is map_%s, as a GeoPackage refuses the name %s", path, name, name)
+    return f"map_{name}"

@@ -204,6 +204,12 @@ def test_qgis_finds_a_form_with_the_classes(labels, tmp_path):
     assert editable == {"reference"}
 
 
+@pytest.mark.parametrize("name", ["gpkg_x", "sqlite_master", "layer_styles", "#p"])
+def test_a_name_that_no_layer_can_have_gets_a_prefix(labels, tmp_path, name):
+    sample(labels, out=tmp_path / f"{name}.gpkg")
+    assert len(pyogrio.read_dataframe(tmp_path / f"{name}.gpkg", layer=f"map_{name}")) > 0
+
+
 def test_evaluate_reads_it_back(labels, classes, tmp_path):
     path = tmp_path / "points.gpkg"
     sample(labels, out=path, settings=SampleSettings(size=300))

@@ -293,8 +293,11 @@ def test_a_file_with_fewer_polygons_than_were_written_is_refused(tmp_path, monke
         write(tmp_path / f"lulc.{extension}", batches_of(labels_of()))
 
 
-@pytest.mark.parametrize("name", ["gpkg_x", "GPKGx", "sqlite_x", "layer_styles", "ogr_empty_table"])
-def test_a_geopackage_of_a_reserved_name_has_a_layer_of_another(tmp_path, name):
+RESERVED = ["gpkg_x", "GPKGx", "sqlite_x", "layer_styles", "ogr_empty_table"]
+
+
+@pytest.mark.parametrize("name", [*RESERVED, *(f"{c}1" for c in "-(#~+'$@,^{%[<=&`|\"")])
+def test_a_geopackage_of_a_name_that_no_layer_can_have_has_a_layer_of_another(tmp_path, name):
     path = tmp_path / f"{name}.gpkg"
     count = write(path, batches_of(labels_of()))
     assert len(pyogrio.read_dataframe(path, layer=f"map_{name}")) == count
@@ -302,6 +305,13 @@ def test_a_geopackage_of_a_reserved_name_has_a_layer_of_another(tmp_path, name):
         styled = database.execute("SELECT f_table_name FROM layer_styles").fetchall()
     database.close()
     assert styled == [(f"map_{name}",)]
+
+
+@pytest.mark.parametrize("name", ["_x", "2020", "öl", "地図", "a#(1)", "x y"])
+def test_a_layer_has_the_name_of_its_geopackage(tmp_path, name):
+    path = tmp_path / f"{name}.gpkg"
+    count = write(path, batches_of(labels_of()))
+    assert len(pyogrio.read_dataframe(path, layer=name)) == count
 
 
 def test_errors_name_the_final_file(tmp_path):

@@ -15,7 +15,7 @@ from geoseg.evaluation.points import STRATUM_FIELD
 from geoseg.evaluation.sampling.census import ClassCensus, count_classes
 from geoseg.evaluation.sampling.settings import SampleSettings
 from geoseg.evaluation.window_counts import WindowComparison
-from geoseg.files import check_file_name, check_not_there
+from geoseg.files import check_file_name, check_not_there, layer_name
 from geoseg.geodesy import apply_affine
 from geoseg.labels import IgnoreSpec, open_map, without_ignored
 from geoseg.legend import Legend, as_legend
@@ -99,7 +99,7 @@ def sample(
     sizes = _sample_sizes(census, legend, settings)
     points = _draw_points(census, legend, sizes, settings.seed)
     form = form_qml(choices or legend, [name for name in points.columns if name != "geometry"])
-    write_geopackage(out, points, out.stem, form, "Reference classes to be filled in")
+    write_geopackage(out, points, layer_name(out), form, "Reference classes to be filled in")
     columns = (census.total, census.area_m2 / HECTARE_M2, sizes)
     strata = zip(legend.names, *(column.tolist() for column in columns), strict=True)
     return SampleReport(int(sizes.sum()), tuple(SampledStratum(*row) for row in strata))

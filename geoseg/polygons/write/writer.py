@@ -5,7 +5,6 @@
 decides on the format.
 """
 
-import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 from affine import Affine
 
 from geoseg.errors import OutputError
+from geoseg.files import layer_name
 from geoseg.polygons.arrays import PolygonArrays
 from geoseg.polygons.write.features import FeatureBatch, FeatureBuilder, rebatch
 from geoseg.polygons.write.geoparquet import write_geoparquet
@@ -29,8 +29,6 @@ from geoseg.polygons.write.pmtiles import (
 )
 from geoseg.styles.qgis import add_layer_style, polygon_qml
 
-log = logging.getLogger("geoseg")
-
 _DRIVERS = {
     ".gpkg": "GPKG",
     ".parquet": "Parquet",
@@ -39,8 +37,6 @@ _DRIVERS = {
     ".pmtiles": "PMTiles",
 }
 _LONLAT_DRIVERS = ("GeoJSON", "PMTiles")
-_RESERVED = ("gpkg", "sqlite_", "layer_styles", "ogr_empty_table")
-"""Prefixes of table names that GeoPackage, SQLite, QGIS and GDAL reserve."""
 
 
 def check_extension(path: str | Path) -> str:
@@ -103,8 +99,8 @@ def write_polygons(
             .pmtiles.
         batches: polygons in pixel coordinates, read once.
         builder: turns them into features.
-        final: path that the file will have, for messages and the name of the layer (its stem);
-            None for ``path``.
+        final: path that the file will have, for messages and the name of the layer, see
+            `layer_name`; None for ``path``.
         map_fn: how to map over the batches, in order.
         check_stop: called between batches and while vector tiles are cut; what it raises ends
             the work and is raised again.
@@ -123,7 +119,7 @@ def write_polygons(
     path = Path(path)
     final = Path(final or path)
     driver = check_extension(path)
-    layer = _layer_name(final, driver)
+    layer = layer_name(final)
     lonlat = check_format_fits(final, builder.transform, builder.crs, builder.size)
     crs = builder.crs if lonlat is None else CRS_NAME
     make = partial(builder.features, measures=builder.grid_measures(), lonlat=lonlat)
@@ -172,15 +168,6 @@ def _write_tiles(
     finally:
         flat.unlink(missing_ok=True)
     return count
-
-
-def _layer_name(path: Path, driver: str) -> str:
-    """Return the stem of a file, with a prefix where a GeoPackage reserves this name."""
-    if driver != "GPKG" or not path.stem.casefold().startswith(_RESERVED):
-        return path.stem
-    name = f"map_{path.stem}"
-    log.info("%s: the layer is %s, as the name %s is reserved", path, name, path.stem)
-    return name
 
 
 class _FeatureSource:
