@@ -1,5 +1,6 @@
 """A class raster: its values as labels, and its names and colours as a legend."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,12 +81,15 @@ class ClassRaster:
         values = [value for value in range(_MAX_VALUE + 1) if value != self.nodata]
         numbered = Legend.from_names([str(value) for value in range(_MAX_VALUE)])
         names = [self.names.get(value, f"class {value}") for value in values]
-        folded = [class_key(name) for name in names]
+        # A name with its value may be that of another class, which then gets its own value too.
+        while len(counts := Counter(map(class_key, names))) < len(names):
+            names = [
+                name if counts[class_key(name)] == 1 else f"{name} ({value})"
+                for value, name in zip(values, names, strict=True)
+            ]
         classes = [
             LandCoverClass(
-                value,
-                name if folded.count(class_key(name)) == 1 else f"{name} ({value})",
-                self.palette.get(value, numbered.classes[value % len(numbered)].color),
+                value, name, self.palette.get(value, numbered.classes[value % len(numbered)].color)
             )
             for value, name in zip(values, names, strict=True)
         ]

@@ -6,6 +6,7 @@ from affine import Affine
 from pyproj import Transformer
 
 from geoseg.errors import LabelError, SceneError, TileError
+from geoseg.labels import open_class_raster
 from geoseg.legend import DUBAI, LandCoverClass, Legend
 from geoseg.styles.gdal_pam import pam_sidecar
 from geoseg.tiles import IGNORE_INDEX, TileSettings
@@ -119,6 +120,25 @@ def test_a_palette_of_other_colours_is_a_legend_with_the_names_beside_it(tmp_pat
     assert np.array_equal(
         pasted(tiles)[:32, :32], np.where(classes() == 0, IGNORE_INDEX, classes())[:32, :32]
     )
+
+
+@pytest.mark.parametrize(
+    ("stored", "names"),
+    [
+        (["a", "A", "b"], ["a (0)", "A (1)", "b"]),
+        (["for\u00eat", "fore\u0302t"], ["for\u00eat (0)", "for\u00eat (1)"]),
+        (["a", "A", "a (0)"], ["a (0) (0)", "A (1)", "a (0) (2)"]),
+        (["class 1", ""], ["class 1 (0)", "class 1 (1)"]),
+    ],
+)
+def test_equal_names_in_a_raster_get_their_values(tmp_path, stored, names):
+    path = write_raster(tmp_path / "map.tif", np.zeros((1, 4, 4), np.uint8))
+    categories = "".join(f"<Category>{name}</Category>" for name in stored)
+    path.with_name("map.tif.aux.xml").write_text(
+        '<PAMDataset><PAMRasterBand band="1"><CategoryNames>'
+        f"{categories}</CategoryNames></PAMRasterBand></PAMDataset>"
+    )
+    assert list(open_class_raster(path).legend.names[: len(names)]) == names
 
 
 @pytest.mark.parametrize(
