@@ -16,7 +16,7 @@ from geoseg.execute import Progress
 from geoseg.labels import LabelSource
 from geoseg.legend import Legend
 from geoseg.metrics import Reliability
-from geoseg.raster import Scene, open_scores, read_metadata, same_grid
+from geoseg.raster import Scene, open_scores, read_metadata
 from geoseg.version import __version__
 
 HECTARE_M2 = 1e4
@@ -61,19 +61,10 @@ def open_confidence(assessment: Assessment) -> Scene | None:
     """Open the confidence raster, on the grid of the map; None if the settings name none.
 
     Raises:
-        EvaluateError: if it has another data type or another grid than the map.
-        SceneError: if it cannot be opened, or is the uncertainty.
+        SceneError: if it is no confidence raster of the map.
     """
-    if assessment.settings.confidence is None:
-        return None
-    confidence = open_scores(assessment.settings.confidence, "confidence")
-    on_grid = same_grid(confidence, assessment.scene)
-    if not on_grid or confidence.dtype != "uint8" or len(confidence.bands) != 1:
-        raise EvaluateError(
-            f"confidence {confidence.path} is not a raster of bytes on the grid of "
-            f"{assessment.path}, give the one that `geoseg classify --confidence` wrote with it"
-        )
-    return confidence
+    path = assessment.settings.confidence
+    return None if path is None else open_scores(path, "confidence", assessment.scene)
 
 
 def no_overlap_error(assessment: Assessment) -> EvaluateError:

@@ -10,13 +10,15 @@ from typing import Literal
 import rasterio
 from rasterio.enums import ColorInterp
 
-from geoseg.errors import GeosegError, SceneError, check_list
+from geoseg.errors import GeosegError, SceneError, check_list, count_of
 from geoseg.raster.datasets import fingerprint, opened
 from geoseg.raster.metadata import date_in_tags
 from geoseg.raster.products import SUFFIXES, BandFile, find_product, read_folder
-from geoseg.raster.read import is_masked
+from geoseg.raster.read import is_masked, read_palette
 from geoseg.raster.remote import is_remote
 from geoseg.raster.scene import Band, Scene, StackBand
+from geoseg.raster.warp import same_grid
+from geoseg.styles.gdal_pam import read_categories
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +141,10 @@ def open_scene(
     return _open_file(str(source), bands, nodata)
 
 
-def open_scores(path: str | Path, name: Literal["confidence", "uncertainty"]) -> Scene:
-    """Open the confidence or the uncertainty of a map.
+def open_scores(
+    path: str | Path, name: Literal["confidence", "uncertainty"], grid: Scene | None = None
+) -> Scene:
+    """Open the confidence or the uncertainty of a map: one band of bytes.
 
     `classify` writes the name as the description of the band; a raster without a description may be
     either.
@@ -148,18 +152,27 @@ def open_scores(path: str | Path, name: Literal["confidence", "uncertainty"]) ->
     Args:
         path: anything GDAL opens.
         name: which of the two it is to be.
+        grid: the map, whose grid it is to have; None for any grid.
 
     Raises:
-        SceneError: if it cannot be opened, or is the other one.
+        SceneError: if it cannot be opened, has another grid, or is the other one, or a class
+            raster.
+        LabelError: if its class names are damaged.
     """
     scene = open_scene(path)
     other = "confidence" if name == "uncertainty" else "uncertainty"
+    is_map = grid is not None and Path(scene.path).resolve() == Path(grid.path).resolve()
     if scene.band_names == (other,):
-        raise SceneError(
-            f"{path} holds the {other} of a map, not its {name}, give the raster that `geoseg "
-            f"classify --{name}` wrote"
-        )
-    return scene
+        problem = f"holds the {other} of a map, not its {name}"
+    elif is_map or read_palette(scene.path) or read_categories(scene.path):
+        problem = f"holds the classes of a map, not its {name}"
+    elif scene.dtype != "uint8" or len(scene.bands) != 1:
+        problem = f"has {count_of(len(scene.bands), 'band')} of {scene.dtype}, not one of uint8"
+    elif grid is not None and not same_grid(scene, grid):
+        problem = f"is not on the grid of {grid.path}"
+    else:
+        return scene
+    raise SceneError(f"{path} {problem}, give the raster that `geoseg classify --{name}` wrote")
 
 
 def _date(source: str | Stack) -> datetime:

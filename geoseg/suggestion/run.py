@@ -179,13 +179,7 @@ def _open_uncertainty(
     path = uncertainty if confidence is None else confidence
     if path is None:
         return lambda window: np.ones((window.height, window.width), np.float32)
-    raster = open_scores(path, "uncertainty" if confidence is None else "confidence")
-    if not same_grid(raster, grid) or raster.dtype != "uint8" or len(raster.bands) != 1:
-        kind = "an uncertainty" if confidence is None else "a confidence"
-        raise SuggestError(
-            f"{path} is not one band of bytes on the grid of {grid.path}, use {kind} raster that "
-            "`geoseg classify` wrote with this map"
-        )
+    raster = open_scores(path, "uncertainty" if confidence is None else "confidence", grid)
     table = np.full(256, np.nan, np.float32)  # 0 is nodata
     table[1:] = np.linspace(0, 1, 255) if confidence is None else 1 - np.arange(1, 256) / 255
 

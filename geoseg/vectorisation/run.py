@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.errors import InterruptedRun, SceneError
+from geoseg.errors import InterruptedRun
 from geoseg.execute import Progress, ProgressCounter, available_cpus, prefetch_map, stop_on_signal
 from geoseg.files import (
     check_file_name,
@@ -32,7 +32,7 @@ from geoseg.polygons import (
     vector_windows,
     write_polygons,
 )
-from geoseg.raster import Scene, open_scores, read_window, same_grid
+from geoseg.raster import open_scores, read_window
 
 log = logging.getLogger("geoseg")
 
@@ -99,7 +99,7 @@ def vectorise(
     classes = open_class_raster(labels, legend=legend, nodata=settings.nodata)
     scene = classes.scene
     check_format_fits(out, scene.affine, scene.crs, (scene.height, scene.width))
-    confidence_scene = None if confidence is None else _open_confidence(confidence, scene)
+    confidence_scene = None if confidence is None else open_scores(confidence, "confidence", scene)
     threshold = cleaning.sieve_threshold(scene.affine, scene.crs, scene.height)
     if scene.crs is None:
         log.warning("%s has no CRS, so its polygons have no CRS and no areas", scene.path)
@@ -171,21 +171,3 @@ def _temporary_folder(out: Path) -> Iterator[Path]:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _open_confidence(path: str | Path, labels: Scene) -> Scene:
-    """Open the confidence raster of a map.
-
-    Raises:
-        SceneError: if it is not one band of bytes on the grid of the map, or is the uncertainty.
-    """
-    confidence = open_scores(path, "confidence")
-    if not same_grid(confidence, labels):
-        raise SceneError(
-            f"{path} is not on the grid of {labels.path}, use the confidence raster of this map"
-        )
-    if confidence.dtype != "uint8" or len(confidence.bands) != 1:
-        raise SceneError(
-            f"{path} is not one band of bytes, use a confidence raster that `classify` wrote"
-        )
-    return confidence

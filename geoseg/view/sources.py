@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from geoseg.errors import LabelError, SceneError, VectorError, count_of, redact
+from geoseg.errors import LabelError, SceneError, VectorError, redact
 from geoseg.geodesy import apply_affine
 from geoseg.labels import ClassRaster, open_class_raster
 from geoseg.labels.class_raster import describe_class_raster
@@ -70,15 +70,14 @@ def open_sources(scene: str | Path, labels: str | Path | None, settings: ViewSet
         chosen = list(image.bands[:3] if len(image.bands) >= 3 else image.bands[:1])
     confidence = probabilities = None
     if settings.confidence is not None:
-        scores = open_scores(settings.confidence, "confidence")
-        confidence = _placed(_checked_scores(scores), grid)
+        confidence = _placed(open_scores(settings.confidence, "confidence"), grid)
     if settings.probabilities is not None:
-        probabilities = _placed(_checked_scores(open_scene(settings.probabilities)), grid)
-    if confidence is not None and len(confidence.bands) != 1:
-        raise SceneError(
-            f"{confidence.path} has {count_of(len(confidence.bands), 'band')}, but a confidence "
-            "has one, give the raster of classify --confidence"
-        )
+        probabilities = _placed(open_scene(settings.probabilities), grid)
+        if probabilities.dtype != "uint8":
+            raise SceneError(
+                f"{probabilities.path} has {probabilities.dtype} pixels, but probabilities are 0 "
+                "to 255 (uint8), give the raster that `geoseg classify --probabilities` wrote"
+            )
     polygons = None if settings.polygons is None else open_layer(settings.polygons)
     if polygons is not None:
         check_same_crs(polygons.path, polygons.crs, grid)
@@ -104,16 +103,6 @@ def _open_map(path: str | Path, legend: Legend | str | Path | None) -> ClassRast
     raster = open_class_raster(path, legend=legend)
     known = raster.own_legend is None and (raster.palette or raster.names)
     return describe_class_raster(raster.scene, None, "error") if known else raster
-
-
-def _checked_scores(scores: Scene) -> Scene:
-    """Return a raster of the confidence or of the probabilities, which is stored as bytes."""
-    if scores.dtype != "uint8":
-        raise SceneError(
-            f"{scores.path} has {scores.dtype} pixels, but confidence and probabilities are 0 to "
-            "255 (uint8), give the rasters of geoseg classify"
-        )
-    return scores
 
 
 def _placed(raster: Scene, grid: Scene) -> Scene:

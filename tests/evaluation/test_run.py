@@ -508,9 +508,10 @@ def test_a_missing_crs(labels, tmp_path):
     ("settings", "match"),
     [
         ({"strata": "map.tif"}, "strata are for points"),
-        ({"confidence": "small.tif"}, "small.tif is not a raster of bytes on the grid"),
+        ({"confidence": "small.tif"}, "small.tif is not on the grid of"),
         ({"confidence": "unc.tif"}, "unc.tif holds the uncertainty of a map, not its confidence"),
-        ({"confidence": "elsewhere.tif"}, "elsewhere.tif is not a raster of bytes on the grid"),
+        ({"confidence": "elsewhere.tif"}, "elsewhere.tif is not on the grid of"),
+        ({"confidence": "bare.tif"}, "bare.tif holds the classes of a map, not its confidence"),
         (
             {"legend": None, "class_field": "x"},
             "have neither a palette nor class names, name their classes",

@@ -211,7 +211,7 @@ def test_inputs_that_do_not_fit_are_refused(folder, tmp_path):
     with pytest.raises(SuggestError, match="both given"):
         suggest(labels, out, uncertainty=folder / "unc.tif", confidence=folder / "conf.tif")
     write_raster(tmp_path / "other.tif", np.ones((1, 20, 20), np.uint8), **ON_MAP)
-    with pytest.raises(SuggestError, match=r"other\.tif is not one band of bytes on the grid"):
+    with pytest.raises(SceneError, match=r"other\.tif is not on the grid of"):
         suggest(labels, out, uncertainty=tmp_path / "other.tif")
     write_raster(tmp_path / "plain.tif", np.ones((3, 20, 20), np.uint8), crs=None, transform=None)
     with pytest.raises(SuggestError, match="not both have a CRS"):

@@ -217,6 +217,18 @@ def test_confidence_of_the_same_grid(labels, tmp_path):
         geoseg.vectorise(labels, tmp_path / "y.gpkg", confidence=tmp_path / "conf.tif")
 
 
+def test_a_class_raster_is_no_confidence(labels, tmp_path):
+    other = Path(shutil.copyfile(labels, tmp_path / "other.tif"))
+    geoseg.vectorise(labels, tmp_path / "x.gpkg", confidence=other)  # which may be a confidence
+    with rasterio.open(other, "r+") as raster:
+        raster.write_colormap(1, {1: (255, 0, 0)})
+    named = Path(shutil.copyfile(labels, tmp_path / "named.tif"))
+    Path(f"{named}.aux.xml").write_text(pam_sidecar(DUBAI, [0] * 6))
+    for confidence in (labels, other, named):
+        with refusal(SceneError, r"classes of a map, not its confidence, give the", tmp_path):
+            geoseg.vectorise(labels, tmp_path / "y.gpkg", confidence=confidence)
+
+
 def test_vector_tiles(labels, tmp_path):
     out = tmp_path / "lulc.pmtiles"
     geoseg.vectorise(labels, out)

@@ -53,9 +53,9 @@ def test_what_cannot_be_shown_is_refused_in_one_sentence(files, tmp_path):
     assert "is not a class raster" in refused(here("view", files.scene, files.scene))
     assert "cannot open" in refused(here("view", tmp_path / "none.tif", files.map))
     scores = ["--confidence", files.scene]
-    assert "give the rasters of geoseg classify" in refused(here("view", files.scene, *scores))
+    assert ", not one of uint8, give the raster" in refused(here("view", files.scene, *scores))
     scores = ["--confidence", files.probabilities]
-    assert "a confidence has one" in refused(here("view", files.scene, *scores))
+    assert "bands of uint8, not one of uint8" in refused(here("view", files.scene, *scores))
     unsure = Path(shutil.copyfile(files.confidence, tmp_path / "unc.tif"))
     scores = ["--confidence", describe_band(unsure, "uncertainty")]
     assert "holds the uncertainty of a map" in refused(here("view", files.scene, *scores))
