@@ -57,7 +57,7 @@ def pam_sidecar(legend: Legend, pixels: Sequence[int]) -> str:
 
 
 def read_categories(path: str | Path) -> dict[int, str]:
-    """Read the class names of a raster's first band from ``<raster>.aux.xml``.
+    """Read the class names of a raster's first band from ``<raster>.aux.xml``, or else from a VRT.
 
     These are the category names, or else the names in the attribute table.
 
@@ -67,10 +67,17 @@ def read_categories(path: str | Path) -> dict[int, str]:
     Raises:
         LabelError: if the sidecar is damaged.
     """
-    sidecar = Path(f"{path}.aux.xml")
+    names = _names_in(Path(f"{path}.aux.xml"), "PAMRasterBand")
+    if not names and Path(path).suffix.lower() == ".vrt":
+        return _names_in(Path(path), "VRTRasterBand")
+    return names
+
+
+def _names_in(file: Path, element: str) -> dict[int, str]:
+    """Read the class names in a file from an element of the first band."""
     try:
-        root = ET.fromstring(sidecar.read_bytes())  # noqa: S314 - no external entities
-        band = root.find("PAMRasterBand[@band='1']")
+        root = ET.fromstring(file.read_bytes())  # noqa: S314 - no external entities
+        band = root.find(f"{element}[@band='1']")
         if band is None:
             return {}
         names = [(name.text or "").strip() for name in band.iterfind("CategoryNames/Category")]
@@ -79,7 +86,7 @@ def read_categories(path: str | Path) -> dict[int, str]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, ET.ParseError) as error:
-        raise LabelError(f"cannot read {sidecar} ({error}), delete it or write it again") from None
+        raise LabelError(f"cannot read {file} ({error}), delete it or write it again") from None
     return {value: text for value, text in by_value.items() if text}
 
 

@@ -690,6 +690,17 @@ def test_gdal_reads_the_sidecar(tmp_path):
     assert [n.text for n in names] == [None, "R&D <park>", None, None, 'fields "wet"', "کشت"]
 
 
+def test_the_names_in_a_vrt_are_read(tmp_path):
+    path = write_raster(tmp_path / "m.tif", noise(1))
+    sidecar = path.with_name("m.tif.aux.xml")
+    sidecar.write_text(pam_sidecar(NAMED, [1, 2, 3]), encoding="utf-8")
+    rasterio.shutil.copy(path, tmp_path / "m.vrt", driver="VRT")
+    assert read_categories(tmp_path / "m.vrt") == read_categories(path)
+    sidecar.unlink()
+    rasterio.shutil.copy(path, tmp_path / "other.vrt", driver="VRT")
+    assert read_categories(tmp_path / "other.vrt") == {}
+
+
 def test_a_damaged_sidecar_is_named(tmp_path):
     (tmp_path / "m.tif.aux.xml").write_text("<PAMDataset>")
     with pytest.raises(LabelError, match=r"m\.tif\.aux\.xml"):
