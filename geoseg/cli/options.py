@@ -160,7 +160,7 @@ nodata = click.option(
 min_area = click.option(
     "--min-area", type=click.FloatRange(0), default=0.0, show_default=True, metavar="M2",
     help="Smallest area of a polygon in m², at least 0; 0 means no limit. A smaller polygon is "
-    "merged into the neighbour with the longest shared border; the smallest is merged first. "
+    "merged into the class with which it shares the longest border; the smallest is merged first. "
     "A polygon that has no neighbour stays.",
 )  # fmt: skip
 simplify = click.option(

@@ -24,8 +24,8 @@ class Cleaning:
     """
 
     min_area: float = 0.0
-    """Smallest area (m²), 0 for no limit; smaller ones are merged into the neighbour with the
-    longest shared border."""
+    """Smallest area (m²), 0 for no limit; smaller ones are merged into the class with which
+    they share the longest border."""
     simplify: float = 0.0
     """Visvalingam-Whyatt tolerance (px), 0 for none: square root of the area of the triangles that
     are removed."""

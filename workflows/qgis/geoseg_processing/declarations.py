@@ -91,8 +91,8 @@ FURTHER_OPTIONS = Parameter(
 )  # fmt: skip
 MIN_AREA = Parameter(
     "MIN_AREA", "Smallest area of a polygon (m²)", "number", "--min-area", default=0.0, low=0,
-    help="Smaller polygons are merged into the neighbour with the longest shared border. 0: no "
-    "limit.",
+    help="A smaller polygon is merged into the class with which it shares the longest border. 0: "
+    "no limit.",
 )  # fmt: skip
 SIMPLIFY = Parameter(
     "SIMPLIFY", "Simplification of outlines (px)", "number", "--simplify", default=0.0, low=0,
