@@ -142,6 +142,19 @@ def write(path: Path, **options: object) -> int:
     return write_polygons(path, polygons, builder, **options)
 
 
+def test_the_file_of_which_tiles_are_made_has_no_index(tmp_path, monkeypatch):
+    """GDAL makes the index of a FlatGeobuf in memory, which would grow with the polygons."""
+    indexed = []
+
+    def note_index(flat, path, layer, lonlat, _):
+        indexed.append(pyogrio.read_info(flat)["capabilities"]["fast_spatial_filter"])
+        pmtiles.write_empty_pmtiles(path, layer, lonlat)
+
+    monkeypatch.setattr("geoseg.polygons.write.writer.write_pmtiles", note_index)
+    vectorised(tmp_path, np.ones((9, 9), np.uint8))
+    assert indexed == [False]
+
+
 def test_progress_is_logged(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(pmtiles, "_LOG_INTERVAL", 0)
     monkeypatch.setattr(pmtiles, "_POLL_INTERVAL", 0.01)

@@ -20,6 +20,8 @@ def write_ogr(
     layer: str,
     crs: str | None,
     lonlat: LonLat | None = None,
+    *,
+    indexed: bool = True,
 ) -> None:
     """Write batches of rows as a layer.
 
@@ -30,6 +32,7 @@ def write_ogr(
         layer: name of the layer.
         crs: CRS of the coordinates (WKT or code), None where it is unknown.
         lonlat: the conversion, if coordinates were converted to longitude and latitude.
+        indexed: with a spatial index; for a FlatGeobuf it needs about 100 bytes a feature.
 
     Raises:
         RuntimeError: if GDAL cannot write it.
@@ -38,6 +41,8 @@ def write_ogr(
     options: dict[str, str | int] = {}
     if lonlat is not None and driver == "GeoJSON":
         options = {"RFC7946": "YES", "WRAPDATELINE": "NO", "COORDINATE_PRECISION": lonlat.decimals}
+    elif not indexed:
+        options = {"SPATIAL_INDEX": "NO"}
     with _fixed_date(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'crs' was not provided", UserWarning)
         pyogrio.write_arrow(

@@ -159,7 +159,7 @@ def _write_tiles(
 
     flat = path.with_name(f"{path.name}.fgb")
     try:
-        write_ogr(flat, source.rows(), "FlatGeobuf", layer, CRS_NAME, lonlat)
+        write_ogr(flat, source.rows(), "FlatGeobuf", layer, CRS_NAME, lonlat, indexed=False)
         count = count_ogr(flat, "FlatGeobuf", layer)
         if count:
             write_pmtiles(flat, path, layer, lonlat, check_stop)
