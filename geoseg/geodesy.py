@@ -23,18 +23,30 @@ Polygons = npt.NDArray[np.object_]
 
 _OUTLINE_POINTS = 64
 """Points along each side of `rectangle_outline`."""
+_MAX_LATITUDE = 95
+"""Latitude up to which a pixel may reach beyond the pole, such as one whose centre lies on it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ellipsoid:
     """The ellipsoid of a CRS, and transformers to it; longitudes are not wrapped."""
 
-    equal_area: Transformer
-    """Transforms CRS coordinates to a cylindrical equal-area projection (m)."""
     lonlat: Transformer
     """Transforms CRS coordinates to longitude and latitude (degrees)."""
+    equal_area: Transformer
+    """Transforms these to a cylindrical equal-area projection (m)."""
     geod: Geod
     """Geodesic calculations on the ellipsoid."""
+
+    def to_lonlat(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """Return longitude and latitude; latitudes just beyond a pole become the pole."""
+        lon, lat = self.lonlat.transform(x, y)
+        return lon, np.where(np.abs(lat) <= _MAX_LATITUDE, np.clip(lat, -90, 90), np.inf)
+
+    def to_equal_area(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """Return x and y of a cylindrical equal-area projection (m)."""
+        projected: tuple[Floats, Floats] = self.equal_area.transform(*self.to_lonlat(x, y))
+        return projected
 
 
 def rectangle_outline(
@@ -92,8 +104,9 @@ def polygon_areas(polygons: Polygons, transform: Affine, crs: str | None) -> Flo
     scale = planar_unit_or_ellipsoid(crs)
     if isinstance(scale, float):
         return np.asarray(shapely.area(polygons) * abs(transform.determinant) * scale**2)
-    to_equal_area = partial(transform_separable, scale.equal_area, transform)
-    return np.asarray(shapely.area(shapely.transform(polygons, to_equal_area)))
+    to_equal_area = partial(transform_separable, scale, transform)
+    with np.errstate(invalid="ignore"):  # coordinates that are not on the ellipsoid are infinite
+        return np.asarray(shapely.area(shapely.transform(polygons, to_equal_area)))
 
 
 def pixel_areas(transform: Affine, crs: str | None, rows: npt.NDArray[np.integer]) -> Floats:
@@ -150,7 +163,7 @@ def ellipsoidal_areas(polygons: Polygons, transform: Affine, crs: str | None) ->
         return polygon_areas(polygons, transform, crs)
 
     def to_equal_area(pixels: Floats) -> Floats:
-        return np.column_stack(of_crs.equal_area.transform(*apply_affine(transform, *pixels.T)))
+        return np.column_stack(of_crs.to_equal_area(*apply_affine(transform, *pixels.T)))
 
     return np.asarray(shapely.area(shapely.transform(polygons, to_equal_area)))
 
@@ -182,9 +195,10 @@ def ellipsoid(wkt: str) -> Ellipsoid | None:
     if shape is None:
         return None
     size = f"+a={shape.semi_major_metre!r} +b={shape.semi_minor_metre!r}"
+    lonlat = CRS.from_proj4(f"+proj=longlat {size} +type=crs")
     return Ellipsoid(
-        _transformer(crs, f"+proj=cea +lat_ts=0 +lon_0=0 {size} +units=m +type=crs"),
-        _transformer(crs, f"+proj=longlat {size} +type=crs"),
+        _transformer(crs, lonlat),
+        _transformer(lonlat, CRS.from_proj4(f"+proj=cea +lat_ts=0 {size} +units=m +type=crs")),
         Geod(a=shape.semi_major_metre, b=shape.semi_minor_metre),
     )
 
@@ -196,18 +210,18 @@ def _horizontal(crs: CRS) -> CRS:
     return _horizontal(crs.sub_crs_list[0]) if crs.is_compound else crs
 
 
-def _transformer(source: CRS, target: str) -> Transformer:
+def _transformer(source: CRS, target: CRS) -> Transformer:
     # The target has the same ellipsoid and no datum: PROJ then shifts nothing.
-    return Transformer.from_crs(source, CRS.from_proj4(target), always_xy=True, force_over=True)
+    return Transformer.from_crs(source, target, always_xy=True, force_over=True)
 
 
-def transform_separable(transformer: Transformer, transform: Affine, pixels: Floats) -> Floats:
-    """Transform pixel coordinates by a projection that keeps meridians and parallels straight.
+def transform_separable(of_crs: Ellipsoid, transform: Affine, pixels: Floats) -> Floats:
+    """Transform pixel coordinates to the equal-area projection, which keeps meridians straight.
 
     On a north-up grid, only distinct columns and rows are transformed.
 
     Args:
-        transformer: from the CRS.
+        of_crs: ellipsoid of the CRS.
         transform: pixels to coordinates of the CRS.
         pixels: (m, 2) columns and rows (px).
 
@@ -215,14 +229,14 @@ def transform_separable(transformer: Transformer, transform: Affine, pixels: Flo
         (m, 2) x and y.
     """
     if transform.b or transform.d or not pixels.size:
-        return np.column_stack(transformer.transform(*apply_affine(transform, *pixels.T)))
+        return np.column_stack(of_crs.to_equal_area(*apply_affine(transform, *pixels.T)))
     (cols, col_index), (rows, row_index) = (
         np.unique(pixels[:, i], return_inverse=True) for i in (0, 1)
     )
     at_first_row = np.column_stack([cols, np.full(cols.size, rows[0])])
     at_first_col = np.column_stack([np.full(rows.size, cols[0]), rows])
-    x, _ = transformer.transform(*apply_affine(transform, *at_first_row.T))
-    _, y = transformer.transform(*apply_affine(transform, *at_first_col.T))
+    x, _ = of_crs.to_equal_area(*apply_affine(transform, *at_first_row.T))
+    _, y = of_crs.to_equal_area(*apply_affine(transform, *at_first_col.T))
     return np.column_stack([x[col_index], y[row_index]])
 
 
@@ -240,11 +254,9 @@ def geodesic_lengths(of_crs: Ellipsoid, transform: Affine, start: Floats, end: F
     """
 
     def distance(start: Floats, end: Floats) -> Floats:
-        lon, lat = of_crs.lonlat.transform(*apply_affine(transform, *start.T))
-        lon_end, lat_end = of_crs.lonlat.transform(*apply_affine(transform, *end.T))
-        # The edge of a map of the world may be rounded to just beyond the pole.
-        lat, lat_end = np.clip([lat, lat_end], -90, 90)
-        return np.asarray(of_crs.geod.inv(lon, lat, lon_end, lat_end)[2])
+        first = of_crs.to_lonlat(*apply_affine(transform, *start.T))
+        last = of_crs.to_lonlat(*apply_affine(transform, *end.T))
+        return np.asarray(of_crs.geod.inv(*first, *last)[2])
 
     length = np.empty(start.shape[0])
     north_up = not (transform.b or transform.d)

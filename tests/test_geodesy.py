@@ -11,6 +11,7 @@ from pyproj import CRS, Geod, Transformer
 from geoseg.geodesy import (
     apply_affine,
     ellipsoidal_areas,
+    pixel_areas,
     polygon_areas,
     polygon_perimeters,
 )
@@ -233,3 +234,22 @@ def test_a_map_of_the_world_may_be_rounded_to_just_beyond_the_pole():
         assert ground is not None
         sizes.append(np.stack(ground.measure(actual)))
     assert np.allclose(*sizes, rtol=1e-9)
+
+
+def test_a_map_of_the_world_may_reach_half_a_pixel_beyond_the_poles():
+    # ERA5: 721 rows whose centres lie from pole to pole.
+    grid = Affine(0.25, 0, -180.125, 0, -0.25, 90.125)
+    area, perimeter, _ = GridMeasures.of(grid, wkt(4326), 721, 1440).measure(
+        squares((0, 0, 1440, 721), (3, 300, 4, 301))
+    )
+    assert area[0] == pytest.approx(510_065_621_724_088.5, rel=1e-9)
+    assert np.isfinite(perimeter).all()
+    by_row = pixel_areas(grid, wkt(4326), np.arange(721))
+    assert by_row.sum() * 1440 == pytest.approx(area[0], rel=1e-9)
+    assert by_row[300] == pytest.approx(area[1], rel=1e-9)
+
+
+def test_metres_that_are_called_degrees_have_no_area():
+    grid = Affine(10, 0, 5e5, 0, -10, 4e6)
+    assert np.isnan(pixel_areas(grid, wkt(4326), np.arange(3))).all()
+    assert np.isnan(GridMeasures.of(grid, wkt(4326), 5, 5).measure(squares((0, 0, 5, 5)))).all()

@@ -78,13 +78,13 @@ class GridMeasures:
             return None
         start = np.column_stack([np.zeros(lines.size), lines])
         end = np.column_stack([np.ones(lines.size), lines])
-        to_equal_area = unit_or_ellipsoid.equal_area
-        x_start, y = transform_separable(to_equal_area, transform, start).T
-        x_end, _ = transform_separable(to_equal_area, transform, end).T
+        x_start, y = transform_separable(unit_or_ellipsoid, transform, start).T
+        x_end, _ = transform_separable(unit_or_ellipsoid, transform, end).T
         sides = geodesic_lengths(unit_or_ellipsoid, transform, start, end)
         heights = geodesic_lengths(unit_or_ellipsoid, transform, start[:-1], start[1:])
         cumulative_height = np.concatenate([[0.0], np.cumsum(heights)])
-        cumulative_area = abs(x_end[0] - x_start[0]) * np.abs(y - y[0])
+        with np.errstate(invalid="ignore"):  # infinite where a row is not on the ellipsoid
+            cumulative_area = abs(x_end[0] - x_start[0]) * np.abs(y - y[0])
         return cls(None, sides, cumulative_height, cumulative_area, None, half_size)
 
     def measure(self, polygons: PolygonArrays) -> tuple[Floats, Floats, Floats]:

@@ -162,6 +162,12 @@ def test_without_a_crs_square_metres_are_refused():
     assert Cleaning().sieve_threshold(TEN_METRES, None, 9) is None
 
 
+def test_unknown_pixel_areas_are_refused():
+    metres_as_degrees = Affine(10, 0, 5e5, 0, -10, 4e6)
+    with pytest.raises(RunError, match=r"areas of the pixels .* unknown"):
+        Cleaning(min_area=1).sieve_threshold(metres_as_degrees, CRS.from_epsg(4326).to_wkt(), 9)
+
+
 @pytest.mark.parametrize("wrong", [{"min_area": -1}, {"simplify": np.inf}, {"smooth": 4}])
 def test_senseless_cleaning_is_refused(wrong):
     with pytest.raises(RunError):

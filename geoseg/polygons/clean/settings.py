@@ -49,7 +49,7 @@ class Cleaning:
         """Return which components of a map of ``height`` rows are small; None for no limit.
 
         Raises:
-            RunError: if the map has no CRS, so that its areas in m² are unknown.
+            RunError: if areas in m² are unknown, such as without a CRS.
         """
         if not self.min_area:
             return None
@@ -60,6 +60,11 @@ class Cleaning:
             )
         area_by_row = pixel_areas(transform, crs, np.arange(height))
         largest = area_by_row.max()
+        if not 0 < largest < np.inf:
+            raise RunError(
+                "the areas of the pixels of the map in m² are unknown: check its CRS and its "
+                "geotransform (gdalinfo), or set no smallest area (min_area, --min-area)"
+            )
         # Weights are whole numbers, so that their sum does not depend on the order.
         scale = 1 if (area_by_row == largest).all() else 2**20
         weights = np.round(area_by_row / largest * scale).astype(np.int64)

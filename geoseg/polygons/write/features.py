@@ -113,18 +113,17 @@ class FeatureBuilder:
             area, perimeter, true_area = self._measure(polygons, vertices, ring_offsets)
         all_rows = np.ones(len(polygons), np.bool_)
         no_confidence = None if self.has_confidence else all_rows
-        no_measures = None if self.crs is not None else all_rows
         mean_confidence = polygons.confidence_sum / (255 * polygons.pixels)
         columns = [
             geometry,
             pa.array(polygons.values, pa.int32()),
             names,
-            pa.array(area, pa.float64(), mask=no_measures),
-            pa.array(perimeter, pa.float64(), mask=no_measures),
+            _finite(area),
+            _finite(perimeter),
             pa.array(polygons.pixels, pa.int64()),
             pa.array(mean_confidence, mask=no_confidence),
             pa.array(polygons.confidence_min / 255, mask=no_confidence),
-            pa.array(true_area, pa.float64(), from_pandas=True),
+            _finite(true_area),
         ]
         first = offsets[polygons.polygon_offsets[:-1]]
         boxes = np.column_stack([np.minimum.reduceat(xy, first), np.maximum.reduceat(xy, first)])
@@ -157,6 +156,11 @@ class FeatureBuilder:
             polygon_perimeters(shapes, self.transform, self.crs),
             ellipsoidal_areas(shapes, self.transform, self.crs),
         )
+
+
+def _finite(measures: Floats) -> pa.Array:
+    """Return measures as a column, null where they are unknown."""
+    return pa.array(measures, pa.float64(), mask=~np.isfinite(measures))
 
 
 def rebatch(batches: Iterable[PolygonArrays]) -> Iterator[PolygonArrays]:
