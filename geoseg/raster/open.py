@@ -1,5 +1,6 @@
 """Open a file, a product or a stack as a scene, without reading its pixels."""
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -199,6 +200,7 @@ def _open_file(path: str, bands: tuple[int | str, ...] | None, nodata: float | N
                 f"{path} is placed by ground control points only, which have no pixel grid, "
                 f"warp it first: gdalwarp {path} warped.tif"
             )
+        _check_geotransform(dataset)
         size, modified, etag = fingerprint(path)
         nodata_values = dataset.nodatavals
         scene = Scene(
@@ -289,6 +291,7 @@ def _stack_band(file: BandFile, nodata: float | None) -> StackBand:
     with opened(file.path) as dataset:
         if not 1 <= file.number <= dataset.count:
             raise SceneError(f"{file.path} has no band {file.number}, check the file")
+        _check_geotransform(dataset)
         index = file.number - 1
         size, modified, etag = fingerprint(file.path)
         own = dataset.nodatavals[index] if file.nodata is None else file.nodata
@@ -309,6 +312,16 @@ def _stack_band(file: BandFile, nodata: float | None) -> StackBand:
             modified=modified,
             etag=etag,
             virtual=dataset.driver == "VRT",
+        )
+
+
+def _check_geotransform(dataset: rasterio.DatasetReader) -> None:
+    """Refuse pixels without a size: places and areas would be infinite or wrong."""
+    determinant = dataset.transform.determinant
+    if not (determinant and math.isfinite(determinant + sum(dataset.transform))):
+        raise SceneError(
+            f"the pixels of {dataset.name} have no size or no place on the ground, write a valid "
+            "geotransform (gdal_edit -a_ullr)"
         )
 
 

@@ -22,6 +22,7 @@ from geoseg.grid import Window
 from geoseg.legend import LandCoverClass, Legend
 from geoseg.raster import (
     RasterProfile,
+    Stack,
     open_scene,
     read_metadata,
     read_overview,
@@ -395,6 +396,15 @@ def test_ground_control_points_alone_are_refused_with_a_way_out(tmp_path):
     with pytest.raises(SceneError, match=r"ground control points only.*: gdalwarp") as error:
         open_scene(path)
     assert one_sentence(error)
+
+
+@pytest.mark.parametrize("transform", [Affine(0, 0, 5, 0, 0, 5), Affine(1, 0, np.nan, 0, -1, 5)])
+def test_pixels_without_size_or_place_are_refused(tmp_path, transform):
+    path = write_raster(tmp_path / "s.tif", noise(1), transform=transform)
+    for source in (path, Stack((str(path),))):
+        with pytest.raises(SceneError, match="no size or no place") as error:
+            open_scene(source)
+        assert one_sentence(error)
 
 
 BIG = Window(0, 0, 200, 200)
