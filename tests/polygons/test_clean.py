@@ -149,6 +149,20 @@ def test_the_limit_is_in_square_metres(area, stays):
     assert (clean(windows[0], labels)[3, 3] == 1) == stays
 
 
+def test_a_polygon_of_exactly_the_limit_stays():
+    metres = Affine(0.7, 0, 5e5, 0, -0.7, 4e6)  # 10 * 0.7**2 is 4.9, but 4.9 / 0.7**2 exceeds 10
+    assert Cleaning(min_area=4.9).sieve_threshold(metres, UTM, 9).min_weight == 10
+
+
+def test_a_limit_beyond_all_areas_merges_everything():
+    labels = np.zeros((9, 9), np.uint8)
+    labels[3:5, 3:5] = 1
+    limit = Cleaning(min_area=1e300).sieve_threshold(TEN_METRES, UTM, 9)
+    windows = grid_of([0, 5, 9], [0, 9])
+    clean = sieve(lambda window: labels[window.slices], windows, limit, 255)
+    assert not clean(windows[0], labels[windows[0].slices]).any()
+
+
 def test_in_degrees_the_limit_follows_the_rows():
     far_north = Affine(0.001, 0, 20, 0, -0.04, 80.9)
     limit = Cleaning(min_area=1e5).sieve_threshold(far_north, CRS.from_epsg(4326).to_wkt(), 1000)

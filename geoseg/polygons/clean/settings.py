@@ -10,6 +10,9 @@ from geoseg.geodesy import pixel_areas
 from geoseg.polygons.clean.sieve import SieveThreshold
 from geoseg.polygons.clean.smooth import MAX_ROUNDS
 
+_MAX_WEIGHT = 2**62
+"""Largest threshold: the sieve adds weights as int64."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cleaning:
@@ -68,4 +71,6 @@ class Cleaning:
         # Weights are whole numbers, so that their sum does not depend on the order.
         scale = 1 if (area_by_row == largest).all() else 2**20
         weights = np.round(area_by_row / largest * scale).astype(np.int64)
-        return SieveThreshold(weights, max(1, int(np.ceil(self.min_area / largest * scale))))
+        # Of an area that is the limit but for rounding errors, all pixels are to count.
+        least = np.ceil(self.min_area / largest * scale * (1 - 1e-9))
+        return SieveThreshold(weights, int(np.clip(least, 1, _MAX_WEIGHT)))
