@@ -23,6 +23,10 @@ Polygons = npt.NDArray[np.object_]
 
 _OUTLINE_POINTS = 64
 """Points along each side of `rectangle_outline`."""
+_LONGEST_SIDE = 1000
+"""Length (m) above which a side is divided where its image in another projection is a curve."""
+_NEAR_POLE = 89.9
+"""Latitude beyond which sides of `_LONGEST_SIDE` are too long."""
 _MAX_LATITUDE = 95
 """Latitude up to which a pixel may reach beyond the pole, such as one whose centre lies on it."""
 
@@ -142,10 +146,7 @@ def polygon_perimeters(polygons: Polygons, transform: Affine, crs: str | None) -
         length = np.hypot(*side) * scale
     else:
         length = geodesic_lengths(scale, transform, start, end)
-    # The last vertex of a ring starts no side.
-    length = np.append(length, 0.0)
-    length[ring_offsets[1:] - 1] = 0.0
-    return np.asarray(np.add.reduceat(length, ring_offsets[polygon_offsets[:-1]]))
+    return np.asarray(np.add.reduceat(sum_sides(length, ring_offsets), polygon_offsets[:-1]))
 
 
 def ellipsoidal_areas(polygons: Polygons, transform: Affine, crs: str | None) -> Floats:
@@ -159,13 +160,63 @@ def ellipsoidal_areas(polygons: Polygons, transform: Affine, crs: str | None) ->
     of_crs = None if crs is None else ellipsoid(crs)
     if crs is None or of_crs is None:
         return np.full(polygons.size, np.nan)
-    if isinstance(planar_unit_or_ellipsoid(crs), Ellipsoid):
+    unit = planar_unit_or_ellipsoid(crs)
+    if isinstance(unit, Ellipsoid):
         return polygon_areas(polygons, transform, crs)
+    return _curved_areas(polygons, transform, of_crs, unit)
 
-    def to_equal_area(pixels: Floats) -> Floats:
-        return np.column_stack(of_crs.to_equal_area(*apply_affine(transform, *pixels.T)))
 
-    return np.asarray(shapely.area(shapely.transform(polygons, to_equal_area)))
+def _curved_areas(polygons: Polygons, transform: Affine, of_crs: Ellipsoid, unit: float) -> Floats:
+    """Return ellipsoidal areas in a CRS in which meridians or parallels are curved.
+
+    Sides are divided where their chords in the equal-area projection would differ from them.
+    Longitudes may jump by 360 degrees along a ring, and a ring may lie around a pole.
+
+    Args:
+        polygons: (n,) shapely polygons, vertices (col, row) (px).
+        transform: pixels to coordinates of the CRS.
+        of_crs: ellipsoid of the CRS.
+        unit: metres per unit of the CRS.
+
+    Returns:
+        (n,) m², NaN where a vertex is not on the ellipsoid, or so near to a pole that chords of
+        divided sides would differ from them.
+    """
+    if not polygons.size:
+        return np.zeros(0)
+    longest_side = _LONGEST_SIDE / (np.sqrt(abs(transform.determinant)) * unit)
+    divided = shapely.segmentize(polygons, longest_side)
+    _, coords, (ring_offsets, polygon_offsets) = shapely.to_ragged_array(divided)
+    lon, lat = of_crs.to_lonlat(*apply_affine(transform, *coords.T))
+    _, y = of_crs.equal_area.transform(np.zeros_like(lat), lat)
+    radius, pole = of_crs.geod.a, of_crs.equal_area.transform(0, 90)[1]
+    first = ring_offsets[:-1]
+    with np.errstate(invalid="ignore"):
+        turn = np.diff(lon)
+        turn = np.radians(turn - 360 * np.round(turn / 360))
+        # Heights count from the first vertex of the ring, so that small areas stay exact.
+        above = np.repeat(y[first], np.diff(ring_offsets)) - y
+        area = sum_sides(turn * (above[1:] + above[:-1]) / 2, ring_offsets)
+        turns = np.round(sum_sides(turn, ring_offsets) / (2 * np.pi))
+    # A ring around a pole bounds the part up to the north pole and the rest of the ellipsoid.
+    area = radius * np.abs(area + turns * 2 * np.pi * (pole - y[first]))
+    area = np.minimum(area, radius * 4 * np.pi * pole - area)
+    area[np.maximum.reduceat(np.abs(lat), first) > _NEAR_POLE] = np.nan
+    is_hole = np.ones(area.size, np.bool_)
+    is_hole[polygon_offsets[:-1]] = False
+    return np.asarray(np.add.reduceat(np.where(is_hole, -area, area), polygon_offsets[:-1]))
+
+
+def sum_sides(measures: Floats, ring_offsets: npt.NDArray[np.integer]) -> Floats:
+    """Return the sum over each ring of measures of the sides that start at the vertices.
+
+    Args:
+        measures: (m - 1,) for m vertices.
+        ring_offsets: (rings + 1,) first vertex of each ring, whose last one starts no side.
+    """
+    of_sides = np.append(measures, 0.0)
+    of_sides[ring_offsets[1:] - 1] = 0.0
+    return np.asarray(np.add.reduceat(of_sides, ring_offsets[:-1]))
 
 
 @lru_cache(maxsize=8)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import shapely
 from affine import Affine
-from pyproj import CRS, Geod, Transformer
+from pyproj import CRS, Geod, Proj, Transformer
 
 from geoseg.geodesy import (
     apply_affine,
@@ -15,8 +15,9 @@ from geoseg.geodesy import (
     polygon_areas,
     polygon_perimeters,
 )
-from geoseg.polygons import PolygonArrays
-from geoseg.polygons.arrays import concat_fields
+from geoseg.legend import LandCoverClass, Legend
+from geoseg.polygons import FeatureBuilder, PolygonArrays
+from geoseg.polygons.arrays import close_rings, concat_fields
 from geoseg.polygons.pixel_measures import GridMeasures
 from tests.support.class_maps import polygons_of
 
@@ -253,3 +254,66 @@ def test_metres_that_are_called_degrees_have_no_area():
     grid = Affine(10, 0, 5e5, 0, -10, 4e6)
     assert np.isnan(pixel_areas(grid, wkt(4326), np.arange(3))).all()
     assert np.isnan(GridMeasures.of(grid, wkt(4326), 5, 5).measure(squares((0, 0, 5, 5)))).all()
+
+
+def scaled_areas(code, transform, *bounds):
+    """Areas of pixels by the areal scale of the projection at their centre."""
+    crs = CRS.from_user_input(code)
+    col, row = (np.array(bounds, float).reshape(-1, 4)[:, :2] + 0.5).T
+    to_degrees = Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
+    lonlat = to_degrees.transform(*apply_affine(transform, col, row))
+    return abs(transform.determinant) / Proj(crs).get_factors(*lonlat).areal_scale
+
+
+POLAR = [
+    (3031, Affine(1000, 0, -40000, 0, -1000, -1000000)),  # across the meridian opposite lon_0
+    (3413, Affine(1000, 0, 1000000, 0, -1000, 1040000)),  # across the meridian of 135 E
+    (3031, Affine(1000, 0, -40500, 0, -1000, 40500)),  # around the pole
+    (3413, Affine(1000, 0, -40000, 0, -1000, 40000)),  # a corner on the pole
+]
+
+
+@pytest.mark.parametrize(("code", "transform"), POLAR)
+def test_moved_outlines_have_true_areas_at_the_poles_and_where_longitudes_jump(code, transform):
+    bounds = [(c, r, c + 1, r + 1) for c in range(20, 60) for r in range(20, 60)]
+    pixels = scaled_areas(code, transform, *bounds)
+    whole = squares((20, 20, 60, 60))
+    ground = GridMeasures.of(transform, wkt(code), 80, 80)
+    xy, offsets = close_rings(whole.coords.astype(float), whole.ring_offsets)
+    actual = 1600e6 + ground.corrections(xy, offsets, whole.polygon_offsets)[0]
+    assert actual == pytest.approx(pixels.sum(), rel=1e-7)
+    assert ground.measure(whole)[2][0] == pytest.approx(actual, rel=1e-9)
+    alone = ellipsoidal_areas(whole.to_shapely(), transform, wkt(code))[0]
+    around = transform.c < 0 < transform.f
+    assert alone == pytest.approx(pixels.sum(), rel=1e-3 if around else 1e-6)
+
+
+def test_a_hole_around_the_pole_and_pixels_at_it():
+    transform = POLAR[3][1]
+    ring = shapely.box(0, 0, 80, 80) - shapely.box(20, 20, 60, 60)
+    bounds = [(c, r, c + 1, r + 1) for c in range(80) for r in range(80)]
+    outside = [b for b in bounds if not (20 <= b[0] < 60 and 20 <= b[1] < 60)]
+    polygons = np.array([ring, shapely.box(40, 40, 41, 41)])
+    areas = ellipsoidal_areas(polygons, transform, wkt(3413))
+    assert areas[0] == pytest.approx(scaled_areas(3413, transform, *outside).sum(), rel=1e-3)
+    assert np.isnan(areas[1])
+
+
+LARGE = [
+    (3034, Affine(10000, 0, 1.5e6, 0, -10000, 5.5e6), 460, 600),
+    (3979, Affine(30000, 0, -2600000, 0, -30000, 3900000), 160, 190),
+]
+
+
+@pytest.mark.parametrize(("code", "transform", "height", "width"), LARGE)
+@pytest.mark.parametrize("smooth", [0, 1])
+def test_polygons_of_large_projected_maps_have_true_areas(code, transform, height, width, smooth):
+    rng = np.random.default_rng(0)
+    corners = zip(rng.integers(0, width, 50), rng.integers(0, height, 50), strict=True)
+    bounds = [(c, r, c + 1, r + 1) for c, r in corners]
+    legend = Legend((LandCoverClass(0, "land", "#000000"),))
+    builder = FeatureBuilder(legend, transform, wkt(code), (height, width), smooth=smooth)
+    features = builder.features(squares(*bounds), builder.grid_measures(), None).rows
+    share = 1 - smooth / 8  # corners that are cut lose 4 * (1/4)**2 / 2 of a pixel
+    expected = scaled_areas(code, transform, *bounds) * share
+    assert features["true_area_m2"].to_numpy() == pytest.approx(expected, rel=1e-5)

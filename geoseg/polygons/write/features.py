@@ -72,9 +72,7 @@ class FeatureBuilder:
 
     def grid_measures(self) -> GridMeasures | None:
         """Measure the grid; None where each polygon is to be measured by its vertices."""
-        if self.crs is None or self.simplified or self.smooth:
-            return None
-        return GridMeasures.of(self.transform, self.crs, *self.size)
+        return None if self.crs is None else GridMeasures.of(self.transform, self.crs, *self.size)
 
     def features(
         self, polygons: PolygonArrays, measures: GridMeasures | None, lonlat: LonLat | None
@@ -107,10 +105,7 @@ class FeatureBuilder:
             )
             xy = lonlat.project(xy)
             geometry = lonlat.to_wkb(xy, offsets, polygons.polygon_offsets)
-        if measures is not None:
-            area, perimeter, true_area = measures.measure(polygons)
-        else:
-            area, perimeter, true_area = self._measure(polygons, vertices, ring_offsets)
+        area, perimeter, true_area = self._measure(polygons, vertices, ring_offsets, measures)
         all_rows = np.ones(len(polygons), np.bool_)
         no_confidence = None if self.has_confidence else all_rows
         mean_confidence = polygons.confidence_sum / (255 * polygons.pixels)
@@ -144,18 +139,30 @@ class FeatureBuilder:
         return pa.array(self.legend.names).take(pa.array(indices))
 
     def _measure(
-        self, polygons: PolygonArrays, vertices: npt.NDArray[np.number], ring_offsets: Ints
+        self,
+        polygons: PolygonArrays,
+        vertices: npt.NDArray[np.number],
+        ring_offsets: Ints,
+        measures: GridMeasures | None,
     ) -> tuple[Floats, Floats, Floats]:
         """Return areas, perimeters and ellipsoidal areas of the outlines as they are written."""
+        along_pixels = not (self.simplified or self.smooth)
+        if measures is not None and along_pixels:
+            area, perimeter, true_area = measures.measure(polygons)
+            if not np.isnan(true_area).any():
+                return area, perimeter, true_area
         xy, offsets = close_rings(vertices, ring_offsets)
         shapes = shapely.from_ragged_array(
             shapely.GeometryType.POLYGON, xy, (offsets, polygons.polygon_offsets)
         )
-        return (
-            polygon_areas(shapes, self.transform, self.crs),
-            polygon_perimeters(shapes, self.transform, self.crs),
-            ellipsoidal_areas(shapes, self.transform, self.crs),
-        )
+        if measures is None or not along_pixels:
+            area = polygon_areas(shapes, self.transform, self.crs)
+            perimeter = polygon_perimeters(shapes, self.transform, self.crs)
+        if measures is not None and measures.area_correction is not None:
+            true_area = area + measures.corrections(xy, offsets, polygons.polygon_offsets)
+        else:
+            true_area = ellipsoidal_areas(shapes, self.transform, self.crs)
+        return area, perimeter, true_area
 
 
 def _finite(measures: Floats) -> pa.Array:
