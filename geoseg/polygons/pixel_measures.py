@@ -29,8 +29,9 @@ _DEGREES = (0, 2, 4, 8, 16, 24)
 """Degrees of the polynomial that is fitted to the areal scale of a projection."""
 _FIT_TOLERANCE = 1e-6
 """Largest relative error of the fit, less than maps can tell."""
-_NODES = 5
-"""Points on each side at which `GridMeasures.corrections` evaluates the polynomial."""
+_MAX_NODES = 5
+"""Points on each side at which `GridMeasures.corrections` evaluates a polynomial of degree 4 or
+more: enough, because no side is as long as the map."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +133,14 @@ class GridMeasures:
         if self.area_correction is None or self.pixel_area is None:
             return np.full(polygon_offsets.size - 1, np.nan)
         along_row = powers.polyder(self.area_correction, axis=1)
-        scaled = coords / self.half_size[::-1] - 1
-        half = np.diff(scaled, axis=0) / 2
-        middle = scaled[:-1] + half
-        of_sides = np.zeros(half.shape[0])
-        for node, weight in zip(*legendre.leggauss(_NODES), strict=True):
-            u, v = (middle + node * half).T
-            of_sides -= weight * half[:, 1] * powers.polyval2d(u, v, along_row)
+        nodes = min(len(along_row) - 1, _MAX_NODES)
+        scaled = np.ascontiguousarray(coords.T) / np.array(self.half_size)[::-1, None] - 1
+        half = np.diff(scaled) / 2
+        middle = scaled[:, :-1] + half
+        of_sides = np.zeros(half.shape[1])
+        for node, weight in zip(*legendre.leggauss(nodes), strict=True):
+            u, v = middle + node * half
+            of_sides -= weight * half[1] * powers.polyval2d(u, v, along_row)
         of_rings = sum_sides(of_sides, ring_offsets)
         return np.asarray(np.add.reduceat(of_rings, polygon_offsets[:-1]) * self.pixel_area)
 
