@@ -41,6 +41,8 @@ class Ellipsoid:
     """Transforms these to a cylindrical equal-area projection (m)."""
     geod: Geod
     """Geodesic calculations on the ellipsoid."""
+    rotated: bool
+    """Whether the CRS is in degrees around a rotated pole, so that its meridians are curves."""
 
     def to_lonlat(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """Return longitude and latitude; latitudes just beyond a pole become the pole."""
@@ -108,23 +110,40 @@ def polygon_areas(polygons: Polygons, transform: Affine, crs: str | None) -> Flo
     scale = planar_unit_or_ellipsoid(crs)
     if isinstance(scale, float):
         return np.asarray(shapely.area(polygons) * abs(transform.determinant) * scale**2)
+    if scale.rotated:
+        return _rotated_areas(polygons, transform, scale)
     to_equal_area = partial(transform_separable, scale, transform)
     with np.errstate(invalid="ignore"):  # coordinates that are not on the ellipsoid are infinite
         return np.asarray(shapely.area(shapely.transform(polygons, to_equal_area)))
 
 
-def pixel_areas(transform: Affine, crs: str | None, rows: npt.NDArray[np.integer]) -> Floats:
-    """Return the area of a pixel of the first column in each row.
+def pixel_areas(
+    transform: Affine, crs: str | None, rows: npt.NDArray[np.integer], width: int
+) -> Floats:
+    """Return the mean area of the pixels in each row.
+
+    Pixels of a row differ in area where the CRS is in degrees or Mercator, and the scene is rotated
+    or its pole is. The area of any pixels of a row is then right to 1 %, or unknown.
 
     Args:
         transform: pixels to coordinates of the CRS.
         crs: the CRS as WKT, or None where it is unknown.
         rows: (n,) rows (px).
+        width: columns of the scene (px).
 
     Returns:
-        (n,) m², NaN where the CRS is unknown.
+        (n,) m², NaN where the CRS is unknown, or where pixels of a row differ by more than 1 %.
     """
-    return polygon_areas(shapely.box(0, rows, 1, rows + 1), transform, crs)
+
+    def areas(col: float) -> Floats:
+        return polygon_areas(shapely.box(col, rows, col + 1, rows + 1), transform, crs)
+
+    scale = None if crs is None else planar_unit_or_ellipsoid(crs)
+    if not isinstance(scale, Ellipsoid) or not (transform.b or transform.d or scale.rotated):
+        return areas(0)
+    first, middle, last = of_columns = np.stack([areas(x) for x in np.linspace(0, width - 1, 3)])
+    mean = (first + 4 * middle + last) / 6  # Simpson's rule
+    return np.asarray(np.where(np.ptp(of_columns, axis=0) > 0.01 * mean, np.nan, mean))
 
 
 def polygon_perimeters(polygons: Polygons, transform: Affine, crs: str | None) -> Floats:
@@ -164,6 +183,24 @@ def ellipsoidal_areas(polygons: Polygons, transform: Affine, crs: str | None) ->
     if isinstance(unit, Ellipsoid):
         return polygon_areas(polygons, transform, crs)
     return _curved_areas(polygons, transform, of_crs, unit)
+
+
+def _rotated_areas(polygons: Polygons, transform: Affine, of_crs: Ellipsoid) -> Floats:
+    """Return areas in degrees around a rotated pole.
+
+    The rotation is that of a sphere, so it keeps areas on it. Each is scaled by the radius of the
+    ellipsoid at the centre of the polygon, which is exact to 1e-3 for a polygon of 2000 km.
+    """
+
+    def to_sphere(pixels: Floats) -> Floats:
+        lon, lat = np.radians(apply_affine(transform, *pixels.T))
+        return np.column_stack([lon, np.sin(np.clip(lat, -np.pi / 2, np.pi / 2))])
+
+    center = shapely.get_coordinates(shapely.centroid(polygons))
+    _, lat = of_crs.to_lonlat(*apply_affine(transform, *center.T))
+    geod = of_crs.geod
+    squared_radius = geod.a**2 * (1 - geod.es) / (1 - geod.es * np.sin(np.radians(lat)) ** 2) ** 2
+    return np.asarray(shapely.area(shapely.transform(polygons, to_sphere)) * squared_radius)
 
 
 def _curved_areas(polygons: Polygons, transform: Affine, of_crs: Ellipsoid, unit: float) -> Floats:
@@ -251,6 +288,7 @@ def ellipsoid(wkt: str) -> Ellipsoid | None:
         _transformer(crs, lonlat),
         _transformer(lonlat, CRS.from_proj4(f"+proj=cea +lat_ts=0 {size} +units=m +type=crs")),
         Geod(a=shape.semi_major_metre, b=shape.semi_minor_metre),
+        rotated=crs.is_geographic and crs.is_derived,
     )
 
 
@@ -310,7 +348,7 @@ def geodesic_lengths(of_crs: Ellipsoid, transform: Affine, start: Floats, end: F
         return np.asarray(of_crs.geod.inv(*first, *last)[2])
 
     length = np.empty(start.shape[0])
-    north_up = not (transform.b or transform.d)
+    north_up = not (transform.b or transform.d or of_crs.rotated)
     in_row = north_up & (start[:, 1] == end[:, 1])
     in_col = north_up & (start[:, 0] == end[:, 0]) & ~in_row
     # Along a row: pixels times the width of one pixel of the row.

@@ -10,6 +10,7 @@ from pyproj import CRS, Geod, Proj, Transformer
 
 from geoseg.geodesy import (
     apply_affine,
+    ellipsoid,
     ellipsoidal_areas,
     pixel_areas,
     polygon_areas,
@@ -245,14 +246,14 @@ def test_a_map_of_the_world_may_reach_half_a_pixel_beyond_the_poles():
     )
     assert area[0] == pytest.approx(510_065_621_724_088.5, rel=1e-9)
     assert np.isfinite(perimeter).all()
-    by_row = pixel_areas(grid, wkt(4326), np.arange(721))
+    by_row = pixel_areas(grid, wkt(4326), np.arange(721), 1440)
     assert by_row.sum() * 1440 == pytest.approx(area[0], rel=1e-9)
     assert by_row[300] == pytest.approx(area[1], rel=1e-9)
 
 
 def test_metres_that_are_called_degrees_have_no_area():
     grid = Affine(10, 0, 5e5, 0, -10, 4e6)
-    assert np.isnan(pixel_areas(grid, wkt(4326), np.arange(3))).all()
+    assert np.isnan(pixel_areas(grid, wkt(4326), np.arange(3), 3)).all()
     assert np.isnan(GridMeasures.of(grid, wkt(4326), 5, 5).measure(squares((0, 0, 5, 5)))).all()
 
 
@@ -317,3 +318,45 @@ def test_polygons_of_large_projected_maps_have_true_areas(code, transform, heigh
     share = 1 - smooth / 8  # corners that are cut lose 4 * (1/4)**2 / 2 of a pixel
     expected = scaled_areas(code, transform, *bounds) * share
     assert features["true_area_m2"].to_numpy() == pytest.approx(expected, rel=1e-5)
+
+
+ROTATED_POLE = "+proj=ob_tran +o_proj=longlat +o_lon_p=0 +o_lat_p=39.25 +lon_0=18 +ellps=WGS84"
+CORDEX = Affine(0.5, 0, -28, 0, -0.5, 22)
+
+
+def dense_areas(polygons, transform, crs):
+    """Areas by vertices that lie so dense that their chords do not matter."""
+    project = ellipsoid(crs).to_equal_area
+    dense = shapely.segmentize(polygons, 0.01)
+    return shapely.area(
+        shapely.transform(
+            dense, lambda xy: np.column_stack(project(*apply_affine(transform, *xy.T)))
+        )
+    )
+
+
+def test_areas_around_a_rotated_pole():
+    crs = wkt(ROTATED_POLE)
+    outlines = squares((0, 0, 1, 1), (90, 80, 91, 81), (5, 7, 40, 31), (10, 0, 12, 60))
+    assert GridMeasures.of(CORDEX, crs, 90, 92) is None
+    for measure in (polygon_areas, ellipsoidal_areas):
+        areas = measure(outlines.to_shapely(), CORDEX, crs)
+        assert areas == pytest.approx(dense_areas(outlines.to_shapely(), CORDEX, crs), rel=1e-3)
+        assert areas[:2] == pytest.approx(dense_areas(outlines.to_shapely()[:2], CORDEX, crs))
+    rows = np.arange(90)
+    of_rows = boxes(*((0, row, 92, row + 1) for row in rows))
+    expected = dense_areas(of_rows, CORDEX, crs)
+    assert pixel_areas(CORDEX, crs, rows, 92) * 92 == pytest.approx(expected, rel=1e-4)
+    pixel = polygon_perimeters(boxes((90, 80, 91, 81)), CORDEX, crs)[0]
+    assert pixel == pytest.approx(4 * np.sqrt(areas[1]), rel=0.05)
+
+
+def test_pixels_of_a_rotated_scene_have_their_mean_area_or_none():
+    for size, known in ((0.001, True), (0.05, False)):
+        rotated = Affine.translation(25, 60) @ Affine.rotation(40) @ Affine.scale(size, -size)
+        areas = pixel_areas(rotated, wkt(4326), np.arange(50), 100)
+        if known:
+            of_rows = boxes(*((0, row, 100, row + 1) for row in range(50)))
+            expected = polygon_areas(of_rows, rotated, wkt(4326))
+            assert areas * 100 == pytest.approx(expected, rel=1e-6)
+        assert np.isnan(areas).all() != known

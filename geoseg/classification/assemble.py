@@ -234,8 +234,8 @@ def _label_profile(job: Job) -> RasterProfile:
 
 def _class_report(job: Job, counts: NDArray[np.int64]) -> dict[str, Any]:
     """Return pixels and area of each class, and the number of nodata pixels."""
-    height = job.scene.height
-    row_areas = pixel_areas(job.scene.affine, job.scene.crs, np.arange(height))
+    height, width = job.scene.height, job.scene.width
+    row_areas = pixel_areas(job.scene.affine, job.scene.crs, np.arange(height), width)
     pixels, areas = counts.sum(0), counts.T @ row_areas
     classes = tuple(
         ClassStatistics(
@@ -244,4 +244,4 @@ def _class_report(job: Job, counts: NDArray[np.int64]) -> dict[str, Any]:
         )
         for c, n, area in zip(job.legend.classes, pixels, areas, strict=True)
     )  # fmt: skip
-    return {"classes": classes, "nodata_pixels": int(height * job.scene.width - pixels.sum())}
+    return {"classes": classes, "nodata_pixels": int(height * width - pixels.sum())}

@@ -73,7 +73,7 @@ class WindowComparison:
     def row_pixel_areas(self) -> NDArray[np.float64]:
         """(height,) m² of a pixel in each row."""
         rows = np.arange(self.scene.height)
-        return pixel_areas(self.scene.affine, self.scene.crs, rows)
+        return pixel_areas(self.scene.affine, self.scene.crs, rows, self.scene.width)
 
     def windows(self) -> Iterator[Window]:
         """Yield a partition of the map into windows of whole blocks of its file."""

@@ -85,7 +85,7 @@ def _count_values(scene: Scene) -> tuple[NDArray[np.int64], NDArray[np.float64]]
         by_row = class_row_counts(labels[0], valid=valid)
         rows = np.arange(window.row, window.row_end)
         pixels += by_row.sum(axis=0)
-        area_m2 += by_row.T @ pixel_areas(scene.affine, scene.crs, rows)
+        area_m2 += by_row.T @ pixel_areas(scene.affine, scene.crs, rows, scene.width)
     return pixels, area_m2
 
 

@@ -79,7 +79,7 @@ class GridMeasures:
                 pixel_area, np.full(lines.size, side), lines * pixel_height, lines * pixel_area,
                 correction, half_size,
             )  # fmt: skip
-        if t.b or t.d:
+        if t.b or t.d or unit_or_ellipsoid.rotated:
             return None
         start = np.column_stack([np.zeros(lines.size), lines])
         end = np.column_stack([np.ones(lines.size), lines])

@@ -100,7 +100,7 @@ def vectorise(
     scene = classes.scene
     check_format_fits(out, scene.affine, scene.crs, (scene.height, scene.width))
     confidence_scene = None if confidence is None else open_scores(confidence, "confidence", scene)
-    threshold = cleaning.sieve_threshold(scene.affine, scene.crs, scene.height)
+    threshold = cleaning.sieve_threshold(scene.affine, scene.crs, scene.height, scene.width)
     if scene.crs is None:
         log.warning("%s has no CRS, so its polygons have no CRS and no areas", scene.path)
     windows = vector_windows(scene.height, scene.width)

@@ -40,7 +40,8 @@ def count_areas(raster: ClassRaster) -> dict[str, Any]:
         known = valid & (values[0] >= 0) & (values[0] <= 255)
         counts = class_row_counts(np.where(known, values[0], 0).astype(np.uint8), valid=known)
         pixels += counts.sum(axis=0)
-        areas += counts.T @ pixel_areas(affine, scene.crs, np.arange(row, row + window.height))
+        rows = np.arange(row, row + window.height)
+        areas += counts.T @ pixel_areas(affine, scene.crs, rows, width)
     total = int(pixels[list(raster.legend.values)].sum())
     classes = [
         {

@@ -61,7 +61,7 @@ def test_a_matrix_and_areas_by_hand(tmp_path):
         "water unchanged": 1, "water to grass": 2, "grass unchanged": 1, "rock to water": 1,
         "rock unchanged": 1,
     }  # fmt: skip
-    per_pixel = pixel_areas(PLACE, "EPSG:32640", np.arange(2))
+    per_pixel = pixel_areas(PLACE, "EPSG:32640", np.arange(2), 2)
     assert report["changes"][1]["area_ha"] * 1e4 == pytest.approx(2 * per_pixel[0])
     assert report["matrix_m2"][0][1] == pytest.approx(2 * per_pixel[0])
     assert np.sum(report["matrix_m2"]) == pytest.approx(4 * per_pixel[0] + 2 * per_pixel[1])
@@ -169,7 +169,7 @@ def test_areas_in_degrees_are_those_of_the_rows(tmp_path):
     for name, values in (("a", a), ("b", b)):
         write_map(tmp_path / f"{name}.tif", values, transform=degrees, crs="EPSG:4326")
     report = compare_in(tmp_path, settings=NO_POLYGONS)
-    areas = pixel_areas(degrees, "EPSG:4326", np.arange(300))
+    areas = pixel_areas(degrees, "EPSG:4326", np.arange(300), 300)
     expected = (((a == 0) & (b == 1)) * areas[:, None]).sum() / 1e4
     assert report.area_ha[0, 1] == pytest.approx(expected)
     assert areas[-1] > 1.01 * areas[0]

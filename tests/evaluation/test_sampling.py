@@ -295,6 +295,10 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_output(labels):
 def test_maps_from_which_nothing_can_be_drawn(labels, tmp_path):
     bare = write_raster(tmp_path / "bare.tif", np.zeros((1, 9, 9), np.uint8), crs=None)
     empty = write_raster(tmp_path / "empty.tif", np.full((1, 9, 9), 255, np.uint8), nodata=255)
+    turned = write_raster(
+        tmp_path / "turned.tif", np.zeros((1, 9, 9), np.uint8), crs="EPSG:4326",
+        transform=Affine(0.5, 0.5, 25, 0.5, -0.5, 60),
+    )  # fmt: skip
     (tmp_path / "there.gpkg").write_text("precious")
     named = SampleSettings(legend=Legend.from_names(["a", "b"]))
     out = tmp_path / "points.gpkg"
@@ -302,6 +306,7 @@ def test_maps_from_which_nothing_can_be_drawn(labels, tmp_path):
     for path, where, error, match, settings in (
         (bare, out, EvaluateError, "have no CRS, so that points have no coordinates", named),
         (empty, out, EvaluateError, "no pixel of a class to draw from", named),
+        (turned, out, EvaluateError, "differ within rows", named),
         (labels, tmp_path / "p.shp", OutputError, "must end in .gpkg", SampleSettings()),
         (labels, tmp_path / "there.gpkg", OutputError, "exists, use another", SampleSettings()),
         (labels, tmp_path / "no" / "p.gpkg", OutputError, "does not exist", SampleSettings()),

@@ -143,7 +143,7 @@ def test_rows_may_weigh_differently():
 def test_the_limit_is_in_square_metres(area, stays):
     labels = np.zeros((9, 9), np.uint8)
     labels[3:5, 3:5] = 1
-    limit = Cleaning(min_area=area).sieve_threshold(TEN_METRES, UTM, 9)
+    limit = Cleaning(min_area=area).sieve_threshold(TEN_METRES, UTM, 9, 9)
     windows = grid_of([0, 9], [0, 9])
     clean = sieve(lambda window: labels[window.slices], windows, limit, 255)
     assert (clean(windows[0], labels)[3, 3] == 1) == stays
@@ -151,13 +151,13 @@ def test_the_limit_is_in_square_metres(area, stays):
 
 def test_a_polygon_of_exactly_the_limit_stays():
     metres = Affine(0.7, 0, 5e5, 0, -0.7, 4e6)  # 10 * 0.7**2 is 4.9, but 4.9 / 0.7**2 exceeds 10
-    assert Cleaning(min_area=4.9).sieve_threshold(metres, UTM, 9).min_weight == 10
+    assert Cleaning(min_area=4.9).sieve_threshold(metres, UTM, 9, 9).min_weight == 10
 
 
 def test_a_limit_beyond_all_areas_merges_everything():
     labels = np.zeros((9, 9), np.uint8)
     labels[3:5, 3:5] = 1
-    limit = Cleaning(min_area=1e300).sieve_threshold(TEN_METRES, UTM, 9)
+    limit = Cleaning(min_area=1e300).sieve_threshold(TEN_METRES, UTM, 9, 9)
     windows = grid_of([0, 5, 9], [0, 9])
     clean = sieve(lambda window: labels[window.slices], windows, limit, 255)
     assert not clean(windows[0], labels[windows[0].slices]).any()
@@ -165,21 +165,23 @@ def test_a_limit_beyond_all_areas_merges_everything():
 
 def test_in_degrees_the_limit_follows_the_rows():
     far_north = Affine(0.001, 0, 20, 0, -0.04, 80.9)
-    limit = Cleaning(min_area=1e5).sieve_threshold(far_north, CRS.from_epsg(4326).to_wkt(), 1000)
+    limit = Cleaning(min_area=1e5).sieve_threshold(
+        far_north, CRS.from_epsg(4326).to_wkt(), 1000, 1000
+    )
     assert limit.weights[0] < limit.weights[-1]
     assert (np.diff(limit.weights) >= 0).all()
 
 
 def test_without_a_crs_square_metres_are_refused():
     with pytest.raises(RunError, match="no CRS"):
-        Cleaning(min_area=1).sieve_threshold(TEN_METRES, None, 9)
-    assert Cleaning().sieve_threshold(TEN_METRES, None, 9) is None
+        Cleaning(min_area=1).sieve_threshold(TEN_METRES, None, 9, 9)
+    assert Cleaning().sieve_threshold(TEN_METRES, None, 9, 9) is None
 
 
 def test_unknown_pixel_areas_are_refused():
     metres_as_degrees = Affine(10, 0, 5e5, 0, -10, 4e6)
     with pytest.raises(RunError, match=r"areas of the pixels .* unknown"):
-        Cleaning(min_area=1).sieve_threshold(metres_as_degrees, CRS.from_epsg(4326).to_wkt(), 9)
+        Cleaning(min_area=1).sieve_threshold(metres_as_degrees, CRS.from_epsg(4326).to_wkt(), 9, 9)
 
 
 @pytest.mark.parametrize("wrong", [{"min_area": -1}, {"simplify": np.inf}, {"smooth": 4}])

@@ -22,7 +22,7 @@ def test_areas_are_those_of_the_pixels(tmp_path, name):
     counted = count_areas(open_class_raster(files.map, on_missing="error"))
     crs, transform = PLACES[name]
     rows = np.arange(files.labels.shape[0])
-    areas = pixel_areas(transform, open_scene(files.map).crs, rows)
+    areas = pixel_areas(transform, open_scene(files.map).crs, rows, files.labels.shape[1])
     known = (files.labels != 255).sum()
     assert counted["exact"]
     assert [item["name"] for item in counted["classes"]] == list(LEGEND.names)

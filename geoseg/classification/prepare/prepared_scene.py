@@ -125,7 +125,9 @@ def prepare(
     outputs.check(scene, settings.cleaning, _inputs(source, model, settings))
     aoi = AreaOfInterest.read(settings.aoi, scene, settings.aoi_layer) if settings.aoi else None
     check_overlap(model, settings)
-    threshold = settings.cleaning.sieve_threshold(scene.affine, scene.crs, scene.height)
+    threshold = settings.cleaning.sieve_threshold(
+        scene.affine, scene.crs, scene.height, scene.width
+    )
     bands_chosen = settings.bands is not None
     warnings = scene_warnings(grids.input, model, sample, bands_chosen=bands_chosen)
     return PreparedScene(source, grids, outputs, aoi, threshold, warnings)

@@ -72,8 +72,8 @@ def sample(
         The number of points, in all and by class.
 
     Raises:
-        EvaluateError: if the map has no CRS or no pixel of a class, or if the size is too small
-            for the minimum per class.
+        EvaluateError: if the map has no CRS, no pixel of a class or pixels of unknown area, or if
+            the size is too small for the minimum per class.
         LabelError: if the classes of the map or those to be ignored are not known.
         OutputError: if the file exists, or cannot be written.
     """
@@ -95,6 +95,11 @@ def sample(
         raise EvaluateError(
             f"labels {scene.path} have no pixel of a class to draw from, check the file with "
             "`geoseg info`"
+        )
+    if not np.isfinite(census.area_m2).all():
+        raise EvaluateError(
+            f"the areas of the pixels of labels {scene.path} are unknown or differ within rows, "
+            "warp them to a projected CRS (gdalwarp)"
         )
     sizes = _sample_sizes(census, legend, settings)
     points = _draw_points(census, legend, sizes, settings.seed)

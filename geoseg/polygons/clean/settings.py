@@ -47,9 +47,9 @@ class Cleaning:
             )
 
     def sieve_threshold(
-        self, transform: Affine, crs: str | None, height: int
+        self, transform: Affine, crs: str | None, height: int, width: int
     ) -> SieveThreshold | None:
-        """Return which components of a map of ``height`` rows are small; None for no limit.
+        """Return which components of a map (height, width) are small; None for no limit.
 
         Raises:
             RunError: if areas in m² are unknown, such as without a CRS.
@@ -61,12 +61,12 @@ class Cleaning:
                 "the map has no CRS, so areas in m² are unknown: assign one (gdal_edit -a_srs), "
                 "or set no smallest area (min_area, --min-area)"
             )
-        area_by_row = pixel_areas(transform, crs, np.arange(height))
+        area_by_row = pixel_areas(transform, crs, np.arange(height), width)
         largest = area_by_row.max()
         if not 0 < largest < np.inf:
             raise RunError(
-                "the areas of the pixels of the map in m² are unknown: check its CRS and its "
-                "geotransform (gdalinfo), or set no smallest area (min_area, --min-area)"
+                "the areas of the pixels of the map in m² are unknown or differ within rows: warp "
+                "it to a projected CRS (gdalwarp), or set no smallest area (min_area, --min-area)"
             )
         # Weights are whole numbers, so that their sum does not depend on the order.
         scale = 1 if (area_by_row == largest).all() else 2**20
