@@ -1,10 +1,11 @@
 """Assemble the finished parts of a run into the files of the map."""
 
-import json
+import itertools
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from geoseg.classification.report import ClassifyReport, ClassStatistics
 from geoseg.classification.run_folder.parts import read_part, read_part_window
 from geoseg.errors import redact
 from geoseg.execute import StopFlag, available_cpus, prefetch_map
-from geoseg.files import replace_durably, temporary_path, translate_write_errors
+from geoseg.files import json_text, replace_durably, temporary_path, translate_write_errors
 from geoseg.geodesy import pixel_areas
 from geoseg.grid import Window
 from geoseg.legend import NODATA
@@ -61,23 +62,42 @@ def assemble(run: PlannedRun, report: ClassifyReport, stop: StopFlag) -> Classif
             again.
         OutputError: if an output cannot be written.
     """
-    staging = temporary_path(run.outputs.parts / "assembled")
-    with translate_write_errors(staging):
-        staging.mkdir()
-    try:
-        staged = {
-            path: staging / f"{n}-{path.name}" for n, path in enumerate(run.outputs.requested())
-        }
+    with _staging(run.outputs.parts) as place:
+        staged = {path: place(path) for path in run.outputs.requested()}
         counts = _write_rasters_and_polygons(run, staged, stop)
         report = replace(report, **_class_report(run.job, counts))
-        _write_texts(run, report, counts, staged, staging)
+        _write_texts(run, report, counts, staged, place)
         # The labels come last: with them the map is complete.
         for path in sorted(staged, key=lambda path: path == run.outputs.labels):
             with translate_write_errors(path):
                 replace_durably(staged[path], path)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return report
+
+
+@contextmanager
+def _staging(run_folder: Path) -> Iterator[Callable[[Path], Path]]:
+    """Yield a function that returns where an output is written until it is renamed.
+
+    That is in the run folder; or beside an output on another file system, because a rename does not
+    move files between file systems.
+    """
+    folders = dict[int, Path]()  # by file system
+    numbers = itertools.count()
+
+    def place(path: Path) -> Path:
+        with translate_write_errors(path):
+            file_system = path.parent.stat().st_dev
+            if file_system not in folders:
+                folders[file_system] = temporary_path(path)
+                folders[file_system].mkdir()
+        return folders[file_system] / f"{next(numbers)}-{path.name}"
+
+    try:
+        place(run_folder / "assembled")
+        yield place
+    finally:
+        for folder in folders.values():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write_rasters_and_polygons(
@@ -118,7 +138,7 @@ def _write_texts(
     report: ClassifyReport,
     counts: NDArray[np.int64],
     staged: dict[Path, Path],
-    staging: Path,
+    place: Callable[[Path], Path],
 ) -> None:
     """Write the sidecar, the style and the report, and add them to the staged files."""
     job, outputs = run.job, run.outputs
@@ -131,10 +151,10 @@ def _write_texts(
     texts = {
         outputs.sidecar: pam_sidecar(job.legend, counts.sum(0).tolist()),
         outputs.style: raster_qml(job.legend),
-        outputs.report: json.dumps(report.to_dict(), indent=2) + "\n",
+        outputs.report: json_text(report.to_dict()) + "\n",
     }
-    for number, (path, text) in enumerate(texts.items()):
-        staged[path] = staging / f"text-{number}"
+    for path, text in texts.items():
+        staged[path] = place(path)
         with translate_write_errors(path):
             staged[path].write_text(text, encoding="utf-8")
 

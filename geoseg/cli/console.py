@@ -1,14 +1,12 @@
 """Output of the commands: results on stdout; log lines and progress on stderr and in a log file."""
 
 import errno
-import json
 import logging
-import math
 import shlex
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ import click
 from tqdm import tqdm
 
 from geoseg.errors import GeosegError, InterruptedRun, OutputError, redact, root_message
+from geoseg.files import json_text
 from geoseg.version import __version__
 
 log = logging.getLogger("geoseg")
@@ -50,7 +49,7 @@ class Console:
             always: print the words also if the command is to be quiet.
         """
         if self.as_json:
-            text = json.dumps(_fit_for_json(data), indent=2, ensure_ascii=False, allow_nan=False)
+            text = json_text(data)
         elif self.quiet and not always:
             text = None
         if text is not None:  # single surrogates in names of files cannot be encoded
@@ -189,15 +188,6 @@ class _TerminalFormatter(logging.Formatter):
 class _FileFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return redact(super().format(record))
-
-
-def _fit_for_json(value: object) -> object:
-    """Return plain data with numbers that JSON lacks as texts: "nan", "inf" or "-inf"."""
-    if isinstance(value, Mapping):
-        return {key: _fit_for_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_fit_for_json(item) for item in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class ProgressBar:

@@ -13,6 +13,7 @@ from geoseg.files.atomic import (
     translate_write_errors,
     write_texts,
 )
+from geoseg.files.json_text import json_text
 from geoseg.files.lock import output_lock
 from geoseg.files.vector_paths import (
     check_not_open,
@@ -30,6 +31,7 @@ __all__ = [
     "check_not_open",
     "check_not_there",
     "check_vector_path",
+    "json_text",
     "layer_name",
     "means_other_file",
     "output_lock",

@@ -1,12 +1,13 @@
 """Open files: a few cached datasets for each thread, and errors of GDAL in one sentence."""
 
+import hashlib
 import os
 import platform
 import re
 import stat
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,8 @@ DAMAGED = "the file may be truncated or damaged"
 """Advice for a local file that opens but cannot be read."""
 
 Fingerprint = tuple[int | None, int | None, str | None]
-"""Size (bytes) and time of last change (ns) of a local file; version (ETag) of a remote one."""
+"""Size (bytes) and time of last change (ns) of a local file; version of a remote one (ETag), or of
+the files that GDAL reads with a local one."""
 
 _DONT_RETRY = re.compile(
     r"(response|error)[_ ]code ?[:=] ?4(?!08|29)\d\d|does not exist|not recognized|No such file"
@@ -51,6 +53,7 @@ _DONT_RETRY = re.compile(
 _NO_RANGES = "Range downloading not supported"
 """Message of GDAL about a server that sends whole files only."""
 
+_IN_ARCHIVE = re.compile(r"^/vsi(zip|tar|gzip)/")
 _ARCHIVE = re.compile(r"(zip|tar)(?:\+file)?://([^!]+)!/?(.+)")
 
 _thread_datasets = threading.local()
@@ -58,17 +61,41 @@ _CACHED = 8
 """Largest number of datasets that a thread keeps open."""
 
 
-def fingerprint(path: str) -> Fingerprint:
-    """Size, time and ETag, which change when the file is replaced; needs `gdal_env`."""
+def fingerprint(path: str, files: Iterable[str] = ()) -> Fingerprint:
+    """Return what changes when a raster is replaced; needs `gdal_env`.
+
+    Args:
+        path: of the raster.
+        files: that GDAL reads with it: sources of a VRT, a mask, an archive.
+    """
     if is_remote(path):
         return None, None, remote_etag(path)
+    size, modified = _size_and_time(path)
+    others = set(map(_on_disk, files)) - {"", str(Path(path))}
+    if not others:
+        return size, modified, None
+    known = sorted((Path(file).name, *map(str, _size_and_time(file))) for file in others)
+    return size, modified, hashlib.sha256(repr(known).encode()).hexdigest()[:16]
+
+
+def _size_and_time(path: str) -> tuple[int | None, int | None]:
+    """Return size (bytes) and time of change (ns) of a file; None for what is no file."""
     try:
         status = Path(path).stat()
     except (OSError, ValueError):  # a URL, or the text of a VRT
-        return None, None, None
-    if not stat.S_ISREG(status.st_mode):
-        return None, None, None
-    return status.st_size, status.st_mtime_ns, None
+        return None, None
+    return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else (None, None)
+
+
+def _on_disk(file: str) -> str:
+    """Return the local file that has a file of GDAL's list: itself or its archive; "" for none.
+
+    Overviews and ``.aux.xml`` do not count: other programs write them when they show the raster.
+    """
+    if file.lower().endswith((".ovr", ".aux.xml")):
+        return ""
+    path = Path(_IN_ARCHIVE.sub("", file))
+    return next((str(place) for place in (path, *path.parents) if place.is_file()), "")
 
 
 def gdal_env() -> rasterio.Env:
@@ -128,7 +155,11 @@ def cached_dataset(
 
 
 def _check_version(path: str, expected: Fingerprint) -> None:
-    current = fingerprint(path)
+    files = ()
+    if expected[2] is not None and not is_remote(path):
+        with _open(path) as dataset:
+            files = dataset.files
+    current = fingerprint(path, files)
     if current == expected:
         return
     if expected[0] is not None and current[0] is None:

@@ -58,7 +58,7 @@ def mosaic(scenes: Sequence[Scene]) -> Scene:
         dtype=str(np.result_type(*{np.dtype(scene.dtype) for scene in scenes})),
         transform=tuple(transform)[:6],
         layers=moved, stack=(), warped=None, file_bands=(), virtual=False,
-        size=None, modified=None, etag=None,
+        size=None, modified=None, version=None,
     )  # fmt: skip
 
 

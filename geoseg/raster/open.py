@@ -201,7 +201,7 @@ def _open_file(path: str, bands: tuple[int | str, ...] | None, nodata: float | N
                 f"warp it first: gdalwarp {path} warped.tif"
             )
         _check_geotransform(dataset)
-        size, modified, etag = fingerprint(path)
+        size, modified, version = fingerprint(path, dataset.files)
         nodata_values = dataset.nodatavals
         scene = Scene(
             path=path,
@@ -216,7 +216,7 @@ def _open_file(path: str, bands: tuple[int | str, ...] | None, nodata: float | N
             masked=False,
             size=size,
             modified=modified,
-            etag=etag,
+            version=version,
             file_bands=file_bands,
             virtual=dataset.driver == "VRT",
         )
@@ -293,7 +293,7 @@ def _stack_band(file: BandFile, nodata: float | None) -> StackBand:
             raise SceneError(f"{file.path} has no band {file.number}, check the file")
         _check_geotransform(dataset)
         index = file.number - 1
-        size, modified, etag = fingerprint(file.path)
+        size, modified, version = fingerprint(file.path, dataset.files)
         own = dataset.nodatavals[index] if file.nodata is None else file.nodata
         declared = (file.scale, file.offset) != (1.0, 0.0)
         return StackBand(
@@ -310,7 +310,7 @@ def _stack_band(file: BandFile, nodata: float | None) -> StackBand:
             offset=file.offset if declared else dataset.offsets[index],
             size=size,
             modified=modified,
-            etag=etag,
+            version=version,
             virtual=dataset.driver == "VRT",
         )
 

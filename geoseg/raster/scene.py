@@ -12,6 +12,7 @@ from pyproj.exceptions import ProjError
 
 from geoseg.errors import SceneError, redact
 from geoseg.grid import Window
+from geoseg.raster.remote import is_remote
 
 Resampling = Literal["nearest", "bilinear"]
 
@@ -53,7 +54,7 @@ class StackBand:
     size: int | None
     """Size, time of change and version of the file, see `Scene`."""
     modified: int | None
-    etag: str | None
+    version: str | None
     virtual: bool
     """Whether the file is a VRT, which may resample its sources as it is read."""
 
@@ -89,8 +90,9 @@ class Scene:
     """Size of a local file (bytes), else None."""
     modified: int | None
     """Time of last change of a local file (ns), else None."""
-    etag: str | None = None
-    """Version of a remote file according to its server; None for a local file."""
+    version: str | None = None
+    """Version of a remote file according to its server, or of the files that GDAL reads with a
+    local one, such as the sources of a VRT; None if there are none."""
     file_bands: tuple[Band, ...] = field(default=(), repr=False)
     """All bands of the file or of the stack."""
     virtual: bool = False
@@ -292,7 +294,7 @@ class Scene:
     def versions(self) -> dict[str, tuple[int | None, int | None, str | None]]:
         """Size, time of change and version of each file of a file or stack."""
         parts = self.read_stack or (self,)
-        return {part.path: (part.size, part.modified, part.etag) for part in parts}
+        return {part.path: (part.size, part.modified, part.version) for part in parts}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON: what is read; without logins and queries of a URL."""
@@ -385,6 +387,7 @@ def _without_known_paths(values: dict[str, Any]) -> dict[str, Any]:
     }
     if "resized_from" in values:
         inner["resized_from"] = _without_known_paths(values["resized_from"])
-    known = inner or values["modified"] is not None or values["etag"] is not None
+    has_version = values["version"] is not None and is_remote(values["path"])
+    known = inner or values["modified"] is not None or has_version
     kept = {name: value for name, value in values.items() if name != "path" or not known}
     return {**kept, **inner}

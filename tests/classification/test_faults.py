@@ -188,6 +188,20 @@ def test_a_disk_that_fills_up_while_chunks_are_done_keeps_them(scene, model, pla
     goes_on(command, plain, small_disk)
 
 
+def test_outputs_may_lie_on_several_disks(scene, model, plain, small_disk, tmp_path):
+    """A rename does not move a file to another file system."""
+    resize(small_disk, 100_000_000)
+    classify(
+        scene, tmp_path / "map.tif", model=model, polygons=small_disk / "map.gpkg",
+        confidence=small_disk / "confidence.tif",
+        settings=ClassifySettings(overlap=8), execution=Execution(chunk=512),
+    )  # fmt: skip
+    for name, folder in (("map.tif", tmp_path), ("map.gpkg", small_disk)):
+        assert (folder / name).read_bytes() == (plain / name).read_bytes()
+    assert sorted(p.name for p in small_disk.iterdir()) == ["confidence.tif", "map.gpkg"]
+    assert not list(tmp_path.glob(".tmp*"))
+
+
 @pytest.mark.parametrize("room", [0, 500_000])
 def test_a_disk_that_fills_up_in_assembly_keeps_the_parts(scene, model, plain, small_disk, room):
     command = arguments(scene, model, small_disk)

@@ -46,7 +46,7 @@ from geoseg.errors import ChunkError, InterruptedRun, OutputError, RunError, Sce
 from geoseg.grid import Window, WindowGrid, chunks
 from geoseg.model import Model, Predictor, one_torch_thread
 from tests.support.class_maps import polygons_of as trace
-from tests.support.commands import start
+from tests.support.commands import here, start
 from tests.support.models import tiny_model
 from tests.support.processes import Forked
 from tests.support.rasters import blocks, write_raster
@@ -993,3 +993,22 @@ def test_a_call_leaves_threads_and_malloc_of_the_process_as_they_were(strip, mod
     command = [sys.executable, "-W", "ignore", "-c", STATE, strip, tmp_path / "map.tif", model]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["3", "1", "0"]
+
+
+def test_the_report_of_a_scene_with_nan_as_nodata_is_json_and_makes_the_map_again(model, tmp_path):
+    pixels = np.random.default_rng(0).uniform(0, 255, (3, 70, 80)).astype(np.float32)
+    pixels[:, :10] = np.nan
+    scene = write_raster(tmp_path / "s.tif", pixels, nodata=np.nan)
+    classify(
+        scene, tmp_path / "a.tif", model=model, settings=ClassifySettings(overlap=8, nodata=np.nan)
+    )
+
+    def refuse_constant(text):
+        raise AssertionError(f"{text} is not JSON")
+
+    report = json.loads((tmp_path / "a.json").read_text(), parse_constant=refuse_constant)
+    assert report["scene"]["nodata"] == "nan"
+    done = here("classify", scene, "--model", model, "--out", tmp_path / "b.tif", "--config",
+                tmp_path / "a.json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "b.tif").read_bytes() == (tmp_path / "a.tif").read_bytes()

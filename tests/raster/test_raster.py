@@ -1,9 +1,11 @@
 """Scenes in, GeoTIFFs out: what is valid, what is refused, and what is written."""
 
+import os
 import subprocess
 import sys
 import threading
 import xml.etree.ElementTree as ET
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -731,3 +733,41 @@ def test_a_map_that_does_not_read_back_as_written_is_refused(tmp_path, monkeypat
     with pytest.raises(OutputError, match=r"cannot write m\.tif .*did not read back as written"):
         write_cog(tmp_path / "m.tif", profile, [(Window(0, 0, 90, 100), pixels)])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["vrt", "mask", "zip", "archive in an address"])
+def test_files_that_gdal_reads_with_a_raster_are_a_part_of_its_version(tmp_path, kind):
+    """A source of a VRT, a mask beside the file and an archive change what the raster shows."""
+    path, other = tmp_path / "a.tif", tmp_path / "a.tif"
+    pixels = np.arange(1200, dtype=np.uint8).reshape(1, 30, 40)
+
+    def write(pixels):
+        write_raster(tmp_path / "a.tif", pixels)
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+            archive.write(tmp_path / "a.tif", "a.tif")
+
+    write(pixels)
+    if kind == "vrt":
+        path = tmp_path / "a.vrt"
+        path.write_text(
+            '<VRTDataset rasterXSize="40" rasterYSize="30"><VRTRasterBand dataType="Byte" '
+            'band="1"><SimpleSource><SourceFilename relativeToVRT="1">a.tif</SourceFilename>'
+            "</SimpleSource></VRTRasterBand></VRTDataset>"
+        )
+    elif kind == "mask":
+        other = write_raster(tmp_path / "a.tif.msk", np.full((1, 30, 40), 255, np.uint8))
+    else:
+        other = tmp_path / "a.zip"
+        path = f"/vsizip/{other}/a.tif" if kind == "zip" else f"zip://{other}!a.tif"
+    first = open_scene(path)
+    (tmp_path / "a.tif.aux.xml").write_text("<PAMDataset/>")  # QGIS writes statistics there
+    assert open_scene(path).determinants() == first.determinants()
+    read_window(first, first.window)
+    if kind == "mask":
+        write_raster(other, np.zeros((1, 30, 40), np.uint8))
+    else:
+        write(pixels[:, ::-1])
+    os.utime(other, ns=(1, 1))
+    assert open_scene(path).determinants() != first.determinants()
+    with ThreadPoolExecutor() as pool, pytest.raises(SceneError, match="changed while it was in"):
+        pool.submit(read_window, first, first.window).result()

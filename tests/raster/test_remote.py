@@ -137,10 +137,10 @@ def test_a_scene_that_was_replaced_on_its_server_is_another_run(server, model, t
         f"{server.address}/scene.tif", tmp_path / "map.tif", model=model, settings=SETTINGS,
         execution=first,
     )  # fmt: skip
-    assert open_scene(f"{server.address}/scene.tif").etag == '"one"'
+    assert open_scene(f"{server.address}/scene.tif").version == '"one"'
     server.tell(tag='"two"')
     clear_vsi_cache(f"{server.address}/scene.tif")
-    with pytest.raises(RunError, match=r"not the same: scene \(etag\)"):
+    with pytest.raises(RunError, match=r"not the same: scene \(version\)"):
         mapped(f"{server.address}/scene.tif", tmp_path, model)
 
 
@@ -158,7 +158,7 @@ def test_a_rasterio_without_the_private_modules_reads_remote_scenes_without_a_ve
     address = f"{server.address}/scene.tif"
     clear_vsi_cache(address)
     assert remote_etag(address) is None
-    assert open_scene(address).etag is None
+    assert open_scene(address).version is None
     assert mapped(address, tmp_path, model) == plain
 
 
@@ -284,6 +284,6 @@ def test_a_scene_in_an_s3_bucket_gives_the_same_map(s3, scene, model, plain, tmp
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert out.read_bytes() == plain
-        assert json.loads((tmp_path / "map.json").read_text())["scene"]["etag"]
+        assert json.loads((tmp_path / "map.json").read_text())["scene"]["version"]
         output = done.stderr + done.stdout + written(tmp_path)
         assert not any(secret in output for secret in KEYS.values())

@@ -275,7 +275,7 @@ def test_files_on_a_web_server_are_read_and_refused_if_replaced(
     with web(tmp_path, tmp_path_factory.mktemp("control") / "control.json") as server:
         names = tuple(f"{server.address}/{path.name}" for path in local)
         scene, from_disk = open_scene(Stack(names)), open_scene(Stack(tuple(local)))
-        assert [band.etag for band in scene.stack] == ['"one"'] * 3
+        assert [band.version for band in scene.stack] == ['"one"'] * 3
         pixels, valid = read_window(scene, scene.window)
         expected, expected_valid = read_window(from_disk, from_disk.window)
         assert np.array_equal(pixels, expected)

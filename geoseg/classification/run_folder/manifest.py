@@ -13,7 +13,7 @@ from geoseg.classification.prepare.aoi import AreaOfInterest
 from geoseg.classification.run_folder.lock import LOCK_FILE, run_lock
 from geoseg.classification.settings import Execution
 from geoseg.errors import OutputError, RunError
-from geoseg.files import atomic_file, remove_temporaries, translate_write_errors
+from geoseg.files import atomic_file, json_text, remove_temporaries, translate_write_errors
 
 MANIFEST = "plan.json"
 _SHARED_TEMPORARY_AGE = 3600.0
@@ -31,7 +31,7 @@ def read_manifest(folder: str | Path) -> dict[str, Any] | None:
     """
     path = Path(folder) / MANIFEST
     try:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
@@ -48,7 +48,7 @@ def check_same_run(job: Job, manifest: dict[str, Any]) -> None:
         RunError: naming what differs.
     """
     if manifest.get("run") != job.identity():
-        own = json.loads(json.dumps(job.determinants()))
+        own = json.loads(json_text(job.determinants()))
         differ = "; ".join(_differences(own, manifest)) or "version"
         raise RunError(
             f"{job.parts} holds parts of another run (not the same: {differ}), "
@@ -110,9 +110,8 @@ def open_run(
                 aoi.save(folder)
             if manifest is None:
                 with atomic_file(folder / MANIFEST, durable=True) as temporary:
-                    temporary.write_text(
-                        json.dumps({"run": job.identity(), **job.determinants()}, indent=1)
-                    )
+                    text = json_text({"run": job.identity(), **job.determinants()})
+                    temporary.write_text(text, encoding="utf-8")
         yield manifest is not None
 
 

@@ -1,0 +1,20 @@
+"""Plain data as JSON."""
+
+import json
+import math
+from collections.abc import Mapping
+
+
+def json_text(data: object) -> str:
+    """Return plain data as JSON; numbers that JSON lacks are the texts "nan", "inf" and "-inf"."""
+    text = json.dumps(_with_texts(data), indent=2, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "backslashreplace").decode()  # names of files may have surrogates
+
+
+def _with_texts(value: object) -> object:
+    """Return plain data with texts in place of numbers that JSON lacks."""
+    if isinstance(value, Mapping):
+        return {key: _with_texts(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_texts(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
