@@ -3,6 +3,7 @@
 import logging
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 
 from geoseg.classification.chunk import classify_chunk
 from geoseg.classification.job import Job
-from geoseg.classification.memory import cache_share, default_workers, run_bytes
+from geoseg.classification.memory import cache_share, check_memory, default_workers, run_bytes
 from geoseg.classification.run_folder.parts import Part, missing_chunks
 from geoseg.classification.settings import Execution
 from geoseg.errors import count_of, redact
@@ -110,11 +111,38 @@ def choose_workers(
     return workers, "thread" if workers == 1 or not job.processes else "process"
 
 
+def check_memory_of(
+    jobs: Sequence[Job],
+    model: AnyModel,
+    execution: Execution,
+    executor: Executor,
+    cluster: DaskCluster | None,
+) -> None:
+    """Check the memory of the runs that compute chunks on this machine, see `check_memory`.
+
+    Raises:
+        RunError: if one of them certainly does not fit.
+    """
+    if cluster is not None:  # the memory of its workers is not known here
+        return
+    runs = []
+    for job in jobs:
+        missing = chunks_to_compute(job, execution)
+        if missing:
+            workers, kind = choose_workers(job, model, executor, cluster, len(missing))
+            runs.append((job, workers, kind != "thread"))
+    check_memory(model, runs)
+
+
 def count_windows(job: Job, execution: Execution) -> int:
     """Return the number of windows that a run, or its shard, has yet to compute."""
+    return sum(job.count_windows(chunk) for chunk in chunks_to_compute(job, execution))
+
+
+def chunks_to_compute(job: Job, execution: Execution) -> list[Window]:
+    """Return the chunks that a run, or its shard, has yet to compute."""
     chunks = shard_chunks(job, execution.shard)
-    missing = missing_chunks(job, chunks) if execution.resume else chunks
-    return sum(job.count_windows(chunk) for chunk in missing)
+    return missing_chunks(job, chunks) if execution.resume else chunks
 
 
 def shard_chunks(job: Job, shard: tuple[int, int] | None) -> list[Window]:

@@ -4,13 +4,21 @@ The constants are fitted to measured peaks (benchmarks/RESULTS.md). The estimate
 the map: where nearly every pixel is a component, polygons take two to three times as much.
 """
 
+import logging
+from collections.abc import Sequence
+
 import numpy as np
+import psutil
 
 from geoseg.classification.job import Job
+from geoseg.errors import RunError, count_of, redact, size_text
 from geoseg.execute import available_cpus, available_memory
+from geoseg.execute.resources import _cgroup_limits
 from geoseg.grid import Window
 from geoseg.model import AnyModel, OnnxModel
 from geoseg.raster import CACHE_BYTES
+
+log = logging.getLogger("geoseg")
 
 _PROCESS = 480_000_000
 """Memory of the process with its libraries, also with those that start its workers (bytes)."""
@@ -34,6 +42,8 @@ _SESSION = 6
 """Memory of a network in an engine other than torch, relative to its float32 weights."""
 _NOT_CONVERTED = ("uint8", "int16", "float32")
 """Dtypes that go to the network without a float32 copy."""
+_CERTAIN = 0.8
+"""Smallest measured peak, relative to the estimate."""
 
 
 def run_bytes(job: Job, model: AnyModel, workers: int, *, processes: bool = False) -> int:
@@ -62,6 +72,62 @@ def default_workers(job: Job, model: AnyModel) -> int:
     # The polygons of a chunk may take as much as all else.
     by_memory = available_memory() // (2 * worker_bytes(job, model, processes=job.processes))
     return max(1, min(available_cpus(), by_memory))
+
+
+def check_memory(model: AnyModel, runs: Sequence[tuple[Job, int, bool]]) -> None:
+    """Refuse runs that this machine has certainly too little memory for, and warn if it may have.
+
+    Args:
+        model: of all runs.
+        runs: the job, the number of workers, and whether they are processes. All of them compute on
+            this machine.
+
+    Raises:
+        RunError: if a run with one worker takes more memory than the machine has in all.
+    """
+    for job, workers, processes in runs:
+        text = too_much_memory(job, model, workers, processes=processes)
+        if text is None:
+            continue
+        if _certain_bytes(job, model) > total_memory():
+            raise RunError(text)
+        log.warning(text)
+
+
+def too_much_memory(job: Job, model: AnyModel, workers: int, *, processes: bool) -> str | None:
+    """Return a sentence if this machine has, or may have, too little memory; None otherwise."""
+    advice = "a smaller --chunk or a coarser --resolution"
+    scene, total, free = redact(job.scene.path), total_memory(), available_memory()
+    if _certain_bytes(job, model) > total:
+        return (
+            f"{scene} needs about {size_text(run_bytes(job, model, 1))} of memory with one worker, "
+            f"but this machine has {size_text(total)} in all, give {advice}"
+        )
+    needed = run_bytes(job, model, workers, processes=processes)
+    if needed <= free:
+        return None
+    return (
+        f"{scene} needs about {size_text(needed)} of memory with {count_of(workers, 'worker')}, "
+        f"but {size_text(free)} are available here, so it may be killed: give "
+        f"{'fewer --workers, ' if workers > 1 else ''}{advice}"
+    )
+
+
+def total_memory() -> int:
+    """Memory of this machine, or of the cgroups of this process if they have less (bytes).
+
+    Unlike `available_memory` it does not depend on what else runs, so a run may be refused by it.
+    """
+    limits = [limit for limit, _ in _cgroup_limits()]
+    return min([int(psutil.virtual_memory().total), *limits])
+
+
+def _certain_bytes(job: Job, model: AnyModel) -> int:
+    """Memory that a run with one worker takes at least (bytes)."""
+    needed = run_bytes(job, model, 1)
+    if job.device != "cpu":  # the activations are in the memory of the device
+        needed -= job.batch_size * _window_bytes(model)
+    return int(_CERTAIN * needed)
 
 
 def _has_polygons(job: Job) -> bool:

@@ -13,7 +13,13 @@ import rasterio
 import torch
 
 from geoseg.classification.assemble import assemble
-from geoseg.classification.compute import WORKER_MODULE, Backend, compute, count_windows
+from geoseg.classification.compute import (
+    WORKER_MODULE,
+    Backend,
+    check_memory_of,
+    compute,
+    count_windows,
+)
 from geoseg.classification.forecast.disk import check_disk
 from geoseg.classification.outputs import Outputs, outputs_of_files, scenes_in_folders
 from geoseg.classification.plan import (
@@ -204,6 +210,7 @@ def _classify(
     ):
         pending = [run for run in runs if isinstance(run, PlannedRun) and run.report is None]
         check_disk([(run.job, run.outputs) for run in pending])
+        check_memory_of([run.job for run in pending], loaded, execution, executor, cluster)
         total = sum(count_windows(run.job, execution) for run in pending)
         windows_done = ProgressCounter(progress if pending else None, "windows", total)
         processes = LocalWorkers([WORKER_MODULE], stop, stay=len(pending) > 1)

@@ -1,6 +1,7 @@
 """What a run would do and need: --dry-run, and the disk space before a run."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,14 @@ import pytest
 
 import geoseg
 from geoseg.classification import assemble as assemble_module
+from geoseg.classification import memory as memory_module
 from geoseg.classification import run as run_module
+from geoseg.classification.compute import check_memory_of
 from geoseg.classification.forecast import describe as describe_module
 from geoseg.classification.forecast import disk as disk_module
 from geoseg.classification.forecast.disk import DiskNeed, disk_need, free_bytes, total_need
-from geoseg.errors import OutputError, ScenesError
+from geoseg.errors import OutputError, RunError, ScenesError
+from geoseg.execute import Executor
 from tests.support.commands import here, refused
 from tests.support.paths import names_in
 from tests.support.rasters import blocks, write_raster
@@ -250,6 +254,58 @@ def test_free_space_is_that_of_the_first_folder_that_exists(tmp_path):
     assert free_bytes(tmp_path / "no" / "deeper" / "m.tif") == pytest.approx(
         shutil.disk_usage(tmp_path).free, rel=0.1
     )
+
+
+# Memory.
+
+
+def with_memory(monkeypatch, total, available):
+    monkeypatch.setattr(memory_module, "total_memory", lambda: total)
+    monkeypatch.setattr(memory_module, "available_memory", lambda: available)
+
+
+def test_a_machine_with_too_little_memory_is_refused_before_anything_is_written(
+    scene, model, tmp_path, monkeypatch
+):
+    with_memory(monkeypatch, 100_000_000, 50_000_000)
+    words = (
+        r"scene\.tif needs about .* MB of memory with one worker, but this machine has 100\.0 MB "
+        "in all, give a smaller --chunk or a coarser --resolution$"
+    )
+    with refusal(RunError, words, tmp_path):
+        geoseg.classify(scene, tmp_path / "m.tif", model=model, settings=SETTINGS)
+    [warning] = described(scene, tmp_path / "m.tif", model).warnings
+    assert re.search(words, warning)
+
+
+def test_memory_that_others_use_is_warned_of(scene, model, tmp_path, monkeypatch, caplog):
+    with_memory(monkeypatch, 10**12, 50_000_000)
+    chunk = geoseg.Execution(chunk=512)
+    [warning] = described(scene, tmp_path / "m.tif", model, execution=chunk, workers=2).warnings
+    assert "with 2 workers, but 50.0 MB are available here" in warning
+    assert "give fewer --workers, a smaller --chunk or a coarser --resolution" in warning
+    geoseg.classify(
+        scene, tmp_path / "m.tif", model=model, settings=SETTINGS, execution=chunk, workers=2
+    )
+    assert warning in caplog.messages
+    caplog.clear()
+    with_memory(monkeypatch, 1, 1)  # of a machine that only assembles, or has nothing to do
+    geoseg.classify(
+        scene, tmp_path / "m.tif", model=model, settings=SETTINGS, execution=chunk, workers=2
+    )
+    assert not caplog.messages
+
+
+def test_the_memory_of_this_machine_does_not_refuse_a_run_on_a_cluster(scene, monkeypatch):
+    with_memory(monkeypatch, 1, 1)
+    cluster = SimpleNamespace(threads=4)
+    check_memory_of([object()], object(), geoseg.Execution(), Executor(), cluster)
+
+
+def test_the_memory_of_the_machine_is_limited_by_its_cgroups(monkeypatch):
+    machine = memory_module.total_memory()
+    monkeypatch.setattr(memory_module, "_cgroup_limits", lambda: [(1000, 900), (1 << 60, 0)])
+    assert memory_module.total_memory() == 1000 < machine
 
 
 @pytest.mark.slow

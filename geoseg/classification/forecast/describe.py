@@ -11,7 +11,7 @@ from geoseg.classification.compute import choose_workers, shard_chunks
 from geoseg.classification.forecast.description import RunDescription
 from geoseg.classification.forecast.disk import disk_need, free_bytes
 from geoseg.classification.forecast.duration import seconds_per_window
-from geoseg.classification.memory import run_bytes
+from geoseg.classification.memory import run_bytes, too_much_memory
 from geoseg.classification.outputs import Outputs, outputs_of_files, scenes_in_folders
 from geoseg.classification.plan import PlannedRun, plan_scenes, without_failures
 from geoseg.classification.prepare.prepared_scene import load_model
@@ -136,6 +136,10 @@ def _describe_run(
     if run.report is not None:
         missing = []
     workers, kind = choose_workers(job, model, executor, cluster, len(missing))
+    warnings = list(run.prepared.warnings)
+    if missing and cluster is None:
+        memory = too_much_memory(job, model, workers, processes=kind != "thread")
+        warnings += [] if memory is None else [memory]
     trial = partial(seconds_per_window, seconds=_TRIAL_SECONDS)
     if run.report is not None:
         window_seconds = None
@@ -171,7 +175,7 @@ def _describe_run(
         seconds_per_window=window_seconds,
         outputs=tuple(str(path) for path in outputs.requested()),
         complete=run.report is not None,
-        warnings=tuple(run.prepared.warnings),
+        warnings=tuple(warnings),
     )
 
 
