@@ -12,7 +12,8 @@ from shapely import box
 
 from geoseg.classification import ClassifySettings, classify
 from geoseg.classification.prepare.aoi import AreaOfInterest
-from geoseg.errors import SceneError, VectorError
+from geoseg.errors import RunError, SceneError, VectorError
+from geoseg.grid import Window
 from geoseg.raster import open_scene
 from tests.support import commands
 from tests.support.rasters import blocks, write_raster
@@ -63,6 +64,39 @@ def test_a_height_that_is_not_a_number_does_not_lose_an_area(tmp_path, scene, mo
     coordinates[1, 2] = np.nan
     shapes = [shapely.set_coordinates(high, coordinates)]
     assert mapped(scene, write_shapes(tmp_path / "aoi.gpkg", shapes), model, tmp_path).all()
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [shapely.Point(57.005, 25.315)],
+        [shapely.MultiPoint([(57.005, 25.315)]), shapely.LineString([(57, 25.31), (57.1, 25.32)])],
+        [shapely.GeometryCollection([shapely.Point(57.005, 25.315)])],
+    ],
+)
+def test_an_area_without_a_polygon_is_refused(tmp_path, scene, shapes):
+    path = write_shapes(tmp_path / "aoi.gpkg", shapes)
+    with pytest.raises(RunError, match=r"aoi\.gpkg has points or lines but no polygon, draw"):
+        AreaOfInterest.read(str(path), open_scene(scene))
+
+
+def test_points_and_lines_beside_polygons_are_left_out_with_a_warning(tmp_path, scene, caplog):
+    area, point = box(57, 25.31, 57.005, 25.315), shapely.Point(57.008, 25.318)
+    line = shapely.LineString([(57, 25.309), (57.1, 25.309)])
+    inner = shapely.GeometryCollection([line, shapely.MultiPolygon([area])])
+    read = AreaOfInterest.read
+    plain = read(str(write_shapes(tmp_path / "plain.gpkg", [area])), open_scene(scene))
+    only = shapely.GeometryCollection([area])
+    read(str(write_shapes(tmp_path / "only.gpkg", [only])), open_scene(scene))
+    assert not caplog.records
+    for name, shapes in {"a": [point, area, line], "b": [inner]}.items():
+        caplog.clear()
+        mixed = read(str(write_shapes(tmp_path / f"{name}.gpkg", shapes)), open_scene(scene))
+        [message] = caplog.messages
+        assert "points and lines are left out" in message
+        masks = [aoi.mask(open_scene(scene), Window(0, 0, 100, 100)) for aoi in (plain, mixed)]
+        assert masks[0].any()
+        assert np.array_equal(*masks)
 
 
 def test_an_area_along_pixel_centres_has_the_same_pixels_in_every_window(tmp_path):

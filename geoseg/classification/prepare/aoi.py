@@ -1,21 +1,32 @@
 """The area of interest: polygons that limit a map. They are saved in the run folder."""
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 
-from geoseg.errors import RunError, SceneError
+from geoseg.errors import RunError, SceneError, count_of, redact
 from geoseg.files import atomic_file
 from geoseg.geodesy import apply_affine
 from geoseg.grid import Window, chunks
 from geoseg.raster import Scene
 from geoseg.vectors import Reprojector, burn, read_vector
 
+if TYPE_CHECKING:
+    import geopandas
+
+log = logging.getLogger("geoseg")
+
+_POLYGONAL = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
+_LAST_SIMPLE = shapely.GeometryType.POLYGON
+"""Types of geometries with a larger number are collections of others."""
 _SEARCH_WINDOW = 2048
 """Side (px) of the windows that are searched for a pixel in a polygon."""
 
@@ -35,13 +46,14 @@ class AreaOfInterest:
 
         Raises:
             VectorError: if it cannot be read, or only one of file and scene has a CRS.
-            RunError: if it has no geometry.
+            RunError: if it has no polygon.
             SceneError: if it covers the centre of no pixel of the scene.
         """
         frame = read_vector(path, layer)
         frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty]
         if frame.empty:
             raise RunError(f"area of interest {path} has no geometry, add one, or leave it out")
+        frame = _only_polygons(frame, path)
         reprojector = Reprojector(frame, path)
         geometries, bounds = reprojector.onto(scene)
         geometries = geometries[np.isfinite(bounds).all(axis=1)]
@@ -84,6 +96,45 @@ class AreaOfInterest:
         window = Window(*first.tolist(), *(end - first).tolist())
         windows = chunks(scene.height, scene.width, _SEARCH_WINDOW, window)
         return any(self.mask(scene, window).any() for window in windows)
+
+
+def _only_polygons(frame: "geopandas.GeoDataFrame", path: str) -> "geopandas.GeoDataFrame":
+    """Return the polygons of a layer, and warn if it has other geometries.
+
+    A point or a line has no area, but would be burnt as the pixels that it touches.
+
+    Raises:
+        RunError: if there are no polygons.
+    """
+    shapes = frame.geometry.to_numpy().copy()
+    others = np.flatnonzero(~np.isin(shapely.get_type_id(shapes), _POLYGONAL))
+    polygons = [_polygons_of(shape) for shape in shapes[others]]
+    mixed = [index for index, polygon in zip(others, polygons, strict=True) if polygon is not None]
+    # What has only polygons stays as it is: parts of earlier runs are found by its checksum.
+    if not mixed:
+        return frame
+    for index, polygon in zip(others, polygons, strict=True):
+        shapes[index] = shapes[index] if polygon is None else polygon
+    kept = ~shapely.is_empty(shapes)
+    if not kept.any():
+        raise RunError(
+            f"area of interest {path} has points or lines but no polygon, draw the area as a "
+            "polygon, or name another layer (--aoi-layer)"
+        )
+    log.warning(
+        "area of interest %s: points and lines are left out (in %s of %d), as they have no area",
+        redact(path), count_of(len(mixed), "feature"), len(shapes),
+    )  # fmt: skip
+    return frame.set_geometry(shapes, crs=frame.crs)[kept]
+
+
+def _polygons_of(shape: BaseGeometry) -> shapely.MultiPolygon | None:
+    """Return the polygons of a collection, which may be nested; None if it has nothing else."""
+    parts = shapely.get_parts(shape)
+    while (nested := shapely.get_type_id(parts) > _LAST_SIMPLE).any():
+        parts = np.concatenate([parts[~nested], shapely.get_parts(parts[nested])])
+    polygon = shapely.get_type_id(parts) == shapely.GeometryType.POLYGON
+    return None if polygon.all() else shapely.MultiPolygon(list(parts[polygon]))
 
 
 @lru_cache(maxsize=1)
