@@ -69,18 +69,21 @@ def plan_run(
     manifest = read_manifest(outputs.parts) if execution.resume else None
     request = ComputeRequest.of(prepared.grids, model, settings, execution)
     config = request.from_manifest(manifest or {})
+    resolved = config is None
     if config is None:
         config = resolve(request) if cluster is None else cluster.map(resolve, [request])[0]
-        if execution.shard is not None and execution.engine == "auto":
-            config = agree_on(config, request, outputs.parts)
     job = plan_job(prepared, model, settings, execution.chunk, config)
-    if manifest is not None:
-        check_same_run(job, manifest)
-    elif not overwrite:
+    if manifest is None and not overwrite:
         report = _existing_report(job, outputs) if execution.resume else None
         if report is not None:
             return PlannedRun(job, prepared, report)
         outputs.check_not_there()
+    # Only now: it creates the run folder, which a refused run must not leave.
+    if resolved and execution.shard is not None and execution.engine == "auto":
+        config = agree_on(config, request, outputs.parts)
+        job = plan_job(prepared, model, settings, execution.chunk, config)
+    if manifest is not None:
+        check_same_run(job, manifest)
     return PlannedRun(job, prepared, report=None)
 
 

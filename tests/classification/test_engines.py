@@ -15,11 +15,12 @@ from geoseg.classification import engine_trial as trial_module
 from geoseg.classification import job as job_module
 from geoseg.classification.compute_config import ComputeConfig, ComputeRequest, agree_on
 from geoseg.classification.engine_trial import TrialRequest
-from geoseg.errors import ChunkError, GeosegError, RunError
+from geoseg.errors import ChunkError, GeosegError, OutputError, RunError
 from geoseg.grid import Window, WindowGrid
 from geoseg.model import ENGINES, engine_name
 from geoseg.raster import open_scene
 from tests.support.rasters import blocks, write_raster
+from tests.support.refusals import refusal
 
 SETTINGS = ClassifySettings(overlap=8)
 OTHERS = ENGINES[1:]
@@ -133,6 +134,13 @@ def test_shards_that_start_with_the_same_options_use_the_engine_of_the_first(sce
     for other in others:
         assert agree_on(second, other, parts) == second
     assert len(list(parts.iterdir())) == 1 + len(others)
+
+
+def test_a_refused_shard_leaves_no_run_folder(scene, model, tmp_path):
+    """The file in which shards agree on an engine is in the run folder."""
+    (tmp_path / "lulc.tif").write_text("precious")
+    with refusal(OutputError, r"lulc\.tif exists", tmp_path):
+        run(scene, tmp_path, model, chunk=512, shard=(1, 2))
 
 
 # The trial.
