@@ -7,6 +7,7 @@ from pathlib import Path
 from rasterio.enums import MaskFlags
 
 from geoseg.raster.datasets import opened
+from geoseg.raster.read import has_own_mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,9 @@ def read_metadata(path: str | Path) -> RasterMetadata:
             driver=dataset.driver,
             dtypes=tuple(dataset.dtypes),
             nodata=tuple(dataset.nodatavals),
-            mask=next((name for name, flag in kinds if flag in flags), "none"),
+            mask="mask"
+            if has_own_mask(flags)
+            else next((name for name, flag in kinds if flag in flags), "none"),
             compression=dataset.compression.name if dataset.compression else None,
             block=dataset.block_shapes[0],
             overviews=tuple(dataset.overviews(1)),

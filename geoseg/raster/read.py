@@ -36,8 +36,13 @@ WindowReader = Callable[[Scene, Window], tuple[NDArray[Any], NDArray[np.bool_]]]
 
 
 def is_masked(flags: list[MaskFlags]) -> bool:
-    """Whether a band has a mask for all bands that is not just the alpha band."""
-    return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+    """Whether a band has a mask, its own or one for all bands, that is not just the alpha band."""
+    return (MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags) or has_own_mask(flags)
+
+
+def has_own_mask(flags: list[MaskFlags]) -> bool:
+    """Whether a band has a mask that is not that of the other bands; GDAL has no flag for it."""
+    return not flags
 
 
 def read_window(
@@ -55,8 +60,8 @@ def read_window(
 
     Returns:
         Pixels (bands, height, width) in the scene's dtype, and valid (height, width), True where
-        the pixel has data: not masked, not transparent, finite in all bands and not nodata in all
-        (of a stack: in all bands of one file).
+        the pixel has data: not transparent, finite in all bands and not masked or nodata in all
+        (of a stack: not nodata in all bands of one file).
 
     Raises:
         SceneError: if the pixels cannot be read, or are not all inside the scene.
@@ -239,7 +244,15 @@ def read_valid(
             ]
         )
     valid = np.ones(pixels.shape[1:], bool)
-    if is_masked(dataset.mask_flag_enums[bands[0] - 1]):
+    all_flags = dataset.mask_flag_enums
+    flags = [all_flags[band - 1] for band in bands]
+    if any(has_own_mask(own) for own in flags):
+        # As for nodata: invalid is what is masked in all bands. One of them is read at a time.
+        seen = np.zeros_like(valid)
+        for band in bands:
+            seen |= dataset.read_masks(band, window=rio_window, out_shape=shape) > 0
+        valid &= seen
+    elif is_masked(flags[0]):
         valid &= dataset.read_masks(bands[0], window=rio_window, out_shape=shape) > 0
     # GDAL's own mask ignores alpha bands if the file has a nodata value.
     for band, color in enumerate(dataset.colorinterp, 1):
@@ -279,7 +292,10 @@ def read_whole(path: str | Path) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """
     with opened(str(path)) as dataset:
         pixels = dataset.read()
-        masked = MaskFlags.per_dataset in dataset.mask_flag_enums[0]
+        flags = dataset.mask_flag_enums
+        if any(has_own_mask(own) for own in flags):
+            return pixels, (dataset.read_masks() > 0).any(axis=0)
+        masked = MaskFlags.per_dataset in flags[0]
         return pixels, dataset.read_masks(1) > 0 if masked else np.ones(pixels.shape[1:], bool)
 
 

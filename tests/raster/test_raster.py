@@ -120,6 +120,32 @@ def with_alpha(path, dtype="uint8", **profile):
     return write_raster(path, pixels, photometric="RGB", alpha="YES", **profile)
 
 
+def with_band_masks(path, masks, **profile):
+    """Write a raster whose bands have masks of their own, which are True where they are valid."""
+    write_raster(path, noise(len(masks)), **profile)
+    names = {f"INTERNAL_MASK_FLAGS_{band}": "0" for band in range(1, len(masks) + 1)}
+    flags = {"driver": "GTiff", "count": len(masks), "height": HEIGHT, "width": WIDTH}
+    with rasterio.open(f"{path}.msk", "w", dtype="uint8", **flags) as file:
+        file.write(np.multiply(masks, 255).astype("uint8"))
+        file.update_tags(**names)
+    return path
+
+
+def test_a_pixel_is_invalid_where_the_masks_of_all_chosen_bands_say_so(tmp_path):
+    wide = hole()
+    wide[:8] = False
+    path = with_band_masks(tmp_path / "s.tif", [wide, hole(), wide])
+    assert np.array_equal(read_all(path)[1], hole())
+    assert np.array_equal(read_all(path, bands=(3, 1))[1], wide)
+    assert np.array_equal(read_whole(path)[1], hole())
+    scene = open_scene(path)
+    part = Window(2, 3, 8, 7)
+    assert np.array_equal(read_window(scene, part)[1], hole()[part.slices])
+    assert scene.masked
+    assert read_metadata(path).mask == "mask"
+    assert read_overview(scene, 6)[1].shape[0] <= 6
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_alpha_is_no_band_but_makes_pixels_invalid(tmp_path, dtype):
     path = with_alpha(tmp_path / "s.tif", dtype)
