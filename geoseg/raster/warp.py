@@ -71,14 +71,21 @@ def warped_to(raster: Scene, grid: Scene, resampling: Resampling = "nearest") ->
         resampling: "nearest" keeps class values.
 
     Raises:
-        SceneError: if one CRS cannot be transformed to the other.
+        SceneError: if one CRS cannot be transformed to the other, or if the bands of the raster
+            have masks of their own, which GDAL does not warp.
     """
     warped = replace(
         raster, height=grid.height, width=grid.width, transform=grid.transform, crs=grid.crs,
         warped=resampling,
     )  # fmt: skip
     with opened(dataset_name(raster)) as dataset, _as_warped(dataset, warped, 0.0, {}):
-        return warped
+        own_masks = any(not flags for flags in dataset.mask_flag_enums)
+    if own_masks:
+        raise SceneError(
+            f"each band of {raster.path} has a mask of its own, which would be lost on another "
+            "grid, write one mask for all bands first (gdal_translate -mask mask)"
+        )
+    return warped
 
 
 def reprojected(scene: Scene, crs: str) -> Scene:

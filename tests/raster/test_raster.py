@@ -34,6 +34,7 @@ from geoseg.raster import (
     write_cog,
     write_tile,
 )
+from geoseg.raster.warp import reprojected
 from geoseg.styles.gdal_pam import pam_sidecar, read_categories
 from tests.support.paths import names_in
 from tests.support.rasters import random_pixels, write_raster
@@ -144,6 +145,13 @@ def test_a_pixel_is_invalid_where_the_masks_of_all_chosen_bands_say_so(tmp_path)
     assert scene.masked
     assert read_metadata(path).mask == "mask"
     assert read_overview(scene, 6)[1].shape[0] <= 6
+
+
+def test_a_scene_whose_bands_have_masks_is_not_warped(tmp_path):
+    """GDAL would ignore the masks."""
+    path = with_band_masks(tmp_path / "s.tif", [hole()] * 3)
+    with pytest.raises(SceneError, match=r"s\.tif has a mask of its own, which .* -mask mask\)"):
+        reprojected(open_scene(path), "EPSG:32641")
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
