@@ -85,13 +85,19 @@ def check_memory(model: AnyModel, runs: Sequence[tuple[Job, int, bool]]) -> None
     Raises:
         RunError: if a run with one worker takes more memory than the machine has in all.
     """
-    for job, workers, processes in runs:
-        text = too_much_memory(job, model, workers, processes=processes)
-        if text is None:
-            continue
-        if _certain_bytes(job, model) > total_memory():
-            raise RunError(text)
-        log.warning(text)
+    if not runs:
+        return
+    largest = max(runs, key=lambda run: _certain_bytes(run[0], model))
+    if _certain_bytes(largest[0], model) <= total_memory():
+        # One warning for all scenes of a list.
+        largest = max(runs, key=lambda run: run_bytes(run[0], model, run[1], processes=run[2]))
+    job, workers, processes = largest
+    text = too_much_memory(job, model, workers, processes=processes)
+    if text is None:
+        return
+    if _certain_bytes(job, model) > total_memory():
+        raise RunError(text)
+    log.warning(text)
 
 
 def too_much_memory(job: Job, model: AnyModel, workers: int, *, processes: bool) -> str | None:

@@ -296,6 +296,14 @@ def test_memory_that_others_use_is_warned_of(scene, model, tmp_path, monkeypatch
     assert not caplog.messages
 
 
+def test_of_several_scenes_the_largest_is_warned_of(scene, model, tmp_path, monkeypatch, caplog):
+    with_memory(monkeypatch, 10**12, 50_000_000)
+    larger = write_raster(tmp_path / "larger.tif", np.maximum(blocks(750, 600), 1))
+    geoseg.classify_scenes([scene, larger], tmp_path / "maps", model=model, settings=SETTINGS)
+    [warning] = [text for text in caplog.messages if "available here" in text]
+    assert "larger.tif needs about" in warning
+
+
 def test_the_memory_of_this_machine_does_not_refuse_a_run_on_a_cluster(scene, monkeypatch):
     with_memory(monkeypatch, 1, 1)
     cluster = SimpleNamespace(threads=4)
