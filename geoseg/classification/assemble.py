@@ -111,7 +111,7 @@ def _write_rasters_and_polygons(
     job, outputs, threads = run.job, run.outputs, available_cpus()
     counts = np.zeros((job.scene.height, len(job.legend)), np.int64)
     with prefetch_map(threads) as map_fn, ThreadPoolExecutor() as pool:
-        read_labels = _label_reader(run, map_fn)
+        read_labels = _label_reader(run, map_fn, stop)
         labels = _until_stopped(stop, _label_windows(run, read_labels, counts))
         path, profile = staged[outputs.labels], _label_profile(job)
         write = partial(write_cog, creation_options=job.settings.creation_options, threads=threads)
@@ -169,11 +169,12 @@ def _until_stopped(stop: StopFlag, items: Iterable[T]) -> Iterator[T]:
 LabelReader = Callable[[Window], NDArray[np.uint8]]
 
 
-def _label_reader(run: PlannedRun, map_fn: MapFunction) -> LabelReader:
+def _label_reader(run: PlannedRun, map_fn: MapFunction, stop: StopFlag) -> LabelReader:
     """Return a function that reads labels, with components that are too small merged."""
     job, threshold = run.job, run.prepared.sieve_threshold
 
     def read(window: Window) -> NDArray[np.uint8]:
+        stop.check(_INTERRUPTED)
         return read_part_window(job, window, "labels")
 
     if threshold is None:
