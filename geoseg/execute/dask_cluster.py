@@ -187,9 +187,7 @@ class DaskCluster:
         finished = []
         with self._translate_lost_scheduler(), suppress(TimeoutError):
             for future in (future for future in futures if future.done()):
-                error = future.exception(timeout=_FETCH_TIMEOUT)
-                # A result is lost with its worker; without a timeout, this would wait for another.
-                result = future.result(timeout=_FETCH_TIMEOUT) if error is None else None
+                error, result = _outcome(future)
                 finished.append((future, error, result))
         return finished
 
@@ -239,6 +237,20 @@ def send_message(message: Any) -> None:  # noqa: ANN401
     from distributed import get_worker
 
     get_worker().log_event(_MESSAGES, message)
+
+
+def _outcome(future: Any) -> tuple[BaseException | None, Any]:  # noqa: ANN401
+    """Return the error of a finished future, or None and its result."""
+    from distributed import KilledWorker
+
+    error = future.exception(timeout=_FETCH_TIMEOUT)
+    if error is not None:
+        return error, None
+    try:
+        # A result is lost with its worker; without a timeout, this would wait for another.
+        return None, future.result(timeout=_FETCH_TIMEOUT)
+    except KilledWorker as killed:  # since the check of the error, with all that had the result
+        return killed, None
 
 
 def _apply(pickled: bytes) -> Any:  # noqa: ANN401

@@ -103,6 +103,21 @@ def test_an_item_that_kills_every_worker_is_named_and_the_others_are_done(cluste
     assert sorted(arrived) == [0, 1, 4, 16, 25]
 
 
+def test_a_worker_that_dies_with_its_result_costs_one_more_try(cluster, monkeypatch):
+    """Dask then finds no error of the finished task, but raises when its result is fetched."""
+    fetch, lost = distributed.Future.result, []
+
+    def lose_first(future, timeout=None):
+        if not lost:
+            lost.append(future)
+            raise distributed.KilledWorker(future.key, None, 1)
+        return fetch(future, timeout)
+
+    monkeypatch.setattr(distributed.Future, "result", lose_first)
+    assert cluster.map(abs, [-1, -2, -3]) == [1, 2, 3]
+    assert len(lost) == 1
+
+
 def test_messages_arrive_while_items_run(cluster):
     seen = []
     cluster.listen(lambda message: seen.append((time.monotonic(), list(message))))
