@@ -164,18 +164,23 @@ def test_many_scenes_are_one_array(slurm, model, tmp_path):
         write_raster(tmp_path / f"{name}.tif", blocks(60, 70, seed=seed))
         for seed, name in enumerate(("north", "south"))
     ]
-    (tmp_path / "list.txt").write_text("".join(f"{scene}\n" for scene in scenes))
-    (tmp_path / "maps").mkdir()
-    command = (SCRIPTS / "classify_scenes.sbatch", "list.txt", "maps", "--model", model)
+    (tmp_path / "list.txt").write_text("\n".join(map(str, scenes)))  # without a final newline
+    script = SCRIPTS / "classify_scenes.sbatch"
+    [count] = re.findall(r"sbatch --array=1-(\$\(.+? LIST\)) classify_scenes", script.read_text())
+    command = (
+        "bash", "-c", f'sbatch --array=1-{count.replace("LIST", "list.txt")} "$@"', "bash",
+        script, "list.txt", "maps", "--polygons", "areas", "--model", model, "--overlap", 8,
+    )  # fmt: skip
     for _ in range(2):  # the second time all is there
-        slurm.run(
-            "sbatch", "--array=1-2", *command, "--overlap", 8, cwd=tmp_path, **SMALL,
-        )  # fmt: skip
+        slurm.run(*command, cwd=tmp_path, **SMALL)
         slurm.finish()
     for scene in scenes:
-        classify(scene, tmp_path / "one.tif", model=model, settings=ClassifySettings(overlap=8))
+        one = tmp_path / "one.tif"
+        settings = ClassifySettings(overlap=8)
+        classify(scene, one, model=model, polygons=one.with_suffix(".gpkg"), settings=settings)
         found = tmp_path / "maps" / scene.name
-        assert found.read_bytes() == (tmp_path / "one.tif").read_bytes()
+        assert found.read_bytes() == one.read_bytes()
+        assert (tmp_path / "areas" / f"{scene.stem}.gpkg").exists()
         for file in tmp_path.glob("one.*"):
             file.unlink()
     assert "this run has made" in "".join(p.read_text() for p in tmp_path.glob("*.log"))
