@@ -21,7 +21,7 @@ from geoseg.classification.report import ClassifyReport
 from geoseg.classification.run_folder.manifest import check_same_run, read_manifest
 from geoseg.classification.settings import ClassifySettings, Execution
 from geoseg.errors import GeosegError, SceneError, ScenesError, scene_message
-from geoseg.execute import DaskCluster, Executor, StopFlag, connect, stop_on_signal
+from geoseg.execute import DaskCluster, Executor, StopFlag, connect, stop_at_once, stop_on_signal
 from geoseg.grid import WindowGrid, chunks
 from geoseg.model import AnyModel, OnnxModel
 from geoseg.raster import SceneSource, source_name
@@ -189,23 +189,28 @@ def plan_scenes(
 
     Raises:
         GeosegError: if settings or outputs are wrong.
+        InterruptedRun: if a signal requests a stop meanwhile.
     """
-    prepared = [
-        _prepare(source, outputs, model, settings, len(inputs)) for source, outputs in inputs
-    ]
-    with (
-        stop_on_signal() as stop,
-        nullcontext()
-        if executor.scheduler is None
-        else connect(executor.scheduler, wait=execution.wait, stop=stop) as cluster,
-    ):
-        runs = [
-            scene
-            if isinstance(scene, GeosegError)
-            else plan_run(scene, model, settings, execution, cluster, overwrite=overwrite)
-            for scene in prepared
-        ]
-        yield runs, cluster, stop
+    with stop_on_signal() as stop:
+        with stop_at_once(stop, " while the scenes are opened"):
+            prepared = [
+                _prepare(source, outputs, model, settings, len(inputs))
+                for source, outputs in inputs
+            ]
+        with (
+            nullcontext()
+            if executor.scheduler is None
+            else connect(executor.scheduler, wait=execution.wait, stop=stop)
+        ) as cluster:
+            runs = list[PlannedRun | GeosegError]()
+            for scene in prepared:
+                stop.check(" while the runs are planned")
+                runs.append(
+                    scene
+                    if isinstance(scene, GeosegError)
+                    else plan_run(scene, model, settings, execution, cluster, overwrite=overwrite)
+                )
+            yield runs, cluster, stop
 
 
 def _prepare(

@@ -3,7 +3,7 @@
 from geoseg.execute.dask_client import WORKER_TIMEOUT, connect
 from geoseg.execute.dask_cluster import DaskCluster, send_message
 from geoseg.execute.executor import Executor
-from geoseg.execute.interrupts import StopFlag, stop_on_signal
+from geoseg.execute.interrupts import StopFlag, stop_at_once, stop_on_signal
 from geoseg.execute.local_cluster import discard_preloaded, local_cluster, preload_workers
 from geoseg.execute.local_workers import LocalWorkers
 from geoseg.execute.progress import Progress, ProgressCounter
@@ -27,5 +27,6 @@ __all__ = [
     "prefetch_map",
     "preload_workers",
     "send_message",
+    "stop_at_once",
     "stop_on_signal",
 ]

@@ -2,8 +2,9 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from geoseg.errors import InterruptedRun
 
@@ -42,16 +43,46 @@ class StopFlag:
 def stop_on_signal() -> Iterator[StopFlag]:
     """Yield a flag that SIGINT, SIGTERM and SIGUSR1 set, instead of ending the process."""
     stop = StopFlag()
-    if threading.current_thread() is not threading.main_thread():
+    with _handle(lambda number, _: stop.request(immediate=number == signal.SIGINT)):
         yield stop
+
+
+@contextmanager
+def stop_at_once(stop: StopFlag, state: str) -> Iterator[None]:
+    """End a block at these signals themselves, because it has no work to finish or to keep.
+
+    Args:
+        stop: the flag that they set too.
+        state: continues "interrupted" in the message.
+
+    Raises:
+        InterruptedRun: at a signal.
+    """
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        if not stop.is_set():  # batch systems repeat signals, also while the block ends
+            stop.request(immediate=number == signal.SIGINT)
+            raise KeyboardInterrupt
+
+    with _handle(interrupt):
+        try:
+            yield
+        except KeyboardInterrupt:
+            if not stop.is_set():
+                raise
+        stop.check(state)
+
+
+@contextmanager
+def _handle(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Call a function at the signals; other threads than the main one cannot."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
         return
     numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
-    handlers = {
-        number: signal.signal(number, lambda n, _: stop.request(immediate=n == signal.SIGINT))
-        for number in numbers
-    }
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
-        yield stop
+        yield
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

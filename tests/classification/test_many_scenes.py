@@ -1,5 +1,6 @@
 """Several scenes in one call, and what is checked before any chunk is computed."""
 
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -114,6 +115,25 @@ def test_an_interruption_stops_all_scenes(model, tmp_path, monkeypatch):
     done = here("classify", *scenes, "--model", model, "--overlap", 8, "--out", tmp_path / "maps")
     assert done.returncode == 75
     assert not (tmp_path / "maps" / "b.tif.parts").exists()
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
+def test_a_signal_while_scenes_are_opened_is_an_interruption(model, tmp_path, monkeypatch, name):
+    opened = []
+
+    def opening(scene, *_):
+        opened.append(scene)
+        signal.raise_signal(getattr(signal, name))
+
+    monkeypatch.setattr("geoseg.classification.plan.prepare", opening)
+    before = signal.signal(getattr(signal, name), lambda *_: None)
+    scenes = [scene_in(tmp_path, f"{number}.tif") for number in range(2)]
+    try:
+        with pytest.raises(InterruptedRun, match=r"^interrupted while the scenes are opened, run"):
+            geoseg.classify_scenes(scenes, tmp_path / "maps", model=model)
+    finally:
+        signal.signal(getattr(signal, name), before)
+    assert len(opened) == 1
 
 
 def test_lists_and_patterns_name_scenes(model, tmp_path, monkeypatch):
