@@ -116,7 +116,7 @@ class DaskCluster:
                 fatal_items.append(items[index])
         if fatal_items:
             advice = (
-                "use smaller chunks"
+                "use fewer workers or smaller chunks"
                 if self._local
                 else "see the logs of the workers, give them more memory or use smaller chunks"
             )

@@ -34,6 +34,16 @@ def script(*command: object, cwd: Path, **env: str) -> subprocess.CompletedProce
     )  # fmt: skip
 
 
+def test_the_messages_in_the_table_of_faults_exist():
+    sources = "".join(path.read_text() for path in (WORKFLOWS.parent / "geoseg").rglob("*.py"))
+    messages = re.sub(r'"\s+f?"', "", sources)  # a message in several lines
+    rows = re.findall(r"^\| .+ \|$", (WORKFLOWS / "README.md").read_text(), re.MULTILINE)
+    quotes = [quote for row in rows for quote in re.findall(r'"([^"]+)"', row)]
+    pieces = [piece.strip(" ,") for quote in quotes for piece in quote.split("…")]
+    assert len(pieces) > 10
+    assert [piece for piece in pieces if piece not in messages] == ["No space left on device"]
+
+
 @pytest.mark.parametrize("protocol", ["tcp", "tls"])
 def test_a_local_dask_cluster_makes_the_same_map(protocol, model, tmp_path):
     scene = write_raster(tmp_path / "scene.tif", blocks(520, 1040))
