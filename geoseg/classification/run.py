@@ -100,7 +100,7 @@ def classify(  # noqa: PLR0913 - all but two by name
         execution: how it is computed; `Execution` says what this can change.
         workers: chunks that are computed at the same time, at least 1; None for as many as
             processors and memory allow. More than one are processes, unless the scene is small or
-            computed on a GPU.
+            computed on a GPU. Not used with a scheduler.
         scheduler: address (tcp://, tls://) or file of a Dask scheduler, whose workers see the same
             files; None to compute on this machine.
         overwrite: replace existing outputs.

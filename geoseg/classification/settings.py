@@ -92,6 +92,10 @@ class ClassifySettings:
             raise RunError(f"unknown grid {self.grid!r}, use scene or model")
         if self.bbox_crs is not None and self.bbox is None:
             raise RunError("bbox_crs (--bbox-crs) is the CRS of a bbox, give one (bbox, --bbox)")
+        if self.aoi_layer is not None and self.aoi is None:
+            raise RunError(
+                "aoi_layer (--aoi-layer) is a layer of an area of interest, give one (aoi, --aoi)"
+            )
         if self.bbox is not None and not (
             self.bbox[0] < self.bbox[2] and self.bbox[1] < self.bbox[3]
         ):
@@ -140,7 +144,7 @@ class Execution:
     chunk: int | None = None
     """Side of a chunk (px), a multiple of 512; None for 512 to 2048 by the size of the scene."""
     wait: float = WORKER_TIMEOUT
-    """Seconds without a Dask worker after which the run is interrupted."""
+    """Seconds without a Dask worker after which the run is interrupted, at least 0."""
     shard: tuple[int, int] | None = None
     """(i, n): compute only the i-th of n shards of the chunks, from 1, and do not assemble."""
     resume: bool = True
@@ -153,6 +157,10 @@ class Execution:
             raise RunError(
                 f"chunk size {self.chunk} is not a positive multiple of {CHUNK_BLOCK}, "
                 "choose another (chunk, --chunk)"
+            )
+        if not self.wait >= 0:  # NaN is not either
+            raise RunError(
+                f"the time to wait is {self.wait:g} s, it must be at least 0 (wait, --wait)"
             )
         if self.shard is None:
             return

@@ -217,9 +217,9 @@ def _parse_creation_options(
 )  # fmt: skip
 @click.option(
     "--workers", type=click.IntRange(1), metavar="N",
-    help="Number of chunks that are computed at the same time, at least 1. Each is computed by a "
-    "process of its own; small scenes and GPUs use threads.  [default: as many as cores and memory "
-    "allow]",
+    help="Number of chunks that are computed at the same time, at least 1; not used with "
+    "--scheduler. Each is computed by a process of its own; small scenes and GPUs use threads.  "
+    "[default: as many as cores and memory allow]",
 )  # fmt: skip
 @click.option(
     "--scheduler", metavar="ADDRESS",

@@ -152,6 +152,7 @@ def test_a_scene_without_a_crs_is_not_moved(model, tmp_path, options, sentence):
         ({"bands": "321"}, r"bands"),
         ({"tta": "no"}, r"tta must be of the type bool, not str"),
         ({"creation_options": ["COMPRESS=ZSTD"]}, r"must be of the type Mapping, not list"),
+        ({"aoi_layer": "fields"}, r"of an area of interest, give one \(aoi, --aoi\)$"),
         ({"bbox_crs": "EPSG:4326"}, r"is the CRS of a bbox, give one \(bbox, --bbox\)$"),
     ],
 )  # fmt: skip

@@ -29,6 +29,8 @@ def test_each_setting_is_an_option_with_the_same_default(settings):
         ({"chunk": 600}, "chunk size 600 is not a positive multiple of 512"),
         ({"chunk": 0}, "chunk size 0 is not a positive multiple of 512"),
         ({"batch_size": 0}, "batch size is 0 windows"),
+        ({"wait": -3.0}, r"the time to wait is -3 s, it must be at least 0 \(wait, --wait\)$"),
+        ({"wait": float("nan")}, "the time to wait is nan s, it must be at least 0"),
     ],
 )
 def test_an_execution_that_makes_no_sense_is_refused(values, words):
