@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from geoseg.errors import OutputError
-from geoseg.files import atomic_file, atomic_folder, check_folder, write_texts
+from geoseg.files import (
+    atomic_file,
+    atomic_folder,
+    check_file_name,
+    check_folder,
+    check_not_there,
+    write_texts,
+)
 
 
 def test_texts_are_written_by_name_and_a_failure_is_one_sentence(tmp_path):
@@ -29,6 +36,21 @@ def test_a_file_that_another_program_changes_is_not_replaced(tmp_path, durable):
     with pytest.raises(OutputError, match=r"^\S+a\.gpkg is open in .* then run again$"):
         write_while_it_changes()
     assert path.read_text() == "old"
+
+
+@pytest.mark.parametrize("length", [235, 300])
+def test_a_name_that_leaves_no_room_for_temporary_names_is_refused(tmp_path, length):
+    sentence = r"^the name of output \S+ is longer than 234 bytes, give a shorter name$"
+    path = tmp_path / "a.tif".rjust(length, "x")
+    with pytest.raises(OutputError, match=sentence):
+        check_file_name(path)
+    with pytest.raises(OutputError, match=sentence):
+        check_not_there(path, overwrite=True)
+    longest = path.with_name(path.name[-234:])
+    check_file_name(longest)
+    with atomic_file(longest) as temporary:
+        temporary.with_name(f"{temporary.name}-journal").touch()
+        temporary.touch()
 
 
 def write_folder(out: Path, text: str) -> None:

@@ -90,17 +90,24 @@ class ClassifySettings:
             )
         if self.grid not in ("scene", "model"):
             raise RunError(f"unknown grid {self.grid!r}, use scene or model")
-        if self.bbox_crs is not None and self.bbox is None:
-            raise RunError("bbox_crs (--bbox-crs) is the CRS of a bbox, give one (bbox, --bbox)")
         if self.aoi_layer is not None and self.aoi is None:
             raise RunError(
                 "aoi_layer (--aoi-layer) is a layer of an area of interest, give one (aoi, --aoi)"
             )
-        if self.bbox is not None and not (
-            self.bbox[0] < self.bbox[2] and self.bbox[1] < self.bbox[3]
-        ):
-            raise RunError("bbox is not west, south, east, north in this order (bbox, --bbox)")
+        self._check_bbox()
         normalise_creation_options(self.creation_options)
+
+    def _check_bbox(self) -> None:
+        if self.bbox is None:
+            if self.bbox_crs is not None:
+                raise RunError(
+                    "bbox_crs (--bbox-crs) is the CRS of a bbox, give one (bbox, --bbox)"
+                )
+            return
+        if not all(map(math.isfinite, self.bbox)):
+            raise RunError(f"bbox is {self.bbox}, give four finite numbers (bbox, --bbox)")
+        if not (self.bbox[0] < self.bbox[2] and self.bbox[1] < self.bbox[3]):
+            raise RunError("bbox is not west, south, east, north in this order (bbox, --bbox)")
 
     def _check_types(self) -> None:
         """Refuse types that would be read as something else, or found only when pixels are read."""

@@ -272,7 +272,8 @@ def command(
         "execution": Execution(**execution), "overwrite": overwrite,
     }  # fmt: skip
     from_list = paths != list(scenes) and not (stack or mosaic or Path(out).suffix)
-    several = len(sources) > 1 or Path(out).is_dir() or from_list
+    is_folder = os.path.isdir(out)  # noqa: PTH112 - of a name that is too long, `Path` raises
+    several = len(sources) > 1 or is_folder or from_list
     run = _describe if dry_run else _classify
     result, text, failed = run(sources, out, keywords, console, several=several)
     failures = {} if failed is None else failed.failures

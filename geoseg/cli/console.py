@@ -173,10 +173,12 @@ class _StreamAboveBar:
     """A text stream to stderr that prints above a visible progress bar."""
 
     def write(self, text: str) -> None:
-        tqdm.write(text, file=sys.stderr, end="")
+        if sys.stderr is not None:  # else tqdm would write to stdout
+            tqdm.write(text, file=sys.stderr, end="")
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        if sys.stderr is not None:
+            sys.stderr.flush()
 
 
 class _TerminalFormatter(logging.Formatter):
@@ -208,7 +210,7 @@ class ProgressBar:
 
     def __call__(self, unit: str, done: int, total: int) -> None:
         """Show that ``done`` of ``total`` units are done."""
-        if self._quiet:
+        if self._quiet or sys.stderr is None:  # the shell has closed it: 2>&-
             return
         if unit != self._unit:
             self.close()

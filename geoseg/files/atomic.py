@@ -20,6 +20,10 @@ from geoseg.files.vector_paths import check_not_open, check_vector_path
 _TEMPORARY = re.compile(r"\.tmp[0-9a-f]{8}-")
 """Prefix of the names of temporary files."""
 
+_MAX_NAME = 234
+"""Bytes of the name of an output. File systems allow 255; temporary names have up to 21 more: their
+prefix, and the suffix of a journal of SQLite."""
+
 
 def temporary_path(path: Path) -> Path:
     """A hidden name in the folder of ``path``, with its suffix, that no other writer uses."""
@@ -145,9 +149,10 @@ def check_file_name(path: Path, *suffixes: str) -> None:
         suffixes: endings that the name may have; none for any.
 
     Raises:
-        OutputError: if the name has another ending or is a folder, its folder does not exist, or
-            GDAL would write another file, or it is open in another program.
+        OutputError: if the name is too long, has another ending or is a folder, its folder does
+            not exist, or GDAL would write another file, or it is open in another program.
     """
+    _check_name_length(path)
     if suffixes and path.suffix.lower() not in suffixes:
         *first, last = suffixes
         wanted = f"{', '.join(first)} or {last}" if first else last
@@ -168,10 +173,11 @@ def check_inputs_stay(outs: Iterable[Path], inputs: Iterable[object]) -> None:
         inputs: what the command reads; what is no path, such as None, is skipped.
 
     Raises:
-        OutputError: if an output would replace an input.
+        OutputError: if an output would replace an input, or its name is too long.
     """
     given = {Path(path).resolve(): path for path in inputs if isinstance(path, str | Path)}
     for out in outs:
+        _check_name_length(out)
         place = out.resolve()
         if place in given:
             raise OutputError(f"{out} is an input of this command, use another output name")
@@ -181,6 +187,13 @@ def check_inputs_stay(outs: Iterable[Path], inputs: Iterable[object]) -> None:
                 f"input {given[inside[0]]} is in the folder {out}, which would be replaced, move "
                 "it, or use another output name"
             )
+
+
+def _check_name_length(path: Path) -> None:
+    if len(os.fsencode(path.name)) > _MAX_NAME:
+        raise OutputError(
+            f"the name of output {path} is longer than {_MAX_NAME} bytes, give a shorter name"
+        )
 
 
 def check_not_there(path: Path, *, overwrite: bool, inputs: Iterable[object] = ()) -> None:

@@ -1,6 +1,7 @@
 """Scenes that cannot be one: each is refused in a sentence that ends with what to do."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,6 +147,7 @@ def test_a_scene_without_a_crs_is_not_moved(model, tmp_path, options, sentence):
          r"metres$"),
         ({"grid": "mine"}, r"unknown grid 'mine', use scene or model$"),
         ({"bbox": (3, 0, 1, 2)}, r"bbox is not west, south, east, north in this order"),
+        ({"bbox": (0, 0, math.inf, 2)}, r"bbox is \(0, 0, inf, 2\), give four finite numbers"),
         ({"bbox": 5}, r"bbox is 5, give west"),
         ({"bbox": (1, 2, 3)}, r"bbox is \(1, 2, 3\), give west, south, east and north"),
         ({"nodata": "x"}, r"nodata is 'x', give a number"),

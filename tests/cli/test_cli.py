@@ -13,7 +13,7 @@ import torch
 
 from geoseg.classification.compute import WORKER_MODULE
 from tests.support.commands import geoseg, here, refused
-from tests.support.rasters import write_raster
+from tests.support.rasters import blocks, write_raster
 
 
 def classified(scene, model, out, *more) -> subprocess.CompletedProcess:
@@ -218,3 +218,11 @@ def test_worker_processes_of_a_large_scene_start_early(
     monkeypatch.setattr("geoseg.cli.classify._LARGE_SCENE", 80 * 90 + (not large))
     assert classified(scene, model, tmp_path / "map.tif", *options).returncode == 0
     assert preloaded == [[WORKER_MODULE]] * early
+
+
+@pytest.mark.parametrize("length", [245, 300])
+def test_a_name_that_is_too_long_is_told(model, tmp_path, length):
+    scene = write_raster(tmp_path / "scene.tif", blocks(40, 40))
+    out = tmp_path / "a.tif".rjust(length, "x")
+    message = refused(here("classify", scene, "--out", out, "--model", model, "--overlap", 8))
+    assert message.endswith("is longer than 234 bytes, give a shorter name")

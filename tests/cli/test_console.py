@@ -263,3 +263,12 @@ def test_ctrl_c_ends_any_command_with_a_sentence(monkeypatch):
     monkeypatch.setattr("geoseg.info.describe", interrupted)
     message = refused(here("info", "default"), code=75)
     assert message == "geoseg: interrupted, run the same command to start again"
+
+
+def test_a_closed_stderr_gets_nothing(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr", None)
+    console = Console()
+    with console.logging_on(), console.progress(seconds=0) as progress:
+        logging.getLogger("geoseg").warning("nobody reads this")
+        progress("windows", 1, 2)
+    assert capsys.readouterr().out == ""
