@@ -8,12 +8,10 @@ import logging
 from collections.abc import Sequence
 
 import numpy as np
-import psutil
 
 from geoseg.classification.job import Job
 from geoseg.errors import RunError, count_of, redact, size_text
-from geoseg.execute import available_cpus, available_memory
-from geoseg.execute.resources import _cgroup_limits
+from geoseg.execute import available_cpus, available_memory, total_memory
 from geoseg.grid import Window
 from geoseg.model import AnyModel, OnnxModel
 from geoseg.raster import CACHE_BYTES
@@ -117,15 +115,6 @@ def too_much_memory(job: Job, model: AnyModel, workers: int, *, processes: bool)
         f"but {size_text(free)} are available here, so it may be killed: give "
         f"{'fewer --workers, ' if workers > 1 else ''}{advice}"
     )
-
-
-def total_memory() -> int:
-    """Memory of this machine, or of the cgroups of this process if they have less (bytes).
-
-    Unlike `available_memory` it does not depend on what else runs, so a run may be refused by it.
-    """
-    limits = [limit for limit, _ in _cgroup_limits()]
-    return min([int(psutil.virtual_memory().total), *limits])
 
 
 def _certain_bytes(job: Job, model: AnyModel) -> int:

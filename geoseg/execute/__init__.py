@@ -7,7 +7,7 @@ from geoseg.execute.interrupts import StopFlag, stop_at_once, stop_on_signal
 from geoseg.execute.local_cluster import discard_preloaded, local_cluster, preload_workers
 from geoseg.execute.local_workers import LocalWorkers
 from geoseg.execute.progress import Progress, ProgressCounter
-from geoseg.execute.resources import available_cpus, available_memory
+from geoseg.execute.resources import available_cpus, available_memory, total_memory
 from geoseg.execute.threads import map_threads, prefetch_map
 
 __all__ = [
@@ -29,4 +29,5 @@ __all__ = [
     "send_message",
     "stop_at_once",
     "stop_on_signal",
+    "total_memory",
 ]

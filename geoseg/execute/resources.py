@@ -34,6 +34,12 @@ def available_memory() -> int:
     return max(0, min(limits))
 
 
+def total_memory() -> int:
+    """Bytes of memory that this process could use if nothing else ran, by machine and cgroups."""
+    limits = [limit for limit, _ in _cgroup_limits()]
+    return min([int(psutil.virtual_memory().total), *limits])
+
+
 def _used_memory() -> int:
     """Bytes of memory that this process uses."""
     return int(psutil.Process().memory_info().rss)

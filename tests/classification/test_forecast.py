@@ -19,7 +19,7 @@ from geoseg.classification.forecast import describe as describe_module
 from geoseg.classification.forecast import disk as disk_module
 from geoseg.classification.forecast.disk import DiskNeed, disk_need, free_bytes, total_need
 from geoseg.errors import OutputError, RunError, ScenesError
-from geoseg.execute import Executor
+from geoseg.execute import Executor, total_memory
 from tests.support.commands import here, refused
 from tests.support.paths import names_in
 from tests.support.rasters import blocks, write_raster
@@ -311,9 +311,9 @@ def test_the_memory_of_this_machine_does_not_refuse_a_run_on_a_cluster(scene, mo
 
 
 def test_the_memory_of_the_machine_is_limited_by_its_cgroups(monkeypatch):
-    machine = memory_module.total_memory()
-    monkeypatch.setattr(memory_module, "_cgroup_limits", lambda: [(1000, 900), (1 << 60, 0)])
-    assert memory_module.total_memory() == 1000 < machine
+    machine = total_memory()
+    monkeypatch.setattr("geoseg.execute.resources._cgroup_limits", lambda: [(1000, 900), (1 << 60, 0)])
+    assert total_memory() == 1000 < machine
 
 
 @pytest.mark.slow
