@@ -312,7 +312,9 @@ def test_the_memory_of_this_machine_does_not_refuse_a_run_on_a_cluster(scene, mo
 
 def test_the_memory_of_the_machine_is_limited_by_its_cgroups(monkeypatch):
     machine = total_memory()
-    monkeypatch.setattr("geoseg.execute.resources._cgroup_limits", lambda: [(1000, 900), (1 << 60, 0)])
+    monkeypatch.setattr(
+        "geoseg.execute.resources._cgroup_limits", lambda: [(1000, 900), (1 << 60, 0)]
+    )
     assert total_memory() == 1000 < machine
 
 
