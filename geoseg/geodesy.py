@@ -245,10 +245,10 @@ def _curved_areas(polygons: Polygons, transform: Affine, of_crs: Ellipsoid, unit
 
 
 def sum_sides(measures: Floats, ring_offsets: npt.NDArray[np.integer]) -> Floats:
-    """Return the sum over each ring of measures of the sides that start at the vertices.
+    """Return the sum of a measure of the sides, such as their length, over each ring.
 
     Args:
-        measures: (m - 1,) for m vertices.
+        measures: (m - 1,) for m vertices: that of the side that starts at the vertex.
         ring_offsets: (rings + 1,) first vertex of each ring, whose last one starts no side.
     """
     of_sides = np.append(measures, 0.0)

@@ -135,12 +135,12 @@ def check_memory_of(
 
 
 def count_windows(job: Job, execution: Execution) -> int:
-    """Return the number of windows that a run, or its shard, has yet to compute."""
+    """Return the number of windows that a run, or its shard, still has to compute."""
     return sum(job.count_windows(chunk) for chunk in chunks_to_compute(job, execution))
 
 
 def chunks_to_compute(job: Job, execution: Execution) -> list[Window]:
-    """Return the chunks that a run, or its shard, has yet to compute."""
+    """Return the chunks that a run, or its shard, still has to compute."""
     chunks = shard_chunks(job, execution.shard)
     return missing_chunks(job, chunks) if execution.resume else chunks
 

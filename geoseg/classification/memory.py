@@ -118,7 +118,7 @@ def too_much_memory(job: Job, model: AnyModel, workers: int, *, processes: bool)
 
 
 def _certain_bytes(job: Job, model: AnyModel) -> int:
-    """Memory that a run with one worker takes at least (bytes)."""
+    """Return the least memory that a run with one worker needs (bytes)."""
     needed = run_bytes(job, model, 1)
     if job.device != "cpu":  # the activations are in the memory of the device
         needed -= job.batch_size * _window_bytes(model)

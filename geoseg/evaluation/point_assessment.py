@@ -68,7 +68,7 @@ class _SampledPoints:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Strata:
-    """What the points were drawn from, as far as the map has a class."""
+    """The strata from which the points were drawn, where the map has a class."""
 
     names: tuple[str, ...]
     area_ha: NDArray[np.float64]
@@ -164,7 +164,7 @@ def _strata_of_map(sampled: _SampledPoints, area_ha: NDArray[np.float64]) -> _St
 def _strata_of_raster(
     sampled: _SampledPoints, raster: RasterLabels, totals: ComparisonCounts
 ) -> _Strata:
-    """Return the strata of a raster, as far as the map has a class.
+    """Return the strata of a raster where the map has a class.
 
     Args:
         sampled: the points.
@@ -192,7 +192,7 @@ def _strata_of_raster(
 def _estimate(
     sampled: _SampledPoints, strata: _Strata
 ) -> tuple[StratifiedSample | None, Estimate | None, list[str]]:
-    """Return the sample, the estimates and notes; None if the points are no sample."""
+    """Return the sample, the estimates and notes; None and None where nothing can be estimated."""
     values, kept = sampled.assessment.values, sampled.labelled & (strata.of_points >= 0)
     indices = (
         strata.of_points[kept],

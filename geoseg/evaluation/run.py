@@ -174,7 +174,7 @@ def _legend_of(names: tuple[str, ...], colors: Legend | None) -> Legend:
 
 
 def _check_out(out: Path, inputs: Iterable[object], *, overwrite: bool) -> None:
-    """Refuse an existing folder, unless it is the report of an evaluation, to be replaced."""
+    """Refuse an existing folder, unless it is a report and ``overwrite`` is set."""
     check_folder(
         out, _REPORT_JSON, "the report of an evaluation", overwrite=overwrite, inputs=inputs,
         other_marker=CHANGE_RASTER,

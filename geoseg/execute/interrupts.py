@@ -75,7 +75,10 @@ def stop_at_once(stop: StopFlag, state: str) -> Iterator[None]:
 
 @contextmanager
 def _handle(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Call a function at the signals; other threads than the main one cannot."""
+    """Call a function at these signals inside the block.
+
+    Only the main thread can handle signals; in other threads the block runs without it.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return

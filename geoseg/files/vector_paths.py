@@ -60,7 +60,7 @@ def check_not_open(path: Path) -> None:
 
 
 def layer_name(path: Path) -> str:
-    """Return the stem of a vector file, with a prefix where a GeoPackage refuses this name."""
+    """Return the name of the layer of a file: its stem, after "map_" if a GeoPackage refuses it."""
     name = path.stem
     begins_well = name[0].isalnum() or name[0] == "_"
     if path.suffix.lower() != ".gpkg" or (

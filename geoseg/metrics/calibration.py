@@ -13,7 +13,7 @@ BINS = 15
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reliability:
-    """Pixels or points by confidence, in bins of equal width over 0..1; addable."""
+    """Counts of pixels or points by confidence, in bins of equal width over 0..1; `+` adds them."""
 
     counts: Floats
     """(bins,) pixels or points in each bin, or the area for which they stand."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import rasterio
+from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 
 from geoseg.errors import RemoteError, SceneError, root_message
@@ -96,6 +97,16 @@ def _on_disk(file: str) -> str:
         return ""
     path = Path(_IN_ARCHIVE.sub("", file))
     return next((str(place) for place in (path, *path.parents) if place.is_file()), "")
+
+
+def is_masked(flags: list[MaskFlags]) -> bool:
+    """Whether a band has a mask, its own or one for all bands, that is not just the alpha band."""
+    return (MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags) or has_own_mask(flags)
+
+
+def has_own_mask(flags: list[MaskFlags]) -> bool:
+    """Whether a band has a mask that is not that of the other bands; GDAL has no flag for it."""
+    return not flags
 
 
 def gdal_env() -> rasterio.Env:

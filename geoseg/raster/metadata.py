@@ -6,8 +6,7 @@ from pathlib import Path
 
 from rasterio.enums import MaskFlags
 
-from geoseg.raster.datasets import opened
-from geoseg.raster.read import has_own_mask
+from geoseg.raster.datasets import has_own_mask, opened
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ import rasterio
 from rasterio.enums import ColorInterp
 
 from geoseg.errors import GeosegError, SceneError, check_list, count_of
-from geoseg.raster.datasets import fingerprint, opened
+from geoseg.raster.datasets import fingerprint, is_masked, opened
 from geoseg.raster.metadata import date_in_tags
 from geoseg.raster.products import SUFFIXES, BandFile, find_product, read_folder
-from geoseg.raster.read import is_masked, read_palette
+from geoseg.raster.read import read_palette
 from geoseg.raster.remote import is_remote
 from geoseg.raster.scene import Band, Scene, StackBand
 from geoseg.raster.warp import same_grid

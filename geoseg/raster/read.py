@@ -20,6 +20,8 @@ from geoseg.raster.datasets import (
     cached_dataset,
     drop_cached,
     gdal_env,
+    has_own_mask,
+    is_masked,
     opened,
     raster_error,
 )
@@ -33,16 +35,6 @@ _RESAMPLED = 2048
 
 WindowReader = Callable[[Scene, Window], tuple[NDArray[Any], NDArray[np.bool_]]]
 """Reads a window of a scene: pixels and valid, see `read_window`."""
-
-
-def is_masked(flags: list[MaskFlags]) -> bool:
-    """Whether a band has a mask, its own or one for all bands, that is not just the alpha band."""
-    return (MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags) or has_own_mask(flags)
-
-
-def has_own_mask(flags: list[MaskFlags]) -> bool:
-    """Whether a band has a mask that is not that of the other bands; GDAL has no flag for it."""
-    return not flags
 
 
 def read_window(

@@ -18,7 +18,7 @@ from rasterio.vrt import WarpedVRT
 
 from geoseg.errors import SceneError, root_message
 from geoseg.longitudes import nearest_turn, turn_of
-from geoseg.raster.datasets import GDAL_ERRORS, opened
+from geoseg.raster.datasets import GDAL_ERRORS, has_own_mask, opened
 from geoseg.raster.scene import Resampling, Scene
 from geoseg.raster.stack import stack_vrt
 
@@ -79,7 +79,7 @@ def warped_to(raster: Scene, grid: Scene, resampling: Resampling = "nearest") ->
         warped=resampling,
     )  # fmt: skip
     with opened(dataset_name(raster)) as dataset, _as_warped(dataset, warped, 0.0, {}):
-        own_masks = any(not flags for flags in dataset.mask_flag_enums)
+        own_masks = any(map(has_own_mask, dataset.mask_flag_enums))
     if own_masks:
         raise SceneError(
             f"each band of {raster.path} has a mask of its own, which would be lost on another "

@@ -444,6 +444,26 @@ def test_a_run_asked_to_stop_while_it_assembles_keeps_its_chunks(
     assert_same_map(tmp_path, plain_strip, bytes_of_polygons=True)
 
 
+def test_a_stop_takes_effect_before_small_polygons_are_merged(strip, model, tmp_path, monkeypatch):
+    """Merging reads all windows first; a large map takes minutes for it."""
+
+    def stop_after_the_last_window(unit, done, total):
+        if done == total:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    read = []
+    monkeypatch.setattr(
+        "geoseg.classification.assemble.read_part_window", lambda *args: read.append(args)
+    )
+    settings = ClassifySettings(overlap=8, cleaning=Cleaning(min_area=5000))
+    with pytest.raises(InterruptedRun, match="while assembling, all chunks are kept"):
+        classify(
+            strip, tmp_path / "lulc.tif", model=model, settings=settings,
+            progress=stop_after_the_last_window,
+        )  # fmt: skip
+    assert read == []
+
+
 def test_shards_in_any_order_make_the_same_map(strip, model, plain_strip, tmp_path):
     for share in ((3, 3), (1, 3), (2, 3)):
         assert run(strip, tmp_path, model, execution=Execution(shard=share)) is None

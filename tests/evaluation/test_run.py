@@ -549,7 +549,7 @@ def test_points_mixed_with_polygons(labels, tmp_path):
         ("map,a,b\na,1,x\nb,3,4\n", "c,h\na,1\nb,1\n", "'x' for 'a', not a count"),
         ("map,a,b\na,1,-2\nb,3,4\n", "c,h\na,1\nb,1\n", "'-2' for 'a', not a count"),
         ("map,a,a\na,1,2\nb,3,4\n", "c,h\na,1\nb,1\n", "columns without a name or with the same"),
-        ("map,a,b\na,0,0\nb,0,0\n", "c,h\na,1\nb,1\n", "has no points"),
+        ("map,a,b\na,0,0\nb,0,0\n", "c,h\na,1\nb,1\n", "has no counts above 0"),
         ("", "c,h\na,1\n", "has no table"),
         (
             "map,a,b\na,1,2\nb,3,4\n",

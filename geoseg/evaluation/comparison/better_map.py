@@ -103,7 +103,7 @@ def find_better_map(
 
 
 def _all_equal(values: NDArray[np.float64]) -> bool:
-    """Return whether there are several values, all of them equal."""
+    """Return whether there are at least two values and all are equal."""
     return len(values) > 1 and bool((values == values[0]).all())
 
 

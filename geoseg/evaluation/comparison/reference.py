@@ -177,5 +177,5 @@ def _true_pairs(
 
 
 def _names(text: str) -> list[str]:
-    """Return a class, or the classes of a change, and the text itself."""
+    """Return the text, and the classes if it names a change: "a to b" gives "a" and "b" too."""
     return [text, *text.split(" to ")]

@@ -50,7 +50,7 @@ def read_matrix(path: str | Path) -> tuple[tuple[str, ...], NDArray[np.int64]]:
             )
         counts[classes.index(row[0]), indices] = [_count(path, row[0], cell) for cell in row[1:]]
     if not counts.sum():
-        raise EvaluateError(f"matrix {path} has no points, check the file")
+        raise EvaluateError(f"matrix {path} has no counts above 0, check the file")
     for index, name in enumerate(classes):
         holds_sums = any((2 * t[index] == t.sum(0)).all() for t in (counts, counts.T))
         if holds_sums and name.casefold() in _TOTALS:

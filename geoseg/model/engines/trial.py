@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from geoseg.model.predictor import Predictor, best_class
 
 TOLERANCE = {"fp32": 0.0001, "bf16": 0.001}
-"""By precision: an engine agrees with fp32 on a share of the pixels, which may be smaller than that
-of the reference by this. Rounding to bf16 changes the labels of more pixels, in each engine."""
+"""By precision: by which share an engine may have fewer labels equal to those of fp32 than torch in
+the same precision. Rounding to bf16 changes the labels of more pixels in each engine."""
 
 
 @dataclass(frozen=True, slots=True)
