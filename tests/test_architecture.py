@@ -35,7 +35,9 @@ def loaded_with(module: str, heavy: tuple[str, ...]) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-@pytest.mark.parametrize("module", ["geoseg", "geoseg.cli", "geoseg.cli.classify", "geoseg.models"])
+@pytest.mark.parametrize(
+    "module", ["geoseg", "geoseg.cli", "geoseg.cli.commands.classify", "geoseg.models"]
+)
 def test_importing_the_command_line_or_names_of_models_loads_nothing_heavy(module):
     assert loaded_with(module, HEAVY) == ""
 

@@ -42,7 +42,7 @@ class _Commands(click.Group):
         name = _ALIASES.get(cmd_name, cmd_name)
         if name not in _COMMANDS:
             return None
-        command: click.Command = import_module(f"geoseg.cli.{name}").command
+        command: click.Command = import_module(f"geoseg.cli.commands.{name}").command
         return command
 
     def invoke(self, ctx: click.Context) -> object:

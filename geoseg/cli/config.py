@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from geoseg.cli.sections import GENERAL, section
 from geoseg.errors import ConfigError, closest_names
 
 
@@ -34,13 +35,14 @@ def _fill_defaults(context: click.Context, option: click.Parameter, path: str | 
     context.default_map = {str(params[name].name): value for name, value in values.items()}
 
 
-option = click.option(
+_OPTION = click.option(
     "--config", metavar="FILE", is_eager=True, expose_value=False, callback=_fill_defaults,
     help="Options from a TOML file, such as 'min-area = 50' for --min-area. Its paths are relative "
     "to the working folder. What is on the command line comes first, then the file, then the "
     "environment. `geoseg classify` also takes the report of a map (.json), and makes this map "
     "again.  [default: no file]",
 )  # fmt: skip
+option = section(GENERAL, _OPTION)
 
 
 def config_name(param: click.Parameter) -> str:

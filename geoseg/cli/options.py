@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from geoseg.cli.console import Console
-
-F = TypeVar("F", bound=Callable[..., Any])
+from geoseg.cli.sections import GENERAL, F, section
 
 
 def examples(*commands: str) -> str:
@@ -58,77 +57,22 @@ def parse_bbox(text: str) -> tuple[float, ...]:
     return west, south, east, north
 
 
+def parse_creation_options(
+    _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, str] | None:
+    """Read creation options: COMPRESS=ZSTD."""
+    for text in texts:
+        if not all(text.partition("=")):
+            raise click.BadParameter(f"{text!r} is not an option like COMPRESS=ZSTD")
+    return {name: value for name, _, value in (text.partition("=") for text in texts)} or None
+
+
 def _parse_bands(text: str) -> tuple[int | str, ...]:
     """Read numbers (from 1) or names of bands, separated by commas: ``3,2,1`` or ``nir,red``."""
     bands = [band.strip() for band in text.split(",")]
     if not all(bands):
         raise click.BadParameter(f"{text!r} is not a list of bands like 3,2,1 or nir,red,green")
     return tuple(int(band) if band.isdecimal() else band for band in bands)
-
-
-class ManyValues(click.Command):
-    """A command whose repeatable options also accept several values in a row.
-
-    ``--labels a.png b.png`` means ``--labels a.png --labels b.png``, so that the ``*`` of a shell
-    works.
-    """
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Repeat the option name before each value, then parse as usual."""
-        repeatable = {
-            name
-            for param in self.params
-            if isinstance(param, click.Option) and param.multiple
-            for name in param.opts
-        }
-        return super().parse_args(ctx, repeat_names(args, repeatable))
-
-
-def repeat_names(args: list[str], repeatable: set[str]) -> list[str]:
-    """Return ``args`` with the name of each repeatable option before each of its values."""
-    result: list[str] = []
-    option = ""
-    for arg in args:
-        if arg.startswith("-"):
-            option = arg if arg in repeatable else ""
-        elif option and result[-1] != option:
-            result.append(option)
-        result.append(arg)
-    return result
-
-
-def group(argument: str, *options: Callable[[F], F]) -> Callable[[F], F]:
-    """Add options whose values the command gets as one dictionary.
-
-    The names of the options are kept in ``option_groups`` of the command's callback; a test
-    compares them with the fields of the settings class.
-
-    Args:
-        argument: name of the dictionary among the arguments of the command.
-        options: decorators that add one option each, in the order of the help.
-    """
-
-    def decorate(function: F) -> F:
-        def collector() -> None:
-            """Collect the options."""
-
-        for option in reversed(options):
-            collector = option(collector)
-        params: list[click.Parameter] = collector.__click_params__  # type: ignore[attr-defined]
-        names = [str(param.name) for param in params]
-
-        @wraps(function)
-        def command(**values: Any) -> Any:  # noqa: ANN401 - as the command
-            grouped = {name: values.pop(name) for name in names}
-            return function(**{argument: grouped}, **values)
-
-        params_after = getattr(function, "__click_params__", [])
-        groups = getattr(function, "option_groups", {})
-        command.__click_params__ = [*params_after, *params]  # type: ignore[attr-defined]
-        command.option_groups = {**groups, argument: names}  # type: ignore[attr-defined]
-        return command  # type: ignore[return-value]
-
-    return decorate
 
 
 bands = click.option(
@@ -249,7 +193,4 @@ def console(function: F) -> F:
         with console.logging_on():
             return function(console=console, **values)
 
-    result: Any = command
-    for option in reversed(_CONSOLE):
-        result = option(result)
-    return result  # type: ignore[no-any-return]
+    return section(GENERAL, *_CONSOLE)(command)  # type: ignore[return-value]

@@ -31,7 +31,7 @@ _CLASS_FIELD = "reference"
 
 
 def evaluate(
-    labels: str | Path,
+    lulc: str | Path,
     reference: str | Path,
     out: str | Path,
     *,
@@ -46,7 +46,7 @@ def evaluate(
     sample: accuracy and areas of the whole map are estimated from them, with 95 % intervals.
 
     Args:
-        labels: class map.
+        lulc: class map.
         reference: raster on any grid (resampled to the grid of the map, nearest pixel), or polygons
             or points in any CRS.
         out: folder to write; it appears when it is complete.
@@ -69,11 +69,11 @@ def evaluate(
     check_type("settings", settings, EvaluateSettings)
     out = Path(out).resolve()
     inputs = (
-        labels, reference, settings.legend, settings.reference_legend, settings.strata,
+        lulc, reference, settings.legend, settings.reference_legend, settings.strata,
         settings.strata_legend, settings.confidence, settings.image,
     )  # fmt: skip
     _check_out(out, inputs, overwrite=overwrite)
-    path, ignore = str(labels), settings.ignore
+    path, ignore = str(lulc), settings.ignore
     scene, mapped = open_map(path, as_legend(settings.legend), ignore)
     report = _assess(
         Assessment(

@@ -195,8 +195,8 @@ def _stored_legend(scene: Scene, palette: Mapping[int, str], names: Mapping[int,
     named = {value: name for value, name in names.items() if value != NODATA}
     if not named:
         raise LabelError(
-            f"labels {scene.path} have neither a palette nor class names, name their classes with "
-            "--legend (`compare`: --legend-a)"
+            f"class raster {scene.path} has neither a palette nor class names, name its classes "
+            "with --legend (`compare`: --legend-a)"
         )
     classes = zip(named, Legend.from_names(list(named.values())).classes, strict=True)
     return Legend(tuple(replace(c, value=value) for value, c in classes))

@@ -52,7 +52,7 @@ class SuggestReport:
 
 
 def suggest(  # noqa: PLR0913 - all but two by name
-    labels: str | Path,
+    lulc: str | Path,
     out: str | Path,
     *,
     uncertainty: str | Path | None = None,
@@ -72,7 +72,7 @@ def suggest(  # noqa: PLR0913 - all but two by name
     them.
 
     Args:
-        labels: class map.
+        lulc: class map.
         out: GeoPackage to write, in the CRS of the map, with a form for QGIS. Its layer
             "suggested" has a polygon for each patch, and the fields rank (from 1), uncertainty,
             class_name (the most frequent class), class (empty) and suggested (true).
@@ -100,9 +100,9 @@ def suggest(  # noqa: PLR0913 - all but two by name
     check_list("exclude", exclude)
     out = Path(out)
     check_file_name(out, ".gpkg")
-    inputs = (labels, uncertainty, confidence, scene, *exclude)
+    inputs = (lulc, uncertainty, confidence, scene, *exclude)
     check_not_there(out, overwrite=overwrite, inputs=inputs)
-    grid, mapped = open_map(str(labels), as_legend(settings.legend), ())
+    grid, mapped = open_map(str(lulc), as_legend(settings.legend), ())
     read = _block_reader(grid, mapped, _open_uncertainty(uncertainty, confidence, grid), scene)
     windows = list(blocks(grid.height, grid.width, settings.size))
     done = ProgressCounter(progress, "windows", len(windows))
@@ -120,7 +120,7 @@ def suggest(  # noqa: PLR0913 - all but two by name
     )  # fmt: skip
     if candidates is None:
         raise SuggestError(
-            f"labels {grid.path} have no pixel of a class outside of the excluded places, check "
+            f"map {grid.path} has no pixel of a class outside of the excluded places, check "
             "the files with `geoseg info`"
         )
     rng = np.random.default_rng(settings.seed)

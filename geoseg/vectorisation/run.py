@@ -64,7 +64,7 @@ class VectoriseReport:
 
 
 def vectorise(
-    labels: str | Path,
+    lulc: str | Path,
     out: str | Path,
     *,
     legend: str | Path | None = None,
@@ -77,10 +77,10 @@ def vectorise(
     """Write the polygons of a class raster of any size, as a valid coverage.
 
     Args:
-        labels: class raster that GDAL opens: one band of whole numbers, 0 to 255.
+        lulc: class raster that GDAL opens: one band of whole numbers, 0 to 255.
         out: file to write: .gpkg, .parquet, .fgb, .geojson or .pmtiles.
         legend: file with class names and colours; None for those in the raster and its sidecars.
-        confidence: confidence raster of ``labels``, as `classify` writes it; None if unknown.
+        confidence: confidence raster of ``lulc``, as `classify` writes it; None if unknown.
         settings: what the polygons are.
         workers: number of threads, at least 1; None for the number of processors.
         overwrite: replace ``out``.
@@ -95,8 +95,8 @@ def vectorise(
     out = Path(out)
     cleaning = settings.cleaning
     check_file_name(out)
-    check_not_there(out, overwrite=overwrite, inputs=[labels, legend, confidence])
-    classes = open_class_raster(labels, legend=legend, nodata=settings.nodata)
+    check_not_there(out, overwrite=overwrite, inputs=[lulc, legend, confidence])
+    classes = open_class_raster(lulc, legend=legend, nodata=settings.nodata)
     scene = classes.scene
     check_format_fits(out, scene.affine, scene.crs, (scene.height, scene.width))
     confidence_scene = None if confidence is None else open_scores(confidence, "confidence", scene)

@@ -22,7 +22,7 @@ from geoseg.view.sources import Sources, open_sources
 @contextmanager
 def open_view(
     scene: str | Path,
-    labels: str | Path | None = None,
+    lulc: str | Path | None = None,
     *,
     settings: ViewSettings = ViewSettings(),
     corrections: str | Path | None = None,
@@ -36,7 +36,7 @@ def open_view(
 
     Args:
         scene: the scene of the map: anything GDAL opens, or a product.
-        labels: the map, a class raster; None to show the scene alone.
+        lulc: the map, a class raster; None to show the scene alone.
         settings: further files to show.
         corrections: GeoPackage of corrections, which may exist already; None for no corrections.
         author: written with each correction.
@@ -54,7 +54,7 @@ def open_view(
         GeosegError: if the port cannot be used.
     """
     check_type("settings", settings, ViewSettings)
-    sources = open_sources(scene, labels, settings)
+    sources = open_sources(scene, lulc, settings)
     with ExitStack() as stack:
         drawn = _open_corrections(sources, corrections, author, stack)
         given = settings.places
@@ -79,7 +79,7 @@ def _open_corrections(
 
 def serve(
     scene: str | Path,
-    labels: str | Path | None = None,
+    lulc: str | Path | None = None,
     *,
     settings: ViewSettings = ViewSettings(),
     corrections: str | Path | None = None,
@@ -98,7 +98,7 @@ def serve(
     with (
         suppress(KeyboardInterrupt),
         open_view(
-            scene, labels, settings=settings, corrections=corrections, author=author, port=port
+            scene, lulc, settings=settings, corrections=corrections, author=author, port=port
         ) as address,
     ):
         started(address)

@@ -22,7 +22,7 @@ _BACKGROUND = (0xD8, 0xDC, 0xE1)
 
 def save_page(
     scene: str | Path,
-    labels: str | Path | None,
+    lulc: str | Path | None,
     out: str | Path,
     *,
     settings: ViewSettings = ViewSettings(),
@@ -32,7 +32,7 @@ def save_page(
 
     Args:
         scene: anything GDAL opens, or a product.
-        labels: the map; None to show the scene alone.
+        lulc: the map; None to show the scene alone.
         out: file to write, .html.
         settings: legend, bands, nodata and second map; the other files are not shown.
         overwrite: replace an existing file.
@@ -44,8 +44,8 @@ def save_page(
     check_type("settings", settings, ViewSettings)
     out = Path(out)
     check_file_name(out, ".html")
-    check_not_there(out, overwrite=overwrite, inputs=[scene, labels])
-    sources = open_sources(scene, labels, settings)
+    check_not_there(out, overwrite=overwrite, inputs=[scene, lulc])
+    sources = open_sources(scene, lulc, settings)
     page = _fill(sources)
     with atomic_file(out) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -48,12 +48,12 @@ class Sources:
         return ", ".join(Path(path).name or path for path in paths)
 
 
-def open_sources(scene: str | Path, labels: str | Path | None, settings: ViewSettings) -> Sources:
+def open_sources(scene: str | Path, lulc: str | Path | None, settings: ViewSettings) -> Sources:
     """Open the files of a page; rasters on another grid are warped to that of the map (nearest).
 
     Args:
         scene: anything GDAL opens, or a product.
-        labels: class raster; None to show the scene alone.
+        lulc: class raster; None to show the scene alone.
         settings: further files.
 
     Raises:
@@ -62,7 +62,7 @@ def open_sources(scene: str | Path, labels: str | Path | None, settings: ViewSet
         VectorError: if the polygons cannot be read, or have another CRS.
     """
     image = open_scene(scene, bands=settings.bands, nodata=settings.nodata)
-    maps = _open_maps(labels, settings)
+    maps = _open_maps(lulc, settings)
     grid = maps[0].scene if maps else image
     image = _placed(image, grid)
     chosen = [image.bands[index - 1] for index in rgb_bands(image.band_names)]
@@ -85,12 +85,12 @@ def open_sources(scene: str | Path, labels: str | Path | None, settings: ViewSet
     return Sources(image, shown, maps, confidence, probabilities, polygons)
 
 
-def _open_maps(labels: str | Path | None, settings: ViewSettings) -> tuple[ClassRaster, ...]:
-    if labels is None:
+def _open_maps(lulc: str | Path | None, settings: ViewSettings) -> tuple[ClassRaster, ...]:
+    if lulc is None:
         if settings.compare is not None:
             raise LabelError("a second map needs a first one to be compared with, give LULC too")
         return ()
-    first = _open_map(labels, settings.legend)
+    first = _open_map(lulc, settings.legend)
     if settings.compare is None:
         return (first,)
     second = _open_map(settings.compare, settings.legend)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from geoseg.classification import ClassifySettings, Cleaning, Execution, classify
-from geoseg.cli.classify import command
+from geoseg.cli.commands.classify import command
 from geoseg.errors import GeosegError, RunError
 
 

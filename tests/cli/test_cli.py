@@ -215,7 +215,7 @@ def test_worker_processes_of_a_large_scene_start_early(
 ):
     preloaded = []
     monkeypatch.setattr("geoseg.execute.preload_workers", preloaded.append)
-    monkeypatch.setattr("geoseg.cli.classify._LARGE_SCENE", 80 * 90 + (not large))
+    monkeypatch.setattr("geoseg.cli.commands.classify._LARGE_SCENE", 80 * 90 + (not large))
     assert classified(scene, model, tmp_path / "map.tif", *options).returncode == 0
     assert preloaded == [[WORKER_MODULE]] * early
 

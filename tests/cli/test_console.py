@@ -147,7 +147,7 @@ def test_an_unexpected_error_is_logged_with_its_traceback(tmp_path, capsys):
     ("error", "words"),
     [
         (SceneError("cannot read a.tif"), "ERROR cannot read a.tif (exit code 1)"),
-        (click.UsageError("Missing LABELS."), "ERROR Missing LABELS. (exit code 2)"),
+        (click.UsageError("Missing LULC."), "ERROR Missing LULC. (exit code 2)"),
         (BrokenPipeError(32, "Broken pipe"), "ERROR the program that reads the output"),
         (KeyboardInterrupt(), "ERROR interrupted (exit code 75)"),
     ],

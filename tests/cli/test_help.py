@@ -11,7 +11,7 @@ import pytest
 
 import geoseg
 from geoseg.cli import cli
-from geoseg.cli.options import repeat_names
+from geoseg.cli.sections import repeat_names
 from tests.support.paths import ROOT
 
 COMMANDS = {name: cli.get_command(click.Context(cli), name) for name in cli.list_commands(None)}
@@ -81,6 +81,34 @@ def test_help_ends_with_examples_that_can_be_copied(name):
         start = words.index("geoseg")
         assert words[start + 1] == name
         command.make_context(name, words[start + 2 :])  # fails for an option that does not exist
+
+
+SECTION = re.compile(r"^([A-Z][a-z ]+):$(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
+
+
+def sections(name: str) -> dict[str, list[str]]:
+    """The options of each section of the help of a command, in their order."""
+    text = COMMANDS[name].get_help(click.Context(COMMANDS[name], info_name=f"geoseg {name}"))
+    found = SECTION.findall(text.partition("\n\n")[2])
+    return {
+        title: re.findall(r"^  (?:-\w, )?(--[\w-]+)", body, re.MULTILINE) for title, body in found
+    }
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_has_sections_in_which_each_option_is_once(name):
+    shown = sections(name)
+    params = [param for param in COMMANDS[name].params if isinstance(param, click.Option)]
+    names = [max(param.opts, key=len) for param in params]
+    assert sorted(option for options in shown.values() for option in options) == sorted(
+        [*names, "--help"]
+    )
+    assert list(shown)[-1] == "General options"
+    general = [
+        n for n in names if n in ("--config", "--json", "--log-file", "--quiet", "--verbose")
+    ]
+    assert shown["General options"] == [*general, "--help"]
+    assert len(shown.get("Options", ())) <= 6  # more need sections
 
 
 def missing(option: click.Option) -> set[str]:
@@ -172,3 +200,8 @@ def test_the_command_reference_is_that_of_the_help(tmp_path):
 )
 def test_labels_take_several_values_in_a_row(typed, expected):
     assert repeat_names(typed.split(), {"--labels"}) == expected.split()
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_dots_show_which_options_take_several_values_in_a_row(option):
+    assert option.multiple or not str(option.metavar).endswith("...")

@@ -514,7 +514,7 @@ def test_a_missing_crs(labels, tmp_path):
         ({"confidence": "bare.tif"}, "bare.tif holds the classes of a map, not its confidence"),
         (
             {"legend": None, "class_field": "x"},
-            "have neither a palette nor class names, name their classes",
+            "has neither a palette nor class names, name its classes",
         ),
         ({"ignore": ("water", "grass", "rock")}, "all classes are ignored"),
         ({"ignore": ("lava",)}, r"'lava' is to be ignored, but is no class of the map \(water"),

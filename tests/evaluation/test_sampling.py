@@ -304,7 +304,7 @@ def test_maps_from_which_nothing_can_be_drawn(labels, tmp_path):
     out = tmp_path / "points.gpkg"
     before = sorted(tmp_path.iterdir())
     for path, where, error, match, settings in (
-        (bare, out, EvaluateError, "have no CRS, so that points have no coordinates", named),
+        (bare, out, EvaluateError, "has no CRS, so that points have no coordinates", named),
         (empty, out, EvaluateError, "no pixel of a class to draw from", named),
         (turned, out, EvaluateError, "differ within rows", named),
         (labels, tmp_path / "p.shp", OutputError, "must end in .gpkg", SampleSettings()),

@@ -246,7 +246,7 @@ def test_a_mask_saved_with_loss(tmp_path, scene):
 
 def test_a_class_raster_without_a_legend(tmp_path, scene, labels):
     refused(
-        LabelError, "have neither a palette nor class names, name their classes with --legend",
+        LabelError, "has neither a palette nor class names, name its classes with --legend",
         tmp_path, scene, labels, legend=None,
     )  # fmt: skip
 

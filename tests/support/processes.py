@@ -24,7 +24,7 @@ CONTEXT.set_forkserver_preload(
         "distributed.cli.dask_scheduler",
         "distributed.cli.dask_worker",
         "geoseg.classification",
-        "geoseg.cli.classify",
+        "geoseg.cli.commands.classify",
         "geoseg.training",
     ]
 )

@@ -134,13 +134,13 @@ def draw(path: Path, name: str, legend: bool) -> None:
     picture.save(str(path))
 
 
-def evaluate_memory_layer(labels: str, reference: str, out: str) -> str:
+def evaluate_memory_layer(lulc: str, reference: str, out: str) -> str:
     """Evaluate with polygons that are in memory only; the command."""
     file = QgsVectorLayer(reference, "reference", "ogr")
     file.setSubsetString("name = 'water'")
     memory = file.materialize(QgsFeatureRequest())
     feedback = Listener()
-    inputs = {"LABELS": labels, "REFERENCE": memory, "CLASS_FIELD": "name", "OUTPUT": out}
+    inputs = {"LULC": lulc, "REFERENCE": memory, "CLASS_FIELD": "name", "OUTPUT": out}
     results = processing.run("geoseg:evaluate", inputs, feedback=feedback)
     return results["REPORT"]
 
@@ -161,16 +161,16 @@ def area_of_selected_features(labels: str, reference: str) -> tuple[int, int]:
     return areas.selectedFeatureCount(), file.featureCount()
 
 
-def temporary_polygons(labels: str) -> int:
+def temporary_polygons(lulc: str) -> int:
     """How many polygons a temporary output has."""
-    inputs = {"LABELS": labels, "OUTPUT": "TEMPORARY_OUTPUT"}
+    inputs = {"LULC": lulc, "OUTPUT": "TEMPORARY_OUTPUT"}
     path = processing.run("geoseg:vectorise", inputs)["OUTPUT"]
     return QgsVectorLayer(path, "polygons", "ogr").featureCount()
 
 
-def wrong_turns(labels: str, out: str) -> dict:
+def wrong_turns(lulc: str, out: str) -> dict:
     """What is said where there is no command, and where the output exists."""
-    inputs = {"LABELS": labels, "OUTPUT": out}
+    inputs = {"LULC": lulc, "OUTPUT": out}
 
     def vectorise() -> object:
         return processing.run("geoseg:vectorise", inputs, feedback=Listener())

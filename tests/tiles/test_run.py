@@ -8,7 +8,7 @@ import rasterio
 import shapely
 from affine import Affine
 
-from geoseg.cli.tile import command
+from geoseg.cli.commands.tile import command
 from geoseg.errors import GeosegError, SceneError, TileError
 from geoseg.legend import DUBAI, LandCoverClass, Legend
 from geoseg.raster import read_whole

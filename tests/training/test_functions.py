@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geoseg.cli.train import command
+from geoseg.cli.commands.train import command
 from geoseg.metrics import Confusion
 from geoseg.model.networks.fast_dropout import FastDropout
 from geoseg.tiles import IGNORE_INDEX

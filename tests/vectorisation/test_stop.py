@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import geoseg
-from geoseg.cli.vectorise import command
+from geoseg.cli.commands.vectorise import command
 from geoseg.errors import InterruptedRun
 from geoseg.files import output_lock
 from tests.support.class_maps import class_labels

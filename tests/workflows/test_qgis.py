@@ -105,7 +105,7 @@ def test_classify_with_area_and_extent(qgis, out):
 
 def test_vectorise(qgis, small_map, out):
     done = qgis.run(
-        "vectorise", LABELS=small_map, MIN_AREA=5000, SMOOTH=1, OUTPUT=out / "qgis" / "lulc.gpkg"
+        "vectorise", LULC=small_map, MIN_AREA=5000, SMOOTH=1, OUTPUT=out / "qgis" / "lulc.gpkg"
     )
     assert done.returncode == 0, done.stdout + done.stderr
     here(
@@ -117,7 +117,7 @@ def test_vectorise(qgis, small_map, out):
 
 def test_sample(qgis, small_map, out):
     done = qgis.run(
-        "sample", LABELS=small_map, SIZE=60, ALLOCATION="equal", MIN_PER_CLASS=5,
+        "sample", LULC=small_map, SIZE=60, ALLOCATION="equal", MIN_PER_CLASS=5,
         IGNORE="tree, crop", OUTPUT=out / "qgis" / "points.gpkg",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -132,7 +132,7 @@ def test_sample(qgis, small_map, out):
 
 def test_evaluate(qgis, small_map, out):
     done = qgis.run(
-        "evaluate", LABELS=small_map, REFERENCE=AREAS, CLASS_FIELD="name",
+        "evaluate", LULC=small_map, REFERENCE=AREAS, CLASS_FIELD="name",
         OUTPUT=out / "qgis" / "report",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

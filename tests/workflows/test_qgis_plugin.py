@@ -101,7 +101,7 @@ def test_values_become_words():
 
 
 def test_arguments_come_first_and_lists_are_repeated():
-    values = {"LABELS": Source("/lulc.tif"), "REFERENCE": Source("/p.gpkg", "points")}
+    values = {"LULC": Source("/lulc.tif"), "REFERENCE": Source("/p.gpkg", "points")}
     assert command_line(EVALUATE, {**values, "IGNORE": "tree, 3,"}) == [
         "evaluate", "/lulc.tif", "/p.gpkg", "--layer=points", "--ignore=tree", "--ignore=3",
     ]  # fmt: skip

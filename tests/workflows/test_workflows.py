@@ -80,7 +80,7 @@ def test_a_signal_ends_a_local_dask_cluster(model, tmp_path):
     (tmp_path / "tmp").mkdir()
     command = [
         str(WORKFLOWS / "dask" / "local.sh"), "1", "scene.tif", "--out", "lulc.tif",
-        "--model", str(model), "--overlap", "24", "--chunk", "512", "--tta",
+        "--model", str(model), "--overlap", "24", "--chunk", "512",
     ]  # fmt: skip
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(

@@ -50,7 +50,7 @@ class SampleReport:
 
 
 def sample(
-    labels: str | Path,
+    lulc: str | Path,
     out: str | Path,
     *,
     settings: SampleSettings = SampleSettings(),
@@ -62,7 +62,7 @@ def sample(
     with a form that lists the classes and hides the class of the map.
 
     Args:
-        labels: class map with a CRS.
+        lulc: class map with a CRS.
         out: GeoPackage to write, in the CRS of the map. If this is not tied to the earth, longitude
             and latitude are empty.
         settings: how many points to draw, and from which classes.
@@ -80,12 +80,12 @@ def sample(
     check_type("settings", settings, SampleSettings)
     out = Path(out)
     check_file_name(out, ".gpkg")
-    check_not_there(out, overwrite=overwrite, inputs=[labels])
-    scene, mapped = open_map(str(labels), as_legend(settings.legend), settings.ignore)
-    IgnoreSpec.parse(settings.ignore).check_names({f"labels {scene.path}": mapped.legend})
+    check_not_there(out, overwrite=overwrite, inputs=[lulc])
+    scene, mapped = open_map(str(lulc), as_legend(settings.legend), settings.ignore)
+    IgnoreSpec.parse(settings.ignore).check_names({f"map {scene.path}": mapped.legend})
     if scene.crs is None:
         raise EvaluateError(
-            f"labels {scene.path} have no CRS, so that points have no coordinates, assign it with "
+            f"map {scene.path} has no CRS, so that points have no coordinates, assign it with "
             "gdal_edit -a_srs"
         )
     choices = as_legend(settings.reference_legend)
@@ -93,13 +93,13 @@ def sample(
     census = count_classes(WindowComparison(scene, mapped), np.array(legend.values))
     if not census.total.any():
         raise EvaluateError(
-            f"labels {scene.path} have no pixel of a class to draw from, check the file with "
+            f"map {scene.path} has no pixel of a class to draw from, check the file with "
             "`geoseg info`"
         )
     if not np.isfinite(census.area_m2).all():
         raise EvaluateError(
-            f"the areas of the pixels of labels {scene.path} are unknown or differ within rows, "
-            "warp them to a projected CRS (gdalwarp)"
+            f"the areas of the pixels of map {scene.path} are unknown or differ within rows, "
+            "warp it to a projected CRS (gdalwarp)"
         )
     sizes = _sample_sizes(census, legend, settings)
     points = _draw_points(census, legend, sizes, settings.seed)

@@ -107,7 +107,7 @@ VECTORISE = Algorithm(
     if_stopped=STARTS_AGAIN,
     parameters=(
         Parameter(
-            "LABELS", "Class raster", "raster",
+            "LULC", "Class raster", "raster",
             help="One band of whole numbers, 0 to 255: a map of geoseg, or any other.",
         ),
         LEGEND,
@@ -136,7 +136,7 @@ EVALUATE = Algorithm(
     if_stopped=STARTS_AGAIN,
     page="report.html",
     parameters=(
-        Parameter("LABELS", "Map", "raster", help="A class raster."),
+        Parameter("LULC", "Map", "raster", help="A class raster."),
         Parameter(
             "REFERENCE", "Reference", "layer", layer_option="--layer",
             help="A class raster, polygons or points, in any CRS.",
@@ -196,7 +196,7 @@ SAMPLE = Algorithm(
     "form lists the classes), then run Evaluate with the points as the reference.",
     if_stopped=STARTS_AGAIN,
     parameters=(
-        Parameter("LABELS", "Map", "raster", help="A class raster."),
+        Parameter("LULC", "Map", "raster", help="A class raster."),
         Parameter(
             "SIZE", "Number of points", "integer", "--size", optional=True, low=1,
             help="At least 1. Empty: computed from the standard error.",

@@ -6,11 +6,12 @@ import click
 
 from geoseg.cli import config, options
 from geoseg.cli.console import Console
+from geoseg.cli.sections import Command, group, section
 
 
 @click.command(
     "compare",
-    cls=options.ManyValues,
+    cls=Command,
     epilog=options.examples(
         "geoseg compare lulc2019.tif lulc2024.tif --out changes",
         "geoseg compare lulc2019.tif lulc2024.tif points.gpkg --out areas",
@@ -19,47 +20,67 @@ from geoseg.cli.console import Console
 @click.argument("a")
 @click.argument("b")
 @click.argument("reference", required=False)
-@click.option("--out", required=True, metavar="DIR", help="Folder of the report; it is created.")
-@options.group(
-    "settings",
+@section(
+    "Report",
     click.option(
-        "--legend-a", metavar="FILE",
-        help="Classes of A: CSV (value,name,color) or QGIS palette (.qml, .txt, .clr).  "
-        "[default: palette and names of the map]",
+        "--out", required=True, metavar="DIR", help="Folder of the report; it is created.",
     ),
-    click.option(
-        "--legend-b", metavar="FILE",
-        help="Classes of B, a file as for --legend-a.  [default: names of the map, else the "
-        "classes of A]",
+    group(
+        "settings",
+        click.option(
+            "--polygons/--no-polygons", default=True, show_default=True,
+            help="Write the polygons of change.tif to change.gpkg.",
+        ),
+        click.option(
+            "--changed-only", is_flag=True,
+            help="Leave pixels of the same class in both maps out of change.tif and its polygons, "
+            "so that `geoseg sample` draws points only where the maps differ.",
+        ),
     ),
-    click.option(
-        "--ignore", multiple=True, metavar="CLASS...",
-        help="Classes that count as unlabelled in both maps and in the reference: names, values or "
-        "colours (#rrggbb).  [default: none]",
-    ),
-    click.option(
-        "--changed-only", is_flag=True,
-        help="Leave pixels of the same class in both maps out of change.tif and its polygons, so "
-        "that `geoseg sample` draws points only where the maps differ.",
-    ),
-    click.option(
-        "--polygons/--no-polygons", default=True, show_default=True,
-        help="Write the polygons of change.tif to change.gpkg.",
-    ),
-    click.option(
-        "--layer", metavar="NAME",
-        help="Layer of the points in a file with several layers, such as a GeoPackage.  "
-        "[default: the first layer with geometries]",
-    ),
-    click.option(
-        "--reference-fields", multiple=True, metavar="NAME...",
-        help="Fields of the points with the true classes: those at the dates of A and of B, or one "
-        "field with changes or with classes.  [default: reference_a reference_b if the points have "
-        "them, else reference]",
+    options.overwrite,
+)  # fmt: skip
+@section(
+    "Maps",
+    group(
+        "settings",
+        click.option(
+            "--legend-a", metavar="FILE",
+            help="Classes of A: CSV (value,name,color) or QGIS palette (.qml, .txt, .clr).  "
+            "[default: palette and names of the map]",
+        ),
+        click.option(
+            "--legend-b", metavar="FILE",
+            help="Classes of B, a file as for --legend-a.  [default: names of the map, else the "
+            "classes of A]",
+        ),
+        click.option(
+            "--ignore", multiple=True, metavar="CLASS...",
+            help="Classes that count as unlabelled in both maps and in the reference: names, "
+            "values or colours (#rrggbb).  [default: none]",
+        ),
     ),
 )  # fmt: skip
-@options.workers("windows that are compared at the same time")
-@options.overwrite
+@section(
+    "Points",
+    group(
+        "settings",
+        click.option(
+            "--layer", metavar="NAME",
+            help="Layer of the points in a file with several layers, such as a GeoPackage.  "
+            "[default: the first layer with geometries]",
+        ),
+        click.option(
+            "--reference-fields", multiple=True, metavar="NAME...",
+            help="Fields of the points with the true classes: those at the dates of A and of B, or "
+            "one field with changes or with classes.  [default: reference_a reference_b if the "
+            "points have them, else reference]",
+        ),
+    ),
+)  # fmt: skip
+@section(
+    "Computation",
+    options.workers("windows that are compared at the same time"),
+)  # fmt: skip
 @config.option
 @options.console
 def command(

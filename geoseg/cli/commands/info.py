@@ -4,9 +4,14 @@ import click
 
 from geoseg.cli import config, options
 from geoseg.cli.console import Console
+from geoseg.cli.sections import Command
 
 
-@click.command("info", epilog=options.examples("geoseg info model.safetensors --plot unet.png"))
+@click.command(
+    "info",
+    cls=Command,
+    epilog=options.examples("geoseg info model.safetensors --plot unet.png"),
+)
 @click.argument("path")
 @click.option(
     "--plot", metavar="FILE",

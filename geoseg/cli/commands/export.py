@@ -4,10 +4,12 @@ import click
 
 from geoseg.cli import config, options
 from geoseg.cli.console import Console
+from geoseg.cli.sections import Command
 
 
 @click.command(
     "export",
+    cls=Command,
     epilog=options.examples(
         "geoseg export default --out default.onnx",
         "geoseg export default --out default-int8.onnx --int8 tiles/",

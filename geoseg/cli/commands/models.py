@@ -7,12 +7,15 @@ import click
 
 from geoseg.cli import config, options
 from geoseg.cli.console import Console
+from geoseg.cli.sections import Command
 
 if TYPE_CHECKING:
     from geoseg.models import ModelFile
 
 
-@click.command("models", epilog=options.examples("geoseg models", "geoseg models --json"))
+@click.command(
+    "models", cls=Command, epilog=options.examples("geoseg models", "geoseg models --json")
+)
 @config.option
 @options.console
 def command(console: Console) -> None:

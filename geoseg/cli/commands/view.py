@@ -6,11 +6,13 @@ import click
 
 from geoseg.cli import config, options
 from geoseg.cli.console import Console
+from geoseg.cli.sections import Command, group, section
 from geoseg.errors import redact
 
 
 @click.command(
     "view",
+    cls=Command,
     epilog=options.examples(
         "geoseg view scene.tif lulc.tif --confidence confidence.tif",
         "geoseg view scene.tif lulc.tif --corrections corrections.gpkg --author Ada",
@@ -19,78 +21,87 @@ from geoseg.errors import redact
     ),
 )
 @click.argument("scene")
-@click.argument("labels", metavar="[LULC]", required=False)
-@options.group(
-    "settings",
+@click.argument("lulc", required=False)
+@section(
+    "Scene and map",
+    group(
+        "settings",
+        options.view_bands,
+        options.nodata,
+        options.map_legend,
+        click.option(
+            "--confidence",
+            metavar="FILE",
+            help="Raster of the confidence of the map. The page shows it and lists its least "
+            "certain places.  [default: none]",
+        ),
+        click.option(
+            "--probabilities",
+            metavar="FILE",
+            help="Raster of the probabilities of the classes. The page shows those of a pixel that "
+            "is clicked.  [default: none]",
+        ),
+        click.option(
+            "--polygons",
+            metavar="FILE",
+            help="Polygons to draw over the map: GeoPackage or FlatGeobuf in the CRS of the map.  "
+            "[default: none]",
+        ),
+        click.option(
+            "--places",
+            metavar="FILE",
+            help="Places to look at one after another: a vector file in any CRS, such as that of "
+            "`geoseg suggest`.  [default: the least certain places of --confidence]",
+        ),
+        click.option(
+            "--compare",
+            metavar="LULC2",
+            help="A second map of the same place, on any grid.  [default: none]",
+        ),
+    ),
+)  # fmt: skip
+@section(
+    "Corrections",
     click.option(
-        "--confidence",
+        "--corrections",
         metavar="FILE",
-        help="Raster of the confidence of the map. The page shows it and lists its least certain "
-        "places.  [default: none]",
+        help="GeoPackage (.gpkg) for corrections of the map that are drawn on the page. They are "
+        "added to those of an existing file.  [default: no corrections]",
     ),
     click.option(
-        "--probabilities",
+        "--author",
+        default="",
+        metavar="NAME",
+        help="Name that is written with each correction.  [default: none]",
+    ),
+)  # fmt: skip
+@section(
+    "Page",
+    click.option(
+        "--save",
         metavar="FILE",
-        help="Raster of the probabilities of the classes. The page shows those of a pixel that is "
-        "clicked.  [default: none]",
+        help="Write one HTML file (.html) with scene, map and legend at 2,000 px a side at most, "
+        "instead of serving the page.  [default: serve the page until Ctrl-C]",
+    ),
+    options.overwrite,
+    click.option(
+        "--port",
+        type=click.IntRange(0, 65535),
+        default=0,
+        metavar="N",
+        help="Number of the port of this machine, 0 to 65535; 0 means any free port.  [default: 0]",
     ),
     click.option(
-        "--polygons",
-        metavar="FILE",
-        help="Polygons to draw over the map: GeoPackage or FlatGeobuf in the CRS of the map.  "
-        "[default: none]",
+        "--no-browser",
+        is_flag=True,
+        help="Print the address of the page, but do not open it in a browser.",
     ),
-    click.option(
-        "--places",
-        metavar="FILE",
-        help="Places to look at one after another: a vector file in any CRS, such as that of "
-        "`geoseg suggest`.  [default: the least certain places of --confidence]",
-    ),
-    click.option(
-        "--compare",
-        metavar="LULC2",
-        help="A second map of the same place, on any grid.  [default: none]",
-    ),
-    options.map_legend,
-    options.view_bands,
-    options.nodata,
-)
-@click.option(
-    "--corrections",
-    metavar="FILE",
-    help="GeoPackage (.gpkg) for corrections of the map that are drawn on the page. They are added "
-    "to those of an existing file.  [default: no corrections]",
-)
-@click.option(
-    "--author",
-    default="",
-    metavar="NAME",
-    help="Name that is written with each correction.  [default: none]",
-)
-@click.option(
-    "--save",
-    metavar="FILE",
-    help="Write one HTML file (.html) with scene, map and legend at 2,000 px a side at most, "
-    "instead of serving the page.  [default: serve the page until Ctrl-C]",
-)
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=0,
-    metavar="N",
-    help="Number of the port of this machine, 0 to 65535; 0 means any free port.  [default: 0]",
-)
-@click.option(
-    "--no-browser",
-    is_flag=True,
-    help="Print the address of the page, but do not open it in a browser.",
-)
-@options.overwrite
+)  # fmt: skip
 @config.option
 @options.console
 def command(
     scene: str,
-    labels: str | None,
+    lulc: str | None,
     settings: dict[str, Any],
     corrections: str | None,
     author: str,
@@ -115,8 +126,8 @@ def command(
             corrections=corrections, author=author, port=port, no_browser=no_browser,
             **{name: settings.get(name) for name in shown_live},
         )  # fmt: skip
-        save_page(scene, labels, save, settings=view_settings, overwrite=overwrite)
-        paths = (scene, labels, view_settings.compare)
+        save_page(scene, lulc, save, settings=view_settings, overwrite=overwrite)
+        paths = (scene, lulc, view_settings.compare)
         shown = [str(path) for path in paths if path is not None]
         console.print_result({"outputs": [save]}, redact(f"{save}: page of {', '.join(shown)}"))
         return
@@ -128,7 +139,7 @@ def command(
             click.echo("There is no display here: open the address in a browser.", err=True)
 
     serve(
-        scene, labels, settings=view_settings, corrections=corrections, author=author,
+        scene, lulc, settings=view_settings, corrections=corrections, author=author,
         port=port, started=started,
     )  # fmt: skip
 

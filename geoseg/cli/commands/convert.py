@@ -4,10 +4,12 @@ import click
 
 from geoseg.cli import config, options
 from geoseg.cli.console import Console
+from geoseg.cli.sections import Command
 
 
 @click.command(
     "convert",
+    cls=Command,
     epilog=options.examples(
         "geoseg convert lulc.keras --legend classes.csv --out model.safetensors"
     ),
