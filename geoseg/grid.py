@@ -69,6 +69,13 @@ class Window:
         width = min(self.col_end, window.col_end) - col
         return Window(row, col, height, width) if height > 0 and width > 0 else None
 
+    def expanded(self, margin: int, outer: "Window") -> "Window":
+        """Return the window with ``margin`` px more on each side, as far as ``outer`` reaches."""
+        row, col = max(self.row - margin, outer.row), max(self.col - margin, outer.col)
+        row_end = min(self.row_end + margin, outer.row_end)
+        col_end = min(self.col_end + margin, outer.col_end)
+        return Window(row, col, row_end - row, col_end - col)
+
     def __str__(self) -> str:
         return f"rows {self.row}-{self.row_end - 1}, columns {self.col}-{self.col_end - 1}"
 

@@ -62,7 +62,7 @@ def assemble(run: PlannedRun, report: ClassifyReport, stop: StopFlag) -> Classif
             again.
         OutputError: if an output cannot be written.
     """
-    with _staging(run.outputs.parts) as place:
+    with _staging(run.outputs.run_folder) as place:
         staged = {path: place(path) for path in run.outputs.requested()}
         counts = _write_rasters_and_polygons(run, staged, stop)
         report = replace(report, **_class_report(run.job, counts))
@@ -232,7 +232,7 @@ def _write_polygons(
 
     polygons = (
         stitch_chunks(map_fn(read_outlines, job.chunks()), *size)
-        if job.polygons
+        if job.with_outlines
         else polygonise_windows(read_both, *size, tolerance=cleaning.simplify, map_fn=map_fn)
     )
     builder = FeatureBuilder(

@@ -93,13 +93,13 @@ def naming_the_chunk(chunk: Window) -> Iterator[None]:
 
 def _compute_part(job: Job, chunk: Window, count: WindowCounter) -> Part:
     start = time.perf_counter()
-    aoi = load_aoi(job.parts, job.aoi) if job.aoi is not None else None
+    aoi = load_aoi(job.run_folder, job.aoi) if job.aoi is not None else None
     arrays, computed = read_and_classify(job, chunk, read_window, aoi, count)
-    if job.polygons:
+    if job.with_outlines:
         size = (job.scene.height, job.scene.width)
         confidence = arrays.get("confidence")
         arrays |= trace_chunk(arrays["labels"], chunk, size, confidence=confidence).to_arrays()
-    if not job.confidence:
+    if not job.with_confidence:
         arrays.pop("confidence", None)
     part = write_part(
         job, chunk, arrays, windows=computed,

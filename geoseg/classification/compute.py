@@ -108,7 +108,7 @@ def choose_workers(
         return cluster.threads, "Dask worker"
     workers = executor.workers or default_workers(job, model)
     workers = max(1, min(workers, chunks))
-    return workers, "thread" if workers == 1 or not job.processes else "process"
+    return workers, "thread" if workers == 1 or not job.suits_processes else "process"
 
 
 def check_memory_of(

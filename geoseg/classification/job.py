@@ -58,15 +58,15 @@ class Job:
     """Device that computes the run: "cpu", "cuda", "cuda:N" or "mps", never "auto"."""
     batch_size: int
     """Windows per forward pass."""
-    parts: str = ""
+    run_folder: str = ""
     """Path of the run folder; "" if the map stays in memory."""
-    polygons: bool = False
+    with_outlines: bool = False
     """Whether parts hold the outlines of their components."""
-    confidence: bool = False
+    with_confidence: bool = False
     """Whether parts hold the confidence."""
-    probabilities: bool = False
+    with_probabilities: bool = False
     """Whether parts hold the probabilities."""
-    uncertainty: bool = False
+    with_uncertainty: bool = False
     """Whether parts hold the uncertainty."""
     onnx: "OnnxSpec | None" = None
     """How an ONNX file is read; None for a model file of geoseg."""
@@ -83,9 +83,9 @@ class Job:
     @property
     def graph(self) -> Path | None:
         """File of the network of a model of geoseg in the run folder, if the engine reads one."""
-        if not self.parts or self.onnx is not None or self.engine_without_version == "torch":
+        if not self.run_folder or self.onnx is not None or self.engine_without_version == "torch":
             return None
-        return Path(self.parts) / "network.onnx"
+        return Path(self.run_folder) / "network.onnx"
 
     @property
     def engine_without_version(self) -> str:
@@ -106,13 +106,24 @@ class Job:
         )  # fmt: skip
 
     @property
-    def processes(self) -> bool:
+    def suits_processes(self) -> bool:
         """Whether workers on this machine are processes: only on the CPU, and for large scenes.
 
         Processes take some seconds of computing to start. Engines that hold Python's lock need
         them to use several cores, and a process that dies loses its chunk alone.
         """
         return self.device == "cpu" and not is_small(self.window_grid, self.map_grid.input_part)
+
+    @property
+    def needs_scores(self) -> bool:
+        """Whether parts hold more than labels."""
+        return any(self._outputs())
+
+    def _outputs(self) -> list[bool]:
+        return [
+            self.with_outlines, self.with_confidence, self.with_probabilities,
+            self.with_uncertainty,
+        ]  # fmt: skip
 
     def chunks(self, window: Window | None = None) -> list[Window]:
         """The chunks of the scene, or those that share a pixel with ``window``, row-major."""
@@ -165,7 +176,7 @@ class Job:
             "device": self.device.partition(":")[0],
             "batch size": self.batch_size,
             "window": asdict(self.window_grid),
-            "outputs": [self.polygons, self.confidence, self.probabilities, self.uncertainty],
+            "outputs": self._outputs(),
         }
         if self.input != self.scene:
             values |= {"resampled": self.input.determinants(), "map grid": asdict(self.map_grid)}

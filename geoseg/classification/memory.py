@@ -68,7 +68,7 @@ def worker_bytes(job: Job, model: AnyModel, *, processes: bool) -> int:
 def default_workers(job: Job, model: AnyModel) -> int:
     """Return as many workers as processors and memory allow, at least 1."""
     # The polygons of a chunk may take as much as all else.
-    by_memory = available_memory() // (2 * worker_bytes(job, model, processes=job.processes))
+    by_memory = available_memory() // (2 * worker_bytes(job, model, processes=job.suits_processes))
     return max(1, min(available_cpus(), by_memory))
 
 
@@ -127,7 +127,7 @@ def _certain_bytes(job: Job, model: AnyModel) -> int:
 
 def _has_polygons(job: Job) -> bool:
     """Whether the process that computes or the one that assembles traces polygons or cleans."""
-    return job.polygons or bool(job.settings.cleaning.min_area)
+    return job.with_outlines or bool(job.settings.cleaning.min_area)
 
 
 def _engine_bytes(job: Job, model: AnyModel) -> int:
@@ -161,11 +161,13 @@ def chunk_bytes(job: Job, model: AnyModel) -> int:
     copy = 0 if scene.dtype in _NOT_CONVERTED else 4
     input_bytes = pixels_read * (len(scene.bands) * (np.dtype(scene.dtype).itemsize + copy) + 1)
     pixel_bytes = 4 * classes + 15  # float32 scores; the best score and class so far
-    if job.polygons or job.confidence or job.uncertainty or job.probabilities:
+    if job.needs_scores:
         pixel_bytes += 12  # scores divided by the summed weights
         pixel_bytes += 2 * classes if model.temperature != 1 else 0
-        pixel_bytes += 2 * classes if job.probabilities else 0
-        pixel_bytes += 6 if job.uncertainty else 0  # one float32 array more than for confidence
+        pixel_bytes += 2 * classes if job.with_probabilities else 0
+        pixel_bytes += (
+            6 if job.with_uncertainty else 0
+        )  # one float32 array more than for confidence
     return input_bytes + pixels_out * pixel_bytes + job.batch_size * _window_bytes(model)
 
 

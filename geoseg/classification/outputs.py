@@ -72,8 +72,8 @@ class Outputs:
         return self.labels.with_suffix(".json")
 
     @property
-    def parts(self) -> Path:
-        """Run folder, which holds the parts until the map is assembled."""
+    def run_folder(self) -> Path:
+        """Folder of the parts until the map is assembled."""
         return self.labels.with_name(f"{self.labels.name}.parts")
 
     def existing_report(self, run: str) -> ClassifyReport | None:
@@ -129,7 +129,7 @@ class Outputs:
             if path.parent.is_dir() or not self.create_folders:
                 check_file_name(path)
         if self.polygons is not None:
-            check_vector_path(self.polygons, self.parts)
+            check_vector_path(self.polygons, self.run_folder)
             size = (scene.height, scene.width)
             check_format_fits(self.polygons, scene.affine, scene.crs, size)
         elif cleaning.simplify or cleaning.smooth:

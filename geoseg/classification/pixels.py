@@ -36,11 +36,7 @@ def input_of_chunk(job: Job, chunk: Window) -> Window:
 
     What they read beyond the edge is its reflection, which lies inside of these pixels.
     """
-    halo = bounds(job.windows(chunk))
-    row, col = max(0, halo.row - job.margin), max(0, halo.col - job.margin)
-    height, width = halo.row_end + job.margin - row, halo.col_end + job.margin - col
-    inputs = Window(row, col, height, width)
-    return inputs.intersection(job.input.window) or inputs
+    return bounds(job.windows(chunk)).expanded(job.margin, job.input.window)
 
 
 def classify_pixels(
@@ -74,27 +70,35 @@ def classify_pixels(
             needed[row, cols[valid_cols]] = True
     useful = [w for w in windows if needed[_shared(w, region)].any()]
     count(len(windows) - len(useful))
-    if not useful:
-        return _empty_outputs(job, chunk), 0
-    predictor = cached_predictor(job.predictor_source)
-    predictor.spec.scaling.fill_invalid(read.pixels, read.valid)
-    padded, inputs = _padded(job, read, windows, useful)
-    scale = _byte_scale(job, region) if _needs_scores(job) else None
-    with predictor.stream():
-        total = _blended(job, predictor, padded, inputs, useful, region, count)
-        planes = _scores_to_outputs(job, predictor, total, scale)
-    if not job.map_grid.same_pixels:
-        planes = planes.take(rows, axis=1).take(cols, axis=2)
+    if useful:
+        predictor = cached_predictor(job.predictor_source)
+        predictor.spec.scaling.fill_invalid(read.pixels, read.valid)
+        padded, inputs = _padded(job, read, windows, useful)
+        scale = _byte_scale(job, region) if job.needs_scores else None
+        with predictor.stream():
+            total = _blended(job, predictor, padded, inputs, useful, region, count)
+            planes = _scores_to_planes(job, predictor, total, scale)
+        if not job.map_grid.same_pixels:
+            planes = planes.take(rows, axis=1).take(cols, axis=2)
+    else:
+        planes = np.empty((_plane_count(job), *valid.shape), np.uint8)
     planes[0][~valid] = NODATA
     planes[1:, ~valid] = 0
     arrays: dict[str, NDArray[Any]] = {"labels": planes[0]}
-    if scale is not None:
+    if job.needs_scores:
         arrays["confidence"] = planes[1]
-    if job.uncertainty:
+    if job.with_uncertainty:
         arrays["uncertainty"] = planes[2]
-    if job.probabilities:
-        arrays["probabilities"] = planes[2 + job.uncertainty :]
+    if job.with_probabilities:
+        arrays["probabilities"] = planes[2 + job.with_uncertainty :]
     return arrays, len(useful)
+
+
+def _plane_count(job: Job) -> int:
+    """Count the planes: labels; confidence; uncertainty; probabilities, as far as needed."""
+    if not job.needs_scores:
+        return 1
+    return 2 + job.with_uncertainty + job.with_probabilities * len(job.legend)
 
 
 def _shared(window: Window, outer: Window) -> tuple[slice, slice]:
@@ -141,11 +145,6 @@ def _blended(
     return cast(torch.Tensor, total)
 
 
-def _needs_scores(job: Job) -> bool:
-    """Whether a chunk has other outputs than labels."""
-    return job.polygons or job.confidence or job.uncertainty or job.probabilities
-
-
 def _byte_scale(job: Job, region: Window) -> NDArray[np.float32]:
     """Return the factors that scale the scores of a region of the input to 0 to 255, float32."""
     weights = taper_profile(job.settings.blend, job.window_grid.size, job.settings.overlap)
@@ -154,7 +153,7 @@ def _byte_scale(job: Job, region: Window) -> NDArray[np.float32]:
     return (255 / np.outer(rows, cols)).astype(np.float32)
 
 
-def _scores_to_outputs(
+def _scores_to_planes(
     job: Job,
     predictor: Predictor,
     total: torch.Tensor,
@@ -165,14 +164,11 @@ def _scores_to_outputs(
     ``byte_scale`` is None if only the labels are needed.
 
     Returns:
-        (planes, height, width): labels; confidence; uncertainty; probabilities, as far as they are
-        needed.
+        (planes, height, width), see `_plane_count`.
     """
     labels, best = best_class(total, job.legend.values)
-    planes = 1
-    if byte_scale is not None:
-        planes = 2 + job.uncertainty + job.probabilities * len(total)
-    outputs = torch.empty((planes, *labels.shape), dtype=torch.uint8, device=predictor.device)
+    size = (_plane_count(job), *labels.shape)
+    outputs = torch.empty(size, dtype=torch.uint8, device=predictor.device)
     outputs[0] = labels
     if byte_scale is not None:
         scale = predictor.to_device(byte_scale)
@@ -180,9 +176,9 @@ def _scores_to_outputs(
             total = predictor.apply_temperature(total)
             best, scale = total.amax(0), torch.full_like(scale, 255)
         outputs[1].copy_((best * scale).round_().clamp_(0, 255))
-        if job.uncertainty:
+        if job.with_uncertainty:
             outputs[2].copy_((1 + 254 * relative_entropy(total)).round_().clamp_(1, 255))
-        for plane, scores in zip(outputs[2 + job.uncertainty :], total, strict=False):
+        for plane, scores in zip(outputs[2 + job.with_uncertainty :], total, strict=False):
             plane.copy_((scores * scale).round_().clamp_(0, 255))
     copied: NDArray[np.uint8] = predictor.to_host(outputs)
     return copied
@@ -208,15 +204,3 @@ def relative_entropy(scores: torch.Tensor) -> torch.Tensor:
         share = score / total
         entropy -= torch.xlogy(share, share)
     return entropy / math.log(max(2, len(scores)))
-
-
-def _empty_outputs(job: Job, chunk: Window) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a chunk without a valid pixel."""
-    shape = (chunk.height, chunk.width)
-    labels, confidence = np.full(shape, NODATA, np.uint8), np.zeros(shape, np.uint8)
-    arrays: dict[str, NDArray[Any]] = {"labels": labels, "confidence": confidence}
-    if job.uncertainty:
-        arrays["uncertainty"] = np.zeros(shape, np.uint8)
-    if job.probabilities:
-        arrays["probabilities"] = np.zeros((len(job.legend), *shape), np.uint8)
-    return arrays

@@ -66,7 +66,7 @@ def plan_run(
         RunError: if the run folder holds parts of another run.
     """
     outputs = prepared.outputs
-    manifest = read_manifest(outputs.parts) if execution.resume else None
+    manifest = read_manifest(outputs.run_folder) if execution.resume else None
     request = ComputeRequest.of(prepared.grids, model, settings, execution)
     config = request.from_manifest(manifest or {})
     resolved = config is None
@@ -80,7 +80,7 @@ def plan_run(
         outputs.check_not_there()
     # Only now: it creates the run folder, which a refused run must not leave.
     if resolved and execution.shard is not None and execution.engine == "auto":
-        config = agree_on(config, request, outputs.parts)
+        config = agree_on(config, request, outputs.run_folder)
         job = plan_job(prepared, model, settings, execution.chunk, config)
     if manifest is not None:
         check_same_run(job, manifest)
@@ -100,11 +100,11 @@ def plan_job(
     from_labels = outputs.polygons is not None and bool(cleaning.min_area or cleaning.simplify)
     return replace(
         plan_labels(prepared.grids, model, settings, chunk, config),
-        parts=str(outputs.parts),
-        polygons=outputs.polygons is not None and not from_labels,
-        confidence=outputs.confidence is not None or from_labels,
-        probabilities=outputs.probabilities is not None,
-        uncertainty=outputs.uncertainty is not None,
+        run_folder=str(outputs.run_folder),
+        with_outlines=outputs.polygons is not None and not from_labels,
+        with_confidence=outputs.confidence is not None or from_labels,
+        with_probabilities=outputs.probabilities is not None,
+        with_uncertainty=outputs.uncertainty is not None,
         aoi=prepared.aoi.sha256 if prepared.aoi else None,
     )
 

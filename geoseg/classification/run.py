@@ -234,10 +234,10 @@ def _classify(
 
 def _clear_finished(run: PlannedRun, report: ClassifyReport) -> ClassifyReport:
     """Delete the parts of a complete map: its run was killed while it deleted them."""
-    parts = run.outputs.parts
-    if parts.exists():
-        with run_lock(parts, "clearing", exclusive=True):
-            remove_run_folder(parts)
+    folder = run.outputs.run_folder
+    if folder.exists():
+        with run_lock(folder, "clearing", exclusive=True):
+            remove_run_folder(folder)
     return report
 
 
@@ -270,18 +270,18 @@ def _finish(
             return None
         computed = time.perf_counter()
         release_memory()  # of the chunks: assembly allocates in other sizes
-        _warn_of_mixed_processors(outputs.parts)
+        _warn_of_mixed_processors(outputs.run_folder)
         config = replay_config(run.job, run.prepared.source, outputs.by_option(), model_name)
         report = _report(run, model, backend, workers, computed - start, config)
         report = assemble(run, report, backend.stop)
-        remove_run_folder(outputs.parts)
+        remove_run_folder(outputs.run_folder)
     log.info("%s assembled in %.1f s", outputs.labels, time.perf_counter() - computed)
     return report
 
 
-def _warn_of_mixed_processors(parts: Path) -> None:
+def _warn_of_mixed_processors(run_folder: Path) -> None:
     """Warn if the parts come from CPUs of several kinds."""
-    kinds = sorted({part.instruction_set for part in finished_parts(parts)} - {""})
+    kinds = sorted({part.instruction_set for part in finished_parts(run_folder)} - {""})
     if len(kinds) > 1:
         log.warning(
             "the chunks were computed on CPUs with different instruction sets (%s): the last bits "

@@ -99,7 +99,7 @@ class WindowComparison:
             GeosegError: if map or reference cannot be read, or has a class that its legend does
                 not name.
         """
-        with_halo = _expand(window, self.distance, self.scene.window)
+        with_halo = window.expanded(self.distance, self.scene.window)
         inside = window.relative_to(with_halo)
         mapped = self.mapped.read(with_halo)
         if self.reference is None:
@@ -172,11 +172,3 @@ def count_all(
         indices = range(first, min(first + _WINDOWS_AT_A_TIME, len(windows)))
         total = sum(map_threads(count, indices, workers), total)
     return total, thumbnails
-
-
-def _expand(window: Window, distance: int, bounds: Window) -> Window:
-    """Return the window with a halo of ``distance`` px inside the bounds."""
-    row, col = max(window.row - distance, 0), max(window.col - distance, 0)
-    row_end = min(window.row_end + distance, bounds.row_end)
-    col_end = min(window.col_end + distance, bounds.col_end)
-    return Window(row, col, row_end - row, col_end - col)

@@ -150,7 +150,7 @@ def test_a_refused_shard_leaves_no_run_folder(scene, model, tmp_path):
 def tried(monkeypatch):
     """Try engines on any scene, for a short time."""
     monkeypatch.setattr(job_module, "SMALL_PIXELS", 0)
-    monkeypatch.setattr(job_module.Job, "processes", False)  # this scene needs none
+    monkeypatch.setattr(job_module.Job, "suits_processes", False)  # this scene needs none
     monkeypatch.setattr(trial_module, "_WORTH_SECONDS", 0)
     monkeypatch.setattr(trial_module, "_TRIAL_SECONDS", 0.01)
 

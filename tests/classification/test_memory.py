@@ -45,8 +45,8 @@ def job_of(run, model):
         window_grid=WindowGrid(run.side, run.side, 64, 32), chunk=2048, model="m",
         model_hash="", legend=model.legend, settings=ClassifySettings(),
         precision="fp32", engine="torch 2", device="cpu", batch_size=8,
-        parts="parts", polygons=run.polygons, confidence=False,
-        probabilities=run.probabilities,
+        run_folder="parts", with_outlines=run.polygons, with_confidence=False,
+        with_probabilities=run.probabilities,
     )  # fmt: skip
 
 

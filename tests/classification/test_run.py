@@ -531,7 +531,7 @@ def test_a_worker_with_another_version_computes_nothing(
     jobs = []
     monkeypatch.setattr(compute_module, "classify_chunk", lambda job, *_: jobs.append(job))
     run(strip, tmp_path, model, execution=Execution(shard=(1, 2)))
-    job = replace(jobs[0], parts=str(tmp_path / "parts"))
+    job = replace(jobs[0], run_folder=str(tmp_path / "parts"))
     for changes, message in (
         ({"engine": "torch 0.1"}, r"planned by torch 0\.1, .* has .*, install the same version"),
         ({"version": "0.0"}, r"planned by geoseg 0\.0, .* has .*, install the same version"),

@@ -114,7 +114,7 @@ def plan_array(
     execution = replace(execution, engine=engines[0])
     config = resolve(ComputeRequest.of(grids, model, settings, execution))
     job = plan_labels(grids, model, settings, execution.chunk, config)
-    job = replace(job, confidence=confidence, probabilities=probabilities)
+    job = replace(job, with_confidence=confidence, with_probabilities=probabilities)
     bands_chosen = settings.bands is not None
     warnings = scene_warnings(grids.input, model, sample, bands_chosen=bands_chosen)
     return ArrayRun(job, aoi), warnings

@@ -52,14 +52,14 @@ def disk_need(job: Job, outputs: Outputs) -> DiskNeed:
     """
     classes, pixels = len(job.legend), job.scene.height * job.scene.width
     missing = sum(chunk.height * chunk.width for chunk in missing_chunks(job, job.chunks()))
-    part_pixel = 1 + job.confidence + job.uncertainty + classes * job.probabilities
+    part_pixel = 1 + job.with_confidence + job.with_uncertainty + classes * job.with_probabilities
     scores = (outputs.confidence is not None) + (outputs.uncertainty is not None)
     scores += classes * (outputs.probabilities is not None)
     plain = pixels * (_LABELS * math.log2(classes + 1) / 8 + _SCORES * scores)
     options = normalise_creation_options(job.settings.creation_options)
     cog = pixels * (1 + scores) if options.get("COMPRESS") == "NONE" else plain
     polygons = pixels * _POLYGONS if outputs.polygons is not None else 0
-    outlines = missing * _OUTLINES if job.polygons else 0
+    outlines = missing * _OUTLINES if job.with_outlines else 0
     certain = missing * part_pixel
     final = cog * _OVERVIEWS + polygons
     # GDAL writes the overviews into a file of their own first.

@@ -51,7 +51,7 @@ def check_same_run(job: Job, manifest: dict[str, Any]) -> None:
         own = json.loads(json_text(job.determinants()))
         differ = "; ".join(_differences(own, manifest)) or "version"
         raise RunError(
-            f"{job.parts} holds parts of another run (not the same: {differ}), "
+            f"{job.run_folder} holds parts of another run (not the same: {differ}), "
             "finish that run, or start again with resume=False (--no-resume)"
         )
 
@@ -89,7 +89,7 @@ def open_run(
         RunError: if the folder holds parts of another run.
         OutputError: if it cannot be written, or a new run would replace an output.
     """
-    folder, exclusive = Path(job.parts), execution.shard is None
+    folder, exclusive = Path(job.run_folder), execution.shard is None
     with run_lock(folder, execution.shard_label, exclusive=exclusive):
         with translate_write_errors(folder):
             if not execution.resume:

@@ -50,7 +50,7 @@ def finished_parts(folder: str | Path) -> list[Part]:
 
 def load_record(job: Job, chunk: Window) -> Part | None:
     """Read the record of a chunk; None if the run has not finished the chunk."""
-    part = _read_record(part_path(job.parts, chunk).with_suffix(".json"))
+    part = _read_record(part_path(job.run_folder, chunk).with_suffix(".json"))
     return part if part is not None and part.run == job.identity() else None
 
 
@@ -70,7 +70,7 @@ def missing_chunks(job: Job, chunks: Iterable[Window]) -> list[Window]:
     Listing the folder refreshes NFS's cache of names, and no missing record is opened.
     """
     try:
-        names = set(os.listdir(job.parts))  # noqa: PTH208 - many names, of which no Path is needed
+        names = set(os.listdir(job.run_folder))  # noqa: PTH208 - many names, of which no Path is needed
     except FileNotFoundError:
         return list(chunks)
     return [
@@ -92,7 +92,7 @@ def write_part(
     Raises:
         OutputError: if it cannot be written.
     """
-    path = part_path(job.parts, chunk)
+    path = part_path(job.run_folder, chunk)
     # safetensors writes the memory of an array, whatever its strides are.
     data = safetensors.numpy.save({k: np.asarray(v, order="C") for k, v in arrays.items()})
     digest = hashlib.sha256(data).hexdigest()
@@ -111,7 +111,7 @@ def read_part(job: Job, chunk: Window) -> dict[str, NDArray[Any]]:
         InterruptedRun: if the file is damaged (its record is then deleted, so that the same command
             computes the chunk again), or if a worker of another run has replaced it.
     """
-    path = part_path(job.parts, chunk)
+    path = part_path(job.run_folder, chunk)
     record = path.with_suffix(".json")
     part = _read_record(record)
     try:
