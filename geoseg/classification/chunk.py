@@ -11,12 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.classification.job import Job
-from geoseg.classification.pixels import (
-    InputPixels,
-    WindowCounter,
-    classify_pixels,
-    input_of_chunk,
-)
+from geoseg.classification.pixels import InputPixels, WindowCounter, classify_pixels, input_of_chunk
 from geoseg.classification.prepare.aoi import AreaOfInterest, load_aoi
 from geoseg.classification.run_folder.parts import Part, load_record, write_part
 from geoseg.errors import (

@@ -13,7 +13,6 @@ from geoseg.classification.engine_trial import TrialRequest, choose_by_trial
 from geoseg.classification.prepare.grids import Grids
 from geoseg.classification.settings import ClassifySettings, Execution
 from geoseg.files import translate_write_errors
-from geoseg.grid import WindowGrid
 from geoseg.model import (
     AnyModel,
     OnnxModel,
@@ -56,23 +55,18 @@ class ComputeRequest:
         execution: Execution,
     ) -> "ComputeRequest":
         """Return the request of a run."""
-        scene, window = grids.input, model.spec.window
-        grid = WindowGrid(scene.height, scene.width, window, window - settings.overlap)
         return cls(
             device=execution.device,
             precision=settings.precision,
             batch_size=execution.batch_size,
             engine=execution.engine,
             trial=TrialRequest(
-                scene,
-                grid,
-                grids.map_grid.input_part,
-                str(model.path),
+                grids.input, grids.window_grid, grids.map_grid.input_part, str(model.path),
                 model.hash,
                 onnx=model.spec if isinstance(model, OnnxModel) else None,
                 tta=settings.tta,
             ),
-        )
+        )  # fmt: skip
 
     @property
     def hash(self) -> str:

@@ -7,12 +7,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from geoseg.classification.compute_config import (
-    ComputeConfig,
-    ComputeRequest,
-    agree_on,
-    resolve,
-)
+from geoseg.classification.compute_config import ComputeConfig, ComputeRequest, agree_on, resolve
 from geoseg.classification.job import Job
 from geoseg.classification.outputs import Outputs
 from geoseg.classification.prepare.grids import Grids
@@ -22,7 +17,7 @@ from geoseg.classification.run_folder.manifest import check_same_run, read_manif
 from geoseg.classification.settings import ClassifySettings, Execution
 from geoseg.errors import GeosegError, SceneError, ScenesError, scene_message
 from geoseg.execute import DaskCluster, Executor, StopFlag, connect, stop_at_once, stop_on_signal
-from geoseg.grid import WindowGrid, chunks
+from geoseg.grid import chunks
 from geoseg.model import AnyModel, OnnxModel
 from geoseg.raster import SceneSource, source_name
 
@@ -117,14 +112,12 @@ def plan_labels(
     config: ComputeConfig,
 ) -> Job:
     """Return the job that makes labels, without a run folder."""
-    scene, network_input, window = grids.scene, grids.input, model.spec.window
+    scene = grids.scene
     return Job(
         scene=scene,
-        input=network_input,
+        input=grids.input,
         map_grid=grids.map_grid,
-        window_grid=WindowGrid(
-            network_input.height, network_input.width, window, window - settings.overlap
-        ),
+        window_grid=grids.window_grid,
         chunk=chunk or default_chunk(scene.height, scene.width, grids.map_grid.input_pixels),
         model=str(model.path),
         model_hash=model.hash,

@@ -22,12 +22,7 @@ from geoseg.classification.compute import (
 )
 from geoseg.classification.forecast.disk import check_disk
 from geoseg.classification.outputs import Outputs, outputs_of_files, scenes_in_folders
-from geoseg.classification.plan import (
-    PlannedRun,
-    log_failure,
-    plan_scenes,
-    without_failures,
-)
+from geoseg.classification.plan import PlannedRun, log_failure, plan_scenes, without_failures
 from geoseg.classification.prepare.prepared_scene import load_model
 from geoseg.classification.report import ClassifyReport, replay_config
 from geoseg.classification.run_folder.graph import save_graph
@@ -35,12 +30,7 @@ from geoseg.classification.run_folder.lock import run_lock
 from geoseg.classification.run_folder.manifest import open_run, remove_run_folder
 from geoseg.classification.run_folder.parts import finished_parts
 from geoseg.classification.settings import ClassifySettings, Execution, check_settings
-from geoseg.errors import (
-    GeosegError,
-    InterruptedRun,
-    count_of,
-    redact,
-)
+from geoseg.errors import GeosegError, InterruptedRun, count_of, redact
 from geoseg.execute import (
     Executor,
     LocalWorkers,
@@ -51,12 +41,7 @@ from geoseg.execute import (
 )
 from geoseg.files import translate_write_errors
 from geoseg.model import DEFAULT, AnyModel, Model, one_torch_thread, release_memory
-from geoseg.raster import (
-    Mosaic,
-    SceneSource,
-    Stack,
-    as_source,
-)
+from geoseg.raster import Mosaic, SceneSource, Stack, as_source
 from geoseg.version import __version__
 
 log = logging.getLogger("geoseg")

@@ -289,13 +289,14 @@ def test_a_model_that_differs_from_its_file_is_refused(changed, model, tmp_path)
 @pytest.mark.parametrize("option", ["--simplify", "--smooth"])
 def test_cleaning_of_polygons_needs_polygons(option, model, tmp_path):
     scene = scene_in(tmp_path)
-    done = here("classify", scene, "--model", model, "--out", tmp_path / "map.tif", option, 1)
+    out = tmp_path / "map.tif"
+    done = here("classify", scene, "--model", model, "--overlap", 8, "--out", out, option, 1)
     assert "simplify and smooth change polygons, but none are written" in refused(done)
 
 
 @pytest.mark.parametrize(("out", "polygons"), [("map.tif", "a!b.gpkg"), ("a!b.tif", "map.gpkg")])
 def test_polygons_for_which_gdal_would_write_another_file(out, polygons, model, tmp_path):
-    files = ("--out", tmp_path / out, "--polygons", tmp_path / polygons)
+    files = ("--overlap", 8, "--out", tmp_path / out, "--polygons", tmp_path / polygons)
     done = here("classify", scene_in(tmp_path), "--model", model, *files)
     assert "GDAL would write another file" in refused(done)
 

@@ -14,13 +14,8 @@ from geoseg.classification.job import Job
 from geoseg.classification.pixels import WindowCounter, input_of_chunk
 from geoseg.classification.plan import plan_labels
 from geoseg.classification.prepare.aoi import AreaOfInterest
-from geoseg.classification.prepare.compatibility import (
-    check_value_range,
-    match_bands,
-    scene_warnings,
-)
-from geoseg.classification.prepare.grids import choose_grids
-from geoseg.classification.prepare.prepared_scene import check_overlap
+from geoseg.classification.prepare.compatibility import match_bands
+from geoseg.classification.prepare.prepared_scene import fit_scene
 from geoseg.classification.settings import ClassifySettings, Execution
 from geoseg.errors import RunError, check_type
 from geoseg.grid import Window, bounds
@@ -102,21 +97,13 @@ def plan_array(
     whole = match_bands(scene, model, settings.bands)
     if settings.nodata is not None:
         whole = replace(whole, nodata=settings.nodata)
-    sample = sampled(whole)
-    check_value_range(whole, model, sample)
-    grids = choose_grids(whole, model, settings)
-    check_overlap(model, settings)
-    aoi = None
-    if settings.aoi is not None:
-        aoi = AreaOfInterest.read(settings.aoi, grids.scene, settings.aoi_layer)
+    grids, aoi, warnings = fit_scene(whole, model, settings, sampled(whole))
     onnx = model.spec if isinstance(model, OnnxModel) else None
     engines, _, _ = choose_engines(execution.engine, execution.device, settings.precision, onnx)
     execution = replace(execution, engine=engines[0])
     config = resolve(ComputeRequest.of(grids, model, settings, execution))
     job = plan_labels(grids, model, settings, execution.chunk, config)
     job = replace(job, with_confidence=confidence, with_probabilities=probabilities)
-    bands_chosen = settings.bands is not None
-    warnings = scene_warnings(grids.input, model, sample, bands_chosen=bands_chosen)
     return ArrayRun(job, aoi), warnings
 
 

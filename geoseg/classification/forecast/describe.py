@@ -2,37 +2,35 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from pyproj import CRS
 
-from geoseg.classification.compute import choose_workers, shard_chunks
+from geoseg.classification.compute import choose_workers, chunks_to_compute, shard_chunks
+from geoseg.classification.engine_trial import TrialRequest, read_trial_windows
 from geoseg.classification.forecast.description import RunDescription
 from geoseg.classification.forecast.disk import disk_need, free_bytes
-from geoseg.classification.forecast.duration import seconds_per_window
+from geoseg.classification.job import Job
 from geoseg.classification.memory import run_bytes, too_much_memory
 from geoseg.classification.outputs import Outputs, outputs_of_files, scenes_in_folders
 from geoseg.classification.plan import PlannedRun, plan_scenes, without_failures
 from geoseg.classification.prepare.prepared_scene import load_model
-from geoseg.classification.run_folder.parts import missing_chunks
 from geoseg.classification.settings import ClassifySettings, Execution, check_settings
-from geoseg.errors import (
-    GeosegError,
-    redact,
-)
+from geoseg.errors import GeosegError, redact
 from geoseg.execute import DaskCluster, Executor, available_memory
-from geoseg.model import DEFAULT, AnyModel, Model
-from geoseg.raster import (
-    Mosaic,
-    Scene,
-    SceneSource,
-    Stack,
-    as_source,
+from geoseg.model import (
+    DEFAULT,
+    AnyModel,
+    Model,
+    load_predictor,
+    network_graph,
+    one_torch_thread,
+    try_engine,
 )
+from geoseg.raster import Mosaic, Scene, SceneSource, Stack, as_source
 
 _TRIAL_SECONDS = 2.0
-"""Time of the trial of the network (s)."""
+"""Time of the trial of the network (s), at least two rounds over its windows."""
 
 
 def describe_run(  # noqa: PLR0913 - all but two by name
@@ -132,19 +130,18 @@ def _describe_run(
 ) -> RunDescription:
     job, scene, outputs = run.job, run.job.scene, run.outputs
     chunks = shard_chunks(job, execution.shard)
-    missing = missing_chunks(job, chunks) if execution.resume else chunks
-    if run.report is not None:
-        missing = []
+    missing = [] if run.report is not None else chunks_to_compute(job, execution)
     workers, kind = choose_workers(job, model, executor, cluster, len(missing))
     warnings = list(run.prepared.warnings)
     if missing and cluster is None:
         memory = too_much_memory(job, model, workers, processes=kind != "thread")
         warnings += [] if memory is None else [memory]
-    trial = partial(seconds_per_window, seconds=_TRIAL_SECONDS)
     if run.report is not None:
         window_seconds = None
+    elif cluster is None:
+        window_seconds = _seconds_per_window(job)
     else:
-        window_seconds = trial(job) if cluster is None else cluster.map(trial, [job])[0]
+        [window_seconds] = cluster.map(_seconds_per_window, [job])
     return RunDescription(
         scene=redact(scene.path),
         height=scene.height,
@@ -177,6 +174,29 @@ def _describe_run(
         complete=run.report is not None,
         warnings=tuple(warnings),
     )
+
+
+def _seconds_per_window(job: Job) -> float | None:
+    """Return the time of one window on one worker of this machine (s), by a trial.
+
+    It is that of the network alone: reading, blending and writing take more. None if the scene has
+    no window with enough valid pixels.
+    """
+    request = TrialRequest(
+        job.input, job.window_grid, job.map_grid.input_part, job.model, job.model_hash, job.onnx,
+        tta=job.settings.tta,
+    )  # fmt: skip
+    source, graph = job.predictor_source, None
+    if job.graph is not None:
+        graph = network_graph(Model.load(job.model).with_window(job.window_grid.size))
+    with one_torch_thread():
+        predictor = load_predictor(source, graph)
+        sample = read_trial_windows(request, predictor.spec.scaling)
+        if sample is None:
+            return None
+        with predictor.stream():
+            trial, _ = try_engine(source.engine, predictor, sample, None, _TRIAL_SECONDS)
+    return trial.seconds
 
 
 def _matched(scene: Scene, model: AnyModel, settings: ClassifySettings) -> str:

@@ -12,7 +12,7 @@ from pyproj.exceptions import CRSError, ProjError
 from geoseg.classification.settings import ClassifySettings
 from geoseg.errors import RunError, redact
 from geoseg.geodesy import apply_affine, rectangle_outline
-from geoseg.grid import MapGrid, Window
+from geoseg.grid import MapGrid, Window, WindowGrid
 from geoseg.longitudes import rejoined, turn_of
 from geoseg.model import AnyModel
 from geoseg.raster import Scene
@@ -36,6 +36,8 @@ class Grids:
     scene: Scene
     input: Scene
     map_grid: MapGrid
+    window_grid: WindowGrid
+    """The windows over the input."""
 
 
 def choose_grids(scene: Scene, model: AnyModel, settings: ClassifySettings) -> Grids:
@@ -43,8 +45,8 @@ def choose_grids(scene: Scene, model: AnyModel, settings: ClassifySettings) -> G
 
     Raises:
         SceneError: if a pixel size is wanted, and that of the scene is unknown.
-        RunError: if the pixel size of the model is wanted and unknown, or a box is outside of the
-            scene.
+        RunError: if the pixel size of the model is wanted and unknown, a box is outside of the
+            scene, or the overlap is not smaller than the window.
     """
     target = _pixel_size(scene, model, settings.resolution)
     network_input = scene if target is None else scene.with_pixel_size(target)
@@ -55,10 +57,18 @@ def choose_grids(scene: Scene, model: AnyModel, settings: ClassifySettings) -> G
         )  # fmt: skip
     raster = network_input if settings.grid == "model" else scene
     part = raster.window if settings.bbox is None else _window_of(raster, settings)
+    input_size = (network_input.height, network_input.width)
+    window, overlap = model.spec.window, settings.overlap
+    if overlap >= window:
+        raise RunError(
+            f"overlap {overlap} is not smaller than the model's window of {window} px, give a "
+            "smaller one (overlap, --overlap)"
+        )
     return Grids(
         raster.crop(part),
         network_input,
-        MapGrid(part, (raster.height, raster.width), (network_input.height, network_input.width)),
+        MapGrid(part, (raster.height, raster.width), input_size),
+        WindowGrid(*input_size, window, window - overlap),
     )
 
 

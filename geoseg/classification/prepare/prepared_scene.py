@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from geoseg.classification.outputs import Outputs
 from geoseg.classification.prepare.aoi import AreaOfInterest
@@ -106,6 +107,25 @@ def _are_equal(model: Model, stored: Model) -> bool:
     )
 
 
+def fit_scene(
+    scene: Scene, model: AnyModel, settings: ClassifySettings, sample: NDArray[np.float64]
+) -> tuple[Grids, AreaOfInterest | None, list[str]]:
+    """Choose the grids of a scene, read the area of interest, and find what may spoil the map.
+
+    The scene has the bands of the model, ``sample`` its valid pixels (bands, n).
+
+    Raises:
+        GeosegError: as `prepare` does.
+    """
+    check_value_range(scene, model, sample)
+    grids = choose_grids(scene, model, settings)
+    aoi = None
+    if settings.aoi:
+        aoi = AreaOfInterest.read(settings.aoi, grids.scene, settings.aoi_layer)
+    chosen = settings.bands is not None
+    return grids, aoi, scene_warnings(grids.input, model, sample, bands_chosen=chosen)
+
+
 def prepare(
     source: SceneSource, outputs: Outputs, model: AnyModel, settings: ClassifySettings
 ) -> PreparedScene:
@@ -118,18 +138,12 @@ def prepare(
             be read.
     """
     whole = _open_source(source, model, settings)
-    sample = probe_pixels(whole)
-    check_value_range(whole, model, sample)
-    grids = choose_grids(whole, model, settings)
+    grids, aoi, warnings = fit_scene(whole, model, settings, probe_pixels(whole))
     scene = grids.scene
     outputs.check(scene, settings.cleaning, _inputs(source, model, settings))
-    aoi = AreaOfInterest.read(settings.aoi, scene, settings.aoi_layer) if settings.aoi else None
-    check_overlap(model, settings)
     threshold = settings.cleaning.sieve_threshold(
         scene.affine, scene.crs, scene.height, scene.width
     )
-    bands_chosen = settings.bands is not None
-    warnings = scene_warnings(grids.input, model, sample, bands_chosen=bands_chosen)
     return PreparedScene(source, grids, outputs, aoi, threshold, warnings)
 
 
@@ -139,19 +153,6 @@ def _inputs(
     """Return the inputs of a run except the files of the scene: paths, or None."""
     item = find_mlm_item(model.path) if isinstance(model, OnnxModel) else None
     return [*source_paths(source), model.path, item, settings.legend, settings.aoi]
-
-
-def check_overlap(model: AnyModel, settings: ClassifySettings) -> None:
-    """Refuse an overlap that is not smaller than a window.
-
-    Raises:
-        RunError: if the overlap is not smaller than the window.
-    """
-    if settings.overlap >= model.spec.window:
-        raise RunError(
-            f"overlap {settings.overlap} is not smaller than the model's window of "
-            f"{model.spec.window} px, give a smaller one (overlap, --overlap)"
-        )
 
 
 def _open_source(source: SceneSource, model: AnyModel, settings: ClassifySettings) -> Scene:
