@@ -201,16 +201,11 @@ def test_area_of_each_class_is_its_pixels():
     assert 255 not in coverage.values
 
 
-STORED = """whole values pixels confidence_sum confidence_min coords pinned vertex_offsets
-line_offsets follows begins doubtful top bottom left right"""
-
-
-def test_outlines_survive_a_part_file_under_their_stored_names():
+def test_outlines_survive_a_part_file():
     labels = np.random.default_rng(1).choice(np.array([0, 1, 255], np.uint8), (12, 9))
     window = Window(24, 18, 12, 9)
     outlines = trace_chunk(labels, window, (48, 48))
     stored = outlines.to_arrays()
-    assert list(stored) == STORED.split()
     again = ChunkOutlines.from_arrays(
         window, safetensors.numpy.load(safetensors.numpy.save(stored))
     )

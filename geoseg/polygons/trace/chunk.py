@@ -19,15 +19,6 @@ from geoseg.polygons.trace.components import (
 )
 from geoseg.polygons.trace.corners import NONE, CornerGraph, link_corners
 
-_STORED_NAMES = {
-    "n_closed": "whole",
-    "fixed": "pinned",
-    "next_line": "follows",
-    "start_code": "begins",
-    "ambiguous": "doubtful",
-}
-"""Names in part files, where they differ from the fields."""
-
 
 @dataclass(frozen=True, slots=True)
 class ChunkOutlines:
@@ -111,11 +102,8 @@ class ChunkOutlines:
         )
 
     def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        """Return all but the window, under the names in part files."""
-        return {
-            _STORED_NAMES.get(f.name, f.name): np.asarray(getattr(self, f.name))
-            for f in fields(self)[1:]
-        }
+        """Return all fields but the window by their names, for a part file."""
+        return {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)[1:]}
 
     @classmethod
     def from_arrays(
@@ -127,7 +115,7 @@ class ChunkOutlines:
             KeyError: if an array is missing.
             ValueError: if the arrays do not fit each other or the window.
         """
-        by_field = {f.name: arrays[_STORED_NAMES.get(f.name, f.name)] for f in fields(cls)[1:]}
+        by_field = {f.name: arrays[f.name] for f in fields(cls)[1:]}
         return cls(window, int(by_field.pop("n_closed")), **by_field)  # type: ignore[arg-type]
 
 
