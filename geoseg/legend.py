@@ -19,6 +19,9 @@ from geoseg.palette import map_colors
 NODATA = 255
 """Nodata value of geoseg's own labels."""
 
+TOP_SCORE = 255
+"""Value of a score of 1 in rasters of confidence and probabilities."""
+
 _MAX_VALUE = 255
 """Largest label value; labels are bytes."""
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from geoseg.blend import blend, blend_batches, taper_profile, weight_sums
 from geoseg.classification.job import Job
 from geoseg.grid import Window, bounds
-from geoseg.legend import NODATA
+from geoseg.legend import NODATA, TOP_SCORE
 from geoseg.model import Predictor, best_class, cached_predictor
 from geoseg.raster import pad_reflect
 
@@ -146,11 +146,11 @@ def _blended(
 
 
 def _byte_scale(job: Job, region: Window) -> NDArray[np.float32]:
-    """Return the factors that scale the scores of a region of the input to 0 to 255, float32."""
+    """Return the factors that scale the scores of a region of the input to bytes, float32."""
     weights = taper_profile(job.settings.blend, job.window_grid.size, job.settings.overlap)
     rows = weight_sums(job.window_grid.rows, weights, region.row, region.row_end)
     cols = weight_sums(job.window_grid.cols, weights, region.col, region.col_end)
-    return (255 / np.outer(rows, cols)).astype(np.float32)
+    return (TOP_SCORE / np.outer(rows, cols)).astype(np.float32)
 
 
 def _scores_to_planes(
@@ -174,12 +174,12 @@ def _scores_to_planes(
         scale = predictor.to_device(byte_scale)
         if predictor.temperature != 1:
             total = predictor.apply_temperature(total)
-            best, scale = total.amax(0), torch.full_like(scale, 255)
-        outputs[1].copy_((best * scale).round_().clamp_(0, 255))
+            best, scale = total.amax(0), torch.full_like(scale, TOP_SCORE)
+        outputs[1].copy_((best * scale).round_().clamp_(0, TOP_SCORE))
         if job.with_uncertainty:
             outputs[2].copy_((1 + 254 * relative_entropy(total)).round_().clamp_(1, 255))
         for plane, scores in zip(outputs[2 + job.with_uncertainty :], total, strict=False):
-            plane.copy_((scores * scale).round_().clamp_(0, 255))
+            plane.copy_((scores * scale).round_().clamp_(0, TOP_SCORE))
     copied: NDArray[np.uint8] = predictor.to_host(outputs)
     return copied
 

@@ -14,7 +14,7 @@ from geoseg.evaluation.comparison.settings import CompareSettings
 from geoseg.evaluation.settings import EvaluateSettings
 from geoseg.execute import Progress
 from geoseg.labels import LabelSource
-from geoseg.legend import Legend
+from geoseg.legend import TOP_SCORE, Legend
 from geoseg.metrics import Reliability
 from geoseg.raster import Scene, open_scores, read_metadata
 from geoseg.version import __version__
@@ -81,7 +81,7 @@ def reliability_of(
     """Return the reliability of (2, 256) wrong and correct pixels by confidence; None without."""
     if not hits_by_confidence.any():
         return None
-    confidence = np.arange(hits_by_confidence.shape[1]) / 255
+    confidence = np.arange(hits_by_confidence.shape[1]) / TOP_SCORE
     return Reliability.of(confidence, hits_by_confidence[1], hits_by_confidence.sum(0))
 
 

@@ -17,7 +17,7 @@ from geoseg.files import check_file_name, check_not_there
 from geoseg.geodesy import apply_affine
 from geoseg.grid import Window
 from geoseg.labels import LabelSource, open_map
-from geoseg.legend import Legend, as_legend
+from geoseg.legend import TOP_SCORE, Legend, as_legend
 from geoseg.raster import Scene, open_scene, open_scores, read_window, same_grid, warped_to
 from geoseg.styles.qgis import patch_form_qml
 from geoseg.suggestion.draw import draw_patches
@@ -181,7 +181,7 @@ def _open_uncertainty(
         return lambda window: np.ones((window.height, window.width), np.float32)
     raster = open_scores(path, "uncertainty" if confidence is None else "confidence", grid)
     table = np.full(256, np.nan, np.float32)  # 0 is nodata
-    table[1:] = np.linspace(0, 1, 255) if confidence is None else 1 - np.arange(1, 256) / 255
+    table[1:] = np.linspace(0, 1, 255) if confidence is None else 1 - np.arange(1, 256) / TOP_SCORE
 
     def read(window: Window) -> NDArray[np.float32]:
         pixels, valid = read_window(raster, window)

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from geoseg.grid import Window
 from geoseg.labels import ClassRaster
+from geoseg.legend import TOP_SCORE
 from geoseg.raster import Scene, read_window
 from geoseg.vectors import read_features
 from geoseg.view.sources import Sources, map_coordinates
 
-_TOP_SCORE = 255
-"""Stored value of a confidence or probability of 1."""
 _FIELDS = ("class_name", "class_id", "area_m2")
 """Fields of a polygon that are returned."""
 _MAX_POLYGONS = 100
@@ -48,7 +47,7 @@ def describe_pixel(sources: Sources, row: int, col: int) -> dict[str, Any]:
         "lat": lat,
         "bands": _bands(sources.image, row, col),
         "maps": {layer: _class_at(raster, row, col) for layer, raster in maps.items()},
-        "confidence": None if confidence is None else confidence[0] / _TOP_SCORE,
+        "confidence": None if confidence is None else confidence[0] / TOP_SCORE,
         "probabilities": _probabilities(sources, row, col),
         "polygon": _polygon(sources, x, y),
     }
@@ -86,7 +85,7 @@ def _probabilities(sources: Sources, row: int, col: int) -> list[dict[str, Any]]
     if scene is None or values is None:
         return None
     return [
-        {"name": name or f"band {band}", "value": value / _TOP_SCORE}
+        {"name": name or f"band {band}", "value": value / TOP_SCORE}
         for band, name, value in zip(scene.bands, scene.band_names, values, strict=True)
     ]
 

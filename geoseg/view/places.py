@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from geoseg.errors import VectorError
 from geoseg.geodesy import apply_affine
 from geoseg.grid import Window
+from geoseg.legend import TOP_SCORE
 from geoseg.raster import Scene, level_shape, read_level
 from geoseg.vectors import Reprojector, read_vector
 from geoseg.view.map_tiles import first_level
@@ -49,7 +50,7 @@ def least_certain_places(confidence: Scene) -> list[dict[str, Any]]:
             "row": min(int((row + 0.5) * size), confidence.height - 1),
             "col": min(int((col + 0.5) * size), confidence.width - 1),
             "size": size,
-            "text": f"mean confidence {means[row, col] / 255:.3f}",
+            "text": f"mean confidence {means[row, col] / TOP_SCORE:.3f}",
         }
         for row, col in zip(rows[order], cols[order], strict=True)
     ]

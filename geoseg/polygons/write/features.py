@@ -11,7 +11,7 @@ from affine import Affine
 
 from geoseg.errors import LabelError
 from geoseg.geodesy import ellipsoidal_areas, polygon_areas, polygon_perimeters
-from geoseg.legend import Legend
+from geoseg.legend import TOP_SCORE, Legend
 from geoseg.polygons.arrays import Floats, Ints, PolygonArrays, close_rings, concat_fields
 from geoseg.polygons.clean.smooth import smooth
 from geoseg.polygons.pixel_measures import GridMeasures
@@ -108,7 +108,7 @@ class FeatureBuilder:
         area, perimeter, true_area = self._measure(polygons, vertices, ring_offsets, measures)
         all_rows = np.ones(len(polygons), np.bool_)
         no_confidence = None if self.has_confidence else all_rows
-        mean_confidence = polygons.confidence_sum / (255 * polygons.pixels)
+        mean_confidence = polygons.confidence_sum / (TOP_SCORE * polygons.pixels)
         columns = [
             geometry,
             pa.array(polygons.values, pa.int32()),
@@ -117,7 +117,7 @@ class FeatureBuilder:
             _finite(perimeter),
             pa.array(polygons.pixels, pa.int64()),
             pa.array(mean_confidence, mask=no_confidence),
-            pa.array(polygons.confidence_min / 255, mask=no_confidence),
+            pa.array(polygons.confidence_min / TOP_SCORE, mask=no_confidence),
             _finite(true_area),
         ]
         first = offsets[polygons.polygon_offsets[:-1]]
