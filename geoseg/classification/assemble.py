@@ -179,9 +179,7 @@ def _label_reader(run: PlannedRun, map_fn: MapFunction, stop: StopFlag) -> Label
 
     if threshold is None:
         return read
-    windows = vector_windows(job.scene.height, job.scene.width)
-    clean = sieve(read, windows, threshold, NODATA, map_fn)
-    return lambda window: clean(window, read(window))
+    return sieve(read, vector_windows(job.scene.height, job.scene.width), threshold, NODATA, map_fn)
 
 
 def _label_windows(

@@ -127,14 +127,14 @@ def vectorise(
             windows_done.add()
             return classes.read(window)
 
-        clean = (
-            sieve(read_labels, windows, threshold, classes.nodata, map_fn) if threshold else None
+        read_clean = (
+            sieve(read_labels, windows, threshold, classes.nodata, map_fn)
+            if threshold
+            else read_labels
         )
 
         def read(window: Window) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-            pixels = read_labels(window)
-            if clean:
-                pixels = clean(window, pixels)
+            pixels = read_clean(window)
             if confidence_scene is None:
                 return pixels, None
             return pixels, read_window(confidence_scene, window)[0][0]

@@ -370,9 +370,9 @@ from geoseg.polygons.arrays import concat_fields
 from geoseg.grid import Window
 labels = np.random.default_rng(0).choice(np.array([0, 1, 2, 255], np.uint8), (60, 50))
 windows = [Window(r, c, 20, 25) for r in (0, 20, 40) for c in (0, 25)]
-clean = sieve(lambda w: labels[w.slices], windows, SieveThreshold(np.ones(60, np.int64), 4), 255)
+read = sieve(lambda w: labels[w.slices], windows, SieveThreshold(np.ones(60, np.int64), 4), 255)
 chunks = ((w, labels[w.slices]) for w in windows)
-cut = [trace_chunk(clean(w, x), w, (60, 50), confidence=x) for w, x in chunks]
+cut = [trace_chunk(read(w), w, (60, 50), confidence=x) for w, x in chunks]
 actual = concat_fields(list(stitch_chunks(cut, 60, 50)))
 print([getattr(actual, name).tolist() for name in actual.__slots__])
 """

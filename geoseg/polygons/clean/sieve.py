@@ -53,7 +53,7 @@ def sieve(
     threshold: SieveThreshold,
     nodata: int | None,
     map_fn: Callable[..., Iterable["_WindowComponents"]] = map,
-) -> Callable[[Window, Bytes], Bytes]:
+) -> Callable[[Window], Bytes]:
     """Find the small components of a map, and the labels that they take.
 
     Law: the result does not depend on the windows. No valid pixel becomes nodata.
@@ -66,7 +66,7 @@ def sieve(
         map_fn: how to map over the windows, in order.
 
     Returns:
-        A function from a window and its labels to its labels without small components.
+        A function that reads labels as ``read`` does, but without small components.
     """
 
     def settle_window(window: Window) -> _WindowComponents:
@@ -80,7 +80,8 @@ def sieve(
     for window, indices, new_values in unresolved.settle(threshold.min_weight):
         values[window][indices] = new_values
 
-    def clean(window: Window, labels: Bytes) -> Bytes:
+    def read_clean(window: Window) -> Bytes:
+        labels = read(window)
         runs = encode_runs(labels, nodata)
         new_values = values[window][label_components(runs).component_of_run]
         changed = np.flatnonzero(new_values != runs.values)
@@ -90,7 +91,7 @@ def sieve(
         cleaned.reshape(-1)[pixels] = np.repeat(new_values[changed], length)
         return cleaned
 
-    return clean
+    return read_clean
 
 
 @dataclass(frozen=True, slots=True)
