@@ -87,7 +87,7 @@ class ChunkError(GeosegError):
 
 
 class RunError(GeosegError):
-    """Files on disk belong to another run, or options contradict each other."""
+    """A setting is wrong, settings contradict each other, or files belong to another run."""
 
 
 class ConfigError(GeosegError):

@@ -69,8 +69,9 @@ def plan_run(
         config = resolve(request) if cluster is None else cluster.map(resolve, [request])[0]
     job = plan_job(prepared, model, settings, execution.chunk, config)
     if manifest is None and not overwrite:
-        report = _existing_report(job, outputs) if execution.resume else None
+        report = outputs.existing_report(job.map_identity()) if execution.resume else None
         if report is not None:
+            log.info("this run has made %s already; overwrite (-f) makes it again", outputs.labels)
             return PlannedRun(job, prepared, report)
         outputs.check_not_there()
     # Only now: it creates the run folder, which a refused run must not leave.
@@ -154,14 +155,6 @@ def default_chunk(height: int, width: int, input_pixels: float = 1.0) -> int:
     largest = max(_CHUNK_SIZES) / max(1.0, input_pixels)
     sizes = [side for side in _CHUNK_SIZES if side <= largest] or [min(_CHUNK_SIZES)]
     return min(sizes, key=longest_load)
-
-
-def _existing_report(job: Job, outputs: Outputs) -> ClassifyReport | None:
-    """Return the report of the map, if this run has made it already."""
-    report = outputs.existing_report(job.map_identity())
-    if report is not None:
-        log.info("this run has made %s already; overwrite (-f) makes it again", outputs.labels)
-    return report
 
 
 @contextmanager

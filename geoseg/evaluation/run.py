@@ -1,6 +1,5 @@
 """The accuracy report of a map and its reference, or of an error matrix."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from geoseg.evaluation.report.evaluation_report import EvaluationReport
 from geoseg.evaluation.report.page import render_page
 from geoseg.evaluation.settings import EvaluateSettings
 from geoseg.execute import Progress, available_cpus
-from geoseg.files import atomic_folder, check_folder, write_texts
+from geoseg.files import atomic_folder, check_folder, json_text, write_texts
 from geoseg.labels import VectorLabelFile, open_map, open_reference, recode_labels, without_ignored
 from geoseg.legend import Legend, as_legend
 from geoseg.metrics import by_map_class
@@ -183,10 +182,9 @@ def _check_out(out: Path, inputs: Iterable[object], *, overwrite: bool) -> None:
 
 def _write_report(out: Path, report: EvaluationReport) -> None:
     """Write a folder with the report as data, as tables and as a page."""
-    data = json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
     names, counts = report.names, report.counts.tolist()
     files = {
-        _REPORT_JSON: data + "\n",
+        _REPORT_JSON: json_text(report.to_dict()) + "\n",
         "report.csv": report.to_csv(),
         "matrix.csv": table_text(["map \\ reference", *names], names, counts),
         "report.html": render_page(report),

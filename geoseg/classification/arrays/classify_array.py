@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from geoseg.classification.arrays.array_run import plan_array
 from geoseg.classification.arrays.array_scene import NAME, ArrayPixels, array_scene
+from geoseg.classification.job import Job
 from geoseg.classification.memory import default_workers
 from geoseg.classification.prepare.prepared_scene import load_model
 from geoseg.classification.settings import ClassifySettings, Execution
@@ -112,9 +113,7 @@ def classify_array(  # noqa: PLR0913 - all but one are keyword-only
     for warning in warnings:
         log.warning(warning)
     job = run.job
-    outputs = _allocate(
-        job.scene.height, job.scene.width, len(job.legend) if probabilities else 0, confidence
-    )
+    outputs = _allocate(job)
     chunks = job.chunks()
     total = sum(job.count_windows(chunk) for chunk in chunks)
     windows_done = ProgressCounter(progress, "windows", total)
@@ -153,13 +152,12 @@ def _check_arrays(array: NDArray[Any], valid: NDArray[np.bool_] | None) -> None:
         )
 
 
-def _allocate(
-    height: int, width: int, classes: int, confidence: bool
-) -> dict[str, NDArray[np.uint8]]:
-    """Return arrays for the outputs by name; 0 ``classes`` means no probabilities."""
-    outputs = {"labels": np.empty((height, width), np.uint8)}
-    if confidence:
-        outputs["confidence"] = np.empty((height, width), np.uint8)
-    if classes:
-        outputs["probabilities"] = np.empty((classes, height, width), np.uint8)
+def _allocate(job: Job) -> dict[str, NDArray[np.uint8]]:
+    """Return arrays for the outputs by name."""
+    size = (job.scene.height, job.scene.width)
+    outputs = {"labels": np.empty(size, np.uint8)}
+    if job.with_confidence:
+        outputs["confidence"] = np.empty(size, np.uint8)
+    if job.with_probabilities:
+        outputs["probabilities"] = np.empty((len(job.legend), *size), np.uint8)
     return outputs

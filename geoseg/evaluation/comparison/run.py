@@ -1,6 +1,5 @@
 """The report of two maps of one place."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +25,14 @@ from geoseg.evaluation.report.csv_tables import table_text
 from geoseg.evaluation.thumbnails import Thumbnails
 from geoseg.evaluation.window_counts import WindowComparison, count_all
 from geoseg.execute import Progress, available_cpus
-from geoseg.files import atomic_folder, check_folder, check_not_open, check_vector_path, write_texts
+from geoseg.files import (
+    atomic_folder,
+    check_folder,
+    check_not_open,
+    check_vector_path,
+    json_text,
+    write_texts,
+)
 from geoseg.legend import NODATA
 
 _REPORT_JSON = "report.json"
@@ -187,11 +193,10 @@ def _sample_notes(
 
 def _write_texts(folder: Path, report: ComparisonReport) -> None:
     """Write the report as data, as tables and as a page."""
-    data = json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
     names = report.legend.names
     head = ["A \\ B", *names]
     files = {
-        _REPORT_JSON: data + "\n",
+        _REPORT_JSON: json_text(report.to_dict()) + "\n",
         "report.csv": report.to_csv(),
         "matrix.csv": table_text(head, names, report.pixels.tolist()),
         "classes.csv": report.legend.to_csv(),
