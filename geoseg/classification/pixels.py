@@ -114,13 +114,8 @@ def _padded(
     size = Window(0, 0, halo.height + 2 * margin, halo.width + 2 * margin)
     above, left = read.window.row - halo.row + margin, read.window.col - halo.col + margin
     padded = pad_reflect(read.pixels, size, above=above, left=left)
-    return padded, [_input_slices(w, halo, margin) for w in useful]
-
-
-def _input_slices(window: Window, halo: Window, margin: int) -> tuple[slice, slice]:
-    """Index of the input of a window, in an array of the halo with its margin."""
-    rows, cols = window.relative_to(halo)
-    return slice(rows.start, rows.stop + 2 * margin), slice(cols.start, cols.stop + 2 * margin)
+    side = job.window_grid.size + 2 * margin
+    return padded, [Window(w.row - halo.row, w.col - halo.col, side, side).slices for w in useful]
 
 
 def _blended(

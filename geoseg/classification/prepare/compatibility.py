@@ -79,20 +79,15 @@ def _band_remedy(scene: Scene, wanted: tuple[str, ...]) -> str:
             f"band {alphas[0]} is tagged as transparency (alpha): if it holds data, choose the "
             f"bands in the model's order, such as bands=({numbers}) (--bands {numbers})"
         )
-    if len(scene.bands) == 1 and len(wanted) == 3 and _has_palette(scene):
-        return "expand its palette first: gdal_translate -expand rgb"
     if len(scene.bands) == 1:
+        has_palette = scene.file_bands[scene.bands[0] - 1].category
+        if has_palette and len(wanted) == 3:
+            return "expand its palette first: gdal_translate -expand rgb"
         return (
             "give a scene that has them (--stack or geoseg.Stack makes one of several files) or "
             "another model"
         )
     return "give a scene that has them or another model"
-
-
-def _has_palette(scene: Scene) -> bool:
-    """Whether the only band that is read holds indices into a colour table."""
-    [number] = scene.bands
-    return scene.file_bands[number - 1].category
 
 
 def _order_by_name(scene: Scene, names: tuple[str, ...]) -> list[int]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geoseg.evaluation.comparison.changes import ChangeTable, Pair, pair_name
+from geoseg.evaluation.comparison.changes import ChangeTable, pair_name
 from geoseg.evaluation.comparison.strata import ComparedPoints
 from geoseg.evaluation.estimation import StratifiedSample
 from geoseg.legend import NODATA, Legend
@@ -51,7 +51,8 @@ def estimate_changes(
     """
     pairs = list(zip(points.before.tolist(), points.after.tolist(), strict=True))
     only_true = sorted({pair for pair in pairs if table.codes[pair] == NODATA})
-    index_of = _indices(table, only_true)
+    index_of = {pair: index for index, c in enumerate(table.changes) for pair in c.pairs}
+    index_of |= {pair: index for index, pair in enumerate(only_true, len(table.changes))}
     columns = np.array([index_of[pair] for pair in pairs])
     names = *(c.name for c in table.changes), *(pair_name(legend, pair) for pair in only_true)
     is_change = np.concatenate(
@@ -68,13 +69,6 @@ def estimate_changes(
         names, is_change, sample, estimated, _estimate_changed(counts, is_change, areas),
         tuple(notes),
     )  # fmt: skip
-
-
-def _indices(table: ChangeTable, only_true: list[Pair]) -> dict[Pair, int]:
-    """Return the index in `ChangeAreas.names` of each pair."""
-    indices = {pair: index for index, c in enumerate(table.changes) for pair in c.pairs}
-    first = len(table.changes)
-    return indices | {pair: first + index for index, pair in enumerate(only_true)}
 
 
 def _estimate_changed(

@@ -130,11 +130,8 @@ class ComparisonReport:
             only_true = len(self.areas.names) - len(names)
             names = [*self.areas.names]
             rows += [[None, None, 0, 0.0, 0.0]] * only_true
-            estimates = zip(estimate.area, Z95 * estimate.area_se, strict=True)
-            rows = [
-                [*row, *to_json([float(area), float(half_width)])]
-                for row, (area, half_width) in zip(rows, estimates, strict=True)
-            ]
+            estimates = to_json(np.column_stack([estimate.area, Z95 * estimate.area_se]))
+            rows = [[*row, *numbers] for row, numbers in zip(rows, estimates, strict=True)]
         return table_text(columns, names, rows)
 
     def _changes(self) -> list[dict[str, Any]]:

@@ -7,8 +7,8 @@ import numpy as np
 
 from geoseg.errors import EvaluateError, check_type
 from geoseg.evaluation.assessment import HECTARE_M2, changed_settings, provenance_of_files
-from geoseg.evaluation.comparison.better_map import BetterMap, find_better_map
-from geoseg.evaluation.comparison.change_areas import ChangeAreas, estimate_changes
+from geoseg.evaluation.comparison.better_map import find_better_map
+from geoseg.evaluation.comparison.change_areas import estimate_changes
 from geoseg.evaluation.comparison.change_raster import (
     CHANGE_POLYGONS,
     write_change_polygons,
@@ -146,12 +146,14 @@ def _compare_maps(
             known = np.isfinite(change_m2).all()
             weights = change_m2 if known else change_pixels.astype(np.float64)
             better = find_better_map(compared, table, weights)
+            notes += better.notes
         else:
             areas = estimate_changes(compared, table, change_m2 / HECTARE_M2, maps.legend)
-        notes += _sample_notes(points, areas, better)
-    files = {"map_a": maps.path_a, "map_b": maps.path_b}
-    if points is not None:
-        files["reference"] = points.path
+            notes += areas.notes
+        if points.strata is None:
+            notes.append(UNKNOWN_DESIGN_NOTE)
+    reference = None if points is None else points.path
+    files = provenance_of_files(map_a=maps.path_a, map_b=maps.path_b, reference=reference)
     return ComparisonReport(
         names=maps.names,
         legend=maps.legend,
@@ -170,7 +172,7 @@ def _compare_maps(
         better=better,
         notes=tuple(notes),
         thumbnails=Thumbnails(thumbnails[0], thumbnails[1]),
-        provenance={**provenance_of_files(**files), "settings": changed_settings(settings)},
+        provenance={**files, "settings": changed_settings(settings)},
     )
 
 
@@ -182,13 +184,6 @@ def _merged_note(table: ChangeTable) -> list[str]:
         "There are more than 254 pairs of classes, so all unchanged classes are one class of "
         f"change.tif{rest}; the matrix has all pairs"
     ]
-
-
-def _sample_notes(
-    points: ReferencePoints, areas: ChangeAreas | None, better: BetterMap | None
-) -> list[str]:
-    notes = [*(areas.notes if areas else ()), *(better.notes if better else ())]
-    return notes if points.strata is not None else [*notes, UNKNOWN_DESIGN_NOTE]
 
 
 def _write_texts(folder: Path, report: ComparisonReport) -> None:
