@@ -158,13 +158,6 @@ def outputs_of_files(
 
 _FILE_SUFFIXES = (".tif", ".tiff", ".gpkg", ".parquet", ".fgb", ".geojson", ".pmtiles")
 """Suffixes of output files; the name of a folder to create must not end in one."""
-_EXTENSIONS = {
-    "labels": ".tif",
-    "polygons": ".gpkg",
-    "confidence": ".tif",
-    "probabilities": ".tif",
-    "uncertainty": ".tif",
-}
 
 
 def scenes_in_folders(
@@ -214,7 +207,7 @@ def outputs_in_folders(
             )
         scene_of_name[name.casefold()] = scene
         files = {
-            kind: Path(folder) / f"{name}{_EXTENSIONS[kind]}"
+            kind: Path(folder) / f"{name}{'.gpkg' if kind == 'polygons' else '.tif'}"
             for kind, folder in folders.items()
             if folder is not None
         }

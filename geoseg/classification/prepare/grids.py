@@ -56,7 +56,9 @@ def choose_grids(scene: Scene, model: AnyModel, settings: ClassifySettings) -> G
             redact(scene.path), target, scene.pixel_size,
         )  # fmt: skip
     raster = network_input if settings.grid == "model" else scene
-    part = raster.window if settings.bbox is None else _window_of(raster, settings)
+    part = raster.window
+    if settings.bbox is not None:
+        part = _window_of_box(raster, settings.bbox, settings.bbox_crs)
     input_size = (network_input.height, network_input.width)
     window, overlap = model.spec.window, settings.overlap
     if overlap >= window:
@@ -95,12 +97,13 @@ def _pixel_size(scene: Scene, model: AnyModel, resolution: float | str | None) -
     return math.sqrt(low * high)
 
 
-def _window_of(raster: Scene, settings: ClassifySettings) -> Window:
-    """Return the pixels of a raster that the box of the settings touches."""
-    west, south, east, north = settings.bbox or (0.0, 0.0, 0.0, 0.0)
-    x, y = rectangle_outline(west, south, east, north)
-    if settings.bbox_crs is not None:
-        x, y = _to_crs_of(raster, settings.bbox_crs, x, y)
+def _window_of_box(
+    raster: Scene, box: tuple[float, float, float, float], crs: str | None
+) -> Window:
+    """Return the pixels of a raster that a box touches: west, south, east, north."""
+    x, y = rectangle_outline(*box)
+    if crs is not None:
+        x, y = _to_crs_of(raster, crs, x, y)
     x = _on_longitudes_of(raster, x, y)
     cols, rows = apply_affine(~raster.affine, x, y)
     row, col = (max(0, math.floor(values.min() + _ON_EDGE)) for values in (rows, cols))
@@ -111,7 +114,7 @@ def _window_of(raster: Scene, settings: ClassifySettings) -> Window:
         (left, right), (top, bottom) = apply_affine(raster.affine, *corners.T)
         xs, ys = sorted((left, right)), sorted((top, bottom))
         raise RunError(
-            f"the box {_numbers(west, south, east, north)} is outside of {raster.path}, which has "
+            f"the box {_numbers(*box)} is outside of {raster.path}, which has "
             f"{_numbers(xs[0], ys[0], xs[1], ys[1])}, check its coordinates and its CRS (bbox, "
             "--bbox)"
         )
