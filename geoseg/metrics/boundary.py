@@ -86,9 +86,7 @@ def count_boundaries(
     return BoundaryCounts(both, either, int(pairs.sum() - pairs[:, ignore].sum()))
 
 
-def near_outline(
-    values: NDArray[np.uint8], distance: int, ignore: int = VALUES - 1
-) -> NDArray[np.bool_]:
+def near_outline(values: NDArray[np.uint8], distance: int, ignore: int) -> NDArray[np.bool_]:
     """Return where another value, or the end of the array, is at most ``distance`` px away.
 
     The distance is that of a square around the pixel: these are the pixels that ``distance``

@@ -13,7 +13,7 @@ BINS = 15
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reliability:
-    """Counts of pixels or points by confidence, in bins of equal width over 0..1; `+` adds them."""
+    """Counts of pixels or points by confidence, in bins of equal width over 0..1."""
 
     counts: Floats
     """(bins,) pixels or points in each bin, or the area for which they stand."""
@@ -45,13 +45,6 @@ class Reliability:
         for row, values in zip(sums, (counts, hits, counts * confidence), strict=True):
             np.add.at(row, indices, values)
         return cls(*sums)
-
-    def __add__(self, other: "Reliability") -> "Reliability":
-        return Reliability(
-            self.counts + other.counts,
-            self.hits + other.hits,
-            self.confidence_sums + other.confidence_sums,
-        )
 
     @property
     def confidence(self) -> Floats:
