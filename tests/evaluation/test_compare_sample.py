@@ -197,7 +197,7 @@ def test_intervals_cover_the_true_difference(two_models, tmp_path):
     """Of an unequal sample, in about 95 of 100 draws; at most 9 misses of 60 are expected."""
     from geoseg.evaluation.comparison.better_map import find_better_map
     from geoseg.evaluation.comparison.changes import make_change_table
-    from geoseg.evaluation.comparison.strata import ComparedPoints
+    from geoseg.evaluation.comparison.compared_points import ComparedPoints
     from geoseg.metrics import count_pairs
 
     _, true, a, b = two_models

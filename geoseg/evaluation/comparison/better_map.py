@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import EvaluateError, count_of, short_list
 from geoseg.evaluation.comparison.changes import ChangeTable
-from geoseg.evaluation.comparison.strata import ComparedPoints
+from geoseg.evaluation.comparison.compared_points import ComparedPoints
 from geoseg.metrics import sign_test, stratified_mean
 
 

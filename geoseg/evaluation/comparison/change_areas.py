@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoseg.evaluation.comparison.changes import ChangeTable, pair_name
-from geoseg.evaluation.comparison.strata import ComparedPoints
+from geoseg.evaluation.comparison.compared_points import ComparedPoints
 from geoseg.evaluation.estimation import StratifiedSample
 from geoseg.legend import NODATA, Legend
 from geoseg.metrics import Estimate, by_map_class, estimate

@@ -15,12 +15,12 @@ from geoseg.evaluation.comparison.change_raster import (
     write_change_raster,
 )
 from geoseg.evaluation.comparison.changes import ChangeTable, make_change_table
+from geoseg.evaluation.comparison.compared_points import UNKNOWN_DESIGN_NOTE, compare_points
 from geoseg.evaluation.comparison.comparison_report import ComparisonReport
 from geoseg.evaluation.comparison.maps import MapPair, open_maps
 from geoseg.evaluation.comparison.page import render_comparison
 from geoseg.evaluation.comparison.reference import ReferencePoints, read_reference
 from geoseg.evaluation.comparison.settings import CHANGE_RASTER, CompareSettings
-from geoseg.evaluation.comparison.strata import UNKNOWN_DESIGN_NOTE, compare_points
 from geoseg.evaluation.report.csv_tables import table_text
 from geoseg.evaluation.thumbnails import Thumbnails
 from geoseg.evaluation.window_counts import WindowComparison, count_all
