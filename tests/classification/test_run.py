@@ -712,7 +712,10 @@ def test_a_scene_without_crs_is_mapped_with_a_warning(model, tmp_path, caplog):
     report = json.loads((tmp_path / "lulc.json").read_text())
     assert {c["area_m2"] for c in report["classes"]} == {None}
     with pytest.raises(OutputError, match="no CRS"):
-        classify(scene, tmp_path / "b.tif", model=model, polygons=tmp_path / "b.geojson")
+        classify(
+            scene, tmp_path / "b.tif", model=model, polygons=tmp_path / "b.geojson",
+            settings=SETTINGS,
+        )  # fmt: skip
 
 
 def test_the_true_area_is_told_in_any_crs(model, tmp_path):
