@@ -22,16 +22,13 @@ from geoseg.legend import Legend
 from geoseg.model.networks import Network, make_network, network_weights, weight_shapes
 from geoseg.model.ranges import NumberRange
 from geoseg.model.record import check_record
-from geoseg.model.spec import UNetSpec
+from geoseg.model.spec import SCENE_DTYPES, UNetSpec
 from geoseg.models import DEFAULT, find_model, is_onnx
 
 FORMAT = 1
 """Version of the metadata."""
 CHECKSUM = "weights_sha256"
 """Metadata key of the checksum of the weights. Older files have no checksum."""
-_SCENE_DTYPES = (
-    "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64",
-)  # fmt: skip
 _POSITIVE = NumberRange(0, above=True)
 
 PixelSizes = tuple[float, float]
@@ -78,9 +75,9 @@ class Model:
         if sizes is None and self.pixel_size is not None:
             sizes = self.pixel_size, self.pixel_size
         object.__setattr__(self, "pixel_size_range", sizes)
-        if self.dtype not in _SCENE_DTYPES:
+        if self.dtype not in SCENE_DTYPES:
             raise ModelError(
-                f"dtype {shortened(self.dtype)} is unknown, use one of {', '.join(_SCENE_DTYPES)}"
+                f"dtype {shortened(self.dtype)} is unknown, use one of {', '.join(SCENE_DTYPES)}"
             )
         check_list("band_names", self.band_names)
         for name in self.band_names:

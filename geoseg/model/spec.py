@@ -18,6 +18,10 @@ ENCODER_DEPTH = 5
 """Levels of all encoders except that of the reference network."""
 RGB = ("red", "green", "blue")
 """Names of the bands of a model with three bands, if it does not name them."""
+SCENE_DTYPES = (
+    "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64",
+)  # fmt: skip
+"""NumPy dtypes of the scenes that a model is trained on."""
 
 SIZE_RANGES = {
     "bands": NumberRange(1, 65_535, whole=True),

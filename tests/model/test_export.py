@@ -3,7 +3,9 @@
 import hashlib
 import json
 import re
+import shutil
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -244,6 +246,27 @@ def test_an_exported_legend_is_read_back_with_names_values_and_colours(tmp_path,
     read = OnnxModel.load(onnx)
     assert read.legend == legend
     assert (metadata_of(onnx)["scores"], read.spec.logits) == ('"probabilities"', False)
+
+
+@pytest.mark.parametrize("source", ["item", "metadata"])
+def test_classify_makes_the_map_of_the_model_from_the_exported_file(case, source, tmp_path):
+    folder, _, _, _ = case
+    for name in ("m.onnx", "m.json")[: 2 if source == "item" else 1]:
+        shutil.copy(folder / name, tmp_path)
+    out = tmp_path / "lulc.tif"
+    classify(
+        folder / "scene.tif", out, model=tmp_path / "m.onnx", settings=ClassifySettings(overlap=0)
+    )
+    assert np.array_equal(read(out), read(folder / "lulc.tif"))
+
+
+def test_an_exported_file_says_which_bands_and_values_it_reads(tmp_path):
+    spec = UNetSpec(classes=3, width=1, depth=1, window=16)
+    model = replace(make_model(spec, "float32"), band_names=("nir", "red", "green"))
+    onnx, item = export_model(model, tmp_path / "m.onnx")
+    item.unlink()
+    read_back = OnnxModel.load(onnx)
+    assert (read_back.band_names, read_back.dtype) == (model.band_names, "float32")
 
 
 @pytest.fixture

@@ -452,6 +452,12 @@ WRONG = {
         lambda p: conv_onnx(p, metadata=changed(geoseg_legend={"classes": [{"name": "a"}]})),
         r"geoseg_legend cannot be read .there is no 'value'., export the model again",
     ),
+    "bands of numbers": (
+        lambda p: conv_onnx(p, metadata=changed(geoseg_bands=[1, 2, 3])), "give a list of names",
+    ),
+    "dtype": (
+        lambda p: conv_onnx(p, metadata=changed(geoseg_dtype="byte")), "geoseg_dtype is 'byte'",
+    ),
     "legend of a text": (
         lambda p: conv_onnx(p, metadata=changed(geoseg_legend="a, b")), "geoseg_legend cannot be",
     ),

@@ -106,9 +106,10 @@ def check_value_range(scene: Scene, model: AnyModel, sample: NDArray[np.float64]
     Raises:
         SceneError: if the values exceed the range of the training, or fill almost nothing of it.
     """
-    if model.dtype in (None, scene.dtype) or not sample.size:
+    trained = _trained_range(model)
+    if trained is None or model.dtype == scene.dtype or not sample.size:
         return
-    low, high = _trained_range(model)
+    low, high = trained
     reach = ((np.percentile(sample, 98, axis=1) - low) / (high - low)).max()
     if not 0.02 <= reach <= 3:
         raise SceneError(
@@ -118,13 +119,13 @@ def check_value_range(scene: Scene, model: AnyModel, sample: NDArray[np.float64]
         )
 
 
-def _trained_range(model: AnyModel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the lowest and the highest value of the training, for each band."""
+def _trained_range(model: AnyModel) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Return the lowest and the highest value of the training, for each band; None if unknown."""
     low, high = np.array(model.spec.scaling.low), np.array(model.spec.scaling.high)
-    if isinstance(model, OnnxModel):  # whose scaling is by mean and standard deviation
-        limits = np.iinfo(str(model.dtype))
-        return np.full_like(low, limits.min), np.full_like(high, limits.max)
-    return low, high
+    if not isinstance(model, OnnxModel):
+        return low, high
+    # Its scaling is by mean and standard deviation. Larger dtypes are seldom filled to their ends.
+    return (np.zeros_like(low), np.full_like(high, 255)) if model.dtype == "uint8" else None
 
 
 def scene_warnings(

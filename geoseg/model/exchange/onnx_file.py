@@ -128,7 +128,8 @@ def _metadata(model: Model) -> dict[str, Any]:
 
     Deepness and GeoDeep set scores below the threshold to 0 before they take the best class, so it
     is 0. Both remove small areas below a size that follows from `SMALL_SEGMENT`; 0 means that all
-    stay. They number the classes from 0, and geoseg reads their values and colours from `LEGEND`.
+    stay. They number the classes from 0, and geoseg reads their values and colours from `LEGEND`. From the
+    keys of Deepness, three bands would be red, green and blue, and floats would be bytes.
     """
     spec = model.spec
     entries: dict[str, Any] = {
@@ -143,6 +144,8 @@ def _metadata(model: Model) -> dict[str, Any]:
         keys.SCORES: "probabilities",
         keys.FILL: list(spec.scaling.low),
         keys.LEGEND: model.legend.to_dict(),
+        keys.BANDS: list(model.band_names),
+        keys.DTYPE: model.dtype,
     }
     size = pixel_size(model)
     if size is not None:

@@ -1,6 +1,6 @@
 """Keys of the metadata properties of an ONNX file that geoseg reads and writes.
 
-All but the last three are those of QGIS Deepness, most of which GeoDeep reads too. Each text is
+All but the last five are those of QGIS Deepness, most of which GeoDeep reads too. Each text is
 JSON.
 https://qgis-plugin-deepness.readthedocs.io/en/latest/creators/creators_add_metadata_to_model.html
 """
@@ -33,3 +33,7 @@ FILL = "geoseg_fill"
 """Of geoseg: the scene value that pixels without data get, one number for each band."""
 LEGEND = "geoseg_legend"
 """Of geoseg: the classes with value, name and colour, as in the model file."""
+BANDS = "geoseg_bands"
+"""Of geoseg: the names of the input bands."""
+DTYPE = "geoseg_dtype"
+"""Of geoseg: the dtype of the scenes that it was trained on."""

@@ -11,7 +11,7 @@ from geoseg.legend import Legend
 from geoseg.model.onnx import keys
 from geoseg.model.onnx.metadata import OnnxMetadata
 from geoseg.model.ranges import NumberRange
-from geoseg.model.spec import RGB
+from geoseg.model.spec import RGB, SCENE_DTYPES
 
 _MARKERS = (keys.MODEL_TYPE, keys.CLASS_NAMES, keys.NAMES, keys.MEAN, keys.STD)
 """A file with one of these is meant for Deepness or GeoDeep, which divide bytes by 255."""
@@ -54,12 +54,12 @@ def read_keys(properties: Mapping[str, str], bands: int | None) -> OnnxMetadata:
     std = _numbers(properties, keys.STD) or (1.0,)
     return OnnxMetadata(
         legend=legend or _numbered_legend(properties),
-        band_names=RGB if bands == len(RGB) else None,
+        band_names=_band_names(properties) or (RGB if bands == len(RGB) else None),
         window=None if side is None else int(_SIDE.check(keys.TILE_SIZE, side)),
         mean=tuple(keys.DIVISOR * m for m in mean),
         std=tuple(keys.DIVISOR * s for s in std),
         fill=fill,
-        dtype="uint8" if max(mean) + max(std) <= _MAX_OF_BYTES else None,
+        dtype=_dtype(properties) or ("uint8" if max(mean) + max(std) <= _MAX_OF_BYTES else None),
         pixel_size=None  # the key has centimetres
         if resolution is None
         else _POSITIVE.check(keys.RESOLUTION, resolution) / 100,
@@ -87,6 +87,24 @@ def _numbers(properties: Mapping[str, str], key: str) -> tuple[float, ...] | Non
     if not isinstance(values, list | tuple) or not values:
         raise ModelError(f"{key} is {shortened(values)}, give a list of numbers")
     return tuple(NumberRange().check(key, value) for value in values)
+
+
+def _band_names(properties: Mapping[str, str]) -> tuple[str, ...] | None:
+    names = _value(properties, keys.BANDS)
+    if names is None:
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ModelError(f"{keys.BANDS} is {shortened(names)}, give a list of names")
+    return tuple(names)
+
+
+def _dtype(properties: Mapping[str, str]) -> str | None:
+    dtype = _value(properties, keys.DTYPE)
+    if dtype not in (None, *SCENE_DTYPES):
+        raise ModelError(
+            f"{keys.DTYPE} is {shortened(dtype)}, use one of {', '.join(SCENE_DTYPES)}"
+        )
+    return None if dtype is None else str(dtype)
 
 
 def _legend(properties: Mapping[str, str]) -> Legend | None:
