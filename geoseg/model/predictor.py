@@ -280,6 +280,9 @@ def best_class(scores: Tensor, values: Sequence[int] | None = None) -> tuple[Ten
 
     Returns:
         Value (height, width) uint8 and score (height, width), on the device of the scores.
+
+    Raises:
+        ModelError: if a best score is not a finite number.
     """
     values = range(len(scores)) if values is None else values
     best = scores[0]
@@ -287,7 +290,13 @@ def best_class(scores: Tensor, values: Sequence[int] | None = None) -> tuple[Ten
     for score, value in zip(scores[1:], values[1:], strict=True):
         better = score > best
         label.masked_fill_(better, value)
-        best = torch.maximum(best, score)
+        best = torch.maximum(best, score)  # NaN if one of the two is
+    if not bool(best.isfinite().all()):
+        raise ModelError(
+            "the network returned values that are not finite numbers, check the values of the "
+            "scene, such as a nodata value that is not set (nodata, --nodata), and mean and std of "
+            "the input of an ONNX file (--input-mean, --input-std)"
+        )
     return label, best
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,6 +117,14 @@ def test_best_class_is_the_argmax(classes, seed):
     index, best = best_class(scores)
     assert np.array_equal(index.numpy(), scores.numpy().argmax(0))
     assert np.array_equal(best.numpy(), scores.numpy().max(0))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_score_that_is_not_finite_has_no_class(value):
+    scores = torch.rand(3, 4, 5)
+    scores[1, 2, 3] = value
+    with pytest.raises(ModelError, match=r"not finite numbers, check the values of the scene"):
+        best_class(scores)
 
 
 def test_a_saved_model_loads_with_all_its_fields(tmp_path):

@@ -128,8 +128,8 @@ def _metadata(model: Model) -> dict[str, Any]:
 
     Deepness and GeoDeep set scores below the threshold to 0 before they take the best class, so it
     is 0. Both remove small areas below a size that follows from `SMALL_SEGMENT`; 0 means that all
-    stay. They number the classes from 0, and geoseg reads their values and colours from `LEGEND`. From the
-    keys of Deepness, three bands would be red, green and blue, and floats would be bytes.
+    stay. They number the classes from 0, and geoseg reads their values and colours from `LEGEND`.
+    From the keys of Deepness, three bands would be red, green and blue, and floats would be bytes.
     """
     spec = model.spec
     entries: dict[str, Any] = {

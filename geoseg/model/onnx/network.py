@@ -56,17 +56,12 @@ class OnnxNetwork:
             (batch size, classes, window, window) float32.
 
         Raises:
-            ModelError: if the network fails, or returns values that are not finite.
+            ModelError: if the network fails.
         """
         spec = self.spec
         output = run_session(self._session, self._path, self._rescale(x).numpy(), spec)
         array = np.ascontiguousarray(as_nchw(output, spec.output_layout))
         values = torch.from_numpy(array).float()
-        if not bool(torch.isfinite(values).all()):
-            raise ModelError(
-                f"{self._path} returned values that are not finite numbers, check the values of "
-                "the scene, and mean and std of the input (--input-mean, --input-std)"
-            )
         if spec.channels == 1:
             positive = torch.sigmoid(values) if spec.logits else values
             return torch.cat([1 - positive, positive], dim=1)
