@@ -9,7 +9,11 @@ import rasterio
 from affine import Affine
 
 from geoseg.classification import ClassifySettings, classify
-from geoseg.classification.prepare.compatibility import pixel_size_warning
+from geoseg.classification.prepare.compatibility import (
+    check_value_range,
+    pixel_size_warning,
+    scene_warnings,
+)
 from geoseg.errors import ModelError
 from geoseg.info import as_text, describe
 from geoseg.legend import DUBAI, DUBAI_MASKS, Legend
@@ -154,6 +158,26 @@ def test_the_bundled_model_knows_the_pixel_sizes_of_its_training(tmp_path, metre
     scene = write_raster(tmp_path / "s.tif", np.ones((3, 9, 9), np.uint8), transform=transform)
     warning = pixel_size_warning(open_scene(scene), Model.load("default"))
     assert ("trained on 0.7 to 1.1 m" in (warning or "")) is warned
+
+
+@pytest.mark.parametrize(
+    ("dtype", "factor", "warned"),
+    [("float32", 1, False), ("float32", 10_000, True), ("uint16", 1, True), ("uint8", 0.01, False)],
+)
+def test_values_of_another_range_in_the_dtype_of_the_training_are_warned_about(
+    tmp_path, dtype, factor, warned
+):
+    """Reflectance times 10,000, and bytes in a file of 16 bits; but bytes may be dark."""
+    high = {"float32": 0.4, "uint16": 20_000, "uint8": 255}[dtype]
+    spec = UNetSpec(bands=1, classes=2, width=2, depth=1, window=16, high=(high,))
+    model = Model(make_network(spec), Legend.from_names(["a", "b"]), ("gray",), dtype=dtype)
+    largest = factor * (0.3 if dtype == "float32" else 200)
+    values = np.linspace(0, largest, 900).reshape(1, 30, 30).astype(dtype)
+    scene = open_scene(write_raster(tmp_path / "s.tif", values))
+    sample = values.reshape(1, -1).astype(float)
+    check_value_range(scene, model, sample)
+    warnings = scene_warnings(scene, model, sample, bands_chosen=True)
+    assert any(f"{dtype} values up to about" in warning for warning in warnings) is warned
 
 
 def test_the_model_lab_draws_maps_in_map_colours():

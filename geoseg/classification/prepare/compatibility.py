@@ -98,25 +98,37 @@ def _order_by_name(scene: Scene, names: tuple[str, ...]) -> list[int]:
 
 
 def check_value_range(scene: Scene, model: AnyModel, sample: NDArray[np.float64]) -> None:
-    """Refuse a scene whose values are far outside the range of the training.
+    """Refuse a scene of another dtype whose values are far outside the range of the training.
 
-    Only if the dtype differs from that of the training: a scene of bytes may be dark. ``sample``
-    has valid pixels of the scene (bands, n).
+    ``sample`` has valid pixels of the scene (bands, n).
 
     Raises:
         SceneError: if the values exceed the range of the training, or fill almost nothing of it.
     """
+    ranges = _other_range(scene, model, sample)
+    if ranges and model.dtype != scene.dtype:
+        raise SceneError(
+            f"{ranges}, rescale the scene (gdal_translate -scale -ot) or train a model on such "
+            "scenes"
+        )
+
+
+def _other_range(scene: Scene, model: AnyModel, sample: NDArray[np.float64]) -> str | None:
+    """Return both ranges in words, if the values of a scene are far outside that of the training.
+
+    A scene of bytes may be dark, so bytes are in the range of a training on bytes.
+    """
     trained = _trained_range(model)
-    if trained is None or model.dtype == scene.dtype or not sample.size:
-        return
+    if trained is None or model.dtype == scene.dtype == "uint8" or not sample.size:
+        return None
     low, high = trained
     reach = ((np.percentile(sample, 98, axis=1) - low) / (high - low)).max()
-    if not 0.02 <= reach <= 3:
-        raise SceneError(
-            f"{scene.path} has {scene.dtype} values up to about {sample.max():g}, the model was "
-            f"trained on {model.dtype} from {low.min():g} to {high.max():g}, rescale the scene "
-            "(gdal_translate -scale -ot) or train a model on such scenes"
-        )
+    if 0.02 <= reach <= 3:
+        return None
+    return (
+        f"{scene.path} has {scene.dtype} values up to about {sample.max():g}, the model was "
+        f"trained on {model.dtype} from {low.min():g} to {high.max():g}"
+    )
 
 
 def _trained_range(model: AnyModel) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
@@ -150,6 +162,9 @@ def scene_warnings(
         sentences.append(
             f"{scene.path} has no CRS: the map has none either, and areas stay unknown"
         )
+    ranges = _other_range(scene, model, sample)
+    if ranges:  # and the same dtype, else it was refused
+        sentences.append(f"{ranges}, expect poor classes or rescale the scene")
     warnings = pixel_size_warning(scene, model), _scaling_warning(scene, model, sample)
     return [*sentences, *(warning for warning in warnings if warning)]
 
