@@ -55,7 +55,7 @@ def write_files(folder: Path, side: int) -> None:
             tiled=True, blockxsize=512, blockysize=512, compress="deflate", zlevel=1,
             crs="EPSG:32640", transform=rasterio.Affine(1, 0, 500000, 0, -1, 2800000),
         ) as out:  # fmt: skip
-            if bands == 1:
+            if name == "lulc":
                 out.write_colormap(1, {v: (40 * v % 256, 90, 255 - 40 * v % 256) for v in range(6)})
             for _, window in out.block_windows(1):
                 shape = bands, -(-window.height // 8), -(-window.width // 8)
