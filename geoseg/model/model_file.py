@@ -181,11 +181,11 @@ class Model:
         """
         path = find_model(path)
         try:
+            _check_start(path)
             data = path.read_bytes()
-        except OSError as error:
-            raise ModelError(
-                f"cannot read model {path}: {error.strerror}, check the path"
-            ) from None
+        except (OSError, MemoryError) as error:
+            reason = getattr(error, "strerror", None) or "it is larger than the memory"
+            raise ModelError(f"cannot read model {path}: {reason}, check the path") from None
         metadata, stored = _read_contents(path, data)
         try:
             spec = UNetSpec.from_dict(metadata["unet"])
@@ -235,26 +235,38 @@ def pixel_size_range(sizes: object) -> PixelSizes | None:
     return low, high
 
 
-def _read_contents(path: Path, data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return the metadata and the weights of a model file, without checking the weights."""
+def _check_start(path: Path) -> None:
+    """Refuse a file of another kind by its first bytes: a scene may be larger than the memory."""
     if is_onnx(path):
         raise ModelError(
             f"{path} is an ONNX file, which only `geoseg classify` and `geoseg info` read, "
             "give a .safetensors file that `geoseg train` wrote"
         )
+    with path.open("rb") as file:
+        start = file.read(9)
     # A safetensors file starts with the length of its header in 8 bytes, then the header as JSON.
-    if data[8:9] != b"{" and (data[:2] == b"PK" or data[:1] == b"\x80"):
+    if start[8:] == b"{":
+        return
+    if start.startswith((b"PK", b"\x80")):
         raise ModelError(
             f"{path} is a pickled PyTorch file or an archive, which may run code when loaded, "
             "give a .safetensors file that `geoseg train` wrote"
         )
+    raise ModelError(
+        f"{path} is not a model, or is truncated, give a .safetensors file that `geoseg train` "
+        "wrote"
+    )
+
+
+def _read_contents(path: Path, data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return the metadata and the weights of a model file, without checking the weights."""
     try:
         stored = load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         text = (header.get("__metadata__") or {}).get("geoseg")
     except (SafetensorError, LookupError, ValueError, RecursionError) as error:
         raise ModelError(
-            f"{path} is not a model, or is truncated ({error}), "
+            f"{path} is not a model, or is truncated ({str(error)[:200]}), "
             "give a .safetensors file that `geoseg train` wrote"
         ) from None
     if text is None:

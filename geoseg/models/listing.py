@@ -14,7 +14,9 @@ _LENGTH = 8
 _MAX_LENGTH = 100_000_000
 """Longest header that the safetensors format allows (bytes)."""
 
-_DAMAGED = (OSError, LookupError, TypeError, ValueError, AttributeError, RecursionError)
+_DAMAGED = (
+    OSError, LookupError, TypeError, ValueError, OverflowError, AttributeError, RecursionError,
+)  # fmt: skip
 """Errors from reading the header of a file that is damaged, or is not of geoseg."""
 
 

@@ -133,6 +133,27 @@ def test_a_model_whose_first_bytes_look_like_a_pickle_or_an_archive_loads(path, 
     assert Model.load(path).hash != model.hash
 
 
+def test_a_file_of_another_kind_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    """A scene that is given as the model may be larger than the memory."""
+    scene = tmp_path / "scene.tif"
+    scene.write_bytes(b"II*\0\x08\0\0\0\0\0")
+    monkeypatch.setattr("pathlib.Path.read_bytes", None)
+    assert "is not a model, or is truncated" in refused(scene)
+
+
+def test_a_file_larger_than_the_memory_is_refused_in_a_sentence(path, monkeypatch):
+    def too_large(self):
+        raise MemoryError
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", too_large)
+    assert "it is larger than the memory" in refused(path)
+
+
+def test_the_long_reason_of_a_damaged_header_is_cut(path):
+    path.write_bytes(path.read_bytes().replace(b'"F32"', b'"F99"', 1))
+    assert "is not a model, or is truncated" in refused(path)
+
+
 # Shapes.
 
 
