@@ -395,6 +395,32 @@ def enormous(path: Path) -> None:
     save_onnx(path, nodes, {}, shape, shape)
 
 
+def many_at_a_time(path: Path) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["y"])]
+    shape = (TensorProto.FLOAT, [10**6, 4, 32, 32])
+    save_onnx(path, nodes, {}, shape, shape)
+
+
+def large(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(2**31)  # takes no space
+
+
+def large_weights(path: Path) -> None:
+    """Weights in a file of their own, of which all would be read."""
+    model = onnx.load(conv_onnx(path))
+    weights = model.graph.initializer[0]
+    weights.ClearField("raw_data")
+    weights.data_location = TensorProto.EXTERNAL
+    weights.external_data.add(key="location", value="w.bin")
+    path.write_bytes(model.SerializeToString())
+    large(path.with_name("w.bin"))
+
+
+def not_utf8(path: Path, name: bytes) -> None:
+    path.write_bytes(conv_onnx(path).read_bytes().replace(name, b"\xff" + name[1:], 1))
+
+
 def words(path: Path) -> None:
     nodes = [helper.make_node("Identity", ["x"], ["y"])]
     shape = (TensorProto.STRING, ["n", 3, 32, 32])
@@ -431,10 +457,22 @@ WRONG = {
     "oblong": (oblong, "windows of 32 x 64 px, and geoseg computes square windows"),
     "free bands": (free_bands, "does not say how many bands it reads"),
     "enormous": (enormous, "m.onnx: window is 100000, give a whole number from 1 to 4096"),
+    "many at a time": (many_at_a_time, "reads 1000000 x 4 x 32 x 32 values at a time, and geoseg"),
+    "large": (large, "has 2 GB or more"),
+    "large weights": (large_weights, "has 2 GB or more"),
+    "operator that is not text": (lambda p: not_utf8(p, b"Conv"), "operator is not UTF-8"),
+    "weights that are not text": (lambda p: not_utf8(p, b"w1"), "ONNX Runtime|onnxruntime"),
     "words": (words, "the input of .* is object with 4 axes, give a network whose input"),
     "detector": (
         lambda p: conv_onnx(p, metadata=changed(model_type="Detector")),
-        "metadata of .*: it is a Detector, give a network that classifies pixels",
+        "metadata of .*: it is a 'Detector', give a network that classifies pixels",
+    ),
+    "type of two lines": (
+        lambda p: conv_onnx(p, metadata=changed(model_type="a\nb")), r"it is a 'a.nb', give a net",
+    ),
+    "classes without numbers": (
+        lambda p: conv_onnx(p, metadata=changed(class_names="{None: 'a'}")),
+        "number the classes from 0",
     ),
     "gap in the classes": (
         lambda p: conv_onnx(p, metadata=changed(class_names={"0": "a", "2": "b"})),
@@ -465,11 +503,12 @@ WRONG = {
 
 
 @pytest.mark.parametrize("kind", WRONG)
-def test_other_files_are_refused_in_one_sentence(kind, tmp_path):
+def test_other_files_are_refused_in_one_sentence(kind, tmp_path, capfd):
     make, message = WRONG[kind]
     make(tmp_path / "m.onnx")
     with pytest.raises(ModelError, match=message) as caught:
         OnnxModel.load(tmp_path / "m.onnx", KNOWN)
+    assert capfd.readouterr() == ("", "")
     check_message(caught.value, tmp_path / "m.onnx")
 
 

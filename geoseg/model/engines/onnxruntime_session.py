@@ -20,7 +20,10 @@ def start_onnxruntime(
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.use_deterministic_compute = True
     options.log_severity_level = 4  # failures are raised, so nothing has to be printed
-    session = onnxruntime.InferenceSession(file.data, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        file.data, options, providers=["CPUExecutionProvider"],
+        enable_fallback=0,  # it would print each failure, and try the same again
+    )  # fmt: skip
     [source] = [value.name for value in session.get_inputs()]
     target = session.get_outputs()[0].name
 

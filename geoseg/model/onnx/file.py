@@ -41,6 +41,8 @@ def read_onnx(path: str | Path) -> OnnxFile:
     """
     onnx = import_onnx(path)
     try:
+        if Path(path).stat().st_size >= _MAX_BYTES:
+            raise _too_large(path)
         data = Path(path).read_bytes()
     except OSError as error:
         raise ModelError(f"cannot read model {path}: {error.strerror}, check the path") from None
@@ -50,7 +52,10 @@ def read_onnx(path: str | Path) -> OnnxFile:
         raise _not_onnx(path, root_message(error)) from None
     if not model.graph.node or not model.graph.output:
         raise _not_onnx(path, "it has no network")
-    unknown = _unknown_operators(onnx, model)
+    try:
+        unknown = _unknown_operators(onnx, model)
+    except TypeError:  # protobuf gives bytes
+        raise _not_onnx(path, "the name of an operator is not UTF-8") from None
     if unknown:
         raise ModelError(
             f"{path} has operators that ONNX and ONNX Runtime lack ({', '.join(unknown[:5])}), and "
@@ -59,7 +64,7 @@ def read_onnx(path: str | Path) -> OnnxFile:
     digest = hashlib.sha256(data)
     external = [t for t in _tensors(model.graph) if t.data_location == onnx.TensorProto.EXTERNAL]
     if external:
-        data = _with_weights(onnx, path, model)
+        data = _with_weights(onnx, path, model, external)
         for tensor in external:
             digest.update(tensor.raw_data)
     weights = {tensor.name for tensor in model.graph.initializer}
@@ -94,17 +99,29 @@ def _not_onnx(path: str | Path, reason: str) -> ModelError:
     )
 
 
-def _with_weights(onnx: Onnx, path: str | Path, model: Onnx) -> bytes:
+def _too_large(path: str | Path) -> ModelError:
+    return ModelError(
+        f"{path} has 2 GB or more with its weights, more than geoseg reads, give a smaller network"
+    )
+
+
+def _with_weights(onnx: Onnx, path: str | Path, model: Onnx, external: list[Onnx]) -> bytes:
     """Read the weights that lie in other files into the model, and return its bytes."""
+    folder = Path(path).parent
+
+    def size(tensor: Onnx) -> int:
+        info = onnx.external_data_helper.ExternalDataInfo(tensor)
+        return int(info.length or (folder / info.location).stat().st_size)
+
     try:
-        onnx.external_data_helper.load_external_data_for_model(model, str(Path(path).parent))
+        if model.ByteSize() + sum(map(size, external)) >= _MAX_BYTES:
+            raise _too_large(path)
+        onnx.external_data_helper.load_external_data_for_model(model, str(folder))
     except (onnx.checker.ValidationError, OSError, ValueError) as error:
         raise ModelError(
             f"the weights of {path} lie in a file beside it that cannot be read "
             f"({root_message(error)[:200]}), put both files into one folder"
         ) from None
-    if model.ByteSize() >= _MAX_BYTES:
-        raise ModelError(f"{path} has 2 GB of weights or more, give a smaller network")
     return bytes(model.SerializeToString())
 
 

@@ -1,6 +1,8 @@
 """What an ONNX file says about its network, and what a trial run shows about the output."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from geoseg.model.onnx.read_mlm import find_mlm_item, read_item
 from geoseg.model.onnx.spec import Layout, OnnxSpec
 
 _DTYPES = ("float32", "float16", "float64", "uint8", "uint16", "int16")
+_MAX_VALUES = 2**28
+"""Largest number of values of an input: that of 16 bands of 4096 px a side."""
 _TOLERANCE = 1e-3
 """Error of a probability, and of the sum of the probabilities of a pixel, of a float16 network."""
 
@@ -119,7 +123,13 @@ def try_onnx(facts: OnnxFacts, bands: int, side: int) -> OnnxOutput:
         spec = OnnxSpec(bands, 1, side, dtype=dtype, input_layout=facts.layout, batch=facts.batch)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
-    session = start_session(ONNXRUNTIME, facts.file, spec.input_shape(spec.batch or 1), "fp32")
+    shape = spec.input_shape(spec.batch or 1)
+    if prod(shape) > _MAX_VALUES:
+        raise ModelError(
+            f"{path} reads {' x '.join(map(str, shape))} values at a time, and geoseg gives at "
+            f"most {_MAX_VALUES:,}, export it with a smaller batch or smaller windows"
+        )
+    session = start_session(ONNXRUNTIME, facts.file, shape, "fp32")
     outputs = [run_session(session, path, x, spec) for x in _trial_inputs(spec)]
     layout = _output_layout(path, outputs[0], spec)
     values = np.stack([as_nchw(output, layout) for output in outputs]).astype(np.float64)
@@ -128,11 +138,11 @@ def try_onnx(facts: OnnxFacts, bands: int, side: int) -> OnnxOutput:
     )
 
 
-def _trial_inputs(spec: OnnxSpec) -> list[NDArray[np.float32]]:
-    """Return windows of zeros, of small and of large random values."""
+def _trial_inputs(spec: OnnxSpec) -> Iterator[NDArray[np.float32]]:
+    """Yield windows of zeros, of small and of large random values."""
     shape = (spec.batch or 1, spec.bands, spec.input_size, spec.input_size)
     noise = np.random.default_rng(0).standard_normal(shape, np.float32)
-    return [scale * noise for scale in (0, 1, 30)]
+    yield from (scale * noise for scale in (0, 1, 30))
 
 
 def _are_probabilities(values: NDArray[np.float64]) -> bool:

@@ -47,7 +47,7 @@ def read_keys(properties: Mapping[str, str], bands: int | None) -> OnnxMetadata:
     kind = str(_value(properties, keys.MODEL_TYPE) or keys.SEGMENTOR)
     if kind.lower() != keys.SEGMENTOR.lower():
         raise ModelError(
-            f"it is a {kind}, give a network that classifies pixels ({keys.SEGMENTOR})"
+            f"it is a {shortened(kind)}, give a network that classifies pixels ({keys.SEGMENTOR})"
         )
     resolution, side = (_value(properties, key) for key in (keys.RESOLUTION, keys.TILE_SIZE))
     mean = _numbers(properties, keys.MEAN) or (0.0,)
@@ -130,7 +130,7 @@ def _numbered_legend(properties: Mapping[str, str]) -> Legend | None:
     if isinstance(names, dict):
         try:
             names = {int(number): name for number, name in names.items()}
-        except ValueError:
+        except (OverflowError, TypeError, ValueError):
             raise ModelError(f"{key} is {shortened(names)}, number the classes from 0") from None
         if sorted(names) != list(range(len(names))):
             raise ModelError(f"{key} has the numbers {sorted(names)}, number the classes from 0")
