@@ -1,6 +1,7 @@
 """Networks of Keras as model files."""
 
 import hashlib
+import io
 import json
 import sys
 import zipfile
@@ -169,6 +170,43 @@ def test_a_damaged_archive_is_refused(tmp_path, name, data, words):
     path = KerasFile().save(tmp_path / "m.keras")
     rewrite(path, name, data)
     with refusal(ModelError, words, tmp_path):
+        convert_model(path, tmp_path / "m.safetensors", legend=SIX)
+
+
+def test_a_compressed_archive_is_refused_before_it_is_read(tmp_path):
+    """A small file of zeros may become larger than the memory."""
+    path = KerasFile().save(tmp_path / "m.keras")
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with refusal(ModelError, "it is compressed, and those of Keras are not", tmp_path):
+        convert_model(path, tmp_path / "m.safetensors", legend=SIX)
+
+
+def test_weights_that_are_not_in_the_file_are_refused(tmp_path):
+    """HDF5 would make up as many values as the file claims to have."""
+    path = KerasFile().save(tmp_path / "m.keras")
+    h5py = pytest.importorskip("h5py")
+    with zipfile.ZipFile(path) as archive:
+        stored = io.BytesIO(archive.read("model.weights.h5"))
+    with h5py.File(stored, "a") as file:
+        shape = file["layers/conv2d_4/vars/0"].shape
+        del file["layers/conv2d_4/vars/0"]
+        file.create_dataset("layers/conv2d_4/vars/0", shape, "f4")
+    rewrite(path, "model.weights.h5", stored.getvalue())
+    with refusal(ModelError, "are damaged .*is not stored in the file", tmp_path):
+        convert_model(path, tmp_path / "m.safetensors", legend=SIX)
+
+
+def test_an_address_beyond_all_files_is_refused(tmp_path):
+    path = KerasFile().save(tmp_path / "m.keras")
+    with zipfile.ZipFile(path) as archive:
+        data = bytearray(archive.read("model.weights.h5"))
+    data[48:56] = b"\xfe" * 8  # of the driver information
+    rewrite(path, "model.weights.h5", bytes(data))
+    with refusal(ModelError, "weights of .* are damaged", tmp_path):
         convert_model(path, tmp_path / "m.safetensors", legend=SIX)
 
 

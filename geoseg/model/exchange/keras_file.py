@@ -79,6 +79,9 @@ def read_keras(path: Path) -> KerasNetwork:
 def _read_members(path: Path) -> list[bytes]:
     try:
         with zipfile.ZipFile(path) as archive:
+            # A small compressed member may become larger than the memory.
+            if any(archive.getinfo(n).compress_type != zipfile.ZIP_STORED for n in _MEMBERS):
+                raise zipfile.BadZipFile("it is compressed, and those of Keras are not")
             return [archive.read(name) for name in _MEMBERS]
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}, check the path") from None
@@ -157,7 +160,9 @@ def _read_weights(path: Path, data: bytes, spec: UNetSpec) -> Weights:
         with h5py.File(io.BytesIO(data)) as file:
             for name, shape in weight_shapes(spec).items():
                 weights[name] = _as_in_torch(file[keys[name]], name, shape)
-    except (OSError, LookupError, TypeError, ValueError, RuntimeError, ModelError) as error:
+    except (
+        ArithmeticError, LookupError, ModelError, OSError, RuntimeError, TypeError, ValueError
+    ) as error:  # fmt: skip
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise ModelError(
             f"the weights of {path} are damaged ({reason}), use an intact copy of the file"
@@ -184,6 +189,8 @@ def _as_in_torch(dataset: Any, name: str, shape: tuple[int, ...]) -> NDArray[np.
     stored = tuple(dataset.shape)
     if len(stored) != len(shape) or tuple(stored[axis] for axis in axes) != shape:
         raise ModelError(f"{name} has the shape {stored}")
+    if dataset.id.get_offset() is None:  # h5py would make up its values
+        raise ModelError(f"{name} is not stored in the file as Keras does")
     value = np.asarray(dataset, np.float32).transpose(axes)
     if not np.isfinite(value).all():
         raise ModelError(f"{name} holds values that are not finite numbers")
