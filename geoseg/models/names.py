@@ -69,8 +69,9 @@ def user_folder() -> Path:
     Support on macOS, LOCALAPPDATA on Windows.
     """
     if folder := os.environ.get(FOLDER_VARIABLE):
-        return Path(folder).expanduser()
-    home = Path.home()
+        return Path(os.path.expanduser(folder))  # noqa: PTH111 - see below
+    # Path.home raises for a user without a name and HOME, such as that of a container.
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111
     if sys.platform == "darwin":
         data = home / "Library" / "Application Support"
     elif sys.platform == "win32":

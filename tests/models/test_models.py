@@ -1,6 +1,7 @@
 """Models by name: those that come with geoseg, and those in the folder of the user."""
 
 import json
+import math
 import re
 import sys
 from pathlib import Path
@@ -137,7 +138,7 @@ def test_names_and_paths_are_told_apart(folder):
 
 def test_without_the_variable_the_folder_is_that_of_the_platform(folder, monkeypatch, tmp_path):
     monkeypatch.delenv("GEOSEG_MODELS")
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     assert user_folder() == tmp_path / ".local" / "share" / "geoseg" / "models"
@@ -152,6 +153,20 @@ def test_without_the_variable_the_folder_is_that_of_the_platform(folder, monkeyp
     assert len(list_models()) >= 1  # the folder need not exist
 
 
+def test_a_user_without_a_home_has_the_bundled_models(folder, monkeypatch):
+    """A container may run as a number that no user has."""
+
+    def no_user(number):
+        raise KeyError(number)
+
+    monkeypatch.setattr("pwd.getpwuid", no_user)
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("GEOSEG_MODELS")
+    assert find_model("default").is_file()
+    monkeypatch.setenv("GEOSEG_MODELS", "~nobody-of-this-name/models")
+    assert [model.bundled for model in list_models()] == [True, True]
+
+
 def damage(data):
     """Damaged copies of a model file."""
     length = int.from_bytes(data[:8], "little")
@@ -160,6 +175,7 @@ def damage(data):
     changes = (
         {"legend": 1}, {"legend": {"classes": [3]}}, {"bands": None}, {"unet": []},
         {"training": []}, {"pixel_size_range": [1]}, {"pixel_size_range": ["a", 2]},
+        {"pixel_size_range": [1, 10**400]}, {"unet": {"window": math.inf}},
     )  # fmt: skip
     for change in changes:
         header["__metadata__"]["geoseg"] = json.dumps(metadata | change)
