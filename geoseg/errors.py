@@ -14,6 +14,7 @@ from typing import Any
 _MAX_LISTED = 20
 _LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
 _QUERY = re.compile(r"(\w+://[^\s?'\"]*|/vsi\w+)\?[^\s'\")]*[^\s'\"):,.;]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _PROJJSON = re.compile(r'\{\s*"\$schema": "https://proj\.org/')
 """Start of a CRS as PROJ writes it into messages if it has no code."""
 
@@ -33,8 +34,8 @@ class GeosegError(Exception):
     exit_code = 1
 
     def __init__(self, message: str) -> None:
-        """Store the message without credentials."""
-        super().__init__(redact(message))
+        """Store the message without credentials, in one line: a damaged file may name anything."""
+        super().__init__(_CONTROL.sub(lambda part: repr(part[0])[1:-1], redact(message)))
 
 
 class SceneError(GeosegError):

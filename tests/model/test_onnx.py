@@ -313,6 +313,7 @@ def test_another_json_file_beside_the_file_is_no_item(tmp_path):
             "MLM item .*m.json: there is no 'shape'",
         ),
         (json.dumps(item(value_scaling=[{"type": "scale", "value": "x"}])), "value is 'x'"),
+        (json.dumps(item(input=None)), "MLM item .*m.json: it has not the structure of MLM"),
     ],
 )
 def test_damaged_items_are_refused(text, message, tmp_path):
@@ -354,6 +355,12 @@ def own_operator(path: Path) -> None:
 
 def misspelt_operator(path: Path) -> None:
     nodes = [helper.make_node("Convolve", ["x"], ["y"])]
+    shape = (TensorProto.FLOAT, ["n", 3, 32, 32])
+    save_onnx(path, nodes, {}, shape, shape)
+
+
+def operator_of_two_lines(path: Path) -> None:
+    nodes = [helper.make_node("a\n\x1b[2Jb", ["x"], ["y"])]
     shape = (TensorProto.FLOAT, ["n", 3, 32, 32])
     save_onnx(path, nodes, {}, shape, shape)
 
@@ -448,6 +455,7 @@ WRONG = {
     "truncated": (truncated, "not an ONNX file, or is truncated"),
     "own operator": (own_operator, r"ONNX Runtime lack \(my.lab:Deform\), and geoseg loads no lib"),
     "misspelt operator": (misspelt_operator, r"ONNX Runtime lack \(Convolve\)"),
+    "operator of two lines": (operator_of_two_lines, r"lack \(a.n.x1b\[2Jb\)"),
     "hidden operator": (hidden_operator, r"ONNX Runtime lack \(my.lab:Deform\)"),
     "contradictory": (contradictory, "ONNX Runtime .* cannot load|cannot compute windows"),
     "classifier": (classifier, "returns 1 x 3 values for a window of 32 x 32 px, give a network"),

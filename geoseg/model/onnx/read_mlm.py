@@ -60,8 +60,11 @@ def read_item(path: Path) -> OnnxMetadata:
             std=std,
             pixel_size=None if size is None else _POSITIVE.check("gsd", size),
         )
-    except (LookupError, TypeError, AttributeError, ValueError, GeosegError) as error:
-        reason = f"there is no {error}" if isinstance(error, KeyError) else error
+    except GeosegError as error:
+        raise ModelError(f"MLM item {path}: {error}, correct or remove the item") from None
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        missing = isinstance(error, KeyError)
+        reason = f"there is no {error}" if missing else "it has not the structure of MLM"
         raise ModelError(f"MLM item {path}: {reason}, correct or remove the item") from None
 
 
