@@ -248,6 +248,15 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, value, words):
         convert_model(path, tmp_path / "m.safetensors", legend=SIX)
 
 
+def test_a_folder_in_place_of_weights_is_refused(tmp_path):
+    def change(file):
+        file.weights["conv2d_4/vars/0/deeper"] = file.weights.pop("conv2d_4")
+
+    path = KerasFile().save(tmp_path / "m.keras", change=change)
+    with refusal(ModelError, "weights of .* are damaged", tmp_path):
+        convert_model(path, tmp_path / "m.safetensors", legend=SIX)
+
+
 def test_a_missing_layer_of_weights_is_refused(tmp_path):
     path = KerasFile().save(tmp_path / "m.keras", change=lambda f: f.weights.pop("conv2d_4"))
     with refusal(ModelError, "weights of .* are damaged", tmp_path):

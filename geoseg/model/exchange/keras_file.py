@@ -161,7 +161,8 @@ def _read_weights(path: Path, data: bytes, spec: UNetSpec) -> Weights:
             for name, shape in weight_shapes(spec).items():
                 weights[name] = _as_in_torch(file[keys[name]], name, shape)
     except (
-        ArithmeticError, LookupError, ModelError, OSError, RuntimeError, TypeError, ValueError
+        ArithmeticError, AttributeError, LookupError, ModelError, OSError, RuntimeError, TypeError,
+        ValueError,
     ) as error:  # fmt: skip
         reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise ModelError(
