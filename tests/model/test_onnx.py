@@ -289,8 +289,9 @@ def test_an_item_without_scaling_leaves_the_values_as_they_are(tmp_path):
         {"pre_processing_function": {"format": "python", "expression": "a:b"}},
     ],
 )
-def test_a_scaling_that_geoseg_does_not_know_must_be_given(changes, tmp_path):
-    path = conv_onnx(tmp_path / "m.onnx")
+@pytest.mark.parametrize("metadata", [None, DEEPNESS], ids=["item alone", "with metadata"])
+def test_a_scaling_that_geoseg_does_not_know_must_be_given(changes, metadata, tmp_path):
+    path = conv_onnx(tmp_path / "m.onnx", metadata=metadata)
     (tmp_path / "m.json").write_text(json.dumps(item(**changes)))
     with pytest.raises(ModelError, match="no metadata on the scaling"):
         OnnxModel.load(path)

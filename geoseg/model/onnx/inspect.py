@@ -1,7 +1,7 @@
 """What an ONNX file says about its network, and what a trial run shows about the output."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,8 @@ def inspect_onnx(path: str | Path) -> OnnxFacts:
     sources = ["metadata of Deepness or GeoDeep"] if has_keys(file.properties) else []
     item = find_mlm_item(path)
     if item is not None:
-        metadata = read_item(item).filled_from(metadata)
+        # An item without mean and std asks for a computation of another kind.
+        metadata = read_item(item).filled_from(replace(metadata, mean=None, std=None))
         sources.insert(0, f"MLM item {item.name}")
     return OnnxFacts(file, metadata, tuple(sources), layout, bands, side, file.input_shape[0])
 
