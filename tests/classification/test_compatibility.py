@@ -11,6 +11,7 @@ from affine import Affine
 from geoseg.classification import ClassifySettings, classify
 from geoseg.classification.prepare.compatibility import (
     check_value_range,
+    match_bands,
     pixel_size_warning,
     scene_warnings,
 )
@@ -178,6 +179,12 @@ def test_values_of_another_range_in_the_dtype_of_the_training_are_warned_about(
     check_value_range(scene, model, sample)
     warnings = scene_warnings(scene, model, sample, bands_chosen=True)
     assert any(f"{dtype} values up to about" in warning for warning in warnings) is warned
+
+
+def test_a_band_is_not_read_twice_because_two_bands_of_the_model_have_its_name(tmp_path):
+    model = replace(Model.load("default"), band_names=("red", "red", "green"))
+    scene = open_scene(write_raster(tmp_path / "s.tif", np.ones((3, 9, 9), np.uint8)))
+    assert match_bands(scene.with_bands((1, 2, 3)), model, None).bands == (1, 2, 3)
 
 
 def test_the_model_lab_draws_maps_in_map_colours():

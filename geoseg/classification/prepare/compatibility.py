@@ -18,7 +18,7 @@ def match_bands(scene: Scene, model: AnyModel, bands: tuple[int | str, ...] | No
     """Choose the bands of a scene for a model.
 
     By ``bands``, unless it is None; else by name (red, green, blue, or band descriptions), if the
-    scene has a band of every name; else all bands, if their number is right.
+    names differ and the scene has a band of each; else all bands, if their number is right.
 
     Raises:
         SceneError: if the number of bands is wrong.
@@ -26,7 +26,9 @@ def match_bands(scene: Scene, model: AnyModel, bands: tuple[int | str, ...] | No
     wanted, chosen = model.band_names, scene
     if bands is not None:
         chosen = scene.with_bands(bands)
-    elif all(scene.band_number(name) in scene.bands for name in wanted):
+    elif len(set(wanted)) == len(wanted) and all(
+        scene.band_number(name) in scene.bands for name in wanted
+    ):
         chosen = scene.with_bands(wanted)
     if len(chosen.bands) != len(wanted):
         raise SceneError(_band_advice(scene, wanted, bands))
