@@ -295,7 +295,7 @@ def best_class(scores: Tensor, values: Sequence[int] | None = None) -> tuple[Ten
         raise ModelError(
             "the network returned values that are not finite numbers, check the values of the "
             "scene, such as a nodata value that is not set (nodata, --nodata), and mean and std of "
-            "the input of an ONNX file (--input-mean, --input-std)"
+            "the input of an ONNX file (--input-mean, --input-std), or use precision fp32"
         )
     return label, best
 
