@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from geoseg.errors import GeosegError, ModelError, check_list, check_type
+from geoseg.errors import GeosegError, ModelError, check_list, check_type, count_of
 from geoseg.files import atomic_file
 from geoseg.legend import Legend
 from geoseg.model.networks import Network, make_network, network_weights, weight_shapes
@@ -89,7 +89,10 @@ class Model:
                 f"the legend has {len(self.legend)} classes, the network {self.spec.classes}"
             )
         if len(self.band_names) != self.spec.bands:
-            raise ModelError(f"{len(self.band_names)} band names for {self.spec.bands} bands")
+            raise ModelError(
+                f"{count_of(len(self.band_names), 'band name')} for "
+                f"{count_of(self.spec.bands, 'band')}, give one for each band"
+            )
 
     @property
     def spec(self) -> UNetSpec:

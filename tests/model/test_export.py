@@ -322,6 +322,8 @@ def test_an_existing_file_is_replaced_only_on_request(tmp_path, small):
 def test_a_wrong_output_is_refused_before_the_model_is_read(tmp_path):
     with refusal(OutputError, r"must end in \.onnx", tmp_path):
         export_model("missing.safetensors", tmp_path / "m.pt")
+    with refusal(OutputError, r"must end in \.onnx", tmp_path):
+        export_model("missing.safetensors", "")
     with refusal(OutputError, "does not exist", tmp_path):
         export_model("missing.safetensors", tmp_path / "missing" / "m.onnx")
     (tmp_path / "f.json").mkdir()

@@ -46,8 +46,10 @@ def check_export(out: Path, *, overwrite: bool) -> None:
     Raises:
         OutputError: if the name has another ending, or a file exists or cannot be written.
     """
-    for path, suffix in ((out, ".onnx"), (out.with_suffix(".json"), ".json")):
-        check_file_name(path, suffix)
+    check_file_name(out, ".onnx")  # first, because an empty name has no other ending
+    item = out.with_suffix(".json")
+    check_file_name(item)
+    for path in (out, item):
         check_not_there(path, overwrite=overwrite)
 
 
