@@ -53,6 +53,16 @@ def test_sixteen_images_are_drawn_by_seed_and_folders_are_left_out_whole(workflo
     assert len(planned) == len(trainings.trainings(IMAGES, 15))
 
 
+def test_a_training_that_does_not_exist_is_refused(workflow, tmp_path, monkeypatch, capsys):
+    dubai, _, _ = workflow
+    out = str(tmp_path / "out")
+    monkeypatch.setattr(sys, "argv", ["dubai.py", str(tmp_path), out, "--only", "image-0"])
+    with pytest.raises(SystemExit):
+        dubai.main()
+    assert "there is no training image-0" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_thinned_labels_are_a_share_of_the_labels_in_squares(workflow, tmp_path):
     dubai, _, _ = workflow
     image_mask_folder(tmp_path / "set", ["Tile 1", "Tile 2"], count=2, size=256, gray=False)

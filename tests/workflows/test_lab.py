@@ -63,6 +63,17 @@ def test_trainings_have_unique_names_and_start_from_earlier_trainings(workflow):
     assert (lab.loss, lab.augment, lab.schedule, lab.dropout) == ("ce", "none", "constant", 0.1)
 
 
+def test_a_training_that_does_not_exist_is_refused(workflow, tmp_path, monkeypatch, capsys):
+    import lab
+
+    out = str(tmp_path / "out")
+    monkeypatch.setattr(sys, "argv", ["lab.py", str(tmp_path), out, "--only", "lab-9"])
+    with pytest.raises(SystemExit):
+        lab.main()
+    assert "there is no training lab-9" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_results_become_a_table_and_a_figure(workflow, tmp_path):
     _, report = workflow
     scores = {"accuracy": 0.8302, "mean_iou": 0.5934, "classes": {

@@ -51,10 +51,12 @@ def main() -> None:
     args = parser.parse_args()
     warnings.simplefilter("ignore", NotGeoreferencedWarning)  # the images have no georeference
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    planned = trainings(sorted(args.dubai.glob("Tile */images/*.jpg")), args.epochs)
+    if unknown := set(args.only or ()) - {training.name for training in planned}:
+        parser.error(f"there is no training {', '.join(sorted(unknown))}, see README.md")
     args.out.mkdir(parents=True, exist_ok=True)
-    images = sorted(args.dubai.glob("Tile */images/*.jpg"))
     rows = []
-    for training in trainings(images, args.epochs):
+    for training in planned:
         path = args.out / f"{training.name}.safetensors"
         if not path.exists() and (args.only is None or training.name in args.only):
             tiles = cut(args.dubai, args.out, training.labels)

@@ -39,9 +39,11 @@ def main() -> None:
     args = parser.parse_args()
     warnings.simplefilter("ignore", NotGeoreferencedWarning)  # the images have no georeference
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    planned = trainings(long=args.long, more=args.more, precision=args.precision)
+    if unknown := set(args.only or ()) - {training.name for training in planned}:
+        parser.error(f"there is no training {', '.join(sorted(unknown))}, see README.md")
     args.out.mkdir(parents=True, exist_ok=True)
     tiles = cut(args.dubai, args.out / "tiles")
-    planned = trainings(long=args.long, more=args.more, precision=args.precision)
     results = []
     for training in planned:
         path = args.out / f"{training.name}.safetensors"
