@@ -31,6 +31,24 @@ def stack_vrt(scene: Scene) -> str:
     )
 
 
+def as_stack(file: Scene) -> Scene:
+    """Return a file as a stack of its bands.
+
+    In the VRT of the stack no band is transparency (alpha), and masked pixels have the nodata
+    value.
+    """
+    stack = tuple(
+        StackBand(
+            path=file.path, number=number, band=replace(band, alpha=False), aliases=(),
+            height=file.height, width=file.width, transform=file.transform, crs=file.crs,
+            nodata=file.nodata, scale=1.0, offset=0.0, size=file.size, modified=file.modified,
+            version=file.version, virtual=file.virtual,
+        )
+        for number, band in enumerate(file.file_bands, 1)
+    )  # fmt: skip
+    return replace(file, stack=stack, file_bands=tuple(band.band for band in stack))
+
+
 def has_data(scene: Scene, pixels: NDArray[Any]) -> NDArray[np.bool_]:
     """Return (height, width), True where all bands are finite and every file of a stack has data.
 
@@ -87,6 +105,9 @@ def _band_xml(band: StackBand, number: int, grid: StackBand, *, physical: bool) 
         if physical
         else ""
     )
+    unread = f"<NODATA>{nodata}</NODATA>" if nodata else ""
+    if band.band.masked:  # in place of the nodata value, with which GDAL ignores the mask
+        unread = "<UseMaskBand>true</UseMaskBand>"
     return "".join((
         f'<VRTRasterBand dataType="{_gdal_dtype(dtype)}" band="{number}">',
         f"<NoDataValue>{'nan' if physical else nodata}</NoDataValue>" if nodata else "",
@@ -95,7 +116,7 @@ def _band_xml(band: StackBand, number: int, grid: StackBand, *, physical: bool) 
         f"<SourceBand>{band.number}</SourceBand>",
         f'<SrcRect xOff="0" yOff="0" xSize="{band.width}" ySize="{band.height}"/>',
         f'<DstRect xOff="0" yOff="0" xSize="{grid.width}" ySize="{grid.height}"/>',
-        f"{scaled}{f'<NODATA>{nodata}</NODATA>' if nodata else ''}</{kind}></VRTRasterBand>",
+        f"{scaled}{unread}</{kind}></VRTRasterBand>",
     ))  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from geoseg.errors import SceneError, root_message
 from geoseg.longitudes import nearest_turn, turn_of
 from geoseg.raster.datasets import GDAL_ERRORS, has_own_mask, opened
 from geoseg.raster.scene import Resampling, Scene
-from geoseg.raster.stack import stack_vrt
+from geoseg.raster.stack import as_stack, stack_vrt
 
 PixelsAndValid = tuple[NDArray[Any], NDArray[np.bool_]]
 
@@ -74,10 +74,11 @@ def warped_to(raster: Scene, grid: Scene, resampling: Resampling = "nearest") ->
         SceneError: if one CRS cannot be transformed to the other, or if the bands of the raster
             have masks of their own, which GDAL does not warp.
     """
-    warped = replace(
-        raster, height=grid.height, width=grid.width, transform=grid.transform, crs=grid.crs,
-        warped=resampling,
-    )  # fmt: skip
+    on_grid: dict[str, Any] = {
+        "height": grid.height, "width": grid.width, "transform": grid.transform, "crs": grid.crs,
+        "warped": resampling,
+    }  # fmt: skip
+    warped = replace(raster, **on_grid)
     with opened(dataset_name(raster)) as dataset, _as_warped(dataset, warped, 0.0, {}):
         own_masks = any(map(has_own_mask, dataset.mask_flag_enums))
     if own_masks:
@@ -85,6 +86,10 @@ def warped_to(raster: Scene, grid: Scene, resampling: Resampling = "nearest") ->
             f"each band of {raster.path} has a mask of its own, which would be lost on another "
             "grid, write one mask for all bands first (gdal_translate -mask mask)"
         )
+    bands = [raster.file_bands[number - 1] for number in raster.bands]
+    if any(band.alpha for band in bands) or (bands[0].masked and raster.nodata is not None):
+        # GDAL would take the alpha band as transparency, and ignore the mask.
+        return replace(as_stack(raster), **on_grid)
     return warped
 
 

@@ -15,7 +15,7 @@ from geoseg.raster import (
     same_grid,
     warped_to,
 )
-from tests.support.rasters import write_raster
+from tests.support.rasters import random_pixels, write_raster
 
 HALF = Affine(20, 0, 500200, 0, -20, 2800000)
 """Pixels of twice the size, from column 20 of the grid on."""
@@ -33,29 +33,50 @@ def doubled(values):
 
 
 def write(path, kind):
-    """VALUES as a raster where 3 is no data, in one of the ways to say so."""
+    """VALUES as a raster where 3 is no data, in one of the ways to say so; perhaps 4 too."""
     if kind == "alpha":
         pixels = np.concatenate([VALUES] * 3 + [np.where(VALUES == 3, 0, 255).astype(np.uint8)])
         return write_raster(path, pixels, transform=HALF, photometric="rgb", alpha="yes")
-    write_raster(path, VALUES, transform=HALF, nodata=3 if kind == "nodata" else None)
-    if kind == "mask":
+    nodata = {"nodata": 3, "mask and nodata": 4}.get(kind)
+    write_raster(path, VALUES, transform=HALF, nodata=nodata)
+    if kind.startswith("mask"):
         with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as file:
             file.write_mask(VALUES[0] != 3)
     return path
 
 
-@pytest.mark.parametrize("kind", ["plain", "nodata", "mask", "alpha"])
+@pytest.mark.parametrize("kind", ["plain", "nodata", "mask", "mask and nodata", "alpha"])
 @pytest.mark.parametrize("reader", ["window", "whole"])
 def test_pixels_are_the_nearest_and_valid_where_the_raster_has_any(tmp_path, grid, kind, reader):
     warped = warped_to(open_scene(write(tmp_path / "values.tif", kind)), grid)
     pixels, valid = (
         read_window(warped, grid.window) if reader == "window" else read_overview(warped, 50)
     )
-    expected = doubled(np.ones_like(VALUES[0], bool) if kind == "plain" else VALUES[0] != 3)
+    missing = {"plain": [], "mask and nodata": [3, 4]}.get(kind, [3])
+    expected = doubled(~np.isin(VALUES[0], missing))
     assert not valid[:, :20].any()
     assert np.array_equal(valid[:, 20:], expected)
     assert np.array_equal(pixels[0][:, 20:][expected], doubled(VALUES[0])[expected])
     assert (warped.height, warped.width, warped.crs) == (grid.height, grid.width, grid.crs)
+
+
+@pytest.mark.parametrize("resampling", ["nearest", "bilinear"])
+def test_an_alpha_band_that_is_read_as_data_is_warped_as_data(tmp_path, grid, resampling):
+    pixels = random_pixels(4, 20, 25)
+    pixels[3, :, 10:] = 0
+    place = HALF @ Affine.translation(0.3, 0.4)
+    read = []
+    for alpha in ("yes", "no"):
+        photometric = "rgb" if alpha == "yes" else "minisblack"
+        path = write_raster(
+            tmp_path / f"{alpha}.tif", pixels, transform=place, photometric=photometric, alpha=alpha
+        )
+        scene = open_scene(path, bands=(1, 2, 3, 4))
+        assert scene.file_bands[3].alpha == (alpha == "yes")
+        read.append(read_window(warped_to(scene, grid, resampling), grid.window))
+    np.testing.assert_array_equal(read[0][0], read[1][0])
+    np.testing.assert_array_equal(read[0][1], read[1][1])
+    assert 0.5 < read[0][1].mean() < 0.7  # the raster covers a part of the grid
 
 
 @pytest.mark.parametrize(
