@@ -191,10 +191,19 @@ def _date(source: str | Stack) -> datetime:
 
 def _open_file(path: str, bands: tuple[int | str, ...] | None, nodata: float | None) -> Scene:
     with opened(path) as dataset:
+        if not dataset.count and dataset.subdatasets:
+            names = dataset.subdatasets
+            raise SceneError(
+                f"{path} holds {count_of(len(names), 'raster')}, give one of them, such as "
+                f"{names[0]}, or several with --stack"
+            )
         file_bands = _file_bands(dataset)
         data_bands = tuple(i for i, band in enumerate(file_bands, 1) if not band.alpha)
         if not (bands or data_bands):
-            raise SceneError(f"{path} has no bands to read, only alpha or none at all")
+            raise SceneError(
+                f"{path} has no bands to read but transparency (alpha), give another file, or tag "
+                "the band as undefined if it holds data (gdal_translate -colorinterp_1 undefined)"
+            )
         if dataset.transform.is_identity and dataset.gcps[0]:
             raise SceneError(
                 f"{path} is placed by ground control points only, which have no pixel grid, "

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp
 from rio_cogeo.cogeo import cog_validate
+from scipy.io import netcdf_file
 
 from geoseg.errors import LabelError, OutputError, SceneError
 from geoseg.grid import Window
@@ -421,6 +422,20 @@ def test_a_raster_of_nothing_but_alpha_is_refused(tmp_path):
         file.colorinterp = [ColorInterp.alpha]
     with pytest.raises(SceneError, match="no bands to read"):
         open_scene(path)
+
+
+def test_a_file_of_several_rasters_is_refused_with_their_names(tmp_path):
+    path = tmp_path / "cube.nc"
+    with netcdf_file(path, "w") as file:
+        for name in ("y", "x"):
+            file.createDimension(name, 4)
+        for name in ("red", "nir"):
+            file.createVariable(name, "f4", ("y", "x"))[:] = 1
+    with pytest.raises(SceneError, match=r"cube\.nc holds 2 rasters, .*cube\.nc:red, or") as error:
+        open_scene(path)
+    assert one_sentence(error)
+    scene = open_scene(Stack((f"netcdf:{path}:nir", f"netcdf:{path}:red")))
+    assert read_window(scene, scene.window)[0].shape == (2, 4, 4)
 
 
 def test_ground_control_points_alone_are_refused_with_a_way_out(tmp_path):

@@ -99,7 +99,14 @@ def _file(path: str, file: Path) -> Product | None:
         raise SceneError(f"{path} is an archive, unpack it and give the folder")
     if name.endswith(".zip"):
         safe = safe_in_zip(file)
-        return None if safe is None else read_safe(path, safe)
+        if safe is not None:
+            return read_safe(path, safe)
+        if not _is_raster(path):
+            raise SceneError(
+                f"{path} is an archive without a product of Sentinel-2, unpack it, or give a file "
+                f"in it as /vsizip/{path}/NAME"
+            )
+        return None
     return _stac_item(path) if may_be_item(path) else None
 
 

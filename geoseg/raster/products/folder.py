@@ -43,9 +43,13 @@ class _File:
 
 
 def rasters_in(folder: Path, pattern: str = "*") -> list[Path]:
-    """Return the raster files of a folder that match a pattern, in the order of their numbers."""
+    """Return the raster files of a folder that match a pattern, in the order of their numbers.
+
+    Hidden files are left out, such as those that macOS writes beside others (``._red.tif``).
+    """
     files = [file for file in folder.glob(pattern) if file.suffix.lower() in SUFFIXES]
-    return sorted((file for file in files if file.is_file()), key=_natural)
+    visible = (file for file in files if file.is_file() and not file.name.startswith("."))
+    return sorted(visible, key=_natural)
 
 
 def read_folder(path: str, files: list[Path]) -> Product:

@@ -35,7 +35,7 @@ def landsat_metadata(folder: Path) -> Path | None:
     Raises:
         SceneError: if the folder has those of several scenes.
     """
-    names = sorted(folder.glob("*_MTL.txt")) or sorted(folder.glob("*_MTL.json"))
+    names = sorted(folder.glob("[!.]*_MTL.txt")) or sorted(folder.glob("[!.]*_MTL.json"))
     if len(names) > 1:
         raise SceneError(
             f"{folder} has {count_of(len(names), 'Landsat scene')} ({names[0].name}, "

@@ -43,6 +43,7 @@ def write_files(folder: Path, *names: str) -> None:
 def test_names_are_what_differs_between_the_file_names(tmp_path, files, names):
     write_files(tmp_path / "bands", *files)
     (tmp_path / "bands/readme.txt").write_text("not a raster")
+    (tmp_path / f"bands/._{files[0]}").write_bytes(b"what macOS writes beside a file")
     product = product_of(tmp_path / "bands")
     assert [band.name for band in product.bands] == names
     assert (product.kind, product.date) == ("folder", None)

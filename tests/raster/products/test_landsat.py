@@ -28,7 +28,10 @@ def product_of(path: Path) -> Product:
 @pytest.mark.parametrize("metadata", ["txt", "json"])
 @pytest.mark.parametrize("satellite", ["5", "7", "8"])
 def test_level_2_is_surface_reflectance_and_temperature(tmp_path, satellite, metadata):
-    product = product_of(write_landsat(tmp_path, satellite=satellite, metadata=metadata))
+    folder = write_landsat(tmp_path, satellite=satellite, metadata=metadata)
+    [path] = folder.glob(f"*_MTL.{metadata}")
+    (folder / f"._{path.name}").write_bytes(b"what macOS writes beside a file")
+    product = product_of(folder)
     assert product.kind == f"Landsat {satellite} L2"
     assert product.date == datetime(2020, 5, 18, 10, 33, 21, tzinfo=UTC)
     assert [band.name for band in product.bands] == NAMES[satellite]

@@ -110,10 +110,12 @@ def test_a_zip_archive_is_read_without_unpacking(safes, tmp_path):
         np.testing.assert_array_equal(pixels(inside.path), pixels(outside.path))
 
 
-def test_an_archive_of_other_files_is_left_to_gdal(tmp_path):
+def test_an_archive_of_other_files_is_refused(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder/a.txt").write_text("a")
-    assert find_product(shutil.make_archive(str(tmp_path / "a"), "zip", tmp_path, "folder")) is None
+    archive = shutil.make_archive(str(tmp_path / "a"), "zip", tmp_path, "folder")
+    with refusal(SceneError, f"a.zip is an archive .* unpack it.*/vsizip/{archive}/", tmp_path):
+        find_product(archive)
 
 
 def test_missing_and_damaged_files_are_refused(tmp_path):
