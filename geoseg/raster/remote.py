@@ -12,8 +12,10 @@ from importlib import import_module
 from typing import Any
 
 _REMOTE = re.compile(
-    r"^(/vsi(curl|s3|gs|az|adls|oss|swift|webhdfs)[/_?]|(?!file)([a-z0-9]+\+)*(https?|ftp|s3|gs|az)://)"
+    r"^((/vsi(zip|tar|gzip)(/\{)?/?(?=/vsi))*/vsi(curl|s3|gs|az|adls|oss|swift|webhdfs)[/_?]"
+    r"|(?!file)([a-z0-9]+\+)*(https?|ftp|s3|gs|az|oss)://)"
 )
+"""How addresses begin, also those of archives: /vsizip//vsicurl/https://host/a.zip/b.tif."""
 _HTTP_OPTIONS = {
     "GDAL_HTTP_MAX_RETRY": "5",
     "GDAL_HTTP_RETRY_DELAY": "1",

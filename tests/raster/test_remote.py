@@ -70,8 +70,11 @@ def mapped(address: str, folder: Path, model: Path) -> bytes:
     [
         ("https://host/a.tif", True), ("s3://bucket/a.tif", True), ("/vsicurl/http://h/a", True),
         ("/vsis3/bucket/a.tif", True), ("zip+https://host/a.zip!b.tif", True),
-        ("/data/a.tif", False), ("file:///data/a.tif", False), ("a.tif", False),
-        ("/vsizip/a.zip/b.tif", False), ("C:/a.tif", False),
+        ("/vsizip//vsicurl/https://host/a.zip/b.tif", True), ("oss://bucket/a.tif", True),
+        ("/vsizip/{/vsis3/bucket/a.zip}/b.tif", True), ("/vsitar/vsigs/a.tar/b.tif", True),
+        ("/vsizip//data/vsicurl/a.zip/b.tif", False), ("/data/a.tif", False),
+        ("file:///data/a.tif", False), ("a.tif", False), ("/vsizip/a.zip/b.tif", False),
+        ("C:/a.tif", False),
     ],
 )  # fmt: skip
 def test_remote_paths_are_known(path, remote):
