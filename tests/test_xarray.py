@@ -334,6 +334,7 @@ def irregular(data):
         ("coordinates 'y' are not regular, resample", irregular),
         ("'x' are not regular", lambda a: a.assign_coords(x=np.zeros(70))),
         ("coordinates 'x' are not one number", lambda a: a.assign_coords(x=[*"ab"] * 35)),
+        (r"no pixels \(band: 3, y: 0, x: 70\)", lambda a: a.sel(y=slice(2799500, 2799900))),
         ("one pixel along 'y'", lambda a: a[:, :1].drop_vars("spatial_ref")),
         ("nodata of the array is 'no', give a number", lambda a: a.assign_attrs(nodata="no")),
         ("unknown CRS 'mars'", lambda a: a.drop_vars("spatial_ref").assign_attrs(crs="mars")),

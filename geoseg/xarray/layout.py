@@ -78,7 +78,7 @@ def as_bands_rows_cols(data: object, band_dim: str) -> "xarray.DataArray":
         band_dim: name of the dimension of the bands.
 
     Raises:
-        SceneError: if it is no DataArray, or has other dimensions.
+        SceneError: if it is no DataArray, has other dimensions, or has no pixels.
     """
     xr = import_xarray()
     if isinstance(data, xr.Dataset):
@@ -104,6 +104,12 @@ def as_bands_rows_cols(data: object, band_dim: str) -> "xarray.DataArray":
     for name in array.dims:
         if name not in (band_dim, y, x):
             raise SceneError(f"{has}, take one map at a time: .isel({name}=0)")
+    if not array.size:
+        sizes = ", ".join(f"{name}: {size}" for name, size in array.sizes.items())
+        raise SceneError(
+            f"the array has no pixels ({sizes}), check its selection: a slice has the order of the "
+            "coordinates (.sel)"
+        )
     return array.transpose(band_dim, y, x)
 
 
