@@ -73,8 +73,8 @@ class Product:
             if twin is not band:
                 raise SceneError(
                     f"{self.path} has two bands with the name {band.name} ({twin.path} and "
-                    f"{band.path}), give a pattern that matches one of them, such as "
-                    "'folder/*_10m.tif'"
+                    f"{band.path}), give a pattern that matches one of them with "
+                    "--stack, such as 'folder/*_10m.tif'"
                 )
         if self.date is not None and self.date.tzinfo is None:
             raise SceneError(f"the date of {self.path} has no time zone, give it in UTC")
