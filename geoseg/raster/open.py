@@ -204,11 +204,6 @@ def _open_file(path: str, bands: tuple[int | str, ...] | None, nodata: float | N
                 f"{path} has no bands to read but transparency (alpha), give another file, or tag "
                 "the band as undefined if it holds data (gdal_translate -colorinterp_1 undefined)"
             )
-        if dataset.transform.is_identity and dataset.gcps[0]:
-            raise SceneError(
-                f"{path} is placed by ground control points only, which have no pixel grid, "
-                f"warp it first: gdalwarp {path} warped.tif"
-            )
         _check_geotransform(dataset)
         size, modified, version = fingerprint(path, dataset.files)
         nodata_values = dataset.nodatavals
@@ -325,11 +320,17 @@ def _stack_band(file: BandFile, nodata: float | None) -> StackBand:
 
 
 def _check_geotransform(dataset: rasterio.DatasetReader) -> None:
-    """Refuse pixels without a size: places and areas would be infinite or wrong."""
+    """Refuse pixels without a size or a grid: places and areas would be infinite or wrong."""
+    path = dataset.name
+    if dataset.transform.is_identity and dataset.gcps[0]:
+        raise SceneError(
+            f"{path} is placed by ground control points only, which have no pixel grid, "
+            f"warp it first: gdalwarp {path} warped.tif"
+        )
     determinant = dataset.transform.determinant
     if not (determinant and math.isfinite(determinant + sum(dataset.transform))):
         raise SceneError(
-            f"the pixels of {dataset.name} have no size or no place on the ground, write a valid "
+            f"the pixels of {path} have no size or no place on the ground, write a valid "
             "geotransform (gdal_edit -a_ullr)"
         )
 

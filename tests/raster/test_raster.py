@@ -444,9 +444,10 @@ def test_ground_control_points_alone_are_refused_with_a_way_out(tmp_path):
         for row, col in [(0, 0), (0, WIDTH), (HEIGHT, 0)]
     ]
     path = write_raster(tmp_path / "s.tif", noise(1), crs="EPSG:4326", transform=None, gcps=points)
-    with pytest.raises(SceneError, match=r"ground control points only.*: gdalwarp") as error:
-        open_scene(path)
-    assert one_sentence(error)
+    for source in (path, Stack((path,))):
+        with pytest.raises(SceneError, match=r"s\.tif .* points only.*: gdalwarp") as error:
+            open_scene(source)
+        assert one_sentence(error)
 
 
 @pytest.mark.parametrize("transform", [Affine(0, 0, 5, 0, 0, 5), Affine(1, 0, np.nan, 0, -1, 5)])
