@@ -170,7 +170,9 @@ class Scene:
                 replace(layer, scene=scene)
                 for layer, scene in zip(self.layers, scenes, strict=True)
             )
-            return replace(self, layers=layers, **_bands_of(layers[0].scene))
+            mosaic = replace(self, layers=layers, **_bands_of(scenes[0]))
+            dtypes = {np.dtype(scene.dtype) for scene in scenes}
+            return replace(mosaic, dtype=str(np.result_type(*dtypes)))
         if self.resized_from is not None:
             inner = self.resized_from.with_bands(bands)
             return replace(self, resized_from=inner, **_bands_of(inner))

@@ -87,6 +87,7 @@ def test_the_dtype_holds_the_values_of_all(tmp_path):
     pixels, _ = read_all(scene)
     assert scene.dtype == pixels.dtype == "int16"
     assert np.unique(pixels).tolist() == [-7, 200]
+    assert scene.with_bands((1,)) == scene
 
 
 def test_the_newest_scene_lies_on_top_by_the_dates_of_the_files(tmp_path):
