@@ -410,6 +410,14 @@ def test_an_empty_folder_is_no_scene(tmp_path):
         open_scene(tmp_path)
 
 
+def test_an_empty_path_is_not_the_working_folder(tmp_path, monkeypatch):
+    write_raster(tmp_path / "s.tif", noise(1))
+    monkeypatch.chdir(tmp_path)
+    for source in ("", " ", Stack(("",))):
+        with pytest.raises(SceneError, match="path of a scene is empty, give"):
+            open_scene(source)
+
+
 def test_complex_pixels_are_refused(tmp_path):
     path = write_raster(tmp_path / "s.tif", np.ones((1, 4, 4), np.complex64))
     with pytest.raises(SceneError, match="complex64 pixels, but geoseg reads integers"):

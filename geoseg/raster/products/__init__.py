@@ -39,9 +39,12 @@ def find_product(path: str) -> Product | None:
     that does not describe its bands.
 
     Raises:
-        SceneError: if it is a product, but incomplete, damaged or without bands.
+        SceneError: if it is a product, but incomplete, damaged or without bands; if the path is
+            empty.
         RemoteError: if an address does not answer.
     """
+    if not path.strip():  # to Path, it is the working folder
+        raise SceneError("the path of a scene is empty, give a file, a folder or an address")
     if is_remote(path):
         return _stac_item(path) if may_be_item(path) else None
     place = Path(path)
