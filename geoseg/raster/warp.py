@@ -34,6 +34,10 @@ as by default, do not tell where 180 degrees are, and pixels beside it would be 
 _SAME_LONGITUDE = 1e-9
 """Longitudes that differ by less are those of one place, but for rounding (turns)."""
 
+_MAX_STRETCH = 4
+"""Largest change of the pixel size at the centre of a scene that is reprojected. Near a pole, some
+CRS have coordinates without limit: then the grid of GDAL has a few pixels of huge size."""
+
 _MAX_SHIFT = 0.1
 """Corners of two rasters on the same grid are less than this apart (px)."""
 
@@ -103,13 +107,19 @@ def reprojected(scene: Scene, crs: str) -> Scene:
         crs: what pyproj understands as CRS, such as "EPSG:32640".
 
     Raises:
-        SceneError: if the CRS is unknown, if the scene has no CRS, or if it cannot be transformed
-            to the other one.
+        SceneError: if the CRS is unknown or neither geographic nor projected, if the scene has no
+            CRS, if it cannot be transformed to the other one, or if it reaches so far beyond the
+            area of the other one that its pixels would have another size.
     """
     try:
         target = CRS.from_user_input(crs)
     except CRSError:
         raise SceneError(f"unknown CRS {crs!r}, give a code such as EPSG:32640 (--crs)") from None
+    if not (target.is_geographic or target.is_projected):
+        raise SceneError(
+            f"{crs} is neither a geographic nor a projected CRS, give a code such as EPSG:32640 "
+            "(--crs)"
+        )
     if scene.crs is None:
         raise SceneError(f"{scene.path} has no CRS, so it cannot be reprojected, leave out --crs")
     if CRS.from_user_input(scene.crs) == target:
@@ -126,6 +136,12 @@ def reprojected(scene: Scene, crs: str) -> Scene:
             raise SceneError(
                 f"cannot warp {scene.path} to {crs} ({root_message(error)}), check both CRS"
             ) from None
+    size, on_grid = scene.pixel_size, grid.pixel_size
+    if size is not None and not (on_grid and 1 / _MAX_STRETCH < on_grid / size < _MAX_STRETCH):
+        raise SceneError(
+            f"{scene.path} reaches so far beyond the area of {crs} that its pixels would have "
+            "another size there, cut it first (gdal_translate -projwin)"
+        )
     return warped_to(scene, grid, "bilinear")
 
 

@@ -127,6 +127,26 @@ def test_a_crs_without_a_way_to_the_other_is_refused(tmp_path, grid):
         reprojected(raster, "EPSG:32640")
 
 
+@pytest.mark.parametrize(
+    ("crs", "match"),
+    [
+        ("EPSG:3857", r"world\.tif reaches so far beyond the area of EPSG:3857 .* cut it first"),
+        ("EPSG:3413", "reaches so far beyond"),
+        ("EPSG:4978", "EPSG:4978 is neither a geographic nor a projected CRS, give a code"),
+        ("EPSG:5773", "EPSG:5773 is neither"),
+    ],
+    ids=["Mercator", "polar", "geocentric", "heights"],
+)
+def test_a_crs_without_a_grid_for_the_scene_is_refused(tmp_path, crs, match):
+    place = Affine(1, 0, -180, 0, -1, 90)
+    pixels = random_pixels(1, 180, 360)
+    path = write_raster(tmp_path / "world.tif", pixels, crs="EPSG:4326", transform=place)
+    with pytest.raises(SceneError, match=match):
+        reprojected(open_scene(path), crs)
+    whole = reprojected(open_scene(path), "ESRI:54030")
+    assert read_window(whole, whole.window)[1].mean() > 0.8
+
+
 def test_other_bands_of_a_warped_stack_keep_its_grid(tmp_path, grid):
     files = [
         str(write_raster(tmp_path / f"{number}.tif", VALUES + number, transform=HALF, nodata=3))
