@@ -50,7 +50,8 @@ def read_metadata(path: str | Path) -> RasterMetadata:
             mask="mask"
             if has_own_mask(flags)
             else next((name for name, flag in kinds if flag in flags), "none"),
-            compression=dataset.compression.name if dataset.compression else None,
+            # rasterio returns a text for the compression of some formats, such as MRF.
+            compression=getattr(dataset.compression, "name", dataset.compression),
             block=dataset.block_shapes[0],
             overviews=tuple(dataset.overviews(1)),
             tags=dataset.tags(),
