@@ -34,9 +34,9 @@ as by default, do not tell where 180 degrees are, and pixels beside it would be 
 _SAME_LONGITUDE = 1e-9
 """Longitudes that differ by less are those of one place, but for rounding (turns)."""
 
-_MAX_STRETCH = 4
-"""Largest change of the pixel size at the centre of a scene that is reprojected. Near a pole, some
-CRS have coordinates without limit: then the grid of GDAL has a few pixels of huge size."""
+_MAX_EXTENT = 1.6e8
+"""Largest side of the grid of a scene that is reprojected (CRS units): four times around the earth
+in metres. Near a pole, some CRS have coordinates without limit, and the grid has huge pixels."""
 
 _MAX_SHIFT = 0.1
 """Corners of two rasters on the same grid are less than this apart (px)."""
@@ -109,7 +109,7 @@ def reprojected(scene: Scene, crs: str) -> Scene:
     Raises:
         SceneError: if the CRS is unknown or neither geographic nor projected, if the scene has no
             CRS, if it cannot be transformed to the other one, or if it reaches so far beyond the
-            area of the other one that its pixels would have another size.
+            area of the other one that its pixels would be huge.
     """
     try:
         target = CRS.from_user_input(crs)
@@ -136,11 +136,12 @@ def reprojected(scene: Scene, crs: str) -> Scene:
             raise SceneError(
                 f"cannot warp {scene.path} to {crs} ({root_message(error)}), check both CRS"
             ) from None
-    size, on_grid = scene.pixel_size, grid.pixel_size
-    if size is not None and not (on_grid and 1 / _MAX_STRETCH < on_grid / size < _MAX_STRETCH):
+    west, north = grid.affine @ (0, 0)
+    east, south = grid.affine @ (grid.width, grid.height)
+    if max(east - west, north - south) > _MAX_EXTENT:
         raise SceneError(
-            f"{scene.path} reaches so far beyond the area of {crs} that its pixels would have "
-            "another size there, cut it first (gdal_translate -projwin)"
+            f"{scene.path} reaches so far beyond the area of {crs} that its pixels would be huge "
+            "there, cut it first (gdal_translate -projwin)"
         )
     return warped_to(scene, grid, "bilinear")
 
