@@ -1,5 +1,6 @@
 """A sample of a scene's pixels, and warnings about what its metadata do not say."""
 
+import math
 from contextlib import suppress
 
 import numpy as np
@@ -14,6 +15,8 @@ _WINDOWS = 3
 """Largest number of windows of the sample along each axis."""
 _SIDE = 256
 """Side of a window of the sample (px)."""
+_BANDS = 32
+"""Number of bands up to which the sample has all pixels of its windows: at most 151 MB."""
 _DATA_SHARE = 0.2
 """Share of an alpha band that is neither transparent nor opaque, above which it is likely data."""
 _FILL_SHARE = 0.1
@@ -23,6 +26,8 @@ _FILL_SHARE = 0.1
 def probe_pixels(scene: Scene, read: WindowReader = read_window) -> NDArray[np.float64]:
     """Read the valid pixels (bands, n) of a grid of small windows; n is 0 if none is valid.
 
+    Of a scene with many bands, every second, third, ... of them, so that memory is bounded.
+
     The sample ends before a window that cannot be read: the caller that needs its pixels says why.
 
     Args:
@@ -31,11 +36,12 @@ def probe_pixels(scene: Scene, read: WindowReader = read_window) -> NDArray[np.f
     """
     pixels_by_window = [np.empty((len(scene.bands), 0))]
     height, width = min(_SIDE, scene.height), min(_SIDE, scene.width)
+    step = math.ceil(len(scene.bands) / _BANDS)
     with suppress(SceneError):
         for row in _window_starts(scene.height):
             for col in _window_starts(scene.width):
                 pixels, valid = read(scene, Window(row, col, height, width))
-                pixels_by_window.append(pixels[:, valid].astype(np.float64))
+                pixels_by_window.append(pixels[:, valid][:, ::step].astype(np.float64))
     return np.concatenate(pixels_by_window, axis=1)
 
 

@@ -29,6 +29,13 @@ def with_alpha(path, alpha):
     return write_raster(path, np.concatenate([pixels(), alpha]), photometric="RGB", alpha="YES")
 
 
+@pytest.mark.parametrize(("bands", "step"), [(32, 1), (33, 2), (100, 4)])
+def test_the_sample_of_many_bands_has_fewer_pixels(tmp_path, bands, step):
+    image = pixels(bands, 40, 50)
+    scene = open_scene(write_raster(tmp_path / "s.tif", image))
+    np.testing.assert_array_equal(probe_pixels(scene), image.reshape(bands, -1)[:, ::step])
+
+
 def test_data_tagged_as_transparency_is_doubted_once(tmp_path):
     path = with_alpha(tmp_path / "s.tif", pixels(1)[0])
     [sentence] = warnings_of(path)
