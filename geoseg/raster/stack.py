@@ -21,10 +21,14 @@ def stack_vrt(scene: Scene) -> str:
     grid = scene.finest_band
     crs = "" if grid.crs is None else f"<SRS>{escape(grid.crs)}</SRS>"
     transform = ", ".join(map(repr, Affine(*grid.transform).to_gdal()))
+    alphas = scene.unread_alphas
     bands = "".join(
-        _band_xml(band, number, grid, physical=scene.physical)
+        _band_xml(
+            band, number, grid, physical=scene.physical,
+            source=_vrt_with_mask(scene, alphas[0]) if alphas else gdal_name(band.path),
+        )
         for number, band in enumerate(scene.read_stack, 1)
-    )
+    )  # fmt: skip
     return (
         f'<VRTDataset rasterXSize="{grid.width}" rasterYSize="{grid.height}">{crs}'
         f"<GeoTransform>{transform}</GeoTransform>{bands}</VRTDataset>"
@@ -34,19 +38,23 @@ def stack_vrt(scene: Scene) -> str:
 def as_stack(file: Scene) -> Scene:
     """Return a file as a stack of its bands.
 
-    In the VRT of the stack no band is transparency (alpha), and masked pixels have the nodata
-    value.
+    In the VRT of the stack, an alpha band that is read is no transparency, and pixels that are
+    masked or transparent have the nodata value.
     """
+    bands = tuple(
+        replace(band, alpha=number in file.unread_alphas, masked=file.masked)
+        for number, band in enumerate(file.file_bands, 1)
+    )
     stack = tuple(
         StackBand(
-            path=file.path, number=number, band=replace(band, alpha=False), aliases=(),
-            height=file.height, width=file.width, transform=file.transform, crs=file.crs,
-            nodata=file.nodata, scale=1.0, offset=0.0, size=file.size, modified=file.modified,
-            version=file.version, virtual=file.virtual,
+            path=file.path, number=number, band=band, aliases=(), height=file.height,
+            width=file.width, transform=file.transform, crs=file.crs, nodata=file.nodata, scale=1.0,
+            offset=0.0, size=file.size, modified=file.modified, version=file.version,
+            virtual=file.virtual,
         )
-        for number, band in enumerate(file.file_bands, 1)
+        for number, band in enumerate(bands, 1)
     )  # fmt: skip
-    return replace(file, stack=stack, file_bands=tuple(band.band for band in stack))
+    return replace(file, stack=stack, file_bands=bands)
 
 
 def has_data(scene: Scene, pixels: NDArray[Any]) -> NDArray[np.bool_]:
@@ -96,7 +104,26 @@ def bands_at(scene: Scene, positions: list[int]) -> Scene:
     )
 
 
-def _band_xml(band: StackBand, number: int, grid: StackBand, *, physical: bool) -> str:
+def _vrt_with_mask(file: Scene, alpha: int) -> str:
+    """Return the VRT of a file whose mask is its alpha band, also if it has a nodata value."""
+    bands = "".join(
+        _plain_band_xml(file.path, number, _gdal_dtype(band.dtype), f' band="{number}"')
+        for number, band in enumerate(file.file_bands, 1)
+    )
+    mask = _plain_band_xml(file.path, alpha, "Byte", "")
+    size = f'rasterXSize="{file.stack[0].width}" rasterYSize="{file.stack[0].height}"'
+    return f"<VRTDataset {size}>{bands}<MaskBand>{mask}</MaskBand></VRTDataset>"
+
+
+def _plain_band_xml(path: str, number: int, dtype: str, attribute: str) -> str:
+    return (
+        f'<VRTRasterBand dataType="{dtype}"{attribute}><SimpleSource>'
+        f'<SourceFilename relativeToVRT="0">{escape(gdal_name(path))}</SourceFilename>'
+        f"<SourceBand>{number}</SourceBand></SimpleSource></VRTRasterBand>"
+    )
+
+
+def _band_xml(band: StackBand, number: int, grid: StackBand, *, physical: bool, source: str) -> str:
     nodata = None if band.nodata is None else repr(band.nodata)
     dtype = "float32" if physical else band.band.dtype
     kind = "SimpleSource" if nodata is None and not physical else "ComplexSource"
@@ -112,7 +139,7 @@ def _band_xml(band: StackBand, number: int, grid: StackBand, *, physical: bool) 
         f'<VRTRasterBand dataType="{_gdal_dtype(dtype)}" band="{number}">',
         f"<NoDataValue>{'nan' if physical else nodata}</NoDataValue>" if nodata else "",
         f"<{kind}{_resampling(band, grid)}>",
-        f'<SourceFilename relativeToVRT="0">{escape(gdal_name(band.path))}</SourceFilename>',
+        f'<SourceFilename relativeToVRT="0">{escape(source)}</SourceFilename>',
         f"<SourceBand>{band.number}</SourceBand>",
         f'<SrcRect xOff="0" yOff="0" xSize="{band.width}" ySize="{band.height}"/>',
         f'<DstRect xOff="0" yOff="0" xSize="{grid.width}" ySize="{grid.height}"/>',

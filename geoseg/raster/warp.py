@@ -90,9 +90,9 @@ def warped_to(raster: Scene, grid: Scene, resampling: Resampling = "nearest") ->
             f"each band of {raster.path} has a mask of its own, which would be lost on another "
             "grid, write one mask for all bands first (gdal_translate -mask mask)"
         )
-    bands = [raster.file_bands[number - 1] for number in raster.bands]
-    if any(band.alpha for band in bands) or (bands[0].masked and raster.nodata is not None):
-        # GDAL would take the alpha band as transparency, and ignore the mask.
+    reads_alpha = any(raster.file_bands[number - 1].alpha for number in raster.bands)
+    if reads_alpha or (raster.masked and raster.nodata is not None):
+        # GDAL would take the alpha band as transparency, and mix pixels without data into others.
         return replace(as_stack(raster), **on_grid)
     return warped
 

@@ -60,6 +60,31 @@ def test_pixels_are_the_nearest_and_valid_where_the_raster_has_any(tmp_path, gri
     assert (warped.height, warped.width, warped.crs) == (grid.height, grid.width, grid.crs)
 
 
+@pytest.mark.parametrize("kind", ["mask", "alpha"])
+@pytest.mark.parametrize("nodata", [0, 7])
+def test_a_mask_and_a_nodata_value_both_keep_pixels_out_of_the_others(tmp_path, grid, kind, nodata):
+    pixels = random_pixels(3, 40, 50)
+    pixels[:, 5:15, 5:15] = nodata
+    shown = np.ones((40, 50), bool)
+    shown[20:30, 20:30] = False
+    place = Affine.translation(3, 4) @ grid.affine
+    path = tmp_path / f"{kind}.tif"
+    if kind == "alpha":
+        bands = np.concatenate([pixels, np.where(shown, 255, 0).astype(np.uint8)[None]])
+        write_raster(path, bands, transform=place, nodata=nodata, photometric="rgb", alpha="yes")
+    else:
+        write_raster(path, pixels, transform=place, nodata=nodata)
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as file:
+            file.write_mask(shown)
+    holes = np.where(shown & (pixels != nodata).any(axis=0), pixels, np.nan).astype(np.float32)
+    oracle = write_raster(tmp_path / "nan.tif", holes, transform=place, nodata=np.nan)
+    (read, valid), (expected, expected_valid) = (
+        read_window(warped_to(open_scene(p), grid, "bilinear"), grid.window) for p in (path, oracle)
+    )
+    assert np.array_equal(valid, expected_valid)
+    assert np.abs(read[:, valid] - expected[:, valid]).max() <= 0.5  # rounded
+
+
 @pytest.mark.parametrize("resampling", ["nearest", "bilinear"])
 def test_an_alpha_band_that_is_read_as_data_is_warped_as_data(tmp_path, grid, resampling):
     pixels = random_pixels(4, 20, 25)
