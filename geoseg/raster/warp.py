@@ -216,7 +216,7 @@ def _as_warped(
             dataset, crs=scene.crs, transform=scene.affine, height=scene.height,
             width=scene.width, resampling=enums.Resampling[scene.warped], src_nodata=nodata,
             add_alpha=ColorInterp.alpha not in dataset.colorinterp, warp_mem_limit=64,
-            tolerance=_EXACT,
+            tolerance=_EXACT, init_dest_nodata=False, INIT_DEST=_initial_value(nodata),
             UNIFIED_SRC_NODATA=_unified_nodata(scene),
             **moved, **options,
         )  # fmt: skip
@@ -225,6 +225,16 @@ def _as_warped(
             f"cannot warp {scene.path} onto another grid ({root_message(error)}), check its CRS"
         ) from None
     return warped
+
+
+def _initial_value(nodata: float | None) -> str:
+    """Return what a band has where nothing is warped onto it, although other bands have data there.
+
+    This is the nodata value. GDAL reads no NaN here; infinity is not valid either.
+    """
+    if nodata is None:
+        return "0"
+    return repr(float(nodata)) if math.isfinite(nodata) else "1e400"
 
 
 def _unified_nodata(scene: Scene) -> str:

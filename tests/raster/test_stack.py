@@ -10,7 +10,7 @@ import rasterio
 from geoseg.errors import SceneError
 from geoseg.grid import Window
 from geoseg.raster import Stack, open_scene, read_overview, read_window, reprojected
-from tests.support.rasters import write_raster
+from tests.support.rasters import random_pixels, write_raster
 from tests.support.scenes import place, stack_files
 from tests.support.servers import web
 
@@ -111,6 +111,28 @@ def test_a_file_of_several_bands_has_data_where_one_of_its_bands_has(tmp_path):
     stack = open_scene(Stack(tuple(paths)))
     _, valid = read_window(stack, stack.window)
     assert np.array_equal(valid, two.any(axis=0) & (one[0] != 0))
+
+
+@pytest.mark.parametrize("physical", [False, True], ids=["stored", "physical"])
+@pytest.mark.parametrize("nodata", [0, 255, -9999, np.nan])
+def test_a_gap_of_one_file_is_not_valid_in_another_crs(tmp_path, nodata, physical):
+    """GDAL warps the files together, and knows only where all of them have no data."""
+    dtype = {255: "uint8", 0: "uint16", -9999: "int16"}.get(nodata, "float32")
+    images = random_pixels(3, 60, 60, dtype)
+    images[1, 20:40, 20:40] = nodata
+    paths = [
+        str(write_raster(tmp_path / f"{number}.tif", image[None], nodata=nodata))
+        for number, image in enumerate(images)
+    ]
+    stack, whole = (open_scene(Stack(tuple(files))) for files in (paths, paths[::2]))
+    if physical:
+        stack, whole = stack.with_physical_values(), whole.with_physical_values()
+    for same, other in ((stack, whole), (reprojected(stack, "EPSG:32641"),
+                                         reprojected(whole, "EPSG:32641"))):  # fmt: skip
+        _, valid = read_window(same, same.window)
+        _, around = read_window(other, other.window)
+        assert 0.08 < (around & ~valid).mean() < 0.12  # 20 x 20 pixels of 60 x 60
+        assert not (valid & ~around).any()
 
 
 def test_files_keep_their_own_nodata_values_in_another_crs(tmp_path):
