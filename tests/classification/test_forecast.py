@@ -164,6 +164,16 @@ def test_what_a_run_would_refuse_is_refused(scene, model, tmp_path):
         geoseg.describe_runs([tmp_path / "nope.tif"], tmp_path / "maps", model=model)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(1.234, "about 1.2 s "), (300, "about 5 min "), (259_200, "about 72 h ")],
+)
+def test_the_time_is_told_in_a_unit_that_fits(seconds, text, scene, model, tmp_path):
+    told = described(scene, tmp_path / "m.tif", model, workers=1)
+    told = replace(told, seconds_per_window=seconds / told.windows)
+    assert text in told.to_text()
+
+
 def test_a_scene_without_valid_pixels_has_no_time(model, tmp_path):
     empty = write_raster(tmp_path / "empty.tif", np.zeros((3, 60, 60), np.uint8), nodata=0)
     told = described(empty, tmp_path / "m.tif", model)

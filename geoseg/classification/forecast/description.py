@@ -123,5 +123,7 @@ class RunDescription:
         if seconds is None or window_seconds is None:
             return "unknown, as no window of the trial has enough valid pixels"
         total = f"{seconds:.2g} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+        if seconds >= 100 * 60:
+            total = f"{seconds / 3600:.0f} h"
         per_window = f"{1000 * window_seconds:.1f} ms"
         return f"about {total} for the network ({per_window} for a window on one worker)"
