@@ -132,16 +132,24 @@ class RasterLabels:
 def as_raster_labels(raster: ClassRaster, ignore: IgnoreSpec) -> RasterLabels:
     """Return the labels of a class raster, which are read by the codes of its classes.
 
-    Three bands or more are colours. One band is class values, or colours if its palette has a
-    colour of the legend. Classes of the Dubai legend in map colours stand for the colours of the
-    Dubai masks, in which black is not labelled.
+    Three bands or more are colours. One band is class values; but if its palette has colours of
+    the legend and gives some of them to other values, it is colours too. Classes of the Dubai
+    legend in map colours stand for the colours of the Dubai masks, in which black is not labelled.
+
+    Raises:
+        LabelError: if it is colours, and two classes of the legend have the same.
     """
     scene, legend, single_band = raster.scene, raster.legend, len(raster.scene.bands) < 3
     dubai = set(legend.classes) <= {*DUBAI.classes} or legend == DUBAI_MASKS
     masks = DUBAI_MASKS.subset(legend.values) if dubai else legend
     palette = raster.palette if single_band else {}
-    if single_band and not {c.color for c in masks.classes} & set(palette.values()):
-        return RasterLabels(scene, legend, colors=False, ignored=ignore.codes(legend, colors=False))
+    has_colors = not single_band or bool({c.color for c in masks.classes} & set(palette.values()))
+    unlabelled = {*ignore.texts, BLACK} if dubai and has_colors else {*ignore.texts}
+    if not has_colors or all(palette.get(c.value) == c.color for c in masks.classes):
+        ignored = ignore.codes(legend, colors=False)
+        ignored |= {value for value, color in palette.items() if color in unlabelled}
+        return RasterLabels(scene, legend, colors=False, ignored=ignored)
+    _check_colors_differ(scene.path, masks)
     ignored = ignore.codes(masks, colors=True)
     if dubai:
         ignored |= {to_code(BLACK)}
@@ -149,3 +157,15 @@ def as_raster_labels(raster: ClassRaster, ignore: IgnoreSpec) -> RasterLabels:
     return RasterLabels(
         scene, legend, colors=True, palette=coded, ignored=ignored, mask_legend=masks
     )
+
+
+def _check_colors_differ(path: str, legend: Legend) -> None:
+    """Refuse classes that cannot be told apart by their colours."""
+    first: dict[str, str] = {}
+    for c in legend.classes:
+        if first.setdefault(c.color, c.name) != c.name:
+            raise LabelError(
+                f"labels {path} show classes by their colours, but {first[c.color]!r} and "
+                f"{c.name!r} have the same colour {c.color} in the legend, give labels of class "
+                "values (1 band), or each class a colour of its own"
+            )

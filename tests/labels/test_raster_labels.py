@@ -122,6 +122,14 @@ def test_a_palette_of_other_colours_is_a_legend_with_the_names_beside_it(tmp_pat
     )
 
 
+def test_classes_of_one_colour_in_a_palette_stay_apart(tmp_path, scene):
+    colors = [(170, 0, 0), (170, 0, 0), (0, 187, 0)]
+    labels = write_palette(tmp_path / "map.tif", classes(), colors)
+    tiles = cut(scene, labels, tmp_path / "tiles", legend=None)
+    assert tiles.legend.values == (0, 1, 2)
+    assert np.array_equal(pasted(tiles)[:32, :32], classes()[:32, :32])
+
+
 @pytest.mark.parametrize(
     ("stored", "names"),
     [
@@ -235,6 +243,21 @@ def test_black_is_not_ignored_in_masks_of_another_legend(tmp_path, scene):
     mask = painted(classes(), [(170, 0, 0), (0, 187, 0)])
     labels = write_raster(tmp_path / "mask.png", mask, driver="PNG", **UNREFERENCED)
     refused(LabelError, "px of #000000, colours", tmp_path, scene, labels, legend=legend)
+
+
+def test_a_value_without_a_class_whose_colour_is_that_of_a_class(tmp_path, scene):
+    legend = Legend((LandCoverClass(0, "sand", "#000000"), LandCoverClass(1, "scrub", "#00bb00")))
+    labels = write_palette(tmp_path / "map.tif", classes(), [(0, 0, 0), (0, 187, 0)])
+    match = r"px of 2, values that the legend does not name \(sand 0, scrub 1\)"
+    refused(LabelError, match, tmp_path, scene, labels, legend=legend)
+
+
+def test_a_mask_of_classes_with_the_same_colour(tmp_path, scene):
+    legend = Legend((LandCoverClass(0, "sand", "#aa0000"), LandCoverClass(1, "scrub", "#aa0000")))
+    mask = painted(classes() % 2, [(170, 0, 0), (170, 0, 0)])
+    labels = write_raster(tmp_path / "mask.png", mask, driver="PNG", **UNREFERENCED)
+    match = "show classes by their colours, but 'sand' and 'scrub' have the same colour #aa0000"
+    refused(LabelError, match, tmp_path, scene, labels, legend=legend)
 
 
 def test_a_mask_saved_with_loss(tmp_path, scene):
