@@ -124,7 +124,7 @@ def open_class_raster(
             legend cannot be read.
     """
     scene = open_scene(path, nodata=nodata)
-    _check_class_raster(scene, color_masks=color_masks)
+    check_class_raster(scene, color_masks=color_masks)
     return describe_class_raster(scene, legend, on_missing)
 
 
@@ -145,7 +145,13 @@ def describe_class_raster(
     return ClassRaster(scene, label, palette, names, classes)
 
 
-def _check_class_raster(scene: Scene, *, color_masks: bool) -> None:
+def check_class_raster(scene: Scene, *, color_masks: bool) -> None:
+    """Refuse rasters that are no class rasters, see `open_class_raster`.
+
+    Raises:
+        LabelError: if there is another number of bands, or a value is not a whole number.
+        SceneError: if the pixels cannot be read.
+    """
     bands = len(scene.bands)
     if bands != 1 and not (color_masks and (bands, scene.dtype) == (3, "uint8")):
         masks = ", a colour mask 3 bands of uint8" if color_masks else ""

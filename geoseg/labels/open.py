@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from geoseg.errors import LabelError
 from geoseg.grid import Window
 from geoseg.labels.class_files import ClassFileLabels, ClassFiles
-from geoseg.labels.class_raster import describe_class_raster
+from geoseg.labels.class_raster import check_class_raster, describe_class_raster
 from geoseg.labels.ignore import IgnoreSpec
 from geoseg.labels.raster_labels import RasterLabels, as_raster_labels
 from geoseg.labels.vector_file import VectorLabelFile
@@ -134,7 +134,9 @@ class LabelOpener:
                 "labels only, leave it out"
             )
         spec = IgnoreSpec.parse(self.ignore)
-        raster = describe_class_raster(on_grid(open_scene(path), scene), self.legend, "error")
+        stored = open_scene(path)
+        check_class_raster(stored, color_masks=True)
+        raster = describe_class_raster(on_grid(stored, scene), self.legend, "error")
         labels = as_raster_labels(raster, spec)
         spec.check_names({f"labels {path}": labels.legend})
         return labels
@@ -144,7 +146,7 @@ def on_grid(raster: Scene, scene: Scene) -> Scene:
     """Return a raster on the grid of a scene, warped (nearest pixel) if it has another grid.
 
     Raises:
-        LabelError: if the sizes differ and only one of them, or none, has a CRS.
+        LabelError: if the sizes or the coordinates differ and only one of them, or none, has a CRS.
     """
     if not scene.crs or not raster.crs:
         if (raster.height, raster.width) != (scene.height, scene.width):
@@ -152,6 +154,13 @@ def on_grid(raster: Scene, scene: Scene) -> Scene:
                 f"labels {raster.path} are {raster.height} x {raster.width} px, scene "
                 f"{scene.path} is {scene.height} x {scene.width}, and not both have a CRS by "
                 "which to match them, assign it with gdal_edit -a_srs"
+            )
+        both_placed = not (raster.affine.is_identity or scene.affine.is_identity)
+        if both_placed and not same_grid(raster, scene):
+            raise LabelError(
+                f"labels {raster.path} have other coordinates than scene {scene.path}, and not "
+                "both have a CRS by which to match them, assign it with gdal_edit -a_srs, or "
+                "remove wrong coordinates with gdal_edit -unsetgt"
             )
         return raster
     if same_grid(raster, scene):

@@ -205,6 +205,23 @@ def test_labels_of_another_size(tmp_path, scene):
     refused(LabelError, match, tmp_path, scene, labels)
 
 
+@pytest.mark.parametrize("crs", [None, "EPSG:32640"])
+def test_labels_without_a_crs_at_other_coordinates(tmp_path, crs):
+    scene = write_raster(tmp_path / "scene.tif", noise(), crs=crs)
+    shifted = PLACE @ Affine.translation(32, 0)
+    labels = write_raster(tmp_path / "labels.tif", classes()[None], crs=None, transform=shifted)
+    match = r"labels .*labels\.tif have other coordinates than scene .*, and not both have a CRS"
+    refused(LabelError, match, tmp_path, scene, labels)
+
+
+@pytest.mark.parametrize(("bands", "dtype"), [(2, "uint8"), (3, "uint16"), (4, "uint8")])
+def test_labels_that_are_neither_classes_nor_colours(tmp_path, scene, bands, dtype):
+    pixels = np.stack([classes().astype(dtype)] * bands)
+    labels = write_raster(tmp_path / "labels.tif", pixels, photometric="minisblack", alpha="no")
+    match = rf"labels\.tif is not a class raster: it has {bands} bands of {dtype}"
+    refused(LabelError, match, tmp_path, scene, labels)
+
+
 def test_labels_elsewhere(tmp_path, scene):
     labels = write_raster(tmp_path / "labels.tif", classes()[None], crs="EPSG:32639")
     match = r"no pixel of .*scene\.tif.* is both valid and labelled, check that the labels lie"
