@@ -123,7 +123,13 @@ def _image_mask_folders(scene: str | Stack) -> list[ScenePair]:
 def _match(images: Path, masks: Path) -> list[ScenePair]:
     if not masks.is_dir():
         raise TileError(f"scenes are the folder {images}, so labels must be one too, not {masks}")
-    mask_of = {mask.stem: mask for mask in _images(masks)}
+    mask_of: dict[str, Path] = {}
+    for mask in _images(masks):
+        other = mask_of.setdefault(mask.stem, mask)
+        if other != mask:
+            raise TileError(
+                f"{masks} has the masks {other.name} and {mask.name} for the same scene, keep one"
+            )
     scenes = _images(images)
     group = images.parent.name if images.name == "images" else images.name
     missing = [scene.name for scene in scenes if scene.stem not in mask_of]
