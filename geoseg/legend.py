@@ -134,8 +134,12 @@ class Legend:
         return tuple(c.name for c in self.classes)
 
     def same_classes(self, legend: "Legend") -> bool:
-        """Return whether both legends have the same values and names; colours may differ."""
-        return self.values == legend.values and self.names == legend.names
+        """Return whether both legends have the same values and names (see `class_key`).
+
+        Colours may differ.
+        """
+        own, others = ([(c.value, class_key(c.name)) for c in of.classes] for of in (self, legend))
+        return own == others
 
     def value_of(self, name: str) -> int:
         """Return the value of the class ``name``, see `class_key`.

@@ -1,6 +1,7 @@
 """Tiles of one split as arrays for training."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -187,3 +188,6 @@ def test_the_tiles_of_two_sets_are_read_as_one(tmp_path):
     assert np.array_equal(joined.counts, parts[0].counts + parts[1].counts)
     assert not set(joined.places[:own, 0]) & set(joined.places[own:, 0])
     assert joined.digest != first.dataset_with("train", second, "train").digest
+    recased = Legend(tuple(replace(c, name=c.name.title()) for c in LEGEND.classes))
+    other_case = replace(second, legend=recased)
+    assert first.dataset_with("train", other_case, "val").digest == joined.digest

@@ -1,17 +1,32 @@
 """Runs of `tile` that are refused, or leave out a scene; two runs on one output."""
 
+from dataclasses import replace
+
 import geopandas
 import numpy as np
 import pytest
+import rasterio
 import shapely
 
 import geoseg
 from geoseg.errors import GeosegError, InterruptedRun, TileError
 from geoseg.files import output_lock
+from geoseg.legend import Legend
+from geoseg.styles.gdal_pam import pam_sidecar
 from geoseg.tiles import TileSettings, open_tiles, tile
 from tests.support import commands
 from tests.support.rasters import write_raster
-from tests.support.tilesets import BY_NAME, FIELDS, classes, cut, noise, refused, write_polygons
+from tests.support.tilesets import (
+    ALL,
+    BY_NAME,
+    FIELDS,
+    classes,
+    cut,
+    image_mask_folder,
+    noise,
+    refused,
+    write_polygons,
+)
 
 
 @pytest.fixture
@@ -47,6 +62,39 @@ def test_several_scenes_may_have_one_class_each(tmp_path, scene):
         for value in (0, 1)
     ]
     assert len(cut([scene] * 2, labels, tmp_path / "tiles")) == 24
+
+
+# Inputs that contradict each other.
+
+
+def test_two_masks_of_one_scene(tmp_path):
+    folder = image_mask_folder(tmp_path / "set")
+    write_raster(folder / "masks" / "part_0.tif", classes(64, 64)[None])
+    match = r"masks has the masks part_0\.png and part_0\.tif for the same scene, keep one"
+    refused(TileError, match, tmp_path, folder, [])
+
+
+def test_bands_in_another_order(tmp_path, scene, labels):
+    names = ("red", "green", "nir")
+    paths = [write_raster(tmp_path / f"{number}.tif", noise()) for number in (0, 1)]
+    for path, order in zip(paths, (names, names[::-1]), strict=True):
+        with rasterio.open(path, "r+") as file:
+            file.descriptions = order
+    match = r"1\.tif has the bands nir, green, red, and .*0\.tif has red, green, nir, choose those"
+    refused(TileError, match, tmp_path, paths, [labels] * 2)
+    chosen = replace(ALL, bands=names)
+    assert cut(paths, [labels] * 2, tmp_path / "tiles", chosen).band_names == names
+
+
+def test_classes_may_differ_in_case_and_colours(tmp_path, scene):
+    labels = []
+    for number, names in enumerate((["Water", "grass", "rock"], ["water", "Grass", "rock"])):
+        path = write_raster(tmp_path / f"{number}.tif", classes()[None])
+        legend = Legend.from_names(names)
+        path.with_name(f"{path.name}.aux.xml").write_text(pam_sidecar(legend, [1, 1, 1]))
+        labels.append(path)
+    tiles = cut([scene] * 2, labels, tmp_path / "tiles", legend=None)
+    assert tiles.legend.names == ("Water", "grass", "rock")
 
 
 # Scenes smaller than a tile.

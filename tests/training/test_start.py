@@ -56,6 +56,14 @@ def test_classes_in_other_colours_keep_the_last_layer(tiles, tmp_path):
     assert second.legend == recoloured()
 
 
+def test_classes_in_another_case_keep_the_last_layer(tiles, tmp_path):
+    first = run(tiles, tmp_path / "a.safetensors")
+    same = replace(tiles, legend=Legend.from_names([name.title() for name in LEGEND.names]))
+    second = start_from(first, same, tmp_path / "b.safetensors", lr=1e-30)
+    assert torch.equal(weights_of(second), weights_of(first))
+    assert np.array_equal(*(score(first, of, device="cpu").counts for of in (tiles, same)))
+
+
 @pytest.mark.parametrize(("name", "size"), [("width", 4), ("depth", 2)])
 def test_a_width_or_depth_other_than_that_of_the_start_model_is_refused(
     tiles, tmp_path, name, size

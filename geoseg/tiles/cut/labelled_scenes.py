@@ -10,7 +10,15 @@ from geoseg.errors import TileError, count_of, redact
 from geoseg.execute import Executor, Progress, ProgressCounter
 from geoseg.labels import LabelFiles, LabelOpener, LabelSource
 from geoseg.legend import Legend
-from geoseg.raster import Scene, Stack, open_scene, pixel_warnings, probe_pixels
+from geoseg.raster import (
+    Scene,
+    Stack,
+    have_other_names,
+    list_bands,
+    open_scene,
+    pixel_warnings,
+    probe_pixels,
+)
 from geoseg.tiles.cut.pairing import ScenePair
 from geoseg.tiles.settings import TileSettings
 from geoseg.vectors import is_vector_file
@@ -71,7 +79,7 @@ def open_labelled_scenes(
     first_scene, first_labels = opened[0]
     for pair, (scene, labels) in zip(pairs, opened, strict=True):
         _check_same_kind(scene, first_scene, settings)
-        if labels.legend != first_labels.legend:
+        if not labels.legend.same_classes(first_labels.legend):
             raise TileError(f"labels {pair.labels} have other classes, give all of them: --legend")
     _report_alphas([scene for scene, _ in opened])
     names = [pair.name for pair in pairs]
@@ -112,10 +120,14 @@ def _check_same_kind(scene: Scene, first: Scene, settings: TileSettings) -> None
             "together"
         )
     stacks = [bool((s.resized_from or s).stack) for s in (scene, first)]
-    if all(stacks) and settings.bands is None and scene.band_names != first.band_names:
+    names = scene.band_names, first.band_names
+    # A band of a stack always has a name; the description of a band of a file may be any text.
+    differ = names[0] != names[1] if all(stacks) else have_other_names(*names)
+    if settings.bands is None and differ:
         raise TileError(
-            f"{scene.path} has the bands {', '.join(scene.band_names)}, and {first.path} has "
-            f"{', '.join(first.band_names)}, choose those of both by their names (bands, --bands)"
+            f"{scene.path} has the bands {list_bands(scene.band_names)}, and {first.path} has "
+            f"{list_bands(first.band_names)}, choose those of both by name, or by number if their "
+            "order is the same (bands, --bands)"
         )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import LabelError, TileError, count_of
 from geoseg.labels import IgnoreSpec, LabelOpener
-from geoseg.legend import DUBAI, Legend, as_legend
+from geoseg.legend import DUBAI, Legend, as_legend, class_key
 from geoseg.raster import have_other_names, list_bands, open_scene
 from geoseg.tiles.cut.pairing import find_pairs
 from geoseg.tiles.leakage import touching_validation
@@ -146,7 +146,7 @@ class TileSet:
         Raises:
             TileError: if the tiles differ in size, bands, dtype or classes.
         """
-        if self.tile_format != other.tile_format:
+        if class_key(self.tile_format) != class_key(other.tile_format):
             raise TileError(
                 f"tiles of {other.folder} have {other.tile_format}, those of {self.folder} "
                 f"{self.tile_format}, cut both with the same size, bands and legend"
