@@ -14,8 +14,9 @@ _TILES_PER_BATCH = 1000
 
 
 def pairs_within(
-    corners: NDArray[np.float64], splits: NDArray[np.str_], systems: NDArray[Any], distance: float
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    corners: NDArray[np.float64], splits: NDArray[np.str_], systems: NDArray[Any], distance: float,
+    turn: float = 0.0,
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:  # fmt: skip
     """Find pairs of a training and a validation tile that lie less than a distance apart.
 
     Args:
@@ -23,6 +24,7 @@ def pairs_within(
         splits: (n,) "train", "val" or another split.
         systems: (n,) coordinate system of each tile; tiles of different systems are never close.
         distance: in sides of the validation tile; 0 finds tiles that overlap.
+        turn: x that differ by it are of one place, see `geoseg.longitudes.turn_of`; 0 for none.
 
     Yields:
         Indices (k,) of training tiles, and (k,) of the validation tiles close to them.
@@ -35,17 +37,20 @@ def pairs_within(
         tree = shapely.STRtree(_scaled_tiles(corners[train], 1 - _TOLERANCE))
         for first in range(0, len(val), _TILES_PER_BATCH):
             batch = val[first : first + _TILES_PER_BATCH]
-            surroundings = _scaled_tiles(corners[batch], 1 + 2 * distance)
-            of_batch, of_train = tree.query(surroundings, predicate="intersects")
-            if len(of_train):
-                yield train[of_train], batch[of_batch]
+            for shift in (-turn, 0.0, turn) if turn else (0.0,):
+                moved = corners[batch] + np.array([shift, 0.0])
+                surroundings = _scaled_tiles(moved, 1 + 2 * distance)
+                of_batch, of_train = tree.query(surroundings, predicate="intersects")
+                if len(of_train):
+                    yield train[of_train], batch[of_batch]
 
 
 def touching_validation(
-    corners: NDArray[np.float64], splits: NDArray[np.str_], systems: NDArray[Any]
-) -> NDArray[np.int64]:
+    corners: NDArray[np.float64], splits: NDArray[np.str_], systems: NDArray[Any],
+    turn: float = 0.0,
+) -> NDArray[np.int64]:  # fmt: skip
     """Indices of the validation tiles that touch or overlap a training tile; see `pairs_within`."""
-    val = [val for _, val in pairs_within(corners, splits, systems, 2 * _TOLERANCE)]
+    val = [val for _, val in pairs_within(corners, splits, systems, 2 * _TOLERANCE, turn)]
     return np.unique(np.concatenate(val)) if val else np.zeros(0, np.int64)
 
 

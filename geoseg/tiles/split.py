@@ -7,6 +7,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geoseg.errors import TileError
+from geoseg.longitudes import turn_of
 from geoseg.tiles.leakage import pairs_within, split_block_ids
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def assign_splits(
     how: Split,
     val: float,
     seed: int,
+    turn: float = 0.0,
 ) -> NDArray[np.str_]:
     """Split tiles: return "train", "val" or "gap" for each tile (n,).
 
@@ -44,6 +46,7 @@ def assign_splits(
             a validation tile become "gap".
         val: share of the tiles for validation, at least 0 and below 1.
         seed: random seed.
+        turn: a whole turn of longitudes in the units of x, 0 if x are no longitudes.
 
     Raises:
         TileError: if the share leaves nothing to train on, or there is too little to split.
@@ -52,7 +55,7 @@ def assign_splits(
         return draw_validation(np.arange(len(corners)), "tile", val=val, seed=seed)
     units = groups if how == "scene" else split_block_ids(corners, systems, BLOCK_TILES)
     splits = draw_validation(units, how, val=val, seed=seed)
-    close = [train for train, _ in pairs_within(corners, splits, systems, MIN_GAP_TILES)]
+    close = [train for train, _ in pairs_within(corners, splits, systems, MIN_GAP_TILES, turn)]
     if close:
         splits[np.concatenate(close)] = "gap"
     if not (splits == "train").any():
@@ -111,7 +114,8 @@ def check_split(index: "geopandas.GeoDataFrame") -> None:
     corners = shapely.get_coordinates(index.geometry.to_numpy()).reshape(-1, 5, 2)[:, :4]
     scenes = np.unique(index["scene"].to_numpy(str), return_inverse=True)[1]
     systems = scenes if index.crs is None else np.zeros(len(index), np.int64)
-    pairs = list(pairs_within(corners, index["split"].to_numpy(str), systems, MIN_GAP_TILES))
+    splits, turn = index["split"].to_numpy(str), turn_of(index.crs and index.crs.to_wkt())
+    pairs = list(pairs_within(corners, splits, systems, MIN_GAP_TILES, turn))
     if pairs:
         train, val = (int(indices[0]) for indices in pairs[0])
         raise TileError(

@@ -15,7 +15,15 @@ from geoseg.tiles import TileSettings, check_split, open_tiles
 from geoseg.tiles.cut.balance import balance_classes
 from geoseg.tiles.split import assign_splits, draw_validation
 from tests.support.rasters import write_raster
-from tests.support.tilesets import PLACE, classes, cut, image_mask_folder, noise
+from tests.support.tilesets import (
+    PLACE,
+    WIDTH,
+    classes,
+    cut,
+    image_mask_folder,
+    noise,
+    refused,
+)
 
 
 @st.composite
@@ -146,6 +154,42 @@ def grid_of(side, scenes=1):
     index = np.arange(side * side * scenes)
     number, place = index // side**2, index % side**2
     return number, squares(place // side * 16, place % side * 16, 16)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:32660"])
+def test_scenes_on_both_sides_of_180_degrees_do_not_leak(tmp_path, crs):
+    """The first scene ends at 180 degrees, or in a CRS of its own beyond it; the second begins."""
+    step = 1e-4
+    places = {"EPSG:4326": Affine(step, 0, 180 - WIDTH * step, 0, -step, step)}
+    places["EPSG:32660"] = Affine(11, 0, 833979 - 1000, 0, -11, 11)  # 180 degrees at x = 833978.6
+    scenes, labels = [], []
+    for name, place, own in (
+        ("west", places[crs], crs), ("east", Affine(step, 0, -180, 0, -step, step), "EPSG:4326"),
+    ):  # fmt: skip
+        scenes.append(write_raster(tmp_path / f"{name}.tif", noise(), transform=place, crs=own))
+        labels.append(write_raster(tmp_path / f"{name}_classes.tif", classes()[None],
+                                   transform=place, crs=own))  # fmt: skip
+    wanted = TileSettings(size=16, split="scene", val=0.5, min_valid=0)
+    tiles = cut(scenes, labels, tmp_path / "tiles", wanted)
+    index = geopandas.read_parquet(tmp_path / "tiles" / "tiles.parquet")
+    assert (index.geometry.bounds.maxx - index.geometry.bounds.minx).max() < 2 * 16 * step
+    train, val = (index[index["split"] == split].geometry for split in ("train", "val"))
+    turned = [val.translate(shift) for shift in (-360, 0, 360)]
+    assert min(tile.distance(other).min() for tile in train for other in turned) > 15 * step
+    assert tiles.count("gap")
+    index.loc[index["split"] == "gap", "split"] = "train"
+    with pytest.raises(TileError, match="lie less than a tile's side apart"):
+        check_split(index)
+
+
+def test_a_scene_that_cannot_be_placed_beside_the_others_is_refused(tmp_path):
+    local = 'LOCAL_CS["site",UNIT["metre",1]]'
+    scenes = [write_raster(tmp_path / f"{n}.tif", noise(), crs=crs)
+              for n, crs in enumerate(("EPSG:32640", local))]  # fmt: skip
+    labels = [write_raster(tmp_path / f"{n}_classes.tif", classes()[None], crs=crs)
+              for n, crs in enumerate(("EPSG:32640", local))]  # fmt: skip
+    match = r"tiles of .*1\.tif cannot be placed beside those of scenes in another CRS"
+    refused(TileError, match, tmp_path, scenes, labels)
 
 
 @pytest.mark.parametrize("how", ["block", "scene", "random"])

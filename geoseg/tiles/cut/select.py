@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from geoseg.errors import TileError, redact
 from geoseg.legend import Legend
+from geoseg.longitudes import turn_of
 from geoseg.tiles.cut.balance import balance_classes
 from geoseg.tiles.cut.labelled_scenes import LabelledScene
 from geoseg.tiles.cut.read_batches import TileCounts
@@ -52,13 +53,14 @@ def select_tiles(
     # Without CRS, each scene has coordinates of its own; it may be given twice, with other labels.
     _, system_of_scene = np.unique([scene.path for scene in scenes], return_inverse=True)
     systems = system_of_scene[scene_index] if crs is None else np.zeros_like(scene_index)
-    groups = np.array([source.group for source in sources])[scene_index]
+    groups, turn = np.array([source.group for source in sources])[scene_index], turn_of(crs)
     splits = assign_splits(
-        corners, systems, groups, how=settings.split, val=settings.val, seed=settings.seed
-    )
+        corners, systems, groups,
+        how=settings.split, val=settings.val, seed=settings.seed, turn=turn,
+    )  # fmt: skip
     index = _make_index(counts, kept, sources, legend, corners, splits, settings.size)
     if settings.split == "random":
-        _warn_of_touching_tiles(corners, splits, systems)
+        _warn_of_touching_tiles(corners, splits, systems, turn)
     else:
         check_split(index)
     return _balanced(index, pixels, legend, settings)
@@ -111,13 +113,13 @@ def _make_index(
 
 
 def _warn_of_touching_tiles(
-    corners: NDArray[np.float64], splits: NDArray[np.str_], systems: NDArray[np.int64]
+    corners: NDArray[np.float64], splits: NDArray[np.str_], systems: NDArray[np.int64], turn: float
 ) -> None:
     """Warn that validation tiles drawn at random have neighbours among the training tiles."""
     val = (splits == "val").sum()
     if not val:
         return
-    touching = len(touching_validation(corners, splits, systems))
+    touching = len(touching_validation(corners, splits, systems, turn))
     log.warning(
         "%s, so validation scores are too good; --split block keeps them apart",
         f"{touching:,} of {val:,} validation tiles touch a training tile" if touching

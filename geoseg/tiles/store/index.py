@@ -11,10 +11,12 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
+from pyproj.exceptions import ProjError
 
 from geoseg.errors import TileError
 from geoseg.geodesy import apply_affine
 from geoseg.legend import NODATA, Legend
+from geoseg.longitudes import nearest_turn, turn_of
 from geoseg.raster import Scene
 
 INDEX = "tiles.parquet"
@@ -93,13 +95,25 @@ def tile_corners(
     Returns:
         (n, 4, 2) x and y of upper left, upper right, lower right and lower left corner. For a
         scene without CRS: in its own coordinates, or in pixels with y upwards if it has none.
+        Longitudes of a tile across 180 degrees do not jump there.
+
+    Raises:
+        TileError: if a corner cannot be transformed.
     """
     col = cols[:, None] + size * np.array([0.0, 1.0, 1.0, 0.0])
     row = rows[:, None] + size * np.array([0.0, 0.0, 1.0, 1.0])
     in_pixels = scene.crs is None and scene.affine.is_identity
     x, y = apply_affine(scene.affine.scale(1, -1) if in_pixels else scene.affine, col, row)
     if crs is not None and crs != scene.crs:
-        x, y = Transformer.from_crs(scene.crs, crs, always_xy=True).transform(x, y)
+        try:
+            to_crs = Transformer.from_crs(scene.crs, crs, always_xy=True)
+            x, y = to_crs.transform(x, y, errcheck=True)
+        except ProjError:
+            raise TileError(
+                f"tiles of {scene.path} cannot be placed beside those of scenes in another CRS, "
+                "check its CRS, or tile it apart"
+            ) from None
+        x = nearest_turn(x, x[:, :1], turn_of(crs))
     return np.stack([x, y], axis=-1)
 
 
