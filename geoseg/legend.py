@@ -264,11 +264,12 @@ def _read_qml(text: str) -> list[LandCoverClass]:
 def _read_color_map(text: str) -> list[LandCoverClass]:
     classes = []
     for line in text.splitlines():
-        cells = [cell.strip() for cell in re.split(r"[,\s]+", line.strip(), maxsplit=5)]
+        cells = re.split(r"[,\s]+", line.strip(), maxsplit=4)
         if len(cells) < 4 or not cells[0].isdigit() or int(cells[0]) >= NODATA:
             continue
         color = "#{:02x}{:02x}{:02x}".format(*(int(c) for c in cells[1:4]))
-        classes.append(LandCoverClass(int(cells[0]), "".join(cells[5:]) or cells[0], color))
+        name = re.sub(r"^\d+([,\s]+|$)", "", "".join(cells[4:]))  # without alpha, if there is any
+        classes.append(LandCoverClass(int(cells[0]), name or cells[0], color))
     return classes
 
 

@@ -95,6 +95,12 @@ def test_a_colour_map_without_names_takes_the_values(tmp_path):
     assert [c.rgb for c in legend.classes] == [(255, 0, 0), (0, 255, 0)]
 
 
+def test_a_colour_map_without_alpha_has_whole_names(tmp_path):
+    path = tmp_path / "palette.clr"
+    path.write_text("11 70 107 159 Open Water\n12 9 9 9 2nd growth\n13,1,1,1,255,a, b\n")
+    assert read_legend(path).names == ("Open Water", "2nd growth", "a, b")
+
+
 def test_a_csv_from_a_spreadsheet_is_read(tmp_path):
     path = tmp_path / "legend.csv"
     path.write_bytes(

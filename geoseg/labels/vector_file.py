@@ -207,6 +207,11 @@ def _legend_of_names(path: str, class_field: str, names: list[str]) -> Legend:
                 f"field {class_field!r} of {path} holds {other!r} and {name!r}, which are "
                 "one class, spell it in one way or give a legend (--legend)"
             )
+    if len(spellings) > NODATA:
+        raise LabelError(
+            f"field {class_field!r} of {path} holds {len(spellings):,} names, but there are at "
+            f"most {NODATA} classes, choose another class field (--class-field)"
+        )
     return Legend.from_names(list(spellings.values()))
 
 

@@ -279,6 +279,13 @@ def test_numbers_that_can_be_no_class_value(tmp_path, scene, label):
     refused(LabelError, str(label), tmp_path, scene, vector, settings=BY_NAME, legend=None)
 
 
+def test_a_field_of_more_names_than_there_are_classes(tmp_path, scene):
+    fields = [((0, 0, 50, 50), f"field {number}") for number in range(256)]
+    vector = write_polygons(tmp_path / "fields.gpkg", fields)
+    match = r"'kind' of .*fields\.gpkg holds 256 names, but there are at most 255 classes, choose"
+    refused(LabelError, match, tmp_path, scene, vector, settings=BY_NAME, legend=None)
+
+
 def test_a_table_without_geometries(tmp_path, scene):
     (tmp_path / "fields.geojson").write_text(
         '{"type":"FeatureCollection","features":'
