@@ -79,7 +79,7 @@ def _tiles(data: dict[str, Any]) -> list[str]:
         ("Splits", ", ".join(splits)),
         ("Scenes", f"{data['scenes']:,} (all images of one folder count as one scene)"),
         ("Bands", f"{_band_list(data['bands'])} ({data['dtype']})"),
-        ("Pixel size", _metres(data["pixel_size"])),
+        ("Pixel size", _size_range(data["pixel_size_range"])),
         ("CRS", _crs(data["crs"])),
         ("Extent", _extent(data["extent"])),
         ("Unlabelled", f"{data['unlabelled_pixels']:,} pixels"),

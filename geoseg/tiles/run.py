@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geoseg.errors import TileError, check_list, check_type
+from geoseg.errors import TileError, check_list, check_type, redact
 from geoseg.execute import Executor, Progress, ProgressCounter
 from geoseg.files import atomic_folder, check_folder, output_lock, translate_write_errors
 from geoseg.labels import ClassFiles
@@ -166,6 +166,9 @@ def _write_metadata(
     settings: TileSettings,
 ) -> None:
     scene, legend = sources[0].scene, sources[0].labels.legend
+    cut = set(index["scene"])
+    sizes = [s.scene.pixel_size for s in sources if redact(s.scene.path) in cut]
+    known = [size for size in sizes if size is not None]
     metadata = {
         "size": settings.size,
         "stride": settings.resolved_stride,
@@ -176,6 +179,7 @@ def _write_metadata(
         "bands": list(scene.band_names),
         "dtype": scene.dtype,
         "pixel_size": scene.pixel_size,
+        "pixel_size_range": [min(known), max(known)] if known else None,
         "crs": index.crs and index.crs.to_wkt(),
         "bounds": index.total_bounds.tolist(),
         **legend.to_dict(),

@@ -88,7 +88,7 @@ def make_plan(
 ) -> TrainingPlan:
     """Split the tiles, and check that a run can train on them.
 
-    ``pixel_sizes`` is the smallest and largest ground size of the pixels (m); None for that of the
+    ``pixel_sizes`` is the smallest and largest ground size of the pixels (m); None for that of all
     tiles. The training tiles of ``replay`` are added to those of ``tiles``.
 
     Raises:
@@ -126,8 +126,10 @@ def make_plan(
     settings = replace(settings, window=_resolve_window(settings, layout))
     settings = replace(settings, encoder_weights=_resolve_encoder_weights(settings, start))
     encoder_weights = _find_encoder_weights(settings)
-    if pixel_sizes is None and tiles.pixel_size is not None:
-        pixel_sizes = tiles.pixel_size, tiles.pixel_size
+    if pixel_sizes is None:
+        sets = [tiles] if replay is None else [tiles, replay]
+        sizes = [size for of in sets for size in of.pixel_size_range or ()]
+        pixel_sizes = (min(sizes), max(sizes)) if sizes else None
     determinants = {
         "settings": {
             name: value for name, value in settings.to_dict().items()

@@ -77,7 +77,7 @@ def train(  # noqa: PLR0913 - one call for the whole job, all but two by name
             training also uses windows of their training tiles, a share
             `TrainSettings.replay_share` of all windows. Validation and calibration use ``tiles``
             only. Size, bands and classes must be those of ``tiles``.
-        pixel_size_range: smallest and largest ground size of the pixels (m); None for that of the
+        pixel_size_range: smallest and largest ground size of the pixels (m); None for that of all
             tiles.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         resume: resume from a checkpoint of the same tiles and settings. False discards it.

@@ -323,3 +323,25 @@ def test_a_tile_that_has_changed_is_named(tmp_path, store):
     name = tiles.names[3 if store == "files" else 2]
     with pytest.raises(TileError, match=f"tile {name} has changed since it was cut, or is damaged"):
         open_tiles(tmp_path / "tiles").load("train")
+
+
+def test_a_set_knows_the_pixel_sizes_of_all_its_scenes(tmp_path):
+    places = [PLACE, PLACE @ Affine.scale(2), PLACE @ Affine.scale(9)]
+    scenes = [
+        write_raster(tmp_path / f"s{number}.tif", noise(), transform=place)
+        for number, place in enumerate(places)
+    ]
+    labels = [
+        write_raster(tmp_path / f"l{number}.tif", values[None], transform=place)
+        for number, (values, place) in enumerate(
+            zip([classes()] * 2 + [np.full_like(classes(), IGNORE_INDEX)], places, strict=True)
+        )
+    ]  # the last scene has no label and so no tile
+    tiles = cut(scenes[1::-1] + scenes[2:], labels[1::-1] + labels[2:], tmp_path / "tiles")
+    assert tiles.pixel_size_range == pytest.approx((10, 20), rel=1e-3)
+    assert open_tiles(tiles.folder).to_dict()["pixel_size_range"] == list(tiles.pixel_size_range)
+    metadata = tmp_path / "tiles" / "tiles.json"
+    older = json.loads(metadata.read_text())
+    del older["pixel_size_range"]
+    metadata.write_text(json.dumps(older))
+    assert open_tiles(tiles.folder).pixel_size_range == (tiles.pixel_size, tiles.pixel_size)

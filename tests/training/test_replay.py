@@ -10,6 +10,7 @@ from geoseg.errors import ModelError, RunError, TileError
 from geoseg.legend import Legend
 from geoseg.training import Monitor, TrainSettings, score, train
 from geoseg.training.batches import TileLayout, draw_epoch, epoch_size
+from geoseg.training.plan import make_plan
 from tests.support.commands import here
 from tests.support.tilesets import apart
 from tests.support.training import (
@@ -100,6 +101,15 @@ def test_a_stopped_run_with_replay_resumes_to_the_same_weights(start, old, new, 
     assert resumed.training["tiles"] == {"train": 4, "val": 0, "replayed": 18}
     assert resumed.training["settings"]["replay_share"] == 0.5
     assert "18 replayed" in here("info", out).stdout
+
+
+def test_the_model_knows_the_pixel_sizes_of_all_tiles(old, new):
+    settings = fast(1)
+    assert make_plan(new, settings, None, None).pixel_sizes == new.pixel_size_range
+    mixed, coarse = replace(new, pixel_size_range=(5, 30)), replace(old, pixel_size_range=(40, 50))
+    assert make_plan(mixed, settings, None, None).pixel_sizes == (5, 30)
+    assert make_plan(mixed, settings, None, None, coarse).pixel_sizes == (5, 50)
+    assert make_plan(mixed, settings, None, (1, 2), coarse).pixel_sizes == (1, 2)
 
 
 def test_a_run_without_replay_has_the_settings_that_it_had_before():

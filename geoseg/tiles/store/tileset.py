@@ -42,7 +42,7 @@ class TileSet:
     band_names: tuple[str, ...]
     dtype: str
     pixel_size: float | None
-    """Ground size of a pixel (m), None where it is unknown."""
+    """Ground size of a pixel of the first scene (m), None where it is unknown."""
     store: GeoTiffStore | ShardStore
     """Reads the pixels."""
     checksums: tuple[str, ...] | None = None
@@ -57,6 +57,13 @@ class TileSet:
     bounds: tuple[float, ...] | None = None
     """Left, bottom, right and top of all tiles (CRS units); None for a folder of images and
     masks."""
+    pixel_size_range: tuple[float, float] | None = None
+    """Smallest and largest ground size of a pixel (m). None means `pixel_size` twice, or unknown
+    if that is None."""
+
+    def __post_init__(self) -> None:
+        if self.pixel_size_range is None and self.pixel_size is not None:
+            object.__setattr__(self, "pixel_size_range", (self.pixel_size, self.pixel_size))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -201,6 +208,7 @@ class TileSet:
             "bands": list(self.band_names),
             "dtype": self.dtype,
             "pixel_size": self.pixel_size,
+            "pixel_size_range": self.pixel_size_range and list(self.pixel_size_range),
             **self.legend.to_dict(),
         }
 
@@ -292,6 +300,8 @@ def _open_tile_output(folder: Path) -> TileSet:
             places=_number_scenes(index["scene"], index["row"], index["col"]),
             crs=metadata["crs"],
             bounds=tuple(metadata["bounds"]),
+            # Sets of earlier versions do not have it.
+            pixel_size_range=tuple(metadata.get("pixel_size_range") or ()) or None,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, LabelError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
