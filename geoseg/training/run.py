@@ -112,7 +112,8 @@ def train(  # noqa: PLR0913 - one call for the whole job, all but two by name
         lock = output_lock(out.with_name(f".{out.name}.lock"), out, "training")
         processes.call_on_main(partial(stack.enter_context, lock))  # if taken, all processes fail
         if processes.is_main:
-            remove_temporaries(out.parent, start=f"{out.stem}.")
+            for start_of_name in (out.name, f"{out.stem}.history."):
+                remove_temporaries(out.parent, start=start_of_name)
         find = partial(find_start, out, plan, resume=resume, overwrite=overwrite)
         start_point = processes.call_on_main(find)
         if start_point.complete:

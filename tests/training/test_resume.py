@@ -102,11 +102,12 @@ def test_a_process_killed_again_and_again_comes_to_the_same_file(tiles, tmp_path
 
 
 def test_what_a_killed_process_left_is_deleted_and_files_of_others_are_not(tiles, tmp_path):
-    for name in ("m.safetensors.checkpoint", "mine.safetensors"):
+    others = ["m.v2.safetensors.checkpoint", "mine.safetensors"]
+    for name in ("m.safetensors.checkpoint", "m.history.csv", *others):
         (tmp_path / f".tmp01234567-{name}").touch()
     run(tiles, tmp_path / "m.safetensors", epochs=1)
-    assert names_in(tmp_path)[0] == ".tmp01234567-mine.safetensors"
-    assert not (tmp_path / ".tmp01234567-m.safetensors.checkpoint").exists()
+    left = [name for name in names_in(tmp_path) if name.startswith(".tmp")]
+    assert left == [f".tmp01234567-{name}" for name in others]
 
 
 def test_without_resume_a_run_starts_again_and_says_what_it_discards(tiles, tmp_path, caplog):
