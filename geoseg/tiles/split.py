@@ -6,7 +6,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geoseg.errors import TileError
+from geoseg.errors import TileError, count_of
 from geoseg.longitudes import turn_of
 from geoseg.tiles.leakage import pairs_within, split_block_ids
 
@@ -95,8 +95,8 @@ def draw_validation(units: NDArray[Any], noun: str, *, val: float, seed: int) ->
     splits[np.isin(units, names[drawn])] = "val"
     if len(np.unique(splits)) < 2:
         raise TileError(
-            f"{len(units)} tiles in {len(names)} {noun}s cannot be split with a share of "
-            f"{val} for validation, use --split random, another --val, or more scenes"
+            f"{count_of(len(units), 'tile')} in {count_of(len(names), noun)} cannot be split with "
+            f"a share of {val} for validation, use --split random, another --val, or more scenes"
         )
     return splits
 

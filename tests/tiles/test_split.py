@@ -226,7 +226,7 @@ def test_without_validation_all_tiles_train():
 @pytest.mark.parametrize("how", ["block", "scene"])
 def test_too_little_to_split_is_said_with_a_way_out(how):
     scene, corners = grid_of(4)
-    with pytest.raises(TileError, match=rf"16 tiles in 1 {how}s cannot be split.*--split random"):
+    with pytest.raises(TileError, match=rf"16 tiles in 1 {how} cannot be split.*--split random"):
         assign_splits(corners, scene, scene, how=how, val=0.25, seed=0)
 
 

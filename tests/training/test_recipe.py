@@ -325,11 +325,12 @@ def test_a_single_window_that_cannot_be_normalised_is_refused(lite_tiles, tmp_pa
         run(lite_tiles, tmp_path / "m.safetensors", **{**LITE, "batch_size": 1})
 
 
-def test_a_model_without_a_class_is_scored_on_the_tiles_it_was_trained_on(tmp_path):
-    legend = Legend.from_names(["water", "unlabelled", "rock"])
+@pytest.mark.parametrize("names", [("water", "rock"), ("1", "3")])
+def test_a_model_without_a_class_is_scored_on_the_tiles_it_was_trained_on(tmp_path, names):
+    legend = Legend.from_names([names[0], "unlabelled", names[1]])  # of the value 1
     tiles = make_tiles(tmp_path, legend=legend)
     model = run(tiles, tmp_path / "m.safetensors", recipe=small_standard, epochs=1)
-    scores = score(model, tiles, device="cpu").to_dict(("water", "rock"))
+    scores = score(model, tiles, device="cpu").to_dict(names)
     assert scores["pixels"] == model.training["validation"]["pixels"]
 
 

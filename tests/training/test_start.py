@@ -116,8 +116,10 @@ def test_the_score_of_a_model_is_that_of_its_validation(tiles, tmp_path):
     assert not np.array_equal(turned.counts, validation["confusion"])
     with pytest.raises(TileError, match="no 'gap' tiles to score"):
         score(model, tiles, "gap", device="cpu")
-    with pytest.raises(TileError, match="other classes or bands"):
-        score(Model.load(), tiles, device="cpu")
+    values = [replace(c, value=c.value + 10) for c in LEGEND.classes]
+    for other, of in ((Model.load(), tiles), (model, replace(tiles, legend=Legend(tuple(values))))):
+        with pytest.raises(TileError, match="other classes or bands"):
+            score(other, of, device="cpu")
 
 
 def test_the_score_takes_paths_and_does_not_look_at_colours(tiles, tmp_path):

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -124,10 +124,17 @@ class TileSet:
                 f"{text!r} is no class of {self.folder} ({', '.join(self.legend.names)}), "
                 "correct it (--ignore)"
             )
-        ignored = spec.values_in(self.legend)
-        kept = [index for index, value in enumerate(self.legend.values) if value not in ignored]
+        kept = set(self.legend.values) - spec.values_in(self.legend)
         if not kept:
             raise LabelError(f"all classes of {self.folder} are ignored, keep two (--ignore)")
+        return self.keeping(kept)
+
+    def keeping(self, values: Collection[int]) -> "TileSet":
+        """Return the same tiles with only the classes of these values, at least one of them.
+
+        Pixels of other classes count as not labelled.
+        """
+        kept = [index for index, value in enumerate(self.legend.values) if value in values]
         legend = replace(self.legend, classes=tuple(self.legend.classes[index] for index in kept))
         counts = None if self.counts is None else self.counts[:, kept]
         return replace(self, legend=legend, counts=counts)

@@ -65,8 +65,8 @@ def fit_tiles(tiles: TileSet | str | Path, model: Model) -> TileSet:
         TileError: if the tiles lack classes of the model, or have other bands.
     """
     tiles = tiles if isinstance(tiles, TileSet) else open_tiles(tiles)
-    own = model.legend.values
-    tiles = tiles.ignoring([str(value) for value in tiles.legend.values if value not in own])
+    shared = set(model.legend.values) & set(tiles.legend.values)
+    tiles = tiles.keeping(shared) if shared else tiles
     same_classes = model.legend.same_classes(tiles.legend)
     same_bands = model.spec.bands == len(tiles.band_names)
     if not same_classes or not same_bands:
