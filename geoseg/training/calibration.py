@@ -101,7 +101,7 @@ def collect_logits(context: TrainingContext) -> tuple[Tensor, Tensor]:
     """
     val, network = context.val, context.network
     network.averaged.eval()
-    stride = max(1, len(val) * val.layout.size**2 // _MAX_PIXELS)
+    stride = max(1, int(context.plan.val.counts.sum()) // _MAX_PIXELS)
     windows, window = context.val_windows, context.val_window
     logits = [torch.zeros((0, network.spec.classes))]
     labels = [torch.zeros(0, dtype=torch.int64)]

@@ -14,8 +14,9 @@ from safetensors.torch import save_file
 from geoseg.errors import ModelError
 from geoseg.info import as_text, describe
 from geoseg.model import Model, UNetSpec, make_network
-from geoseg.training.calibration import calibrate, fit_temperature
-from tests.support.training import LEGEND, run
+from geoseg.tiles import IGNORE_INDEX
+from geoseg.training.calibration import Calibration, calibrate, fit_temperature
+from tests.support.training import LEGEND, SIZE, ground, make_tiles, run
 from tests.support.training import one_thread as one_thread
 from tests.support.training import tiles as tiles
 
@@ -62,6 +63,22 @@ def test_train_saves_the_temperature_of_the_validation_tiles(tiles, tmp_path, mo
     again = fit_temperature(logits[labelled], torch.from_numpy(labels.astype(np.int64))[labelled])
     assert model.temperature == pytest.approx(again, rel=1e-4)
     assert "calibration error" in as_text(describe(tmp_path / "m.safetensors"))
+
+
+def test_the_temperature_is_fitted_to_many_pixels_also_where_few_are_labelled(
+    tmp_path, monkeypatch
+):
+    labels = ground(2 * SIZE, 6 * SIZE)
+    labels[np.arange(labels.size).reshape(labels.shape) % 7 > 0] = IGNORE_INDEX
+    tiles = make_tiles(tmp_path / "sparse", labels=labels)
+    monkeypatch.setattr("geoseg.training.calibration._MAX_PIXELS", 50)
+    pixels = []
+    monkeypatch.setattr(
+        "geoseg.training.run.calibrate",
+        lambda logits, labels, **_: pixels.append(len(labels)) or Calibration(1.0, 0.1, 0.1),
+    )
+    run(tiles, tmp_path / "m.safetensors", epochs=1)
+    assert 50 <= pixels[0] <= 2 * 50
 
 
 def test_calibrate_keeps_1_if_the_fit_does_not_lower_the_calibration_error(caplog):
