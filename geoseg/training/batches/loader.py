@@ -18,6 +18,8 @@ from geoseg.training.batches.layout import MISSING, TileLayout
 
 _MEMORY_SHARE = 0.5
 """Largest share of the free memory that the tiles of a split may take, over all processes."""
+_TILES_PER_READ = 64
+"""Tiles that are read at once to load a split."""
 _LOADED_DTYPES = (np.uint8, np.int8, np.int16, np.float32)
 """Dtypes that loaded images keep. Others become float32, as in the network, because torch lacks
 most operations on uint16 and uint32, and GPUs of Apple have no float64."""
@@ -71,7 +73,7 @@ class BatchLoader:
         self._fill = fill[:, None, None]
         """Value of each band (bands, 1, 1) where there is no data."""
         fits = len(tiles) and self._needed_bytes() < _MEMORY_SHARE * self._free_bytes(sharers)
-        self._resident = self._load(np.arange(len(tiles))) if fits else None
+        self._resident = self._load_split() if fits else None
 
     def __len__(self) -> int:
         return len(self._tiles)
@@ -142,6 +144,18 @@ class BatchLoader:
             labels.permute(0, 2, 1, 3).reshape(rows, cols),
             valid.permute(0, 2, 1, 3).reshape(rows, cols),
         )
+
+    def _load_split(self) -> Batch:
+        """Load all tiles, a few at a time, because reading takes a multiple of their memory."""
+        number, one = len(self._tiles), self._load(np.arange(1))
+        tiles = one.map(lambda tensor: tensor.new_empty((number, *tensor.shape[1:])))
+        for first in range(0, number, _TILES_PER_READ):
+            end = min(first + _TILES_PER_READ, number)
+            part = self._load(np.arange(first, end))
+            tiles.images[first:end] = part.images
+            tiles.labels[first:end] = part.labels
+            tiles.valid[first:end] = part.valid
+        return tiles
 
     def _load(self, indices: NDArray[np.int64]) -> Batch:
         images, valid, labels = self._tiles.read(indices)

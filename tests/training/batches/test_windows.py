@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoseg.model import Scaling
-from geoseg.tiles import IGNORE_INDEX
+from geoseg.tiles import IGNORE_INDEX, TileDataset
 from geoseg.training.batches import (
     BatchLoader,
     TileLayout,
@@ -227,6 +227,7 @@ def joined(batches):
 @pytest.mark.parametrize("resident", [True, False])
 def test_windows_are_cut_from_the_scene(scene, resident, monkeypatch):
     tiles, pixels, labels = scene
+    monkeypatch.setattr("geoseg.training.batches.loader._TILES_PER_READ", 4)
     if not resident:
         monkeypatch.setattr("geoseg.training.batches.loader._MEMORY_SHARE", 0)
     loader = loader_of(tiles)
@@ -254,6 +255,20 @@ def test_batches_are_on_the_device(scene, resident, window, monkeypatch):
     side = np.array([window])
     [batch] = loader.load([WindowDraws(*np.zeros((3, 1), np.int64), side)], window)
     assert {batch.images.device.type, batch.labels.device.type, batch.valid.device.type} == {"meta"}
+
+
+def test_a_split_is_loaded_a_few_tiles_at_a_time(scene, monkeypatch):
+    monkeypatch.setattr("geoseg.training.batches.loader._TILES_PER_READ", 4)
+    sizes = []
+    true_read = TileDataset.read
+    monkeypatch.setattr(
+        TileDataset, "read",
+        lambda self, indices: (sizes.append(len(indices)), true_read(self, indices))[1],
+    )  # fmt: skip
+    loader = loader_of(scene[0])
+    assert max(sizes) == 4 < len(loader)
+    list(loader.load([WindowDraws.of_tiles(np.arange(len(loader)), SIZE)], SIZE))
+    assert sum(sizes) < 2 * len(loader)  # nothing is read again
 
 
 def test_processes_of_one_machine_share_its_memory(scene, monkeypatch):
