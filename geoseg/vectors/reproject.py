@@ -1,9 +1,9 @@
 """Reproject the geometries of a vector file into the CRS of scenes.
 
-Geometries near a scene are reprojected by their vertices. Geometries that reach far beyond it are
-first clipped to the surroundings of the scene in their own CRS, and their long edges get more
-vertices: a projection such as UTM cannot show the other side of the earth, and in it the edges of
-a rectangle around the world are not straight.
+Geometries near a scene are reprojected by their vertices. Geometries that reach far beyond it or
+have long edges are first clipped to the surroundings of the scene in their own CRS, and the edges
+get more vertices: a projection such as UTM cannot show the other side of the earth, and in it the
+long edges of a rectangle of degrees are not straight.
 
 If the scene has longitudes, geometries are moved by whole turns to those of the scene.
 """
@@ -49,6 +49,7 @@ class Reprojector:
         self._crs: CRS | None = frame.crs
         self._geometries: NDArray[Any] = frame.geometry.to_numpy()
         self._bounds: NDArray[np.float64] = shapely.bounds(self._geometries)
+        self._edges = _longest_edges(self._geometries)
         self._cached: tuple[str | None, NDArray[Any], NDArray[np.float64]] | None = None
         """CRS of the last scene, and what `_transform_vertices` returned for it."""
 
@@ -171,12 +172,28 @@ class Reprojector:
         size = (self._bounds[:, 2:] - self._bounds[:, :2]).max(axis=1)
         far = size > surroundings.radius * _MAX_EXTENT
         far |= ~surroundings.contains(self._bounds) | ~np.isfinite(bounds).all(axis=1)
+        far |= self._edges > surroundings.longest_edge
         far &= shapely.get_dimensions(self._geometries) > 0
         relevant = surroundings.touches(self._bounds, _MARGINS[0])
         outline, turn = shapely.bounds(_outline(scene)), turn_of(scene.crs)
         for shift in (-turn, 0.0, turn) if turn else (0.0,):
             relevant |= overlap(bounds + np.array([shift, 0, shift, 0]), outline)
         return np.asarray(far & relevant)
+
+
+def _longest_edges(geometries: NDArray[Any]) -> NDArray[np.float64]:
+    """Length (n,) of the longest edge of each geometry; 0 for points."""
+    parts, of_part = shapely.get_parts(geometries, return_index=True)
+    rings, of_ring = shapely.get_rings(parts, return_index=True)
+    lines = np.flatnonzero(shapely.get_dimensions(parts) == 1)
+    paths = np.concatenate([rings, parts[lines]])
+    of_path = np.concatenate([of_part[of_ring], of_part[lines]])
+    ends, path = shapely.get_coordinates(paths, return_index=True)
+    lengths = np.hypot(*np.diff(ends, axis=0).T)
+    longest = np.zeros(len(geometries))
+    same = path[1:] == path[:-1]
+    np.maximum.at(longest, of_path[path[1:][same]], lengths[same])
+    return longest
 
 
 def _outline(scene: Scene) -> shapely.Polygon:

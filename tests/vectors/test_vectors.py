@@ -154,14 +154,29 @@ def test_the_halves_of_a_polygon_that_geojson_cuts_at_180_degrees_are_one_again(
 def test_geometries_near_a_scene_are_moved_by_their_vertices_alone(tmp_path):
     scene = scene_at(tmp_path, "EPSG:32640", (57, 25), 10)
     near = [
-        box(56.9, 24.9, 57.1, 25.1),
+        box(56.99, 24.99, 57.01, 25.01),
         shapely.Point(57, 25),
-        shapely.LineString([(56, 25), (58, 25)]),
+        shapely.LineString([(56.99, 25), (57.01, 25)]),
     ]
-    near += [shapely.Point(-100, 80), shapely.Point(57, 25).buffer(3)]
+    near += [shapely.Point(-100, 80), shapely.Point(57, 25).buffer(0.5)]
     moved = onto([*near, dense(-180, -90, 180, 90)], scene)
     expected = geopandas.GeoSeries(near, crs=4326).to_crs(scene.crs)
     assert shapely.to_wkb(moved[:-1]).tolist() == shapely.to_wkb(expected.to_numpy()).tolist()
+
+
+@pytest.mark.parametrize("half", [0.2, 1, 4])
+def test_long_edges_are_straight_in_the_crs_of_the_file(tmp_path, half):
+    """A parallel is not straight in UTM: after half a degree it is 105 m off at 60 degrees north."""
+    scene = scene_at(tmp_path, "EPSG:32640", (57, 60), 10)
+    polygon = box(57 - half, 59, 57 + half, 60)
+    middle = 60 - 4.5e-5  # of a row of pixels
+    line = shapely.LineString([(57 - half, middle), (57 + half, middle)])
+    moved = onto([polygon, shapely.MultiPolygon([polygon, box(0, 0, 1, 1)]), line], scene)
+    for shape in moved[:2]:
+        assert (covered(shape, scene) != really_covered(polygon, scene)).mean() < 0.01
+    dense_line = shapely.segmentize(line, 0.001)
+    expected = geopandas.GeoSeries([dense_line], crs=4326).to_crs(scene.crs)[0]
+    assert (covered(moved[2], scene) != covered(expected, scene)).sum() < 5
 
 
 def test_two_scenes_get_their_own_parts_of_a_large_polygon(tmp_path):
