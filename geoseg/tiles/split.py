@@ -94,9 +94,12 @@ def draw_validation(units: NDArray[Any], noun: str, *, val: float, seed: int) ->
         drawn = [int(order[sizes[order].argmin()])]
     splits[np.isin(units, names[drawn])] = "val"
     if len(np.unique(splits)) < 2:
+        drawn_alone = noun == "tile"
+        place = "" if drawn_alone else f" in {count_of(len(names), noun)}"
         raise TileError(
-            f"{count_of(len(units), 'tile')} in {count_of(len(names), noun)} cannot be split with "
-            f"a share of {val} for validation, use --split random, another --val, or more scenes"
+            f"{count_of(len(units), 'tile')}{place} cannot be split with a share of {val} for "
+            f"validation, use {'' if drawn_alone else '--split random, '}another --val, or more "
+            "scenes"
         )
     return splits
 

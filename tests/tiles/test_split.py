@@ -258,6 +258,9 @@ def test_tiles_can_be_split_again_but_not_by_blocks(tmp_path):
     assert tiles.resplit("scene", 0.5, seed=0).count("val") == 6
     with pytest.raises(TileError, match="geoseg tile --split block"):
         tiles.resplit("block", 0.25, seed=0)
+    sentence = r"^12 tiles cannot be split with a share of 0\.99 for validation, use another --val,"
+    with pytest.raises(TileError, match=sentence):
+        tiles.resplit("random", 0.99, seed=0)
 
 
 # Even classes.

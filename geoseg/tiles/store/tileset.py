@@ -106,8 +106,10 @@ class TileSet:
                 "tiles that are already cut cannot be split by block, cut the scenes again with "
                 "`geoseg tile --split block`"
             )
-        units = np.arange(len(self)) if how == "random" else np.array(self.groups)
-        return replace(self, splits=tuple(draw_validation(units, how, val=val, seed=seed).tolist()))
+        by_tile = how == "random"
+        units, noun = (np.arange(len(self)), "tile") if by_tile else (np.array(self.groups), how)
+        splits = draw_validation(units, noun, val=val, seed=seed)
+        return replace(self, splits=tuple(splits.tolist()))
 
     def ignoring(self, classes: Sequence[str]) -> "TileSet":
         """Return the same tiles without these classes: their pixels count as not labelled.
