@@ -83,7 +83,8 @@ def draw_tiles(tiles: TileSet, title: str | None = None) -> Figure:
 
 def _summary(tiles: TileSet) -> str:
     scenes = len(set(tiles.groups))
-    pixels = "" if tiles.pixel_size is None else f", pixels of about {tiles.pixel_size:.3g} m"
+    sizes = dict.fromkeys(f"{size:.3g}" for size in tiles.pixel_size_range or ())
+    pixels = f", pixels of about {' to '.join(sizes)} m" if sizes else ""
     return (
         f"{len(tiles):,} tiles of {tiles.size} x {tiles.size} px from {scenes:,} "
         f"{'scene' if scenes == 1 else 'scenes or groups of them'}{pixels}, "

@@ -1,5 +1,7 @@
 """The preview picture of a set of tiles, and its maps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import rasterio
@@ -138,6 +140,15 @@ def test_many_classes_and_long_names_fit(tmp_path):
     for entry in entries:
         assert figure.bbox.count_contains(entry.get_points()) == 2
         assert sum(entry.overlaps(box) for _, box in boxes) == 1  # itself
+
+
+def test_the_pixel_sizes_of_all_scenes_are_told(tmp_path):
+    scene = write_raster(tmp_path / "scene.tif", noise())
+    labels = write_raster(tmp_path / "labels.tif", classes()[None])
+    tiles = cut(scene, labels, tmp_path / "tiles")
+    for sizes, words in (((10.001, 10.002), "about 10 m,"), ((0.5, 1), "about 0.5 to 1 m,")):
+        texts = draw_tiles(replace(tiles, pixel_size_range=sizes)).texts
+        assert any(words in text.get_text() for text in texts)
 
 
 def test_shorten_start_keeps_the_end_of_a_text():
