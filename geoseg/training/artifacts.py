@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from geoseg.errors import GeosegError
-from geoseg.files import atomic_file
+from geoseg.files import atomic_file, translate_write_errors
 from geoseg.model import NumberRange
 from geoseg.raster import rgb_bands
 from geoseg.training.batches import cover
@@ -82,7 +82,8 @@ class ArtifactWriter:
         examples = _predict_examples(self._context)
         with atomic_file(self._plot) as temporary:
             plot_history(temporary, state.history, legend, state.best_epoch)
-        self._folder.mkdir(exist_ok=True)
+        with translate_write_errors(self._folder):
+            self._folder.mkdir(exist_ok=True)
         with atomic_file(self._folder / name) as temporary:
             plot_examples(temporary, examples, legend, f"{self._title}: {title}")
 
@@ -119,7 +120,8 @@ def _open_tensorboard(folder: str | Path | None) -> Any:  # noqa: ANN401 - of an
         raise GeosegError(
             "a TensorBoard log needs the package tensorboard, pip install 'geoseg[tensorboard]'"
         ) from None
-    return SummaryWriter(str(folder))
+    with translate_write_errors(Path(folder)):
+        return SummaryWriter(str(folder))
 
 
 def _scalar_name(column: str) -> str:

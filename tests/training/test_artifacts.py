@@ -11,7 +11,7 @@ import pytest
 import torch
 from matplotlib.image import imread
 
-from geoseg.errors import GeosegError, LabelError, ModelError
+from geoseg.errors import GeosegError, LabelError, ModelError, OutputError
 from geoseg.files import output_lock
 from geoseg.model import Model
 from geoseg.training import Monitor, train
@@ -124,6 +124,17 @@ def test_a_tensorboard_log_without_the_package_says_what_to_install(tiles, tmp_p
     with pytest.raises(GeosegError, match=r"pip install 'geoseg\[tensorboard\]'"):
         train(tiles, tmp_path / "m.safetensors", device="cpu", monitor=monitor)
     assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("tensorboard", [False, True])
+def test_a_folder_that_cannot_be_made_is_an_error_in_words(tiles, tmp_path, tensorboard):
+    path, settings = tmp_path / "m.samples", small(epochs=1)
+    path.touch()
+    if tensorboard:
+        pytest.importorskip("tensorboard")
+    monitor = Monitor(pictures=0, tensorboard=path) if tensorboard else Monitor(pictures=1)
+    with pytest.raises(OutputError, match=r"cannot write m\.samples in .* \(File exists\)"):
+        train(tiles, tmp_path / "m.safetensors", settings=settings, device="cpu", monitor=monitor)
 
 
 # Settings that reach the loop.
