@@ -119,6 +119,13 @@ def make_plan(
             _check_labelled(tiles, "train", train)
         joined = _with_replayed(tiles, replay, settings)
         train, replayed = joined, len(joined) - len(train)
+        touching = tiles.count_touching_training_of(replay)
+        if touching:
+            log.warning(
+                "%s of %s touch a replayed training tile, so validation scores are too good, "
+                "validate on places that the start model was not trained on",
+                f"{touching:,}", count_of(tiles.count("val"), "validation tile"),
+            )  # fmt: skip
     settings = _resolve_replay_share(settings, replay)
     _check_labels(tiles, train, val)  # corrections alone may have a single class
     settings = _resolve_network(settings, start)

@@ -1,10 +1,13 @@
 """Tiles that a model was trained on, mixed into a training on few corrections."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from affine import Affine
+from pyproj import Transformer
 
 from geoseg.errors import ModelError, RunError, TileError
 from geoseg.legend import Legend
@@ -110,6 +113,18 @@ def test_the_model_knows_the_pixel_sizes_of_all_tiles(old, new):
     assert make_plan(mixed, settings, None, None).pixel_sizes == (5, 30)
     assert make_plan(mixed, settings, None, None, coarse).pixel_sizes == (5, 50)
     assert make_plan(mixed, settings, None, (1, 2), coarse).pixel_sizes == (1, 2)
+
+
+def test_validation_on_the_ground_of_replayed_tiles_is_told(old, tmp_path, caplog):
+    x, y = Transformer.from_crs(32640, 4326, always_xy=True).transform(500000, 2800000)
+    degrees = {"crs": "EPSG:4326", "transform": Affine(1e-4, 0, x, 0, -9e-5, y)}
+    for name, place in (("same", {}), ("degrees", degrees)):
+        own = make_tiles(tmp_path / name, val=0.25, **place)
+        caplog.clear()
+        make_plan(own, fast(1), None, None, old)
+        assert re.search(r"\d of \d validation tiles touch a replayed training tile", caplog.text)
+        for other in (replace(old, crs=None), replace(old, splits=("val",) * len(old))):
+            assert own.count_touching_training_of(other) == 0
 
 
 def test_a_run_without_replay_has_the_settings_that_it_had_before():

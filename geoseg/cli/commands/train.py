@@ -126,7 +126,7 @@ log = logging.getLogger("geoseg")
             "than three quarters of such windows, all windows are smaller.  [default: 256; recipe "
             "lab: the side of a tile]"),
     ),
-    options.pixel_size("the pixel size of the tiles, if they have one"),
+    options.pixel_size("the pixel sizes of the tiles, if they are known"),
 )  # fmt: skip
 @section(
     "Training",

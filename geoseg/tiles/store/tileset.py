@@ -9,17 +9,26 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pyproj import Transformer
+from pyproj.exceptions import ProjError
 
 from geoseg.errors import LabelError, TileError, count_of
 from geoseg.labels import IgnoreSpec, LabelOpener
 from geoseg.legend import DUBAI, Legend, as_legend, class_key
+from geoseg.longitudes import turn_of
 from geoseg.raster import have_other_names, list_bands, open_scene
 from geoseg.tiles.cut.pairing import find_pairs
 from geoseg.tiles.leakage import touching_validation
 from geoseg.tiles.split import Split, draw_validation
 from geoseg.tiles.store.dataset import TileDataset
 from geoseg.tiles.store.geotiff_pairs import IMAGES, MASKS, GeoTiffStore
-from geoseg.tiles.store.index import INDEX, TileSums, pixel_columns, read_columns
+from geoseg.tiles.store.index import (
+    INDEX,
+    TileSums,
+    pixel_columns,
+    read_columns,
+    read_footprints,
+)
 from geoseg.tiles.store.joined import JoinedStore
 from geoseg.tiles.store.npy_shards import SHARDS, ShardStore
 
@@ -94,6 +103,27 @@ class TileSet:
         corners = self.places[:, None, 1:] + np.array([[0, 0], [0, 1], [1, 1], [1, 0]]) * self.size
         splits = np.array(self.splits)
         return len(touching_validation(corners.astype(float), splits, self.places[:, 0]))
+
+    def count_touching_training_of(self, other: "TileSet") -> int:
+        """Count the validation tiles that touch or overlap a training tile of another set.
+
+        0 where it is unknown, because a set has no footprints or no CRS.
+        """
+        if self.crs is None or other.crs is None:
+            return 0
+        own, theirs = (read_footprints(Path(tiles.folder) / INDEX)[0] for tiles in (self, other))
+        try:
+            to_own = Transformer.from_crs(other.crs, self.crs, always_xy=True)
+            x, y = to_own.transform(theirs[..., 0], theirs[..., 1], errcheck=True)
+        except ProjError:
+            return 0
+        splits = np.array([
+            *("val" if split == "val" else "gap" for split in self.splits),
+            *("train" if split == "train" else "gap" for split in other.splits),
+        ])  # fmt: skip
+        corners = np.concatenate([own, np.stack([x, y], axis=-1)])
+        systems = np.zeros(len(corners), np.int64)
+        return len(touching_validation(corners, splits, systems, turn_of(self.crs)))
 
     def resplit(self, how: Split, val: float, seed: int) -> "TileSet":
         """Return the same tiles, split by ``how`` ("random" or "scene").
