@@ -166,7 +166,7 @@ def test_geometries_near_a_scene_are_moved_by_their_vertices_alone(tmp_path):
 
 @pytest.mark.parametrize("half", [0.2, 1, 4])
 def test_long_edges_are_straight_in_the_crs_of_the_file(tmp_path, half):
-    """A parallel is not straight in UTM: after half a degree it is 105 m off at 60 degrees north."""
+    """A parallel is no line in UTM: after half a degree it is 105 m off at 60 degrees north."""
     scene = scene_at(tmp_path, "EPSG:32640", (57, 60), 10)
     polygon = box(57 - half, 59, 57 + half, 60)
     middle = 60 - 4.5e-5  # of a row of pixels
