@@ -274,6 +274,10 @@ def test_no_scenes(tmp_path):
     refused(TileError, "there are no scenes to tile", tmp_path, [], [])
 
 
+def test_an_empty_path_is_not_the_working_folder(tmp_path):
+    refused(TileError, "the path of a scene is empty", tmp_path, [""], [])
+
+
 def test_a_set_may_fill_the_folder_one_is_in(tmp_path, scene, labels, monkeypatch):
     (tmp_path / "tiles").mkdir()
     monkeypatch.chdir(tmp_path / "tiles")

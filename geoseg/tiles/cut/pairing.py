@@ -39,6 +39,8 @@ def find_pairs(scenes: Sequence[str | Stack], labels: list[str] | ClassFiles) ->
     """
     if not scenes:
         raise TileError("there are no scenes to tile, give a raster or a folder")
+    if any(isinstance(scene, str) and not scene.strip() for scene in scenes):  # no working folder
+        raise TileError("the path of a scene is empty, give a raster or a folder")
     if isinstance(labels, ClassFiles):
         return _pairs_with_all(scenes, labels)
     if not labels:
