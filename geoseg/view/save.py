@@ -75,18 +75,17 @@ def _fill(sources: Sources) -> str:
     }
     # "</script>" in a name would end the script.
     text = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
-    files = {name: (_PAGE / name).read_text(encoding="utf-8") for name in _FILES}
-    page = files.pop("saved.html").replace("/* DATA */", f"const DATA = {text};")
-    for name, content in files.items():
-        page = page.replace(f"/* {name} */", content)
-    return page
+    page = (_PAGE / "saved.html").read_text(encoding="utf-8")
+    for name in _FILES:
+        page = page.replace(f"/* {name} */", (_PAGE / name).read_text(encoding="utf-8"))
+    # Last, because a class may be called "/* page.css */".
+    return page.replace("/* DATA */", f"const DATA = {text};")
 
 
 _FILES = (
-    "saved.html", "leaflet.css", "page.css", "leaflet.js", "pixels.js", "swipe.js", "legend.js",
-    "saved.js",
+    "leaflet.css", "page.css", "leaflet.js", "pixels.js", "swipe.js", "legend.js", "saved.js",
 )  # fmt: skip
-"""The page, and the files whose content is put into it."""
+"""The files whose content is put into the page."""
 
 
 def _data_url(content_type: str, content: bytes) -> str:

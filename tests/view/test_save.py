@@ -3,12 +3,14 @@
 import base64
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from rasterio.io import MemoryFile
 
 from geoseg.errors import OutputError
+from geoseg.legend import Legend
 from geoseg.view import ViewSettings, save_page
 from tests.support.refusals import refusal
 from tests.support.views import LEGEND, SHAPE, nearest, write_place
@@ -56,6 +58,15 @@ def test_it_needs_nothing_beside_itself(files, tmp_path):
     assert not re.search(r"<(link|script|img)[^>]*(href|src)=\"(?!data:)", page)
     assert "<b>crop" not in page  # a name is no markup
     assert not re.search(r"/\* [\w.]+\.(css|js) \*/", page)
+
+
+def test_names_of_classes_do_not_change_the_page(files, tmp_path):
+    names = ["/* saved.js */", "/* page.css */", "</script>/* DATA */"]
+    classes = (replace(c, name=name) for c, name in zip(LEGEND.classes, names, strict=True))
+    settings = ViewSettings(legend=Legend(tuple(classes)))
+    save_page(files.scene, files.map, tmp_path / "map.html", settings=settings)
+    data = saved_data((tmp_path / "map.html").read_text())
+    assert [c["name"] for c in data["legend"]["map"]["classes"]] == names
 
 
 def test_an_existing_file_is_kept(files, tmp_path):
