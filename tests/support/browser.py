@@ -85,10 +85,12 @@ class Browser:
             time.sleep(0.02)
 
     def press(self, key: str) -> None:
-        """Press and release a key."""
-        text = {"text": key} if len(key) == 1 else {}
-        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, **text)
-        self.call("Input.dispatchKeyEvent", type="keyUp", key=key)
+        """Press and release a key, such as "a", "Enter" or "Ctrl+Shift+Z"."""
+        *held, key = key.split("+") if len(key) > 1 else [key]
+        text = {"text": key} if len(key) == 1 and not held else {}
+        modifiers = sum({"Ctrl": 2, "Shift": 8}[name] for name in held)
+        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, modifiers=modifiers, **text)
+        self.call("Input.dispatchKeyEvent", type="keyUp", key=key, modifiers=modifiers)
 
     def drag(self, *places: tuple[float, float]) -> None:
         """Press the mouse at the first place (x, y), move to the others, release; or just click."""

@@ -207,6 +207,20 @@ def test_a_place_is_painted_undone_and_redone(corrected, browser, width):
     assert browser.console_messages() == []
 
 
+def test_the_keys_of_other_programs_undo_and_redo(corrected, browser):
+    address, path = corrected
+    visit(browser, address, 1280)
+    browser.press("b")
+    for number in (1, 2):
+        browser.press(" ")
+        browser.until(f"document.getElementById('corrected').innerText.startsWith('{number} in')")
+    browser.press("Ctrl+z")
+    browser.until("document.getElementById('corrected').innerText.startsWith('1 in')")
+    browser.press("Ctrl+Shift+Z")
+    browser.until("document.getElementById('redo').disabled")
+    assert len(read_vector(path)) == 2
+
+
 def test_a_polygon_is_drawn_and_still_there_on_the_next_visit(corrected, browser):
     address, path = corrected
     visit(browser, address, 1280)

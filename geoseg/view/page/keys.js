@@ -7,7 +7,7 @@ function listenToKeys(table) {
   const help = document.getElementById("help");
   document.addEventListener("keydown", (event) => {
     const command = event.ctrlKey || event.metaKey;
-    const key = command ? `Ctrl+${event.key.toLowerCase()}` : event.key;
+    const key = command ? `Ctrl+${event.shiftKey ? "Shift+" : ""}${event.key.toLowerCase()}` : event.key;
     const moved = event.target.closest("input[type=radio], input[type=range]");
     const field = event.target.closest("select, input[type=number]") || (moved && key.startsWith("Arrow"));
     const pressed = event.target.closest("aside button, a, input[type=checkbox], input[type=radio]:not(:checked)");

@@ -40,7 +40,7 @@ function keyTable(grid, stage, act, parts) {
       [["1", "2", "3", "4", "5", "6", "7", "8", "9"], "class of the corrections", (key) => corrections.chooseClass(Number(key) - 1)],
       [["[", "]"], "smaller brush, larger brush", (key) => corrections.resizeBrush(key === "[" ? 0.8 : 1.25)],
       [["u", "Ctrl+z"], "undo", corrections.undo],
-      [["y", "Ctrl+y"], "redo", corrections.redo],
+      [["y", "Ctrl+y", "Ctrl+Shift+z"], "redo", corrections.redo],
     );
   }
   return table;
