@@ -1,6 +1,7 @@
 """The page as a real browser shows it."""
 
 import json
+import time
 from io import BytesIO
 
 import numpy as np
@@ -9,6 +10,7 @@ from matplotlib.image import imread
 
 from geoseg.vectors import read_vector
 from geoseg.view import ViewSettings, open_view, save_page
+from geoseg.view.corrections import brush_shape
 from tests.support.browser import browsing
 from tests.support.views import LEGEND, PLACES, SHAPE, write_place
 
@@ -219,6 +221,21 @@ def test_the_keys_of_other_programs_undo_and_redo(corrected, browser):
     browser.press("Ctrl+Shift+Z")
     browser.until("document.getElementById('redo').disabled")
     assert len(read_vector(path)) == 2
+
+
+def test_shapes_are_kept_in_the_order_of_their_drawing(corrected, browser, monkeypatch):
+    def slow_at_first(*arguments):
+        monkeypatch.undo()
+        time.sleep(0.5)
+        return brush_shape(*arguments)
+
+    address, path = corrected
+    visit(browser, address, 1280)
+    monkeypatch.setattr("geoseg.view.routes.brush_shape", slow_at_first)
+    for key in ("b", "1", " ", "2", " "):
+        browser.press(key)
+    browser.until("document.getElementById('corrected').innerText.startsWith('2 in')")
+    assert read_vector(path)["class"].tolist() == ["water", "<b>crop & grass</b>"]
 
 
 def test_a_polygon_is_drawn_and_still_there_on_the_next_visit(corrected, browser):

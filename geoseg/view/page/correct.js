@@ -9,6 +9,7 @@ function createCorrections(file, classes, stage) {
   let vertices = [];
   let stroke = null;
   let sketch = null;
+  let latest = ask("corrections").then(draw);
 
   function tool() {
     return document.querySelector("input[name=tool]:checked").value;
@@ -54,15 +55,16 @@ function createCorrections(file, classes, stage) {
     }
   }
 
-  async function change(path, content = {}) {
+  // A request waits for the one before, so that shapes are kept in the order of their drawing.
+  function change(path, content = {}) {
     tell("");
-    draw(await ask(path, content));
+    latest = latest.then(async () => draw(await ask(path, content)));
   }
 
   function send(kind, places) {
     const points = places.map(({lat, lng}) => [lng, -lat]);
     const content = {kind, points, class_id: Number(select.value), width: Number(width.value)};
-    return change("correct", content);
+    change("correct", content);
   }
 
   function addVertex(latlng, map) {
@@ -114,7 +116,6 @@ function createCorrections(file, classes, stage) {
   document.getElementById("undo").addEventListener("click", () => change("undo"));
   document.getElementById("redo").addEventListener("click", () => change("redo"));
   document.getElementById("correct-section").hidden = false;
-  ask("corrections").then(draw);
   return {
     act,
     finish,
