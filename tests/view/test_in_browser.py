@@ -6,12 +6,14 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+import rasterio
 from matplotlib.image import imread
 
 from geoseg.vectors import read_vector
 from geoseg.view import ViewSettings, open_view, save_page
 from geoseg.view.corrections import brush_shape
 from tests.support.browser import browsing
+from tests.support.rasters import write_raster
 from tests.support.views import LEGEND, PLACES, SHAPE, write_place
 
 WIDTHS = (1280, 390)
@@ -100,6 +102,21 @@ def test_it_opens_without_console_messages_and_asks_no_other_host(any_place, bro
     assert view.width <= width
     for name in LEGEND.names:
         assert name in text_of(browser, "#legend")  # as a text, not as markup
+
+
+def test_a_part_that_cannot_be_read_has_a_message(tmp_path, browser):
+    blocks = {"tiled": True, "blockxsize": 256, "blockysize": 256, "compress": "deflate"}
+    scene = write_raster(tmp_path / "scene.tif", np.ones((1, 4096, 256), np.uint8), **blocks)
+    with rasterio.open(scene) as file:
+        first = int(file.get_tag_item("BLOCK_OFFSET_0_1", "TIFF", 1))
+    with scene.open("r+b") as file:
+        file.seek(first)
+        file.write(b"damaged")
+    with open_view(scene) as address:
+        browser.open(address, 1280)
+        browser.until("document.getElementById('message').innerText !== ''")
+        assert "cannot read" in text_of(browser, "#message")
+        assert "damaged" in text_of(browser, "#message")
 
 
 @pytest.mark.parametrize("width", WIDTHS)

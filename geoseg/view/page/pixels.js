@@ -30,7 +30,8 @@ function createMap(id, grid, levels) {
   return map;
 }
 
-// Tiles of a layer. `off` is the set of class values that are not drawn.
+// Tiles of a layer. `off` is the set of class values that are not drawn. A tile that cannot be
+// loaded is asked for again, which shows a message that says why.
 const PixelTiles = L.TileLayer.extend({
   getTileUrl(tile) {
     const off = [...this.options.off].sort((a, b) => a - b).join(",");
@@ -40,11 +41,12 @@ const PixelTiles = L.TileLayer.extend({
 });
 
 function createTiles(layer, grid, off, pane) {
-  return new PixelTiles("", {
+  const tiles = new PixelTiles("", {
     layer, off, pane, tileSize: TILE, noWrap: true, bounds: boundsOf(grid), keepBuffer: 1,
     minZoom: -grid.levels - 1, maxZoom: LARGEST_ZOOM, minNativeZoom: -grid.levels,
     maxNativeZoom: 0, alt: "",
   });
+  return tiles.on("tileerror", ({tile}) => request(tile.src));
 }
 
 // Return the latitudes and longitudes of polygons, each a list of rings of [col, row].
