@@ -130,10 +130,15 @@ class CorrectionsFile:
 
     def _fill_class_ids(self, database: sqlite3.Connection) -> None:
         """Write the values of classes of which a row has the name only."""
-        database.executemany(
-            f'UPDATE {_quoted(self.layer)} SET "class_id" = ? '  # noqa: S608
-            'WHERE "class_id" IS NULL AND "class" = ?',
-            [(c.value, c.name) for c in self.legend.classes],
+
+        def value_of(name: object) -> int | None:
+            known = None if name is None else self.legend.find(str(name))
+            return None if known is None else known.value
+
+        database.create_function("value_of", 1, value_of)
+        database.execute(
+            f'UPDATE {_quoted(self.layer)} SET "class_id" = value_of("class") '  # noqa: S608
+            'WHERE "class_id" IS NULL'
         )
 
 
@@ -168,21 +173,21 @@ def read_corrections(
         )
     check_same_crs(str(path), layer.crs, grid)
     frame = read_vector(path, layer.layer)
-    values = {c.name: c.value for c in legend.classes}
     columns = (frame[name].tolist() for name in FIELDS)
     done = []
     for fid, geometry, name, class_id, time, author in zip(
         _feature_ids(path, layer.layer), frame.geometry, *columns, strict=True
     ):
         unknown_id = pd.isna(class_id)
-        if name not in values or not (unknown_id or class_id == values[name]):
+        known = None if pd.isna(name) else legend.find(str(name))
+        if known is None or not (unknown_id or class_id == known.value):
             raise LabelError(
                 f"{path} has the class {name!r}{'' if unknown_id else f' ({class_id})'}, which the "
                 "map does not have, give the file of corrections of this map, or its --legend"
             )
         if geometry is not None:
             when, who = ("" if pd.isna(text) else str(text) for text in (time, author))
-            done.append(Correction(geometry, values[name], name, when, who, fid))
+            done.append(Correction(geometry, known.value, known.name, when, who, fid))
     return CorrectionsFile(path, grid, legend, layer.layer), done
 
 

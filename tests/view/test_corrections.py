@@ -250,6 +250,21 @@ def edited(utm):
     return files, path
 
 
+def test_rows_may_name_their_class_as_everywhere(utm):
+    files, path = utm
+    square = shapely.box(500100, 2799000, 500500, 2799400)
+    rows = {
+        "class": ["Forest", " WATER ", "7"], "class_id": pd.array([None, 0, None], "Int64"),
+        "time": [None] * 3, "author": [None] * 3,
+    }  # fmt: skip
+    geopandas.GeoDataFrame(rows, geometry=[square] * 3, crs="EPSG:32640").to_file(path)
+    page = open_page(files, corrections=path)
+    names = [(c["class"], c["class_id"]) for c in corrections_of(page)["corrections"]]
+    assert names == [("forest", 7), ("water", 0), ("forest", 7)]
+    draw(page, 3, [[90, 50], [140, 50], [140, 120]])
+    assert read_vector(path)["class_id"].tolist() == [7, 0, 7, 3]
+
+
 def rows_of(path, layer: str) -> list[tuple]:
     """All values of a layer but the shapes, as SQLite stores them."""
     fields = ", ".join(f'"{name}"' for name in pyogrio.read_info(path, layer=layer)["fields"])
