@@ -6,6 +6,7 @@ from io import BytesIO
 import geopandas
 import numpy as np
 import pytest
+from affine import Affine
 from matplotlib.image import imread
 
 from geoseg import CompareSettings, SampleSettings, compare, sample
@@ -120,6 +121,19 @@ def test_it_needs_nothing_beside_itself(reports, kind):
     assert all(address.startswith("data:") for address in addresses)
     assert not re.search(r"https?://|url\(", page)
     assert not re.search(r"\bnan\b", re.sub(r"base64,[^\"]*", "", page), re.IGNORECASE)
+
+
+def test_gain_and_loss_of_the_same_size_leave_nothing(tmp_path):
+    a = np.random.default_rng(0).choice([0, 1, 7], (200, 300)).astype(np.uint8)
+    place = {"crs": "EPSG:4326", "transform": Affine(1e-6, 0, 55.0, 0, -1e-6, 25.0)}
+    paths = [
+        write_map(tmp_path / f"{shift}.tif", np.roll(a, shift, axis=1), NASTY, **place)
+        for shift in (0, 1)
+    ]
+    compare(*paths, out=tmp_path / "report", settings=CompareSettings(polygons=False))
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert re.findall('data-label="net">([^<]*)<', page) == ["0.00"] * 3
+    assert "0.00" not in re.findall('data-label="gain">\\s*([^<]*)<', page)
 
 
 def test_of_many_changes_the_page_shows_the_largest(reports):

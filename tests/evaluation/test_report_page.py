@@ -49,6 +49,17 @@ def test_counts_of_pixels_have_one_accuracy(tmp_path):
     assert '<td class="acc all">91.7</td>' in page
 
 
+def test_small_areas_have_three_digits(tmp_path):
+    matrix, areas = write_tables(tmp_path, ["a", "b"], [[45, 5], [10, 40]], [0.0312, 0.0104])
+    evaluate_matrix(matrix, areas=areas, out=tmp_path / "report")
+    page = page_of(tmp_path / "report")
+    estimated, mapped = (
+        re.findall(rf'data-label="{name}">(?:\s*<span class="pm">)?([^<]*)', page)
+        for name in ("estimated", "mapped")
+    )
+    assert (estimated, mapped) == (["0.0302", "0.0114"], ["0.0312", "0.0104"])
+
+
 @pytest.mark.parametrize("color", ["#c42b1c", "#d7191c", "#000000", "#e600b4", "#4daf4a"])
 def test_differences_have_a_colour_that_no_class_has(tmp_path, color):
     legend = Legend((LandCoverClass(0, "a", color), LandCoverClass(1, "b", "#c02020")))

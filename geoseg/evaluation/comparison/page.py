@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from geoseg.evaluation.comparison.change_areas import ChangeAreas
 from geoseg.evaluation.comparison.changes import ChangeTable
 from geoseg.evaluation.comparison.comparison_report import ComparisonReport
-from geoseg.evaluation.report.html import facts, matrix_cells, render_template
+from geoseg.evaluation.report.html import LEAST_AREA, facts, matrix_cells, render_template
 from geoseg.evaluation.report.pictures import Picture, encode_picture
 from geoseg.legend import NODATA
 from geoseg.metrics import Z95
@@ -67,8 +67,10 @@ def _class_bars(report: ComparisonReport) -> dict[str, Any]:
     sizes = report.area_ha if np.isfinite(report.area_ha).all() else report.pixels
     in_a, in_b = sizes.sum(1), sizes.sum(0)
     kept = np.diag(sizes)
+    net = in_b - in_a
+    net[np.abs(net) < LEAST_AREA] = 0  # sums of the same areas in another order
     return {
-        "a": in_a, "b": in_b, "gain": in_b - kept, "loss": in_a - kept, "net": in_b - in_a,
+        "a": in_a, "b": in_b, "gain": in_b - kept, "loss": in_a - kept, "net": net,
         "top": float(np.max([in_a, in_b])),
     }  # fmt: skip
 

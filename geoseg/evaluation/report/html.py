@@ -14,6 +14,8 @@ from geoseg.errors import count_of
 from geoseg.metrics import accuracy
 
 _NOT_A_NUMBER = Markup('<span class="none" title="not a number">&ndash;</span>')
+LEAST_AREA = 1e-6
+"""Smallest area (ha) that is not shown as 0.00; 0.01 m². Sums of areas have errors of rounding."""
 _CORRECT, _WRONG = (23, 105, 137), (190, 65, 40)
 """Colours of a cell of the matrix that has all of its row, on and off the diagonal."""
 _DARK = 0.55
@@ -51,7 +53,9 @@ def percent(share: float, digits: int = 1) -> str:
 
 def _hectares(area: float) -> str:
     """Return hectares with three significant digits, or as a whole number."""
-    return decimal(area, 0 if abs(area) >= 100 else 1 if abs(area) >= 10 else 2)
+    size = abs(area)
+    known = math.isfinite(size) and size >= LEAST_AREA
+    return decimal(area, max(0, 2 - math.floor(math.log10(size))) if known else 2)
 
 
 def _hex_color(color: Sequence[int]) -> str:
