@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from geoseg.evaluation import CompareSettings, compare, evaluate, evaluate_matrix
+from geoseg.evaluation.report.html import matrix_cells
 from geoseg.evaluation.report.pictures import cut_to_reference
 from geoseg.evaluation.thumbnails import Thumbnails
 from geoseg.legend import LandCoverClass, Legend
@@ -47,6 +48,21 @@ def test_counts_of_pixels_have_one_accuracy(tmp_path):
     assert titles(page)[:3] == ["Accuracy of each class", "Share of each class", "Error matrix"]
     assert "to cite" not in page
     assert '<td class="acc all">91.7</td>' in page
+
+
+def luminance(color):
+    """Relative luminance of #rrggbb (WCAG 2)."""
+    rgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(rgb <= 0.03928, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def test_numbers_of_the_matrix_can_be_read_on_their_colours():
+    for share in range(1, 100):
+        for cell in matrix_cells(np.array([[share, 100 - share], [100 - share, share]]))[0]:
+            text = "#ffffff" if "dark" in cell["kind"] else "#1a2027"
+            darker, lighter = sorted((luminance(text), luminance(cell["color"])))
+            assert (lighter + 0.05) / (darker + 0.05) > 3.8, (share, cell)
 
 
 def test_small_areas_have_three_digits(tmp_path):

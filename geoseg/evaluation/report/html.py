@@ -18,8 +18,8 @@ LEAST_AREA = 1e-6
 """Smallest area (ha) that is not shown as 0.00; 0.01 m². Sums of areas have errors of rounding."""
 _CORRECT, _WRONG = (23, 105, 137), (190, 65, 40)
 """Colours of a cell of the matrix that has all of its row, on and off the diagonal."""
-_DARK = 0.55
-"""Strength of a colour from which its text is white."""
+_DARK = 0.82
+"""Strength of a colour from which white text is easier to read than black text."""
 
 
 def render_template(name: str, **values: Any) -> str:  # noqa: ANN401 - what the template names
