@@ -48,10 +48,13 @@ def extent_of(bounds: Sequence[float]) -> dict[str, float]:
 
 
 def to_json_number(value: float | None) -> float | int | str | None:
-    """Return a number fit for JSON: an integer if it is whole, "nan" or "inf" if not finite."""
+    """Return a number fit for JSON: an integer if it is whole, "nan" or "inf" if not finite.
+
+    A whole number of 2**53 or more stays as it is: as an integer, 1e38 has 39 digits.
+    """
     if value is None or not math.isfinite(value):
         return None if value is None else str(value)
-    return int(value) if float(value).is_integer() else value
+    return int(value) if float(value).is_integer() and abs(value) < 2**53 else value
 
 
 def _extent(scene: Scene) -> dict[str, float] | None:

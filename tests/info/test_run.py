@@ -376,6 +376,14 @@ def test_nodata_of_each_band(tmp_path):
     assert re.search(r"^ +1 .* 0$.*^ +2 .* -9999$", as_text(report), re.MULTILINE | re.DOTALL)
 
 
+def test_the_lowest_number_as_nodata(tmp_path):
+    pixels = np.ones((1, 8, 8), np.float32)
+    lowest = float(np.finfo(np.float32).min)
+    report = describe(save_raster(tmp_path / "s.tif", pixels, nodata=lowest))
+    assert as_json(report)["nodata"] == lowest
+    assert "the value -3.4028234663852886e+38" in as_text(report)
+
+
 def test_scene_without_any_nodata_in_words(tmp_path):
     path = save_raster(tmp_path / "s.tif", np.zeros((1, 20, 30), np.uint16))
     assert parse_facts(as_text(describe(path)))["No data by"] == "nothing, every pixel has data"
