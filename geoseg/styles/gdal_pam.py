@@ -85,7 +85,7 @@ def _names_in(file: Path, element: str) -> dict[int, str]:
         by_value = dict(enumerate(names)) if names or table is None else _table_names(table)
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError, ET.ParseError) as error:
+    except (OSError, ValueError, OverflowError, LookupError, ET.ParseError) as error:
         raise LabelError(f"cannot read {file} ({error}), delete it or write it again") from None
     return {value: text for value, text in by_value.items() if text}
 

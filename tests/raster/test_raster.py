@@ -776,8 +776,18 @@ def test_the_names_in_a_vrt_are_read(tmp_path):
     assert read_categories(tmp_path / "other.vrt") == {}
 
 
-def test_a_damaged_sidecar_is_named(tmp_path):
-    (tmp_path / "m.tif.aux.xml").write_text("<PAMDataset>")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<PAMDataset>",
+        '<?xml version="1.0" encoding="unknown"?><PAMDataset/>',
+        pam_sidecar(NAMED, [1, 2, 3])
+        .replace("Category>", "Other>")
+        .replace("<F>1</F><F>R", "<F>inf</F><F>R"),
+    ],
+)
+def test_a_damaged_sidecar_is_named(tmp_path, text):
+    (tmp_path / "m.tif.aux.xml").write_text(text, encoding="utf-8")
     with pytest.raises(LabelError, match=r"m\.tif\.aux\.xml"):
         read_categories(tmp_path / "m.tif")
 
