@@ -1,5 +1,6 @@
 """Map tiles: squares of 256 px of a level, as PNG."""
 
+import logging
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -19,6 +20,8 @@ from geoseg.raster import (
     stretch_to_bytes,
 )
 from geoseg.view.sources import Sources
+
+log = logging.getLogger(__name__)
 
 TILE = 256
 """Side of a tile (px)."""
@@ -116,10 +119,18 @@ class MapTiles:
 def open_map_tiles(sources: Sources) -> MapTiles:
     """Return the tiles of a page; a sample of the scene sets the range of its colours.
 
+    Warns if the sample has no data, as that of a scene of another place has none.
+
     Raises:
         SceneError: if the scene cannot be read.
     """
-    return MapTiles(sources, percentile_ranges(*_sample(sources.shown)))
+    pixels, valid = _sample(sources.shown)
+    if not valid.any():
+        log.warning(
+            "no pixel with data of %s was found on %s, check that both show the same place",
+            sources.shown.path, sources.grid.path,
+        )  # fmt: skip
+    return MapTiles(sources, percentile_ranges(pixels, valid))
 
 
 def _sample(scene: Scene) -> tuple[NDArray[Any], NDArray[np.bool_]]:

@@ -43,6 +43,15 @@ def expected_map(labels: np.ndarray, off: tuple[int, ...] = ()) -> np.ndarray:
     return drawn
 
 
+def test_a_scene_of_another_place_is_warned_about(tmp_path, caplog):
+    files = write_place(tmp_path, "UTM")
+    open_page(files)
+    assert caplog.messages == []
+    away = replace(files, scene=write_raster(tmp_path / "away.tif", files.image, crs="EPSG:32641"))
+    open_page(away)
+    assert "check that both show the same place" in caplog.text
+
+
 @pytest.mark.parametrize("level", [0, 1])
 def test_a_map_is_shown_as_it_is_stored(place, level):
     files, page = place
