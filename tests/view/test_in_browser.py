@@ -12,6 +12,7 @@ from matplotlib.image import imread
 from geoseg.vectors import read_vector
 from geoseg.view import ViewSettings, open_view, save_page
 from geoseg.view.corrections import brush_shape
+from geoseg.view.places import least_certain_places
 from tests.support.browser import browsing
 from tests.support.rasters import write_raster
 from tests.support.views import LEGEND, PLACES, SHAPE, write_place
@@ -238,6 +239,21 @@ def test_the_keys_of_other_programs_undo_and_redo(corrected, browser):
     browser.press("Ctrl+Shift+Z")
     browser.until("document.getElementById('redo').disabled")
     assert len(read_vector(path)) == 2
+
+
+def test_places_are_loaded_once(corrected, browser, monkeypatch):
+    def slow(confidence):
+        time.sleep(0.5)
+        return least_certain_places(confidence)
+
+    monkeypatch.setattr("geoseg.view.routes.least_certain_places", slow)
+    visit(browser, corrected[0], 1280)
+    for _ in range(4):
+        browser.press("n")
+    browser.until("document.getElementById('place').innerText.startsWith('1 of')")
+    assert [url for url in browser.requests() if url.endswith("places")] == [
+        f"{corrected[0]}places"
+    ]
 
 
 def test_shapes_are_kept_in_the_order_of_their_drawing(corrected, browser, monkeypatch):

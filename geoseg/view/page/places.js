@@ -3,12 +3,16 @@
 
 function createPlaces(title, stage, showPixel) {
   let places = null;
+  let loading = false;
   let index = -1;
 
   async function go(step) {
+    if (loading) return;
     if (places === null) {
       tell("Loading the places ...");
+      loading = true;
       const answer = await ask("places");
+      loading = false;
       if (answer === null) return;
       tell("");
       places = answer.places;
