@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.append("/usr/share/qgis/python/plugins")  # Processing
 from qgis.core import (
     QgsApplication,
+    QgsCoordinateReferenceSystem,
     QgsLayerTree,
     QgsLayerTreeModel,
     QgsLegendRenderer,
@@ -161,6 +162,18 @@ def area_of_selected_features(labels: str, reference: str) -> tuple[int, int]:
     return areas.selectedFeatureCount(), file.featureCount()
 
 
+def crs_of_the_user() -> str:
+    """What geoseg gets as a CRS that the user has defined in QGIS."""
+    crs = QgsCoordinateReferenceSystem.fromProj("+proj=laea +lat_0=10 +lon_0=20 +datum=WGS84")
+    QgsApplication.createDatabase()  # of the new profile
+    crs.saveAsUserCrs("mine")
+    assert crs.authid().startswith("USER:")
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("geoseg:classify")
+    values = Values(algorithm, {"CRS": crs}, QgsProcessingContext(), Listener())
+    [parameter] = [p for p in CLASSIFY.parameters if p.name == "CRS"]
+    return values.read(parameter)
+
+
 def temporary_polygons(lulc: str) -> int:
     """How many polygons a temporary output has."""
     inputs = {"LULC": lulc, "OUTPUT": "TEMPORARY_OUTPUT"}
@@ -210,6 +223,7 @@ if __name__ == "__main__":
     labels = inputs["OUTPUT"]
     told["report"] = evaluate_memory_layer(labels, arguments["reference"], str(folder / "report"))
     told["selected"] = area_of_selected_features(labels, arguments["reference"])
+    told["crs"] = crs_of_the_user()
     told["temporary"] = temporary_polygons(labels)
     told["said"] = wrong_turns(labels, str(folder / "again.gpkg"))
     plugin.unload()

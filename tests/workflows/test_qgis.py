@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import rasterio
 from geopandas.testing import assert_geodataframe_equal
+from pyproj import CRS
 from safetensors.numpy import load_file
 
 from geoseg.legend import read_legend
@@ -262,6 +263,11 @@ def test_only_selected_features_are_the_area_of_interest(session):
     water = geopandas.read_file("parana_labels.gpkg", layer="labels")["name"] == "water"
     assert told["selected"] == [water.sum()] * 2
     assert 0 < water.sum() < len(water)
+
+
+def test_a_crs_that_only_qgis_knows_is_given_as_wkt(session):
+    _, told = session
+    assert CRS(told["crs"]).coordinate_operation.method_name == "Lambert Azimuthal Equal Area"
 
 
 def test_wrong_turns_are_told_in_one_sentence(session):

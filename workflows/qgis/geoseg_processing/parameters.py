@@ -222,5 +222,8 @@ def raster_source(layer: QgsRasterLayer) -> Source:
 
 
 def _crs_text(crs: QgsCoordinateReferenceSystem) -> str:
-    """Return the code of a CRS, such as EPSG:32621, or its WKT if it has none."""
-    return str(crs.authid() or crs.toWkt())
+    """Return the code of a CRS, such as EPSG:32621, or its WKT if only QGIS knows its code."""
+    code = str(crs.authid())
+    if code and not code.startswith("USER:"):
+        return code
+    return str(crs.toWkt(QgsCoordinateReferenceSystem.WKT_PREFERRED))
