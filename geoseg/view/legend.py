@@ -24,7 +24,7 @@ def count_areas(raster: ClassRaster) -> dict[str, Any]:
     Returns:
         Key exact: True if every pixel was counted, False if the map was counted at a level. Key
         classes: a list with value, name, color, share (of the pixels with data) and area_m2 (None
-        without CRS) of each class. Without a legend, only classes that occur are listed.
+        without CRS) of each class. Classes without a name are listed only if they occur.
 
     Raises:
         SceneError: if the map cannot be read.
@@ -50,6 +50,6 @@ def count_areas(raster: ClassRaster) -> dict[str, Any]:
             "area_m2": float(areas[c.value]) if np.isfinite(areas[c.value]) else None,
         }
         for c in raster.legend.classes
-        if raster.own_legend is not None or pixels[c.value]
+        if pixels[c.value] or (raster.own_legend is not None and c.name != str(c.value))
     ]  # fmt: skip
     return {"exact": level == 0, "classes": classes}

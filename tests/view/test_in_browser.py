@@ -7,12 +7,14 @@ from io import BytesIO
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from matplotlib.image import imread
 
 from geoseg.vectors import read_vector
 from geoseg.view import ViewSettings, open_view, save_page
 from geoseg.view.corrections import brush_shape
 from geoseg.view.places import least_certain_places
+from tests.support.assessments import write_map
 from tests.support.browser import browsing
 from tests.support.rasters import write_raster
 from tests.support.views import LEGEND, PLACES, SHAPE, write_place
@@ -189,6 +191,18 @@ def test_side_by_side_shows_the_same_place(corrected, browser):
     moved = place_of(browser, 150, 210)
     assert moved == pytest.approx((x - 100, y - 50), abs=4)
     assert place_of(browser, 150, 210, other) == pytest.approx((moved[0] + right, moved[1]), abs=1)
+
+
+def test_names_of_the_legend_are_not_broken_by_their_areas(tmp_path, browser, monkeypatch):
+    monkeypatch.setattr("geoseg.view.legend._MAX_SIDE", 128)
+    labels = np.full((150, 148), 7, np.uint8)
+    path = write_map(tmp_path / "map.tif", labels, LEGEND, transform=Affine.scale(1000, -1000))
+    with open_view(path, path) as address:
+        visit(browser, address, 1280)
+        assert "about 22,200 km², 100.0 %" in text_of(browser, "#legend").replace("\n", " ")
+        name = "document.querySelectorAll('.classes span')[4]"
+        assert browser.value(f"{name}.innerText") == "forest"
+        assert browser.value(f"{name}.getBoundingClientRect().height") < 30  # one line
 
 
 def test_classes_are_switched_off_and_on(corrected, browser):

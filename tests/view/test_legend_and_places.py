@@ -3,12 +3,15 @@
 import geopandas
 import numpy as np
 import pytest
+import rasterio
 import shapely
 
 from geoseg.errors import VectorError
 from geoseg.geodesy import pixel_areas
 from geoseg.labels import open_class_raster
+from geoseg.legend import LandCoverClass, Legend
 from geoseg.raster import open_scene
+from geoseg.styles.gdal_pam import pam_sidecar
 from geoseg.view.legend import count_areas
 from geoseg.view.places import least_certain_places, places_in_file
 from tests.support.assessments import write_map
@@ -51,6 +54,17 @@ def test_values_without_a_name_are_listed_where_they_occur(tmp_path):
     assert [(c["value"], c["name"]) for c in classes] == [
         (4, "class 4"), (9, "class 9"), (200, "class 200"),
     ]  # fmt: skip
+
+
+def test_unused_colours_of_a_palette_are_not_listed(tmp_path):
+    path = write_raster(tmp_path / "map.tif", np.array([[4, 9], [9, 200]], np.uint8)[None])
+    with rasterio.open(path, "r+") as file:
+        file.write_colormap(1, dict.fromkeys(range(256), (255, 255, 255, 255)))
+    (tmp_path / "map.tif.aux.xml").write_text(
+        pam_sidecar(Legend((LandCoverClass(7, "mine", "#102030"),)), [0])
+    )
+    classes = count_areas(open_class_raster(path, on_missing="error"))["classes"]
+    assert [c["name"] for c in classes] == ["4", "mine", "9", "200"]
 
 
 def test_the_least_certain_places_come_first_and_are_no_neighbours(tmp_path):
