@@ -53,6 +53,25 @@ def write_sample(path, rows, cols, place=PLACE, **columns):
     return path
 
 
+def test_a_small_area_of_change_is_told_with_three_digits(tmp_path):
+    place = Affine(0.1, 0, 500_000, 0, -0.1, 2_800_000)
+    a = np.zeros((60, 100), np.uint8)
+    b = a.copy()
+    b[:15] = 1
+    for name, values in (("a", a), ("b", b)):
+        write_map(tmp_path / f"{name}.tif", values, FOREST, transform=place)
+    rows, cols = np.divmod(np.arange(0, a.size, 50), 100)
+    columns = {"reference_a": ["forest"] * len(rows)}
+    columns["reference_b"] = ["other" if row < 30 else "forest" for row in rows]
+    points = write_sample(tmp_path / "points.gpkg", rows, cols, place, **columns)
+    report = compare(
+        tmp_path / "a.tif", tmp_path / "b.tif", out=tmp_path / "out", reference=points,
+        settings=NO_POLYGONS,
+    )  # fmt: skip
+    area = f"{60 * 100 * 0.01 / 2 / 1e4:.5f}"
+    assert f"The estimated area of change is {area} ± 0.000" in report.summary()[1]
+
+
 @pytest.mark.parametrize("points", ["dates.gpkg", "changes.gpkg"])
 def test_the_forest_change_example_of_olofsson_2014(olofsson, tmp_path, points):
     """To six digits; deforestation is published as 235,086 ± 68,418 px, 21,158 ± 6,158 ha."""

@@ -14,6 +14,7 @@ from geoseg.evaluation.comparison.change_areas import ChangeAreas
 from geoseg.evaluation.comparison.changes import ChangeTable
 from geoseg.evaluation.report.csv_tables import table_text
 from geoseg.evaluation.report.evaluation_report import to_json
+from geoseg.evaluation.report.html import hectares
 from geoseg.evaluation.thumbnails import Thumbnails
 from geoseg.legend import Legend
 from geoseg.metrics import Z95, Estimate, accuracy
@@ -79,9 +80,10 @@ class ComparisonReport:
             f"differs in {100 - share:.1f} %."
         ]
         if self.areas is not None:
-            area, error = self.areas.changed.area[1], self.areas.changed.area_se[1]
+            area, half_width = self.areas.changed.area[1], Z95 * self.areas.changed.area_se[1]
+            interval = f" ± {hectares(half_width)}" if np.isfinite(half_width) else ""
             sentences.append(
-                f"The estimated area of change is {area:,.1f}{_interval(error, 1)} ha, "
+                f"The estimated area of change is {hectares(area)}{interval} ha, "
                 f"from {count_of(int(self.areas.counts.sum()), 'point')}."
             )
         if self.better is not None:
@@ -190,7 +192,8 @@ class ComparisonReport:
 def _verdict(better: BetterMap) -> str:
     """Say which map is better, or that the sample does not tell."""
     difference = 100 * better.difference
-    interval = _interval(100 * better.difference_se, 2)
+    half_width = 100 * Z95 * better.difference_se
+    interval = f" ± {half_width:.2f}" if np.isfinite(half_width) else ""
     basis = (
         f"({count_of(better.points, 'point')} where the maps differ, exact test p = "
         f"{better.p_value:.2g})"
@@ -204,11 +207,6 @@ def _verdict(better: BetterMap) -> str:
         "The sample does not tell which map is better: the overall accuracy of A minus that of B "
         f"is {difference:.2f}{interval} percentage points {basis}."
     )
-
-
-def _interval(error: float, digits: int) -> str:
-    """Return the half-width of a 95 % interval; nothing if it is not defined."""
-    return f" ± {Z95 * error:,.{digits}f}" if np.isfinite(error) else ""
 
 
 def _estimated(estimate: Estimate) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def render_template(name: str, **values: Any) -> str:  # noqa: ANN401 - what the
         loader=FunctionLoader(_read),
     )  # fmt: skip
     environment.filters |= {
-        "percent": percent, "decimal": decimal, "whole": "{:,}".format, "hectares": _hectares,
+        "percent": percent, "decimal": decimal, "whole": "{:,}".format, "hectares": hectares,
         "hex": _hex_color, "sentence": _sentence, "value": _value_text, "count_of": count_of,
     }  # fmt: skip
     environment.tests["finite"] = lambda value: value is not None and math.isfinite(value)
@@ -51,7 +51,7 @@ def percent(share: float, digits: int = 1) -> str:
     return decimal(100 * share, digits)
 
 
-def _hectares(area: float) -> str:
+def hectares(area: float) -> str:
     """Return hectares with three significant digits, or as a whole number."""
     size = abs(area)
     known = math.isfinite(size) and size >= LEAST_AREA
