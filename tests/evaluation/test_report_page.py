@@ -5,13 +5,20 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
+from affine import Affine
 
-from geoseg.evaluation import CompareSettings, compare, evaluate, evaluate_matrix
+from geoseg.evaluation import (
+    CompareSettings,
+    EvaluateSettings,
+    compare,
+    evaluate,
+    evaluate_matrix,
+)
 from geoseg.evaluation.report.html import matrix_cells
 from geoseg.evaluation.report.pictures import cut_to_reference
 from geoseg.evaluation.thumbnails import Thumbnails
 from geoseg.legend import LandCoverClass, Legend
-from tests.support.assessments import PLACE, write_map, write_tables
+from tests.support.assessments import PLACE, write_map, write_points, write_tables
 from tests.support.published_samples import OLOFSSON_2014
 from tests.support.rasters import write_raster
 
@@ -74,6 +81,18 @@ def test_small_areas_have_three_digits(tmp_path):
         for name in ("estimated", "mapped")
     )
     assert (estimated, mapped) == (["0.0302", "0.0114"], ["0.0312", "0.0104"])
+
+
+def test_bars_of_the_calibration_tell_small_areas(tmp_path):
+    place = Affine(0.1, 0, 500_000, 0, -0.1, 2_800_000)
+    write_map(tmp_path / "map.tif", np.zeros((100, 100), np.uint8), transform=place)
+    scores = np.full((1, 100, 100), 230, np.uint8)
+    write_raster(tmp_path / "confidence.tif", scores, transform=place)
+    rows = np.arange(0, 100, 5)
+    points = write_points(tmp_path / "points.gpkg", rows, rows, ["water"] * 20, place=place)
+    settings = EvaluateSettings(confidence=tmp_path / "confidence.tif")
+    evaluate(tmp_path / "map.tif", points, out=tmp_path / "report", settings=settings)
+    assert "<title>0.0100 ha with a confidence of 90.2 %" in page_of(tmp_path / "report")
 
 
 @pytest.mark.parametrize("color", ["#c42b1c", "#d7191c", "#000000", "#e600b4", "#4daf4a"])
