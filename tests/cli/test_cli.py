@@ -54,9 +54,12 @@ def cases(tmp_path, scene, model):
             "there.tif exists, use another output name, or overwrite (-f)",
         ),
         "no such folder": (
-            (scene, "--model", model, "--out", tmp_path / "no" / "o.tif"), "does not exist",
+            (scene, "--model", model, "--overlap", 8, "--out", tmp_path / "no" / "o.tif"),
+            "does not exist",
         ),
-        "over the scene": ((scene, "--model", model, "--out", scene, "-f"), "is an input"),
+        "over the scene": (
+            (scene, "--model", model, "--overlap", 8, "--out", scene, "-f"), "is an input",
+        ),
         "not a GeoTIFF": ((scene, "--model", model, "--out", tmp_path / "o.png"), "end in .tif"),
         "unknown polygons": ((scene, *good, "--polygons", tmp_path / "p.doc"), ".gpkg"),
         "twice the same": ((scene, *good, "--confidence", tmp_path / "o.tif"), "two outputs"),

@@ -12,7 +12,7 @@ from pyproj import CRS, Transformer
 from rasterio.features import rasterize
 
 import geoseg
-from geoseg.classification import classify
+from geoseg.classification import ClassifySettings, classify
 from geoseg.errors import OutputError
 from geoseg.polygons import check_format_fits
 from geoseg.polygons.write.lonlat import LonLat
@@ -158,8 +158,12 @@ def test_commands_refuse_such_a_grid_at_once(tmp_path, model, crs):
         tmp_path / "s.tif", np.ones((3, *SHAPE), np.uint8), crs=crs, transform=transform
     )
     labels = write_raster(tmp_path / "l.tif", class_labels()[None], crs=crs, transform=transform)
+    settings = ClassifySettings(overlap=8)
     with pytest.raises(OutputError, match="needs longitude and latitude"):
-        classify(scene, tmp_path / "m.tif", model=model, polygons=tmp_path / "m.geojson")
+        classify(
+            scene, tmp_path / "m.tif", model=model, polygons=tmp_path / "m.geojson",
+            settings=settings,
+        )  # fmt: skip
     assert "write .gpkg" in refused(here("vectorise", labels, "--out", tmp_path / "m.geojson"))
     assert {p.name for p in tmp_path.iterdir()} == {"s.tif", "l.tif"}
 

@@ -97,7 +97,10 @@ def plan_array(
     whole = match_bands(scene, model, settings.bands)
     if settings.nodata is not None:
         whole = replace(whole, nodata=settings.nodata)
-    grids, aoi, warnings = fit_scene(whole, model, settings, sampled(whole))
+    grids, warnings = fit_scene(whole, model, settings, sampled(whole))
+    aoi = None
+    if settings.aoi is not None:
+        aoi = AreaOfInterest.read(settings.aoi, grids.scene, settings.aoi_layer)
     onnx = model.spec if isinstance(model, OnnxModel) else None
     engines, _, _ = choose_engines(execution.engine, execution.device, settings.precision, onnx)
     execution = replace(execution, engine=engines[0])

@@ -109,8 +109,8 @@ def _are_equal(model: Model, stored: Model) -> bool:
 
 def fit_scene(
     scene: Scene, model: AnyModel, settings: ClassifySettings, sample: NDArray[np.float64]
-) -> tuple[Grids, AreaOfInterest | None, list[str]]:
-    """Choose the grids of a scene, read the area of interest, and find what may spoil the map.
+) -> tuple[Grids, list[str]]:
+    """Choose the grids of a scene, and find what may spoil the map.
 
     The scene has the bands of the model, ``sample`` its valid pixels (bands, n).
 
@@ -119,11 +119,8 @@ def fit_scene(
     """
     check_value_range(scene, model, sample)
     grids = choose_grids(scene, model, settings)
-    aoi = None
-    if settings.aoi:
-        aoi = AreaOfInterest.read(settings.aoi, grids.scene, settings.aoi_layer)
     chosen = settings.bands is not None
-    return grids, aoi, scene_warnings(grids.input, model, sample, bands_chosen=chosen)
+    return grids, scene_warnings(grids.input, model, sample, bands_chosen=chosen)
 
 
 def prepare(
@@ -138,9 +135,10 @@ def prepare(
             be read.
     """
     whole = _open_source(source, model, settings)
-    grids, aoi, warnings = fit_scene(whole, model, settings, probe_pixels(whole))
+    grids, warnings = fit_scene(whole, model, settings, probe_pixels(whole))
     scene = grids.scene
     outputs.check(scene, settings.cleaning, _inputs(source, model, settings))
+    aoi = AreaOfInterest.read(settings.aoi, scene, settings.aoi_layer) if settings.aoi else None
     threshold = settings.cleaning.sieve_threshold(
         scene.affine, scene.crs, scene.height, scene.width
     )
