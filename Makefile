@@ -19,7 +19,7 @@ demo: $(VENV)/.installed
 test: lint suite
 
 suite: $(VENV)/.installed-dev
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST)
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 # The oldest versions that pyproject.toml allows. They warn about packages that came after them.
 test-oldest:
