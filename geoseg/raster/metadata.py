@@ -50,8 +50,8 @@ def read_metadata(path: str | Path) -> RasterMetadata:
             mask="mask"
             if has_own_mask(flags)
             else next((name for name, flag in kinds if flag in flags), "none"),
-            # rasterio returns a text for the compression of some formats, such as MRF.
-            compression=getattr(dataset.compression, "name", dataset.compression),
+            # `dataset.compression` knows the compressions of GeoTIFF only.
+            compression=dataset.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION", "").lower() or None,
             block=dataset.block_shapes[0],
             overviews=tuple(dataset.overviews(1)),
             tags=dataset.tags(),

@@ -469,7 +469,7 @@ WRONG = {
     "many at a time": (many_at_a_time, "reads 1000000 x 4 x 32 x 32 values at a time, and geoseg"),
     "large": (large, "has 2 GB or more"),
     "large weights": (large_weights, "has 2 GB or more"),
-    "operator that is not text": (lambda p: not_utf8(p, b"Conv"), "operator is not UTF-8"),
+    "operator that is not text": (lambda p: not_utf8(p, b"Conv"), "has operators that ONNX"),
     "weights that are not text": (lambda p: not_utf8(p, b"w1"), "ONNX Runtime|onnxruntime"),
     "words": (words, "the input of .* is object with 4 axes, give a network whose input"),
     "detector": (

@@ -389,7 +389,7 @@ def test_the_facts_of_a_file(tmp_path):
 
 def test_the_compression_of_a_format_that_rasterio_does_not_know_is_named(tmp_path):
     path = write_raster(tmp_path / "s.mrf", noise(), driver="MRF")
-    assert (read_metadata(path).driver, read_metadata(path).compression) == ("MRF", "PNG")
+    assert (read_metadata(path).driver, read_metadata(path).compression) == ("MRF", "png")
 
 
 # What is refused, in one sentence.

@@ -52,10 +52,7 @@ def read_onnx(path: str | Path) -> OnnxFile:
         raise _not_onnx(path, root_message(error)) from None
     if not model.graph.node or not model.graph.output:
         raise _not_onnx(path, "it has no network")
-    try:
-        unknown = _unknown_operators(onnx, model)
-    except TypeError:  # protobuf gives bytes
-        raise _not_onnx(path, "the name of an operator is not UTF-8") from None
+    unknown = _unknown_operators(onnx, model)
     if unknown:
         raise ModelError(
             f"{path} has operators that ONNX and ONNX Runtime lack ({', '.join(unknown[:5])}), and "
@@ -133,7 +130,8 @@ def _unknown_operators(onnx: Onnx, model: Onnx) -> list[str]:
         if (node.domain, node.op_type) in functions:
             continue
         standard = node.domain in _STANDARD
-        if node.domain not in _BUILT_IN or (standard and not onnx.defs.has(node.op_type)):
+        # protobuf gives bytes for a name that is not UTF-8
+        if node.domain not in _BUILT_IN or (standard and not onnx.defs.has(str(node.op_type))):
             unknown.add(f"{node.domain}:{node.op_type}".lstrip(":"))
     return sorted(unknown)
 

@@ -160,7 +160,8 @@ def _write_tiles(
     flat = path.with_name(f"{path.name}.fgb")
     try:
         write_ogr(flat, source.rows(), "FlatGeobuf", layer, CRS_NAME, lonlat, indexed=False)
-        count = count_ogr(flat, "FlatGeobuf", layer)
+        # GDAL 3.9 cannot read a file that is empty and has no index.
+        count = count_ogr(flat, "FlatGeobuf", layer) if source.written else 0
         if count:
             write_pmtiles(flat, path, layer, lonlat, check_stop)
         else:
