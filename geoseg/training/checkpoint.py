@@ -72,7 +72,7 @@ def save_checkpoint(path: Path, state: TrainState, context: TrainingContext) -> 
     }
     buffer = io.BytesIO()  # torch's own file writer hides why a write failed
     torch.save(content, buffer)
-    data = buffer.getbuffer()
+    data = buffer.getvalue()  # no view: Python 3.12 crashes if one is left after a failed write
     with atomic_file(path) as temporary, temporary.open("wb") as file:
         file.write(_MAGIC + hashlib.sha256(data).digest())
         file.write(data)
