@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from geoseg.cli.console import Console
-from geoseg.cli.sections import GENERAL, F, section
+from geoseg.cli.sections import GENERAL, F, group, section
 
 
 def examples(*commands: str) -> str:
@@ -60,7 +60,7 @@ def parse_bbox(text: str) -> tuple[float, ...]:
 def parse_creation_options(
     _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
 ) -> dict[str, str] | None:
-    """Read creation options: COMPRESS=ZSTD."""
+    """Return the values of creation options by name: COMPRESS=ZSTD."""
     for text in texts:
         if not all(text.partition("=")):
             raise click.BadParameter(f"{text!r} is not an option like COMPRESS=ZSTD")
@@ -101,25 +101,26 @@ nodata = click.option(
     "--nodata", type=float, metavar="VALUE",
     help="Pixel value that means no data: any number.  [default: the nodata value of the file]",
 )  # fmt: skip
-min_area = click.option(
+_min_area = click.option(
     "--min-area", type=click.FloatRange(0), default=0.0, show_default=True, metavar="M2",
     help="Smallest area of a polygon in m², at least 0; 0 means no limit. A smaller polygon is "
     "merged into the class with which it shares the longest border; the smallest is merged first. "
     "A polygon that has no neighbour stays.",
 )  # fmt: skip
-simplify = click.option(
+_simplify = click.option(
     "--simplify", type=click.FloatRange(0), default=0.0, show_default=True, metavar="PX",
     help="Tolerance of the simplification (Visvalingam-Whyatt) in pixels, at least 0; 0 means "
     "no simplification. A vertex is removed if the triangle that it forms with the vertices "
     "before and after it is smaller than the square of the tolerance. Vertices where three "
     "polygons meet stay.",
 )  # fmt: skip
-smooth = click.option(
+_smooth = click.option(
     "--smooth", type=click.IntRange(0, 3), default=0, show_default=True, metavar="N",
     help="Rounds of corner cutting (Chaikin), 0 to 3; 0 means no smoothing. Outlines move by "
     "less than half a pixel. Each round about doubles the number of vertices. Vertices where "
     "three polygons meet stay.",
 )  # fmt: skip
+cleaning = section("Polygons", group("cleaning", _min_area, _simplify, _smooth))
 device = click.option(
     "--device", default="auto", show_default=True, metavar="[auto|cpu|cuda|cuda:N|mps]",
     help="Device that runs the network; mps is the GPU of an Apple computer. auto: cuda, else mps, "
@@ -139,6 +140,9 @@ def workers(items: str) -> Callable[[F], F]:
     )  # fmt: skip
 
 
+report_folder = click.option(
+    "--out", required=True, metavar="DIR", help="Folder of the report; it is created."
+)
 overwrite = click.option("-f", "--overwrite", is_flag=True, help="Replace an existing output.")
 
 

@@ -75,7 +75,7 @@ def stop_at_once(stop: StopFlag, state: str) -> Iterator[None]:
 
 @contextmanager
 def _handle(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Call a function at these signals inside the block.
+    """Call a function on each stop signal that arrives while the block runs.
 
     Only the main thread can handle signals; in other threads the block runs without it.
     """

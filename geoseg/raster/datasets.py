@@ -100,12 +100,12 @@ def _on_disk(file: str) -> str:
 
 
 def is_masked(flags: list[MaskFlags]) -> bool:
-    """Whether a band has a mask, its own or one for all bands, that is not just the alpha band."""
+    """Whether a band has a mask, its own or that of all bands; an alpha band is no mask."""
     return (MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags) or has_own_mask(flags)
 
 
 def has_own_mask(flags: list[MaskFlags]) -> bool:
-    """Whether a band has a mask that is not that of the other bands; GDAL has no flag for it."""
+    """Whether a band has a mask that no other band has; GDAL has no flag for it."""
     return not flags
 
 

@@ -153,7 +153,7 @@ def _check_arrays(array: NDArray[Any], valid: NDArray[np.bool_] | None) -> None:
 
 
 def _allocate(job: Job) -> dict[str, NDArray[np.uint8]]:
-    """Return arrays for the outputs by name."""
+    """Return an empty array for each output of a job, by name."""
     size = (job.scene.height, job.scene.width)
     outputs = {"labels": np.empty(size, np.uint8)}
     if job.with_confidence:

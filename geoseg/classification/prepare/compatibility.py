@@ -134,7 +134,7 @@ def _other_range(scene: Scene, model: AnyModel, sample: NDArray[np.float64]) -> 
 
 
 def _trained_range(model: AnyModel) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Return the lowest and the highest value of the training, for each band; None if unknown."""
+    """Return the value range of the training (low, high), each (bands,); None if unknown."""
     low, high = np.array(model.spec.scaling.low), np.array(model.spec.scaling.high)
     if not isinstance(model, OnnxModel):
         return low, high

@@ -116,8 +116,8 @@ _LARGE_SCENE = 5_000_000
         ),
         click.option(
             "--grid", type=click.Choice(["scene", "model"]), default="scene", show_default=True,
-            help="Pixels of the map if --resolution changes them: those of the scene, with the "
-            "nearest class, or those that the network reads.",
+            help="Pixels of the map where --resolution resamples the scene. scene: those of the "
+            "scene, with the nearest class. model: those that the network reads.",
         ),
         click.option(
             "--crs", metavar="CRS",
@@ -184,10 +184,7 @@ _LARGE_SCENE = 5_000_000
         ),
     ),
 )  # fmt: skip
-@section(
-    "Polygons",
-    group("cleaning", options.min_area, options.simplify, options.smooth),
-)  # fmt: skip
+@options.cleaning
 @section(
     "Computation",
     group(

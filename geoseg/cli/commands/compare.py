@@ -22,9 +22,7 @@ from geoseg.cli.sections import Command, group, section
 @click.argument("reference", required=False)
 @section(
     "Report",
-    click.option(
-        "--out", required=True, metavar="DIR", help="Folder of the report; it is created.",
-    ),
+    options.report_folder,
     group(
         "settings",
         click.option(

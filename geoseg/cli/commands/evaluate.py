@@ -19,9 +19,7 @@ from geoseg.errors import count_of
 @click.argument("reference", required=False)
 @section(
     "Report",
-    click.option(
-        "--out", required=True, metavar="DIR", help="Folder of the report; it is created.",
-    ),
+    options.report_folder,
     group(
         "settings",
         click.option(
@@ -143,7 +141,7 @@ def command(
         )
     else:
         if lulc is None or reference is None:
-            raise click.UsageError("Missing LULC and REFERENCE, or --matrix.")
+            raise click.UsageError("Give either LULC and REFERENCE or --matrix.")
         if areas is not None:
             raise click.UsageError("--areas needs --matrix, leave it out.")
         with console.progress() as progress:

@@ -13,7 +13,7 @@ from geoseg.cli.sections import Command, group, section
 def _parse_labels(
     _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
 ) -> tuple[str, ...] | dict[str, str]:
-    """Read paths of labels, or class names with paths of vector files: ``building=a.gpkg``."""
+    """Return paths of labels, or a vector file for each class name: ``building=a.gpkg``."""
     of_classes = [text.partition("=")[::2] for text in texts if _has_class(text)]
     if not of_classes:
         return texts

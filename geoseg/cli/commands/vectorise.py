@@ -36,10 +36,7 @@ from geoseg.cli.sections import Command, group, section
         help="Confidence raster of LULC, written by `geoseg classify`.  [default: no confidence]",
     ),
 )  # fmt: skip
-@section(
-    "Polygons",
-    group("cleaning", options.min_area, options.simplify, options.smooth),
-)  # fmt: skip
+@options.cleaning
 @section(
     "Computation",
     options.workers("threads"),
